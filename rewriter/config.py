@@ -1,0 +1,197 @@
+"""`Config`: every number that a person may want to change, in one frozen tree, read from TOML."""
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rewriter.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Reading the log."""
+
+    max_rejected: float = 0.01
+    """Share of bad rows above which the job stops."""
+    max_chars: int = 500
+    """An utterance longer than this is set aside."""
+    locale: str = "en"
+    """Locale of rows that name none (BCP 47)."""
+    intents_are_complete: bool = False
+    """Whether `intent` alone, without slots, is an interpretation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Where a session breaks."""
+
+    gap_ms: int = 300_000
+    """Silence of a user that ends a session, where the log names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Friction:
+    """Evidence, in thousandths, that a turn went wrong. The strongest cue counts; explicit feedback overrules all."""
+
+    failed: int = 1000
+    """status = failed."""
+    barge_in: int = 700
+    """The next utterance interrupted the answer."""
+    stop: int = 600
+    """The next utterance is nothing but a stop word, soon after."""
+    low_confidence: int = 300
+    """nlu_confidence or asr_confidence below `confidence`."""
+    unknown: int = 50
+    """No cue at all: the absence of failure is weak evidence of success."""
+    confidence: float = 0.3
+    """Below this a confidence counts as low."""
+    window_ms: int = 45_000
+    """How soon the next turn must come to say something about this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rephrases:
+    """Which later turns may restate a turn."""
+
+    reach: int = 3
+    """How many turns ahead are looked at."""
+    window_ms: int = 60_000
+    """How soon a restatement comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Solving the absorbing chain."""
+
+    user_cap: int = 5
+    """At most this many turns of one user count in one row of the chain."""
+    exact: int = 500
+    """Components up to this many states are solved by exact LU."""
+    hops: int = 12
+    """Terms of the power series in a larger component."""
+    prune: float = 1e-4
+    """Entries of the series below this are dropped, and enter the error bound."""
+    top: int = 8
+    """Targets kept for each state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Which rewrites become rules."""
+
+    min_users: int = 3
+    """k: distinct users behind anything that is not personal."""
+    max_loss_share: float = 0.05
+    """q: expected share of losses among the decided outcomes of the launched set, weighted by traffic."""
+    min_p_gain: float = 0.95
+    """Least posterior probability that a rule wins more than it loses."""
+    draws: int = 500
+    """Posterior draws for each rule."""
+    personal: bool = True
+    """Whether rules for one user are learned from that user's own turns."""
+    personal_turns: int = 2
+    """Restatements by the user herself that a personal rule needs at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of `learn`; written whole into the manifest.
+
+    Example:
+        >>> Config.from_dict({"launch": {"min_users": 5}}).launch.min_users
+        5
+    """
+
+    logs: Logs = field(default_factory=Logs)
+    sessions: Sessions = field(default_factory=Sessions)
+    friction: Friction = field(default_factory=Friction)
+    rephrases: Rephrases = field(default_factory=Rephrases)
+    chain: Chain = field(default_factory=Chain)
+    launch: Launch = field(default_factory=Launch)
+    seed: int = 0
+    """Seed of every random draw of `learn`."""
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Config":
+        """Read a TOML file of sections named as the fields of this class.
+
+        Raises:
+            ConfigError: the file cannot be read, names an unknown key or holds a value of another type.
+        """
+        try:
+            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"cannot read settings {path}: {error}") from error
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Config":
+        """Build a Config from nested dicts; what is not named keeps its default.
+
+        Raises:
+            ConfigError: an unknown key, or a value of another type or out of range.
+        """
+        config: Config = _build(cls, data, "")
+        _check(config)
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as nested dicts, the inverse of `from_dict`."""
+        return asdict(self)
+
+
+def _build(cls: type, data: dict[str, Any], prefix: str) -> Any:  # noqa: ANN401 - one builder for every part
+    default = cls()
+    known = {f.name: getattr(default, f.name) for f in fields(cls)}
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1) or sorted(known)
+            raise ConfigError(f"unknown setting {prefix}{key}; did you mean {prefix}{nearest[0]}?")
+        kind = type(known[key])
+        if is_dataclass(kind):
+            if not isinstance(value, dict):
+                raise ConfigError(f"setting {prefix}{key} is a section, not a value")
+            values[key] = _build(kind, value, f"{prefix}{key}.")
+        elif kind is float and type(value) is int:
+            values[key] = float(value)
+        elif type(value) is not kind:
+            raise ConfigError(f"setting {prefix}{key} must be {kind.__name__}, not {type(value).__name__}")
+        else:
+            values[key] = value
+    return cls(**values)
+
+
+def _check(config: Config) -> None:
+    """Refuse values that no step can work with."""
+    shares = {
+        "logs.max_rejected": config.logs.max_rejected,
+        "launch.max_loss_share": config.launch.max_loss_share,
+        "launch.min_p_gain": config.launch.min_p_gain,
+        "friction.confidence": config.friction.confidence,
+        "chain.prune": config.chain.prune,
+    }
+    for name, value in shares.items():
+        if not 0.0 <= value <= 1.0:
+            raise ConfigError(f"setting {name} must lie between 0 and 1, not {value}")
+    least = {
+        "launch.min_users": (config.launch.min_users, 1),
+        "launch.personal_turns": (config.launch.personal_turns, 1),
+        "launch.draws": (config.launch.draws, 10),
+        "chain.user_cap": (config.chain.user_cap, 1),
+        "chain.hops": (config.chain.hops, 1),
+        "chain.exact": (config.chain.exact, 1),
+        "chain.top": (config.chain.top, 1),
+        "rephrases.reach": (config.rephrases.reach, 1),
+        "rephrases.window_ms": (config.rephrases.window_ms, 0),
+        "sessions.gap_ms": (config.sessions.gap_ms, 0),
+        "logs.max_chars": (config.logs.max_chars, 1),
+    }
+    for name, (value, low) in least.items():
+        if value < low:
+            raise ConfigError(f"setting {name} must be at least {low}, not {value}")
+    for f in fields(config.friction):
+        if f.type is int and f.name != "window_ms" and not 0 <= getattr(config.friction, f.name) <= 1000:
+            raise ConfigError(f"setting friction.{f.name} must lie between 0 and 1000 thousandths")

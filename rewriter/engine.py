@@ -1,0 +1,80 @@
+"""Run one SQL text on DuckDB or on Spark. Every step is a SELECT whose rows land in <work>/<name>.parquet."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from rewriter.errors import EngineError
+from rewriter.tables import glob
+
+
+class Engine(Protocol):
+    """What mining asks of a SQL engine."""
+
+    def read(self, name: str, path: Path) -> None:
+        """Make a Parquet file or folder known as the table `name`."""
+
+    def function(self, name: str, f: Callable[[str], str]) -> None:
+        """Register a text function; NULL in gives NULL out."""
+
+    def run(self, name: str, sql: str) -> Path:
+        """Write the rows of a SELECT as Parquet, make them known as the table `name`, return the path."""
+
+    def close(self) -> None:
+        """Release what the engine holds."""
+
+
+class DuckDB:
+    """The engine of one machine.
+
+    Args:
+        work: folder of the Parquet files.
+        threads: worker threads; None for all cores.
+        memory_gb: memory above which DuckDB spills to `work`; None for DuckDB's own limit.
+    """
+
+    def __init__(self, work: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:
+        import duckdb  # noqa: PLC0415 - Spark users need not have it
+
+        work.mkdir(parents=True, exist_ok=True)
+        self.work = work
+        self._error = duckdb.Error
+        self._con = duckdb.connect()
+        settings = {"temp_directory": str(work / "spill"), "preserve_insertion_order": False}
+        if threads is not None:
+            settings["threads"] = threads
+        if memory_gb is not None:
+            settings["memory_limit"] = f"{memory_gb}GB"
+        for key, value in settings.items():
+            self._con.execute(f"SET {key} = ?", [value])
+
+    def read(self, name: str, path: Path) -> None:
+        """Make a Parquet file or folder known as the table `name`."""
+        self._con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_quoted(glob(path))})")
+
+    def function(self, name: str, f: Callable[[str], str]) -> None:
+        """Register a text function; NULL in gives NULL out."""
+        self._con.create_function(name, f, ["VARCHAR"], "VARCHAR")
+
+    def run(self, name: str, sql: str) -> Path:
+        """Write the rows of a SELECT as Parquet, make them known as the table `name`, return the path.
+
+        Raises:
+            EngineError: DuckDB refused the statement or could not write.
+        """
+        path = self.work / f"{name}.parquet"
+        try:
+            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        except self._error as error:
+            raise EngineError(f"step {name} failed on DuckDB: {str(error).splitlines()[0]}") from error
+        self.read(name, path)
+        return path
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._con.close()
+
+
+def _quoted(text: str) -> str:
+    """Quote a file name as a SQL literal: COPY and views take no parameters."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""Outcomes, replay and closed loops: what a rewriter is worth."""

@@ -1,0 +1,1 @@
+"""The fitted and the pure parts that learning and serving share."""

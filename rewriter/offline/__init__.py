@@ -1,0 +1,1 @@
+"""Reads logs, mines rephrases, solves the chain, launches rules, writes the artefact."""

@@ -1,0 +1,1 @@
+"""Reads the artefact and answers requests."""

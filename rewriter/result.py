@@ -1,0 +1,71 @@
+"""What one call of `Rewriter.rewrite` returns."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Layer = Literal["lesson", "precomputed", "online"]
+Scope = Literal["personal", "global"]
+Reason = Literal[
+    "rule",  # a precomputed rule was applied
+    "no_rule",  # no rule knows this text
+    "empty",  # nothing is left of the text after normalisation
+    "too_long",  # longer than any text of a log may be
+    "not_text",  # the utterance is not a str
+    "error",  # something went wrong inside; the text is unchanged
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target under consideration.
+
+    Attributes:
+        text: what would be sent to the NLU, normalised.
+        layer: where it comes from.
+        scope: whose evidence it rests on.
+        similarity: text similarity to the source, 0..1.
+        p_success: probability that the request succeeds if this is sent, 0..1.
+    """
+
+    text: str
+    layer: Layer
+    scope: Scope
+    similarity: float
+    p_success: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """The answer to one request: the text to send to the NLU, and why.
+
+    Attributes:
+        id: identifies this decision; log it with the turn and give it back with feedback.
+        source: the utterance as it was given.
+        text: what to send to the NLU; equal to `source` where nothing was applied.
+        applied: whether `text` is a rewrite.
+        layer: which layer decided, None where nothing was applied.
+        scope: whose evidence was used, None where nothing was applied.
+        reason: why it was applied or left alone.
+        score: probability that the rewritten request succeeds, 0..1; None where nothing was applied.
+        suggestion: a text too unsure to apply but worth asking about ("did you mean …?").
+        candidates: what was considered, best first.
+        rule: id of the rule that was applied.
+        arm: the branch of an experiment that this call was drawn into.
+        propensity: probability with which that branch was drawn, 0..1.
+        artefact: id of the artefact version that answered.
+    """
+
+    id: str
+    source: str
+    text: str
+    applied: bool
+    layer: Layer | None
+    scope: Scope | None
+    reason: Reason
+    score: float | None
+    suggestion: str | None
+    candidates: tuple[Candidate, ...]
+    rule: str | None
+    arm: str | None
+    propensity: float | None
+    artefact: str

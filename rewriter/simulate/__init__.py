@@ -1,0 +1,1 @@
+"""Worlds with known truth: users, speech channels, assistants."""

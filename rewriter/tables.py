@@ -1,0 +1,152 @@
+"""The schema of every Parquet table that one step hands to the next, and `check`, which compares a file with it.
+
+Whole numbers are BIGINT, time is epoch milliseconds in UTC, *mass* is evidence in thousandths of a turn (design: integers add
+exactly on every engine), a *day* is whole days since 1970-01-01 UTC, a *kind* says what a state of the chain is: ``u`` an
+utterance, ``h`` a hypothesis.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rewriter.errors import EngineError
+
+Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, SQL type, and whether every row must have a value."""
+
+    name: str
+    type: Type
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A declared table."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names, in order."""
+        return tuple(c.name for c in self.columns)
+
+
+def _table(name: str, required: str, optional: str = "") -> Table:
+    """Read ``"name TYPE, …"`` twice: the columns that must have a value, and those that may be NULL."""
+
+    def columns(text: str, required: bool) -> list[Column]:
+        pairs = [part.split() for part in text.split(",") if part.strip()]
+        return [Column(n, t, required) for n, t in pairs]  # type: ignore[arg-type]
+
+    return Table(name, tuple(columns(required, True) + columns(optional, False)))
+
+
+TURNS = _table(
+    "turns",
+    "turn_id VARCHAR, user_id VARCHAR, ts_ms BIGINT, locale VARCHAR, utterance VARCHAR",
+    "session_id VARCHAR, hypothesis VARCHAR, status VARCHAR, response VARCHAR, barge_in BIGINT, engaged DOUBLE, feedback BIGINT,"
+    "asr_confidence DOUBLE, nlu_confidence DOUBLE, nbest VARCHAR, device_id VARCHAR, device_type VARCHAR, context VARCHAR,"
+    "sent VARCHAR, rewrite_id VARCHAR, rule VARCHAR, layer VARCHAR, scope VARCHAR, arm VARCHAR, propensity DOUBLE",
+)
+"""The log as read. user_id is the keyed hash (`artefact.hash_user`), utterance and sent are as heard and as sent (not yet
+normalised), barge_in is 0/1, nbest and context are JSON text."""
+
+REJECTED = _table("rejected", "file VARCHAR, row_number BIGINT, reason VARCHAR", "content VARCHAR")
+"""Rows of the log that were set aside; content is the row as JSON, cut to 1,000 characters."""
+
+SESSIONS = _table(
+    "sessions",
+    "turn_id VARCHAR, user_id VARCHAR, ts_ms BIGINT, day BIGINT, locale VARCHAR, session_no BIGINT, turn_no BIGINT,"
+    "utterance VARCHAR, rewritten BIGINT, kind VARCHAR, state VARCHAR, friction BIGINT",
+    "status VARCHAR, response VARCHAR, barge_in BIGINT",
+)
+"""Turns in their place. utterance is normalised; (kind, state) is the interpretation: the hypothesis, or the sent text where
+there is none; friction is in thousandths; rewritten is 1 where what was sent differs from what was said."""
+
+CANDIDATES = _table(
+    "candidates",
+    "turn_id VARCHAR, ahead BIGINT, locale VARCHAR, source VARCHAR, target VARCHAR, gap_ms BIGINT, source_friction BIGINT,"
+    "target_friction BIGINT, barge_in BIGINT, verbatim BIGINT, source_barged BIGINT",
+    "source_status VARCHAR, target_status VARCHAR, same_hypothesis BIGINT, same_response BIGINT",
+)
+"""A turn and one of the few turns after it, within the time window, with the cues that a `Detector` reads."""
+
+SCORES = _table("scores", "turn_id VARCHAR, ahead BIGINT, p BIGINT")
+"""P(the candidate restates the turn), in thousandths."""
+
+COUNTS = _table(
+    "counts",
+    "day BIGINT, user_id VARCHAR, locale VARCHAR, kind VARCHAR, state VARCHAR, target_kind VARCHAR, target VARCHAR,"
+    "mass BIGINT, turns BIGINT",
+)
+"""What each turn spent, summed by day and user. target_kind is ``u``/``h`` for a restatement, ``+`` for success, ``-`` for
+failure (target is then empty)."""
+
+SPOKEN = _table(
+    "spoken",
+    "day BIGINT, user_id VARCHAR, locale VARCHAR, text VARCHAR, kind VARCHAR, state VARCHAR, turns BIGINT, success BIGINT,"
+    "failed BIGINT",
+)
+"""What the NLU was sent and how that ended: success is mass, failed counts turns with status 'failed'."""
+
+NODES = _table(
+    "nodes",
+    "node BIGINT, locale VARCHAR, kind VARCHAR, state VARCHAR, success BIGINT, failure BIGINT, turns BIGINT, users BIGINT,"
+    "first_day BIGINT, last_day BIGINT",
+)
+"""The states of the chain, node = 0..n-1 without gaps, with their absorbed masses (capped per user)."""
+
+EDGES = _table("edges", "source BIGINT, target BIGINT, mass BIGINT, users BIGINT")
+"""The steps of the chain between nodes (mass capped per user)."""
+
+QUERIES = _table(
+    "queries",
+    "locale VARCHAR, query VARCHAR, node BIGINT, turns BIGINT, success BIGINT, failed BIGINT, users BIGINT",
+)
+"""What was sent for each interpretation node, over all days; the surface of a target is chosen from these."""
+
+RULES = _table(
+    "rules",
+    "rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
+    "turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE, p_gain DOUBLE, win DOUBLE,"
+    "loss DOUBLE, similarity DOUBLE, verdict VARCHAR",
+)
+"""A rewrite under consideration with its evidence. user_id is empty for a global rule; score is S_ij and stay S_ii of the
+chain; p_goal is the posterior mean of P(goal is j); win and loss are expected per request; verdict is 'launched' or the
+reason why not."""
+
+
+def glob(path: Path) -> str:
+    """Return the Parquet files of a table: the file that DuckDB wrote, or all of the folder that Spark wrote."""
+    return str(path / "*.parquet") if path.is_dir() else str(path)
+
+
+def check(table: Table, path: Path) -> None:
+    """Compare a Parquet table with its declaration.
+
+    Raises:
+        EngineError: a column is missing, has another type or holds a NULL where it must not.
+    """
+    import duckdb  # noqa: PLC0415 - serving declares tables too, and must not pay for it
+
+    with duckdb.connect() as con:
+        described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [glob(path)]).fetchall()
+        found = {row[0]: row[1] for row in described}
+        for column in table.columns:
+            if found.get(column.name) != column.type:
+                raise EngineError(
+                    f"table {table.name}: column {column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
+                )
+        required = [c.name for c in table.columns if c.required]
+        nulls = con.execute(
+            "SELECT " + ", ".join(f"COUNT(*) - COUNT({name})" for name in required) + " FROM read_parquet(?)",
+            [glob(path)],
+        ).fetchone()
+    for name, n in zip(required, nulls or (), strict=False):
+        if n:
+            raise EngineError(f"table {table.name}: column {name} holds {n} NULLs, expected none")

@@ -1,0 +1,62 @@
+"""normalise(): the one text function, the same offline and online. It imports nothing of ours, so that a cluster can ship it."""
+
+import re
+import unicodedata
+
+_PLAIN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
+_SYMBOLS = frozenset("%°$€£¥+&@#")
+_JOINS_DIGITS = frozenset(".,:/-")
+_SETTLED = 4  # passes; two suffice for every text seen, the bound is there so that no text can loop
+
+
+def normalise(text: str) -> str:
+    """Return the form of a text under which it is counted, looked up and compared.
+
+    Unicode NFKC and case folding; letters, marks and digits are kept, with the signs ``% ° $ € £ ¥ + & @ #``, apostrophes
+    inside words, ``. , : / -`` between digits, and a minus before a number. Everything else parts words. White space
+    becomes one blank. The function is idempotent: ``normalise(normalise(x)) == normalise(x)``.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The normal form; empty where the text holds no letter, digit or sign.
+
+    Example:
+        >>> normalise("  Turn  ON the Lamp, please! ")
+        'turn on the lamp please'
+        >>> normalise("set it to -5.5° at 7:30")
+        'set it to -5.5° at 7:30'
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    for _ in range(_SETTLED):
+        before, text = text, _once(text)
+        if text == before:
+            break
+    return text
+
+
+def _once(text: str) -> str:
+    visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold()).translate(_APOSTROPHES)
+    folded = folded.replace("i\u0307", "i")  # what case folding makes of the Turkish capital I with a dot
+    kept = [c if _stays(folded, i, c) else " " for i, c in enumerate(folded)]
+    return " ".join("".join(kept).split())
+
+
+def _stays(text: str, i: int, c: str) -> bool:
+    """Whether the character at `i` belongs to a word; what stands beside it decides for joining signs."""
+    if c.isalnum() or c in _SYMBOLS or unicodedata.category(c)[0] == "M":
+        return True
+    before, after = text[i - 1 : i], text[i + 1 : i + 2]
+    if c == "'":
+        return _is_word(before) and _is_word(after)
+    if c in _JOINS_DIGITS and after.isdigit():
+        return before.isdigit() or (c == "-" and not _is_word(before) and before != "-")
+    return False
+
+
+def _is_word(c: str) -> bool:
+    return c.isalnum() or (c != "" and unicodedata.category(c)[0] == "M")
