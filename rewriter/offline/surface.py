@@ -1,0 +1,105 @@
+"""The surface through which a target speaks: the utterance that is sent for an interpretation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rewriter.tables import glob
+
+_SURFACES = """
+WITH said AS (
+  SELECT locale, query, SUM(turns) AS turns, SUM(failed) AS failed, MAX(users) AS users FROM queries GROUP BY locale, query
+),
+offered AS (
+  SELECT q.node, q.query, q.turns / s.turns AS understood, s.failed / s.turns AS refused, q.users,
+         q.success / 1000.0 / (s.turns + 2) AS worth
+  FROM queries AS q JOIN said AS s ON q.locale = s.locale AND q.query = s.query
+  WHERE q.users >= ? AND q.success > 0
+)
+SELECT node, query, understood, refused, users
+FROM offered
+QUALIFY ROW_NUMBER() OVER (PARTITION BY node ORDER BY worth DESC, users DESC, query) = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """The surface of each of n nodes; an empty text where there is none.
+
+    Attributes:
+        text: (n,) object, normalised utterance.
+        understood: (n,) float64, P(the assistant understands the text as this node).
+        acts: (n,) float64, P(the assistant does not refuse the text).
+        users: (n,) int64, distinct users who said the text and were understood so.
+    """
+
+    text: npt.NDArray[np.object_]
+    understood: npt.NDArray[np.float64]
+    acts: npt.NDArray[np.float64]
+    users: npt.NDArray[np.int64]
+
+
+def choose(queries: Path, n: int, min_users: int) -> Surfaces:
+    """Choose argmax over utterances u of P(h | u) · success(u), among texts of at least `min_users` users.
+
+    The product is the share of the turns of u that were understood as h and went well; two turns are added to the
+    denominator, so that a text seen thrice does not beat one seen a thousand times.
+
+    Args:
+        queries: Parquet of `tables.QUERIES`.
+        n: number of nodes.
+        min_users: k.
+    """
+    with duckdb.connect() as con:
+        con.read_parquet(glob(queries)).create_view("queries")
+        found: dict[str, Any] = con.execute(_SURFACES, [min_users]).fetchnumpy()
+    node = np.asarray(found["node"], dtype=np.int64)
+    text = np.full(n, "", dtype=object)
+    understood, acts, users = np.zeros(n), np.ones(n), np.zeros(n, dtype=np.int64)
+    text[node], understood[node] = found["query"], found["understood"]
+    acts[node], users[node] = 1.0 - np.asarray(found["refused"], dtype=np.float64), found["users"]
+    return Surfaces(text, understood, acts, users)
+
+
+_OWN = """
+SELECT w.slot, arg_max(s.text, s.success)
+FROM wanted AS w
+JOIN nodes AS n ON n.node = w.node
+JOIN spoken AS s ON s.user_id = w.user_id AND s.locale = n.locale AND s.kind = n.kind AND s.state = n.state
+WHERE s.success > 0
+GROUP BY w.slot
+"""
+
+
+def of_users(spoken: Path, nodes: Path, user: npt.NDArray[np.object_], node: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Choose what each user herself says for a node, with most success; an empty text where she never did.
+
+    Args:
+        spoken: Parquet of `tables.SPOKEN`.
+        nodes: Parquet of `tables.NODES`.
+        user: (m,) hashes of users.
+        node: (m,) what is to be said.
+    """
+    text = np.full(len(node), "", dtype=object)
+    wanted = pd.DataFrame({"slot": np.arange(len(node)), "user_id": user, "node": node})
+    with duckdb.connect() as con:
+        for name, path in (("spoken", spoken), ("nodes", nodes)):
+            con.read_parquet(glob(path)).create_view(name)
+        con.register("wanted", wanted)
+        for slot, own in con.execute(_OWN).fetchall():
+            text[slot] = own
+    return text
+
+
+def states(nodes: Path, wanted: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Return locale, kind and state of the nodes named, indexed by node."""
+    with duckdb.connect() as con:
+        con.read_parquet(glob(nodes)).create_view("nodes")
+        con.register("wanted", pd.DataFrame({"node": np.unique(wanted)}))
+        frame: pd.DataFrame = con.execute("SELECT node, locale, kind, state FROM nodes JOIN wanted USING (node)").df()
+    return frame.set_index("node")
