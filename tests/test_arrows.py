@@ -1,0 +1,42 @@
+"""A module imports only from floors below its own, or from its own room; the rooms `offline` and `online` never meet."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = [
+    {"errors", "text", "result"},
+    {"tables", "config", "guardrail"},
+    {"engine", "engine_spark"},
+    {"artefact", "simulate", "model"},
+    {"offline", "online"},
+    {"evaluate"},
+    {"demo"},
+    {"cli"},
+]
+FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names}
+MODULES = [p for p in (ROOT / "rewriter").rglob("*.py") if p != ROOT / "rewriter/__init__.py" and p.name != "__main__.py"]
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def room(dotted):
+    return dotted.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    me = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    for name in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        if name.startswith("rewriter."):
+            assert room(name) == me or FLOOR[room(name)] < FLOOR[me], f"{path.name} imports {name}"
+        else:
+            assert name != "rewriter", f"{path.name} imports the package root"
