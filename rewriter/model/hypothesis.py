@@ -1,0 +1,86 @@
+r"""A hypothesis: what the NLU understood, as one line of text: ``Intent|slot=value|slot=value``, slots sorted by name."""
+
+import re
+from collections.abc import Mapping
+
+Scalar = str | int | float | bool
+
+_ESCAPED = re.compile(r"\\([\\|=])")
+_PART = re.compile(r"(?:[^\\|]|\\.?)*", re.DOTALL)
+_NAME = re.compile(r"((?:[^\\=]|\\.)*)=(.*)", re.DOTALL)
+
+
+def hypothesis(intent: str, slots: Mapping[str, Scalar | None] | None = None) -> str:
+    r"""Write an intent and its slots as one line; equal understandings give equal lines.
+
+    Values are kept as they are. ``\``, ``|`` and ``=`` are escaped with a backslash, a slot without a value is left out,
+    a whole float is written as an integer (``20.0`` as ``20``), a bool as ``true`` or ``false``.
+
+    Args:
+        intent: name of the intent.
+        slots: name -> value.
+
+    Example:
+        >>> hypothesis("HassTurnOn", {"name": "lamp", "area": "kitchen"})
+        'HassTurnOn|area=kitchen|name=lamp'
+    """
+    filled = {name: value for name, value in (slots or {}).items() if value is not None}
+    parts = [f"{_escape(name)}={_escape(_text(filled[name]))}" for name in sorted(filled)]
+    return "|".join([_escape(intent), *parts])
+
+
+def intent_of(line: str) -> str:
+    """Return the intent of a hypothesis; of a line that is none, everything before the first bar.
+
+    Example:
+        >>> intent_of("HassTurnOn|name=lamp")
+        'HassTurnOn'
+    """
+    return _unescape(_parts(line)[0])
+
+
+def slots_of(line: str) -> dict[str, str]:
+    """Return the slots of a hypothesis, name -> value as text, the inverse of `hypothesis`.
+
+    Other writers' lines are read too: ``slot:value``, and a value without a name, which is kept under its place.
+
+    Example:
+        >>> slots_of("play|artist:abba|waterloo")
+        {'artist': 'abba', '2': 'waterloo'}
+    """
+    return dict(_slot(place, part) for place, part in enumerate(_parts(line)[1:], start=1))
+
+
+def _slot(place: int, part: str) -> tuple[str, str]:
+    if named := _NAME.fullmatch(part):
+        return _unescape(named[1]), _unescape(named[2])
+    name, colon, value = part.partition(":")
+    return (_unescape(name), _unescape(value)) if colon else (str(place), _unescape(part))
+
+
+def _parts(line: str) -> list[str]:
+    """Split at bars that are not escaped."""
+    parts: list[str] = []
+    start = 0
+    while True:
+        part = _PART.match(line, start)
+        if part is None or part.end() >= len(line):
+            return [*parts, line[start:]]
+        parts.append(part[0])
+        start = part.end() + 1
+
+
+def _text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("=", "\\=")
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text)
