@@ -1,0 +1,192 @@
+"""Which version of an artefact is current, and whether its files are whole."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rewriter.artefact.disk import sha256
+from rewriter.errors import ArtefactError
+
+SCHEMA_VERSION = 1
+"""Raised when an older reader would misread what a newer writer wrote."""
+
+_Loaded = TypeVar("_Loaded")
+_ID = re.compile(r"\d{6,}-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a version says of itself.
+
+    Attributes:
+        created: when it was written, ISO 8601 in UTC.
+        config: the settings it was learned with, `Config.to_dict()`.
+        packages: versions of the packages that wrote it.
+        locales: turns of the log by locale.
+        counts: whatever `learn` counted, by name.
+        metrics: whatever `learn` measured, by name; None where there was nothing to measure.
+        max_chars: requests longer than this are left alone.
+        user_key: hex of the secret under which user ids are hashed.
+        sizes: bytes of each file, by its path below the version's folder.
+        sums: SHA-256 of each file in hex, by the same paths.
+    """
+
+    created: str
+    config: Mapping[str, Any]
+    packages: Mapping[str, str]
+    locales: Mapping[str, int]
+    counts: Mapping[str, int]
+    metrics: Mapping[str, float | None]
+    max_chars: int
+    user_key: str = field(repr=False)
+    sizes: Mapping[str, int]
+    sums: Mapping[str, str]
+
+    def to_json(self, number: int) -> tuple[str, str]:
+        """Return the id of version `number` with this content, and the text of its ``manifest.json``."""
+        data = {"schema_version": SCHEMA_VERSION, **{f.name: getattr(self, f.name) for f in fields(self)}}
+        version_id = f"{number:06d}-{_digest(data)}"
+        return version_id, json.dumps({"id": version_id, **data}, indent=1) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an artefact folder.
+
+    Attributes:
+        root: the artefact folder.
+        id: a running number, and eight hex digits of the manifest's SHA-256.
+        manifest: what it says of itself.
+    """
+
+    root: Path
+    id: str
+    manifest: Manifest
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of this version lie."""
+        return self.root / "versions" / self.id
+
+    @property
+    def state(self) -> Path:
+        """Where the private state lies that belongs to this version; absent where only the artefact was shipped."""
+        return self.root / "state" / self.id
+
+
+def current_id(root: str | Path) -> str:
+    """Return the id of the version that serves.
+
+    Raises:
+        ArtefactError: ``CURRENT`` is missing or damaged.
+    """
+    path = Path(root) / "CURRENT"
+    try:
+        line = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{path} is missing: no artefact here; write one with `rewriter learn LOGS --out {root}`") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtefactError(f"cannot read {path}: {error}") from error
+    if not line.endswith("\n") or not _ID.fullmatch(line[:-1]):
+        known = ", ".join(version_ids(Path(root) / "versions")) or "none"
+        raise ArtefactError(f"{path} is damaged: it must be one line with the id of a version; there are: {known}")
+    return line[:-1]
+
+
+def version_ids(folder: Path) -> list[str]:
+    """Return the ids in the folder ``versions`` or ``state`` of an artefact, oldest first."""
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return sorted(filter(_ID.fullmatch, names), key=running_number)
+
+
+def running_number(version_id: str) -> int:
+    """Return the running number in the id of a version.
+
+    Example:
+        >>> running_number("000012-1a2b3c4d")
+        12
+    """
+    return int(version_id.split("-", maxsplit=1)[0])
+
+
+def current(root: str | Path) -> Version:
+    """Open the version that serves, as `open_version` does.
+
+    Raises:
+        ArtefactError: something is missing, damaged or from a newer release; names the file.
+    """
+    return load_current(root, lambda version: version)
+
+
+def load_current(root: str | Path, load: Callable[[Version], _Loaded]) -> _Loaded:
+    """Open the version that serves and load something from its files.
+
+    Raises:
+        ArtefactError: something is missing, damaged or from a newer release; names the file.
+    """
+    version_id = current_id(root)
+    while True:
+        try:
+            return load(open_version(root, version_id))
+        except ArtefactError:
+            # A writer that keeps few versions may have swept this one away since CURRENT was read.
+            before, version_id = version_id, current_id(root)
+            if version_id == before:
+                raise
+
+
+def open_version(root: str | Path, version_id: str) -> Version:
+    """Open one version, current or not: read its manifest and compare the size of every file.
+
+    Raises:
+        ArtefactError: something is missing, damaged or from a newer release; names the file.
+    """
+    version = Version(Path(root), version_id, _manifest(Path(root) / "versions" / version_id / "manifest.json", version_id))
+    for name, size in version.manifest.sizes.items():
+        path = version.folder / name
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise ArtefactError(f"{path} is missing; copy the artefact again or go back a version") from error
+        if found != size:
+            raise ArtefactError(f"{path} is damaged: {found} bytes, not {size}; copy the artefact again or go back a version")
+    return version
+
+
+def verify(version: Version) -> None:
+    """Compare the SHA-256 of every file with the manifest. This finds damage; who tampers can write new sums too.
+
+    Raises:
+        ArtefactError: a file differs; names it.
+    """
+    for name, expected in version.manifest.sums.items():
+        path = version.folder / name
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise ArtefactError(f"cannot read {path}: {error}") from error
+        if found != expected:
+            raise ArtefactError(f"{path} is damaged: its sum differs; copy the artefact again or go back a version")
+
+
+def _manifest(path: Path, version_id: str) -> Manifest:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        schema = data.pop("schema_version")
+        if schema > SCHEMA_VERSION:
+            raise ArtefactError(f"{path} has schema {schema}, newer than {SCHEMA_VERSION}: upgrade the package rewriter")
+        if data.pop("id") != version_id or _digest({"schema_version": schema, **data}) != version_id.split("-")[1]:
+            raise ArtefactError(f"{path} is damaged: it does not match its id; copy the artefact again or go back a version")
+        return Manifest(**{f.name: data[f.name] for f in fields(Manifest)})
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{path} is missing; copy the artefact again or go back a version") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ArtefactError(f"{path} is damaged: {error}; copy the artefact again or go back a version") from error
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,180 @@
+"""`Writer`: writes one version of an artefact and its state, and lets both take effect in one step.
+
+Everything goes into hidden folders first. The one step is the replacement of ``CURRENT``: whatever kills the writer, before
+it the old version serves with the old state, after it the new one with the new. What a killed writer left is swept by the
+next; its lock is an flock, which dies with it.
+"""
+
+import math
+import secrets
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+
+from rewriter.artefact.disk import explained, files, locked, make_private, remove, replace, sha256, sync, sync_tree
+from rewriter.artefact.versions import Manifest, current_id, running_number, version_ids
+from rewriter.config import Config
+from rewriter.errors import ArtefactError
+
+_KEY_BYTES = 32
+_PACKAGES = ("rewriter", "lmdb", "numpy", "faiss-cpu", "duckdb", "pyspark", "scipy", "pandas", "networkx", "scikit-learn")
+
+
+class Writer:
+    """Writes one version of an artefact: fill `folder` and `state`, then `publish`. Leaving without it changes nothing.
+
+    Attributes:
+        folder: where the files of the new version go; every file below it is shipped.
+        state: where the new private state goes.
+        work: private scratch folder, removed with everything in it when the writer is left.
+        previous_state: the state of the current version, to be read only; None where there is none.
+        user_key: the secret of this artefact under which user ids are hashed, 32 bytes.
+
+    Args:
+        root: the artefact folder; made if it is missing.
+        keep: versions to keep, the new one included.
+
+    Raises:
+        ArtefactError: another writer is at work, ``CURRENT`` or the key is damaged, or the disk refuses.
+
+    Example:
+        >>> import tempfile
+        >>> with Writer(tempfile.mkdtemp()) as writer:
+        ...     _ = (writer.folder / "a.txt").write_text("shipped")
+        ...     _ = (writer.state / "b.txt").write_text("private")
+        ...     version_id = writer.publish(config=Config(), locales={"en": 12}, counts={"turns": 12}, metrics={})
+        >>> version_id[:7]
+        '000001-'
+    """
+
+    def __init__(self, root: str | Path, *, keep: int = 3) -> None:
+        self._root = Path(root)
+        self._versions, self._states = self._root / "versions", self._root / "state"
+        self._keep = keep
+        self._held = ExitStack()
+        self.folder = self._versions / ".new"
+        self.state = self._states / ".new"
+        self.work = self._states / ".work"
+        self.previous_state: Path | None = None
+        self.user_key = b""
+
+    def __enter__(self) -> "Writer":
+        with explained(self._root), ExitStack() as stack:
+            self._versions.mkdir(parents=True, exist_ok=True)
+            self._states.mkdir(mode=0o700, exist_ok=True)
+            self._states.chmod(0o700)
+            stack.enter_context(locked(self._states / "lock", self._root))
+            serving = current_id(self._root) if (self._root / "CURRENT").exists() else None
+            self._sweep(serving)
+            if serving and (self._states / serving).is_dir():
+                self.previous_state = self._states / serving
+            self.user_key = _user_key(self._states / "user.key")
+            for folder, mode in ((self.folder, 0o777), (self.state, 0o700), (self.work, 0o700)):
+                folder.mkdir(mode=mode)
+            self._held = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._held:
+            for folder in (self.folder, self.state, self.work):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def carry(self, name: str) -> bool:
+        """Take a file over from the previous state as it is, without copying it where the disk has hard links.
+
+        Args:
+            name: path below the state folder.
+
+        Returns:
+            Whether there was such a file.
+
+        Raises:
+            ArtefactError: the disk refuses.
+        """
+        if self.previous_state is None or not (self.previous_state / name).is_file():
+            return False
+        source, target = self.previous_state / name, self.state / name
+        with explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.hardlink_to(source)
+            except OSError:
+                shutil.copyfile(source, target)
+        return True
+
+    def publish(
+        self, *, config: Config, locales: Mapping[str, int], counts: Mapping[str, int], metrics: Mapping[str, float]
+    ) -> str:
+        """Make what was written the current version, and return its id. Called once, at the end.
+
+        Args:
+            config: the settings it was learned with.
+            locales: turns of the log by locale, spelled as in the rules; the commonest answers requests that name none.
+            counts: anything worth counting, for people.
+            metrics: anything worth measuring, for people; NaN is written as null.
+
+        Raises:
+            ArtefactError: the disk refuses; the old version still serves.
+        """
+        with explained(self._root):
+            sums = {path.relative_to(self.folder).as_posix(): sha256(path) for path in files(self.folder)}
+            manifest = Manifest(
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                config=config.to_dict(),
+                packages=_packages(),
+                locales=dict(locales),
+                counts=dict(counts),
+                metrics={name: value if math.isfinite(value) else None for name, value in metrics.items()},
+                max_chars=config.logs.max_chars,
+                user_key=self.user_key.hex(),
+                sizes={name: (self.folder / name).stat().st_size for name in sums},
+                sums=sums,
+            )
+            version_id, text = manifest.to_json(1 + max(map(running_number, version_ids(self._versions)), default=0))
+            (self.folder / "manifest.json").write_text(text, encoding="utf-8")
+            make_private(self.state)
+            for folder in (self.state, self.folder):  # the state first: no version is ever without its own
+                sync_tree(folder)
+                folder.rename(folder.with_name(version_id))
+                sync(folder.parent)
+            replace(self._root / "CURRENT", f"{version_id}\n".encode())
+        with suppress(OSError):  # the new version serves already; the next writer sweeps again
+            self._sweep(version_id)
+        return version_id
+
+    def _sweep(self, serving: str | None) -> None:
+        """Remove what killed writers left, and of the versions and states all but `serving` and the newest before it."""
+        known = version_ids(self._versions)
+        if serving is None:
+            kept = set(known)
+        else:
+            older = [v for v in known if running_number(v) < running_number(serving)]
+            kept = {serving, *older[max(0, len(older) - self._keep + 1) :]}
+        for folder in (self._versions, self._states):
+            for path in [folder / name for name in (".new", ".work", ".old")]:
+                remove(path)
+            for version_id in set(version_ids(folder)) - kept:
+                # Renamed first, so that a kill in the middle leaves no version that lacks files.
+                remove((folder / version_id).replace(folder / ".old"))
+
+
+def _user_key(path: Path) -> bytes:
+    """Read the secret, or make it on the first day."""
+    if not path.exists():
+        replace(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ArtefactError(f"{path} is damaged: {len(key)} bytes, not {_KEY_BYTES}; restore it, or start in a new folder")
+    return key
+
+
+def _packages() -> dict[str, str]:
+    installed = {}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
