@@ -1,0 +1,183 @@
+"""The absorbing chain: who says what next, and does it end well? Integer masses in, a ranking of targets for each state out.
+
+A request in state i succeeds (``R_i = c_i+ / T_i``), fails (``c_i- / T_i``) or is said again as j (``Q_ij = C_ij / T_i``), where
+T_i is all mass of row i. With ``N = (I - Q)^-1`` (expected visits), ``S_ij = N_ij R_j`` is the probability that a path from i
+ends in success with j as its last state; ``sum_j S_ij = B_i``, the probability that it ends in success at all; S_ii is the
+score of leaving the request alone. Kemeny and Snell, *Finite Markov Chains* (1960), chapter 3; Ponnusamy et al.,
+arXiv 1911.02557, use the chain for rewriting.
+
+Two facts make it small before anything is solved:
+
+- A self-loop changes no score: ``I - Q = D (I - Q')`` with ``D = diag(1 - Q_ii)``, where Q' is the chain whose loops were never
+  counted, so ``N = N' D^-1`` and ``N_ij R_j = N'_ij R'_j``. Loops are dropped from the counts, in integers.
+- A state from which no path leads to success scores 0 everywhere and gives nothing to others. Without such states, closed
+  classes among them, every state that is left reaches an exit, and I - Q is regular.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from rewriter.config import Chain
+from rewriter.errors import EngineError
+from rewriter.offline.components import Floats, Ints, invert, series
+from rewriter.tables import glob
+
+_CELLS = 1 << 21
+"""Cells of the dense matrices inverted at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absorption:
+    """The solved chain of n states.
+
+    Attributes:
+        success: (n,) R_i, probability that a request in state i succeeds at once.
+        absorbed: (n,) B_i, probability that a path from i ends in success.
+        scores: (n, n) CSR; row i holds S_ij of its best targets, and S_ii even where that is 0.
+        bound: (n,) at most so much is missing from B_i, and from each stored S_ij; 0 where the component was inverted (exact up
+            to rounding). Stored values never exceed the true ones by more than rounding.
+    """
+
+    success: Floats
+    absorbed: Floats
+    scores: sparse.csr_array
+    bound: Floats
+
+    def stay(self) -> Floats:
+        """Return S_ii of every state, shape (n,): the score of leaving the request alone."""
+        stay: Floats = self.scores.diagonal()
+        return stay
+
+    def ranking(self, state: int) -> list[tuple[int, float]]:
+        """Return the stored (target, S_ij) of one state, the best first; the state itself is among them."""
+        row = slice(self.scores.indptr[state], self.scores.indptr[state + 1])
+        pairs = zip(self.scores.indices[row].tolist(), self.scores.data[row].tolist(), strict=True)
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: Chain) -> Absorption:
+    """Rank the targets of every state by S_ij.
+
+    Weakly connected components of up to `config.exact` states are inverted, many of one size at a time; in a larger one each
+    row walks a pruned power series, whose error is known (`components.series`).
+
+    Args:
+        transitions: (n, n) int64, C_ij in thousandths of a turn: said in state i, then again as j.
+        success: (n,) int64, c_i+ in thousandths.
+        failure: (n,) int64, c_i- in thousandths.
+        config: `exact`, `hops`, `prune`, `top`.
+
+    Raises:
+        EngineError: the shapes differ, or a mass is negative.
+
+    Example:
+        A always fails and is said again, half as B and half as C; B works half the time and else becomes C; C works.
+
+        >>> steps = sparse.csr_array(np.array([[0, 500, 500], [0, 0, 500], [0, 0, 0]]))
+        >>> a = solve(steps, np.array([0, 500, 1000]), np.array([0, 0, 0]), Chain())
+        >>> a.ranking(0)
+        [(2, 0.75), (1, 0.25), (0, 0.0)]
+    """
+    _check(transitions, success, failure)
+    states, sizes, steps, exits = _reduce(transitions, success, failure)
+    n = success.size
+    absorbed, bound = np.zeros(n), np.zeros(n)
+    lost = np.ones(n, dtype=np.bool_)
+    lost[states] = False
+    never = np.flatnonzero(lost)
+    entries = [(never, never, np.zeros(never.size))]
+    for start, stop, size in _batches(sizes, config.exact):
+        block, out = steps[start:stop, start:stop], exits[start:stop]
+        rows = invert(block, out, size, config.top) if size <= config.exact else series(block, out, config)
+        names = states[start:stop]
+        entries.append((names[rows.row], names[rows.column], rows.score))
+        absorbed[names], bound[names] = rows.absorbed, rows.bound
+    row, column, score = (np.concatenate(part) for part in zip(*entries, strict=True))
+    scores = sparse.csr_array(sparse.coo_array((score, (row, column)), shape=(n, n)))
+    total = np.maximum(transitions.sum(axis=1) + success + failure, 1)
+    return Absorption(success / total, absorbed, scores, bound)
+
+
+def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
+    """Read the chain's counts from the tables NODES and EDGES.
+
+    Returns:
+        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths: the arguments of `solve`.
+
+    Raises:
+        EngineError: a table cannot be read, nodes are not 0..n-1, or an edge names a node that is not there.
+    """
+    try:
+        with duckdb.connect() as con:
+            masses = con.execute("SELECT node, success, failure FROM read_parquet(?) ORDER BY node", [glob(nodes)]).fetchnumpy()
+            steps = con.execute("SELECT source, target, mass FROM read_parquet(?)", [glob(edges)]).fetchnumpy()
+    except duckdb.Error as error:
+        raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
+    n = masses["node"].size
+    if not np.array_equal(masses["node"], np.arange(n)):
+        raise EngineError("step chain: table nodes must number its rows 0..n-1 without gaps")
+    ends = np.concatenate([steps["source"], steps["target"]])
+    if ends.size and not (ends.min() >= 0 and ends.max() < n):
+        raise EngineError(f"step chain: table edges names a node outside 0..{n - 1}")
+    pairs = (steps["mass"], (steps["source"], steps["target"]))
+    transitions = sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64))
+    return transitions, np.asarray(masses["success"]), np.asarray(masses["failure"])
+
+
+def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:
+    n = success.size
+    if transitions.shape != (n, n) or failure.shape != (n,):
+        raise EngineError(f"step chain: {n} successes, {failure.size} failures and transitions {transitions.shape} do not match")
+    if min(transitions.data.min(initial=0), success.min(initial=0), failure.min(initial=0)) < 0:
+        raise EngineError("step chain: a mass is negative")
+
+
+def _reduce(transitions: sparse.csr_array, success: Ints, failure: Ints) -> tuple[Ints, Ints, sparse.csr_array, Floats]:
+    """Drop self-loops and states that never reach success; sort the rest so that components, small first, lie together.
+
+    Returns:
+        states (m,) in their new order, sizes of the components in that order, Q' (m, m) and R' (m,).
+    """
+    counts = transitions.tocoo()
+    kept = (counts.row != counts.col) & (counts.data > 0)
+    row, column, mass = counts.row[kept], counts.col[kept], counts.data[kept]
+    n = success.size
+    moves = sparse.csr_array((mass, (row, column)), shape=(n, n))
+    total = moves.sum(axis=1) + success + failure
+    states = np.flatnonzero(_reaches_success(row, column, success))
+    _, label = csgraph.connected_components(moves[states][:, states], directed=True, connection="weak")
+    size = np.bincount(label)
+    order = np.lexsort((label, size[label]))
+    states = states[order]
+    steps = sparse.csr_array(moves[states][:, states], dtype=np.float64)
+    steps.data /= np.repeat(total[states], np.diff(steps.indptr))
+    return states, np.sort(size), steps, success[states] / total[states]
+
+
+def _reaches_success(row: Ints, column: Ints, success: Ints) -> NDArray[np.bool_]:
+    """Walk all edges backwards, from one root behind every state that succeeds."""
+    root = success.size
+    good = np.flatnonzero(success > 0)
+    ends = np.concatenate([column, np.full(good.size, root)]), np.concatenate([row, good])
+    back = sparse.csr_array((np.ones(ends[0].size), ends), shape=(root + 1, root + 1))
+    reached = np.zeros(root + 1, dtype=np.bool_)
+    reached[csgraph.breadth_first_order(back, root, return_predecessors=False)] = True
+    return reached[:root]
+
+
+def _batches(sizes: Ints, exact: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (first state, last state + 1, component size): components of one size that fit `_CELLS`, or one large component."""
+    start = 0
+    for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
+        many = max(1, _CELLS // int(size) ** 2) if size <= exact else 1
+        for done in range(0, int(count), many):
+            stop = start + min(many, int(count) - done) * int(size)
+            yield start, stop, int(size)
+            start = stop
