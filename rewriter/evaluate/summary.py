@@ -1,0 +1,195 @@
+"""One row of figures for all turns, for each layer, scope and slice; and the same as a table for people."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rewriter.evaluate.outcomes import (
+    Outcomes,
+    broken,
+    broken_per_1000,
+    defects,
+    fixed,
+    losses,
+    only,
+    ties,
+    trigger_rate,
+    unknowns,
+    where,
+    win_loss,
+    wins,
+)
+from rewriter.evaluate.ratios import Interval
+
+HEADER = (
+    "",
+    "turns",
+    "defects",
+    "rewritten",
+    "win",
+    "loss",
+    "win/loss",
+    "fixed",
+    "broken ‰, seen",
+    "broken ‰, unseen",
+    "p50",
+    "p99",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The figures of some turns.
+
+    Attributes:
+        name: which turns, or whose rewrites on all turns.
+        turns: how many.
+        defects: how many fail as spoken.
+        wins: rewrites won.
+        losses: rewrites lost.
+        ties: rewrites that changed nothing.
+        unknown: rewrites of unknown effect (replay only).
+        broken: healthy turns broken; some of the losses.
+        win_loss: wins / losses.
+        win_loss_worst: the same with every rewrite of unknown effect counted as a loss.
+        trigger_rate: share of turns rewritten.
+        fixed: (wins - broken) / defects.
+        broken_seen: broken in 1,000 healthy turns whose text the log held as healthy.
+        broken_unseen: broken in 1,000 other healthy turns.
+        p50_us: median latency of the rewriter, in microseconds.
+        p99_us: 99th percentile of the same.
+    """
+
+    name: str
+    turns: int
+    defects: int
+    wins: int
+    losses: int
+    ties: int
+    unknown: int
+    broken: int
+    win_loss: Interval
+    win_loss_worst: Interval
+    trigger_rate: Interval
+    fixed: Interval
+    broken_seen: Interval
+    broken_unseen: Interval
+    p50_us: float
+    p99_us: float
+
+
+def row(name: str, outcomes: Outcomes, *, seed: int = 0) -> Row:
+    """Return the figures of `outcomes`; `seed` is that of the bootstrap by user."""
+    asked = outcomes.latency_us[~np.isnan(outcomes.latency_us)]
+    p50, p99 = np.percentile(asked, [50, 99]) if len(asked) else (float("nan"), float("nan"))
+    return Row(
+        name=name,
+        turns=len(outcomes),
+        defects=int(defects(outcomes).sum()),
+        wins=int(wins(outcomes).sum()),
+        losses=int(losses(outcomes).sum()),
+        ties=int(ties(outcomes).sum()),
+        unknown=int(unknowns(outcomes).sum()),
+        broken=int(broken(outcomes).sum()),
+        win_loss=win_loss(outcomes, seed=seed),
+        win_loss_worst=win_loss(outcomes, unknown_is_loss=True, seed=seed),
+        trigger_rate=trigger_rate(outcomes, seed=seed),
+        fixed=fixed(outcomes, seed=seed),
+        broken_seen=broken_per_1000(outcomes, seen=True, seed=seed),
+        broken_unseen=broken_per_1000(outcomes, seen=False, seed=seed),
+        p50_us=float(p50),
+        p99_us=float(p99),
+    )
+
+
+def summary(outcomes: Outcomes, *, seed: int = 0) -> list[Row]:
+    """Return the row of all turns, then one for each layer, scope and slice.
+
+    A layer or scope is judged on all turns with the rewrites of the others taken away, so that the shares fixed add up; a
+    slice is judged on its own turns.
+    """
+    rows = [row("all", outcomes, seed=seed)]
+    for kind, names in (("layer", outcomes.layer), ("scope", outcomes.scope)):
+        present = sorted({str(n) for n in names} - {""})
+        rows += [row(f"{kind} {name}", only(outcomes, names == name), seed=seed) for name in present]
+    return rows + [row(name, where(outcomes, flags), seed=seed) for name, flags in outcomes.slices.items()]
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """Return a row as JSON can hold it: what is infinite or undefined becomes None, the counts beside it say which."""
+    return {name: _plain(value) for name, value in asdict(row).items()}
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return rows as a Markdown table, which reads well in a terminal too.
+
+    Example:
+        >>> table([]).split("|")[2].strip()
+        'turns'
+    """
+    cells = [HEADER, ("---", *["---:"] * (len(HEADER) - 1)), *(_cells(r) for r in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
+    return "\n".join(_line(line, widths) for line in cells)
+
+
+def ratio_text(ratio: Interval) -> str:
+    """Write a win/loss ratio for people; one without a loss is told by its lower bound.
+
+    Example:
+        >>> ratio_text(Interval(float("inf"), 12.5, float("inf")))
+        'no loss (≥ 12)'
+    """
+    if math.isnan(ratio.value):
+        return "–"
+    if math.isinf(ratio.value):
+        return f"no loss (≥ {_short(ratio.low, math.floor)})"
+    return f"{_short(ratio.value)} ({_short(ratio.low)}–{_short(ratio.high)})"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    latency = (row.p50_us, row.p99_us)
+    return (
+        row.name,
+        f"{row.turns:,}",
+        f"{row.defects:,}",
+        _percent(row.trigger_rate),
+        f"{row.wins:,}",
+        f"{row.losses:,}",
+        ratio_text(row.win_loss),
+        _percent(row.fixed, bounds=True),
+        _per_1000(row.broken_seen),
+        _per_1000(row.broken_unseen),
+        *("–" if math.isnan(x) else f"{x:,.0f} µs" for x in latency),
+    )
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return "| " + " | ".join(padded) + " |"
+
+
+def _short(x: float, whole: Callable[[float], int] = round) -> str:
+    """Write two or three digits, as many as such a figure is worth."""
+    if math.isinf(x):
+        return "∞"
+    return f"{whole(x):,}" if x >= 9.95 else f"{x:.1f}"
+
+
+def _percent(share: Interval, *, bounds: bool = False) -> str:
+    if math.isnan(share.value):
+        return "–"
+    inner = f" ({100 * share.low:.1f}–{100 * share.high:.1f})" if bounds else ""
+    return f"{100 * share.value:.1f} %{inner}"
+
+
+def _per_1000(rate: Interval) -> str:
+    return "–" if math.isnan(rate.value) else f"{rate.value:.1f} ({rate.low:.1f}–{rate.high:.1f})"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a Row holds
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return value if not isinstance(value, float) or math.isfinite(value) else None
