@@ -1,35 +1,14 @@
 """`judge`: outcomes in a closed world, where the wish behind every request is known and the assistant can be asked again."""
 
-import time
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from rewriter.evaluate.outcomes import FAILED_HONESTLY, OK, WRONG, Bools, Outcome, Outcomes, Texts
+from rewriter.evaluate.outcomes import FAILED_HONESTLY, OK, WRONG, Bools, Outcome, Outcomes
+from rewriter.evaluate.proposal import LEFT_ALONE, Judged, Proposal, ask, gather, proposal_of
 from rewriter.simulate.assistants import Assistant
 from rewriter.simulate.world import Request, Rewriting
 from rewriter.text import normalise
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a rewriter wants to send.
-
-    Attributes:
-        text: the text; None to leave the request alone.
-        score: how sure the rewriter is, higher is surer; the axis of a curve over thresholds.
-        layer: where the rewrite comes from; empty where the rewriter has no layers.
-        scope: whose evidence it rests on; empty where the rewriter knows no users.
-    """
-
-    text: str | None
-    score: float = float("nan")
-    layer: str = ""
-    scope: str = ""
-
-
-LEFT_ALONE = Proposal(None)
 
 Propose = Callable[[Request, bool], Proposal]
 """(request, whether the assistant has just said that it does not understand) -> what to send."""
@@ -47,10 +26,7 @@ def proposer(rewrite: Rewriting) -> Propose:
             context=request.context,
             after_failure=after_failure,
         )
-        if not result.applied:
-            return LEFT_ALONE
-        score = 1.0 if result.score is None else result.score  # what was taught has no doubt about it
-        return Proposal(result.text, score, result.layer or "", result.scope or "")
+        return proposal_of(result)
 
     return propose
 
@@ -73,7 +49,7 @@ def judge(
         healthy_in_log: the normalised texts that the log holds as healthy.
 
     Returns:
-        One row per request, in the same order, with the slices of `slices_of`.
+        One row per request, in the same order, with the slices that `slices_of` tells apart.
 
     Example:
         >>> class Lamp:
@@ -84,33 +60,18 @@ def judge(
         >>> outcomes.as_spoken[0], outcomes.rewritten[0]
         ('failed_honestly', 'ok')
     """
-    spoken = [grade(assistant.understand(r.heard), r.goal) for r in requests]
-    proposals, latency = [], []
-    for request, outcome in zip(requests, spoken, strict=True):
-        asked = outcome == FAILED_HONESTLY or not after_failure
-        started = time.perf_counter_ns()
-        proposal = propose(request, after_failure) if asked else LEFT_ALONE
-        latency.append((time.perf_counter_ns() - started) / 1000 if asked else float("nan"))
-        proposals.append(LEFT_ALONE if proposal.text == request.heard else proposal)
-    rewritten = [
-        outcome if p.text is None else grade(assistant.understand(p.text), r.goal)
-        for r, p, outcome in zip(requests, proposals, spoken, strict=True)
-    ]
-    return Outcomes(
-        user=_texts(r.user_id for r in requests),
-        source=_texts(r.heard for r in requests),
-        sent=_texts(r.heard if p.text is None else p.text for r, p in zip(requests, proposals, strict=True)),
-        goal=_texts(r.goal for r in requests),
-        as_spoken=_texts(spoken),
-        rewritten=_texts(rewritten),
-        applied=np.array([p.text is not None for p in proposals], dtype=bool),
-        score=np.array([p.score for p in proposals], dtype=np.float64),
-        layer=_texts(p.layer for p in proposals),
-        scope=_texts(p.scope for p in proposals),
-        seen=np.array([normalise(r.heard) in healthy_in_log for r in requests], dtype=bool),
-        latency_us=np.array(latency, dtype=np.float64),
-        slices=slices_of(requests, spoken),
-    )
+
+    def one(request: Request) -> Judged:
+        spoken = grade(assistant.understand(request.heard), request.goal)
+        proposal, latency = LEFT_ALONE, float("nan")
+        if spoken == FAILED_HONESTLY or not after_failure:
+            proposal, latency = ask(request.heard, lambda: propose(request, after_failure))
+        rewritten = spoken if proposal.text is None else grade(assistant.understand(proposal.text), request.goal)
+        seen = normalise(request.heard) in healthy_in_log
+        return Judged(request.user_id, request.heard, request.goal, spoken, rewritten, proposal, seen, latency)
+
+    rows = [one(request) for request in requests]
+    return gather(rows, slices_of(requests, [row.as_spoken for row in rows]))
 
 
 def grade(understood: str | None, goal: str) -> Outcome:
@@ -135,7 +96,3 @@ def slices_of(requests: Sequence[Request], as_spoken: Sequence[Outcome]) -> dict
         "never-heard goals": flags(not r.known_goal for r in requests),
         "silent defects": flags(o == WRONG for o in as_spoken),
     }
-
-
-def _texts(values: Iterable[str]) -> Texts:
-    return np.array(list(values), dtype=object)

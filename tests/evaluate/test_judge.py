@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from rewriter.evaluate.judge import LEFT_ALONE, Proposal, judge, proposer
+from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.proposal import LEFT_ALONE, Proposal
 from rewriter.result import Rewrite
 from rewriter.simulate.world import Request
 
