@@ -8,9 +8,10 @@ Scope = Literal["personal", "global"]
 Reason = Literal[
     "rule",  # a precomputed rule was applied
     "no_rule",  # no rule knows this text
+    "stay",  # a rule says that this text is right as it is
     "empty",  # nothing is left of the text after normalisation
     "too_long",  # longer than any text of a log may be
-    "not_text",  # the utterance is not a str
+    "not_text",  # the utterance, the user id or the locale is not a str
     "error",  # something went wrong inside; the text is unchanged
 ]
 
@@ -40,7 +41,7 @@ class Rewrite:
 
     Attributes:
         id: identifies this decision; log it with the turn and give it back with feedback.
-        source: the utterance as it was given.
+        source: the utterance as it was given, whatever it was.
         text: what to send to the NLU; equal to `source` where nothing was applied.
         applied: whether `text` is a rewrite.
         layer: which layer decided, None where nothing was applied.

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 """Raised when an older reader would misread what a newer writer wrote."""
 
 _Loaded = TypeVar("_Loaded")
-_ID = re.compile(r"\d{6,}-[0-9a-f]{8}")
+_ID = re.compile(r"[0-9]{6,}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)

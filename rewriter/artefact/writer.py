@@ -68,10 +68,8 @@ class Writer:
             self._states.mkdir(mode=0o700, exist_ok=True)
             self._states.chmod(0o700)
             stack.enter_context(locked(self._states / "lock", self._root))
-            serving = current_id(self._root) if (self._root / "CURRENT").exists() else None
-            self._sweep(serving)
-            if serving and (self._states / serving).is_dir():
-                self.previous_state = self._states / serving
+            self._sweep()
+            self._take_over()
             self.user_key = _user_key(self._states / "user.key")
             for folder, mode in ((self.folder, 0o777), (self.state, 0o700), (self.work, 0o700)):
                 folder.mkdir(mode=mode)
@@ -134,7 +132,8 @@ class Writer:
                 sizes={name: (self.folder / name).stat().st_size for name in sums},
                 sums=sums,
             )
-            version_id, text = manifest.to_json(1 + max(map(running_number, version_ids(self._versions)), default=0))
+            used = version_ids(self._versions) + version_ids(self._states)
+            version_id, text = manifest.to_json(1 + max(map(running_number, used), default=0))
             (self.folder / "manifest.json").write_text(text, encoding="utf-8")
             make_private(self.state)
             for folder in (self.state, self.folder):  # the state first: no version is ever without its own
@@ -142,21 +141,30 @@ class Writer:
                 folder.rename(folder.with_name(version_id))
                 sync(folder.parent)
             replace(self._root / "CURRENT", f"{version_id}\n".encode())
-        with suppress(OSError):  # the new version serves already; the next writer sweeps again
-            self._sweep(version_id)
+        with suppress(OSError):  # the new version serves already; the next writer tries again
+            self._retire(version_id)
         return version_id
 
-    def _sweep(self, serving: str | None) -> None:
-        """Remove what killed writers left, and of the versions and states all but `serving` and the newest before it."""
-        known = version_ids(self._versions)
-        if serving is None:
-            kept = set(known)
-        else:
-            older = [v for v in known if running_number(v) < running_number(serving)]
-            kept = {serving, *older[max(0, len(older) - self._keep + 1) :]}
+    def _take_over(self) -> None:
+        """Start from the version that serves, if there is one."""
+        if not (self._root / "CURRENT").exists():
+            return
+        serving = current_id(self._root)
+        self._retire(serving)
+        if (self._states / serving).is_dir():
+            self.previous_state = self._states / serving
+
+    def _sweep(self) -> None:
+        """Remove what a killed writer left."""
         for folder in (self._versions, self._states):
-            for path in [folder / name for name in (".new", ".work", ".old")]:
-                remove(path)
+            for name in (".new", ".work", ".old"):
+                remove(folder / name)
+
+    def _retire(self, serving: str) -> None:
+        """Remove all versions and states but `serving` and the newest before it: a version after it never took effect."""
+        older = [v for v in version_ids(self._versions) if running_number(v) < running_number(serving)]
+        kept = {serving, *older[max(0, len(older) - self._keep + 1) :]}
+        for folder in (self._versions, self._states):
             for version_id in set(version_ids(folder)) - kept:
                 # Renamed first, so that a kill in the middle leaves no version that lacks files.
                 remove((folder / version_id).replace(folder / ".old"))

@@ -117,8 +117,8 @@ class RuleBook:
         scope = _scope(user)
         if locale not in self.counts[scope]:
             return None
-        with self._maps[scope].begin() as view:
-            value = view.get(_key(text, locale, user))
+        view = self._maps[scope].begin()  # a view for each call: LMDB lets no two threads share one
+        value = view.get(_key(text, locale, user))
         return None if value is None else _unpacked(value, text, locale, user)
 
 
