@@ -121,6 +121,16 @@ chain; p_goal is the posterior mean of P(goal is j); win and loss are expected p
 reason why not."""
 
 
+OUTCOMES = _table(
+    "outcomes",
+    "turn_id VARCHAR, user_id VARCHAR, source VARCHAR, sent VARCHAR, goal VARCHAR, as_spoken VARCHAR, rewritten VARCHAR,"
+    "verdict VARCHAR, applied BIGINT, seen BIGINT, layer VARCHAR, scope VARCHAR",
+    "score DOUBLE, latency_us DOUBLE",
+)
+"""What became of each judged turn (`rewriter.evaluate.outcomes`). goal is empty where it is unknown; verdict is win, loss, tie
+or unknown, empty where the turn was left alone; applied and seen are 0/1."""
+
+
 def glob(path: Path) -> str:
     """Return the Parquet files of a table: the file that DuckDB wrote, or all of the folder that Spark wrote."""
     return str(path / "*.parquet") if path.is_dir() else str(path)
