@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 _PLAIN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
+# What `_stays` says, of ASCII text alone: a sixth of the time.
+_ASCII_WORDS = re.compile(r"(?:[a-z0-9%$+&@#]|(?<=[a-z0-9])'(?=[a-z0-9])|(?<=[0-9])[.,:/-](?=[0-9])|(?<![a-z0-9-])-(?=[0-9]))+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
 _SYMBOLS = frozenset("%°$€£¥+&@#")
 _JOINS_DIGITS = frozenset(".,:/-")
@@ -29,9 +31,9 @@ def normalise(text: str) -> str:
         >>> normalise("set it to -5.5° at 7:30")
         'set it to -5.5° at 7:30'
     """
-    if _PLAIN.fullmatch(text):
-        return text
     for _ in range(_SETTLED):
+        if _PLAIN.fullmatch(text):
+            break
         before, text = text, _once(text)
         if text == before:
             break
@@ -39,6 +41,8 @@ def normalise(text: str) -> str:
 
 
 def _once(text: str) -> str:
+    if text.isascii():
+        return " ".join(_ASCII_WORDS.findall(text.lower().replace("`", "'")))
     visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold()).translate(_APOSTROPHES)
     folded = folded.replace("i\u0307", "i")  # what case folding makes of the Turkish capital I with a dot

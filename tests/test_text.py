@@ -43,3 +43,8 @@ def test_case_does_not_matter(text):
 def test_plain_letters_survive(text):
     kept = [c for c in text if c.isalnum()]
     assert [c for c in normalise(text) if c.isalnum()] == kept
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_read_as_any_other_text(text):
+    assert normalise("é " + text) == ("é " + normalise(text)).rstrip()
