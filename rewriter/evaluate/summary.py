@@ -1,7 +1,7 @@
 """One row of figures for all turns, for each layer, scope and slice; and the same as a table for people."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,21 +23,6 @@ from rewriter.evaluate.outcomes import (
     wins,
 )
 from rewriter.evaluate.ratios import Interval
-
-HEADER = (
-    "",
-    "turns",
-    "defects",
-    "rewritten",
-    "win",
-    "loss",
-    "win/loss",
-    "fixed",
-    "broken ‰, seen",
-    "broken ‰, unseen",
-    "p50",
-    "p99",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +108,17 @@ def plain(row: Row) -> dict[str, Any]:
     return {name: _plain(value) for name, value in asdict(row).items()}
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Return rows as a Markdown table, which reads well in a terminal too.
 
     Example:
         >>> table([]).split("|")[2].strip()
         'turns'
     """
-    cells = [HEADER, ("---", *["---:"] * (len(HEADER) - 1)), *(_cells(r) for r in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
+    replayed = any(r.unknown for r in rows)
+    columns = [c for c in _COLUMNS if replayed or c not in _OF_REPLAY]
+    cells = [columns, ["---", *["---:"] * (len(columns) - 1)], *([_COLUMNS[c](r) for c in columns] for r in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return "\n".join(_line(line, widths) for line in cells)
 
 
@@ -149,24 +136,7 @@ def ratio_text(ratio: Interval) -> str:
     return f"{_short(ratio.value)} ({_short(ratio.low)}–{_short(ratio.high)})"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    latency = (row.p50_us, row.p99_us)
-    return (
-        row.name,
-        f"{row.turns:,}",
-        f"{row.defects:,}",
-        _percent(row.trigger_rate),
-        f"{row.wins:,}",
-        f"{row.losses:,}",
-        ratio_text(row.win_loss),
-        _percent(row.fixed, bounds=True),
-        _per_1000(row.broken_seen),
-        _per_1000(row.broken_unseen),
-        *("–" if math.isnan(x) else f"{x:,.0f} µs" for x in latency),
-    )
-
-
-def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+def _line(cells: Sequence[str], widths: list[int]) -> str:
     padded = [c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
     return "| " + " | ".join(padded) + " |"
 
@@ -193,3 +163,26 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a Row holds
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def _micros(us: float) -> str:
+    return "–" if math.isnan(us) else f"{us:,.0f} µs"
+
+
+_OF_REPLAY = ("unknown", "win/loss at worst")
+_COLUMNS: dict[str, Callable[[Row], str]] = {
+    "": lambda r: r.name,
+    "turns": lambda r: f"{r.turns:,}",
+    "defects": lambda r: f"{r.defects:,}",
+    "rewritten": lambda r: _percent(r.trigger_rate),
+    "win": lambda r: f"{r.wins:,}",
+    "loss": lambda r: f"{r.losses:,}",
+    "unknown": lambda r: f"{r.unknown:,}",
+    "win/loss": lambda r: ratio_text(r.win_loss),
+    "win/loss at worst": lambda r: ratio_text(r.win_loss_worst),
+    "fixed": lambda r: _percent(r.fixed, bounds=True),
+    "broken ‰, seen": lambda r: _per_1000(r.broken_seen),
+    "broken ‰, unseen": lambda r: _per_1000(r.broken_unseen),
+    "p50": lambda r: _micros(r.p50_us),
+    "p99": lambda r: _micros(r.p99_us),
+}

@@ -7,7 +7,7 @@ import pytest
 from hand_made import make
 
 from rewriter.evaluate.ratios import Interval
-from rewriter.evaluate.summary import HEADER, plain, ratio_text, row, summary, table
+from rewriter.evaluate.summary import plain, ratio_text, row, summary, table
 
 ROWS = [
     ("ann", "failed_honestly", "ok", True, 0.9, "precomputed", "global"),
@@ -48,9 +48,22 @@ def test_a_row_is_plain_json():
 def test_the_table_has_a_line_for_each_row_and_a_cell_for_each_column():
     lines = table(summary(make(ROWS))).splitlines()
     assert len(lines) == 2 + 5
-    assert {line.count("|") for line in lines} == {len(HEADER) + 1}
+    assert {line.count("|") for line in lines} == {13}
     assert len({len(line) for line in lines}) == 1
-    assert "| 3 |" in " ".join(lines[2].split())
+    cells = [cell.strip() for cell in lines[2].split("|")[1:-1]]
+    assert cells[:7] == ["all", "5", "4", "80.0 %", "3", "1", "3.0 (0.4–∞)"]
+    assert cells[7].startswith("50.0 % (")
+    assert cells[8] == "–"
+    assert cells[9].startswith("1000.0 (")
+    assert cells[10:] == ["2 µs", "4 µs"]
+
+
+def test_the_table_of_a_replay_tells_the_worst_case():
+    rows = [*ROWS, ("eve", "failed_honestly", "unknown", True), ("eve", "ok", "unknown", True)]
+    header, _, every, *_ = ([c.strip() for c in line.split("|")] for line in table(summary(make(rows))).splitlines())
+    assert every[header.index("unknown")] == "2"
+    assert every[header.index("win/loss")].startswith("3.0 (")
+    assert every[header.index("win/loss at worst")].startswith("1.0 (")
 
 
 @pytest.mark.parametrize(
