@@ -1,0 +1,82 @@
+"""Text -> all that it says in each slot of the word list."""
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+
+from rewriter.guardrail.lexicon import Lexicon, Phrase
+from rewriter.guardrail.numbers import Said, longest, numbers_in
+
+NUMBER = "number"
+"""The slot of the numbers."""
+
+_HAS_DIGIT = re.compile(r"\d")
+_TOKEN = re.compile(r"(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text says.
+
+    Attributes:
+        words: its words, digits apart from letters ("7:30pm" is 7, 30, pm).
+        said: slot -> what is said in it, in order.
+        covered: places of the words that say something.
+    """
+
+    words: tuple[str, ...]
+    said: dict[str, list[Said]]
+    covered: frozenset[int]
+
+    def values(self, slot: str) -> list[str]:
+        """Return what is said in a slot, in order."""
+        return [said.value for said in self.said.get(slot, ())]
+
+    def sides(self, slot: str) -> list[str]:
+        """Return what is said in a slot, in order, the same thing said again left out."""
+        return [value for value, _ in groupby(self.values(slot))]
+
+    def text(self, slot: str) -> str:
+        """Return the words in which a slot is said."""
+        places = sorted({place for said in self.said.get(slot, ()) for place in range(said.start, said.end)})
+        return " ".join(self.words[place] for place in places)
+
+
+def read(text: str, lexicon: Lexicon) -> Reading:
+    """Read a text with the word list of its language. Every text can be read.
+
+    Args:
+        text: a normalised utterance.
+        lexicon: the word list.
+
+    Example:
+        >>> from rewriter.guardrail.wordlist import for_locale
+        >>> read("turn off the lamp on the porch", for_locale("en")).values("run")
+        ['off']
+    """
+    words = tuple(_TOKEN.findall(text) if _HAS_DIGIT.search(text) else text.split())
+    said: dict[str, list[Said]] = {}
+    idioms: set[int] = set()
+    i = 0
+    while i < len(words):
+        meanings, end = longest(lexicon.phrases, words, i)
+        if meanings == ():
+            idioms.update(range(i, end))
+        elif isinstance(meanings, tuple):
+            faint = end == i + 1 and (words[i] in lexicon.weak or _is_preposition(words, i, lexicon))
+            for slot, value in meanings:
+                said.setdefault(slot, []).append(Said(value, i, end, faint))
+        i = max(end, i + 1)
+    for slot, found in said.items():
+        said[slot] = [one for one in found if not one.faint] or found
+    if numbers := numbers_in(words, lexicon, idioms):
+        said[NUMBER] = numbers
+    covered = frozenset(place for found in said.values() for one in found for place in range(one.start, one.end))
+    return Reading(words, said, covered)
+
+
+def _is_preposition(words: Phrase, i: int, lexicon: Lexicon) -> bool:
+    """Whether a particle stands between two words of one clause, as prepositions do."""
+    if words[i] not in lexicon.particles or i == 0 or i + 1 == len(words):
+        return False
+    return words[i - 1] not in lexicon.joints and words[i + 1] not in lexicon.joints

@@ -1,0 +1,64 @@
+"""Whether what is new in the target was heard in the source."""
+
+import unicodedata
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import jellyfish
+from rapidfuzz.distance import Indel, Levenshtein
+
+from rewriter.guardrail.lexicon import Lexicon
+
+MAX_DISTANCE = 1 / 3
+"""Two stretches of text sound alike if at most this share of their sounds differs (normalised Indel distance of the keys)."""
+
+
+class Change(NamedTuple):
+    """A stretch of the source and what stands for it in the target; one of them may be empty."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+def changes(source: Sequence[str], target: Sequence[str]) -> list[Change]:
+    """Return the stretches in which two texts differ, by the shortest edit of words (Levenshtein), neighbours merged.
+
+    Example:
+        >>> changes("turn of lamp".split(), "turn off the lamp".split())
+        [Change(start=1, end=2, new_start=1, new_end=3)]
+    """
+    found: list[Change] = []
+    for op in Levenshtein.opcodes(source, target):
+        if op.tag == "equal":
+            continue
+        if found and (found[-1].end, found[-1].new_end) == (op.src_start, op.dest_start):
+            found[-1] = found[-1]._replace(end=op.src_end, new_end=op.dest_end)
+        else:
+            found.append(Change(op.src_start, op.src_end, op.dest_start, op.dest_end))
+    return found
+
+
+def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon) -> bool:
+    """Return whether two stretches sound alike: their keys differ in at most `MAX_DISTANCE`. Nothing is like silence.
+
+    Example:
+        >>> from rewriter.guardrail.wordlist import for_locale
+        >>> alike(["turnoff"], ["turn", "off"], for_locale("en")), alike(["switch"], ["off"], for_locale("en"))
+        (True, False)
+    """
+    if not source or not target:
+        return False
+    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon)) <= MAX_DISTANCE
+
+
+def _key(words: Sequence[str], lexicon: Lexicon) -> str:
+    """Return the sounds of a stretch: English by Metaphone, other languages by letters without accents, doubled ones once."""
+    spoken = (lexicon.spoken.get(word, word) for word in words)
+    run = "".join(lexicon.sounds.get(word, word) for word in spoken)
+    if lexicon.language == "en" and (key := jellyfish.metaphone(run)):
+        return "A" + key[1:] if key[0] in "EIOU" else key  # initial vowels are the least sure of what was heard
+    plain = (c for c in unicodedata.normalize("NFD", run) if unicodedata.category(c) != "Mn")
+    return "".join(c for c, _ in groupby(plain))

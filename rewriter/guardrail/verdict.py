@@ -1,0 +1,121 @@
+"""`Guardrail`: may this text be rewritten to that one?"""
+
+import re
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rewriter.guardrail.compare import added, contradiction
+from rewriter.guardrail.lexicon import Lexicon
+from rewriter.guardrail.names import names_in
+from rewriter.guardrail.reading import Reading, read
+from rewriter.guardrail.sound import alike, changes
+from rewriter.guardrail.wordlist import for_locale
+
+_INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+_DANGEROUS_INTENTS = frozenset({
+    "buy", "checkout", "delete", "disarm", "donate", "emergency", "erase", "format", "order", "pay", "payment", "purchase", "remove",
+    "reset", "sell", "shutdown", "subscribe", "transfer", "uninstall", "unlock", "unsubscribe", "wipe",
+})  # fmt: skip
+"""Words in the names of intents that destroy, buy, send money or unlock. Intents are named in English, whatever the locale."""
+
+
+def _knows_all(_: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """What a rewrite may never do, for one language.
+
+    Attributes:
+        lexicon: the word list of the language.
+
+    Example:
+        >>> guardrail = Guardrail.open("en-US")
+        >>> guardrail.verdict("turn of the lamp", "turn off the lamp")
+        >>> guardrail.verdict("turn on the lamp", "turn off the lamp")
+        'flips turn on to turn off'
+        >>> guardrail.verdict("wake me at fifteen past", "wake me at 50 past")
+        'changes number 15 to 50'
+        >>> guardrail.verdict("call mary", "call john", names={"mary", "john"})
+        'swaps name mary for john'
+    """
+
+    lexicon: Lexicon
+
+    @classmethod
+    def open(cls, locale: str) -> "Guardrail":
+        """Return the guardrail of a locale's language, kept for the next call; one that knows only digits where none is shipped.
+
+        Args:
+            locale: BCP 47 locale.
+        """
+        return _opened(locale)
+
+    def verdict(
+        self,
+        source: str,
+        target: str,
+        *,
+        names: Set[str] = frozenset(),
+        knows: Callable[[str], bool] = _knows_all,
+        personal: bool = False,
+        online: bool = False,
+        intent: str | None = None,
+    ) -> str | None:
+        """Return why a rewrite is forbidden, in a few words; None where it is allowed. Never raises on any text.
+
+        Args:
+            source: normalised utterance.
+            target: normalised utterance that would be sent instead.
+            names: normalised names that the assistant knows (entities of successful hypotheses).
+            knows: whether the assistant has ever understood a word.
+            personal: whether this user's own turns led from this source to this target. Then it may contradict the source,
+                unless that makes it destructive. A habit that is merely similar is no such evidence.
+            online: whether the rewrite rests on similarity. Then what is new must sound like what it stands for, and
+                nothing destructive, bought or unlocked may come of it that the source does not itself ask for.
+            intent: the intent of the target, where it is known.
+        """
+        if source == target:
+            return None
+        before, after = read(source, self.lexicon), read(target, self.lexicon)
+        if online and (unasked := self._unasked(before, after, intent)):
+            return f"destructive by similarity: {unasked}"
+        reason = contradiction(before, after, self.lexicon, names, knows)
+        if reason and not (personal and not self._dangers(after, intent)):
+            return reason
+        return self._unheard(before, after, names, knows) if online else None
+
+    def _unasked(self, source: Reading, target: Reading, intent: str | None) -> str | None:
+        """Return what the target would destroy, buy or unlock without the source asking for it."""
+        unasked = (danger for danger in self._dangers(target, intent) if not danger.issubset(source.words))
+        return next((" ".join(sorted(danger)) for danger in unasked), None)
+
+    def _dangers(self, target: Reading, intent: str | None) -> list[frozenset[str]]:
+        """Return the requests to destroy, buy or unlock that the target makes, by its words or else by its intent."""
+        entries = (entry for word in target.words for entry in self.lexicon.danger.get(word, ()))
+        asked = [danger for _, danger in entries if danger.issubset(target.words)]
+        if intent is None or asked:
+            return asked
+        return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in _DANGEROUS_INTENTS]
+
+    def _unheard(self, source: Reading, target: Reading, names: Set[str], knows: Callable[[str], bool]) -> str | None:
+        """Return what is new in the target, or stands for an unknown word, and does not sound like it."""
+        new = {place for said in added(source, target) for place in range(said.start, said.end)}
+        for start, end in names_in(target, names):
+            if not set(target.words[start:end]).issubset(source.words):
+                new.update(range(start, end))
+        for edit in changes(source.words, target.words):
+            heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+            matters = not new.isdisjoint(range(edit.new_start, edit.new_end)) or not all(map(knows, heard))
+            if sent and matters and not alike(heard, sent, self.lexicon):
+                return f"{' '.join(sent)} was not heard" + (f" in {' '.join(heard)}" if heard else "")
+        return None
+
+
+@lru_cache(maxsize=64)
+def _opened(locale: str) -> Guardrail:
+    return Guardrail(for_locale(locale))

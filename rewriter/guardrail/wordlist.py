@@ -1,0 +1,194 @@
+"""A file `words/<language>.json` -> `Lexicon`, checked."""
+
+import json
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from rewriter.errors import ConfigError
+from rewriter.guardrail.lexicon import Index, Kind, Lexicon, Meaning, Numbers, Phrase
+from rewriter.text import normalise
+
+NEUTRAL = "und"
+"""The list for languages without one of their own (BCP 47 "undetermined"): it knows digits and signs."""
+
+_SECTIONS: dict[str, type] = {
+    "language": str, "about": str, "checked": str, "polarity": dict, "negation": dict, "values": dict, "units": dict,
+    "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": bool, "articles": list,
+    "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "joints": list,
+    "idioms": list, "homophones": list, "danger": list,
+}  # fmt: skip
+
+
+def shipped() -> dict[str, Traversable]:
+    """Return the word lists of this package, language -> file."""
+    folder = resources.files("rewriter.guardrail").joinpath("words")
+    return {file.name.removesuffix(".json"): file for file in folder.iterdir() if file.name.endswith(".json")}
+
+
+def for_locale(locale: str) -> Lexicon:
+    """Return the list of a locale's language, the neutral one where none is shipped.
+
+    Example:
+        >>> for_locale("en-GB").language, for_locale("tlh").language
+        ('en', 'und')
+    """
+    files = shipped()
+    return read_lexicon(files.get(locale.replace("_", "-").split("-", maxsplit=1)[0].lower(), files[NEUTRAL]))
+
+
+def read_lexicon(path: Path | Traversable) -> Lexicon:
+    """Read a word list.
+
+    Raises:
+        ConfigError: the file is no word list; names the file and the entry.
+    """
+    try:
+        return _build(_checked(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"word list {path.name}: {error}") from error
+
+
+def _checked(data: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
+    """Return the sections, the missing ones empty.
+
+    Raises:
+        ValueError: a section is unknown, of another type, or names a polarity without two sides.
+    """
+    if not isinstance(data, dict) or "language" not in data:
+        raise ValueError('expected an object with at least "language"')
+    for name, value in data.items():
+        if name not in _SECTIONS:
+            raise ValueError(f"unknown section {name}; known are {', '.join(_SECTIONS)}")
+        if type(value) is not _SECTIONS[name]:
+            raise ValueError(f"section {name} must be a {_SECTIONS[name].__name__}, not a {type(value).__name__}")
+    for slot, sides in data.get("polarity", {}).items():
+        if not isinstance(sides, dict) or len(sides) != 2:
+            raise ValueError(f"polarity {slot} must have two sides")
+    return {name: data.get(name, kind()) for name, kind in _SECTIONS.items()}
+
+
+def _build(data: dict[str, Any]) -> Lexicon:
+    kinds, meanings = _meanings(data)
+    numbers = _number_words(data)
+    spoken: dict[str, str] = {}
+    for phrase, value in numbers.items():
+        spoken.setdefault(str(value), " ".join(phrase))
+    groups = [[" ".join(_phrase(word)) for word in group] for group in data["homophones"]]
+    return Lexicon(
+        language=data["language"],
+        kinds=kinds,
+        phrases=_index(meanings.items()),
+        units=frozenset(p[0] for p, said in meanings.items() if len(p) == 1 and any(kinds[slot] == "units" for slot, _ in said)),
+        numbers=_numbers(data, numbers),
+        particles=_words(data["particles"]),
+        weak=_words(data["weak"]),
+        joints=_words(data["joints"]),
+        sounds={word: group[0] for group in groups for word in group},
+        mistaken=_mistaken(groups, {phrase[0]: str(value) for phrase, value in numbers.items() if len(phrase) == 1}),
+        spoken=spoken,
+        danger=_index((_phrase(text), frozenset(_phrase(text))) for text in data["danger"]),
+    )
+
+
+def _meanings(data: dict[str, Any]) -> tuple[dict[str, Kind], dict[Phrase, tuple[Meaning, ...]]]:
+    """Return the kind of each slot, and what each phrase means."""
+    kinds: dict[str, Kind] = {}
+    found: dict[Phrase, dict[str, str]] = defaultdict(dict)
+    for kind, slot, value, text in _entries(data):
+        if kinds.setdefault(slot, kind) != kind:
+            raise ValueError(f"{slot} stands in both {kinds[slot]} and {kind}")
+        if found[_phrase(text)].setdefault(slot, value) != value:
+            raise ValueError(f'"{text}" is both {found[_phrase(text)][slot]} and {value} in {slot}')
+    listed = {phrase: tuple(said.items()) for phrase, said in found.items()}
+    listed |= {_phrase(text): () for text in data["idioms"]}
+    return kinds, {_plain(phrase): said for phrase, said in listed.items()} | listed
+
+
+def _entries(data: dict[str, Any]) -> Iterator[tuple[Kind, str, str, str]]:
+    """Yield (section, slot, value, phrase). Negations and units are one slot each, named as their section."""
+    sections: tuple[Kind, ...] = ("polarity", "negation", "values", "units")
+    for kind in sections:
+        slots = {kind: data[kind]} if kind in ("negation", "units") else data[kind]
+        for slot, values in slots.items():
+            if not isinstance(values, dict) or not all(isinstance(texts, list) for texts in values.values()):
+                raise ValueError(f"{kind} {slot} must give each value a list of phrases")
+            yield from ((kind, slot, value, text) for value, texts in values.items() for text in texts)
+
+
+def _number_words(data: dict[str, Any]) -> dict[Phrase, int | float]:
+    endings = data["ordinal_endings"] or [""]
+    listed = [*data["numbers"].items(), *((stem + end, n) for stem, n in data["ordinals"].items() for end in endings)]
+    numbers: dict[Phrase, int | float] = {}
+    for text, value in listed:
+        if type(value) not in (int, float):
+            raise ValueError(f'number "{text}" must be a number, not {value!r}')
+        if numbers.setdefault(_phrase(text), value) != value:
+            raise ValueError(f'number "{text}" is both {numbers[_phrase(text)]} and {value}')
+    return {_plain(phrase): value for phrase, value in numbers.items()} | numbers
+
+
+def _numbers(data: dict[str, Any], words: dict[Phrase, int | float]) -> Numbers:
+    sizes: dict[int, frozenset[str]] = {}
+    for word, size in data["scales"].items():
+        sizes[_whole(size)] = sizes.get(size, frozenset()) | _words([word])
+    clock_before = {_phrase(phrase): _whole(minutes) for phrase, minutes in data["clock_before"].items()}
+    articles, minus = _words(data["articles"]), _words(data["minus"])
+    return Numbers(
+        words=_index(words.items()),
+        scales=tuple((sizes[size], size) for size in sorted(sizes)),
+        joiners=_words(data["joiners"]),
+        glued=data["glued"],
+        articles=articles,
+        minus=minus,
+        clock_before=_index(clock_before.items()),
+        clock_after=_index((_phrase(phrase), _whole(minutes)) for phrase, minutes in data["clock_after"].items()),
+        decimal=data["decimal"] or ".",
+        starts=frozenset(phrase[0] for phrase in (*words, *clock_before)).union(articles, minus, *sizes.values()),
+    )
+
+
+def _mistaken(groups: list[list[str]], numbers: dict[str, str]) -> dict[str, frozenset[str]]:
+    """Return, for each number in a group of words that sound alike, the words of the group that are no number."""
+    found: dict[str, frozenset[str]] = {}
+    for group in groups:
+        others = frozenset(word for word in group if word not in numbers)
+        found |= {numbers[word]: found.get(numbers[word], frozenset()) | others for word in group if word in numbers}
+    return found
+
+
+def _index(phrases: Iterable[tuple[Phrase, Any]]) -> Index:
+    by_first: dict[str, list[tuple[Phrase, Any]]] = defaultdict(list)
+    for phrase, meaning in sorted(phrases, key=lambda entry: -len(entry[0])):
+        by_first[phrase[0]].append((phrase, meaning))
+    return {first: tuple(entries) for first, entries in by_first.items()}
+
+
+def _words(texts: Iterable[Any]) -> frozenset[str]:
+    """Return single words, with and without accents."""
+    phrases = [_phrase(text) for text in texts]
+    if many := next((phrase for phrase in phrases if len(phrase) > 1), None):
+        raise ValueError(f'"{" ".join(many)}" must be one word')
+    return frozenset(form[0] for phrase in phrases for form in (phrase, _plain(phrase)))
+
+
+def _phrase(text: Any) -> Phrase:  # noqa: ANN401 - whatever JSON holds
+    words = tuple(normalise(text).split()) if isinstance(text, str) else ()
+    if not words:
+        raise ValueError(f"{text!r} is no phrase")
+    return words
+
+
+def _plain(phrase: Phrase) -> Phrase:
+    """Return a phrase without its accents, as people in a hurry write it."""
+    return tuple("".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn") for word in phrase)
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 - whatever JSON holds
+    if type(value) is not int:
+        raise ValueError(f"{value!r} must be a whole number")
+    return value
