@@ -35,6 +35,20 @@ class ArtefactInfo:
     sizes: Mapping[str, int]
     versions: tuple[str, ...]
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what and how much, line by line, to be printed."""
+        rules = [(f"rules, {scope}, {locale}", n) for scope, counts in self.rules.items() for locale, n in counts.items()]
+        return [
+            ("version", self.id),
+            ("created", self.created),
+            *((what, f"{n:,}") for what, n in rules),
+            *((f"turns, {locale}", f"{n:,}") for locale, n in self.locales.items()),
+            *((what, f"{n:,}") for what, n in self.counts.items()),
+            *((what, "none" if value is None else f"{value:.4g}") for what, value in self.metrics.items()),
+            ("bytes", f"{sum(self.sizes.values()):,}"),
+            ("versions kept", ", ".join(self.versions)),
+        ]
+
 
 def info(path: str | Path) -> ArtefactInfo:
     """Describe the artefact in a folder.

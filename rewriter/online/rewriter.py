@@ -158,13 +158,14 @@ def _decide(serving: _Serving, utterance: object, user_id: object, locale: objec
     """Return the rule to apply, or the reason for leaving the utterance alone."""
     if not (isinstance(utterance, str) and isinstance(user_id, _TEXT_OR_NONE) and isinstance(locale, _TEXT_OR_NONE)):
         return "not_text"
-    text = str.__str__(utterance)  # a subclass may lie about itself
+    text = str.__str__(utterance)  # exactly a str: a subclass may do as it likes
     if len(text) > serving.max_chars:
         return "too_long"
     query = normalise(text)
     if not query:
         return "empty"
-    rule = serving.rule(query, user_id and str.__str__(user_id), locale and str.__str__(locale))
+    user_id, locale = (given if given is None else str.__str__(given) for given in (user_id, locale))
+    rule = serving.rule(query, user_id, locale)
     if rule is None:
         return "no_rule"
     return "stay" if rule.target == query else rule

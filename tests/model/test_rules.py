@@ -165,6 +165,7 @@ def _in_a_fork(book, folder, queue):
     queue.put([book.get("source 1", "en"), RuleBook.open(folder).get("source 1", "en")])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_book_survives_a_fork(tmp_path):
     write_rules(tmp_path, [rule(1)])
     book, fork = RuleBook.open(tmp_path), multiprocessing.get_context("fork")
