@@ -2,7 +2,7 @@
 
 Whole numbers are BIGINT, time is epoch milliseconds in UTC, *mass* is evidence in thousandths of a turn (design: integers add
 exactly on every engine), a *day* is whole days since 1970-01-01 UTC, a *kind* says what a state of the chain is: ``u`` an
-utterance, ``h`` a hypothesis.
+utterance, ``h`` a hypothesis. Texts and users are numbered once (TEXTS, USERS), and the mined tables hold the numbers.
 """
 
 from dataclasses import dataclass
@@ -59,47 +59,71 @@ normalised), barge_in is 0/1, nbest and context are JSON text."""
 REJECTED = _table("rejected", "file VARCHAR, row_number BIGINT, reason VARCHAR", "content VARCHAR")
 """Rows of the log that were set aside; content is the row as JSON, cut to 1,000 characters."""
 
+USERS = _table("users", "user_no BIGINT, user_id VARCHAR")
+"""The number that stands for a user in the mined tables, 0..n-1."""
+
+TEXTS = _table("texts", "id BIGINT, locale VARCHAR, kind VARCHAR, text VARCHAR, stop BIGINT")
+"""The number that stands for a text in the mined tables, 0..n-1. kind is ``u`` for what was said or sent (normalised), ``h`` for
+a hypothesis, ``r`` for a response; stop is 1 where an utterance only asks the assistant to stop. The states of the chain come
+first, in the order of locale, kind and text, so that the id of a state is its node."""
+
 SESSIONS = _table(
     "sessions",
-    "turn_id VARCHAR, user_id VARCHAR, ts_ms BIGINT, day BIGINT, locale VARCHAR, session_no BIGINT, turn_no BIGINT,"
-    "utterance VARCHAR, rewritten BIGINT, kind VARCHAR, state VARCHAR, friction BIGINT",
-    "status VARCHAR, response VARCHAR, barge_in BIGINT",
+    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, ts_ms BIGINT, day BIGINT, locale VARCHAR,"
+    "said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
+    "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
-"""Turns in their place. utterance is normalised; (kind, state) is the interpretation: the hypothesis, or the sent text where
-there is none; friction is in thousandths; rewritten is 1 where what was sent differs from what was said."""
+"""Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other.
+said, sent, hypothesis and reply are ids of texts; state is the interpretation: the hypothesis, or what was sent where there is
+none. friction and engaged are in thousandths; rewritten is 1 where what was sent differs from what was said; failed is NULL
+where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",
-    "turn_id VARCHAR, ahead BIGINT, locale VARCHAR, source VARCHAR, target VARCHAR, gap_ms BIGINT, source_friction BIGINT,"
-    "target_friction BIGINT, barge_in BIGINT, verbatim BIGINT, source_barged BIGINT",
-    "source_status VARCHAR, target_status VARCHAR, same_hypothesis BIGINT, same_response BIGINT",
+    "user_no BIGINT, turn_no BIGINT, ahead BIGINT, source BIGINT, target BIGINT, gap_ms BIGINT, source_friction BIGINT,"
+    "target_friction BIGINT, barge_in BIGINT, verbatim BIGINT",
+    "source_failed BIGINT, target_failed BIGINT, source_engaged BIGINT, same_hypothesis BIGINT, same_response BIGINT",
 )
-"""A turn and one of the few turns after it, within the time window, with the cues that a `Detector` reads."""
+"""A turn and one of the few turns after it, within the time window, with the cues that a `Detector` reads. source and target are
+what was said; ahead is 1 for the next turn of the session and locale."""
 
-SCORES = _table("scores", "turn_id VARCHAR, ahead BIGINT, p BIGINT")
-"""P(the candidate restates the turn), in thousandths."""
+SIMILARITIES = _table("similarities", "source BIGINT, target BIGINT, text_similarity BIGINT, sound_similarity BIGINT")
+"""How alike the two texts of a candidate are, in thousandths; one row for each pair of different texts."""
+
+SCORES = _table("scores", "user_no BIGINT, turn_no BIGINT, ahead BIGINT, p BIGINT")
+"""P(the candidate restates the turn), in thousandths; candidates of P = 0 are left out."""
 
 COUNTS = _table(
     "counts",
-    "day BIGINT, user_id VARCHAR, locale VARCHAR, kind VARCHAR, state VARCHAR, target_kind VARCHAR, target VARCHAR,"
-    "mass BIGINT, turns BIGINT",
+    "day BIGINT, user_no BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, turns BIGINT, failed BIGINT, success BIGINT,"
+    "failure BIGINT",
 )
-"""What each turn spent, summed by day and user. target_kind is ``u``/``h`` for a restatement, ``+`` for success, ``-`` for
-failure (target is then empty)."""
+"""What was sent and understood, and how it ended, by day and user; where rewritten is 0 it was also what was said. failed counts
+turns of status 'failed'; success and failure are mass. What is missing to 1,000 for each turn is in REPHRASES."""
 
-SPOKEN = _table(
-    "spoken",
-    "day BIGINT, user_id VARCHAR, locale VARCHAR, text VARCHAR, kind VARCHAR, state VARCHAR, turns BIGINT, success BIGINT,"
-    "failed BIGINT",
+REPHRASES = _table(
+    "rephrases",
+    "day BIGINT, user_no BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, target BIGINT, again BIGINT, mass BIGINT,"
+    "turns BIGINT",
 )
-"""What the NLU was sent and how that ended: success is mass, failed counts turns with status 'failed'."""
+"""The mass that went from turns to their restatements, by day and user. target is the interpretation of the restating turn; again
+is 1 where that turn was the same utterance and not rewritten; turns counts those that gave mass."""
+
+USER_NODES = _table(
+    "user_nodes",
+    "user_no BIGINT, node BIGINT, turns BIGINT, success BIGINT, failure BIGINT, first_day BIGINT, last_day BIGINT",
+)
+"""The part of each user in the rows of the chain, not capped: turns, and the masses absorbed."""
+
+USER_EDGES = _table("user_edges", "user_no BIGINT, source BIGINT, target BIGINT, mass BIGINT, turns BIGINT")
+"""The part of each user in the steps of the chain, not capped; turns counts those that gave mass."""
 
 NODES = _table(
     "nodes",
     "node BIGINT, locale VARCHAR, kind VARCHAR, state VARCHAR, success BIGINT, failure BIGINT, turns BIGINT, users BIGINT,"
     "first_day BIGINT, last_day BIGINT",
 )
-"""The states of the chain, node = 0..n-1 without gaps, with their absorbed masses (capped per user)."""
+"""The states of the chain, node = 0..n-1 without gaps, with their absorbed masses (capped per user); turns counts all turns."""
 
 EDGES = _table("edges", "source BIGINT, target BIGINT, mass BIGINT, users BIGINT")
 """The steps of the chain between nodes (mass capped per user)."""
