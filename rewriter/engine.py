@@ -11,6 +11,9 @@ from rewriter.tables import glob
 class Engine(Protocol):
     """What mining asks of a SQL engine."""
 
+    work: Path
+    """Folder of the Parquet files."""
+
     def read(self, name: str, path: Path) -> None:
         """Make a Parquet file or folder known as the table `name`."""
 
@@ -64,7 +67,7 @@ class DuckDB:
         """
         path = self.work / f"{name}.parquet"
         try:
-            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet)")
         except self._error as error:
             raise EngineError(f"step {name} failed on DuckDB: {str(error).splitlines()[0]}") from error
         self.read(name, path)

@@ -1,7 +1,8 @@
 """How alike two texts are, to the eye and to the ear. Pure functions of normalised texts."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 import jellyfish
@@ -23,24 +24,38 @@ def phonetic_key(text: str, locale: str = "en") -> str:
         >>> phonetic_key("turn of the lamp") == phonetic_key("turn off the lamp")
         True
     """
-    if locale.split("-", maxsplit=1)[0] == "en":
-        return " ".join(jellyfish.metaphone(word) or word for word in text.split())
-    plain = (c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c)[0] != "M")
-    return "".join(c for c, _ in groupby(plain))
+    return phonetic_keys((text,), locale)[0]
+
+
+def phonetic_keys(texts: Iterable[str], locale: str = "en") -> list[str]:
+    """Return the phonetic key of each text; a word is heard once, however often it comes."""
+    sound = _metaphone if locale.split("-", maxsplit=1)[0] == "en" else _letters
+    return [" ".join(map(sound, text.split())) for text in texts]
 
 
 def text_similarity(sources: Sequence[str], targets: Sequence[str]) -> Floats:
     """Normalised Indel similarity of each pair, (n,) in 0..1; the same as `rapidfuzz.fuzz.ratio` / 100."""
-    return _pairwise(list(sources), list(targets))
+    return pairwise(list(sources), list(targets))
 
 
 def sound_similarity(sources: Sequence[str], targets: Sequence[str], locale: str = "en") -> Floats:
     """Normalised Indel similarity of the phonetic keys of each pair, (n,) in 0..1."""
-    keys = {text: phonetic_key(text, locale) for text in {*sources, *targets}}
-    return _pairwise([keys[s] for s in sources], [keys[t] for t in targets])
+    return pairwise(phonetic_keys(sources, locale), phonetic_keys(targets, locale))
 
 
-def _pairwise(left: list[str], right: list[str]) -> Floats:
+def pairwise(left: Sequence[str], right: Sequence[str]) -> Floats:
+    """Normalised Indel similarity of each pair of strings, (n,) in 0..1."""
     if not left:
         return np.zeros(0)
     return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64))
+
+
+@lru_cache(maxsize=1 << 16)
+def _metaphone(word: str) -> str:
+    return jellyfish.metaphone(word) or word
+
+
+@lru_cache(maxsize=1 << 16)
+def _letters(word: str) -> str:
+    plain = (c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c)[0] != "M")
+    return "".join(c for c, _ in groupby(plain))

@@ -1,0 +1,143 @@
+"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of `score`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from rewriter import tables
+from rewriter.config import Config
+from rewriter.engine import Engine
+from rewriter.model.detector import Detector
+from rewriter.offline import score
+from rewriter.offline.stops import write_stops
+from rewriter.text import normalise
+
+Progress = Callable[[str], None]
+
+_SQL = resources.files("rewriter.offline") / "sql"
+_DECLARED = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Where the mined tables are, and two counts.
+
+    Attributes:
+        users, texts, sessions, candidates, scores, counts, rephrases, user_nodes, user_edges, nodes, edges, queries: Parquet of
+            the table of that name in `rewriter.tables`.
+        locales: turns of each locale of the log.
+        dropped: turns of whose utterance normalisation left nothing; they are in no table.
+    """
+
+    users: Path
+    texts: Path
+    sessions: Path
+    candidates: Path
+    scores: Path
+    counts: Path
+    rephrases: Path
+    user_nodes: Path
+    user_edges: Path
+    nodes: Path
+    edges: Path
+    queries: Path
+    locales: Mapping[str, int]
+    dropped: int
+
+
+def mine(engine: Engine, turns: Path, detector: Detector, config: Config, progress: Progress | None = None) -> Mined:
+    """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
+
+    Args:
+        engine: runs the SQL, and says where the tables go.
+        turns: Parquet of `tables.TURNS`.
+        detector: gives P that a turn restates an earlier one.
+        config: its sections sessions, friction, rephrases and chain are used.
+        progress: told the name of each step as it starts.
+
+    Raises:
+        EngineError: a step failed, or wrote a table that is not as declared.
+    """
+    steps = _Steps(engine, _numbers(config), progress)
+    engine.read("turns", turns)
+    engine.function("normalise", normalise)
+    locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
+    steps.python("stops", lambda out: write_stops(locales, out))
+    for name in ("heard", "clean", "phrases"):
+        steps.sql(name)
+    texts = steps.sql("texts")
+    steps.sql("spellings")
+    users = steps.sql("users")
+    sessions, candidates, pairs = (steps.sql(name) for name in ("sessions", "candidates", "pairs"))
+    alike = steps.python("similarities", lambda out: score.measure(pairs, texts, out))
+    scores = steps.python("scores", lambda out: score.score(candidates, alike, texts, detector, out))
+    steps.sql("spent")
+    return Mined(
+        users=users,
+        texts=texts,
+        sessions=sessions,
+        candidates=candidates,
+        scores=scores,
+        counts=steps.sql("counts"),
+        rephrases=steps.sql("rephrases"),
+        user_nodes=steps.sql("user_nodes"),
+        user_edges=steps.sql("user_edges"),
+        nodes=steps.sql("nodes"),
+        edges=steps.sql("edges"),
+        queries=steps.sql("queries"),
+        locales=locales,
+        dropped=sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Runs steps by name; a table that is declared is checked."""
+
+    engine: Engine
+    numbers: Mapping[str, int]
+    progress: Progress | None
+
+    def sql(self, name: str) -> Path:
+        text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers)))
+
+    def python(self, name: str, write: Callable[[Path], Path]) -> Path:
+        path = self._checked(name, lambda: write(self.engine.work / f"{name}.parquet"))
+        self.engine.read(name, path)
+        return path
+
+    def _checked(self, name: str, run: Callable[[], Path]) -> Path:
+        if self.progress is not None:
+            self.progress(name)
+        path = run()
+        if name in _DECLARED:
+            tables.check(_DECLARED[name], path)
+        return path
+
+
+def _numbers(config: Config) -> dict[str, int]:
+    """Return the parameters of the SQL by name: whole numbers only."""
+    friction = config.friction
+    return {
+        "session_gap_ms": config.sessions.gap_ms,
+        "heed_ms": friction.window_ms,
+        "failed": friction.failed,
+        "barge_in": friction.barge_in,
+        "stop": friction.stop,
+        "low_confidence": friction.low_confidence,
+        "unknown": friction.unknown,
+        "confidence": round(friction.confidence * 1000),
+        "reach": config.rephrases.reach,
+        "window_ms": config.rephrases.window_ms,
+        "user_cap": config.chain.user_cap,
+    }
+
+
+def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con:
+        return con.execute(sql, [tables.glob(path)]).fetchall()
