@@ -1,9 +1,14 @@
-"""`Channel`: what becomes of words between a mouth and the assistant."""
+"""`Channel`: what becomes of words between a mouth and the assistant; `RecordingChannel` plays back real recognition."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+from rewriter.errors import LogError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,57 @@ class Channel(Protocol):
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard | None:
         """Return what is heard; None where the channel has nothing left to hear of this speaker saying this."""
+
+
+class Recording(NamedTuple):
+    """One recording and what a recogniser heard in it."""
+
+    speaker: str
+    said: str
+    heard: Heard
+
+
+class RecordingChannel:
+    """Plays back recordings, each at most once.
+
+    Args:
+        recordings: what there is to play.
+    """
+
+    def __init__(self, recordings: Iterable[Recording]) -> None:
+        self._left: dict[tuple[str, str], list[Heard]] = {}
+        for recording in recordings:
+            self._left.setdefault((recording.speaker, recording.said), []).append(recording.heard)
+
+    def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard | None:
+        """Return a recording of `speaker` saying `said` that was not played yet, None where there is none."""
+        left = self._left.get((speaker, said))
+        if not left:
+            return None
+        return left.pop(int(rng.random() * len(left)))
+
+
+def read_recordings(path: Path) -> list[Recording]:
+    """Read a table of recordings.
+
+    Args:
+        path: Parquet file with the columns speaker, said, heard (text), nbest (JSON list of text or a list) and confidence
+            (0..1). A recording of which nothing was heard is left out: no request reaches the assistant.
+
+    Raises:
+        LogError: the file cannot be read, or lacks a column.
+    """
+    import duckdb  # noqa: PLC0415 - only worlds made of tables need it
+
+    try:
+        with duckdb.connect() as con:
+            sql = "SELECT speaker, said, heard, nbest, confidence FROM read_parquet(?) WHERE heard <> ''"
+            rows = con.execute(sql, [str(path)]).fetchall()
+    except duckdb.Error as error:
+        raise LogError(f"cannot read recordings {path}: {str(error).splitlines()[0]}") from error
+    return [Recording(speaker, said, Heard(heard, _nbest(heard, nbest), c)) for speaker, said, heard, nbest, c in rows]
+
+
+def _nbest(heard: str, nbest: str | list[str] | None) -> tuple[str, ...]:
+    hearings = json.loads(nbest) if isinstance(nbest, str) else nbest or []
+    return tuple(dict.fromkeys((heard, *hearings)))

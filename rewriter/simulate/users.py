@@ -1,18 +1,74 @@
-"""`Behaviour`: every number about how people act, in one place; and `User`."""
+"""`Behaviour`: every number about how people act, in one place; `User`, one person; `people`, many of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+_HOURS = (1, 0.5, 0.3, 0.3, 0.5, 1.5, 5, 9, 7, 4, 3, 3, 4, 4, 3, 3, 4, 6, 9, 10, 9, 7, 5, 2.5)
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How people act; the defaults are those of all worlds."""
+    """How people act: the one place of these numbers.
+
+    They are choices, not measurements, in the order of magnitude that logs of assistants show: after a failed turn more people
+    restate than repeat, and many give up.
+    """
 
     requests_per_day: float = 6.0
-    """Mean number of wishes of one user on one day (Poisson)."""
+    """Mean number of wishes of one person on one day (Poisson); follow-ups come on top."""
+    zipf: float = 1.0
+    """A person's r-th commonest wish is wanted in proportion to r ** -zipf."""
+    taste: float = 1.0
+    """How far a person's order of wishes strays from everybody's: standard deviation of the logarithm of the rank."""
+    repertoire: int = 40
+    """How many different things a person ever wants."""
+    owns_device: float = 0.5
+    """Probability that a person has a given device."""
+    owns_name: float = 0.15
+    """Probability that a given playlist, town, message or task is one of a person's own."""
+    habit: float = 0.8
+    """Probability of the favourite phrase; else any phrase of the wish."""
+    hours: tuple[float, ...] = _HOURS
+    """How busy each hour of the day is."""
+
+    follow_up: float = 0.25
+    """Probability that a wish granted is followed by another at once."""
+    related: float = 0.6
+    """Probability that a follow-up asks for the same kind of thing, where the person wants another of the kind."""
+
+    rephrase: float = 0.5
+    """After a failure: probability of saying it differently."""
+    repeat: float = 0.2
+    """After a failure: probability of saying the same again."""
+    switch: float = 0.08
+    """After a failure: probability of wanting something else at once. The rest gives up."""
+    patience: int = 4
+    """Turns that a person spends on one wish at most."""
+
+    notice: float = 0.75
+    """Probability of noticing that the assistant did something else."""
+    interrupt: float = 0.5
+    """Probability that a person who noticed interrupts the answer, where there is a next turn."""
+    stop: float = 0.1
+    """Probability that a person who noticed first calls it off."""
+    needless_interrupt: float = 0.01
+    """Probability that a follow-up interrupts the answer although all was well."""
+    complaint: float = 0.05
+    """Probability of negative feedback on a failure that was noticed."""
+    praise: float = 0.02
+    """Probability of positive feedback on a wish granted."""
+
+    gap_s: float = 5.0
+    """Median silence between a failed turn and the next, seconds."""
+    interrupt_gap_s: float = 2.0
+    """Median silence before an interruption, seconds."""
+    follow_gap_s: float = 15.0
+    """Median silence before a follow-up, seconds."""
+    gap_spread: float = 0.5
+    """Standard deviation of the logarithm of a silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +78,7 @@ class User:
     Attributes:
         user_id: pseudonym.
         speaker: whose voice the channel hears.
-        goals: what this person ever wants.
+        goals: what this person ever wants, commonest first.
         weights: how often, (len(goals),), adding up to 1.
         phrases: how this person asks for each goal, the favourite first.
         room: where the device of this person stands.
@@ -36,3 +92,59 @@ class User:
     phrases: Mapping[str, tuple[str, ...]]
     room: str
     device_id: str
+
+    def without(self, goals: frozenset[str], phrases: frozenset[str]) -> "User | None":
+        """Return the person as if some goals and phrases did not exist, None where no wish is left."""
+        said = {g: tuple(p for p in self.phrases[g] if p not in phrases) for g in self.goals if g not in goals}
+        kept = [i for i, g in enumerate(self.goals) if said.get(g)]
+        if not kept:
+            return None
+        weights = self.weights[kept] / self.weights[kept].sum()
+        left = tuple(self.goals[i] for i in kept)
+        return User(self.user_id, self.speaker, left, weights, {g: said[g] for g in left}, self.room, self.device_id)
+
+
+def people(
+    goals: Mapping[str, tuple[str, ...]],
+    n: int,
+    *,
+    seed: int,
+    behaviour: Behaviour,
+    owned: Mapping[str, Mapping[str, str]] | None = None,
+    rooms: Sequence[str] = ("kitchen", "living room", "bedroom"),
+    speakers: Sequence[str] = (),
+) -> tuple[User, ...]:
+    """Invent people with habits.
+
+    Args:
+        goals: what can be wanted -> how it can be asked for.
+        n: how many people.
+        seed: of all draws.
+        behaviour: `zipf`, `taste`, `repertoire` and the two `owns_…` are used here.
+        owned: goal -> kind (``device`` or ``name``) -> the thing one must have to want it; nothing for what all can want.
+        rooms: where devices stand.
+        speakers: voices, dealt round; empty gives everybody a voice of their own.
+
+    Returns:
+        n people, those with nothing to want left out.
+    """
+    rng = np.random.default_rng([seed, 1])
+    every = list(goals)
+    needs = [dict((owned or {}).get(goal, {})) for goal in every]
+    things = sorted({(kind, thing) for need in needs for kind, thing in need.items()})
+    chances = np.array([behaviour.owns_device if kind == "device" else behaviour.owns_name for kind, _ in things])
+    popularity = np.log1p(rng.permutation(len(every)))
+    found = []
+    for i in range(n):
+        has = {thing for thing, yes in zip(things, rng.random(len(things)) < chances, strict=True) if yes}
+        liked = np.argsort(popularity + behaviour.taste * rng.standard_normal(len(every)))
+        mine = [every[g] for g in liked if has.issuperset(needs[g].items())][: behaviour.repertoire]
+        if not mine:
+            continue
+        weights = np.arange(1, len(mine) + 1, dtype=np.float64) ** -behaviour.zipf
+        phrases = {g: tuple(goals[g][j] for j in rng.permutation(len(goals[g]))) for g in mine}
+        name = f"user{i:04d}"
+        speaker = speakers[i % len(speakers)] if speakers else name
+        room = rooms[int(rng.random() * len(rooms))]
+        found.append(User(name, speaker, tuple(mine), weights / weights.sum(), phrases, room, f"device{i:04d}"))
+    return tuple(found)

@@ -1,8 +1,10 @@
 """`World`: an assistant, what people want of it, how they are heard; and `Request`, one wish to be judged."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from rewriter.result import Rewrite
 from rewriter.simulate.assistants import Assistant
@@ -19,7 +21,7 @@ class Rewriting(Protocol):
         *,
         user_id: str | None = None,
         locale: str | None = None,
-        nbest: tuple[str, ...] = (),
+        nbest: Sequence[str] = (),
         context: Mapping[str, Any] | None = None,
         after_failure: bool = False,
     ) -> Rewrite:
@@ -102,3 +104,47 @@ class World:
     behaviour: Behaviour
     split: Split
     stop: str | None = None
+
+    def logged(self, user: User) -> User | None:
+        """Return what of a person the log may show, None where that is nothing."""
+        return None if user.user_id in self.split.users else user.without(self.split.goals, self.split.phrases)
+
+
+def split_of(
+    goals: Mapping[str, tuple[str, ...]],
+    users: Sequence[User],
+    *,
+    seed: int,
+    user_share: float = 0.2,
+    phrase_share: float = 0.2,
+    goal_share: float = 0.1,
+) -> Split:
+    """Draw what the log withholds.
+
+    A goal that stays keeps at least one phrase. People who share a voice are withheld together.
+
+    Args:
+        goals: goal -> phrases.
+        users: everybody.
+        seed: of the draw.
+        user_share: share of the voices.
+        phrase_share: share of the phrases of goals that stay, as far as each keeps one.
+        goal_share: share of the goals.
+    """
+    rng = np.random.default_rng([seed, 3])
+
+    def some(things: Sequence[str], share: float) -> frozenset[str]:
+        return frozenset(things[i] for i in rng.permutation(len(things))[: round(share * len(things))])
+
+    voices = some(sorted({u.speaker for u in users}), user_share)
+    gone = some(sorted(goals), goal_share)
+    left = {goal: list(phrases) for goal, phrases in goals.items() if goal not in gone}
+    every = [(goal, phrase) for goal, phrases in left.items() for phrase in phrases]
+    withheld = {phrase for goal in gone for phrase in goals[goal]}
+    wanted = len(withheld) + round(phrase_share * len(every))
+    for i in rng.permutation(len(every)):
+        goal, phrase = every[i]
+        if len(withheld) < wanted and len(left[goal]) > 1:
+            left[goal].remove(phrase)
+            withheld.add(phrase)
+    return Split(frozenset(u.user_id for u in users if u.speaker in voices), frozenset(withheld), gone)

@@ -1,0 +1,261 @@
+"""`simulate`: days of people talking to an assistant, and what they do when it fails; `requests`: wishes to be judged."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from rewriter.model.hypothesis import intent_of, slots_of
+from rewriter.result import Rewrite
+from rewriter.simulate.channels import Heard
+from rewriter.simulate.turn import Turn
+from rewriter.simulate.users import User
+from rewriter.simulate.world import Request, Rewriting, World
+
+Mode = Literal["before", "after_failure"]
+_REFUSAL = "Sorry, I did not understand that."
+_TRIES = 8  # hearings, and wishes, that are tried before a turn is left out
+_PAUSE_MS = 30_000  # between two wishes of a person at least
+_HOUR_MS = 3_600_000
+
+
+def simulate(
+    world: World, *, days: int, start: date, seed: int, rewrite: Rewriting | None = None, mode: Mode = "before"
+) -> Iterator[list[Turn]]:
+    """Let the people of a world talk to their assistant, day by day.
+
+    Nobody and nothing that the split withholds is in the log, neither as said nor as heard: what a channel turns into a
+    withheld phrase or goal is heard again. A day follows from `seed` and its date alone, so a world can be simulated in parts
+    and with another rewriter each day; only recordings are used up.
+
+    Args:
+        world: where.
+        days: how many days.
+        start: the first day, UTC.
+        seed: of all draws.
+        rewrite: asked what to send to the assistant, for example `Rewriter.rewrite`; None for no rewriting.
+        mode: whether it is asked before the assistant, or after a refusal only.
+
+    Yields:
+        The turns of one day, ordered by time and user.
+    """
+    people = [(i, kept) for i, user in enumerate(world.users) if (kept := world.logged(user))]
+    for n in range(days):
+        day = start + timedelta(days=n)
+        turns: list[Turn] = []
+        for i, user in people:
+            rng = np.random.default_rng([seed, day.toordinal(), i])
+            turns += _Talk(world, user, rng, rewrite, mode).day(_ms(day))
+        turns.sort(key=lambda t: (t.ts_ms, t.user_id))
+        yield turns
+
+
+def requests(world: World, *, n: int, seed: int, start: date, days: int = 7) -> list[Request]:
+    """Draw fresh first requests, of everybody in a world, in the proportions in which they are made.
+
+    Args:
+        world: where; people, phrases and goals that the log withholds are drawn like all others.
+        n: how many; fewer where recordings run out.
+        seed: of all draws.
+        start: the first day, UTC; later than the log.
+        days: over how many days they spread.
+
+    Returns:
+        Requests ordered by time.
+    """
+    rng = np.random.default_rng([seed, 2])
+    hours = np.asarray(world.behaviour.hours) / sum(world.behaviour.hours)
+    found: list[Request] = []
+    for _ in range(n * _TRIES):
+        if len(found) == n:
+            break
+        user = world.users[int(rng.random() * len(world.users))]
+        goal = _pick(user, rng)
+        said = _first_phrase(world, user, goal, rng)
+        heard = world.judging.hear(said, user.speaker, rng)
+        if heard is None:
+            continue
+        hour = int(rng.choice(24, p=hours))
+        ts_ms = _ms(start) + int((rng.integers(days) * 24 + hour + rng.random()) * _HOUR_MS)
+        found.append(
+            Request(
+                user_id=user.user_id,
+                ts_ms=ts_ms,
+                locale=world.locale,
+                goal=goal,
+                said=said,
+                heard=heard.text,
+                nbest=heard.nbest,
+                confidence=heard.confidence,
+                context={"hour": hour, "room": user.room},
+                known_user=user.user_id not in world.split.users,
+                known_phrase=said not in world.split.phrases,
+                known_goal=goal not in world.split.goals,
+            )
+        )
+    return sorted(found, key=lambda r: (r.ts_ms, r.user_id))
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One person and one assistant on one day."""
+
+    world: World
+    user: User
+    rng: np.random.Generator
+    rewrite: Rewriting | None
+    mode: Mode
+    turns: list[Turn] = field(default_factory=list)
+    clock: int = 0
+
+    def day(self, midnight: int) -> list[Turn]:
+        """Return the turns of the day that begins at `midnight`, epoch milliseconds."""
+        behaviour, rng = self.world.behaviour, self.rng
+        n = int(rng.poisson(behaviour.requests_per_day))
+        hours = rng.choice(24, size=n, p=np.asarray(behaviour.hours) / sum(behaviour.hours))
+        for at in np.sort((hours + rng.random(n)) * _HOUR_MS):
+            self.clock = max(midnight + int(at), self.clock + _PAUSE_MS)
+            for _ in range(_TRIES):
+                if self._wish(_pick(self.user, rng)):
+                    break
+        return self.turns
+
+    def _wish(self, goal: str, barge_in: bool = False) -> bool:
+        """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
+        behaviour, rng = self.world.behaviour, self.rng
+        said = _first_phrase(self.world, self.user, goal, rng)
+        for attempt in range(behaviour.patience):
+            turn = self._turn(goal, said, barge_in)
+            if turn is None:
+                return attempt > 0
+            if turn.hypothesis == goal:
+                self._after_success(goal)
+                return True
+            silent = turn.status == "ok"
+            if silent and rng.random() >= behaviour.notice:
+                return True
+            barge_in = silent and rng.random() < behaviour.interrupt
+            if silent and self.world.stop and rng.random() < behaviour.stop:
+                self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
+                self._turn(self.world.assistant.understand(self.world.stop) or "", self.world.stop, barge_in)
+                barge_in = False
+            self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
+            act = rng.random()
+            if act < behaviour.rephrase:
+                said = self._other_phrase(goal, said)
+            elif act >= behaviour.rephrase + behaviour.repeat:
+                if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
+                    self._wish(_pick(self.user, rng), barge_in)
+                return True
+        return True
+
+    def _after_success(self, goal: str) -> None:
+        behaviour, rng = self.world.behaviour, self.rng
+        if rng.random() < behaviour.follow_up:
+            kind = intent_of(goal)
+            alike = [g for g in self.user.goals if g != goal and intent_of(g) == kind] if rng.random() < behaviour.related else []
+            self._wait(behaviour.follow_gap_s)
+            following = alike[int(rng.random() * len(alike))] if alike else _pick(self.user, rng)
+            self._wish(following, rng.random() < behaviour.needless_interrupt)
+
+    def _other_phrase(self, goal: str, said: str) -> str:
+        others = [p for p in self.user.phrases[goal] if p != said]
+        return others[int(self.rng.random() * len(others))] if others else said
+
+    def _wait(self, median_s: float) -> None:
+        self.clock += int(1000 * median_s * np.exp(self.world.behaviour.gap_spread * self.rng.standard_normal()))
+
+    def _turn(self, goal: str, said: str, barge_in: bool) -> Turn | None:
+        """Log one turn; None where nothing is heard that may be logged."""
+        heard = self._listen(said)
+        if heard is None:
+            return None
+        hour = self.clock // _HOUR_MS % 24
+        hypothesis, decision = self._ask(heard, hour)
+        behaviour, rng = self.world.behaviour, self.rng
+        right = hypothesis == goal
+        feedback = rng.random()
+        turn = Turn(
+            turn_id=f"{self.user.user_id}-{self.clock}",
+            user_id=self.user.user_id,
+            ts_ms=self.clock,
+            locale=self.world.locale,
+            utterance=heard.text,
+            hypothesis=hypothesis,
+            status="failed" if hypothesis is None else "ok",
+            response=_REFUSAL if hypothesis is None else _answer(hypothesis),
+            barge_in=barge_in,
+            feedback=(1 if feedback < behaviour.praise else None) if right else -1 if feedback < behaviour.complaint else None,
+            asr_confidence=heard.confidence,
+            nbest=heard.nbest,
+            device_id=self.user.device_id,
+            device_type="speaker",
+            context=json.dumps({"hour": hour, "room": self.user.room}),
+            sent=decision.text if decision and decision.applied else None,
+            rewrite_id=decision.id if decision else None,
+            rule=decision.rule if decision else None,
+            layer=decision.layer if decision else None,
+            scope=decision.scope if decision else None,
+            arm=decision.arm if decision else None,
+            propensity=decision.propensity if decision else None,
+            goal=goal,
+            said=said,
+        )
+        self.turns.append(turn)
+        self.clock += 1
+        return turn
+
+    def _listen(self, said: str) -> Heard | None:
+        withheld, understand = self.world.split, self.world.assistant.understand
+        for _ in range(_TRIES):
+            heard = self.world.channel.hear(said, self.user.speaker, self.rng)
+            if heard is None:
+                return None
+            if heard.text not in withheld.phrases and understand(heard.text) not in withheld.goals:
+                kept = tuple(text for text in heard.nbest if text not in withheld.phrases)
+                return Heard(heard.text, kept, heard.confidence)
+        return None
+
+    def _ask(self, heard: Heard, hour: int) -> tuple[str | None, Rewrite | None]:
+        """Return what the assistant makes of what it is sent, and what the rewriter decided."""
+        understand = self.world.assistant.understand
+        if self.rewrite is None:
+            return understand(heard.text), None
+        refused = self.mode == "after_failure"
+        if refused and (understood := understand(heard.text)) is not None:
+            return understood, None
+        decision = self.rewrite(
+            heard.text,
+            user_id=self.user.user_id,
+            locale=self.world.locale,
+            nbest=heard.nbest,
+            context={"hour": hour, "room": self.user.room},
+            after_failure=refused,
+        )
+        return understand(decision.text), decision
+
+
+def _pick(user: User, rng: np.random.Generator) -> str:
+    i = int(np.searchsorted(np.cumsum(user.weights), rng.random(), side="right"))
+    return user.goals[min(i, len(user.goals) - 1)]
+
+
+def _first_phrase(world: World, user: User, goal: str, rng: np.random.Generator) -> str:
+    phrases: Sequence[str] = user.phrases[goal]
+    return phrases[0 if rng.random() < world.behaviour.habit else int(rng.random() * len(phrases))]
+
+
+@cache
+def _answer(hypothesis: str) -> str:
+    """What an assistant says when it has understood: the intent in words, and the values of its slots."""
+    intent = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", intent_of(hypothesis)).lower()
+    return ", ".join(["OK", intent, *slots_of(hypothesis).values()])
+
+
+def _ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
