@@ -18,9 +18,9 @@ class Numbers:
 
     Attributes:
         words: number phrases and their values, ordinals among them.
-        scales: (words, size) of hundred, thousand …, the smallest first.
+        scales: (words, size) of hundred, thousand …, the smallest and the longest word first.
         joiners: words between the parts of a number ("two hundred *and* five").
-        glued: whether a number is one word ("zweihundertfünf").
+        glued: in languages that write a number as one word ("einhundertzwei"), what stands only inside ("ein" is 1).
         articles: words that mean one before a unit ("*an* hour").
         minus: words that make the next number negative.
         clock_before: phrase before an hour -> minutes, negative ones before it ("quarter to" -> -15).
@@ -30,9 +30,9 @@ class Numbers:
     """
 
     words: Index
-    scales: tuple[tuple[frozenset[str], int], ...]
+    scales: tuple[tuple[tuple[str, ...], int], ...]
     joiners: frozenset[str]
-    glued: bool
+    glued: Mapping[str, int]
     articles: frozenset[str]
     minus: frozenset[str]
     clock_before: Index
@@ -52,8 +52,10 @@ class Lexicon:
         units: the single words of the units.
         numbers: how numbers are written.
         particles: words that are a polarity only as the particle of a verb, and a preposition elsewhere ("on").
-        weak: words that count only where nothing else is said in their slot ("set", "more").
-        joints: words that part clauses; a particle stands before or behind one.
+        weak: phrases that count only where nothing else is said in their slot ("set", "more").
+        openers: words that begin a clause ("and"); what follows one is no preposition.
+        closers: words that cannot follow a preposition ("please"); what stands before one is none.
+        elisions: words that lean on the next one with an apostrophe ("l" in "l'alarme").
         sounds: word -> the first of the words that sound the same.
         mistaken: number -> words that are heard for it (2 -> "to", "too").
         spoken: number -> its first phrase in the list.
@@ -67,7 +69,9 @@ class Lexicon:
     numbers: Numbers
     particles: frozenset[str]
     weak: frozenset[str]
-    joints: frozenset[str]
+    openers: frozenset[str]
+    closers: frozenset[str]
+    elisions: frozenset[str]
     sounds: Mapping[str, str]
     mistaken: Mapping[str, frozenset[str]]
     spoken: Mapping[str, str]

@@ -9,6 +9,8 @@ from rewriter.guardrail.lexicon import Index, Lexicon, Numbers
 
 _NUMERIC = re.compile(r"-?\d[\d.,]*")
 _SEPARATOR = re.compile(r"[.,]")
+_LONGEST_GLUED = 80
+"""Words of more letters than this are no number either."""
 _LONGEST_SCALED = 9
 """More digits than this before "thousand" are no number that anybody says."""
 
@@ -65,7 +67,7 @@ def longest(index: Index, words: Sequence[str], i: int) -> tuple[object, int]:
 
 
 def _may_start(word: str, written: Numbers) -> bool:
-    return word in written.starts or written.glued or word[-1].isdecimal()
+    return word in written.starts or bool(written.glued) or word[-1].isdecimal()
 
 
 def _at(words: Sequence[str], i: int, lexicon: Lexicon) -> tuple[list[str], int]:
@@ -85,13 +87,15 @@ def _at(words: Sequence[str], i: int, lexicon: Lexicon) -> tuple[list[str], int]
 
 def _plain_at(words: Sequence[str], i: int, written: Numbers) -> tuple[list[str], int]:
     """Return the numbers of one run of digits, or the one number of a run of number words."""
-    if i >= len(words):
-        return [], i
-    if _NUMERIC.fullmatch(words[i]):
-        return _digits_at(words, i, written)
-    if words[i] in written.minus:
-        values, end = _plain_at(words, i + 1, written)
+    if i < len(words) and words[i] in written.minus:
+        values, end = _unsigned_at(words, i + 1, written)
         return ([f"-{values[0]}", *values[1:]], end) if values and values[0][0] != "-" else ([], i)
+    return _unsigned_at(words, i, written)
+
+
+def _unsigned_at(words: Sequence[str], i: int, written: Numbers) -> tuple[list[str], int]:
+    if i < len(words) and _NUMERIC.fullmatch(words[i]):
+        return _digits_at(words, i, written)
     value, end = _scaled(words, i, written, len(written.scales))
     return ([], i) if value is None else ([str(value)], end)
 
@@ -161,7 +165,7 @@ def _phrase_at(words: Sequence[str], i: int, written: Numbers) -> tuple[int | fl
     value, end = longest(written.words, words, i)
     if isinstance(value, int | float):
         return value, end
-    if written.glued and i < len(words) and (glued := _glued(words[i], written)) is not None:
+    if written.glued and i < len(words) and len(words[i]) <= _LONGEST_GLUED and (glued := _glued(words[i], written)) is not None:
         return glued, i + 1
     return None, i
 
@@ -171,19 +175,25 @@ def _glued(word: str, written: Numbers) -> int | None:
     for scale, size in reversed(written.scales):
         for name in scale:
             head, found, tail = word.partition(name)
-            if found and (head or tail):
-                parts = [1 if not head else _part(head, written), 0 if not tail else _part(tail, written)]
-                return None if None in parts else sum(p * s for p, s in zip(parts, (size, 1), strict=True) if p is not None)
+            if not found or not (head or tail):
+                continue
+            count, rest = _part(head, 1, written), _part(tail, 0, written)
+            if count is not None and rest is not None:
+                return count * size + rest
     return None
 
 
-def _part(word: str, written: Numbers) -> int | None:
+def _part(word: str, empty: int, written: Numbers) -> int | None:
+    """Return the number of a part of a long word, `empty` for no letters."""
+    if not word:
+        return empty
     joiner = next((j for j in written.joiners if word.startswith(j) and len(word) > len(j)), "")
     for form in (word, word[len(joiner) :]):
-        value = longest(written.words, [form], 0)[0]
+        value = written.glued.get(form) or longest(written.words, [form], 0)[0]
         if isinstance(value, int):
             return value
-    return _glued(word, written)
+    whole = next((size for scale, size in written.scales if word in scale), None)
+    return whole or _glued(word, written)
 
 
 def _clock(hour: str, minutes: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Text -> all that it says in each slot of the word list."""
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -54,7 +55,7 @@ def read(text: str, lexicon: Lexicon) -> Reading:
         >>> read("turn off the lamp on the porch", for_locale("en")).values("run")
         ['off']
     """
-    words = tuple(_TOKEN.findall(text) if _HAS_DIGIT.search(text) else text.split())
+    words = _words(text, lexicon)
     said: dict[str, list[Said]] = {}
     idioms: set[int] = set()
     i = 0
@@ -63,7 +64,7 @@ def read(text: str, lexicon: Lexicon) -> Reading:
         if meanings == ():
             idioms.update(range(i, end))
         elif isinstance(meanings, tuple):
-            faint = end == i + 1 and (words[i] in lexicon.weak or _is_preposition(words, i, lexicon))
+            faint = " ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon)
             for slot, value in meanings:
                 said.setdefault(slot, []).append(Said(value, i, end, faint))
         i = max(end, i + 1)
@@ -75,8 +76,21 @@ def read(text: str, lexicon: Lexicon) -> Reading:
     return Reading(words, said, covered)
 
 
-def _is_preposition(words: Phrase, i: int, lexicon: Lexicon) -> bool:
+def _words(text: str, lexicon: Lexicon) -> Phrase:
+    words = _TOKEN.findall(text) if _HAS_DIGIT.search(text) else text.split()
+    if "'" in text and lexicon.elisions:
+        words = [part for word in words for part in _parted(word, lexicon.elisions)]
+    return tuple(words)
+
+
+def _parted(word: str, elisions: Set[str]) -> Phrase:
+    """Part a word from one that leans on it: "n'allume" is "n" and "allume"."""
+    head, apostrophe, tail = word.partition("'")
+    return (head, tail) if apostrophe and tail and head in elisions else (word,)
+
+
+def _is_preposition(words: Phrase, i: int, end: int, lexicon: Lexicon) -> bool:
     """Whether a particle stands between two words of one clause, as prepositions do."""
-    if words[i] not in lexicon.particles or i == 0 or i + 1 == len(words):
+    if end > i + 1 or words[i] not in lexicon.particles or i == 0 or end == len(words):
         return False
-    return words[i - 1] not in lexicon.joints and words[i + 1] not in lexicon.joints
+    return words[i - 1] not in lexicon.openers and words[i + 1] not in lexicon.closers

@@ -16,8 +16,8 @@ _INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 _DANGEROUS_INTENTS = frozenset({
-    "buy", "checkout", "delete", "disarm", "donate", "emergency", "erase", "format", "order", "pay", "payment", "purchase", "remove",
-    "reset", "sell", "shutdown", "subscribe", "transfer", "uninstall", "unlock", "unsubscribe", "wipe",
+    "buy", "checkout", "delete", "disarm", "donate", "emergency", "erase", "format", "order", "pay", "payment", "purchase",
+    "remove", "reset", "sell", "shutdown", "subscribe", "transfer", "uninstall", "unlock", "unsubscribe", "wipe",
 })  # fmt: skip
 """Words in the names of intents that destroy, buy, send money or unlock. Intents are named in English, whatever the locale."""
 

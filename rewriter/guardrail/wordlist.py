@@ -18,9 +18,9 @@ NEUTRAL = "und"
 
 _SECTIONS: dict[str, type] = {
     "language": str, "about": str, "checked": str, "polarity": dict, "negation": dict, "values": dict, "units": dict,
-    "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": bool, "articles": list,
-    "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "joints": list,
-    "idioms": list, "homophones": list, "danger": list,
+    "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": dict, "articles": list,
+    "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "openers": list,
+    "closers": list, "elisions": list, "idioms": list, "homophones": list, "danger": list,
 }  # fmt: skip
 
 
@@ -86,8 +86,10 @@ def _build(data: dict[str, Any]) -> Lexicon:
         units=frozenset(p[0] for p, said in meanings.items() if len(p) == 1 and any(kinds[slot] == "units" for slot, _ in said)),
         numbers=_numbers(data, numbers),
         particles=_words(data["particles"]),
-        weak=_words(data["weak"]),
-        joints=_words(data["joints"]),
+        weak=frozenset(" ".join(form) for text in data["weak"] for form in (_phrase(text), _plain(_phrase(text)))),
+        openers=_words(data["openers"]),
+        closers=_words(data["closers"]),
+        elisions=_words(data["elisions"]),
         sounds={word: group[0] for group in groups for word in group},
         mistaken=_mistaken(groups, {phrase[0]: str(value) for phrase, value in numbers.items() if len(phrase) == 1}),
         spoken=spoken,
@@ -140,9 +142,9 @@ def _numbers(data: dict[str, Any], words: dict[Phrase, int | float]) -> Numbers:
     articles, minus = _words(data["articles"]), _words(data["minus"])
     return Numbers(
         words=_index(words.items()),
-        scales=tuple((sizes[size], size) for size in sorted(sizes)),
+        scales=tuple((tuple(sorted(sizes[size], key=len, reverse=True)), size) for size in sorted(sizes)),
         joiners=_words(data["joiners"]),
-        glued=data["glued"],
+        glued={form: _whole(n) for text, n in data["glued"].items() for form in {*_phrase(text), *_plain(_phrase(text))}},
         articles=articles,
         minus=minus,
         clock_before=_index(clock_before.items()),
