@@ -56,7 +56,7 @@ class Rephrases:
     """Which later turns may restate a turn."""
 
     reach: int = 3
-    """How many turns ahead are looked at."""
+    """How many turns ahead are looked at, at most 3."""
     window_ms: int = 60_000
     """How soon a restatement comes."""
 
@@ -87,6 +87,8 @@ class Launch:
     """q: expected share of losses among the decided outcomes of the launched set, weighted by traffic."""
     min_p_gain: float = 0.95
     """Least posterior probability that a rule wins more than it loses."""
+    rivals: int = 3
+    """Targets that are weighed for each source."""
     draws: int = 500
     """Posterior draws for each rule."""
     personal: bool = True
@@ -179,6 +181,7 @@ def _check(config: Config) -> None:
     least = {
         "launch.min_users": (config.launch.min_users, 1),
         "launch.personal_turns": (config.launch.personal_turns, 1),
+        "launch.rivals": (config.launch.rivals, 1),
         "launch.draws": (config.launch.draws, 10),
         "chain.user_cap": (config.chain.user_cap, 1),
         "chain.hops": (config.chain.hops, 1),
@@ -192,6 +195,11 @@ def _check(config: Config) -> None:
     for name, (value, low) in least.items():
         if value < low:
             raise ConfigError(f"setting {name} must be at least {low}, not {value}")
+    if config.rephrases.reach > 3:
+        raise ConfigError(f"setting rephrases.reach must be at most 3, not {config.rephrases.reach}")
+    for name, value in (("rephrases", config.rephrases.window_ms), ("friction", config.friction.window_ms)):
+        if value > config.sessions.gap_ms:
+            raise ConfigError(f"setting {name}.window_ms must be at most sessions.gap_ms, {config.sessions.gap_ms}, not {value}")
     for f in fields(config.friction):
         if f.type is int and f.name != "window_ms" and not 0 <= getattr(config.friction, f.name) <= 1000:
             raise ConfigError(f"setting friction.{f.name} must lie between 0 and 1000 thousandths")
