@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
+from threadpoolctl import threadpool_limits
 
 from rewriter.config import Chain
 from rewriter.errors import EngineError
@@ -93,12 +94,14 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
     lost[states] = False
     never = np.flatnonzero(lost)
     entries = [(never, never, np.zeros(never.size))]
-    for start, stop, size in _batches(sizes, config.exact):
-        block, out = steps[start:stop, start:stop], exits[start:stop]
-        rows = invert(block, out, size, config.top) if size <= config.exact else series(block, out, config)
-        names = states[start:stop]
-        entries.append((names[rows.row], names[rows.column], rows.score))
-        absorbed[names], bound[names] = rows.absorbed, rows.bound
+    # On matrices this small, BLAS threads gain nothing on idle cores and cost sixfold on busy ones.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start, stop, size in _batches(sizes, config.exact):
+            block, out = steps[start:stop, start:stop], exits[start:stop]
+            rows = invert(block, out, size, config.top) if size <= config.exact else series(block, out, config)
+            names = states[start:stop]
+            entries.append((names[rows.row], names[rows.column], rows.score))
+            absorbed[names], bound[names] = rows.absorbed, rows.bound
     row, column, score = (np.concatenate(part) for part in zip(*entries, strict=True))
     scores = sparse.csr_array(sparse.coo_array((score, (row, column)), shape=(n, n)))
     total = np.maximum(transitions.sum(axis=1) + success + failure, 1)

@@ -1,5 +1,6 @@
 """The chain against hand-worked cases, a dense inverse, path enumeration by networkx, and what must hold on any graph."""
 
+import doctest
 from fractions import Fraction
 from pathlib import Path
 
@@ -256,6 +257,11 @@ def test_series_and_inverse_agree_within_the_bound(case):
     exact, series = solved(*case), solved(*case, SERIES)
     assert (np.abs(exact.absorbed - series.absorbed) <= series.bound + 1e-9).all()
     assert (np.abs(exact.scores - series.scores).toarray() <= series.bound[:, None] + 1e-9).all()
+
+
+@pytest.mark.parametrize("run", [lambda: doctest.testmod(chain), lambda: doctest.testfile("../../docs/chain.md")])
+def test_examples_run(run):
+    assert run().failed == 0 < run().attempted
 
 
 # Tables.

@@ -29,7 +29,7 @@ STATES = [
 STEPS = [
     (0, 1, 500, 15),
     (0, 2, 100, 3),
-    (0, 3, 40, 1),
+    (0, 3, 40, 2),
     (0, 4, 50, 1),
     (0, 5, 10, 3),
     (2, 1, 600, 4),
@@ -84,7 +84,7 @@ def test_rare_texts_become_one_node_that_holds_their_sums(tables):
     assert set(closed) == {0, 1, 2, RARE}
     assert rare["text"] == "(2 rare texts)"
     assert (rare["turns"], rare["users"], rare["hop"]) == (3, 2, 1)
-    assert closed[0][RARE] == {"p": pytest.approx(0.09), "mass": 90, "users": 1}
+    assert closed[0][RARE] == {"p": pytest.approx(0.09), "mass": 90, "users": 2}
     assert closed[RARE][1]["p"] == pytest.approx(150 / 300)
     assert closed[RARE][RARE]["mass"] == 50
     assert (rare["success"], rare["failure"]) == (50 / 300, 50 / 300)
