@@ -7,6 +7,9 @@ from typing import Protocol
 from rewriter.errors import EngineError
 from rewriter.tables import glob
 
+_PARQUET = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 5000"
+"""Columns of numbers are written as differences, without a dictionary that would cost more than it saves."""
+
 
 class Engine(Protocol):
     """What mining asks of a SQL engine."""
@@ -67,7 +70,7 @@ class DuckDB:
         """
         path = self.work / f"{name}.parquet"
         try:
-            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet)")
+            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} ({_PARQUET})")
         except self._error as error:
             raise EngineError(f"step {name} failed on DuckDB: {str(error).splitlines()[0]}") from error
         self.read(name, path)

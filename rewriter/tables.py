@@ -69,26 +69,29 @@ first, in the order of locale, kind and text, so that the id of a state is its n
 
 SESSIONS = _table(
     "sessions",
-    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, ts_ms BIGINT, day BIGINT, locale VARCHAR,"
-    "said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
+    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_id VARCHAR, opens BIGINT, ts_ms BIGINT, day BIGINT,"
+    "locale VARCHAR, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
-"""Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other.
-said, sent, hypothesis and reply are ids of texts; state is the interpretation: the hypothesis, or what was sent where there is
-none. friction and engaged are in thousandths; rewritten is 1 where what was sent differs from what was said; failed is NULL
-where the log has no status."""
+"""Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
+and opens is 1 where a session begins; session_id is empty where the log names none. said, sent, hypothesis and reply are ids of
+texts; state is the interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in
+thousandths; rewritten is 1 where what was sent differs from what was said; failed is NULL where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",
-    "user_no BIGINT, turn_no BIGINT, ahead BIGINT, source BIGINT, target BIGINT, gap_ms BIGINT, source_friction BIGINT,"
-    "target_friction BIGINT, barge_in BIGINT, verbatim BIGINT",
+    "user_no BIGINT, turn_no BIGINT, ahead BIGINT, next_turn_no BIGINT, source BIGINT, target BIGINT, gap_ms BIGINT,"
+    "source_friction BIGINT, target_friction BIGINT, barge_in BIGINT, verbatim BIGINT",
     "source_failed BIGINT, target_failed BIGINT, source_engaged BIGINT, same_hypothesis BIGINT, same_response BIGINT",
 )
 """A turn and one of the few turns after it, within the time window, with the cues that a `Detector` reads. source and target are
 what was said; ahead is 1 for the next turn of the session and locale."""
 
-SIMILARITIES = _table("similarities", "source BIGINT, target BIGINT, text_similarity BIGINT, sound_similarity BIGINT")
-"""How alike the two texts of a candidate are, in thousandths; one row for each pair of different texts."""
+SIMILARITIES = _table(
+    "similarities", "source BIGINT, target BIGINT, text_similarity BIGINT, sound_similarity BIGINT, contained BIGINT"
+)
+"""How alike the two texts of a candidate are, in thousandths, and whether one holds all words of the other in their order (0/1);
+one row for each pair of different texts."""
 
 SCORES = _table("scores", "user_no BIGINT, turn_no BIGINT, ahead BIGINT, p BIGINT")
 """P(the candidate restates the turn), in thousandths; candidates of P = 0 are left out."""
@@ -137,11 +140,12 @@ QUERIES = _table(
 RULES = _table(
     "rules",
     "rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
-    "turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE, p_gain DOUBLE, win DOUBLE,"
-    "loss DOUBLE, similarity DOUBLE, verdict VARCHAR",
+    "turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE, win DOUBLE, loss DOUBLE,"
+    "similarity DOUBLE, verdict VARCHAR",
+    "p_gain DOUBLE",
 )
 """A rewrite under consideration with its evidence. user_id is empty for a global rule; score is S_ij and stay S_ii of the
-chain; p_goal is the posterior mean of P(goal is j); win and loss are expected per request; verdict is 'launched' or the
+chain; p_goal is the posterior mean of P(goal is j), p_gain that of a gain where it was asked for; win and loss are expected per request; verdict is 'launched' or the
 reason why not."""
 
 

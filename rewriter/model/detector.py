@@ -29,44 +29,51 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Log-odds that the cues add up to."""
+    """Log-odds that the cues of a candidate add up to."""
 
     bias: float = -4.5
-    """After a turn that went well, the next request is a new goal, however near."""
+    """After a turn that went well the next request is a new goal, however near."""
     friction: float = 3.5
-    """The turn went wrong for sure: then somebody who speaks again soon mostly means the same."""
+    """The turn went wrong for sure: who speaks again soon mostly means the same, even in other words."""
     engaged: float = -2.0
     """The answer was used to the end: what was asked for is done."""
     barge_in: float = 1.0
     """The later turn cut an answer short, as corrections do."""
     gap: float = -0.05
     """Each second of silence in between."""
+    between: float = -0.7
+    """Each turn in between: it is nearer to what was meant, or shows that the user has moved on."""
     alike: float = 6.0
-    """The later text against the earlier one, from nothing in common to the same, to the eye or to the ear, whichever is more."""
+    """From nothing in common to the same, to the eye or to the ear, whichever is more."""
     middle: float = 0.4
     """Where likeness says nothing: two short requests to one assistant share so much by chance."""
-    same_response: float = 0.7
-    """The assistant repeats itself: it did not get any further."""
-    same_hypothesis: float = 1.0
-    """The assistant understands the same: the goal has not changed."""
+    contained: float = 2.0
+    """Said in more or in fewer words after a turn that did not fail ("play harry potter", "play the harry potter audiobook"): a
+    new goal changes words, a correction adds them."""
+    same_response: float = 0.3
+    """The assistant answers alike: it did not get any further."""
+    same_hypothesis: float = -1.5
+    """Understood as before: nothing was repaired."""
+    target_failed: float = -1.5
+    """It fails as well and repairs nothing; one of the turns after it may."""
     repeat: float = -8.0
-    """Understood alike and done both times ("next", "louder"): asked for twice, not repaired."""
+    """Understood alike and done both times ("next", "louder"): asked for twice."""
     least: int = 30
-    """P below this, in thousandths, is taken for 0: what is left of chance would fill the chain with noise."""
+    """P below this, in thousandths, is taken for 0: what chance leaves would fill the chain with noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleDetector:
-    """Adds up the evidence of the cues as log-odds, by weights that people can read.
+    """Adds up the cues as log-odds, by weights that people can read.
 
-    It rises with friction, likeness and interruption and falls with silence and engagement. It has not been fitted to any log.
+    P rises with friction, likeness and interruption, and falls with silence and engagement.
 
     Example:
         >>> import numpy as np
         >>> quick = {name: np.zeros(1) for name in RuleDetector().columns} | {
         ...     "source_friction": np.array([1000]), "source_failed": np.array([1.0]), "text_similarity": np.array([900])}
         >>> RuleDetector().score(quick)
-        array([881])
+        array([937])
     """
 
     weights: Weights = Weights()
@@ -75,6 +82,7 @@ class RuleDetector:
     def columns(self) -> tuple[str, ...]:
         """The cues of the rule."""
         return (
+            "ahead",
             "gap_ms",
             "source_friction",
             "source_failed",
@@ -85,27 +93,26 @@ class RuleDetector:
             "same_response",
             "text_similarity",
             "sound_similarity",
+            "contained",
         )
 
     def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
         """Return P(the later turn restates the earlier one) of each candidate in thousandths, (n,), each 0..1000."""
         w, c = self.weights, candidates
-        alike = np.maximum(c["text_similarity"], c["sound_similarity"]) / 1000.0
+        failed, target_failed, understood_alike = (c[name] == 1 for name in ("source_failed", "target_failed", "same_hypothesis"))
         odds = (
             w.bias
-            + w.friction * c["source_friction"] / 1000.0
-            + w.engaged * np.nan_to_num(c["source_engaged"]) / 1000.0
+            + w.friction * c["source_friction"] / 1000
+            + w.engaged * np.nan_to_num(c["source_engaged"]) / 1000
             + w.barge_in * c["barge_in"]
-            + w.gap * c["gap_ms"] / 1000.0
-            + w.alike * (alike - w.middle)
+            + w.gap * c["gap_ms"] / 1000
+            + w.between * (c["ahead"] - 1)
+            + w.alike * (np.maximum(c["text_similarity"], c["sound_similarity"]) / 1000 - w.middle)
+            + w.contained * (c["contained"] * ~failed)
             + w.same_response * (c["same_response"] == 1)
-            + w.same_hypothesis * (c["same_hypothesis"] == 1)
-            + w.repeat * _repeats(c)
+            + w.same_hypothesis * understood_alike
+            + w.target_failed * target_failed
+            + w.repeat * (understood_alike & ~failed & ~target_failed)
         )
-        p = np.rint(1000.0 / (1.0 + np.exp(-odds))).astype(np.int64)
+        p = np.rint(1000 / (1 + np.exp(-odds))).astype(np.int64)
         return np.where(p < w.least, 0, p)
-
-
-def _repeats(c: Columns) -> npt.NDArray[np.bool_]:
-    """Whether the same thing was understood and done twice; a log without status is believed where nothing went wrong."""
-    return np.asarray((c["same_hypothesis"] == 1) & (c["source_failed"] != 1) & (c["target_failed"] != 1))

@@ -43,6 +43,18 @@ def sound_similarity(sources: Sequence[str], targets: Sequence[str], locale: str
     return pairwise(phonetic_keys(sources, locale), phonetic_keys(targets, locale))
 
 
+def contained(one: str, other: str) -> bool:
+    """Whether the words of one of the texts stand in the other in the same order, others between them or not.
+
+    Example:
+        >>> contained("play harry potter", "play the harry potter audiobook")
+        True
+    """
+    short, long = sorted((one.split(), other.split()), key=len)
+    words = iter(long)
+    return all(word in words for word in short)
+
+
 def pairwise(left: Sequence[str], right: Sequence[str]) -> Floats:
     """Normalised Indel similarity of each pair of strings, (n,) in 0..1."""
     if not left:

@@ -9,16 +9,20 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.model.detector import Columns, Detector
-from rewriter.model.similarity import pairwise, phonetic_keys
-from rewriter.tables import CANDIDATES, SIMILARITIES, glob
+from rewriter.model.detector import Detector
+from rewriter.model.similarity import contained, pairwise, phonetic_keys
+from rewriter.tables import CANDIDATES, glob
 
+Chunk = dict[str, npt.NDArray[Any]]
 Texts = npt.NDArray[np.object_]
 
 _VECTORS = 250
 """DuckDB vectors, of 2,048 rows, in a chunk."""
 
 _TEXTS = ("source_text", "target_text")
+
+_SAME = {"text_similarity": 1000, "sound_similarity": 1000, "contained": 1}
+"""How alike a text is to itself; such pairs are not in `tables.SIMILARITIES`."""
 
 
 def measure(pairs: Path, texts: Path, out: Path) -> Path:
@@ -31,13 +35,14 @@ def measure(pairs: Path, texts: Path, out: Path) -> Path:
     """
     wording, sounds = _wording(texts)
 
-    def measured(chunk: Columns) -> dict[str, npt.NDArray[Any]]:
-        source, target = chunk["source"], chunk["target"]
-        return {
-            "source": source,
-            "target": target,
-            "text_similarity": _thousandths(pairwise(wording[source].tolist(), wording[target].tolist())),
-            "sound_similarity": _thousandths(pairwise(sounds[source].tolist(), sounds[target].tolist())),
+    def measured(chunk: Chunk) -> Chunk:
+        source, target = wording[chunk["source"]].tolist(), wording[chunk["target"]].tolist()
+        text = pairwise(source, target)
+        sound = pairwise(sounds[chunk["source"]].tolist(), sounds[chunk["target"]].tolist())
+        return chunk | {
+            "text_similarity": np.rint(text * 1000).astype(np.int64),
+            "sound_similarity": np.rint(sound * 1000).astype(np.int64),
+            "contained": _contained(source, target, text),
         }
 
     with duckdb.connect() as con:
@@ -59,9 +64,9 @@ def score(candidates: Path, similarities: Path, texts: Path, detector: Detector,
     wording = _wording(texts)[0] if wanted.intersection(_TEXTS) else None
     key = ("user_no", "turn_no", "ahead", "source", "target")
     columns = [_selected(c.name, c.required) for c in CANDIDATES.columns if c.name in wanted or c.name in key]
-    alike = [f"COALESCE({name}, 1000) AS {name}" for name in SIMILARITIES.names[2:] if name in wanted]
+    alike = [f"COALESCE({name}, {same}) AS {name}" for name, same in _SAME.items() if name in wanted]
 
-    def scored(chunk: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    def scored(chunk: Chunk) -> Chunk:
         if wording is not None:
             chunk |= {name: wording[chunk[name.removesuffix("_text")]] for name in _TEXTS}
         p = detector.score(chunk)
@@ -90,8 +95,14 @@ def _wording(texts: Path) -> tuple[Texts, Texts]:
     return wording, sounds
 
 
-def _thousandths(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    return np.rint(shares * 1000).astype(np.int64)
+def _contained(source: list[str], target: list[str], alike: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Whether one text of each pair holds the other, 0/1; only where all letters of the shorter one are in the longer one."""
+    length = np.array([list(map(len, source)), list(map(len, target))])
+    letters = alike * length.sum(axis=0) / 2  # what Indel similarity counts: the longest common subsequence
+    found = np.zeros(len(source), dtype=np.int64)
+    for i in np.flatnonzero(letters > length.min(axis=0) - 0.5):
+        found[i] = contained(source[i], target[i])
+    return found
 
 
 def _selected(name: str, required: bool) -> str:
@@ -99,7 +110,7 @@ def _selected(name: str, required: bool) -> str:
     return name if required else f"CAST({name} AS DOUBLE) AS {name}"
 
 
-def _chunks(con: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str, npt.NDArray[Any]]]:
+def _chunks(con: duckdb.DuckDBPyConnection, sql: str) -> Iterator[Chunk]:
     """Yield the rows of a SELECT in chunks, as columns, without ever holding all of them; at least one chunk."""
     con.execute(sql)
     frame = con.fetch_df_chunk(_VECTORS)
@@ -110,7 +121,7 @@ def _chunks(con: duckdb.DuckDBPyConnection, sql: str) -> Iterator[dict[str, npt.
             return
 
 
-def _write(chunks: Iterator[dict[str, npt.NDArray[Any]]], out: Path) -> Path:
+def _write(chunks: Iterator[Chunk], out: Path) -> Path:
     """Write each chunk of BIGINT columns as one Parquet file of a folder."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
