@@ -49,6 +49,7 @@ class Lexicon:
         language: BCP 47 language.
         kinds: slot -> the section that it stands in.
         phrases: what phrases mean, as tuples of `Meaning`; idioms mean nothing.
+        parted: first word -> (last word, what they mean), of phrases with a gap ("halt … an").
         units: the single words of the units.
         numbers: how numbers are written.
         particles: words that are a polarity only as the particle of a verb, and a preposition elsewhere ("on").
@@ -65,6 +66,7 @@ class Lexicon:
     language: str
     kinds: Mapping[str, Kind]
     phrases: Index
+    parted: Mapping[str, tuple[tuple[str, tuple[Meaning, ...]], ...]]
     units: frozenset[str]
     numbers: Numbers
     particles: frozenset[str]

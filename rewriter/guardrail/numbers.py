@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rewriter.guardrail.lexicon import Index, Lexicon, Numbers
 
@@ -57,7 +57,7 @@ def numbers_in(words: Sequence[str], lexicon: Lexicon, idioms: Set[int] = frozen
     return found
 
 
-def longest(index: Index, words: Sequence[str], i: int) -> tuple[object, int]:
+def longest(index: Index, words: Sequence[str], i: int) -> tuple[Any, int]:
     """Return what the longest phrase at place `i` means and where it ends; (None, i) where no phrase stands there."""
     for phrase, meaning in index.get(words[i], ()) if i < len(words) else ():
         end = i + len(phrase)

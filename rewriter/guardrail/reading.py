@@ -1,11 +1,11 @@
 """Text -> all that it says in each slot of the word list."""
 
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from itertools import groupby
 
-from rewriter.guardrail.lexicon import Lexicon, Phrase
+from rewriter.guardrail.lexicon import Lexicon, Meaning, Phrase
 from rewriter.guardrail.numbers import Said, longest, numbers_in
 
 NUMBER = "number"
@@ -57,20 +57,18 @@ def read(text: str, lexicon: Lexicon) -> Reading:
     """
     words = _words(text, lexicon)
     said: dict[str, list[Said]] = {}
-    idioms: set[int] = set()
+    silent: set[int] = set()
     i = 0
     while i < len(words):
-        meanings, end = longest(lexicon.phrases, words, i)
-        if meanings == ():
-            idioms.update(range(i, end))
-        elif isinstance(meanings, tuple):
-            faint = " ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon)
-            for slot, value in meanings:
-                said.setdefault(slot, []).append(Said(value, i, end, faint))
-        i = max(end, i + 1)
+        meanings, end, spent = _meaning(words, i, lexicon) if i not in silent else ((), i + 1, ())
+        silent.update(spent)
+        faint = bool(meanings) and (" ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon))
+        for slot, value in meanings:
+            said.setdefault(slot, []).append(Said(value, i, end, faint))
+        i = end
     for slot, found in said.items():
         said[slot] = [one for one in found if not one.faint] or found
-    if numbers := numbers_in(words, lexicon, idioms):
+    if numbers := numbers_in(words, lexicon, silent):
         said[NUMBER] = numbers
     covered = frozenset(place for found in said.values() for one in found for place in range(one.start, one.end))
     return Reading(words, said, covered)
@@ -87,6 +85,19 @@ def _parted(word: str, elisions: Set[str]) -> Phrase:
     """Part a word from one that leans on it: "n'allume" is "n" and "allume"."""
     head, apostrophe, tail = word.partition("'")
     return (head, tail) if apostrophe and tail and head in elisions else (word,)
+
+
+def _meaning(words: Phrase, i: int, lexicon: Lexicon) -> tuple[tuple[Meaning, ...], int, Iterable[int]]:
+    """Return what is said at place `i`, where the next word begins, and the places of words that say nothing more."""
+    meanings, end = longest(lexicon.phrases, words, i)
+    if end > i + 1 or i + 1 == len(words) or words[i] not in lexicon.parted:
+        return (meanings or (), max(end, i + 1), range(i, end) if meanings == () else ())
+    clause = next((k for k in range(i + 1, len(words)) if words[k] in lexicon.openers), len(words))
+    for particle, parted in lexicon.parted[words[i]]:
+        for k in range(i + 1, clause):
+            if words[k] == particle and (k + 1 == clause or words[k + 1] in lexicon.closers):
+                return parted, i + 1, (k,)
+    return meanings or (), i + 1, ()
 
 
 def _is_preposition(words: Phrase, i: int, end: int, lexicon: Lexicon) -> bool:

@@ -16,6 +16,9 @@ from rewriter.text import normalise
 NEUTRAL = "und"
 """The list for languages without one of their own (BCP 47 "undetermined"): it knows digits and signs."""
 
+_GAP = "…"
+"""Parts a verb from its particle in a phrase: "halt … an"."""
+
 _SECTIONS: dict[str, type] = {
     "language": str, "about": str, "checked": str, "polarity": dict, "negation": dict, "values": dict, "units": dict,
     "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": dict, "articles": list,
@@ -82,7 +85,8 @@ def _build(data: dict[str, Any]) -> Lexicon:
     return Lexicon(
         language=data["language"],
         kinds=kinds,
-        phrases=_index(meanings.items()),
+        phrases=_index((phrase, said) for phrase, said in meanings.items() if _GAP not in phrase),
+        parted=_parted(meanings),
         units=frozenset(p[0] for p, said in meanings.items() if len(p) == 1 and any(kinds[slot] == "units" for slot, _ in said)),
         numbers=_numbers(data, numbers),
         particles=_words(data["particles"]),
@@ -109,6 +113,15 @@ def _meanings(data: dict[str, Any]) -> tuple[dict[str, Kind], dict[Phrase, tuple
     listed = {phrase: tuple(said.items()) for phrase, said in found.items()}
     listed |= {_phrase(text): () for text in data["idioms"]}
     return kinds, {_plain(phrase): said for phrase, said in listed.items()} | listed
+
+
+def _parted(meanings: dict[Phrase, tuple[Meaning, ...]]) -> dict[str, tuple[tuple[str, tuple[Meaning, ...]], ...]]:
+    found: dict[str, tuple[tuple[str, tuple[Meaning, ...]], ...]] = {}
+    for phrase, said in meanings.items():
+        if _GAP in phrase:
+            first, _, last = phrase
+            found[first] = (*found.get(first, ()), (last, said))
+    return found
 
 
 def _entries(data: dict[str, Any]) -> Iterator[tuple[Kind, str, str, str]]:
@@ -179,10 +192,11 @@ def _words(texts: Iterable[Any]) -> frozenset[str]:
 
 
 def _phrase(text: Any) -> Phrase:  # noqa: ANN401 - whatever JSON holds
-    words = tuple(normalise(text).split()) if isinstance(text, str) else ()
-    if not words:
+    """Return the words of a phrase; of one with a gap the word before it, `_GAP` and the word behind it."""
+    parts = [normalise(part).split() for part in text.split(_GAP)] if isinstance(text, str) else [[]]
+    if not all(parts) or (len(parts) > 1 and [len(part) for part in parts] != [1, 1]):
         raise ValueError(f"{text!r} is no phrase")
-    return words
+    return tuple(parts[0]) if len(parts) == 1 else (parts[0][0], _GAP, parts[1][0])
 
 
 def _plain(phrase: Phrase) -> Phrase:
