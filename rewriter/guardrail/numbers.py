@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rewriter.guardrail.lexicon import Index, Lexicon, Numbers
 
 _NUMERIC = re.compile(r"-?\d[\d.,]*")
+_FRACTIONS = {"1/2": "0.5", "1/4": "0.25", "3/4": "0.75"}
 _SEPARATOR = re.compile(r"[.,]")
 _LONGEST_GLUED = 80
 """Words of more letters than this are no number either."""
@@ -94,6 +95,8 @@ def _plain_at(words: Sequence[str], i: int, written: Numbers) -> tuple[list[str]
 
 
 def _unsigned_at(words: Sequence[str], i: int, written: Numbers) -> tuple[list[str], int]:
+    if i < len(words) and words[i] in _FRACTIONS:
+        return [_FRACTIONS[words[i]]], i + 1
     if i < len(words) and _NUMERIC.fullmatch(words[i]):
         return _digits_at(words, i, written)
     value, end = _scaled(words, i, written, len(written.scales))

@@ -12,7 +12,7 @@ NUMBER = "number"
 """The slot of the numbers."""
 
 _HAS_DIGIT = re.compile(r"\d")
-_TOKEN = re.compile(r"(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")
+_TOKEN = re.compile(r"(?<!\S)(?:1/[24]|3/4)(?!\S)|(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,8 @@ def _number_words(data: dict[str, Any]) -> dict[Phrase, int | float]:
             raise ValueError(f'number "{text}" must be a number, not {value!r}')
         if numbers.setdefault(_phrase(text), value) != value:
             raise ValueError(f'number "{text}" is both {numbers[_phrase(text)]} and {value}')
-    return {_plain(phrase): value for phrase, value in numbers.items()} | numbers
+    articles = _words(data["articles"])
+    return {plain: value for phrase, value in numbers.items() if (plain := _plain(phrase))[0] not in articles} | numbers
 
 
 def _numbers(data: dict[str, Any], words: dict[Phrase, int | float]) -> Numbers:
