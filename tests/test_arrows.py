@@ -12,8 +12,9 @@ FLOORS = [
     {"engine", "engine_spark"},
     {"artefact", "simulate", "model"},
     {"offline", "online"},
-    {"evaluate"},
+    {"evaluate", "explain"},
     {"demo"},
+    {"terminal"},
     {"cli"},
 ]
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names}

@@ -14,7 +14,8 @@ from scipy import sparse
 from rewriter.config import Launch
 from rewriter.model.similarity import sound_similarity, text_similarity
 from rewriter.offline import evidence, launch, surface
-from rewriter.offline.votes import Floats, Votes
+from rewriter.offline.mine import Mined
+from rewriter.offline.votes import Floats, Ints, Votes
 from rewriter.tables import RULES, glob
 
 LAUNCHED = "launched"
@@ -27,89 +28,95 @@ class Ground:
     """What launch stands on: the mined tables, the votes of users, and the chain's S.
 
     Attributes:
-        nodes: Parquet of `tables.NODES`.
-        spoken: Parquet of `tables.SPOKEN`.
-        queries: Parquet of `tables.QUERIES`.
+        mined: the mined tables.
         votes: rows of (source, user).
         scores: (n, n) S_ij.
         stay: (n,) S_ii.
     """
 
-    nodes: Path
-    spoken: Path
-    queries: Path
+    mined: Mined
     votes: Votes
     scores: sparse.csr_array
     stay: Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Decisions:
-    """Rules with their verdicts, columns of `tables.RULES`, and the posterior behind them."""
+class Crowd:
+    """What all users together say.
 
+    Attributes:
+        priors: of the whole log.
+        rules: the rules under consideration with their verdicts, columns of `tables.RULES`.
+    """
+
+    priors: launch.Priors
     rules: pd.DataFrame
-    posterior: launch.Posterior
-
-    @property
-    def launched(self) -> pd.DataFrame:
-        """The rules that go into the artefact."""
-        return self.rules[self.rules["verdict"] == LAUNCHED]
 
 
-def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Decisions:
+def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     """Decide on the rules that serve everybody; each end of a rule, and the step itself, needs `min_users` users."""
-    pairs = evidence.gather(ground.votes, ground.scores, ground.stay)
-    surfaces = surface.choose(ground.queries, ground.scores.shape[0], config.min_users)
-    names = surface.states(ground.nodes, np.concatenate([pairs.source, pairs.target]))
+    pairs = evidence.gather(ground.votes)
+    n, k = ground.scores.shape[0], config.min_users
+    names = surface.states(ground.mined.nodes, np.concatenate([pairs.source, pairs.target]))
+    commonest = surface.choose(ground.mined.queries, n, 1)
+    near = _near(names, pairs.source, commonest.text[pairs.target])
+    source, goal = evidence.strays(pairs, seed=seed)
+    priors = launch.fit(pairs, near, _near(names, source, commonest.text[goal]), seed=seed)
+
+    score = _entries(ground.scores, pairs.source, pairs.target)
+    best = _best(pairs, score, config.rivals)
+    surfaces = surface.choose(ground.mined.queries, n, k)
+    source, target = pairs.source[best], pairs.target[best]
     frame = pd.DataFrame(
         {
             "scope": "global",
             "user_id": "",
-            "locale": names["locale"].reindex(pairs.source).to_numpy(),
-            "source": names["state"].reindex(pairs.source).to_numpy(),
-            "target": surfaces.text[pairs.target],
-            "state": names["state"].reindex(pairs.target).to_numpy(),
-            "users": pairs.users,
-            "turns": pairs.turns,
-            "first_day": pairs.first_day,
-            "last_day": pairs.last_day,
-            "score": pairs.score,
-            "stay": pairs.stay,
+            "locale": names["locale"].reindex(source).to_numpy(),
+            "source": names["state"].reindex(source).to_numpy(),
+            "target": surfaces.text[target],
+            "state": names["state"].reindex(target).to_numpy(),
+            "users": pairs.users[best],
+            "turns": pairs.turns[best],
+            "first_day": pairs.first_day[best],
+            "last_day": pairs.last_day[best],
+            "score": score[best],
+            "stay": ground.stay[source],
+            "similarity": near[best, 0],
         }
     )
-    similar = _near(frame)
+    beliefs = launch.believe(priors, pairs, near, best)
     around = launch.Surroundings(
-        near=similar,
-        honest=_honest(ground.queries, frame, 1.0 - pairs.ok / np.maximum(pairs.said_by, 1)),
-        understood=surfaces.understood[pairs.target],
-        acts=surfaces.acts[pairs.target],
+        honest=_honest(ground.mined.queries, frame, beliefs.p_fails()),
+        understood=surfaces.understood[target],
+        acts=surfaces.acts[target],
     )
-    posterior = launch.weigh(pairs, around, draws=config.draws, seed=seed)
     reason = np.full(len(frame), "", dtype=object)
-    k = config.min_users
-    _refuse(reason, pairs.said_by < k, f"the source was said by fewer than {k} users")
-    _refuse(reason, pairs.users < k, f"fewer than {k} users meant the target")
+    _refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
+    _refuse(reason, pairs.users[best] < k, f"fewer than {k} users meant the target")
     _refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
-    _refuse(reason, _later(pairs.source, reason), "another target is better")
-    _refuse(reason, pairs.stay >= pairs.score, "leaving the request alone is better")
-    return Decisions(_verdicts(frame, posterior, similar, reason, guard, config, personal=False), posterior)
+    _refuse(reason, _later(source, reason), "another target is better")
+    _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
+    return Crowd(priors, _verdicts(frame, beliefs, around, reason, guard, config, seed))
 
 
-def one_user(ground: Ground, crowd: Decisions, guard: Guard, config: Launch, seed: int) -> Decisions:
-    """Decide on rules for single users, from their own restatements, shrunk to what the crowd meant."""
-    votes = ground.votes
-    cast = sparse.coo_array(votes.goals)
-    kept = (cast.data >= _OWN_SHARE * config.personal_turns) & (votes.source[cast.row] != cast.col)
-    row, target, vote = cast.row[kept], cast.col[kept].astype(np.int64), cast.data[kept]
-    source = votes.source[row]
-    names = surface.states(ground.nodes, np.concatenate([source, target]))
+def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
+    """Decide on rules for single users, from their own restatements."""
+    votes, n = ground.votes, ground.scores.shape[0]
+    entries, pairs = evidence.of_users(votes, _OWN_SHARE * config.personal_turns)
+    names = surface.states(ground.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
+    commonest = surface.choose(ground.mined.queries, n, 1)
+    near = _near(names, votes.source[entries], commonest.text[pairs.target])
+    rows = np.flatnonzero((pairs.votes >= _OWN_SHARE * config.personal_turns) & (votes.source[entries] != pairs.target))
+    row, target = entries[rows], pairs.target[rows]
+    source, vote = votes.source[row], pairs.votes[rows]
+    own = surface.of_users(ground.mined.counts, ground.mined.texts, votes.user[row], target)
     frame = pd.DataFrame(
         {
             "scope": "personal",
-            "user_id": votes.user[row],
+            "user_id": surface.hashes(ground.mined.users, votes.user[row]),
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
-            "target": surface.of_users(ground.spoken, ground.nodes, votes.user[row], target),
+            "target": own,
             "state": names["state"].reindex(target).to_numpy(),
             "users": 1,
             "turns": votes.turns[row],
@@ -117,24 +124,20 @@ def one_user(ground: Ground, crowd: Decisions, guard: Guard, config: Launch, see
             "last_day": votes.last_day[row],
             "score": vote / np.maximum(votes.turns[row], 1e-9),
             "stay": votes.success[row] / np.maximum(votes.turns[row], 1e-9),
+            "similarity": near[rows, 0],
         }
     )
-    similar = _near(frame)
-    known = crowd.rules.set_index(["locale", "source", "state"])["p_goal"]
-    known = known[~known.index.duplicated()]
-    shared = known.reindex(pd.MultiIndex.from_frame(frame[["locale", "source", "state"]])).to_numpy(dtype=np.float64)
+    beliefs = launch.believe_one(crowd.priors, votes, row, pairs, near, rows)
     around = launch.Surroundings(
-        near=similar,
-        honest=_honest(ground.queries, frame, 1.0 - frame["stay"].to_numpy(dtype=np.float64)),
+        honest=_honest(ground.mined.queries, frame, beliefs.p_fails()),
         understood=np.ones(len(frame)),
         acts=np.ones(len(frame)),
     )
-    posterior = launch.weigh_own(votes, row, vote, shared, around, crowd.posterior, draws=config.draws, seed=seed)
     reason = np.full(len(frame), "", dtype=object)
     _refuse(reason, frame["target"] == "", "this user never said the target with success")
     _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    _refuse(reason, _served(frame, crowd.launched), "the rule for everybody does the same")
-    return Decisions(_verdicts(frame, posterior, similar, reason, guard, config, personal=True), posterior)
+    _refuse(reason, _served(frame, crowd.rules), "the rule for everybody does the same")
+    return _verdicts(frame, beliefs, around, reason, guard, config, seed)
 
 
 _OWN_SHARE = 0.7  # a sure restatement is worth a little less than one vote, so that n of them are at least this share of n
@@ -155,34 +158,31 @@ def rule_id(user: str, locale: str, source: str, target: str) -> str:
 
 def _verdicts(
     frame: pd.DataFrame,
-    posterior: launch.Posterior,
-    similar: Floats,
+    beliefs: launch.Beliefs,
+    around: launch.Surroundings,
     reason: npt.NDArray[np.object_],
     guard: Guard,
     config: Launch,
-    *,
-    personal: bool,
+    seed: int,
 ) -> pd.DataFrame:
     """Apply what holds for every scope: the target differs, the gain is sure, the guardrail agrees, the budget holds."""
+    win, loss = launch.expected(beliefs, around)
     _refuse(reason, frame["source"] == frame["target"], "the target is said by the source itself")
-    _refuse(reason, posterior.p_gain < config.min_p_gain, "the gain is too unsure")
+    left = np.flatnonzero(reason == "")
+    gain = np.full(len(frame), np.nan)
+    gain[left] = launch.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
+    _refuse(reason, gain < config.min_p_gain, "the gain is too unsure")
     for i in np.flatnonzero(reason == ""):
         row = frame.iloc[i]
-        if forbidden := guard(row["locale"], row["source"], row["target"], personal):
+        if forbidden := guard(row["locale"], row["source"], row["target"], row["scope"] == "personal"):
             reason[i] = f"guardrail: {forbidden}"
     left = np.flatnonzero(reason == "")
     traffic = frame["turns"].to_numpy(dtype=np.float64)[left]
-    kept = launch.within_budget(traffic, posterior.win[left], posterior.loss[left], config.max_loss_share)
+    kept = launch.within_budget(traffic, win[left], loss[left], config.max_loss_share)
     reason[left] = np.where(kept, LAUNCHED, "over the loss budget")
     keys = zip(frame["user_id"], frame["locale"], frame["source"], frame["target"], strict=True)
     return frame.assign(
-        rule=[rule_id(*key) for key in keys],
-        p_goal=posterior.p_goal,
-        p_gain=posterior.p_gain,
-        win=posterior.win,
-        loss=posterior.loss,
-        similarity=similar[:, 0],
-        verdict=reason,
+        rule=[rule_id(*key) for key in keys], p_goal=beliefs.p_goal(), p_gain=gain, win=win, loss=loss, verdict=reason
     )
 
 
@@ -201,18 +201,34 @@ def _later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> np
     return later
 
 
-def _served(frame: pd.DataFrame, launched: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _served(frame: pd.DataFrame, crowd: pd.DataFrame) -> npt.NDArray[np.bool_]:
     key = ["locale", "source", "target"]
-    return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched[key])), dtype=bool)
+    launched = crowd.loc[crowd["verdict"] == LAUNCHED, key]
+    return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched)), dtype=bool)
 
 
-def _near(frame: pd.DataFrame) -> Floats:
-    """Return text and sound similarity of source and target of each row, (m, 2)."""
-    sound = np.zeros(len(frame))
-    for locale, rows in frame.groupby("locale").indices.items():
-        part = frame.iloc[rows]
-        sound[rows] = sound_similarity(part["source"].tolist(), part["target"].tolist(), str(locale))
-    return np.column_stack([text_similarity(frame["source"].tolist(), frame["target"].tolist()), sound])
+def _best(pairs: evidence.Pairs, score: Floats, rivals: int) -> Ints:
+    """Return the pairs of the `rivals` best goals of each source by S_ij, best first, the source itself left out."""
+    order = np.lexsort((pairs.target, -score, pairs.source))
+    order = order[(pairs.source != pairs.target)[order]]
+    source = pairs.source[order]
+    best: Ints = order[np.arange(len(order)) - np.searchsorted(source, source) < rivals]
+    return best
+
+
+def _entries(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
+    """Return the values at (row, column), 0 where nothing is stored."""
+    return np.asarray(matrix[row, column], dtype=np.float64).reshape(-1) if len(row) else np.zeros(0)
+
+
+def _near(names: pd.DataFrame, source: Ints, target: npt.NDArray[np.object_]) -> Floats:
+    """Return text and sound similarity of each source and the text of its target, (m, 2)."""
+    texts, locales = names["state"].reindex(source).to_numpy(), names["locale"].reindex(source).to_numpy()
+    sound = np.zeros(len(source))
+    for locale in np.unique(locales.astype(str)):
+        of = np.flatnonzero(locales == locale)
+        sound[of] = sound_similarity(texts[of].tolist(), target[of].tolist(), locale)
+    return np.column_stack([text_similarity(texts.tolist(), target.tolist()), sound])
 
 
 _FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"

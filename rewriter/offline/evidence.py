@@ -8,126 +8,139 @@ from scipy import sparse
 
 from rewriter.offline.votes import Floats, Ints, Votes
 
-Bools = npt.NDArray[np.bool_]
+_FAINT = 0.05  # of a turn; what the chain spreads further is no vote
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The rules under consideration, one row each; a user is one vote at the most.
+    """Every source i with every goal j that a way led to, one row each, ordered by source; a user is one vote at the most.
 
     Attributes:
         source: (m,) int64, node of the utterance i.
-        target: (m,) int64, node j.
-        rank: (m,) int64, 0 for the best target of i by S_ij.
-        users: (m,) int64, distinct users whose way led to j more often than not.
+        target: (m,) int64, node j; j = i is in it where people came back to the same words.
+        users: (m,) int64, distinct users who voted for j.
         said_by: (m,) int64, distinct users who said i.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
-        score: (m,) float64, S_ij.
-        stay: (m,) float64, S_ii.
-        agreed: (m,) float64, votes of users for j, without the strongest one.
-        asked: (m,) float64, votes of the same users for anything.
+        votes: (m,) float64, votes of users for j.
+        proposed: (m,) float64, the strongest of these votes, which proposed the pair.
+        chance: (m,) float64, share of j among the votes of all sources.
         ok: (m,) float64, users' share of success as spoken, summed over `said_by` users.
     """
 
     source: Ints
     target: Ints
-    rank: Ints
     users: Ints
     said_by: Ints
     turns: Floats
     first_day: Ints
     last_day: Ints
-    score: Floats
-    stay: Floats
-    agreed: Floats
-    asked: Floats
+    votes: Floats
+    proposed: Floats
+    chance: Floats
     ok: Floats
 
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def agreed(self) -> Floats:
+        """Votes of the other users for j, (m,): all but the one that proposed the pair."""
+        return np.maximum(self.votes - self.proposed, 0.0)
 
-def gather(votes: Votes, scores: sparse.csr_array, stay: Floats, rivals: int = 3) -> Pairs:
-    """Count votes by user for the best targets of every source.
+    @property
+    def others(self) -> Floats:
+        """Votes of the other users for anything, (m,)."""
+        sources, place = np.unique(self.source, return_inverse=True)
+        return np.maximum(_sums(place, self.votes, len(sources))[place] - self.proposed, 0.0)
 
-    A pair is only looked at because somebody restated i as j, so the vote that proposed it is no evidence for it: the
-    strongest vote is left out of `agreed` and its user out of `asked`. What is left is a fair sample of other users.
 
-    Args:
-        votes: rows of (source, user).
-        scores: (n, n) S_ij of the chain.
-        stay: (n,) S_ii.
-        rivals: targets looked at for each source.
+def gather(votes: Votes) -> Pairs:
+    """Count votes by user.
+
+    A user has one vote on each source: the goal that most of the user's turns of it led to, and as much of a vote as there is
+    evidence for that, one turn at the most. A pair is only looked at because somebody proposed it, so the strongest vote is no
+    evidence for it: the `agreed` ones are a fair sample of other users.
     """
-    n = scores.shape[0]
+    n = votes.goals.shape[1]
+    row, goal, vote = _main_goals(votes.goals)
+    key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
+    m, source = len(key), key // n
+
     sources, place = np.unique(votes.source, return_inverse=True)
-    weight = np.minimum(votes.resolved, 1.0)
-    scale = np.divide(weight, votes.resolved, out=np.zeros_like(weight), where=votes.resolved > 0)
-    cast = sparse.coo_array(sparse.diags_array(scale) @ votes.goals)
-    source, target, score, rank = _best_targets(scores, sources, rivals)
-
-    key = place[cast.row].astype(np.int64) * n + cast.col
-    wanted = np.searchsorted(sources, source) * n + target
-    order = np.argsort(wanted)
-    slot = np.searchsorted(wanted[order], key).clip(max=max(len(wanted) - 1, 0))
-    hit = wanted[order][slot] == key if len(wanted) else np.zeros(len(key), dtype=bool)
-    pair, row, vote = order[slot[hit]], cast.row[hit], cast.data[hit]
-
-    m = len(source)
-    total = _sums(pair, vote, m)
-    users = np.bincount(pair[vote > 0.5 * weight[row]], minlength=m).astype(np.int64)
-    strongest, proposer_weight = _strongest(pair, vote, weight[row], m)
     at = np.searchsorted(sources, source)
-    everyone = _sums(place, weight, len(sources))[at]
     share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0)
+    total = _sums(pair, vote, m)
+    wished = _sums(key % n, total, n)
+    strongest = np.zeros(m)
+    np.maximum.at(strongest, pair, vote)
+    first, last = np.full(len(sources), np.iinfo(np.int64).max), np.full(len(sources), np.iinfo(np.int64).min)
+    np.minimum.at(first, place, votes.first_day)
+    np.maximum.at(last, place, votes.last_day)
     return Pairs(
         source=source,
-        target=target,
-        rank=rank,
-        users=users,
+        target=key % n,
+        users=np.bincount(pair, minlength=m).astype(np.int64),
         said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
         turns=_sums(place, votes.turns, len(sources))[at],
-        first_day=_extreme(np.minimum, place, votes.first_day, len(sources))[at],
-        last_day=_extreme(np.maximum, place, votes.last_day, len(sources))[at],
-        score=score,
-        stay=stay[source],
-        agreed=np.maximum(total - strongest, 0.0),
-        asked=np.maximum(everyone - proposer_weight, 0.0),
+        first_day=first[at],
+        last_day=last[at],
+        votes=total,
+        proposed=strongest,
+        chance=wished[key % n] / max(float(total.sum()), 1e-12),
         ok=_sums(place, share, len(sources))[at],
     )
 
 
-def _best_targets(scores: sparse.csr_array, sources: Ints, rivals: int) -> tuple[Ints, Ints, Floats, Ints]:
-    """Return (source, target, S_ij, rank) of the `rivals` best targets other than the source itself."""
-    part = sparse.coo_array(scores[sources])
-    row, col, value = sources[part.row], part.col.astype(np.int64), part.data
-    kept = (row != col) & (value > 0)
-    row, col, value = row[kept], col[kept], value[kept]
-    order = np.lexsort((col, -value, row))
-    row, col, value = row[order], col[order], value[order]
-    first = np.searchsorted(row, row)
-    rank = np.arange(len(row)) - first
-    top = rank < rivals
-    return row[top], col[top], value[top], rank[top].astype(np.int64)
+def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
+    """Draw random sources with random goals, each as often as votes are cast on it: what a new wish would look like."""
+    rng = np.random.default_rng(seed)
+    if not len(pairs):
+        return pairs.source, pairs.target
+    share = pairs.votes / pairs.votes.sum()
+    return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
 
 
-def _strongest(pair: Ints, vote: Floats, weight: Floats, m: int) -> tuple[Floats, Floats]:
-    """Return, for each pair, its strongest vote and the weight of the user who cast it."""
-    order = np.lexsort((weight, vote, pair))
-    last = np.flatnonzero(np.diff(pair[order], append=-1))
-    strongest, of_user = np.zeros(m), np.zeros(m)
-    strongest[pair[order][last]] = vote[order][last]
-    of_user[pair[order][last]] = weight[order][last]
-    return strongest, of_user
+def of_users(votes: Votes, least: float) -> tuple[Ints, Pairs]:
+    """Return every (source, user) row that led to some goal at least `least` times, with each goal that it led to.
+
+    Here a turn is a vote, and a row stands for a source of its own: what one user means says nothing of another.
+
+    Returns:
+        The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row.
+    """
+    cast = sparse.coo_array(votes.goals)
+    busy = np.unique(cast.row[cast.data >= least])
+    kept = np.isin(cast.row, busy) & (cast.data > _FAINT)
+    row, vote = cast.row[kept].astype(np.int64), cast.data[kept]
+    wished = _sums(cast.col.astype(np.int64), cast.data, votes.goals.shape[1])
+    goal = cast.col[kept].astype(np.int64)
+    return row, Pairs(
+        source=row,
+        target=goal,
+        users=np.ones(len(row), dtype=np.int64),
+        said_by=np.ones(len(row), dtype=np.int64),
+        turns=votes.turns[row],
+        first_day=votes.first_day[row],
+        last_day=votes.last_day[row],
+        votes=vote,
+        proposed=np.minimum(vote, 1.0),
+        chance=wished[goal] / max(float(wished.sum()), 1e-12),
+        ok=votes.success[row],
+    )
 
 
-def _extreme(which: np.ufunc, place: Ints, value: Ints, n: int) -> Ints:
-    out = np.full(n, np.iinfo(np.int64).max if which is np.minimum else np.iinfo(np.int64).min)
-    which.at(out, place, value)
-    return out
+def _main_goals(goals: sparse.csr_array) -> tuple[Ints, Ints, Floats]:
+    """Return (row, goal, vote) of the greatest entry of each row that has one, at most one vote."""
+    cast = sparse.coo_array(goals)
+    order = np.lexsort((-cast.col, cast.data, cast.row))
+    row = cast.row[order].astype(np.int64)
+    last = np.flatnonzero(np.diff(row, append=-1))
+    picked = order[last]
+    kept = picked[cast.data[picked] > 0]
+    return cast.row[kept].astype(np.int64), cast.col[kept].astype(np.int64), np.minimum(cast.data[kept], 1.0)
 
 
-def _sums(place: Ints, value: Floats, n: int) -> Floats:
+def _sums(place: Ints, value: npt.NDArray[np.float64], n: int) -> Floats:
     return np.asarray(np.bincount(place, value, n), dtype=np.float64)

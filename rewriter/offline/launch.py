@@ -1,18 +1,15 @@
-"""Launch: which rewrites become rules, under a stated budget of losses."""
+"""Launch: what a rule is expected to win and to lose, and the largest set of rules within a stated budget of losses."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from rewriter.offline import prior
-from rewriter.offline.evidence import Bools, Pairs
+from rewriter.offline import agreement, prior
+from rewriter.offline.evidence import Pairs
 from rewriter.offline.votes import Floats, Ints, Votes
 
-# Centres of the priors where the log is too small to tell: an unrelated text is hardly ever meant, a near one mostly.
-_GOAL_START = np.array([-3.0, 4.0, 2.0])
-_GOAL_STRENGTH = 2.0
-_OK_START = np.array([0.0])
-_OK_STRENGTH = 1.0
+_OK_START = (0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,117 +17,126 @@ class Surroundings:
     """What is known of the two ends of each of m pairs.
 
     Attributes:
-        near: (m, 2) float64, text and sound similarity of source and surface, 0..1.
         honest: (m,) float64, P(the assistant says so | the source fails).
         understood: (m,) float64, P(the surface is understood as the target).
         acts: (m,) float64, P(the assistant acts on the surface).
     """
 
-    near: Floats
     honest: Floats
     understood: Floats
     acts: Floats
 
+    def take(self, rows: Ints) -> "Surroundings":
+        """Return what is known of some pairs, in this order."""
+        return Surroundings(self.honest[rows], self.understood[rows], self.acts[rows])
+
 
 @dataclass(frozen=True, slots=True)
-class Posterior:
-    """What a rule is expected to do to one request.
+class Beliefs:
+    """The posterior of each of m rules.
 
     Attributes:
-        p_goal: (m,) float64, posterior mean of P(goal is j | i fails).
-        p_gain: (m,) float64, posterior P(win > loss).
-        win: (m,) float64, expected wins per request.
-        loss: (m,) float64, expected losses per request.
-        goal_prior: fitted prior of p_goal.
-        ok_prior: fitted prior of P(i succeeds as spoken).
+        goal: (m, 1 + 32) float64, of P(goal is j | i fails), on the grid 0, `agreement.THETA`.
+        ok: Beta parameters, (m,) each, of P(i succeeds as spoken).
     """
 
-    p_goal: Floats
-    p_gain: Floats
-    win: Floats
-    loss: Floats
-    goal_prior: prior.BetaRegression
-    ok_prior: prior.BetaRegression
+    goal: Floats
+    ok: tuple[Floats, Floats]
+
+    def take(self, rows: Ints) -> "Beliefs":
+        """Return the beliefs on some rules, in this order."""
+        return Beliefs(self.goal[rows], (self.ok[0][rows], self.ok[1][rows]))
+
+    def p_goal(self) -> Floats:
+        """Return the posterior mean of P(goal is j | i fails), (m,)."""
+        return np.asarray(self.goal[:, 1:] @ agreement.THETA, dtype=np.float64)
+
+    def p_fails(self) -> Floats:
+        """Return the posterior mean of P(i fails as spoken), (m,)."""
+        return np.asarray(self.ok[1] / (self.ok[0] + self.ok[1]), dtype=np.float64)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw P(i fails) and P(goal is j | i fails) once for each rule, (m,) and (m,)."""
+        cell = (np.cumsum(self.goal, axis=1) < rng.random((len(self.goal), 1))).sum(axis=1)
+        return rng.beta(self.ok[1], self.ok[0]), np.append(0.0, agreement.THETA)[np.minimum(cell, len(agreement.THETA))]
 
 
-def weigh(pairs: Pairs, around: Surroundings, *, draws: int, seed: int) -> Posterior:
-    """Estimate wins and losses of every pair under priors fitted over all of them.
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What the whole log says: how users agree, and how often a source that was ever restated succeeds as spoken."""
+
+    agreement: agreement.Agreement
+    ok: prior.Beta
+
+
+def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:
+    """Fit the priors on all pairs of the log.
+
+    Args:
+        pairs: the m pairs.
+        near: (m, 2) text and sound similarity of the two ends.
+        unlike: (s, 2) the same of random sources with random goals (`evidence.strays`).
+        seed: of the sample that a large log is cut to.
+    """
+    _, once = np.unique(pairs.source, return_index=True)
+    ok = prior.fit(pairs.ok[once], pairs.said_by[once].astype(np.float64), start=_OK_START)
+    return Priors(agreement.fit(pairs, near, unlike, seed=seed), ok)
+
+
+def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
+    """Return the posterior of some pairs."""
+    ok = priors.ok.after(pairs.ok[rows], pairs.said_by[rows].astype(np.float64))
+    return Beliefs(priors.agreement.posterior(pairs, near, rows), ok)
+
+
+def believe_one(priors: Priors, votes: Votes, row: Ints, own: Pairs, near: Floats, rows: Ints) -> Beliefs:
+    """Return the posterior of rules for single users, from each user's own turns alone: each is a vote, the first proposes.
+
+    Args:
+        priors: of the whole log.
+        votes: rows of (source, user).
+        row: (m,) the row of each rule.
+        own: `evidence.of_users`.
+        near: similarities of all pairs of `own`.
+        rows: (m,) which of them are the rules.
+    """
+    ok = priors.ok.after(votes.success[row], votes.turns[row])
+    return Beliefs(priors.agreement.posterior(own, near, rows), ok)
+
+
+def expected(beliefs: Beliefs, around: Surroundings) -> tuple[Floats, Floats]:
+    """Return expected wins and losses per request of each rule, (m,) and (m,)."""
+    return outcome(beliefs.p_fails(), beliefs.p_goal(), around)
+
+
+def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> Floats:
+    """Return the posterior P(win > loss) of each rule, (m,).
+
+    Row i (its votes, and its successes as spoken) is resampled; what lies downstream of it is held.
+    """
+    rng = np.random.default_rng(seed)
+    better = np.zeros(len(beliefs.goal))
+    for _ in range(draws):
+        win, loss = outcome(*beliefs.draw(rng), around)
+        better += win > loss
+    return better / draws
+
+
+def outcome(fails: Floats, goal: Floats, around: Surroundings) -> tuple[Floats, Floats]:
+    """Return wins and losses per request of each rule.
 
     With f = P(i fails as spoken), g = P(goal is j | i fails), u = P(surface understood as j), h = P(refused | i fails) and
     a = P(the assistant acts on the surface)::
 
         win  = f · g · u
         loss = (1 - f) + f · (1 - g) · h · a
-
-    Row i (its votes and its successes) is resampled, what lies downstream of it is held. The prior of g is a beta-binomial
-    regression on the two similarities, fitted on the votes of the users who did not propose the pair.
     """
-    goal = prior.fit(pairs.agreed, pairs.asked, around.near, start=_GOAL_START, strength=_GOAL_STRENGTH)
-    _, once = np.unique(pairs.source, return_index=True)
-    trials = pairs.said_by.astype(np.float64)
-    none = np.zeros((len(once), 0))
-    ok = prior.fit(pairs.ok[once], trials[once], none, start=_OK_START, strength=_OK_STRENGTH)
-
-    mean = goal.mean(around.near)
-    goal_beta = (mean * goal.strength + pairs.agreed, (1 - mean) * goal.strength + np.maximum(pairs.asked - pairs.agreed, 0.0))
-    ok_mean = ok.mean(np.zeros((len(pairs), 0)))
-    ok_beta = (ok_mean * ok.strength + pairs.ok, (1 - ok_mean) * ok.strength + np.maximum(trials - pairs.ok, 0.0))
-    return _resample(goal_beta, ok_beta, around, goal, ok, draws, seed)
-
-
-def weigh_own(
-    votes: Votes, row: Ints, vote: Floats, shared: Floats, around: Surroundings, crowd: Posterior, *, draws: int, seed: int
-) -> Posterior:
-    """Estimate wins and losses of rules for one user: her own turns, shrunk to what the crowd meant or, unknown, to the prior.
-
-    Args:
-        votes: rows of (source, user).
-        row: (m,) the row of each rule.
-        vote: (m,) the user's votes for the target.
-        shared: (m,) P(goal is j | i fails) of the crowd, NaN where the crowd never took this way.
-        around: what is known of the two ends.
-        crowd: the posterior of the rules for everybody, for its priors.
-        draws: posterior draws.
-        seed: of the draws.
-    """
-    goal, ok = crowd.goal_prior, crowd.ok_prior
-    mean = np.where(np.isnan(shared), goal.mean(around.near), shared)
-    other = np.maximum(votes.resolved[row] - vote, 0.0)
-    ok_mean = ok.mean(np.zeros((len(row), 0)))
-    failed = np.maximum(votes.turns[row] - votes.success[row], 0.0)
-    goal_beta = (mean * goal.strength + vote, (1 - mean) * goal.strength + other)
-    ok_beta = (ok_mean * ok.strength + votes.success[row], (1 - ok_mean) * ok.strength + failed)
-    return _resample(goal_beta, ok_beta, around, goal, ok, draws, seed)
-
-
-def _resample(
-    goal: tuple[Floats, Floats],
-    ok: tuple[Floats, Floats],
-    around: Surroundings,
-    goal_prior: prior.BetaRegression,
-    ok_prior: prior.BetaRegression,
-    draws: int,
-    seed: int,
-) -> Posterior:
-    """Draw from the two Beta posteriors of each rule and count how often it wins more than it loses."""
-    p_goal, p_fails = goal[0] / (goal[0] + goal[1]), ok[1] / (ok[0] + ok[1])
-    win, loss = outcome(p_fails, p_goal, around)
-    better = np.zeros(len(win))
-    rng = np.random.default_rng(seed)
-    for _ in range(draws):
-        sampled_win, sampled_loss = outcome(rng.beta(ok[1], ok[0]), rng.beta(*goal), around)
-        better += sampled_win > sampled_loss
-    return Posterior(p_goal, better / draws, win, loss, goal_prior, ok_prior)
-
-
-def outcome(fails: Floats, goal: Floats, around: Surroundings) -> tuple[Floats, Floats]:
-    """Return (wins, losses) per request of each rule; the formulas stand at `weigh`."""
     win = fails * goal * around.understood
     loss = (1 - fails) + fails * (1 - goal) * around.honest * around.acts
     return win, loss
 
 
-def within_budget(traffic: Floats, win: Floats, loss: Floats, share: float) -> Bools:
+def within_budget(traffic: Floats, win: Floats, loss: Floats, share: float) -> npt.NDArray[np.bool_]:
     """Choose the largest set whose expected loss share, weighted by traffic, stays within the budget.
 
     The set is grown from the smallest loss per win while ``sum(loss) <= share · sum(win + loss)``; a set of rules chosen so

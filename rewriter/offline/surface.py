@@ -67,33 +67,39 @@ def choose(queries: Path, n: int, min_users: int) -> Surfaces:
 
 
 _OWN = """
-SELECT w.slot, arg_max(s.text, s.success)
+SELECT w.slot, arg_max(t.text, c.success)
 FROM wanted AS w
-JOIN nodes AS n ON n.node = w.node
-JOIN spoken AS s ON s.user_id = w.user_id AND s.locale = n.locale AND s.kind = n.kind AND s.state = n.state
-WHERE s.success > 0
+JOIN counts AS c ON c.user_no = w.user_no AND c.state = w.node
+JOIN texts AS t ON t.id = c.sent
+WHERE c.success > 0
 GROUP BY w.slot
 """
 
 
-def of_users(spoken: Path, nodes: Path, user: npt.NDArray[np.object_], node: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+def of_users(counts: Path, texts: Path, user: npt.NDArray[np.int64], node: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     """Choose what each user herself says for a node, with most success; an empty text where she never did.
 
     Args:
-        spoken: Parquet of `tables.SPOKEN`.
-        nodes: Parquet of `tables.NODES`.
-        user: (m,) hashes of users.
+        counts: Parquet of `tables.COUNTS`.
+        texts: Parquet of `tables.TEXTS`.
+        user: (m,) numbers of users.
         node: (m,) what is to be said.
     """
-    text = np.full(len(node), "", dtype=object)
-    wanted = pd.DataFrame({"slot": np.arange(len(node)), "user_id": user, "node": node})
+    own = np.full(len(node), "", dtype=object)
     with duckdb.connect() as con:
-        for name, path in (("spoken", spoken), ("nodes", nodes)):
+        for name, path in (("counts", counts), ("texts", texts)):
             con.read_parquet(glob(path)).create_view(name)
-        con.register("wanted", wanted)
-        for slot, own in con.execute(_OWN).fetchall():
-            text[slot] = own
-    return text
+        con.register("wanted", pd.DataFrame({"slot": np.arange(len(node)), "user_no": user, "node": node}))
+        for slot, text in con.execute(_OWN).fetchall():
+            own[slot] = text
+    return own
+
+
+def hashes(users: Path, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Return the keyed hash of each of some users, by their numbers."""
+    with duckdb.connect() as con:
+        known = con.read_parquet(glob(users)).order("user_no").project("user_id").fetchnumpy()["user_id"]
+    return np.asarray(known, dtype=object)[wanted]
 
 
 def states(nodes: Path, wanted: npt.NDArray[np.int64]) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """What each user's turns say was meant: the votes that launch rests on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from rewriter.offline.mine import Mined
 from rewriter.tables import glob
 
 Ints = npt.NDArray[np.int64]
@@ -17,33 +17,15 @@ Floats = npt.NDArray[np.float64]
 _TURN = 1000.0  # thousandths
 
 _ROWS = """
-WITH repaired AS (
-  SELECT DISTINCT locale, state FROM counts
-  WHERE kind = 'u' AND target_kind IN ('u', 'h') AND NOT (target_kind = 'u' AND target = state)
-),
-said AS (
-  SELECT n.node AS source, c.user_id, c.target_kind, c.target, c.locale, c.mass, c.day
-  FROM counts AS c
-  JOIN repaired AS r ON c.locale = r.locale AND c.state = r.state
-  JOIN nodes AS n ON n.kind = 'u' AND n.locale = c.locale AND n.state = c.state
-  WHERE c.kind = 'u'
-),
-rows AS (
-  SELECT source, user_id, SUM(mass) AS mass, SUM(CASE WHEN target_kind = '+' THEN mass ELSE 0 END) AS success,
-         MIN(day) AS first_day, MAX(day) AS last_day
-  FROM said GROUP BY source, user_id
-)
-SELECT ROW_NUMBER() OVER (ORDER BY source, user_id) - 1 AS row_no, * FROM rows
+SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.turns, u.success,
+       u.first_day, u.last_day
+FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node
+WHERE n.kind = 'u' AND u.node IN (SELECT source FROM edges WHERE target <> source)
 """
 
 _STEPS = """
-SELECT r.row_no, t.node AS target, CAST(SUM(c.mass) AS BIGINT) AS mass
-FROM counts AS c
-JOIN nodes AS s ON s.kind = 'u' AND s.locale = c.locale AND s.state = c.state
-JOIN votes_rows AS r ON r.source = s.node AND r.user_id = c.user_id
-JOIN nodes AS t ON t.kind = c.target_kind AND t.locale = c.locale AND t.state = c.target
-WHERE c.kind = 'u' AND c.target_kind IN ('u', 'h')
-GROUP BY r.row_no, t.node
+SELECT r.row_no, e.target, e.mass
+FROM user_edges AS e JOIN votes_rows AS r ON r.source = e.source AND r.user_no = e.user_no
 """
 
 
@@ -53,7 +35,7 @@ class Votes:
 
     Attributes:
         source: (r,) int64, node of the utterance.
-        user: (r,) object, hash of the user who said it.
+        user: (r,) int64, number of the user who said it (`tables.USERS`).
         turns: (r,) float64, how often.
         success: (r,) float64, turns that succeeded as spoken.
         steps: (r, n) float64 CSR, turns that were restated as node j next.
@@ -64,7 +46,7 @@ class Votes:
     """
 
     source: Ints
-    user: npt.NDArray[np.object_]
+    user: Ints
     turns: Floats
     success: Floats
     steps: sparse.csr_array
@@ -74,21 +56,20 @@ class Votes:
     last_day: Ints
 
 
-def read(counts: Path, nodes: Path, scores: sparse.csr_array, absorbed: Floats) -> Votes:
+def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
     """Follow every restatement to where the chain says that it ends.
 
     A user's step from source i to state k is worth S_kj votes for goal j: the row is the user's own, what lies downstream is
     the crowd's (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is kept apart by user).
 
     Args:
-        counts: Parquet of `tables.COUNTS`.
-        nodes: Parquet of `tables.NODES`.
+        mined: its tables user_nodes, user_edges, nodes and edges are read.
         scores: (n, n) S_ij of the chain.
         absorbed: (n,) B_i+ of the chain.
     """
     with duckdb.connect() as con:
-        for name, path in (("counts", counts), ("nodes", nodes)):
-            con.read_parquet(glob(path)).create_view(name)
+        for name in ("user_nodes", "user_edges", "nodes", "edges"):
+            con.read_parquet(glob(getattr(mined, name))).create_view(name)
         con.execute("CREATE TEMP TABLE votes_rows AS " + _ROWS)
         rows: dict[str, Any] = con.execute("SELECT * FROM votes_rows ORDER BY row_no").fetchnumpy()
         steps: dict[str, Any] = con.execute(_STEPS).fetchnumpy()
@@ -96,8 +77,8 @@ def read(counts: Path, nodes: Path, scores: sparse.csr_array, absorbed: Floats) 
     moved = sparse.csr_array((steps["mass"] / _TURN, (steps["row_no"], steps["target"])), shape=shape)
     return Votes(
         source=np.asarray(rows["source"], dtype=np.int64),
-        user=np.asarray(rows["user_id"], dtype=object),
-        turns=np.asarray(rows["mass"], dtype=np.float64) / _TURN,
+        user=np.asarray(rows["user_no"], dtype=np.int64),
+        turns=np.asarray(rows["turns"], dtype=np.float64),
         success=np.asarray(rows["success"], dtype=np.float64) / _TURN,
         steps=moved,
         goals=sparse.csr_array(moved @ scores),

@@ -1,6 +1,7 @@
 """Votes and evidence against hand-worked figures and a plain-Python oracle."""
 
 from collections import defaultdict
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
@@ -13,114 +14,118 @@ from scipy import sparse
 from rewriter.offline import evidence, votes
 from rewriter.offline.votes import Votes
 
-NODES = pd.DataFrame(
-    [(0, "en", "h", "off|lamp"), (1, "en", "h", "on|lamp"), (2, "en", "u", "turn of lamp"), (3, "en", "u", "turn of the lamp")],
-    columns=["node", "locale", "kind", "state"],
-)
-# ann restates twice (once well), ben once, cem gives up, dan's source nobody ever restated.
-COUNTS = pd.DataFrame(
-    [
-        (10, "ann", "en", "u", "turn of the lamp", "h", "off|lamp", 900, 1),
-        (11, "ann", "en", "u", "turn of the lamp", "u", "turn of lamp", 800, 1),
-        (11, "ann", "en", "u", "turn of the lamp", "-", "", 300, 2),
-        (12, "ben", "en", "u", "turn of the lamp", "h", "on|lamp", 600, 1),
-        (12, "ben", "en", "u", "turn of the lamp", "+", "", 400, 1),
-        (13, "cem", "en", "u", "turn of the lamp", "-", "", 1000, 1),
-        (13, "dan", "en", "u", "turn of lamp", "-", "", 1000, 1),
-        (13, "ann", "en", "h", "off|lamp", "+", "", 1000, 1),
-    ],
-    columns=["day", "user_id", "locale", "kind", "state", "target_kind", "target", "mass", "turns"],
-)
-# Downstream of the restatement: off|lamp ends well there 9 times in 10; "turn of lamp" half the time at off|lamp.
+OFF, ON, GARBLE, SOURCE = range(4)
+ANN, BEN, CEM = range(3)
+TABLES = {
+    "nodes": pd.DataFrame({"node": range(4), "kind": ["h", "h", "u", "u"]}),
+    "edges": pd.DataFrame({"source": [SOURCE, SOURCE, OFF], "target": [OFF, ON, OFF]}),
+    # ann restates twice (once well), ben once, cem gives up; nobody ever restated GARBLE.
+    "user_nodes": pd.DataFrame(
+        [
+            (ANN, SOURCE, 2, 0, 300, 10, 11),
+            (BEN, SOURCE, 1, 400, 0, 12, 12),
+            (CEM, SOURCE, 1, 0, 1000, 13, 13),
+            (CEM, GARBLE, 1, 0, 1000, 13, 13),
+            (ANN, OFF, 1, 1000, 0, 10, 10),
+        ],
+        columns=["user_no", "node", "turns", "success", "failure", "first_day", "last_day"],
+    ),
+    "user_edges": pd.DataFrame(
+        [(ANN, SOURCE, OFF, 900), (ANN, SOURCE, GARBLE, 800), (BEN, SOURCE, ON, 600), (ANN, OFF, OFF, 5)],
+        columns=["user_no", "source", "target", "mass"],
+    ),
+}
+# Downstream of the restatement: OFF ends well there 9 times in 10; GARBLE half the time at OFF.
 SCORES = sparse.csr_array(np.array([[0.9, 0, 0, 0], [0, 0.8, 0, 0], [0.5, 0, 0, 0], [0.6, 0.3, 0, 0.1]]))
 
 
 @pytest.fixture
-def ground(tmp_path):
-    for name, frame in (("counts", COUNTS), ("nodes", NODES)):
+def read(tmp_path):
+    paths = {}
+    for name, frame in TABLES.items():
+        paths[name] = tmp_path / f"{name}.parquet"
         with duckdb.connect() as con:
             con.register("frame", frame)
-            con.sql("SELECT * FROM frame").write_parquet(str(tmp_path / f"{name}.parquet"))
-    return votes.read(tmp_path / "counts.parquet", tmp_path / "nodes.parquet", SCORES, SCORES.sum(axis=1))
+            con.sql("SELECT * FROM frame").write_parquet(str(paths[name]))
+    return votes.read(SimpleNamespace(**paths), SCORES, SCORES.sum(axis=1))
 
 
-def test_votes_follow_the_chain(ground):
-    rows = {(s, u): i for i, (s, u) in enumerate(zip(ground.source.tolist(), ground.user, strict=True))}
-    assert set(rows) == {(3, "ann"), (3, "ben"), (3, "cem")}
-    ann, ben, cem = rows[3, "ann"], rows[3, "ben"], rows[3, "cem"]
-    assert ground.turns[[ann, ben, cem]].tolist() == [2.0, 1.0, 1.0]
-    assert ground.success[[ann, ben, cem]].tolist() == [0.0, 0.4, 0.0]
-    assert ground.goals[ann, 0] == pytest.approx(0.9 * 0.9 + 0.8 * 0.5)
-    assert ground.goals[ben, 1] == pytest.approx(0.6 * 0.8)
-    assert ground.resolved[cem] == 0.0
-    assert (ground.first_day[ann], ground.last_day[ann]) == (10, 11)
+def test_votes_follow_the_chain(read):
+    assert list(zip(read.source.tolist(), read.user.tolist(), strict=True)) == [(SOURCE, ANN), (SOURCE, BEN), (SOURCE, CEM)]
+    assert read.turns.tolist() == [2.0, 1.0, 1.0]
+    assert read.success.tolist() == [0.0, 0.4, 0.0]
+    assert read.goals[ANN, OFF] == pytest.approx(0.9 * 0.9 + 0.8 * 0.5)
+    assert read.goals[BEN, ON] == pytest.approx(0.6 * 0.8)
+    assert read.resolved == pytest.approx([0.9 * 0.9 + 0.8 * 0.5, 0.6 * 0.8, 0.0])
+    assert (read.first_day[ANN], read.last_day[ANN]) == (10, 11)
 
 
-def test_evidence_leaves_out_the_vote_that_proposed(ground):
-    pairs = evidence.gather(ground, SCORES, SCORES.diagonal())
-    assert list(zip(pairs.source.tolist(), pairs.target.tolist(), pairs.rank.tolist(), strict=True)) == [(3, 0, 0), (3, 1, 1)]
-    assert pairs.said_by.tolist() == [3, 3]
-    assert pairs.users.tolist() == [1, 1]
-    assert pairs.turns.tolist() == [4.0, 4.0]
-    assert pairs.stay.tolist() == [0.1, 0.1]
-    # ann's votes come to 1.21 and count as one; ben's to 0.48; whoever voted strongest for the pair is left out.
+def test_one_user_is_one_vote_and_the_proposing_one_is_left_out(read):
+    pairs = evidence.gather(read)
+    assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [(SOURCE, OFF), (SOURCE, ON)]
+    assert pairs.votes == pytest.approx([1.0, 0.48])  # ann's 1.21 turns are one vote
     assert pairs.agreed == pytest.approx([0.0, 0.0])
-    assert pairs.asked == pytest.approx([0.48, 1.0])
+    assert pairs.others == pytest.approx([0.48, 1.0])
+    assert pairs.chance == pytest.approx([1 / 1.48, 0.48 / 1.48])
+    assert pairs.said_by.tolist() == [3, 3]
+    assert pairs.turns.tolist() == [4.0, 4.0]
     assert pairs.ok == pytest.approx([0.4, 0.4])
+    assert (pairs.first_day.tolist(), pairs.last_day.tolist()) == ([10, 10], [13, 13])
 
 
-def oracle(rows, n, scores):
-    """Count the votes in plain Python: {(source, target): (users, agreed, asked)}."""
-    by_pair, by_source = defaultdict(list), defaultdict(list)
-    for source, _, goals in rows:
-        resolved = sum(goals.values())
-        weight = min(resolved, 1.0)
-        by_source[source].append(weight)
-        for target, vote in goals.items():
-            by_pair[source, target].append((vote / resolved * weight if resolved else 0.0, weight))
-    found = {}
-    for (source, target), cast in by_pair.items():
-        best_vote, best_weight = max(cast)
-        users = sum(vote > 0.5 * weight for vote, weight in cast)
-        found[source, target] = (users, sum(v for v, _ in cast) - best_vote, sum(by_source[source]) - best_weight)
-    return found
+def test_a_users_own_turns_are_votes_of_a_source_of_their_own(read):
+    row, pairs = evidence.of_users(read, least=1.0)
+    assert row.tolist() == [ANN]
+    assert pairs.target.tolist() == [OFF]
+    assert pairs.votes == pytest.approx([1.21])
+    assert pairs.agreed == pytest.approx([0.21])
 
 
 ROWS = st.dictionaries(
-    st.tuples(st.integers(0, 3), st.sampled_from("abcdef")),
+    st.tuples(st.integers(0, 3), st.integers(0, 5)),
     st.dictionaries(st.integers(4, 7), st.integers(1, 2000).map(lambda x: x / 1000), max_size=3),
     min_size=1,
     max_size=12,
 )
 
 
+def oracle(table):
+    """Count in plain Python: {(source, goal): (users, votes, agreed, others)}."""
+    cast, everything = defaultdict(list), defaultdict(float)
+    for (source, _), goals in table.items():
+        if goals:
+            best = max(goals.values())
+            goal = min(g for g, v in goals.items() if v == best)
+            cast[source, goal].append(min(best, 1.0))
+            everything[source] += min(best, 1.0)
+    return {
+        (source, goal): (len(votes), sum(votes), sum(votes) - max(votes), everything[source] - max(votes))
+        for (source, goal), votes in cast.items()
+    }
+
+
 @settings(max_examples=200)
 @given(ROWS)
 def test_evidence_equals_the_oracle(table):
-    rows = [(s, u, goals) for (s, u), goals in sorted(table.items())]
-    n = 8
-    dense = np.zeros((len(rows), n))
-    for i, (_, _, goals) in enumerate(rows):
-        for target, vote in goals.items():
-            dense[i, target] = vote
-    scores = np.zeros((n, n))
-    scores[:4, 4:] = 0.25
+    rows = sorted(table)
+    dense = np.zeros((len(rows), 8))
+    for i, key in enumerate(rows):
+        for goal, vote in table[key].items():
+            dense[i, goal] = vote
+    days = np.zeros(len(rows), dtype=np.int64)
     cast = Votes(
-        source=np.array([s for s, _, _ in rows]),
-        user=np.array([u for _, u, _ in rows], dtype=object),
+        source=np.array([source for source, _ in rows]),
+        user=np.array([user for _, user in rows]),
         turns=np.full(len(rows), 5.0),
         success=np.zeros(len(rows)),
         steps=sparse.csr_array(dense),
         goals=sparse.csr_array(dense),
         resolved=dense.sum(axis=1),
-        first_day=np.zeros(len(rows), dtype=np.int64),
-        last_day=np.zeros(len(rows), dtype=np.int64),
+        first_day=days,
+        last_day=days,
     )
-    pairs = evidence.gather(cast, sparse.csr_array(scores), np.zeros(n), rivals=4)
-    expected = oracle(rows, n, scores)
-    for i, key in enumerate(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)):
-        users, agreed, asked = expected.get(key, (0, 0.0, None))
-        assert pairs.users[i] == users
-        assert pairs.agreed[i] == pytest.approx(agreed, abs=1e-9)
-        if asked is not None:
-            assert pairs.asked[i] == pytest.approx(asked, abs=1e-9)
+    pairs = evidence.gather(cast)
+    found = zip(
+        pairs.source.tolist(), pairs.target.tolist(), pairs.users.tolist(), pairs.votes, pairs.agreed, pairs.others, strict=True
+    )
+    assert {(s, t): (users, *map(pytest.approx, rest)) for s, t, users, *rest in found} == oracle(table)

@@ -1,0 +1,187 @@
+"""The command line: each verb parses, calls one function and prints what it returns."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+try:
+    import click
+except ImportError:  # pragma: no cover - the serving tier has no command line
+    sys.exit("the command line needs the learning tier: pip install 'rewriter[learn]'")
+
+from rewriter import __version__
+from rewriter.errors import RewriterError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ARTEFACT = click.argument("artefact", metavar="DIR", type=click.Path(path_type=Path))
+
+
+def _plainly(command: Callable[P, T]) -> Callable[P, T]:
+    """Turn our errors into one line on stderr and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except RewriterError as error:
+            click.echo(f"rewriter: {error}", err=True)
+            sys.exit(1)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="rewriter")
+def main() -> None:
+    """Learn from dialogue logs which requests fail and what works instead; rewrite the next one.
+
+    \b
+    Examples:
+      rewriter learn logs/ --out artefact
+      rewriter rewrite artefact "turn of the lamp"
+      rewriter explain artefact "turn of the lamp"
+    """
+
+
+@main.command()
+@click.argument("logs", nargs=-1, metavar="LOGS...")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Artefact folder to write.")
+@click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="A column of the log under another name; repeatable.")
+@click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
+@click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
+@click.option("--check", is_flag=True, help="Only say what would be read, what is missing and what that costs.")
+@_plainly
+def learn(
+    logs: tuple[str, ...],
+    out: Path | None,
+    pairs: tuple[str, ...],
+    sql: Path | None,
+    toml: Path | None,
+    check: bool,
+) -> None:
+    """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
+
+    \b
+    Examples:
+      rewriter learn logs/*.parquet --out artefact
+      rewriter learn calls.csv --map user_id=caller --map utterance=heard --out artefact
+      rewriter learn --sql export.sql --out artefact
+      rewriter learn logs/ --check
+    """
+    from rewriter import terminal
+    from rewriter.config import Config
+    from rewriter.offline import learn as job
+    from rewriter.offline import logs as reader
+
+    if not logs and sql is None:
+        raise click.UsageError("name at least one log, or give --sql FILE")
+    config = Config.from_toml(toml) if toml else Config()
+    mapping = _mapping(pairs)
+    if check:
+        for text in reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql).lines():
+            terminal.line(text)
+        return
+    if out is None:
+        raise click.UsageError("say where the artefact goes: --out DIR")
+    with terminal.steps(job.STEPS) as progress:
+        report = job.learn(list(logs), out=out, config=config, mapping=mapping, sql=sql, progress=progress)
+    for text in report.log.lines():
+        terminal.line(text)
+    terminal.table(f"learned version {report.version}", ("what", "figure"), report.rows(), right=("figure",))
+
+
+@main.command()
+@ARTEFACT
+@click.argument("text")
+@click.option("--user", help="Pseudonym of the person who speaks.")
+@click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
+@click.option("--after-failure", is_flag=True, help="The assistant has already said that it does not understand.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+@_plainly
+def rewrite(artefact: Path, text: str, user: str | None, locale: str | None, after_failure: bool, as_json: bool) -> None:
+    """Print what to send to the NLU instead of TEXT.
+
+    \b
+    Examples:
+      rewriter rewrite artefact "turn of the lamp"
+      rewriter rewrite artefact "play my mix" --user ann --json
+    """
+    from rewriter.online.rewriter import Rewriter
+
+    answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, after_failure=after_failure)
+    click.echo(json.dumps(dataclasses.asdict(answer), ensure_ascii=False) if as_json else answer.text)
+
+
+@main.command()
+@ARTEFACT
+@click.argument("text")
+@click.option("--user", help="Whose personal rules are looked at too.")
+@click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
+@click.option(
+    "--graph", metavar="FILE", type=click.Path(path_type=Path), help="Draw the rephrase graph around TEXT as SVG or PNG."
+)
+@_plainly
+def explain(artefact: Path, text: str, user: str | None, locale: str | None, graph: Path | None) -> None:
+    """Say why TEXT is rewritten or left alone: evidence, S of the rivals, verdicts.
+
+    \b
+    Examples:
+      rewriter explain artefact "turn of the lamp"
+      rewriter explain artefact "turn of the lamp" --graph lamp.svg
+    """
+    from rewriter import explain as why
+    from rewriter import terminal
+
+    found = why.explain(artefact, text, user_id=user, locale=locale)
+    for sentence in found.sentences():
+        terminal.line(sentence)
+    if found.rivals:
+        terminal.table("rules considered", why.COLUMNS, found.rows(), right=why.FIGURES)
+    if graph is not None:
+        why.draw(artefact, text, graph, locale=locale)
+        terminal.line(f"graph written to {graph}")
+
+
+@main.command()
+@ARTEFACT
+@click.option("--verify", is_flag=True, help="Also compare the checksum of every file.")
+@_plainly
+def info(artefact: Path, verify: bool) -> None:
+    """Say what the artefact in DIR holds.
+
+    \b
+    Examples:
+      rewriter info artefact
+      rewriter info artefact --verify
+    """
+    from rewriter import terminal
+    from rewriter.artefact import versions
+    from rewriter.online.info import info as describe
+
+    found = describe(artefact)
+    if verify:
+        versions.load_current(artefact, versions.verify)
+    terminal.table(f"artefact {artefact}", ("what", "figure"), found.rows(), right=("figure",))
+    if verify:
+        terminal.line("every checksum is right")
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Read OURS=THEIRS pairs."""
+    mapping = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise click.UsageError(f"--map takes OURS=THEIRS, not {pair!r}")
+        mapping[ours.strip()] = theirs.strip()
+    return mapping
+
+
+if __name__ == "__main__":
+    main()

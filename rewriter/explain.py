@@ -1,0 +1,141 @@
+"""explain(): why a text is rewritten, or why not, from the artefact and the private state beside it."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from rewriter.artefact.versions import load_current
+from rewriter.model.users import hash_user
+from rewriter.online.rewriter import Rewriter
+from rewriter.result import Rewrite
+from rewriter.tables import RULES, glob
+from rewriter.text import normalise
+
+_SAID = """
+SELECT locale, turns, users, success / 1000, failure / 1000 FROM nodes WHERE kind = 'u' AND state = ? ORDER BY turns DESC
+"""
+_RIVALS = "SELECT {columns} FROM rules WHERE source = ? AND user_id IN ('', ?) ORDER BY scope DESC, locale, score DESC, target"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the log knows of a source: in how many turns, by how many users, how often it went well (turns, may be fractions)."""
+
+    locale: str
+    turns: int
+    users: int
+    success: float
+    failure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A rule under consideration: the columns of `tables.RULES` that people ask for; `verdict` says why it was refused."""
+
+    scope: str
+    locale: str
+    target: str
+    state: str
+    users: int
+    turns: float
+    first_day: int
+    last_day: int
+    score: float
+    stay: float
+    p_goal: float
+    p_gain: float
+    win: float
+    loss: float
+    similarity: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a text is rewritten, or why not.
+
+    Attributes:
+        source: the text, normalised.
+        rewrite: what `Rewriter.rewrite` answers.
+        said: what the log knows of the source, by locale.
+        rivals: the rules that were considered, personal ones first, best first.
+        state: whether the private state was there; without it only `rewrite` can be told.
+    """
+
+    source: str
+    rewrite: Rewrite
+    said: tuple[Said, ...]
+    rivals: tuple[Rival, ...]
+    state: bool
+
+    def sentences(self) -> list[str]:
+        """Return the decision and what the log knows of the source, a sentence each."""
+        answer = self.rewrite
+        told = [
+            f"{self.source!r} is rewritten to {answer.text!r} ({answer.scope} rule {answer.rule}, P(success) {answer.score:.2f})"
+            if answer.applied
+            else f"{self.source!r} is left alone: {answer.reason}"
+        ]
+        told += [
+            f"in the log ({s.locale}): {s.turns} turns of {s.users} users; {s.success:.1f} ended well as spoken, {s.failure:.1f} "
+            "failed, the rest was said again"
+            for s in self.said
+        ]
+        if not self.state:
+            told.append("the private state is not here: only the decision can be told")
+        elif not self.said:
+            told.append("the log never heard this text")
+        elif not self.rivals:
+            told.append("nobody ever restated it")
+        return told
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the rules that were considered as rows of a table with `COLUMNS`."""
+        return [
+            (
+                *(r.scope, r.target or r.state, f"{r.users}", f"{r.turns:.0f}", f"{_day(r.first_day)} … {_day(r.last_day)}"),
+                *(f"{x:.3f}" for x in (r.score, r.stay, r.p_goal, r.p_gain, r.win, r.loss)),
+                r.verdict,
+            )
+            for r in self.rivals
+        ]
+
+
+COLUMNS = ("scope", "target", "users", "turns", "days", "S_ij", "S_ii", "P(goal)", "P(gain)", "win", "loss", "verdict")
+FIGURES = COLUMNS[2:4] + COLUMNS[5:11]
+
+
+def explain(root: str | Path, text: str, *, user_id: str | None = None, locale: str | None = None) -> Explanation:
+    """Say why the artefact in `root` rewrites a text as it does.
+
+    Args:
+        root: the artefact folder.
+        text: the request.
+        user_id: whose personal rules are looked at too.
+        locale: BCP 47; the commonest of the artefact if None.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+    """
+    version = load_current(root, lambda found: found)
+    rewrite = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale)
+    source = normalise(text)
+    if not (version.state / "rules.parquet").exists():
+        return Explanation(source, rewrite, (), (), state=False)
+    user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
+    names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
+    with duckdb.connect() as con:
+        for table in ("rules", "nodes"):
+            con.read_parquet(glob(version.state / f"{table}.parquet")).create_view(table)
+        said = [
+            Said(loc, turns, users, s / 1000, f / 1000) for loc, _, turns, users, s, f in con.execute(_SAID, [source]).fetchall()
+        ]
+        rivals = con.execute(_RIVALS.format(columns=", ".join(names)), [source, user]).fetchall()
+    return Explanation(source, rewrite, tuple(said), tuple(Rival(*row) for row in rivals), state=True)
+
+
+def _day(days: int) -> str:
+    """Return a day number as an ISO date."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + days).isoformat()

@@ -1,0 +1,184 @@
+"""learn(): the order of the steps from a log to an artefact, and nothing else."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from rewriter.artefact.writer import Writer
+from rewriter.config import Config
+from rewriter.engine import DuckDB
+from rewriter.model.detector import Detector, RuleDetector
+from rewriter.model.rules import Rule, write_rules
+from rewriter.offline import chain, decide, logs, mine, votes
+from rewriter.offline.guard import guard_of
+from rewriter.offline.logs_report import LogReport
+
+STEPS = ("log", "mine", "chain", "launch", "artefact")
+KEPT = ("users", "texts", "counts", "rephrases", "nodes", "edges", "queries")
+"""Mined tables that go into the private state."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnReport:
+    """What `learn` did, for people.
+
+    Attributes:
+        version: id of the artefact version that serves now.
+        log: what was read.
+        rules: launched rules by scope.
+        refused: refused rules by reason.
+        win: expected wins, had the rules served the log.
+        loss: expected losses, had the rules served the log.
+        seconds: duration of each step, by its name.
+    """
+
+    version: str
+    log: LogReport
+    rules: Mapping[str, int]
+    refused: Mapping[str, int]
+    win: float
+    loss: float
+    seconds: Mapping[str, float]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the report as rows of a table."""
+        return [
+            ("turns", f"{self.log.turns:,}"),
+            *((f"{scope} rules", f"{n:,}") for scope, n in self.rules.items()),
+            ("expected win/loss", f"{self.win / self.loss:.1f}" if self.loss else "no rule"),
+            *((f"refused: {reason}", f"{n:,}") for reason, n in self.refused.items()),
+            *((f"seconds, {step}", f"{seconds:.1f}") for step, seconds in self.seconds.items()),
+        ]
+
+
+def learn(
+    sources: Sequence[str | Path],
+    *,
+    out: str | Path,
+    config: Config | None = None,
+    mapping: Mapping[str, str] | None = None,
+    sql: str | Path | None = None,
+    detector: Detector | None = None,
+    progress: Progress | None = None,
+) -> LearnReport:
+    """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
+
+    Args:
+        sources: files, folders or globs: Parquet, JSON lines or CSV in the contract of `docs/log.md`.
+        out: the artefact folder; made if it is missing. Whatever goes wrong, the version that served before serves on.
+        config: settings; the defaults if None.
+        mapping: contract column -> column of the log, where they differ.
+        sql: file with one SELECT that yields the log, in place of `sources`.
+        detector: scores candidates; the documented rule if None.
+        progress: told the name of each step of `STEPS` as it starts.
+
+    Returns:
+        What was read, mined, launched and refused.
+
+    Raises:
+        ConfigError, LogError, EngineError, ArtefactError: one line with the cause and the cure.
+
+    Example:
+        >>> import tempfile
+        >>> report = learn(["data/sample.parquet"], out=tempfile.mkdtemp())
+        >>> report.rules["global"] > 0
+        True
+    """
+    config = config or Config()
+    clock = _Clock(progress)
+    with Writer(out) as writer:
+        clock.start("log")
+        log = logs.read(
+            sources,
+            out=writer.work,
+            key=writer.user_key,
+            config=config.logs,
+            mapping=mapping or {},
+            sql=Path(sql) if sql else None,
+        )
+        clock.start("mine")
+        engine = DuckDB(writer.work)
+        try:
+            mined = mine.mine(engine, writer.work / "turns.parquet", detector or RuleDetector(), config)
+        finally:
+            engine.close()
+        clock.start("chain")
+        solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
+        clock.start("launch")
+        counted = votes.read(mined, solved.scores, solved.absorbed)
+        ground = decide.Ground(mined, counted, solved.scores, solved.stay())
+        guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
+        crowd = decide.everybody(ground, guard, config.launch, config.seed)
+        decided = crowd.rules
+        if config.launch.personal:
+            personal = decide.one_user(ground, crowd, guard, config.launch, config.seed)
+            decided = pd.concat([decided, personal], ignore_index=True)
+        clock.start("artefact")
+        launched = decided[decided["verdict"] == decide.LAUNCHED]
+        write_rules(writer.folder / "rules", _rules(launched))
+        decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
+        decide.write(decided, writer.state / "rules.parquet")
+        for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
+            shutil.move(path, writer.state / path.name)
+        (writer.state / "files.json").write_text(json.dumps({f.checksum: f.file for f in log.files}, indent=1), encoding="utf-8")
+        rules = launched["scope"].value_counts().to_dict()
+        expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
+        version = writer.publish(
+            config=config,
+            locales=mined.locales,
+            counts={"turns": log.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
+            metrics=_metrics(expected),
+        )
+    clock.start("")
+    return LearnReport(
+        version=version,
+        log=log,
+        rules={"global": 0, "personal": 0, **rules},
+        refused=decided.loc[decided["verdict"] != decide.LAUNCHED, "verdict"].map(_kind).value_counts().to_dict(),
+        win=expected["win"],
+        loss=expected["loss"],
+        seconds=clock.seconds,
+    )
+
+
+def _rules(launched: pd.DataFrame) -> Iterable[Rule]:
+    success = launched["win"] + 0.0
+    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target"))
+    return (Rule(*row) for row in zip(*columns, success, strict=True))
+
+
+def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
+    decided = expected["win"] + expected["loss"]
+    return {
+        "expected wins": expected["win"],
+        "expected losses": expected["loss"],
+        "expected loss share": expected["loss"] / decided if decided else math.nan,
+    }
+
+
+def _kind(verdict: str) -> str:
+    """Return the sort of a refusal: what the guardrail says in detail is told by `explain`."""
+    return verdict.partition(":")[0]
+
+
+class _Clock:
+    """Tells how long each step took, and the caller when one starts."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress, self._step, self._since = progress, "", 0.0
+
+    def start(self, step: str) -> None:
+        now = time.perf_counter()
+        if self._step:
+            self.seconds[self._step] = now - self._since
+        self._step, self._since = step, now
+        if step and self._progress:
+            self._progress(step)

@@ -1,0 +1,61 @@
+"""What people see in a terminal: tables, a progress bar, and text that cannot play tricks."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def safe(value: object) -> str:
+    """Return text without control characters and with markup escaped: what users said is shown, never obeyed.
+
+    Example:
+        >>> safe("play [bold]x[/bold]\\x1b[2J")
+        'play \\\\[bold]x\\\\[/bold]�[2J'
+    """
+    visible = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in str(value))
+    return escape(visible)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print a table; the columns named in `right` hold figures."""
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(safe("" if value is None else value) for value in row))
+    console.print(grid)
+
+
+def line(text: object) -> None:
+    """Print one line of plain text."""
+    console.print(safe(text), soft_wrap=True)
+
+
+@contextmanager
+def steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
+    """Show a bar over named steps, on a terminal only; the callable is told each step as it starts."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not Console(stderr=True).is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=len(names))
+
+        def start(name: str) -> None:
+            done = names.index(name) if name in names else 0
+            bar.update(task, description=safe(name), completed=done)
+
+        yield start
