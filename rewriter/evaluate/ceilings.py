@@ -2,29 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from rewriter.evaluate.logged import LoggedTurn
 from rewriter.evaluate.outcomes import Outcomes, defects
 from rewriter.text import normalise
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedTurn:
-    """One turn of the log from which a rewriter learned, with the truth about it.
-
-    Attributes:
-        user: who spoke, named as in the judged turns.
-        text: what was heard.
-        goal: the interpretation that the user wanted; empty where it is unknown.
-        failed: whether the turn failed, noticed or not.
-    """
-
-    user: str
-    text: str
-    goal: str
-    failed: bool
 
 
 def exact_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn], *, min_users: int) -> float:

@@ -8,7 +8,7 @@ fixed     (wins - healthy turns broken) / defects
 ========  ==========================================================================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -164,6 +164,20 @@ def only(outcomes: Outcomes, mask: Bools) -> Outcomes:
 def at(outcomes: Outcomes, threshold: float) -> Outcomes:
     """Return all turns, rewritten only where the score reaches `threshold`."""
     return only(outcomes, outcomes.score >= threshold)
+
+
+def pooled(parts: Sequence[Outcomes]) -> Outcomes:
+    """Return the turns of several worlds, one after the other; users of the same name in two of them are two users.
+
+    Raises:
+        ValueError: there are no parts, or they have different slices.
+    """
+    if len({tuple(part.slices) for part in parts}) != 1:
+        raise ValueError("outcomes can be pooled only where there are some, all with the same slices")
+    vectors: dict[str, Any] = {name: np.concatenate([_vectors(p)[name] for p in parts]) for name in _vectors(parts[0])}
+    vectors["user"] = np.concatenate([np.array([f"{i}/{u}" for u in p.user], dtype=object) for i, p in enumerate(parts)])
+    slices = {name: np.concatenate([part.slices[name] for part in parts]) for name in parts[0].slices}
+    return Outcomes(**vectors, slices=slices)
 
 
 def _is(vector: Texts, outcome: Outcome) -> Bools:

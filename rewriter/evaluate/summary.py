@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rewriter.evaluate.curve import Point
 from rewriter.evaluate.outcomes import (
     Outcomes,
     broken,
@@ -103,9 +104,9 @@ def summary(outcomes: Outcomes, *, seed: int = 0) -> list[Row]:
     return rows + [row(name, where(outcomes, flags), seed=seed) for name, flags in outcomes.slices.items()]
 
 
-def plain(row: Row) -> dict[str, Any]:
-    """Return a row as JSON can hold it: what is infinite or undefined becomes None, the counts beside it say which."""
-    return {name: _plain(value) for name, value in asdict(row).items()}
+def plain(figures: Row | Point) -> dict[str, Any]:
+    """Return figures as JSON can hold them: what is infinite or undefined becomes None, the counts beside it say which."""
+    return {name: _plain(value) for name, value in asdict(figures).items()}
 
 
 def table(rows: Sequence[Row]) -> str:

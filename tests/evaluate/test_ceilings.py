@@ -1,11 +1,16 @@
 import math
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 from hand_made import make, texts
 
-from rewriter.evaluate.ceilings import LoggedTurn, exact_ceiling, online_ceiling
+from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
 from rewriter.evaluate.outcomes import where
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.worlds import phrase_world
 
 LOG = [
     LoggedTurn("ann", "Lamp own", "On", True),
@@ -49,3 +54,17 @@ def test_without_defects_there_is_no_ceiling():
     healthy = where(TURNS, np.array([False] * 4 + [True]))
     assert math.isnan(exact_ceiling(healthy, LOG, min_users=1))
     assert math.isnan(online_ceiling(healthy, LOG))
+
+
+def test_simulated_turns_become_logged_ones():
+    world = phrase_world(0, n_users=12)
+    turns = [turn for day in simulate(world, days=2, start=date(2026, 1, 5), seed=0) for turn in day]
+    log = logged([*turns, replace(turns[0], sent="something else"), replace(turns[0], goal="")])
+    wishes = [turn for turn in turns if turn.goal]
+    assert [(t.user, t.text, t.goal) for t in log] == [(t.user_id, t.utterance, t.goal) for t in wishes]
+    assert [t.failed for t in log] == [world.assistant.understand(t.utterance) != t.goal for t in wishes]
+    assert 0 < sum(t.failed for t in log) < len(log)
+
+
+def test_texts_are_healthy_that_ever_were():
+    assert healthy_texts([*LOG, LoggedTurn("ann", "Lump off!", "Off", False)]) == {"lamp own", "lamp off", "lump off"}

@@ -63,7 +63,9 @@ def publish(root, learned):
                 con.execute(
                     f"COPY (SELECT {learned[0]} AS first_day, {learned[1]} AS last_day) TO '{writer.state}/nodes.parquet'"
                 )
-                texts = "('lamp onn', 1000, 1), ('lump on', 400, 1), ('lamp on', 300, 1), ('lamp on', 900, 1)"
+                texts = (
+                    "('lamp onn', 1000, 1), ('lump on', 400, 1), ('lamp on', 300, 1), ('lamp on', 700, 1), ('lamp off', 499, 1)"
+                )
                 con.execute(
                     f"COPY (SELECT * FROM (VALUES {texts}) AS t(query, success, turns)) TO '{writer.state}/queries.parquet'"
                 )

@@ -16,6 +16,7 @@ from rewriter.evaluate.outcomes import (
     fixed,
     losses,
     only,
+    pooled,
     ties,
     trigger_rate,
     unknowns,
@@ -125,6 +126,19 @@ def test_a_slice_forgets_the_other_turns():
     assert len(early) == 5
     assert (wins(early).sum(), losses(early).sum()) == (3, 1)
     assert early.slices["early"].all()
+
+
+def test_pooled_worlds_keep_their_users_apart():
+    one = make([("ann", FAILED, OK, True), ("bob", OK, OK, False)], odd=[True, False])
+    two = make([("ann", FAILED, WRONG, True)], odd=[True])
+    both = pooled([one, two])
+    assert both.user.tolist() == ["0/ann", "0/bob", "1/ann"]
+    assert (wins(both).tolist(), losses(both).tolist()) == ([True, False, False], [False, False, True])
+    assert both.slices["odd"].tolist() == [True, False, True]
+    with pytest.raises(ValueError, match="same slices"):
+        pooled([one, make([])])
+    with pytest.raises(ValueError, match="where there are some"):
+        pooled([])
 
 
 def test_nothing_at_all_has_no_figures():
