@@ -5,9 +5,14 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import load_current
+from rewriter.config import Config
+from rewriter.errors import ArtefactError, ConfigError
 from rewriter.model.users import hash_user
+from rewriter.offline import chain, drawing
+from rewriter.offline.graph import rephrase_graph
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.tables import RULES, glob
@@ -15,6 +20,9 @@ from rewriter.text import normalise
 
 _SAID = """
 SELECT locale, turns, users, success / 1000, failure / 1000 FROM nodes WHERE kind = 'u' AND state = ? ORDER BY turns DESC
+"""
+_NODE = """
+SELECT node FROM nodes WHERE kind = 'u' AND state = ? AND (locale = ? OR ? IS NULL) ORDER BY turns DESC, node LIMIT 1
 """
 _RIVALS = "SELECT {columns} FROM rules WHERE source = ? AND user_id IN ('', ?) ORDER BY scope DESC, locale, score DESC, target"
 
@@ -45,7 +53,7 @@ class Rival:
     score: float
     stay: float
     p_goal: float
-    p_gain: float
+    p_gain: float | None
     win: float
     loss: float
     similarity: float
@@ -96,7 +104,7 @@ class Explanation:
         return [
             (
                 *(r.scope, r.target or r.state, f"{r.users}", f"{r.turns:.0f}", f"{_day(r.first_day)} … {_day(r.last_day)}"),
-                *(f"{x:.3f}" for x in (r.score, r.stay, r.p_goal, r.p_gain, r.win, r.loss)),
+                *("" if x is None else f"{x:.3f}" for x in (r.score, r.stay, r.p_goal, r.p_gain, r.win, r.loss)),
                 r.verdict,
             )
             for r in self.rivals
@@ -129,11 +137,35 @@ def explain(root: str | Path, text: str, *, user_id: str | None = None, locale: 
     with duckdb.connect() as con:
         for table in ("rules", "nodes"):
             con.read_parquet(glob(version.state / f"{table}.parquet")).create_view(table)
-        said = [
-            Said(loc, turns, users, s / 1000, f / 1000) for loc, _, turns, users, s, f in con.execute(_SAID, [source]).fetchall()
-        ]
+        said = [Said(*row) for row in con.execute(_SAID, [source]).fetchall()]
         rivals = con.execute(_RIVALS.format(columns=", ".join(names)), [source, user]).fetchall()
     return Explanation(source, rewrite, tuple(said), tuple(Rival(*row) for row in rivals), state=True)
+
+
+def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) -> None:
+    """Draw the rephrase graph around a text as SVG or PNG, by the ending of `path`; texts of few users are not named.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged, or its private state is not here, or the log never heard the text.
+        ConfigError: the ending is neither .svg nor .png.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise ConfigError(f"cannot draw {path}: name a .svg or .png file")
+    version = load_current(root, lambda found: found)
+    config = Config.from_dict(dict(version.manifest.config))
+    nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
+    if not nodes.exists():
+        raise ArtefactError(f"{version.state} is not here: the graph is drawn from the private state")
+    with duckdb.connect() as con:
+        con.read_parquet(glob(nodes)).create_view("nodes")
+        found = con.execute(_NODE, [normalise(text), locale, locale]).fetchone()
+    if found is None:
+        raise ArtefactError(f"the log of {root} never heard {normalise(text)!r}, so there is nothing to draw")
+    solved = chain.solve(*chain.load(nodes, edges), config.chain)
+    graph = rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
+    figure = Figure(figsize=drawing.figsize(graph), layout="constrained")
+    drawing.draw(graph, figure.add_subplot())
+    figure.savefig(path)
 
 
 def _day(days: int) -> str:
