@@ -171,7 +171,7 @@ def test_a_book_survives_a_fork(tmp_path):
     book, fork = RuleBook.open(tmp_path), multiprocessing.get_context("fork")
     queue = fork.SimpleQueue()
     with rules_module._mapping:  # as if another thread were opening a book at this very moment
-        child = fork.Process(target=_in_a_fork, args=(book, tmp_path, queue))
+        child = fork.Process(target=_in_a_fork, args=(book, tmp_path, queue), daemon=True)
         child.start()
     child.join(30)
     assert child.exitcode == 0

@@ -151,7 +151,7 @@ def test_many_processes_read_one_copy(tmp_path, start):
     context = multiprocessing.get_context(start)
     opened = Rewriter.open(tmp_path) if start == "fork" else None
     barrier, queue = context.Barrier(4), context.Queue()
-    children = [context.Process(target=_serve, args=(tmp_path, barrier, queue, opened)) for _ in range(3)]
+    children = [context.Process(target=_serve, args=(tmp_path, barrier, queue, opened), daemon=True) for _ in range(3)]
     for child in children:
         child.start()
     barrier.wait(30)
