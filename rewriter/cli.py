@@ -139,6 +139,9 @@ def explain(artefact: Path, text: str, user: str | None, locale: str | None, gra
     from rewriter import terminal
 
     found = why.explain(artefact, text, user_id=user, locale=locale)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        return
     for sentence in found.sentences():
         terminal.line(sentence)
     if found.rivals:

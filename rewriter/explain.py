@@ -91,6 +91,11 @@ class Explanation:
             "failed, the rest was said again"
             for s in self.said
         ]
+        if self.rivals:
+            best = self.rivals[0]
+            sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
+            days = f"{_day(best.first_day)} to {_day(best.last_day)}"
+            told.append(f"heard from {days}; leaving it alone scores S_ii = {best.stay:.2f}{sure}")
         if not self.state:
             told.append("the private state is not here: only the decision can be told")
         elif not self.said:
@@ -103,16 +108,17 @@ class Explanation:
         """Return the rules that were considered as rows of a table with `COLUMNS`."""
         return [
             (
-                *(r.scope, r.target or r.state, f"{r.users}", f"{r.turns:.0f}", f"{_day(r.first_day)} … {_day(r.last_day)}"),
-                *("" if x is None else f"{x:.3f}" for x in (r.score, r.stay, r.p_goal, r.p_gain, r.win, r.loss)),
+                r.target or r.state,
+                "you" if r.scope == "personal" else f"{r.users}",
+                *(f"{x:.2f}" for x in (r.score, r.p_goal, r.win, r.loss)),
                 r.verdict,
             )
             for r in self.rivals
         ]
 
 
-COLUMNS = ("scope", "target", "users", "turns", "days", "S_ij", "S_ii", "P(goal)", "P(gain)", "win", "loss", "verdict")
-FIGURES = COLUMNS[2:4] + COLUMNS[5:11]
+COLUMNS = ("target", "users", "S_ij", "P(goal)", "win", "loss", "verdict")
+FIGURES = COLUMNS[1:6]
 
 
 def explain(root: str | Path, text: str, *, user_id: str | None = None, locale: str | None = None) -> Explanation:
