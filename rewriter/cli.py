@@ -123,11 +123,10 @@ def rewrite(artefact: Path, text: str, user: str | None, locale: str | None, aft
 @click.argument("text")
 @click.option("--user", help="Whose personal rules are looked at too.")
 @click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
-@click.option(
-    "--graph", metavar="FILE", type=click.Path(path_type=Path), help="Draw the rephrase graph around TEXT as SVG or PNG."
-)
+@click.option("--graph", metavar="FILE", type=click.Path(path_type=Path), help="Draw the rephrase graph as SVG or PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
 @_plainly
-def explain(artefact: Path, text: str, user: str | None, locale: str | None, graph: Path | None) -> None:
+def explain(artefact: Path, text: str, user: str | None, locale: str | None, graph: Path | None, as_json: bool) -> None:
     """Say why TEXT is rewritten or left alone: evidence, S of the rivals, verdicts.
 
     \b
