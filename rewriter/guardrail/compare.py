@@ -38,9 +38,10 @@ def contradiction(
     )
 
 
-def added(source: Reading, target: Reading) -> list[Said]:
-    """Return what the target says in slots in which the source is silent."""
-    return [said for slot, found in target.said.items() if slot not in source.said for said in found]
+def added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Said]:
+    """Return the polarities, negations, numbers and values of the target in slots in which the source is silent."""
+    slots = [slot for slot in target.said if slot not in source.said and lexicon.kinds.get(slot) != "units"]
+    return [said for slot in slots for said in target.said[slot] if not said.faint]
 
 
 def _flipped(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
@@ -126,11 +127,11 @@ def _negated(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable
 
 
 def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> bool:
-    """Whether each new negation stands for words that sound like it or were never understood."""
+    """Whether each new negation stands for words that sound the same or were never understood."""
     edits = changes(source.words, target.words)
     for said in target.said[_NEGATION]:
         for edit in (e for e in edits if e.new_start < said.end and said.start < e.new_end):
             heard = source.words[edit.start : edit.end]
-            if all(map(knows, heard)) and not alike(heard, target.words[edit.new_start : edit.new_end], lexicon):
+            if all(map(knows, heard)) and not alike(heard, target.words[edit.new_start : edit.new_end], lexicon, within=0.0):
                 return False
     return True

@@ -11,6 +11,7 @@ from rewriter.guardrail.numbers import Said, longest, numbers_in
 NUMBER = "number"
 """The slot of the numbers."""
 
+_FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
 _HAS_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"(?<!\S)(?:1/[24]|3/4)(?!\S)|(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")
 
@@ -75,7 +76,7 @@ def read(text: str, lexicon: Lexicon) -> Reading:
 
 
 def _words(text: str, lexicon: Lexicon) -> Phrase:
-    words = _TOKEN.findall(text) if _HAS_DIGIT.search(text) else text.split()
+    words = _TOKEN.findall(_FULL_HOUR.sub("", text)) if _HAS_DIGIT.search(text) else text.split()
     if "'" in text and lexicon.elisions:
         words = [part for word in words for part in _parted(word, lexicon.elisions)]
     return tuple(words)

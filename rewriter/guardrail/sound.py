@@ -41,8 +41,8 @@ def changes(source: Sequence[str], target: Sequence[str]) -> list[Change]:
     return found
 
 
-def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon) -> bool:
-    """Return whether two stretches sound alike: their keys differ in at most `MAX_DISTANCE`. Nothing is like silence.
+def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon, within: float = MAX_DISTANCE) -> bool:
+    """Return whether two stretches sound alike: their keys differ at most by the distance `within`. Nothing is like silence.
 
     Example:
         >>> from rewriter.guardrail.wordlist import for_locale
@@ -51,7 +51,7 @@ def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon) -> boo
     """
     if not source or not target:
         return False
-    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon)) <= MAX_DISTANCE
+    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon)) <= within
 
 
 def _key(words: Sequence[str], lexicon: Lexicon) -> str:

@@ -104,7 +104,7 @@ class Guardrail:
 
     def _unheard(self, source: Reading, target: Reading, names: Set[str], knows: Callable[[str], bool]) -> str | None:
         """Return what is new in the target, or stands for an unknown word, and does not sound like it."""
-        new = {place for said in added(source, target) for place in range(said.start, said.end)}
+        new = {place for said in added(source, target, self.lexicon) for place in range(said.start, said.end)}
         for start, end in names_in(target, names):
             if not set(target.words[start:end]).issubset(source.words):
                 new.update(range(start, end))
