@@ -1,0 +1,195 @@
+"""The files of a log: found, checked by their first bytes, and told apart by the checksum of their content."""
+
+import difflib
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from rewriter.errors import LogError
+
+Format = Literal["parquet", "jsonl", "csv"]
+
+FORMATS: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+}
+_QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
+_NODE = re.compile(r'"type":"(\w+_NODE)"')  # quotes inside the texts of a statement are escaped in its JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of the log.
+
+    Attributes:
+        path: where it lies.
+        shown: how people know it: the path as given, or the SQL file that made it.
+        format: how it is read.
+        checksum: sha256 of its content (unpacked, where it is a .gz), 64 hex digits.
+    """
+
+    path: Path
+    shown: str
+    format: Format
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was not read, and why."""
+
+    file: str
+    reason: str
+
+
+def find(sources: Iterable[str | Path]) -> list[Path]:
+    """Return the files behind paths, folders and globs, in order, each path once.
+
+    Raises:
+        LogError: nothing is there, or a file's ending is not known.
+    """
+    return list(dict.fromkeys(path for source in sources for path in _expand(source)))
+
+
+def _expand(source: str | Path) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        inside = (p for p in path.rglob("*") if p.is_file() and _ending(p) in FORMATS)
+        found = sorted(p for p in inside if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts))
+        if not found:
+            raise LogError(f"folder {path} holds no log: no file there ends in {_endings()}")
+        return found
+    if path.is_file():
+        if _ending(path) not in FORMATS:
+            raise LogError(f"cannot tell how to read {path}: its name must end in {_endings()}")
+        return [path]
+    root = Path(path.anchor)
+    try:
+        found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file() and _ending(p) in FORMATS)
+    except ValueError as error:
+        raise LogError(f"no log at {path}: {error}") from error
+    if not found:
+        raise LogError(f"no log at {path}{_nearest(path)}")
+    return found
+
+
+def _ending(path: Path) -> str:
+    """The ending that tells the format: `.csv` of `log.csv.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _endings() -> str:
+    return ", ".join(FORMATS) + " (text also .gz)"
+
+
+def _nearest(path: Path) -> str:
+    try:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
+    except OSError:
+        near = []
+    return f"; did you mean {path.parent / near[0]}?" if near else ""
+
+
+def identify(paths: Sequence[tuple[Path, str]], seen: frozenset[str]) -> tuple[list[Source], list[Skipped]]:
+    """Read the checksum of every file; leave out content that came before, in this log or in an earlier one.
+
+    Args:
+        paths: each file, and the name under which people know it.
+        seen: checksums of what was learned before.
+
+    Raises:
+        LogError: a file is empty, damaged, or not what its name says.
+    """
+    sources: dict[str, Source] = {}
+    skipped = []
+    for path, shown in paths:
+        source = _identify(path, shown)
+        if source.checksum in seen:
+            skipped.append(Skipped(source.shown, "learned before"))
+        elif source.checksum in sources:
+            skipped.append(Skipped(source.shown, f"same content as {sources[source.checksum].shown}"))
+        else:
+            sources[source.checksum] = source
+    return list(sources.values()), skipped
+
+
+def _identify(path: Path, shown: str) -> Source:
+    kind = FORMATS[_ending(path)]
+    try:
+        with open_text(path) as file:
+            head = file.read(64)
+            file.seek(0)
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, EOFError, zlib.error) as error:
+        raise LogError(f"cannot read {shown}: {error}") from error
+    if not head:
+        raise LogError(f"{shown} is empty")
+    if kind == "parquet" and head[:4] != b"PAR1":
+        raise LogError(f"{shown} is not a Parquet file")
+    if kind == "jsonl" and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+        raise LogError(f"{shown} is one JSON list, and JSON lines are needed: write one object a line (jq -c '.[]')")
+    return Source(path, shown, kind, checksum)
+
+
+def open_text(path: Path) -> gzip.GzipFile | BufferedReader:
+    """Open a file for reading, unpacked where it is a .gz."""
+    return gzip.GzipFile(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def select(sql: Path, target: Path) -> Path:
+    """Run the one SELECT of a SQL file and keep its rows as Parquet in `target`.
+
+    Raises:
+        LogError: the file holds anything but one SELECT, or DuckDB cannot run it.
+    """
+    try:
+        text = sql.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError(f"cannot read {sql}: {error}") from error
+    with duckdb.connect() as con:
+        try:
+            _require_select(con, text, sql)
+            for setting in (
+                "TimeZone = 'UTC'",
+                "python_enable_replacements = false",
+                "autoinstall_known_extensions = false",
+                "autoload_known_extensions = false",
+                "lock_configuration = true",
+            ):
+                con.execute(f"SET {setting}")
+            con.sql(text).write_parquet(str(target))
+        except duckdb.Error as error:
+            raise LogError(f"the SELECT of {sql} failed: {first_line(error)}") from error
+    return target
+
+
+def _require_select(con: duckdb.DuckDBPyConnection, text: str, sql: Path) -> None:
+    parsed = con.execute(
+        "SELECT tree, tree ->> 'error_type', tree ->> 'error_message', json_array_length(tree -> 'statements')"
+        " FROM (SELECT json_serialize_sql(?) AS tree)",
+        [text],
+    ).fetchall()
+    tree, error, message, statements = parsed[0]
+    if error == "parser":
+        raise LogError(f"{sql} is not valid SQL: {message.splitlines()[0]}")
+    if error or statements != 1 or not set(_NODE.findall(tree)) <= _QUERIES:
+        raise LogError(f"{sql} must hold one SELECT and nothing else")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of DuckDB, which may run over many."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,94 @@
+"""`LogReport`: what was read, what was set aside, and what the log does not say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rewriter.offline.logs_files import Skipped
+
+COSTS = {
+    "turn_id": "turns are named by file checksum and row; a turn exported twice counts twice",
+    "session_id": "a session ends where a user falls silent",
+    "locale": "every turn is taken for the default locale",
+    "hypothesis": "texts stand for themselves; two ways to say one thing are not known to be one",
+    "slots": "an intent without slots is no interpretation (call mary = call john), so it is not used",
+    "status": "failures are known only from barge-in, restatements and stops",
+    "response": "an answer given twice is not seen",
+    "barge_in": "interrupted answers are not seen",
+    "engaged": "success is known only from the absence of failure",
+    "feedback": "nobody's own word on a turn is heard",
+    "asr_confidence": "unsure hearing is not seen",
+    "nlu_confidence": "unsure understanding is not seen",
+    "nbest": "other hearings cannot help to find what was meant",
+    "device_id": "devices of one user are not told apart",
+    "device_type": "kinds of devices are not told apart",
+    "context": "a text means the same in every place and at every hour",
+    "sent": "every utterance is taken to have reached the NLU as it was spoken",
+    "rewrite_id": "no turn is known to have been rewritten, so rules get no verdict on themselves",
+}
+"""What a missing column costs. `hypothesis` is missing where `intent` is missing too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that was read: its name, the sha256 of its content, and its rows, good and bad."""
+
+    file: str
+    checksum: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What reading a log gave.
+
+    Attributes:
+        files: what was read.
+        skipped: what was not, and why.
+        turns: good rows.
+        users: distinct users of the good rows.
+        first_ms: time of the earliest turn, epoch milliseconds; None without turns.
+        last_ms: time of the latest.
+        rejected: reason -> rows that were set aside, the commonest first.
+        missing: columns that no file has.
+        max_rejected: share of rows that may be set aside.
+    """
+
+    files: tuple[LogFile, ...]
+    skipped: tuple[Skipped, ...]
+    turns: int
+    users: int
+    first_ms: int | None
+    last_ms: int | None
+    rejected: Mapping[str, int]
+    missing: tuple[str, ...]
+    max_rejected: float
+
+    @property
+    def rows(self) -> int:
+        """All rows, good and bad."""
+        return self.turns + sum(self.rejected.values())
+
+    @property
+    def stop(self) -> str | None:
+        """Why the job must stop, with the counts by reason; None where it need not."""
+        bad = sum(self.rejected.values())
+        if bad <= self.max_rejected * self.rows:
+            return None
+        counts = ", ".join(f"{reason} {n:,}" for reason, n in self.rejected.items())
+        return f"{bad:,} of {self.rows:,} rows are bad, more than the {self.max_rejected:.1%} of logs.max_rejected: {counts}"
+
+    def lines(self) -> list[str]:
+        """Return the report for people, line by line."""
+        text = [f"{len(self.files):,} files, {self.rows:,} rows: {self.turns:,} turns of {self.users:,} users{self._span()}"]
+        text += [f"  {file.file}: {file.rows:,} rows, sha256 {file.checksum[:12]}" for file in self.files]
+        text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
+        text += [f"set aside, {reason}: {n:,} rows" for reason, n in self.rejected.items()]
+        text += [f"no {column}: {COSTS[column]}" for column in self.missing]
+        return [*text, f"would stop: {self.stop}"] if self.stop else text
+
+    def _span(self) -> str:
+        if self.first_ms is None or self.last_ms is None:
+            return ""
+        first, last = (datetime.fromtimestamp(ms / 1000, UTC).date().isoformat() for ms in (self.first_ms, self.last_ms))
+        return f", {first} to {last}"

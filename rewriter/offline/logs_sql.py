@@ -1,0 +1,207 @@
+"""The log contract in SQL: how each column of a file becomes a column of TURNS, and which rows are set aside."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rewriter.config import Logs
+
+Kind = Literal["text", "time", "status", "flag", "share", "feedback", "list", "object", "slots"]
+
+CONTRACT: dict[str, Kind] = {
+    "user_id": "text",
+    "timestamp": "time",
+    "utterance": "text",
+    "turn_id": "text",
+    "session_id": "text",
+    "locale": "text",
+    "hypothesis": "text",
+    "intent": "text",
+    "slots": "slots",
+    "status": "status",
+    "response": "text",
+    "barge_in": "flag",
+    "engaged": "share",
+    "feedback": "feedback",
+    "asr_confidence": "share",
+    "nlu_confidence": "share",
+    "nbest": "list",
+    "device_id": "text",
+    "device_type": "text",
+    "context": "object",
+    "sent": "text",
+    "rewrite_id": "text",
+    "rule": "text",
+    "layer": "text",
+    "scope": "text",
+    "arm": "text",
+    "propensity": "share",
+}
+"""Every column that a log may have, and how it is read."""
+
+REQUIRED = ("user_id", "timestamp", "utterance")
+TEXTS = tuple(name for name, kind in CONTRACT.items() if kind == "text")
+_FLOATS = ("FLOAT", "DOUBLE")
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+
+
+class Cell(NamedTuple):
+    """Where a column stands in a file: a SQL reference and its DuckDB type."""
+
+    ref: str
+    type: str
+
+
+class Relation(NamedTuple):
+    """A file, ready to be read.
+
+    Attributes:
+        table: what stands after FROM; it has a column `row`, the number of each row, from 1.
+        cells: ours -> where it stands, for the columns that are there.
+        columns: all names of the file, for people.
+        wrong: SQL for what is known to be wrong with a row's types, NULL where nothing is.
+        broken: JSON lines (row, reason, content) of what is no row at all.
+    """
+
+    table: str
+    cells: Mapping[str, Cell]
+    columns: tuple[str, ...]
+    wrong: str = "CAST(NULL AS VARCHAR)"
+    broken: Path | None = None
+
+
+def quoted(text: str) -> str:
+    """A SQL text literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal(path: Path) -> str:
+    """A file name as a SQL literal in which no sign is a wildcard."""
+    return quoted("".join(f"[{c}]" if c in "*?[" else c for c in str(path)))
+
+
+def identifier(name: str) -> str:
+    """A column name as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def nested(sql_type: str) -> bool:
+    """Whether a type of DuckDB holds other values."""
+    return sql_type.endswith("]") or sql_type.startswith(("STRUCT", "MAP", "UNION"))
+
+
+def file_rows(number: int, checksum: str, relation: Relation, config: Logs) -> str:
+    """Return the SELECT of one file in the columns that all files share.
+
+    They are those of TURNS, but `user` as the log gives it, `intent` and `slots` beside `hypothesis`, and what is needed to
+    set a row aside: `garbled` and `wrong` (reasons), `content` (the row as JSON, without the user).
+    """
+    cells = relation.cells
+    values = {name: _value(CONTRACT[name], cells[name]) if name in cells else _absent(CONTRACT[name]) for name in CONTRACT}
+    values["turn_id"] = f"coalesce({values['turn_id']}, {quoted(checksum[:16] + '-')} || row)"
+    values["locale"] = f"coalesce(replace({values['locale']}, '_', '-'), {quoted(config.locale)})"
+    values["intent"] = values["intent"] if "slots" in cells or config.intents_are_complete else _absent("text")
+    ours = {"user_id": "user", "timestamp": "ts_ms"}
+    picked = ", ".join(f"{sql} AS {identifier(ours.get(name, name))}" for name, sql in values.items())
+    garbled = [
+        f"WHEN {c.ref} IS NOT NULL AND TRY(decode({c.ref})) IS NULL THEN 'not UTF-8'" for c in cells.values() if c.type == "BLOB"
+    ]
+    wrong = [
+        f"WHEN {_given(c)} AND {_value(CONTRACT[name], c)} IS NULL THEN 'wrong type in {name}'"
+        for name, c in cells.items()
+        if CONTRACT[name] not in ("text", "time", "slots")
+    ]
+    shown = ", ".join(f"{quoted(name)}, CAST({c.ref} AS VARCHAR)" for name, c in cells.items() if name != "user_id")
+    return (
+        f"SELECT {number} AS file, row, {picked}, {_case(garbled)} AS garbled,"
+        f" coalesce({relation.wrong}, {_case(wrong)}) AS wrong, json_object({shown}) AS content FROM {relation.table}"
+    )
+
+
+def _absent(kind: Kind) -> str:
+    types: dict[Kind, str] = {"time": "BIGINT", "flag": "BIGINT", "feedback": "BIGINT", "share": "DOUBLE"}
+    return f"CAST(NULL AS {types.get(kind, 'VARCHAR')})"
+
+
+def _case(whens: Iterable[str]) -> str:
+    text = " ".join(whens)
+    return f"CASE {text} END" if text else "CAST(NULL AS VARCHAR)"
+
+
+def _given(cell: Cell) -> str:
+    """SQL for: the log says something here. A blank text and a NaN say nothing."""
+    if nested(cell.type):
+        return f"{cell.ref} IS NOT NULL"
+    return f"NOT blank({_text(cell)})"
+
+
+def _text(cell: Cell) -> str:
+    ref, sql_type = cell
+    if sql_type == "BLOB":
+        return f"TRY(decode({ref}))"
+    if sql_type in _FLOATS:
+        return f"text_of_float({ref})"
+    return ref if sql_type == "VARCHAR" else f"CAST({ref} AS VARCHAR)"
+
+
+def _number(cell: Cell) -> str:
+    if cell.type in (*_FLOATS, *_NUMBERS, "BOOLEAN") or cell.type.startswith("DECIMAL"):
+        return f"CAST({cell.ref} AS DOUBLE)"
+    return f"number_of_text({_text(cell)})"
+
+
+def _value(kind: Kind, cell: Cell) -> str:
+    """SQL for a value of ours, NULL where there is none or where it cannot be read."""
+    match kind:
+        case "text":
+            sql = f"CASE WHEN NOT blank({_text(cell)}) THEN {_text(cell)} END"
+        case "time":
+            sql = _time(cell)
+        case "status":
+            sql = f"status_of({_text(cell)})"
+        case "flag":
+            sql = f"flag_of({_text(cell)})"
+        case "share":
+            sql = f"share_of({_number(cell)})"
+        case "feedback":
+            sql = f"feedback_of({_number(cell)})"
+        case "list":
+            sql = f"list_without_gaps({cell.ref})" if cell.type == "VARCHAR[]" else f"list_of({_json(cell)})"
+        case "object":
+            sql = f"object_of({_json(cell)})"
+        case "slots":  # looked into once for each distinct text, by `reading`
+            sql = _json(cell) if nested(cell.type) else _value("text", cell)
+    return sql
+
+
+def _time(cell: Cell) -> str:
+    if cell.type.startswith("TIMESTAMP") or cell.type == "DATE":
+        return f"time_of_timestamp({cell.ref})"
+    if cell.type in (*_FLOATS, *_NUMBERS) or cell.type.startswith("DECIMAL"):
+        return f"time_of_number(CAST({cell.ref} AS DOUBLE))"
+    return f"time_of_text({_text(cell)})"
+
+
+def _json(cell: Cell) -> str:
+    return f"CAST(to_json({cell.ref}) AS VARCHAR)" if nested(cell.type) else _text(cell)
+
+
+def all_rows(files: list[str], config: Logs) -> str:
+    """Return the SELECT of all rows with `reason`, NULL for a good one, over the tables users, readings, repeated."""
+    return (
+        "SELECT r.* REPLACE (coalesce(r.hypothesis, readings.hypothesis) AS hypothesis), users.user_id,"
+        " CASE WHEN garbled IS NOT NULL THEN garbled WHEN r.user IS NULL THEN 'no user' WHEN ts_ms IS NULL THEN 'unreadable time'"
+        f" WHEN utterance IS NULL THEN 'no utterance' WHEN greatest(length(utterance), length(sent)) > {config.max_chars}"
+        " THEN 'too long' WHEN wrong IS NOT NULL THEN wrong"
+        " WHEN readings.intent IS NOT NULL AND readings.hypothesis IS NULL THEN 'wrong type in slots'"
+        f" WHEN {place('r')} > repeated.first THEN 'duplicate turn_id' END AS reason"
+        f" FROM ({' UNION ALL '.join(files)}) AS r"
+        " LEFT JOIN users ON users.user = r.user"
+        " LEFT JOIN readings ON r.hypothesis IS NULL AND readings.intent = r.intent AND readings.slots = coalesce(r.slots, '{}')"
+        " LEFT JOIN repeated ON repeated.turn_id = r.turn_id"
+    )
+
+
+def place(table: str) -> str:
+    """SQL for the place of a row in the whole log, a number that grows with file and row."""
+    return f"({table}.file * {2**40} + {table}.row)"

@@ -1,0 +1,231 @@
+"""JSON lines and CSV as Parquet. DuckDB reads them; rows it cannot read are told apart in Python, one by one."""
+
+import csv
+import json
+import re
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from rewriter.errors import LogError
+from rewriter.offline.logs_files import Source, open_text
+from rewriter.offline.logs_sql import TEXTS, Cell, Relation, literal, quoted
+
+_BOM = b"\xef\xbb\xbf"
+_RECORD_LINES = 100  # a quote that is never closed must not swallow the rest of the file
+_DELIMITERS = ",;\t|"
+_KEYS_FROM = 1_000  # lines that are looked at for the names that a file has
+
+Hash = Callable[[str], str]
+
+
+class Broken(NamedTuple):
+    """A row that is no row."""
+
+    row: int
+    reason: str
+    content: str
+
+
+def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash) -> Relation:
+    """Stage a file of JSON lines.
+
+    Args:
+        con: where it is read.
+        source: the file.
+        names: ours -> theirs, every column that may be there.
+        work: folder of the staged Parquet; `source.checksum` names the files in it.
+        hashed: user id -> its keyed hash, for the content of broken lines.
+    """
+    path = _without_bom(source, work)
+    staged = work / f"{source.checksum}.parquet"
+    lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true))"
+    is_row = "coalesce(json_type(json) = 'OBJECT', false)"
+    paths = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
+    place = {ours: i for i, ours in enumerate(names, start=1)}
+    cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
+    nested = " ".join(
+        f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in TEXTS if t in place
+    )
+    con.execute(
+        f"COPY (SELECT {cells}, CASE {nested} END AS wrong, is_row"
+        f" FROM (SELECT json_extract(json, [{paths}]) AS v, {is_row} AS is_row FROM {lines})) TO {quoted(str(staged))}"
+    ).fetchall()
+    keys = con.execute(
+        f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {lines} WHERE {is_row} LIMIT {_KEYS_FROM})"
+    ).fetchall()
+    columns = tuple(sorted(key for (key,) in keys))
+    counts = con.execute(
+        f"SELECT {', '.join(f'COUNT({ours})' for ours in names)} FROM read_parquet({literal(staged)})"
+    ).fetchall()
+    present = [ours for ours, n in zip(names, counts[0], strict=True) if n or names[ours] in columns]
+    rows = f"(SELECT *, file_row_number + 1 AS row FROM read_parquet({literal(staged)}, file_row_number = true))"
+    broken = con.execute(f"SELECT row FROM {rows} WHERE NOT is_row ORDER BY row").fetchnumpy()["row"].tolist()
+    kept = work / f"{source.checksum}.broken.jsonl"
+    return Relation(
+        table=f"(SELECT * FROM {rows} WHERE is_row)",
+        cells={ours: Cell(ours, "VARCHAR") for ours in present},
+        columns=columns,
+        wrong="wrong",
+        broken=_keep(_broken_lines(path, broken, _json_hider(names["user_id"], hashed)), kept) if broken else None,
+    )
+
+
+def _json_hider(user: str, hashed: Hash) -> Callable[[str], str]:
+    pair = re.compile(rf'("{re.escape(user)}"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}}]+)')
+    return lambda line: pair.sub(lambda m: m[1] + json.dumps(hashed(m[2].strip('"'))), line)
+
+
+def _without_bom(source: Source, work: Path) -> Path:
+    """DuckDB takes the mark that Windows programs write before the first line for a part of it."""
+    with open_text(source.path) as file:
+        if file.read(len(_BOM)) != _BOM:
+            return source.path
+        copy = work / f"{source.checksum}.jsonl"
+        with copy.open("wb") as target:
+            shutil.copyfileobj(file, target)
+        return copy
+
+
+def _broken_lines(path: Path, rows: list[int], hide: Callable[[str], str]) -> Iterator[Broken]:
+    wanted = iter(rows)
+    next_row = next(wanted, None)
+    with open_text(path) as file:
+        for row, line in enumerate((line for line in file if line.strip(b" \t\r\n")), start=1):
+            if row == next_row:
+                reason, text = _decoded(line)
+                yield Broken(row, reason, hide(text))
+                next_row = next(wanted, None)
+
+
+def _decoded(raw: bytes) -> tuple[str, str]:
+    """Return why a row is broken and its readable text."""
+    try:
+        return "broken line", raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        return "not UTF-8", raw.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _keep(broken: Iterable[Broken], path: Path) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row._asdict()) + "\n" for row in broken)
+    return path
+
+
+def comma_separated(
+    con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash
+) -> Relation:
+    """Stage a CSV file: first line the names; comma, semicolon, tab or bar between; quotes doubled inside quotes.
+
+    Args:
+        con: where it is read.
+        source: the file.
+        names: ours -> theirs, every column that may be there.
+        work: folder of the staged Parquet; `source.checksum` names the files in it.
+        hashed: user id -> its keyed hash, for the content of broken lines.
+
+    Raises:
+        LogError: the header cannot be read.
+    """
+    header, delimiter = _header(source)
+    found = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
+    staged = work / f"{source.checksum}.parquet"
+    relation = Relation(
+        table=f"(SELECT * REPLACE (CAST(row AS BIGINT) AS row) FROM read_parquet({literal(staged)}))",
+        cells={ours: Cell(ours, "VARCHAR") for ours in found},
+        columns=tuple(header),
+    )
+    try:
+        _stage(con, source.path, ["row_number() OVER () AS row", *_columns(found, 0)], delimiter, len(header), staged)
+    except duckdb.Error:
+        mended, broken = work / f"{source.checksum}.csv", work / f"{source.checksum}.broken.jsonl"
+        _keep(_mend(source.path, mended, delimiter, len(header), _csv_hider(found.get("user_id"), delimiter, hashed)), broken)
+        _stage(con, mended, ["c0 AS row", *_columns(found, 1)], ",", len(header) + 1, staged)
+        return relation._replace(broken=broken)
+    return relation
+
+
+def _header(source: Source) -> tuple[list[str], str]:
+    with open_text(source.path) as file:
+        try:
+            line = file.readline().removeprefix(_BOM).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise LogError(f"{source.shown} is not UTF-8: convert it first (iconv -f … -t utf-8)") from error
+    split = {d: [name.strip() for name in _parse([line], d) or [line]] for d in _DELIMITERS}
+    delimiter = max(split, key=lambda d: len(split[d]))
+    return split[delimiter], delimiter
+
+
+def _columns(found: Mapping[str, int], shift: int) -> list[str]:
+    return [f"c{place + shift} AS {ours}" for ours, place in found.items()]
+
+
+def _stage(con: duckdb.DuckDBPyConnection, path: Path, select: list[str], delimiter: str, width: int, target: Path) -> None:
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
+    con.execute(
+        f"COPY (SELECT {', '.join(select)} FROM read_csv({literal(path)}, auto_detect = false, header = true,"
+        f" delim = '{delimiter}', quote = '\"', escape = '\"', strict_mode = true,"
+        f" columns = {{{columns}}})) TO {quoted(str(target))} (FORMAT parquet)"
+    ).fetchall()
+
+
+def _csv_hider(place: int | None, delimiter: str, hashed: Hash) -> Callable[[str], str]:
+    def hide(line: str) -> str:
+        fields = line.split(delimiter)
+        if place is not None and place < len(fields):
+            fields[place] = hashed(fields[place].strip('"'))
+        return delimiter.join(fields)
+
+    return hide
+
+
+def _mend(path: Path, mended: Path, delimiter: str, width: int, hide: Callable[[str], str]) -> Iterator[Broken]:
+    """Write the good records with their numbers to `mended`, and give the broken ones."""
+    with open_text(path) as file, mended.open("w", encoding="utf-8", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(range(width + 1))
+        file.readline()
+        for row, (fields, raw) in enumerate(_records(file, delimiter, width), start=1):
+            reason, text = _decoded(raw)
+            if fields is None or reason == "not UTF-8":
+                yield Broken(row, reason, hide(text))
+            else:
+                writer.writerow([row, *fields])
+
+
+def _records(lines: Iterator[bytes], delimiter: str, width: int) -> Iterator[tuple[list[str] | None, bytes]]:
+    """Cut lines into records; of one that cannot be read only the first line is lost, and reading goes on after it."""
+    waiting: deque[bytes] = deque()
+    while True:
+        taken: list[bytes] = []
+        fields = _parse(_decoding(waiting, lines, taken), delimiter)
+        if not taken:
+            return
+        if fields == []:  # a blank line
+            continue
+        if fields is None or len(fields) != width:
+            waiting.extendleft(reversed(taken[1:]))
+            yield None, taken[0]
+        else:
+            yield fields, b"".join(taken)
+
+
+def _decoding(waiting: deque[bytes], lines: Iterator[bytes], taken: list[bytes]) -> Iterator[str]:
+    while len(taken) < _RECORD_LINES:
+        line = waiting.popleft() if waiting else next(lines, None)
+        if line is None:
+            return
+        taken.append(line)
+        yield line.decode("utf-8", "replace")
+
+
+def _parse(lines: Iterable[str], delimiter: str) -> list[str] | None:
+    """The next record of strict CSV, None where it is none."""
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, strict=True), None)
+    except csv.Error:
+        return None

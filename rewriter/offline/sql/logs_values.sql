@@ -1,0 +1,52 @@
+-- One value of a foreign log into ours; NULL where it cannot be read. DuckDB only: reading files is its part on every engine.
+
+-- The first branch is only quick: what begins with a visible ASCII sign is not blank.
+CREATE TEMP MACRO blank(x) AS CASE WHEN x > '!' AND x < '~' THEN false ELSE trim(x, ' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(12288)) = '' END;
+
+-- Other programs make floats of integers with gaps, and NaN of the gaps. Up to 2^53 every integer is a float.
+CREATE TEMP MACRO text_of_float(x) AS CASE
+    WHEN isnan(x) THEN NULL
+    WHEN isfinite(x) AND x = trunc(x) AND abs(x) <= 9007199254740992 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)
+    ELSE CAST(x AS VARCHAR) END;
+
+-- Times before 1970 or after 2199 are no times of a dialogue.
+CREATE TEMP MACRO time_of_ms(x) AS CASE WHEN x >= 0 AND x < 7258118400000 THEN CAST(x AS BIGINT) END;
+
+-- Cut to whole milliseconds: epoch_ms() rounds in some versions and cuts in others.
+CREATE TEMP MACRO time_of_timestamp(x) AS time_of_ms(CASE WHEN isfinite(x) THEN epoch_us(x) // 1000 END);
+
+-- Seconds up to 1e11 (the year 5138), milliseconds from there (March 1973).
+CREATE TEMP MACRO time_of_number(x) AS time_of_ms(round(CASE WHEN x < 1e11 THEN x * 1000 ELSE x END));
+
+-- '20260102T030405,5z' as '2026-01-02T03:04:05.5Z'
+CREATE TEMP MACRO extended(x) AS regexp_replace(
+    regexp_replace(upper(replace(x, ',', '.')), ' ([+-])', '\1'),
+    '^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)', '\1-\2-\3T\4:\5:');
+
+-- A text must begin with a digit: the cast also knows words such as 'now'.
+CREATE TEMP MACRO time_of_text(x) AS CASE WHEN trim(x)[1] BETWEEN '0' AND '9' THEN coalesce(
+    time_of_number(TRY_CAST(x AS DOUBLE)),
+    time_of_timestamp(TRY_CAST(trim(x) AS TIMESTAMPTZ)),
+    time_of_timestamp(TRY_CAST(extended(trim(x)) AS TIMESTAMPTZ))) END;
+
+CREATE TEMP MACRO status_of(x) AS CASE
+    WHEN lower(trim(x)) IN ('ok', 'success', 'succeeded', 'true') THEN 'ok'
+    WHEN lower(trim(x)) IN ('failed', 'fail', 'failure', 'error', 'false') THEN 'failed' END;
+
+CREATE TEMP MACRO flag_of(x) AS CAST(CASE
+    WHEN lower(trim(x)) IN ('1', '1.0', 'true', 't', 'yes', 'y', 'on') THEN 1
+    WHEN lower(trim(x)) IN ('0', '0.0', 'false', 'f', 'no', 'n', 'off') THEN 0 END AS BIGINT);
+
+CREATE TEMP MACRO number_of_text(x) AS CASE lower(trim(x)) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE TRY_CAST(x AS DOUBLE) END;
+
+CREATE TEMP MACRO share_of(x) AS CASE WHEN x BETWEEN 0 AND 1 THEN x END;
+
+CREATE TEMP MACRO feedback_of(x) AS CASE WHEN x IN (-1, 0, 1) THEN CAST(x AS BIGINT) END;
+
+CREATE TEMP MACRO list_of(x) AS CASE
+    WHEN TRY(json_type(x)) = 'ARRAY' AND list_has_all(['VARCHAR'], TRY(json_type(x, '$[*]'))) THEN x END;
+
+CREATE TEMP MACRO list_without_gaps(x) AS CASE WHEN len(x) = list_count(x) THEN CAST(to_json(x) AS VARCHAR) END;
+
+CREATE TEMP MACRO object_of(x) AS CASE
+    WHEN TRY(json_type(x)) = 'OBJECT' AND NOT list_has_any(['ARRAY', 'OBJECT'], TRY(json_type(x, '$.*'))) THEN x END;
