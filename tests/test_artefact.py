@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from crash import count_steps, run_killed
 
@@ -67,10 +68,12 @@ def test_what_was_published_is_read_back(tmp_path):
 
 
 def test_the_manifest_is_plain_json(tmp_path):
-    version_id = publish(tmp_path, metrics={"none": float("inf")})
+    figures = {"counts": {"turns": np.int64(7)}, "metrics": {"none": np.float64("inf"), "f1": np.float32(0.5)}}
+    version_id = publish(tmp_path, locales={"en": np.int64(7)}, **figures)
     text = (tmp_path / "versions" / version_id / "manifest.json").read_text(encoding="utf-8")
     data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (data["id"], data["schema_version"]) == (version_id, 1)
+    assert (data["counts"], data["metrics"], data["locales"]) == ({"turns": 7}, {"none": None, "f1": 0.5}, {"en": 7})
 
 
 def test_the_last_versions_and_their_states_are_kept(tmp_path):
