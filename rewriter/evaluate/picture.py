@@ -18,21 +18,22 @@ PUBLISHED = {"Alexa 2020: 11.8": 11.8, "Alexa 2022: 8.5": 8.5}
 
 # Okabe and Ito's colours (2008), told apart by every kind of sight.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DECIDED = 10
+_DECIDED, _BANDS = 10, 3
 _INK, _FAINT = "#333333", "#767676"
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _STYLE: dict[Any, Any] = {"svg.hashsalt": "rewriter", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
 
 
 def draw(curves: Mapping[str, Sequence[Point]], *, operating: Mapping[str, float] | None = None, title: str = "") -> Figure:
-    """Draw curves, each with the band of its 95 % interval.
+    """Draw curves with the bands of their 95 % intervals; among more than three only the first has one, else it is all bands.
 
     A threshold without a loss has no finite ratio: it is drawn as a hollow triangle at its lower bound. Thresholds with
     fewer than 10 decided turns say nothing and are left out.
 
     Args:
         curves: name of a system -> its points; a system that decided nothing is left out.
-        operating: name -> the threshold at which that system is run, marked by a large sign; where absent, its lowest.
+        operating: name -> the threshold at which that system is run, marked by a large sign with its interval; where absent,
+            its lowest.
         title: above the picture.
     """
     decided = {name: [p for p in points if _says(p)] for name, points in curves.items()}
@@ -43,7 +44,11 @@ def draw(curves: Mapping[str, Sequence[Point]], *, operating: Mapping[str, float
         limits = _range([p for points in drawn.values() for p in points])
         _dress(axes, limits, title)
         for i, (name, points) in enumerate(drawn.items()):
-            _one(axes, name, points, _COLOURS[i % len(_COLOURS)], limits, (operating or {}).get(name))
+            colour = _COLOURS[i % len(_COLOURS)]
+            if i == 0 or len(drawn) <= _BANDS:
+                _band(axes, points, colour, limits)
+            _line(axes, name, points, colour)
+            _run(axes, points, (operating or {}).get(name), colour, limits)
         _explain(figure, axes)
     return figure
 
@@ -58,23 +63,30 @@ def _says(point: Point) -> bool:
     return point.wins + point.losses >= _DECIDED and math.isfinite(point.fixed.value)
 
 
-def _one(axes: Axes, name: str, points: list[Point], colour: str, limits: tuple[float, float], run_at: float | None) -> None:
-    low, high = limits
-    axes.fill_between(
-        [p.fixed.value for p in points],
-        [max(p.win_loss.low, low) for p in points],
-        [min(p.win_loss.high, high) for p in points],
-        color=colour,
-        alpha=0.12,
-        linewidth=0,
-    )
+def _band(axes: Axes, points: list[Point], colour: str, limits: tuple[float, float]) -> None:
+    bounds = [_within(p, limits) for p in points]
+    low, high = [b[0] for b in bounds], [b[1] for b in bounds]
+    axes.fill_between([p.fixed.value for p in points], low, high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _line(axes: Axes, name: str, points: list[Point], colour: str) -> None:
     # A line between bounds would claim a ratio where none was seen, so the gaps stay open.
-    line = [p.win_loss.value if math.isfinite(p.win_loss.value) else math.nan for p in points]
-    axes.plot([p.fixed.value for p in points], line, color=colour, lw=1.8, marker=".", ms=4, label=name)
-    bounds = [p for p in points if math.isinf(p.win_loss.value)]
-    axes.plot([p.fixed.value for p in bounds], [_height(p) for p in bounds], "^", color=colour, ms=5, mfc="white")
-    run = points[-1] if run_at is None else min(points, key=lambda p: abs(p.threshold - run_at))
-    axes.plot(run.fixed.value, _height(run), "^" if math.isinf(run.win_loss.value) else "o", color=colour, ms=9, mec="white")
+    heights = [p.win_loss.value if math.isfinite(p.win_loss.value) else math.nan for p in points]
+    axes.plot([p.fixed.value for p in points], heights, color=colour, lw=1.6, marker=".", ms=4, label=name)
+    lossless = [p for p in points if math.isinf(p.win_loss.value)]
+    axes.plot([p.fixed.value for p in lossless], [_height(p) for p in lossless], "^", color=colour, ms=5, mfc="white")
+
+
+def _run(axes: Axes, points: list[Point], threshold: float | None, colour: str, limits: tuple[float, float]) -> None:
+    run = points[-1] if threshold is None else min(points, key=lambda p: abs(p.threshold - threshold))
+    sign = "^" if math.isinf(run.win_loss.value) else "o"
+    axes.plot([run.fixed.value] * 2, _within(run, limits), color=colour, lw=3, alpha=0.45, solid_capstyle="butt")
+    axes.plot(run.fixed.value, _height(run), sign, color=colour, ms=9, mec="white")
+
+
+def _within(point: Point, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the bounds of the ratio as far as they are in sight."""
+    return max(point.win_loss.low, limits[0]), min(point.win_loss.high, limits[1])
 
 
 def _height(point: Point) -> float:
