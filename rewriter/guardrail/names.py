@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence, Set
 
+from rapidfuzz.distance import Levenshtein
+
 from rewriter.guardrail.lexicon import Lexicon
 from rewriter.guardrail.numbers import longest
 from rewriter.guardrail.reading import Reading
@@ -41,7 +43,7 @@ def swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str])
     if not before or not after:
         return None
     whole = (0, len(source.words), 0, len(target.words))
-    edits = changes(source.words, target.words) if len(before) > 1 else []
+    edits = changes(source.words, target.words, Levenshtein.opcodes) if len(before) > 1 else []
     for start, end, new_start, new_end in (whole, *edits):
         lost = _missing(source, before, (start, end), target.words[new_start:new_end], lexicon)
         gained = _missing(target, after, (new_start, new_end), source.words[start:end], lexicon)

@@ -79,7 +79,7 @@ def _at(words: Sequence[str], i: int, lexicon: Lexicon) -> tuple[list[str], int]
     if isinstance(minutes, int):
         return (_clock(values[0], minutes), end) if values and values[0].isdecimal() else _plain_at(words, i, written)
     if not values and words[i] in written.articles and words[i + 1 : i + 2] and words[i + 1] in lexicon.units:
-        return ["1"], i + 1
+        values, end = ["1"], i + 1
     minutes, after = longest(written.clock_after, words, end)
     if isinstance(minutes, int) and values and values[-1].isdecimal():
         return [*values[:-1], *_clock(values[-1], minutes)], after

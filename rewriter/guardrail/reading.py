@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from rewriter.guardrail.lexicon import Lexicon, Meaning, Phrase
 from rewriter.guardrail.numbers import Said, longest, numbers_in
@@ -14,6 +15,15 @@ NUMBER = "number"
 _FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
 _HAS_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"(?<!\S)(?:1/[24]|3/4)(?!\S)|(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")
+
+
+class _Found(NamedTuple):
+    """A phrase in a text: what it means, where it ends, and the places that say nothing besides."""
+
+    meanings: tuple[Meaning, ...]
+    end: int
+    faint: bool
+    silent: Iterable[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +71,19 @@ def read(text: str, lexicon: Lexicon) -> Reading:
     silent: set[int] = set()
     i = 0
     while i < len(words):
-        meanings, end, spent = _meaning(words, i, lexicon) if i not in silent else ((), i + 1, ())
-        silent.update(spent)
-        faint = bool(meanings) and (" ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon))
-        for slot, value in meanings:
-            said.setdefault(slot, []).append(Said(value, i, end, faint))
-        i = end
-    for slot, found in said.items():
-        said[slot] = [one for one in found if not one.faint] or found
+        found = None if i in silent else _found_at(words, i, lexicon)
+        if found is None:
+            i += 1
+            continue
+        silent.update(found.silent)
+        for slot, value in found.meanings:
+            said.setdefault(slot, []).append(Said(value, i, found.end, found.faint))
+        i = found.end
+    for slot, every in said.items():
+        said[slot] = [one for one in every if not one.faint] or every
     if numbers := numbers_in(words, lexicon, silent):
         said[NUMBER] = numbers
-    covered = frozenset(place for found in said.values() for one in found for place in range(one.start, one.end))
+    covered = frozenset(place for every in said.values() for one in every for place in range(one.start, one.end))
     return Reading(words, said, covered)
 
 
@@ -88,17 +100,27 @@ def _parted(word: str, elisions: Set[str]) -> Phrase:
     return (head, tail) if apostrophe and tail and head in elisions else (word,)
 
 
-def _meaning(words: Phrase, i: int, lexicon: Lexicon) -> tuple[tuple[Meaning, ...], int, Iterable[int]]:
-    """Return what is said at place `i`, where the next word begins, and the places of words that say nothing more."""
+def _found_at(words: Phrase, i: int, lexicon: Lexicon) -> _Found | None:
+    """Return the longest phrase at place `i`; a verb with its particle goes before the verb alone."""
     meanings, end = longest(lexicon.phrases, words, i)
-    if end > i + 1 or i + 1 == len(words) or words[i] not in lexicon.parted:
-        return (meanings or (), max(end, i + 1), range(i, end) if meanings == () else ())
-    clause = next((k for k in range(i + 1, len(words)) if words[k] in lexicon.openers), len(words))
-    for particle, parted in lexicon.parted[words[i]]:
-        for k in range(i + 1, clause):
-            if words[k] == particle and (k + 1 == clause or words[k + 1] in lexicon.closers):
-                return parted, i + 1, (k,)
-    return meanings or (), i + 1, ()
+    if end <= i + 1 and words[i] in lexicon.parted and (verb := _verb_at(words, i, lexicon)):
+        return verb
+    if meanings is None:
+        return None
+    if not meanings:
+        return _Found((), end, False, range(i, end))
+    faint = " ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon)
+    return _Found(meanings, end, faint, ())
+
+
+def _verb_at(words: Phrase, i: int, lexicon: Lexicon) -> _Found | None:
+    """Return the verb at place `i` whose particle stands at the end of the clause."""
+    clause_end = next((k for k in range(i + 1, len(words)) if words[k] in lexicon.openers), len(words))
+    for particle, meanings in lexicon.parted[words[i]]:
+        for k in range(i + 1, clause_end):
+            if words[k] == particle and (k + 1 == clause_end or words[k + 1] in lexicon.closers):
+                return _Found(meanings, i + 1, False, (k,))
+    return None
 
 
 def _is_preposition(words: Phrase, i: int, end: int, lexicon: Lexicon) -> bool:

@@ -1,17 +1,20 @@
 """Whether what is new in the target was heard in the source."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 import jellyfish
-from rapidfuzz.distance import Indel, Levenshtein
+from rapidfuzz.distance import Indel, Opcodes
 
 from rewriter.guardrail.lexicon import Lexicon
 
 MAX_DISTANCE = 1 / 3
 """Two stretches of text sound alike if at most this share of their sounds differs (normalised Indel distance of the keys)."""
+
+
+Align = Callable[[Sequence[str], Sequence[str]], Opcodes]
 
 
 class Change(NamedTuple):
@@ -23,15 +26,20 @@ class Change(NamedTuple):
     new_end: int
 
 
-def changes(source: Sequence[str], target: Sequence[str]) -> list[Change]:
-    """Return the stretches in which two texts differ, by the shortest edit of words (Levenshtein), neighbours merged.
+def changes(source: Sequence[str], target: Sequence[str], align: Align = Indel.opcodes) -> list[Change]:
+    """Return the stretches in which two texts differ, neighbours merged.
+
+    Args:
+        source: words of the source.
+        target: words of the target.
+        align: how words are laid side by side; by default as many equal ones as can be (longest common subsequence).
 
     Example:
         >>> changes("turn of lamp".split(), "turn off the lamp".split())
         [Change(start=1, end=2, new_start=1, new_end=3)]
     """
     found: list[Change] = []
-    for op in Levenshtein.opcodes(source, target):
+    for op in align(source, target):
         if op.tag == "equal":
             continue
         if found and (found[-1].end, found[-1].new_end) == (op.src_start, op.dest_start):
