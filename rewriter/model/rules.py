@@ -5,7 +5,7 @@ import os
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
     counts: dict[Scope, Counter[str]] = {"global": Counter(), "personal": Counter()}
     for rule in rules:
         scope = _scope(rule.user)
-        rows[scope].append((_key(rule.source, rule.locale, rule.user), _packed(rule)))
+        rows[scope].append((rule.user.encode() + _digest(rule.source, rule.locale), _packed(rule)))
         counts[scope][rule.locale] += 1
     folder.mkdir(parents=True, exist_ok=True)
     for scope, pairs in rows.items():
@@ -111,14 +111,32 @@ class RuleBook:
 
         Args:
             text: normalised utterance.
-            locale: spelled as in the log; falling back to others is the caller's.
+            locale: spelled as in the log.
             user: keyed hash; empty for the global rules.
         """
+        return self._read(text, locale, user, _digest(text, locale))
+
+    def find(self, text: str, locales: Sequence[str], user: str = "") -> Rule | None:
+        """Return the first rule for a normalised text: the user's own before everybody's, in each the locales in order.
+
+        Args:
+            text: normalised utterance.
+            locales: spelled as in the log, best first.
+            user: keyed hash; empty for nobody.
+        """
+        places = [(locale, _digest(text, locale)) for locale in locales]
+        for owner in (user, "") if user else ("",):
+            for locale, digest in places:
+                if found := self._read(text, locale, owner, digest):
+                    return found
+        return None
+
+    def _read(self, text: str, locale: str, user: str, digest: bytes) -> Rule | None:
         scope = _scope(user)
         if locale not in self.counts[scope]:
             return None
         view = self._maps[scope].begin()  # a view for each call: LMDB lets no two threads share one
-        value = view.get(_key(text, locale, user))
+        value = view.get(user.encode() + digest)
         return None if value is None else _unpacked(value, text, locale, user)
 
 
@@ -130,10 +148,9 @@ def _scope(user: str) -> Scope:
     return "personal" if user else "global"
 
 
-def _key(text: str, locale: str, user: str) -> bytes:
+def _digest(text: str, locale: str) -> bytes:
     # A locale holds no NUL, so no two pairs of locale and text are joined to the same bytes.
-    digest = blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return user.encode() + digest
+    return blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _packed(rule: Rule) -> bytes:

@@ -31,23 +31,19 @@ class _Serving:
     user_key: bytes
     max_chars: int
     order: Callable[[str | None], tuple[str, ...]]
+    """Locale of a request -> the locales in which there are rules for it, best first."""
 
     @classmethod
     def load(cls, version: Version) -> "_Serving":
         manifest, rules = version.manifest, RuleBook.open(version.folder / "rules")
-        turns = {locale: 0 for counts in rules.counts.values() for locale in counts} | dict(manifest.locales)
-        order = functools.lru_cache(maxsize=256)(functools.partial(lookup_order, turns=turns))
-        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order)
+        ruled = {locale: 0 for counts in rules.counts.values() for locale in counts}
+        turns = ruled | dict(manifest.locales)
 
-    def rule(self, query: str, user_id: str | None, locale: str | None) -> Rule | None:
-        """Find the rule for a normalised text: the user's own before everybody's."""
-        order = self.order(locale)
-        users = (hash_user(user_id, self.user_key), "") if user_id else ("",)
-        for user in users:
-            for known in order:
-                if found := self.rules.get(query, known, user):
-                    return found
-        return None
+        @functools.lru_cache(maxsize=256)
+        def order(locale: str | None) -> tuple[str, ...]:
+            return tuple(known for known in lookup_order(locale, turns) if known in ruled)
+
+        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order)
 
 
 class Rewriter:
@@ -164,8 +160,9 @@ def _decide(serving: _Serving, utterance: object, user_id: object, locale: objec
     query = normalise(text)
     if not query:
         return "empty"
-    user_id, locale = (given if given is None else str.__str__(given) for given in (user_id, locale))
-    rule = serving.rule(query, user_id, locale)
+    order = serving.order(None if locale is None else str.__str__(locale))
+    user = "" if user_id is None else str.__str__(user_id)
+    rule = serving.rules.find(query, order, hash_user(user, serving.user_key) if user else "")
     if rule is None:
         return "no_rule"
     return "stay" if rule.target == query else rule

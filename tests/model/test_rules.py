@@ -50,6 +50,19 @@ def test_same_as_a_dict(rules, others):
             assert book.counts["personal" if r.user else "global"][r.locale] == len(wanted)
 
 
+@given(rule_lists, short_text, st.permutations(["en", "en-US", "de", "fr"]), user)
+@settings(deadline=None)
+def test_own_rules_come_before_everybodys_and_near_locales_before_far_ones(rules, text, locales, user):
+    rules = [*rules, rule(1, ANN, "de", text or "?"), rule(2, "", "en", text or "?")]
+    oracle = {(r.source, r.locale, r.user): r for r in reversed(rules)}
+    tried = [(text, loc, owner) for owner in ([user, ""] if user else [""]) for loc in locales]
+    with tempfile.TemporaryDirectory() as folder:
+        write_rules(Path(folder), oracle.values())
+        book = RuleBook.open(Path(folder))
+        assert book.find(text, locales, user) == next((oracle[key] for key in tried if key in oracle), None)
+        assert book.find(text, [], user) is None
+
+
 def test_many_rules_of_many_users(tmp_path):
     users = ["", *(hash_user(str(n), KEY) for n in range(20))]
     rules = [rule(n, users[n % 21], "en" if n % 2 else "de", target="long " * (n % 300)) for n in range(3_000)]
