@@ -1,0 +1,133 @@
+"""How near a replay comes to the truth: the same turns, judged by the log alone and by a world that knows.
+
+    python benchmarks/replay_check.py [--world phrases] [--seeds 0 1 2] [--days 14] [--users 120]
+        [--out benchmarks/results/replay_check.json]
+
+For each seed a world talks for some days, from which an artefact is learned, and for seven more, which are judged in three ways:
+in the closed world (the wish is known, the assistant is asked again), replayed with the wish marked in the log, and replayed with
+the goal told by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewriter.config import Logs
+from rewriter.evaluate.judge import grade
+from rewriter.evaluate.outcomes import FAILED_HONESTLY, Outcomes, pooled
+from rewriter.evaluate.proposal import Judged, ask, gather, proposal_of
+from rewriter.evaluate.ratios import Counts, per_user, share
+from rewriter.evaluate.recorded import Turn, goals, load
+from rewriter.evaluate.replay import replay
+from rewriter.evaluate.summary import plain, row, table
+from rewriter.offline import logs
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.turn import write_log
+from rewriter.simulate.world import Rewriting, World
+from rewriter.simulate.worlds import home_world, phrase_world
+
+START = date(2026, 1, 5)
+WAYS = ("closed world", "replay, wish marked", "replay, strict rule")
+
+
+def main() -> None:
+    """Run all seeds and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", choices=["home", "phrases"], default="phrases")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--users", type=int, default=120)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "replay_check.json")
+    args = parser.parse_args()
+    judged: dict[str, list[Outcomes]] = {way: [] for way in WAYS}
+    named = []
+    for seed in args.seeds:
+        world = (home_world if args.world == "home" else phrase_world)(seed, n_users=args.users)
+        turns, rewrite = prepare(world, seed, args.days)
+        judged[WAYS[0]].append(closed(turns, rewrite, world))
+        judged[WAYS[1]].append(replay(turns, rewrite, after_failure=False, marked=True))
+        judged[WAYS[2]].append(replay(turns, rewrite, after_failure=False))
+        named.append(strict(turns, judged[WAYS[0]][-1]))
+    rows = [row(way, pooled(parts)) for way, parts in judged.items()]
+    print(table(rows))
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in ("rewriter", "duckdb", "numpy", "scipy")},
+        "pooled": [plain(r) for r in rows],
+        "seeds_apart": {seed: [plain(row(way, judged[way][i])) for way in WAYS] for i, seed in enumerate(args.seeds)},
+        "strict_rule": summed(named),
+    }
+    print(json.dumps(result["strict_rule"], indent=1))
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def prepare(world: World, seed: int, days: int) -> tuple[list[Turn], Rewriting]:
+    """Learn from the first days of a world; return the turns of the seven after them, marked with the wish."""
+    talk = list(simulate(world, days=days + 7, start=START, seed=seed))
+    folder = Path(tempfile.mkdtemp())
+    write_log(chain.from_iterable(talk[:days]), folder / "before.parquet")
+    write_log(chain.from_iterable(talk[days:]), folder / "after.parquet")
+    learn([folder / "before.parquet"], out=folder / "artefact")
+    mapping = {"device_id": "user_id", "response": "goal"}
+    logs.read([folder / "after.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=mapping)
+    turns = load(folder / "read" / "turns.parquet", speaker="device_id", truth="response")
+    return turns, Rewriter.open(folder / "artefact").rewrite
+
+
+def closed(turns: Sequence[Turn], rewrite: Rewriting, world: World) -> Outcomes:
+    """Judge turns as a world does that knows the wish behind each."""
+
+    def one(turn: Turn) -> Judged:
+        goal = turn.truth or ""
+        spoken = grade(world.assistant.understand(turn.utterance), goal)
+        proposal, latency = ask(
+            turn.utterance, lambda: proposal_of(rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale))
+        )
+        rewritten = spoken if proposal.text is None else grade(world.assistant.understand(proposal.text), goal)
+        return Judged(turn.user, turn.utterance, goal, spoken, rewritten, proposal, False, latency)
+
+    return gather([one(turn) for turn in turns], {})
+
+
+def strict(turns: Sequence[Turn], truth: Outcomes) -> dict[str, Counts]:
+    """Return turns with a known wish, those whose goal the strict rule names, and those it names rightly, (users, 3)."""
+    names, users = np.unique(truth.user.astype(str), return_inverse=True)
+    wished = truth.goal != ""
+    told = goals(turns)
+    named = np.array([goal is not None for goal in told]) & wished
+    right = np.array([goal == turn.truth for goal, turn in zip(told, turns, strict=True)]) & wished
+    kinds = {"failed honestly": truth.as_spoken == FAILED_HONESTLY, "all": np.ones(len(turns), dtype=bool)}
+    return {
+        kind: np.stack([per_user(users, mask & flags, len(names)) for flags in (wished, named, right)], axis=1)
+        for kind, mask in kinds.items()
+    }
+
+
+def summed(counts: Sequence[dict[str, Counts]]) -> dict[str, Any]:
+    """Return the share of turns named, and of those the share named rightly, over all seeds, with intervals by user."""
+    result = {}
+    for kind in counts[0]:
+        n = np.concatenate([part[kind] for part in counts])
+        named, right = asdict(share(n[:, 1], n[:, 0])), asdict(share(n[:, 2], n[:, 1]))
+        result[kind] = {"turns": int(n[:, 0].sum()), "named": named, "right": right}
+    return result
+
+
+if __name__ == "__main__":
+    main()
