@@ -28,6 +28,7 @@ def local_session(threads: int = 2) -> "SparkSession":
     os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers take whatever python3 stands first on PATH
     settings = {
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(threads),
         "spark.sql.session.timeZone": "UTC",
         "spark.log.level": "ERROR",
@@ -76,7 +77,7 @@ class Spark:
         try:
             self._spark.sql(sql).write.mode("overwrite").parquet(str(path))
         except Exception as error:  # PySpark has no common base class for what the JVM and the workers raise
-            raise EngineError(f"step {name} failed on Spark: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"step {name} failed on Spark: {str(error).strip().splitlines()[0]}") from error
         self.read(name, path)
         return path
 

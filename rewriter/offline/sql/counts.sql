@@ -1,6 +1,7 @@
 -- What no restatement took is split by friction into failure and success; summed by day and user.
 WITH spending AS (
-  SELECT s.day, s.user_no, s.sent, s.rewritten, s.state, s.friction, COALESCE(s.failed, 0) AS failed, COALESCE(p.rest, 1000) AS rest
+  SELECT s.day, s.user_no, s.sent, s.rewritten, s.state, s.friction, COALESCE(s.failed, 0) AS failed,
+         COALESCE(p.rest, 1000) AS rest
   FROM sessions AS s
   LEFT JOIN spent AS p ON p.user_no = s.user_no AND p.turn_no = s.turn_no
 ),

@@ -1,6 +1,6 @@
 -- Put turns in their place and say how much went wrong in each.
--- placed: numbers for texts and users; followed: what the next turn of the session says about this one. A session ends where the
--- log says so, or where a user without session ids is silent for more than {session_gap_ms} ms.
+-- placed: numbers for texts and users; beside: the turns before and after; judged: a session begins where the log says so, or
+-- where a user without session ids was silent for more than {session_gap_ms} ms; the next turn of a session may protest.
 -- Of the cues the strongest counts; evidence of success takes its share off all but the assistant's own verdict, and feedback
 -- overrules everything.
 WITH placed AS (
@@ -17,23 +17,29 @@ WITH placed AS (
   LEFT JOIN texts AS r ON r.kind = 'r' AND r.locale = t.locale AND r.text = t.response
   WHERE p.said IS NOT NULL
 ),
-followed AS (
+beside AS (
   SELECT turn_id, user_no, session_id, ts_ms, locale, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         doubt, ROW_NUMBER() OVER w AS turn_no,
-         CASE WHEN session_id = LAG(session_id) OVER w AND (session_id <> '' OR ts_ms - LAG(ts_ms) OVER w <= {session_gap_ms})
-              THEN 0 ELSE 1 END AS opens,
-         CASE WHEN session_id = LEAD(session_id) OVER w AND LEAD(ts_ms) OVER w - ts_ms <= {heed_ms}
-              THEN GREATEST(LEAD(COALESCE(barge_in, 0) * {barge_in}) OVER w, LEAD(stop * {stop}) OVER w) ELSE 0 END AS protest
+         doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_id) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
+         LEAD(session_id) OVER w AS next_session, LEAD(ts_ms) OVER w AS next_ms,
+         LEAD(GREATEST(COALESCE(barge_in, 0) * {barge_in}, stop * {stop})) OVER w AS next_protest
   FROM placed
   WINDOW w AS (PARTITION BY user_no ORDER BY session_id, ts_ms, turn_id)
+),
+judged AS (
+  SELECT turn_id, user_no, session_id, ts_ms, locale, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
+         turn_no,
+         CASE WHEN last_session = session_id AND (session_id <> '' OR ts_ms - last_ms <= {session_gap_ms})
+              THEN 0 ELSE 1 END AS opens,
+         GREATEST(doubt, {unknown}, CASE WHEN next_session = session_id AND next_ms - ts_ms <= {heed_ms}
+                                         THEN next_protest ELSE 0 END) AS strongest
+  FROM beside
 )
 SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens, ts_ms,
        CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale, said, sent, COALESCE(hypothesis, sent) AS state,
        CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, stop,
-       CAST(CASE WHEN feedback = -1 THEN 1000
-                 WHEN feedback = 1 THEN 0
-                 ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
-                               FLOOR(GREATEST(doubt, protest, {unknown}) * (1000 - COALESCE(engaged, 0)) / 1000)) END AS BIGINT)
-         AS friction,
+       CAST(CASE feedback WHEN -1 THEN 1000
+                          WHEN 1 THEN 0
+                          ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
+                                        FLOOR(strongest * (1000 - COALESCE(engaged, 0)) / 1000)) END AS BIGINT) AS friction,
        session_id, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
-FROM followed
+FROM judged
