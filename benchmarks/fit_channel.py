@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,14 +27,15 @@ import duckdb
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from rewriter.simulate.confusions import CLOSE, ErrorRates, Rates, closeness, common_words, word_class
+from rewriter.simulate.confusions import CLOSE, EDGE, closeness
+from rewriter.simulate.rates import ErrorRates, Rates, common_words, word_class
 from rewriter.simulate.textchannel import FILLERS, TextChannel
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parent.parent
 LEAST = 400  # words of a class; a rarer class takes the rates of all words
 SPLIT = 0.75  # a word and two words heard in its place are a split where the letters are at least this similar
-ROUNDS = 80
+ROUNDS = 60
 STEP = 0.5
 
 
@@ -110,7 +112,32 @@ def _pairs(said: list[str], heard: list[str]) -> list[tuple[int, int | None]]:
     return pairs
 
 
-def profile(takes: list[Take], domain: set[str]) -> dict[str, Any]:
+class Domain(NamedTuple):
+    """What the sentences say of the language: its words, and which stand side by side."""
+
+    words: set[str]
+    pairs: set[tuple[str, str]]
+
+
+def domain_of(takes: list[Take]) -> Domain:
+    """Collect the words and the pairs of neighbours of all sentences."""
+    pairs = {pair for t in takes for pair in pairwise((EDGE, *t.said, EDGE))}
+    return Domain({w for t in takes for w in t.said}, pairs)
+
+
+def fluency(aligned: list[Any], domain: Domain) -> float:
+    """Share of the substitutes that stand between words beside which the domain knows them."""
+    fluent = n = 0
+    for take, result, _ in aligned:
+        heard = [EDGE, *(w if r is None else r for w, r in zip(take.said, result, strict=True)), EDGE]
+        for i, r in enumerate(result):
+            if r and " " not in r and (i == 0 or heard[i]) and (i + 1 == len(result) or heard[i + 2]):
+                n += 1
+                fluent += (heard[i], r) in domain.pairs and (r, heard[i + 2]) in domain.pairs
+    return fluent / n
+
+
+def profile(takes: list[Take], domain: Domain) -> dict[str, Any]:
     """Measure an error profile; the same for the recordings and for what the channel makes of their sentences."""
     aligned = [(take, *outcomes(take)) for take in takes]
     words = [(take.voice, w, r) for take, result, _ in aligned for w, r in zip(take.said, result, strict=True)]
@@ -118,7 +145,7 @@ def profile(takes: list[Take], domain: set[str]) -> dict[str, Any]:
     replaced = [(w, r) for w, r in wrong if r and " " not in r]
     scores = np.asarray([closeness(w, [r])[0] for w, r in replaced])
     close = scores >= CLOSE
-    known = np.asarray([r in domain for _, r in replaced])
+    known = np.asarray([r in domain.words for _, r in replaced])
     inserted = [w for *_, more in aligned for w in more if w not in FILLERS]
     return {
         "wer": sum(Levenshtein.distance(t.said, t.heard) for t in takes) / len(words),
@@ -128,6 +155,7 @@ def profile(takes: list[Take], domain: set[str]) -> dict[str, Any]:
         "inserted": len(inserted) / len(words),
         "inserted_function": sum(w in common_words()["function"] for w in inserted) / max(1, len(inserted)),
         "exact": sum(t.said == t.heard for t in takes) / len(takes),
+        "fluent": fluency(aligned, domain),
         "close": float(close.mean()),
         "close_score": float(scores[close].mean()),
         "far_score": float(scores[~close].mean()),
@@ -169,8 +197,9 @@ def recurrence(aligned: list[Any], rates: dict[str, tuple[int, float, float, flo
             word_seen += (e.sum() ** 2 - (e**2).sum()) / (len(first) - 1)
             word_expected += (p.sum() ** 2 - (p**2).sum()) / (len(first) - 1)
         counts = Counter(x[2] for x in first if x[0])
-        same += sum(c * (c - 1) for c in counts.values())
-        pairs += sum(counts.values()) * (sum(counts.values()) - 1)
+        if sum(counts.values()) > 1:
+            same += sum(c * (c - 1) for c in counts.values()) / (sum(counts.values()) - 1)
+            pairs += sum(counts.values())
     return {"word_ratio": word_seen / word_expected, "same_any": same / pairs, **_voices(by_voice)}
 
 
@@ -191,9 +220,9 @@ def _voices(by_voice: dict[str, list[list[tuple[int, float, str | None]]]]) -> d
     return {"pair_ratio": (at_seen / at_expected) / (off_seen / off_expected), "same_voice": same / both}
 
 
-def simulate(takes: list[Take], rates: Rates, domain: set[str], seed: int) -> list[Take]:
+def simulate(takes: list[Take], rates: Rates, seed: int) -> list[Take]:
     """Let the channel hear the same sentences from the same voices."""
-    channel = TextChannel(domain, multiplier=1.0, seed=seed, rates=rates)
+    channel = TextChannel(sorted({" ".join(t.said) for t in takes}), multiplier=1.0, seed=seed, rates=rates)
     rng = np.random.default_rng(seed)
     return [Take(t.voice, t.said, channel.hear(" ".join(t.said), t.voice, rng).text.split()) for t in takes]
 
@@ -226,6 +255,7 @@ def first_guess(real: dict[str, Any], takes: list[Take], other: dict[str, Any]) 
         classes=classes,
         inserted=real["inserted"],
         inserted_function=real["inserted_function"],
+        fluent=real["fluent"],
         close=real["close"],
         known=(real["known_close"], real["known_far"]),
         sharpness=8.0,
@@ -245,17 +275,18 @@ MOVED = {  # figure of the profile -> parameter that moves it, and whether more 
     "same_voice": ("speaker_habit", 1),
     "same_any": ("shared_habit", 1),
     "close_score": ("sharpness", 8),
+    "fluent": ("fluent", 1),
     "close": ("close", 1),
     "known_close": ("known_close", 1),
     "inserted": ("inserted", 1),
 }
-LIMITS = {"close": 0.999, "speaker_habit": 0.999, "shared_habit": 0.999, "known_close": 0.999}
+LIMITS = {"fluent": 0.999, "close": 0.999, "speaker_habit": 0.999, "shared_habit": 0.999, "known_close": 0.999}
 
 
-def fit(takes: list[Take], real: dict[str, Any], rates: Rates, domain: set[str]) -> Rates:
+def fit(takes: list[Take], real: dict[str, Any], rates: Rates, domain: Domain) -> Rates:
     """Move each parameter by the ratio of the figure wanted to the figure shown, round by round with smaller steps."""
     for i in range(ROUNDS):
-        shown = profile(simulate(takes, hazards(rates), domain, seed=i), domain)
+        shown = profile(simulate(takes, hazards(rates), seed=i), domain)
         for figure, (name, power) in MOVED.items():
             ratio = (real[figure] / max(shown[figure], 1e-6)) ** (power * STEP / (1 + i / 20))
             old = rates.known[0] if name == "known_close" else getattr(rates, name)
@@ -321,10 +352,10 @@ def main() -> None:
     parser.add_argument("dstc2", type=Path)
     args = parser.parse_args()
     takes = read_slurp(args.slurp)
-    domain = {w for t in takes for w in t.said}
+    domain = domain_of(takes)
     real = profile(takes, domain)
     rates = fit(takes, real, first_guess(real, takes, fit_nbest(args.dstc2)), domain)
-    simulated = [profile(simulate(takes, rates, domain, seed), domain) for seed in (101, 102, 103)]
+    simulated = [profile(simulate(takes, rates, seed), domain) for seed in (101, 102, 103)]
     about = "Rates of the text channel, written once by benchmarks/fit_channel.py from SLURP (word errors) and DSTC2 (n-best)."
     text = json.dumps({"about": about, "rates": asdict(rates)}, indent=1)
     (ROOT / "rewriter/simulate/channel.json").write_text(text + "\n", encoding="utf-8")

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
+from zlib import crc32
+
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import extractOne
 
 from rewriter.errors import ConfigError, MissingExtraError
 from rewriter.model.hypothesis import hypothesis
@@ -56,6 +60,44 @@ class Misrouting:
         """Return the injected hypothesis, else that of the assistant."""
         query = normalise(text)
         return self._table[query] if query in self._table else self._assistant.understand(text)
+
+
+class Guessing:
+    """An assistant that does not always admit a failure: part of what it does not understand it takes for the phrase most alike.
+
+    Some guesses are right, the others are failures that nobody but the user notices. Which texts it guesses at follows from
+    the text, so the same text always gets the same answer.
+
+    Args:
+        assistant: the assistant that would refuse.
+        phrases: phrase, normalised -> hypothesis.
+        share: share of the refused texts that are guessed at, 0..1.
+        alike: a text less similar than this to every phrase stays refused (normalised Indel similarity, 0..1).
+    """
+
+    def __init__(self, assistant: Assistant, phrases: Mapping[str, str], share: float, *, alike: float = 0.6) -> None:
+        self._assistant = assistant
+        self._phrases = dict(phrases)
+        self._texts = list(phrases)
+        self._share = share
+        self._alike = alike
+        self._guesses: dict[str, str | None] = {}
+
+    def understand(self, text: str) -> str | None:
+        """Return the hypothesis of the assistant, else perhaps that of the phrase most alike."""
+        understood = self._assistant.understand(text)
+        if understood is not None:
+            return understood
+        query = normalise(text)
+        if query not in self._guesses:
+            self._guesses[query] = self._guess(query)
+        return self._guesses[query]
+
+    def _guess(self, query: str) -> str | None:
+        if crc32(query.encode("utf-8", "surrogatepass")) / 2**32 >= self._share:
+            return None
+        best = extractOne(query, self._texts, scorer=Indel.normalized_similarity, score_cutoff=self._alike)
+        return self._phrases[best[0]] if best else None
 
 
 class HomeAssistant:

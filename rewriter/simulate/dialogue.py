@@ -1,10 +1,10 @@
-"""`simulate`: days of people talking to an assistant, and what they do when it fails; `requests`: wishes to be judged."""
+"""`simulate`: days of people talking to an assistant, and what they do when it fails."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Literal
 
@@ -15,13 +15,11 @@ from rewriter.result import Rewrite
 from rewriter.simulate.channels import Heard
 from rewriter.simulate.turn import Turn
 from rewriter.simulate.users import User
-from rewriter.simulate.world import Request, Rewriting, World
+from rewriter.simulate.world import HOUR_MS, TRIES, Rewriting, World, midnight_ms
 
 Mode = Literal["before", "after_failure"]
 _REFUSAL = "Sorry, I did not understand that."
-_TRIES = 8  # hearings, and wishes, that are tried before a turn is left out
 _PAUSE_MS = 30_000  # between two wishes of a person at least
-_HOUR_MS = 3_600_000
 
 
 def simulate(
@@ -50,55 +48,9 @@ def simulate(
         turns: list[Turn] = []
         for i, user in people:
             rng = np.random.default_rng([seed, day.toordinal(), i])
-            turns += _Talk(world, user, rng, rewrite, mode).day(_ms(day))
+            turns += _Talk(world, user, rng, rewrite, mode).day(midnight_ms(day))
         turns.sort(key=lambda t: (t.ts_ms, t.user_id))
         yield turns
-
-
-def requests(world: World, *, n: int, seed: int, start: date, days: int = 7) -> list[Request]:
-    """Draw fresh first requests, of everybody in a world, in the proportions in which they are made.
-
-    Args:
-        world: where; people, phrases and goals that the log withholds are drawn like all others.
-        n: how many; fewer where recordings run out.
-        seed: of all draws.
-        start: the first day, UTC; later than the log.
-        days: over how many days they spread.
-
-    Returns:
-        Requests ordered by time.
-    """
-    rng = np.random.default_rng([seed, 2])
-    hours = np.asarray(world.behaviour.hours) / sum(world.behaviour.hours)
-    found: list[Request] = []
-    for _ in range(n * _TRIES):
-        if len(found) == n:
-            break
-        user = world.users[int(rng.random() * len(world.users))]
-        goal = _pick(user, rng)
-        said = _first_phrase(world, user, goal, rng)
-        heard = world.judging.hear(said, user.speaker, rng)
-        if heard is None:
-            continue
-        hour = int(rng.choice(24, p=hours))
-        ts_ms = _ms(start) + int((rng.integers(days) * 24 + hour + rng.random()) * _HOUR_MS)
-        found.append(
-            Request(
-                user_id=user.user_id,
-                ts_ms=ts_ms,
-                locale=world.locale,
-                goal=goal,
-                said=said,
-                heard=heard.text,
-                nbest=heard.nbest,
-                confidence=heard.confidence,
-                context={"hour": hour, "room": user.room},
-                known_user=user.user_id not in world.split.users,
-                known_phrase=said not in world.split.phrases,
-                known_goal=goal not in world.split.goals,
-            )
-        )
-    return sorted(found, key=lambda r: (r.ts_ms, r.user_id))
 
 
 @dataclass(slots=True)
@@ -118,17 +70,17 @@ class _Talk:
         behaviour, rng = self.world.behaviour, self.rng
         n = int(rng.poisson(behaviour.requests_per_day))
         hours = rng.choice(24, size=n, p=np.asarray(behaviour.hours) / sum(behaviour.hours))
-        for at in np.sort((hours + rng.random(n)) * _HOUR_MS):
+        for at in np.sort((hours + rng.random(n)) * HOUR_MS):
             self.clock = max(midnight + int(at), self.clock + _PAUSE_MS)
-            for _ in range(_TRIES):
-                if self._wish(_pick(self.user, rng)):
+            for _ in range(TRIES):
+                if self._wish(self.user.pick(rng)):
                     break
         return self.turns
 
     def _wish(self, goal: str, barge_in: bool = False) -> bool:
         """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
         behaviour, rng = self.world.behaviour, self.rng
-        said = _first_phrase(self.world, self.user, goal, rng)
+        said = self.user.phrase(goal, behaviour.habit, rng)
         for attempt in range(behaviour.patience):
             turn = self._turn(goal, said, barge_in)
             if turn is None:
@@ -150,17 +102,17 @@ class _Talk:
                 said = self._other_phrase(goal, said)
             elif act >= behaviour.rephrase + behaviour.repeat:
                 if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
-                    self._wish(_pick(self.user, rng), barge_in)
+                    self._wish(self.user.pick(rng), barge_in)
                 return True
         return True
 
     def _after_success(self, goal: str) -> None:
         behaviour, rng = self.world.behaviour, self.rng
         if rng.random() < behaviour.follow_up:
-            kind = intent_of(goal)
-            alike = [g for g in self.user.goals if g != goal and intent_of(g) == kind] if rng.random() < behaviour.related else []
+            related = rng.random() < behaviour.related
+            alike = [g for g in self.user.goals if g != goal and _kind(g) == _kind(goal)] if related else []
             self._wait(behaviour.follow_gap_s)
-            following = alike[int(rng.random() * len(alike))] if alike else _pick(self.user, rng)
+            following = alike[int(rng.random() * len(alike))] if alike else self.user.pick(rng)
             self._wish(following, rng.random() < behaviour.needless_interrupt)
 
     def _other_phrase(self, goal: str, said: str) -> str:
@@ -175,7 +127,7 @@ class _Talk:
         heard = self._listen(said)
         if heard is None:
             return None
-        hour = self.clock // _HOUR_MS % 24
+        hour = self.clock // HOUR_MS % 24
         hypothesis, decision = self._ask(heard, hour)
         behaviour, rng = self.world.behaviour, self.rng
         right = hypothesis == goal
@@ -212,7 +164,7 @@ class _Talk:
 
     def _listen(self, said: str) -> Heard | None:
         withheld, understand = self.world.split, self.world.assistant.understand
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             heard = self.world.channel.hear(said, self.user.speaker, self.rng)
             if heard is None:
                 return None
@@ -240,14 +192,9 @@ class _Talk:
         return understand(decision.text), decision
 
 
-def _pick(user: User, rng: np.random.Generator) -> str:
-    i = int(np.searchsorted(np.cumsum(user.weights), rng.random(), side="right"))
-    return user.goals[min(i, len(user.goals) - 1)]
-
-
-def _first_phrase(world: World, user: User, goal: str, rng: np.random.Generator) -> str:
-    phrases: Sequence[str] = user.phrases[goal]
-    return phrases[0 if rng.random() < world.behaviour.habit else int(rng.random() * len(phrases))]
+@cache
+def _kind(goal: str) -> str:
+    return intent_of(goal)
 
 
 @cache
@@ -255,7 +202,3 @@ def _answer(hypothesis: str) -> str:
     """What an assistant says when it has understood: the intent in words, and the values of its slots."""
     intent = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", intent_of(hypothesis)).lower()
     return ", ".join(["OK", intent, *slots_of(hypothesis).values()])
-
-
-def _ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)

@@ -86,7 +86,7 @@ class Household:
                 tuple(data["phrases"]),
                 data.get("stop"),
             )
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"cannot read household {path}: {type(error).__name__} {error}") from error
 
     def phrases(self) -> Iterator[Phrase]:

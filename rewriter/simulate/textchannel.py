@@ -1,15 +1,17 @@
 """`TextChannel`: mishears text the way recognisers do, at rates fitted to a real one."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from math import expm1
 
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import ConfigError
 from rewriter.simulate.channels import Heard
-from rewriter.simulate.confusions import Confusions, Rates, common_words, word_class
+from rewriter.simulate.confusions import EDGE, Confusions
+from rewriter.simulate.rates import Rates, common_words, word_class
 
 SETTINGS = {"quiet": 0.2, "normal": 0.5, "noisy": 1.0}
 """Multipliers of the fitted rates: *noisy* is the profile of read speech before a headset and a far microphone as fitted, in
@@ -28,7 +30,7 @@ class TextChannel:
     that `hear` is given.
 
     Args:
-        domain: words that the assistant knows, for example those of all its phrases.
+        phrases: what is said to the assistant; recognisers lean towards what they expect.
         general: other words of the language; None for the package's English list.
         setting: ``quiet``, ``normal`` or ``noisy``, see `SETTINGS`.
         multiplier: multiplies all error rates; overrules `setting`.
@@ -40,14 +42,14 @@ class TextChannel:
         ConfigError: `setting` is unknown, or `multiplier` negative.
 
     Example:
-        >>> channel = TextChannel(["turn", "on", "off", "lamp"], setting="noisy")
+        >>> channel = TextChannel(["turn on the lamp", "turn off the lamp"], setting="noisy")
         >>> channel.hear("turn on the lamp", "ann", np.random.default_rng(1)).text
         'turn on the lamp'
     """
 
     def __init__(
         self,
-        domain: Iterable[str],
+        phrases: Iterable[str],
         *,
         general: Iterable[str] | None = None,
         setting: str = "normal",
@@ -64,51 +66,52 @@ class TextChannel:
         self.multiplier = SETTINGS[setting] if multiplier is None else multiplier
         words = common_words()
         everyday = words["function"] | words["common"]
-        self._confusions = Confusions(domain, everyday if general is None else general, self.rates, locale)
+        self._confusions = Confusions(phrases, everyday if general is None else general, self.rates, locale)
         self._function = sorted(words["function"])
         self._common = sorted(words["common"])
         self._seed = seed
         self._weak_words = _gamma_quantiles(self.rates.word_shape)
         self._weak_pairs = _gamma_quantiles(self.rates.pair_shape)
-        self._hazards: dict[tuple[str, str], tuple[list[str], npt.NDArray[np.float64]]] = {}
+        self._hazards: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard:
         """Return what is heard of one take of `speaker` saying `said`."""
         words, hazards = self._spoken(said, speaker)
         severity = self.multiplier * rng.gamma(self.rates.take_shape, 1 / self.rates.take_shape)
-        wrong = rng.random(len(words)) < -np.expm1(-severity * hazards)
-        inserted = rng.random(len(words) + 1) < -np.expm1(-severity * self.rates.inserted)
-        heard = list(words)
-        for i in np.flatnonzero(wrong):
-            heard[i] = self._mishear(words[i], speaker, rng)
-        for i in np.flatnonzero(inserted)[::-1]:
-            heard.insert(i, self._insertion(rng))
-        if rng.random() < self.rates.filler * self.multiplier:
+        inserting = -expm1(-severity * self.rates.inserted)
+        u = iter(rng.random(2 * len(words) + 2).tolist())
+        heard = [self._insertion(rng)] if next(u) < inserting else []
+        for i, word in enumerate(words):
+            heard.append(self._mishear(words, i, speaker, rng) if next(u) < -expm1(-severity * hazards[i]) else word)
+            if next(u) < inserting:
+                heard.append(self._insertion(rng))
+        if next(u) < self.rates.filler * self.multiplier:
             heard.insert(0, FILLERS[int(rng.random() * len(FILLERS))])
         text = " ".join(w for w in heard if w) or said
         return Heard(text, self._nbest(text, words, speaker, rng), self._confidence(text == " ".join(words), rng))
 
-    def _spoken(self, said: str, speaker: str) -> tuple[list[str], npt.NDArray[np.float64]]:
+    def _spoken(self, said: str, speaker: str) -> tuple[list[str], list[float]]:
         """Return the words of an utterance, and how prone to error each is in the mouth of this speaker."""
         key = (speaker, said)
         if key not in self._hazards:
             words = said.split()
-            hazards = [self.rates.classes[word_class(w)].hazard * self._weakness(w, speaker) for w in words]
-            self._hazards[key] = (words, np.asarray(hazards))
+            self._hazards[key] = words, [self.rates.classes[word_class(w)].hazard * self._weakness(w, speaker) for w in words]
         return self._hazards[key]
 
     def _weakness(self, word: str, speaker: str) -> float:
-        everybody = self._weak_words[int(_uniforms(f"{self._seed}|{word}")[4] * _QUANTILES)]
-        own = self._weak_pairs[int(_uniforms(f"{self._seed}|{word}|{speaker}")[4] * _QUANTILES)]
+        everybody = self._weak_words[int(_uniforms(f"{self._seed}|{word}")[5] * _QUANTILES)]
+        own = self._weak_pairs[int(_uniforms(f"{self._seed}|{word}|{speaker}")[5] * _QUANTILES)]
         return float(everybody * own)
 
-    def _mishear(self, word: str, speaker: str, rng: np.random.Generator) -> str:
+    def _mishear(self, words: list[str], i: int, speaker: str, rng: np.random.Generator) -> str:
+        word = words[i]
         if rng.random() < self.rates.speaker_habit:
             own = _uniforms(f"{self._seed}|{word}|{speaker}")
-            u = _uniforms(f"{self._seed}|{word}") if own[5] < self.rates.shared_habit else own
+            u: Sequence[float] = _uniforms(f"{self._seed}|{word}") if own[6] < self.rates.shared_habit else own
         else:
-            u = tuple(rng.random(4).tolist())
-        return self._confusions.draw(word, (u[0], u[1], u[2], u[3]))
+            u = rng.random(5).tolist()
+        before, after = words[i - 1] if i else EDGE, words[i + 1] if i + 1 < len(words) else EDGE
+        return self._confusions.draw(word, before, after, u)
 
     def _insertion(self, rng: np.random.Generator) -> str:
         words = self._function if rng.random() < self.rates.inserted_function else self._common
@@ -119,7 +122,7 @@ class TextChannel:
         others = []
         for _ in range(_ALTERNATIVES):
             i = int(rng.random() * len(words))
-            changed = self._mishear(words[i], speaker, rng)
+            changed = self._mishear(words, i, speaker, rng)
             others.append(" ".join(w for w in (*words[:i], changed, *words[i + 1 :]) if w))
         others = [o for o in others if o and o != said]
         if text != said and rng.random() < self.rates.nbest_truth:
@@ -141,6 +144,6 @@ def _gamma_quantiles(shape: float) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=1 << 18)
 def _uniforms(key: str) -> tuple[float, ...]:
-    """Return six numbers of [0, 1) that follow from a text."""
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=24).digest()
-    return tuple(int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in range(0, 24, 4))
+    """Return seven numbers of [0, 1) that follow from a text."""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=28).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in range(0, 28, 4))

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 _HOURS = (1, 0.5, 0.3, 0.3, 0.5, 1.5, 5, 9, 7, 4, 3, 3, 4, 4, 3, 3, 4, 6, 9, 10, 9, 7, 5, 2.5)
 
@@ -79,7 +78,7 @@ class User:
         user_id: pseudonym.
         speaker: whose voice the channel hears.
         goals: what this person ever wants, commonest first.
-        weights: how often, (len(goals),), adding up to 1.
+        weights: how often, adding up to 1.
         phrases: how this person asks for each goal, the favourite first.
         room: where the device of this person stands.
         device_id: the device.
@@ -88,20 +87,33 @@ class User:
     user_id: str
     speaker: str
     goals: tuple[str, ...]
-    weights: npt.NDArray[np.float64]
+    weights: tuple[float, ...]
     phrases: Mapping[str, tuple[str, ...]]
     room: str
     device_id: str
 
+    def pick(self, rng: np.random.Generator) -> str:
+        """Draw what this person wants next."""
+        left = rng.random()
+        for goal, weight in zip(self.goals, self.weights, strict=True):  # commonest first, so this ends soon
+            left -= weight
+            if left < 0:
+                return goal
+        return self.goals[-1]
+
+    def phrase(self, goal: str, habit: float, rng: np.random.Generator) -> str:
+        """Draw how this person asks for a goal, with probability `habit` by the favourite phrase."""
+        phrases = self.phrases[goal]
+        return phrases[0 if rng.random() < habit else int(rng.random() * len(phrases))]
+
     def without(self, goals: frozenset[str], phrases: frozenset[str]) -> "User | None":
         """Return the person as if some goals and phrases did not exist, None where no wish is left."""
         said = {g: tuple(p for p in self.phrases[g] if p not in phrases) for g in self.goals if g not in goals}
-        kept = [i for i, g in enumerate(self.goals) if said.get(g)]
+        kept = {g: w for g, w in zip(self.goals, self.weights, strict=True) if said.get(g)}
         if not kept:
             return None
-        weights = self.weights[kept] / self.weights[kept].sum()
-        left = tuple(self.goals[i] for i in kept)
-        return User(self.user_id, self.speaker, left, weights, {g: said[g] for g in left}, self.room, self.device_id)
+        weights = tuple(w / sum(kept.values()) for w in kept.values())
+        return User(self.user_id, self.speaker, tuple(kept), weights, {g: said[g] for g in kept}, self.room, self.device_id)
 
 
 def people(
@@ -146,5 +158,6 @@ def people(
         name = f"user{i:04d}"
         speaker = speakers[i % len(speakers)] if speakers else name
         room = rooms[int(rng.random() * len(rooms))]
-        found.append(User(name, speaker, tuple(mine), weights / weights.sum(), phrases, room, f"device{i:04d}"))
+        shares = tuple((weights / weights.sum()).tolist())
+        found.append(User(name, speaker, tuple(mine), shares, phrases, room, f"device{i:04d}"))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,9 @@ from rewriter.result import Rewrite
 from rewriter.simulate.assistants import Assistant
 from rewriter.simulate.channels import Channel
 from rewriter.simulate.users import Behaviour, User
+
+HOUR_MS = 3_600_000
+TRIES = 8  # hearings, and wishes, that are tried before a turn is left out
 
 
 class Rewriting(Protocol):
@@ -148,3 +152,8 @@ def split_of(
             left[goal].remove(phrase)
             withheld.add(phrase)
     return Split(frozenset(u.user_id for u in users if u.speaker in voices), frozenset(withheld), gone)
+
+
+def midnight_ms(day: date) -> int:
+    """Return the beginning of a day, epoch milliseconds UTC."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)

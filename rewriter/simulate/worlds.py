@@ -1,29 +1,25 @@
-"""Worlds ready to use: Home Assistant's parser, a strict phrase assistant, and recordings of real speech recognition."""
+"""Worlds of text: a home with Home Assistant's parser or a strict phrase assistant, or any assistant with its phrases."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from rapidfuzz.process import extractOne
 
-from rewriter.errors import LogError
-from rewriter.simulate.assistants import Assistant, HomeAssistant, Misrouting, PhraseAssistant
-from rewriter.simulate.channels import Recording, RecordingChannel, read_recordings
+from rewriter.simulate.assistants import Assistant, Guessing, HomeAssistant, Misrouting, PhraseAssistant
 from rewriter.simulate.household import Household, Phrase
 from rewriter.simulate.textchannel import TextChannel
 from rewriter.simulate.users import Behaviour, people
 from rewriter.simulate.world import Split, World, split_of
-from rewriter.text import normalise
 
-MISROUTED = 0.03
+MISROUTED = 0.05
 """Share of the phrases that an assistant takes for something else."""
 REFUSED = 0.03
 """Share of the phrases that an assistant ought to know and does not."""
-KEPT_BACK = 0.25
-"""Share of the recordings that are kept for judging, beside all of withheld people and phrases."""
-
+GUESSED = 0.4
+"""Share of the texts a phrase assistant does not understand that it takes for the phrase most alike."""
+GUESSED_AT_HOME = 0.25
+"""The same for Home Assistant, whose wildcards understand wrongly by themselves."""
 Goals = dict[str, tuple[str, ...]]
 
 
@@ -36,6 +32,7 @@ def home_world(
     behaviour: Behaviour | None = None,
     misrouted: float = MISROUTED,
     refused: float = REFUSED,
+    guessed: float = GUESSED_AT_HOME,
 ) -> World:
     """Return a home with Home Assistant's own parser, heard through a text channel.
 
@@ -47,6 +44,7 @@ def home_world(
         behaviour: how people act; None for the defaults.
         misrouted: share of the phrases that are understood as something else.
         refused: share of the phrases that are not understood.
+        guessed: share of the other texts not understood that are taken for the phrase most alike.
 
     Raises:
         ConfigError: there is no household of this language, or no such setting.
@@ -68,6 +66,7 @@ def home_world(
         behaviour=behaviour,
         misrouted=misrouted,
         refused=refused,
+        guessed=guessed,
     )
 
 
@@ -79,6 +78,7 @@ def phrase_world(
     behaviour: Behaviour | None = None,
     misrouted: float = MISROUTED,
     refused: float = REFUSED,
+    guessed: float = GUESSED,
 ) -> World:
     """Return the same home with an assistant that knows its phrases word by word, which is much faster.
 
@@ -99,6 +99,7 @@ def phrase_world(
         behaviour=behaviour,
         misrouted=misrouted,
         refused=refused,
+        guessed=guessed,
     )
 
 
@@ -117,6 +118,7 @@ def text_world(
     behaviour: Behaviour | None = None,
     misrouted: float = 0.0,
     refused: float = 0.0,
+    guessed: float = 0.0,
 ) -> World:
     """Return a world around any assistant, heard through a text channel; the way to plug in one's own NLU.
 
@@ -134,6 +136,7 @@ def text_world(
         behaviour: how people act; None for the defaults.
         misrouted: share of the phrases that are made to be understood as something else.
         refused: share of the phrases that are made to be refused.
+        guessed: share of the other texts refused that are taken for the phrase most alike.
 
     Raises:
         ConfigError: there is no such setting.
@@ -145,65 +148,17 @@ def text_world(
         {'on': ('lights on', 'turn on the lights'), 'off': ('lights off',)}
     """
     meant = [(phrase, goal) for phrase in phrases if (goal := assistant.understand(phrase.text))]
-    goals = _by_goal((phrase.text, goal) for phrase, goal in meant)
+    goals = by_goal((phrase.text, goal) for phrase, goal in meant)
     owned = {goal: phrase.owned for phrase, goal in meant}
     acts = behaviour or Behaviour()
     users = people(goals, n_users, seed=seed, behaviour=acts, owned=owned, rooms=rooms)
     split = split_of(goals, users, seed=seed)
-    faulty = Misrouting(assistant, faults(goals, split, seed=seed, misrouted=misrouted, refused=refused))
-    words = {word for phrase, _ in meant for word in phrase.text.split()}
-    channel = TextChannel(words, general=general, setting=setting, locale=locale, seed=seed)
+    table = {phrase.text: goal for phrase, goal in meant if goal not in split.goals}
+    wrong = faults(goals, split, seed=seed, misrouted=misrouted, refused=refused)
+    faulty = Misrouting(Guessing(assistant, table, guessed), wrong)
+    texts = [phrase.text for phrase, _ in meant]
+    channel = TextChannel(texts, general=general, setting=setting, locale=locale, seed=seed)
     return World(name, locale, faulty, goals, users, channel, channel, acts, split, stop)
-
-
-def recorded_world(
-    recordings: Path,
-    phrases: Path,
-    *,
-    seed: int = 0,
-    n_users: int = 120,
-    assistant: Assistant | None = None,
-    behaviour: Behaviour | None = None,
-) -> World:
-    """Return a world in which people are heard as in recordings, each of them used once.
-
-    People share the voices of the recordings; a quarter of the recordings is kept for judging.
-
-    Args:
-        recordings: Parquet table, see `read_recordings`.
-        phrases: CSV table with the columns ``said`` and ``goal``.
-        seed: of people and split.
-        n_users: how many people.
-        assistant: the NLU; a goal is then what it makes of the clean phrase, and phrases it refuses are left out. None for
-            one that knows the phrases word by word, with the goals of the table.
-        behaviour: how people act; None for the defaults.
-
-    Raises:
-        LogError: a table cannot be read, or lacks a column.
-    """
-    table = read_phrases(phrases)
-    nlu = assistant or PhraseAssistant(table)
-    goals = _by_goal((text, goal) for text in table if (goal := nlu.understand(text)))
-    heard = read_recordings(recordings)
-    acts = behaviour or Behaviour()
-    voices = sorted({r.speaker for r in heard})
-    users = people(goals, n_users, seed=seed, behaviour=acts, speakers=voices)
-    split = split_of(goals, users, seed=seed)
-    log, judging = _deal(heard, split, {u.speaker for u in users if u.user_id in split.users}, seed)
-    return World("recordings", "en", nlu, goals, users, RecordingChannel(log), RecordingChannel(judging), acts, split)
-
-
-def read_phrases(path: Path) -> dict[str, str]:
-    """Read a CSV table of phrases: normalised ``said`` -> ``goal``.
-
-    Raises:
-        LogError: the file cannot be read, or lacks a column.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return {normalise(row["said"]): row["goal"] for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise LogError(f"cannot read phrases {path}: {type(error).__name__} {error}") from error
 
 
 @cache
@@ -245,24 +200,9 @@ def faults(goals: Goals, split: Split, *, seed: int, misrouted: float, refused: 
     return table
 
 
-def _by_goal(pairs: Iterable[tuple[str, str]]) -> Goals:
+def by_goal(pairs: Iterable[tuple[str, str]]) -> Goals:
+    """Gather (phrase, goal) pairs: goal -> phrases, each once."""
     goals: dict[str, list[str]] = {}
     for text, goal in pairs:
         goals.setdefault(goal, []).append(text)
     return {goal: tuple(dict.fromkeys(texts)) for goal, texts in goals.items()}
-
-
-def _deal(heard: list[Recording], split: Split, voices: set[str], seed: int) -> tuple[list[Recording], list[Recording]]:
-    """Part recordings into those of the log and those kept for judging."""
-    rng = np.random.default_rng([seed, 5])
-    groups: dict[tuple[str, str], list[Recording]] = {}
-    for recording in heard:
-        groups.setdefault((recording.speaker, recording.said), []).append(recording)
-    log: list[Recording] = []
-    judging: list[Recording] = []
-    for (speaker, said), group in groups.items():
-        kept = len(group) if speaker in voices or said in split.phrases else -int(-KEPT_BACK * len(group) // 1)
-        order = [group[i] for i in rng.permutation(len(group))]
-        judging += order[:kept]
-        log += order[kept:]
-    return log, judging

@@ -1,0 +1,175 @@
+"""Worlds: goals, splits, faults, recordings."""
+
+import json
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from rewriter.errors import ConfigError, LogError
+from rewriter.simulate import (
+    HomeAssistant,
+    Phrase,
+    PhraseAssistant,
+    home_world,
+    household_of,
+    phrase_world,
+    recorded_world,
+    requests,
+    simulate,
+    text_world,
+)
+from rewriter.simulate.recorded import read_phrases
+from rewriter.simulate.users import people
+from rewriter.simulate.world import split_of
+from rewriter.simulate.worlds import faults
+
+SPOKEN = Path("../shared/data/home_spoken")
+GOALS = {f"g{i}": tuple(f"say {i} {j}" for j in range(1 + i % 4)) for i in range(100)}
+START = date(2026, 1, 5)
+
+
+def users(n=50, speakers=()):
+    from rewriter.simulate import Behaviour
+
+    return people(GOALS, n, seed=0, behaviour=Behaviour(), speakers=speakers)
+
+
+def test_the_split_withholds_its_shares():
+    everybody = users()
+    split = split_of(GOALS, everybody, seed=1)
+    assert len(split.users) == 10
+    assert len(split.goals) == 10
+    phrases = {p for goal, said in GOALS.items() if goal not in split.goals for p in said}
+    assert len(split.phrases & phrases) == round(0.2 * len(phrases))
+    assert split.phrases >= {p for goal in split.goals for p in GOALS[goal]}
+    for goal, said in GOALS.items():
+        assert goal in split.goals or set(said) - split.phrases
+    assert split == split_of(GOALS, everybody, seed=1) != split_of(GOALS, everybody, seed=2)
+
+
+def test_people_of_one_voice_are_withheld_together():
+    everybody = users(40, speakers=[f"v{i}" for i in range(10)])
+    split = split_of(GOALS, everybody, seed=1)
+    voices = {u.speaker for u in everybody if u.user_id in split.users}
+    assert len(voices) == 2
+    assert split.users == {u.user_id for u in everybody if u.speaker in voices}
+
+
+def test_faults_leave_every_goal_a_phrase_and_point_to_known_goals():
+    split = split_of(GOALS, users(), seed=1)
+    table = faults(GOALS, split, seed=1, misrouted=0.1, refused=0.2)
+    n = sum(map(len, GOALS.values()))
+    assert Counter(found is None for found in table.values()) == {False: round(0.1 * n), True: round(0.2 * n)}
+    owner = {p: goal for goal, said in GOALS.items() for p in said}
+    for phrase, found in table.items():
+        assert found not in (owner[phrase], *split.goals)
+    assert all(set(said) - table.keys() for said in GOALS.values())
+    assert faults(GOALS, split, seed=1, misrouted=0.0, refused=0.0) == {}
+
+
+def test_a_misrouted_phrase_is_taken_for_the_goal_most_alike():
+    goals = {
+        "jazz": ("play jazz", "start jazz"),
+        "chess": ("play chess", "open chess"),
+        "time": ("what time is it", "tell me the time"),
+    }
+    table = faults(goals, split_of(goals, (), seed=0, goal_share=0.0), seed=0, misrouted=1.0, refused=0.0)
+    assert table.get("play jazz", "chess") == "chess"
+    assert table.get("play chess", "jazz") == "jazz"
+    assert len(table) == 3
+
+
+def test_any_assistant_with_its_phrases_is_a_world():
+    table = {"lights on": "on", "turn on the lights": "on", "lights off": "off"}
+    world = text_world(PhraseAssistant(table), [Phrase(t, "", {}) for t in (*table, "make coffee")], n_users=10)
+    assert world.goals == {"on": ("lights on", "turn on the lights"), "off": ("lights off",)}
+    assert all(turn.goal in ("on", "off") for day in simulate(world, days=2, start=START, seed=0) for turn in day)
+
+
+def test_the_phrase_world_understands_its_phrases_but_for_the_faults():
+    world = phrase_world(1, n_users=30)
+    wrong = [p for goal, said in world.goals.items() for p in said if world.assistant.understand(p) != goal]
+    n = sum(map(len, world.goals.values()))
+    assert len(wrong) == round(0.05 * n) + round(0.03 * n)
+    pure = phrase_world(1, n_users=30, misrouted=0.0, refused=0.0, guessed=0.0)
+    assert all(pure.assistant.understand(p) == goal for goal, said in pure.goals.items() for p in said)
+    assert all(len(said) > 1 for said in world.goals.values())
+
+
+def test_unknown_setting():
+    with pytest.raises(ConfigError, match="loud"):
+        phrase_world(setting="loud")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["quiet", "normal", "noisy"])
+def test_the_home_world_has_silent_defects_in_every_setting(setting):
+    world = home_world(3, setting=setting)
+    drawn = requests(world, n=1500, seed=1, start=START)
+    made = [(r.goal, world.assistant.understand(r.heard)) for r in drawn]
+    log = [t for day in simulate(world, days=3, start=START, seed=1) for t in day if t.said != world.stop]
+    made_of_log = [(t.goal, t.hypothesis) for t in log]
+    for turns in (made, made_of_log):
+        defects = [understood for goal, understood in turns if understood != goal]
+        assert 0.1 < len(defects) / len(turns) < 0.55
+        assert sum(understood is not None for understood in defects) / len(defects) >= 0.15
+
+
+@pytest.mark.slow
+def test_a_german_home():
+    world = home_world(1, language="de", n_users=20)
+    turns = [t for day in simulate(world, days=2, start=START, seed=1) for t in day]
+    assert {t.locale for t in turns} == {"de"}
+    assert 0.5 < sum(t.hypothesis == t.goal for t in turns) / len(turns) < 0.95
+
+
+@pytest.fixture
+def tables(tmp_path):
+    said = [f"say {i} {j}" for i in range(12) for j in range(2)]
+    rows = [
+        {"speaker": f"v{v}", "said": s, "heard": f"{s} take {t}", "nbest": json.dumps([s]), "confidence": 0.5}
+        for v in range(5)
+        for s in said
+        for t in range(4)
+    ]
+    lines = tmp_path / "rows.jsonl"
+    lines.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    duckdb.execute(f"COPY (SELECT * FROM '{lines}') TO '{tmp_path}/recordings.parquet'")
+    text = "said,goal\n" + "".join(f"{s},goal {s.split()[1]}\n" for s in said)
+    (tmp_path / "phrases.csv").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_recording_enters_the_log_or_is_judged_once(tables):
+    world = recorded_world(tables / "recordings.parquet", tables / "phrases.csv", seed=2, n_users=30)
+    voice = {u.user_id: u.speaker for u in world.users}
+    turns = [t for day in simulate(world, days=20, start=START, seed=1) for t in day]
+    drawn = requests(world, n=500, seed=1, start=START)
+    played = Counter((voice[t.user_id], t.utterance) for t in turns) + Counter((voice[r.user_id], r.heard) for r in drawn)
+    assert max(played.values()) == 1
+    assert len(turns) > 100
+    assert len(drawn) > 100
+    assert all(r.heard.startswith(r.said) for r in drawn)
+    withheld = {voice[u] for u in world.split.users}
+    assert not withheld & {voice[t.user_id] for t in turns}
+    assert withheld & {voice[r.user_id] for r in drawn}
+
+
+def test_tables_that_cannot_be_read(tables, tmp_path):
+    (tmp_path / "bad.csv").write_text("text\nhello\n", encoding="utf-8")
+    with pytest.raises(LogError, match=r"bad\.csv"):
+        read_phrases(tmp_path / "bad.csv")
+    with pytest.raises(LogError, match=r"missing\.csv"):
+        read_phrases(tmp_path / "missing.csv")
+
+
+@pytest.mark.skipif(not SPOKEN.exists(), reason="needs ../shared/data/home_spoken")
+@pytest.mark.slow
+def test_the_household_of_recorded_goals_parses_every_phrase_to_its_goal():
+    table = read_phrases(SPOKEN / "phrases.csv")
+    assistant = HomeAssistant(household_of(table))
+    for phrase, goal in table.items():
+        assert assistant.understand(phrase) == goal.replace(";", "|").rstrip("|")
