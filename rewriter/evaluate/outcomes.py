@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.evaluate.ratios import Interval, odds, per_user, share
+from rewriter.evaluate.ratios import Interval, net_share, odds, per_user, share
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -130,8 +130,8 @@ def trigger_rate(outcomes: Outcomes, *, seed: int = 0) -> Interval:
 def fixed(outcomes: Outcomes, *, seed: int = 0) -> Interval:
     """Return (wins - healthy turns broken) / defects."""
     users, n = _numbered(outcomes)
-    gained = per_user(users, wins(outcomes), n) - per_user(users, broken(outcomes), n)
-    return share(gained, per_user(users, defects(outcomes), n), seed=seed)
+    turns = (wins(outcomes), defects(outcomes), broken(outcomes), _is(outcomes.as_spoken, OK))
+    return net_share(*(per_user(users, mask, n) for mask in turns), seed=seed)
 
 
 def broken_per_1000(outcomes: Outcomes, *, seen: bool, seed: int = 0) -> Interval:

@@ -1,5 +1,6 @@
 """Shares and odds with intervals. What is drawn again is a user with all her turns, never a single turn."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +31,8 @@ def share(hits: Counts, trials: Counts, *, seed: int = 0) -> Interval:
     or no failures were seen and every resample looks the same.
 
     Args:
-        hits: hits of each user, (u,); may be net of something and so below 0.
-        trials: trials of each user, (u,), each at least 0.
+        hits: hits of each user, (u,).
+        trials: trials of each user, (u,), no fewer than the hits.
         seed: of the resampling.
 
     Returns:
@@ -41,12 +42,41 @@ def share(hits: Counts, trials: Counts, *, seed: int = 0) -> Interval:
         >>> share(np.array([3, 2, 5]), np.array([3, 2, 5])).value
         1.0
     """
-    n, k = int(trials.sum()), int(hits.sum())
+    value, low, high = _wilson(hits, trials)
+    again = _by_user(hits, trials, seed)
+    return Interval(value, min(low, again[0]), max(high, again[1]))
+
+
+def net_share(hits: Counts, trials: Counts, harms: Counts, chances: Counts, *, seed: int = 0) -> Interval:
+    """Return (hits - harms) / trials, with the wider of two 95 % intervals on each side, as `share` does.
+
+    In the place of Wilson's interval stands that of a difference of two shares, made of their Wilson intervals (Newcombe
+    1998, method 10; Zou and Donner 2008).
+
+    Args:
+        hits: hits of each user, (u,).
+        trials: trials of each user, (u,), no fewer than the hits.
+        harms: harms of each user, (u,).
+        chances: turns of each user that could have come to harm, (u,), no fewer than the harms.
+        seed: of the resampling.
+
+    Returns:
+        The share, which may be negative; (NaN, -inf, 1) where there were no trials.
+
+    Example:
+        >>> net_share(np.array([3, 2]), np.array([4, 4]), np.array([1, 0]), np.array([10, 10])).value
+        0.5
+    """
+    n, exposed = int(trials.sum()), int(chances.sum())
     if n == 0:
-        return Interval(float("nan"), 0.0, 1.0)
-    wilson = binomtest(min(max(k, 0), n), n).proportion_ci(LEVEL, method="wilson")
-    low, high = _by_user(hits, trials, seed)
-    return Interval(k / n, min(low, wilson.low), max(high, wilson.high))
+        return Interval(float("nan"), -float("inf"), 1.0)
+    won, won_low, won_high = _wilson(hits, trials)
+    lost, lost_low, lost_high = (x * exposed / n for x in _wilson(harms, chances)) if exposed else (0.0, 0.0, 0.0)
+    value = int(hits.sum() - harms.sum()) / n
+    low = value - math.hypot(won - won_low, lost_high - lost)
+    high = value + math.hypot(won_high - won, lost - lost_low)
+    again = _by_user(hits - harms, trials, seed)
+    return Interval(value, min(low, again[0]), max(high, again[1]))
 
 
 def odds(share: Interval) -> Interval:
@@ -67,6 +97,15 @@ def per_user(users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], n: int) 
 def _odds(p: float) -> float:
     # A share comes out of a division, so nine tenths may be a hair off: rounding keeps 0.9 at odds of 9.
     return float("inf") if p >= 1.0 else round(p / (1.0 - p), 9)
+
+
+def _wilson(hits: Counts, trials: Counts) -> tuple[float, float, float]:
+    """Return the share with the bounds of Wilson's interval; (NaN, 0, 1) where there were no trials."""
+    k, n = int(hits.sum()), int(trials.sum())
+    if n == 0:
+        return float("nan"), 0.0, 1.0
+    bounds = binomtest(k, n).proportion_ci(LEVEL, method="wilson")
+    return k / n, float(bounds.low), float(bounds.high)
 
 
 def _by_user(hits: Counts, trials: Counts, seed: int) -> tuple[float, float]:

@@ -116,11 +116,17 @@ def table(rows: Sequence[Row]) -> str:
         >>> table([]).split("|")[2].strip()
         'turns'
     """
+    columns, lines = cells(rows)
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *lines]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns, and the figures of each row as text; columns of replay only where something is unknown."""
     replayed = any(r.unknown for r in rows)
     columns = [c for c in _COLUMNS if replayed or c not in _OF_REPLAY]
-    cells = [columns, ["---", *["---:"] * (len(columns) - 1)], *([_COLUMNS[c](r) for c in columns] for r in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    return "\n".join(_line(line, widths) for line in cells)
+    return columns, [[_COLUMNS[c](r) for c in columns] for r in rows]
 
 
 def ratio_text(ratio: Interval) -> str:

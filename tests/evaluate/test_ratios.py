@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.evaluate.ratios import Interval, odds, per_user, share
+from rewriter.evaluate.ratios import Interval, net_share, odds, per_user, share
 
 Z = 1.959963984540054  # the 97.5 % point of the normal distribution
 
@@ -69,13 +69,45 @@ def test_nothing_decided_says_nothing():
     assert (ratio.low, ratio.high) == (0.0, math.inf)
 
 
-def test_net_hits_may_fall_below_zero():
-    hits, trials = [-30, 12, -21, 4, 9], [50, 41, 52, 60, 47]
-    found = share(np.array(hits), np.array(trials))
-    low, high = every_resample(hits, trials)
-    assert found.value == -26 / 250
-    assert found.low == pytest.approx(low, abs=0.02)
-    assert found.high == pytest.approx(high, abs=0.02)
+def newcombe(wins, defects, harms, healthy):
+    """The interval of wins / defects - harms / healthy x healthy / defects, worked from the two Wilson intervals."""
+    scale = healthy / defects
+    p, (p_low, p_high) = wins / defects, wilson(wins, defects)
+    q, (q_low, q_high) = harms / healthy, wilson(harms, healthy)
+    low = math.sqrt((p - p_low) ** 2 + (scale * (q_high - q)) ** 2)
+    high = math.sqrt((p_high - p) ** 2 + (scale * (q - q_low)) ** 2)
+    return p - scale * q - low, p - scale * q + high
+
+
+@pytest.mark.parametrize(
+    ("wins", "harms"),
+    [([3, 3, 3, 3], [0, 0, 0, 0]), ([0, 0, 0, 0], [2, 2, 2, 2]), ([4, 4, 4, 4], [1, 1, 1, 1]), ([0, 0, 0, 0], [0, 0, 0, 0])],
+)
+def test_where_users_are_alike_a_net_share_is_bounded_by_newcombe(wins, harms):
+    found = net_share(np.array(wins), np.array([5] * 4), np.array(harms), np.array([30] * 4))
+    low, high = newcombe(sum(wins), 20, sum(harms), 120)
+    assert found.value == pytest.approx((sum(wins) - sum(harms)) / 20)
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_where_users_differ_a_net_share_is_bounded_by_every_draw():
+    wins, defects, harms = [1, 40, 5, 38, 20, 11], [50, 41, 52, 60, 47, 39], [31, 0, 26, 0, 1, 12]
+    found = net_share(np.array(wins), np.array(defects), np.array(harms), np.array([200] * 6))
+    low, high = every_resample([w - h for w, h in zip(wins, harms, strict=True)], defects)
+    assert low < newcombe(sum(wins), 289, sum(harms), 1200)[0], "the example must be one where the bootstrap decides"
+    assert found.value == (115 - 70) / 289
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.03), pytest.approx(high, abs=0.03))
+
+
+def test_a_net_share_of_one_user_and_of_nothing():
+    alone = net_share(np.array([1]), np.array([10]), np.array([5]), np.array([10]))
+    assert alone.value == -0.4
+    assert -1 < alone.low < -0.4 < alone.high < 0.1
+    without_chances = net_share(np.array([1]), np.array([10]), np.array([0]), np.array([0]))
+    assert (without_chances.low, without_chances.high) == tuple(map(pytest.approx, wilson(1, 10)))
+    nothing = net_share(np.array([0]), np.array([0]), np.array([0]), np.array([9]))
+    assert math.isnan(nothing.value)
+    assert (nothing.low, nothing.high) == (-math.inf, 1.0)
 
 
 def test_users_with_nothing_to_say_change_nothing():
