@@ -74,3 +74,13 @@ def test_the_same_picture_gives_the_same_svg_with_names_escaped(picture, tmp_pat
 
 def test_nothing_to_draw_is_an_empty_picture(tmp_path):
     save(draw({"silent": []}), tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize(("systems", "bands"), [(1, 1), (3, 3), (4, 1), (7, 1)])
+def test_many_systems_leave_the_band_to_the_first(systems, bands):
+    points = curve(make([(f"user {i}", FAILED, WRONG if i % 4 == 0 else OK, True, i / 12) for i in range(12)]))
+    axes = draw({f"system {i}": points for i in range(systems)}).axes[0]
+    assert len(axes.collections) == bands
+    corners = axes.collections[0].get_paths()[0].vertices
+    lowest = min(p.win_loss.low for p in points if p.wins + p.losses >= 10)
+    assert corners[:, 1].min() == pytest.approx(max(lowest, axes.get_ylim()[0]))
