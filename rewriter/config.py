@@ -93,8 +93,8 @@ class Launch:
     """Posterior draws for each rule."""
     personal: bool = True
     """Whether rules for one user are learned from that user's own turns."""
-    personal_turns: int = 2
-    """Restatements by the user herself that a personal rule needs at least."""
+    personal_turns: int = 1
+    """Restatements by the user herself that a personal rule needs at least; the rest of the evidence may be the crowd's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import networkx as nx
 from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import load_current
@@ -148,15 +149,12 @@ def explain(root: str | Path, text: str, *, user_id: str | None = None, locale: 
     return Explanation(source, rewrite, tuple(said), tuple(Rival(*row) for row in rivals), state=True)
 
 
-def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) -> None:
-    """Draw the rephrase graph around a text as SVG or PNG, by the ending of `path`; texts of few users are not named.
+def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:
+    """Return the rephrase graph around a text, see `offline.graph.rephrase_graph`; texts of few users are not named.
 
     Raises:
         ArtefactError: the artefact is missing or damaged, or its private state is not here, or the log never heard the text.
-        ConfigError: the ending is neither .svg nor .png.
     """
-    if path.suffix not in (".svg", ".png"):
-        raise ConfigError(f"cannot draw {path}: name a .svg or .png file")
     version = load_current(root, lambda found: found)
     config = Config.from_dict(dict(version.manifest.config))
     nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
@@ -168,9 +166,21 @@ def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) 
     if found is None:
         raise ArtefactError(f"the log of {root} never heard {normalise(text)!r}, so there is nothing to draw")
     solved = chain.solve(*chain.load(nodes, edges), config.chain)
-    graph = rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
-    figure = Figure(figsize=drawing.figsize(graph), layout="constrained")
-    drawing.draw(graph, figure.add_subplot())
+    return rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
+
+
+def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) -> None:
+    """Draw the rephrase graph around a text as SVG or PNG, by the ending of `path`.
+
+    Raises:
+        ArtefactError: as `graph`.
+        ConfigError: the ending is neither .svg nor .png.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise ConfigError(f"cannot draw {path}: name a .svg or .png file")
+    around = graph(root, text, locale=locale)
+    figure = Figure(figsize=drawing.figsize(around), layout="constrained")
+    drawing.draw(around, figure.add_subplot())
     figure.savefig(path)
 
 

@@ -67,8 +67,8 @@ class Agreement:
 def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
 
-    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts as much as the vote that
-    proposed it.
+    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with all its votes: the
+    question is what the others say when some vote of the log, drawn at random, has proposed a pair.
 
     Args:
         pairs: every source with every goal.
@@ -81,7 +81,7 @@ def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
     told = np.flatnonzero(pairs.others > 0)
     rows = rng.choice(told, _LARGEST, replace=False) if len(told) > _LARGEST else told
-    weight = pairs.proposed[rows]
+    weight = pairs.votes[rows]
 
     def loss(theta: Floats) -> float:
         likelihood = logsumexp(_log_joint(theta, pairs, likeness, rows), axis=1)

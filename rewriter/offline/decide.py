@@ -45,10 +45,12 @@ class Crowd:
     """What all users together say.
 
     Attributes:
+        pairs: every source with every goal that a way led to.
         priors: of the whole log.
         rules: the rules under consideration with their verdicts, columns of `tables.RULES`.
     """
 
+    pairs: evidence.Pairs
     priors: launch.Priors
     rules: pd.DataFrame
 
@@ -96,19 +98,21 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     _refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
     _refuse(reason, _later(source, reason), "another target is better")
     _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    return Crowd(priors, _verdicts(frame, beliefs, around, reason, guard, config, seed))
+    return Crowd(pairs, priors, _verdicts(frame, beliefs, around, reason, guard, config, seed))
 
 
 def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
-    """Decide on rules for single users, from their own restatements."""
+    """Decide on rules for single users, from their own restatements and the crowd's of the same source."""
     votes, n = ground.votes, ground.scores.shape[0]
-    entries, pairs = evidence.of_users(votes, _OWN_SHARE * config.personal_turns)
+    least = _OWN_SHARE * config.personal_turns
+    entries, pairs = evidence.of_users(votes, crowd.pairs, least)
     names = surface.states(ground.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
     commonest = surface.choose(ground.mined.queries, n, 1)
     near = _near(names, votes.source[entries], commonest.text[pairs.target])
-    rows = np.flatnonzero((pairs.votes >= _OWN_SHARE * config.personal_turns) & (votes.source[entries] != pairs.target))
-    row, target = entries[rows], pairs.target[rows]
-    source, vote = votes.source[row], pairs.votes[rows]
+    own_turns = _entries(votes.goals, entries, pairs.target)
+    rows = np.flatnonzero((own_turns >= least) & (votes.source[entries] != pairs.target))
+    row, target, vote = entries[rows], pairs.target[rows], own_turns[rows]
+    source = votes.source[row]
     own = surface.of_users(ground.mined.counts, ground.mined.texts, votes.user[row], target)
     frame = pd.DataFrame(
         {
@@ -118,7 +122,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
             "source": names["state"].reindex(source).to_numpy(),
             "target": own,
             "state": names["state"].reindex(target).to_numpy(),
-            "users": 1,
+            "users": pairs.users[rows],
             "turns": votes.turns[row],
             "first_day": votes.first_day[row],
             "last_day": votes.last_day[row],
@@ -127,7 +131,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
             "similarity": near[rows, 0],
         }
     )
-    beliefs = launch.believe_one(crowd.priors, votes, row, pairs, near, rows)
+    beliefs = launch.believe(crowd.priors, pairs, near, rows)
     around = launch.Surroundings(
         honest=_honest(ground.mined.queries, frame, beliefs.p_fails()),
         understood=np.ones(len(frame)),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import sparse
 
 from rewriter.offline.votes import Floats, Ints, Votes
@@ -102,33 +103,58 @@ def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
     return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
 
 
-def of_users(votes: Votes, least: float) -> tuple[Ints, Pairs]:
-    """Return every (source, user) row that led to some goal at least `least` times, with each goal that it led to.
+def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
+    """Return the evidence for every user who was led from a source to some goal at least `least` times: hers and the crowd's.
 
-    Here a turn is a vote, and a row stands for a source of its own: what one user means says nothing of another.
+    Each turn of the user's own is a vote, and so is every other user of the source. It is the user's own vote that proposes.
+    Pairs without a second vote are left out: nothing could be launched on them.
+
+    Args:
+        votes: rows of (source, user).
+        crowd: what `gather` made of them.
+        least: turns of the user's own, may be a fraction.
 
     Returns:
-        The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row.
+        The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row: what is weighed for one user says
+        nothing of another.
     """
-    cast = sparse.coo_array(votes.goals)
-    busy = np.unique(cast.row[cast.data >= least])
-    kept = np.isin(cast.row, busy) & (cast.data > _FAINT)
-    row, vote = cast.row[kept].astype(np.int64), cast.data[kept]
-    wished = _sums(cast.col.astype(np.int64), cast.data, votes.goals.shape[1])
-    goal = cast.col[kept].astype(np.int64)
+    entries = sparse.coo_array(votes.goals)
+    own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
+    main_row, main_goal, main_vote = _main_goals(votes.goals)
+    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote})
+    said = pd.DataFrame({"source": crowd.source, "goal": crowd.target, "votes": crowd.votes, "pair": np.arange(len(crowd))})
+
+    busy = np.unique(own.loc[own["own"] >= least, "row"])
+    rows = pd.DataFrame({"row": busy, "source": votes.source[busy]}).merge(said, on="source")
+    rows = rows.merge(own, on=["row", "goal"], how="outer").merge(counted, on=["row", "goal"], how="left")
+    rows = rows[rows["row"].isin(busy)].fillna({"votes": 0.0, "own": 0.0, "counted": 0.0, "pair": -1})
+    rows["votes"] += rows["own"] - rows["counted"]
+    rows = rows[rows["votes"] > _FAINT]
+    second = rows[(rows["own"] >= least) & (rows["votes"] - rows["own"].clip(upper=1.0) > _FAINT)]
+    rows = rows[rows["row"].isin(second["row"])].sort_values(["row", "goal"])
+
+    row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
+    chance = _sums(crowd.target, crowd.votes, votes.goals.shape[1]) / max(float(crowd.votes.sum()), 1e-12)
+    others = np.maximum(_of_source(crowd, votes.source[row], crowd.said_by.astype(np.float64)) - 1.0, 0.0)
+    share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0)
     return row, Pairs(
         source=row,
         target=goal,
-        users=np.ones(len(row), dtype=np.int64),
-        said_by=np.ones(len(row), dtype=np.int64),
+        users=np.where(pair >= 0, np.append(crowd.users, 1)[pair], 1),
+        said_by=np.round(votes.turns[row] + others).astype(np.int64),
         turns=votes.turns[row],
         first_day=votes.first_day[row],
         last_day=votes.last_day[row],
-        votes=vote,
-        proposed=np.minimum(vote, 1.0),
-        chance=wished[goal] / max(float(wished.sum()), 1e-12),
-        ok=votes.success[row],
+        votes=rows["votes"].to_numpy(dtype=np.float64),
+        proposed=np.minimum(np.where(rows["own"] > 0, rows["own"], rows["votes"]), 1.0),
+        chance=chance[goal],
+        ok=votes.success[row] + np.maximum(_of_source(crowd, votes.source[row], crowd.ok) - share, 0.0),
     )
+
+
+def _of_source(crowd: Pairs, source: Ints, value: Floats) -> Floats:
+    """Return what all pairs of a source have in common, for each of some sources."""
+    return value[np.searchsorted(crowd.source, source)]
 
 
 def _main_goals(goals: sparse.csr_array) -> tuple[Ints, Ints, Floats]:

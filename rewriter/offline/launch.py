@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rewriter.offline import agreement, prior
 from rewriter.offline.evidence import Pairs
-from rewriter.offline.votes import Floats, Ints, Votes
+from rewriter.offline.votes import Floats, Ints
 
 _OK_START = (0.5, 0.5)
 
@@ -87,21 +87,6 @@ def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
     """Return the posterior of some pairs."""
     ok = priors.ok.after(pairs.ok[rows], pairs.said_by[rows].astype(np.float64))
     return Beliefs(priors.agreement.posterior(pairs, near, rows), ok)
-
-
-def believe_one(priors: Priors, votes: Votes, row: Ints, own: Pairs, near: Floats, rows: Ints) -> Beliefs:
-    """Return the posterior of rules for single users, from each user's own turns alone: each is a vote, the first proposes.
-
-    Args:
-        priors: of the whole log.
-        votes: rows of (source, user).
-        row: (m,) the row of each rule.
-        own: `evidence.of_users`.
-        near: similarities of all pairs of `own`.
-        rows: (m,) which of them are the rules.
-    """
-    ok = priors.ok.after(votes.success[row], votes.turns[row])
-    return Beliefs(priors.agreement.posterior(own, near, rows), ok)
 
 
 def expected(beliefs: Beliefs, around: Surroundings) -> tuple[Floats, Floats]:

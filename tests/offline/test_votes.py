@@ -73,12 +73,31 @@ def test_one_user_is_one_vote_and_the_proposing_one_is_left_out(read):
     assert (pairs.first_day.tolist(), pairs.last_day.tolist()) == ([10, 10], [13, 13])
 
 
-def test_a_users_own_turns_are_votes_of_a_source_of_their_own(read):
-    row, pairs = evidence.of_users(read, least=1.0)
-    assert row.tolist() == [ANN]
-    assert pairs.target.tolist() == [OFF]
-    assert pairs.votes == pytest.approx([1.21])
-    assert pairs.agreed == pytest.approx([0.21])
+def test_evidence_for_one_user_is_hers_and_the_crowds():
+    """ann went to goal 2 twice, ben once, cem to goal 3: for ann that is 2.0 own votes and ben's; for cem nobody agrees."""
+    goals = np.array([[0, 0, 2.0, 0], [0, 0, 0.9, 0], [0, 0, 0, 0.9]])
+    days = np.zeros(3, dtype=np.int64)
+    votes_ = Votes(
+        source=np.array([1, 1, 1]),
+        user=np.arange(3),
+        turns=np.array([3.0, 1.0, 2.0]),
+        success=np.array([0.0, 0.0, 1.0]),
+        steps=sparse.csr_array(goals),
+        goals=sparse.csr_array(goals),
+        resolved=goals.sum(axis=1),
+        first_day=days,
+        last_day=days,
+    )
+    row, pairs = evidence.of_users(votes_, evidence.gather(votes_), least=0.7)
+    found = {(r, t): (v, p) for r, t, v, p in zip(row.tolist(), pairs.target.tolist(), pairs.votes, pairs.proposed, strict=True)}
+    assert found == {
+        (ANN, 2): (pytest.approx(2.9), 1.0),
+        (ANN, 3): (pytest.approx(0.9), pytest.approx(0.9)),
+        (BEN, 2): (pytest.approx(1.9), pytest.approx(0.9)),
+        (BEN, 3): (pytest.approx(0.9), pytest.approx(0.9)),
+    }
+    assert pairs.said_by.tolist() == [5, 5, 3, 3]  # her own turns, and two others
+    assert pairs.ok == pytest.approx([0.5] * 4)
 
 
 ROWS = st.dictionaries(

@@ -1,0 +1,245 @@
+"""demo(): simulate a home, learn from its log, rewrite, judge on later days, and write a report that people enjoy."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from rewriter import explain
+from rewriter.artefact.versions import load_current
+from rewriter.config import Config
+from rewriter.evaluate import picture, report
+from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluate.curve import curve
+from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
+from rewriter.evaluate.outcomes import Outcomes, only
+from rewriter.evaluate.summary import Row, ratio_text, row, summary
+from rewriter.offline import drawing
+from rewriter.offline.learn import LearnReport, learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulate.asking import requests
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.turn import Turn, write_log
+from rewriter.simulate.world import World
+from rewriter.simulate.worlds import home_world
+
+STEPS = ("a home", "its log", "learning", "judging", "days with rewriting", "the report")
+START = date(2026, 1, 5)
+MODES = {"before the NLU": False, "after a refusal": True}
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A launched rule and what it rests on."""
+
+    source: str
+    target: str
+    users: int
+    turns: int
+    score: float
+    p_success: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo found.
+
+    Attributes:
+        learned: what `learn` reported.
+        rows: mode -> rows of figures: all requests, layers, scopes, slices; the first is that of no rewriting.
+        ceilings: name -> share of the defects that a layer could fix at best.
+        examples: ten rules of the busiest.
+        by_day: name -> ISO day -> defect rate.
+        report: the page.
+    """
+
+    learned: LearnReport
+    rows: Mapping[str, list[Row]]
+    ceilings: Mapping[str, float]
+    examples: list[Example]
+    by_day: Mapping[str, Mapping[str, float]]
+    report: Path
+
+
+def demo(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    users: int = 120,
+    days: int = 14,
+    later: int = 3,
+    asked: int = 2000,
+    setting: str = "normal",
+    progress: Progress | None = None,
+) -> Demo:
+    """Run the whole of it in a folder: ``log.parquet``, ``artefact/`` and ``report.html`` are written there.
+
+    A fifth of the users and phrases and a tenth of the goals never enter the log; they are judged all the same.
+
+    Args:
+        out: the folder; made if it is missing.
+        seed: of the home, its people and their days.
+        users: people in the home's world.
+        days: days of the log.
+        later: days that are lived twice afterwards, with and without rewriting.
+        asked: fresh requests that are judged.
+        setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
+        progress: told the name of each step of `STEPS` as it starts.
+
+    Raises:
+        MissingExtraError: the demo world needs the extra ``learn``.
+    """
+    tell = progress or (lambda _: None)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    tell(STEPS[0])
+    world = home_world(seed, setting=setting, n_users=users)
+    tell(STEPS[1])
+    lived = list(simulate(world, days=days, start=START, seed=seed))
+    turns = [turn for day in lived for turn in day]
+    write_log(turns, folder / "log.parquet")
+    tell(STEPS[2])
+    learned = learn([folder / "log.parquet"], out=folder / "artefact")
+    tell(STEPS[3])
+    rewriter = Rewriter.open(folder / "artefact")
+    after = START + timedelta(days=days)
+    log = logged(turns)
+    outcomes = _judged(world, rewriter, log, after, asked, seed)
+    tell(STEPS[4])
+    by_day = {
+        "as spoken": {**_defects(lived), **_defects(simulate(world, days=later, start=after, seed=seed))},
+        "with rewriting": _defects(simulate(world, days=later, start=after, seed=seed, rewrite=rewriter.rewrite)),
+    }
+    tell(STEPS[5])
+    reference = outcomes["before the NLU"]
+    min_users = Config().launch.min_users
+    found = Demo(
+        learned=learned,
+        rows={mode: _rows(of) for mode, of in outcomes.items()},
+        ceilings={
+            "exact rules": exact_ceiling(reference, log, min_users=min_users),
+            "any rewriting": online_ceiling(reference, log),
+        },
+        examples=_examples(folder / "artefact"),
+        by_day=by_day,
+        report=folder / "report.html",
+    )
+    found.report.write_text(report.html(_page(found, outcomes, folder / "artefact")), encoding="utf-8")
+    return found
+
+
+def _judged(world: World, rewriter: Rewriter, log: list[LoggedTurn], start: date, asked: int, seed: int) -> dict[str, Outcomes]:
+    wishes = requests(world, n=asked, seed=seed, start=start)
+    healthy = healthy_texts(log)
+    return {
+        mode: judge(wishes, proposer(rewriter.rewrite), world.assistant, after_failure=late, healthy_in_log=healthy)
+        for mode, late in MODES.items()
+    }
+
+
+def _rows(outcomes: Outcomes) -> list[Row]:
+    nothing = row("no rewriting", only(outcomes, outcomes.applied & ~outcomes.applied))
+    return [nothing, *(replace(r, name="all layers") if r.name == "all" else r for r in summary(outcomes))]
+
+
+def _defects(days: Iterable[list[Turn]]) -> dict[str, float]:
+    """Return the share of each day's wishes that the assistant did not understand as meant."""
+    rates = {}
+    for day in days:
+        wishes = [turn for turn in day if turn.goal]
+        if wishes:
+            when = date.fromordinal(date(1970, 1, 1).toordinal() + wishes[0].ts_ms // 86_400_000).isoformat()
+            rates[when] = sum(turn.hypothesis != turn.goal for turn in wishes) / len(wishes)
+    return rates
+
+
+_BUSIEST = "SELECT source, target, users, turns, score, win FROM rules ORDER BY turns DESC, source LIMIT 10"
+
+
+def _examples(artefact: Path) -> list[Example]:
+    version = load_current(artefact, lambda v: v)
+    with duckdb.connect() as con:
+        con.read_parquet(str(version.folder / "rules.parquet")).create_view("rules")
+        return [Example(*row) for row in con.execute(_BUSIEST).fetchall()]
+
+
+_SAID_WHY = """
+SELECT source, target, p_goal, win, loss, verdict FROM rules
+WHERE verdict <> 'launched' AND verdict NOT LIKE '%fewer than%' AND verdict NOT LIKE 'no utterance%' AND scope = 'global'
+QUALIFY ROW_NUMBER() OVER (PARTITION BY split_part(verdict, ':', 1) ORDER BY turns DESC, source) <= 4
+ORDER BY verdict, turns DESC
+"""  # what is left out here may hold texts of fewer users than a report may show
+
+
+def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> report.Report:
+    everything = {mode: next(r for r in rows if r.name == "all layers") for mode, rows in found.rows.items()}
+    curves = picture.draw({mode: curve(of) for mode, of in outcomes.items()})
+    parts: list[report.Table | report.Picture] = [
+        report.Picture("Win/loss against defects fixed", _CURVE, report.svg(curves)),
+        *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
+        report.Table("Ceilings", _CEILINGS, ("layer", "defects within reach"), _shares(found.ceilings)),
+        report.Picture("Defect rate by day", _DAYS, report.by_day(found.by_day)),
+        report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
+        *(
+            report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(explain.graph(artefact, e.source)))
+            for e in found.examples[:3]
+        ),
+        report.Table(
+            "What was refused", _REFUSED, ("reason", "rules"), [(why, f"{n:,}") for why, n in found.learned.refused.items()]
+        ),
+        report.Table(
+            "Refused, for example", _WHY, ("heard", "not sent", "P(goal)", "win", "loss", "why not"), _refused(artefact)
+        ),
+    ]
+    figures = [(ratio_text(r.win_loss), f"wins for each loss, {mode}") for mode, r in everything.items()]
+    figures += [(f"{100 * r.fixed.value:.1f} %", f"of the defects fixed, {mode}") for mode, r in everything.items()]
+    return report.Report("rewriter: a simulated home", _LEAD, figures, parts)
+
+
+def _counted(refused: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(why, f"{n:,}") for why, n in refused.items()]
+
+
+def _shares(ceilings: Mapping[str, float]) -> list[tuple[str, str]]:
+    return [(name, f"{100 * share:.1f} %") for name, share in ceilings.items()]
+
+
+NOT_SENT = ("heard", "not sent", "P(goal)", "win", "loss", "why not")
+EXAMPLES = ("heard", "sent instead", "users", "turns", "S", "P(success)")
+
+
+def told(examples: Iterable[Example]) -> list[tuple[str, ...]]:
+    """Return examples as rows of a table with the columns `EXAMPLES`."""
+    return [(e.source, e.target, f"{e.users}", f"{e.turns:.0f}", f"{e.score:.2f}", f"{e.p_success:.2f}") for e in examples]
+
+
+def _refused(artefact: Path) -> list[tuple[str, ...]]:
+    version = load_current(artefact, lambda v: v)
+    with duckdb.connect() as con:
+        con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
+        rows = con.execute(_SAID_WHY).fetchall()
+    return [(source, target, *(f"{x:.2f}" for x in figures), why) for source, target, *figures, why in rows]
+
+
+_LEAD = """People of a simulated home talk to Home Assistant's own parser through a speech channel that mishears. rewriter has
+read the log of some days and is judged on later ones: on people, phrases and goals, a part of which the log has never
+seen."""
+_CURVE = """Each point is a threshold on the score: to the left only the surest rewrites, to the right all of them. The band
+is the 95 % interval, drawn by user. The dashed lines are published figures of a system in production."""
+_JUDGED = """Win: fails as spoken, works rewritten. Loss: the other way round, or an honest refusal turned into a wrong
+action. Fixed: wins less healthy requests broken, over all defects. Broken per 1,000 healthy requests, apart for texts that
+the log holds and for those that it never heard."""
+_CEILINGS = """Exact rules cannot know a text that failed for fewer than three people in the log; no rewriting can reach a
+goal that never succeeded in it."""
+_DAYS = """The days of the log, then later days lived twice: as spoken, and with every request going through rewriter
+first."""
+_RULES = """The busiest of the rules that were launched. S is the probability, by the absorbing chain, that a path from the
+text ends well at the target with nothing in between but what people did themselves."""
+_GRAPH = """What people said next, and how that ended. Green works at once, red fails, grey is said again; the figure is the
+probability that what starts at the text ends well there."""
+_REFUSED = """Every rule that was weighed and not launched has its reason."""
+_WHY = """Some of the refused ones that were said by at least three people."""
