@@ -48,7 +48,9 @@ class Pair(NamedTuple):
 def pairs(language: str, seed: int, each: int = 20) -> tuple[list[Pair], list[Pair]]:
     """Return (opposites, paraphrases): same slots and values, of opposite intents or of one intent; up to `each` per meaning."""
     rng = random.Random(f"{language}-{seed}")
-    intents = Intents.from_dict(get_intents(language))
+    grammar = get_intents(language)
+    assert grammar is not None, language
+    intents = Intents.from_dict(grammar)
     by_intent = {intent: _by_slots(intents, intent, rng) for pair in OPPOSITES for intent in pair}
     opposite = [
         Pair(rng.choice(texts), rng.choice(by_intent[b][key]), key[1])

@@ -165,6 +165,7 @@ def test_ordinals_agree_with_num2words(language):
         ("en", "7 30", ["7", "30"]),
         ("en", "twenty five", ["25"]),
         ("en", "20 5", ["20", "5"]),
+        ("en", "twenty thirty", ["20", "30"]),
         ("en", "five and ten", ["5", "10"]),
         ("en", "a hundred and five", ["105"]),
         ("en", "two hundred thousand and one", ["200001"]),

@@ -1,6 +1,7 @@
 """Names that the assistant knows: which stand in a text, and whether one gave way to another."""
 
 from collections.abc import Iterator, Sequence, Set
+from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
 
@@ -55,11 +56,13 @@ def swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str])
 def _missing(
     text: Reading, names: Sequence[tuple[int, int]], part: tuple[int, int], other: Sequence[str], lexicon: Lexicon
 ) -> str | None:
-    """Return a name within part of a text that has a word which is not among the other words."""
+    """Return a name within part of a text that is not among the other words, in whatever order or written apart or as one."""
     there = set(_values(other, lexicon))
+    there.update(first + second for first, second in pairwise(other))
     for start, end in names:
-        if part[0] <= start and end <= part[1] and not there.issuperset(_values(text.words[start:end], lexicon)):
-            return " ".join(text.words[start:end])
+        name = text.words[start:end]
+        if part[0] <= start and end <= part[1] and "".join(name) not in there and not there.issuperset(_values(name, lexicon)):
+            return " ".join(name)
     return None
 
 

@@ -57,8 +57,6 @@ def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon, within
         >>> alike(["turnoff"], ["turn", "off"], for_locale("en")), alike(["switch"], ["off"], for_locale("en"))
         (True, False)
     """
-    if not source or not target:
-        return False
     return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon)) <= within
 
 
