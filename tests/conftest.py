@@ -1,0 +1,20 @@
+"""What several tests share: an artefact that the real `learn` made of a small log."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import lamp_log
+
+from rewriter.offline.learn import learn
+
+
+@pytest.fixture(scope="session")
+def lamp(tmp_path_factory):
+    """The folder of an artefact learned from `lamp_log`, and what `learn` reported."""
+    folder = tmp_path_factory.mktemp("lamp")
+    report = learn([lamp_log.write(folder / "log.jsonl")], out=folder / "artefact")
+    return folder / "artefact", report

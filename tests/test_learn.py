@@ -1,0 +1,151 @@
+"""From a log to rewrites with the real `learn`: what is launched, refused, kept private, and survives a kill."""
+
+import shutil
+import stat
+from collections import Counter
+
+import duckdb
+import lamp_log
+import pytest
+from crash import count_steps, run_killed
+
+from rewriter import Config, Rewriter, learn
+from rewriter.artefact.versions import current, verify, version_ids
+from rewriter.errors import LogError
+from rewriter.explain import explain
+from rewriter.model.users import hash_user
+from rewriter.tables import RULES, check
+
+
+def rules_of(root):
+    version = current(root)
+    with duckdb.connect() as con:
+        con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
+        found = con.execute("SELECT scope, user_id, source, target, verdict FROM rules").fetchall()
+    key = bytes.fromhex(version.manifest.user_key)
+    names = {hash_user(user, key): user for user in lamp_log.USERS} | {"": ""}
+    return {(scope, names[user], source, target): verdict for scope, user, source, target, verdict in found}
+
+
+def test_the_right_rules_are_launched_and_every_other_has_its_reason(lamp):
+    root, report = lamp
+    rules = rules_of(root)
+    assert rules["global", "", "turn of the lamp", "turn off the lamp"] == "launched"
+    assert rules["personal", "ann", lamp_log.OWN, "play my mix"] == "launched"
+    assert rules["global", "", "switch on lamb", "turn off the lamp"].startswith("guardrail: ")
+    assert rules["global", "", lamp_log.RARE, "turn off the lamp"] == "the source was said by fewer than 3 users"
+    flips = {("personal", user, "switch on lamb", "turn off the lamp") for user in lamp_log.USERS[:5]}
+    launched = {key for key, verdict in rules.items() if verdict == "launched"}
+    assert launched == flips | {  # what nobody may infer for others, people may mean themselves
+        ("global", "", "turn of the lamp", "turn off the lamp"),
+        ("personal", "ann", lamp_log.OWN, "play my mix"),
+    }
+    assert report.rules == {"global": 1, "personal": 6}
+    assert sum(report.refused.values()) == len(rules) - len(launched)
+
+
+def test_rewrites(lamp):
+    rewriter = Rewriter.open(lamp[0])
+    answer = rewriter.rewrite("Turn of the LAMP!", user_id="somebody new")
+    assert (answer.text, answer.applied, answer.scope, answer.reason) == ("turn off the lamp", True, "global", "rule")
+    assert rewriter.rewrite(lamp_log.OWN, user_id="ann").text == "play my mix"
+    for user in (None, "ben", "somebody new"):
+        assert not rewriter.rewrite(lamp_log.OWN, user_id=user).applied
+    assert rewriter.rewrite("switch on lamb", user_id="ben").scope == "personal"
+    for text in ("turn on the lamp", lamp_log.RARE, "switch on lamb", "never heard", ""):
+        assert rewriter.rewrite(text, user_id="fay").text == text
+
+
+def test_evidence_of_the_launched_rule(lamp):
+    explained = explain(lamp[0], "turn of the lamp")
+    best = explained.rivals[0]
+    assert (best.target, best.users, best.turns, best.verdict) == ("turn off the lamp", 10, 50.0, "launched")
+    assert (best.last_day - best.first_day, round(best.stay, 3)) == (8, 0.0)
+    assert 0.9 < best.p_goal <= 1.0
+    assert best.p_gain >= 0.95
+    assert best.win > 19 * best.loss
+    assert (explained.said[0].turns, explained.said[0].users) == (50, 10)
+
+
+def test_state_is_private_and_tables_are_as_declared(lamp):
+    version = current(lamp[0])
+    verify(version)
+    check(RULES, version.state / "rules.parquet")
+    check(RULES, version.folder / "rules.parquet")
+    for path in version.state.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE(version.state.parent.stat().st_mode) == 0o700
+
+
+def said_by():
+    """User count of every text of the log."""
+    users = {}
+    for row in lamp_log.rows():
+        users.setdefault(row["utterance"].lower(), set()).add(row["user_id"])
+    return Counter({text: len(who) for text, who in users.items()})
+
+
+def test_no_text_of_few_users_is_in_the_artefact_outside_their_slices(lamp):
+    folder = current(lamp[0]).folder
+    few = [text for text, users in said_by().items() if users < 3]
+    assert {lamp_log.RARE, lamp_log.OWN, *lamp_log.SECRETS.values()} <= set(few)
+    for path in filter(lambda p: p.is_file(), folder.rglob("*")):
+        held = path.read_bytes()
+        for text in few:
+            own = path.name == "personal.mdb" and text in (lamp_log.OWN, "play my mix")
+            assert own or text.encode() not in held, f"{text!r} is in {path.name}"
+        for user in lamp_log.USERS:
+            assert f'"{user}"'.encode() not in held, f"the name of {user} is in {path.name}"
+
+
+def test_k_is_an_argument(tmp_path):
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    learn([log], out=tmp_path / "two", config=Config.from_dict({"launch": {"min_users": 11}}))
+    assert not Rewriter.open(tmp_path / "two").rewrite("turn of the lamp").applied
+
+
+def test_bad_rows_are_kept_with_their_reason(tmp_path):
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    with log.open("a") as file:
+        file.write('{"user_id": null, "timestamp": "2026-01-05", "utterance": "who am i"}\n')
+    report = learn([log], out=tmp_path / "artefact")
+    assert dict(report.log.rejected) == {"no user": 1}
+    rejected = current(tmp_path / "artefact").state / "rejected.parquet"
+    with duckdb.connect() as con:
+        assert con.execute("SELECT row_number, reason FROM read_parquet(?)", [str(rejected)]).fetchall() == [
+            (sum(1 for _ in lamp_log.rows()) + 1, "no user")
+        ]
+
+
+def test_a_failed_learn_leaves_the_old_version_serving(tmp_path, lamp):
+    root = tmp_path / "artefact"
+    shutil.copytree(lamp[0], root)
+    before = version_ids(root / "versions")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(LogError):
+        learn([tmp_path / "bad.csv"], out=root)
+    assert version_ids(root / "versions") == before
+    assert Rewriter.open(root).rewrite("turn of the lamp").applied
+
+
+SCRIPT = "from rewriter import learn\nlearn([sys.argv[2]], out=sys.argv[1])"
+
+
+@pytest.mark.slow
+def test_a_killed_learn_leaves_the_old_version_serving(tmp_path, lamp):
+    """SIGKILL at 50 steps on the disk, spread over the whole job."""
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    root = tmp_path / "artefact"
+    shutil.copytree(lamp[0], root)
+    steps = count_steps(SCRIPT, root, str(log))
+    assert steps > 60
+    for i in range(50):
+        serving = current(root).id
+        killed = run_killed(SCRIPT, 1 + i * (steps - 1) // 49, root, str(log))
+        version = current(root)
+        verify(version)
+        assert version.id == serving or not killed or i > 40, "a killed learn published before its last steps"
+        assert Rewriter.open(root).rewrite("turn of the lamp").text == "turn off the lamp"
+    learn([log], out=root)
+    verify(current(root))
+    assert {path.name for path in (root / "versions").iterdir()} == set(version_ids(root / "versions"))
