@@ -21,7 +21,7 @@ class Engine(Protocol):
         """Make a Parquet file or folder known as the table `name`."""
 
     def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a text function; NULL in gives NULL out."""
+        """Register a text function, in place of one of that name; NULL in gives NULL out."""
 
     def run(self, name: str, sql: str) -> Path:
         """Write the rows of a SELECT as Parquet, make them known as the table `name`, return the path."""
@@ -40,13 +40,18 @@ class DuckDB:
     """
 
     def __init__(self, work: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:
-        import duckdb  # noqa: PLC0415 - Spark users need not have it
+        import duckdb  # noqa: PLC0415 - only who learns pays for it
 
         work.mkdir(parents=True, exist_ok=True)
         self.work = work
         self._error = duckdb.Error
         self._con = duckdb.connect()
-        settings = {"temp_directory": str(work / "spill"), "preserve_insertion_order": False}
+        self._functions: set[str] = set()
+        settings = {
+            "temp_directory": str(work / "spill"),
+            "preserve_insertion_order": False,
+            "enable_progress_bar": False,
+        }
         if threads is not None:
             settings["threads"] = threads
         if memory_gb is not None:
@@ -55,12 +60,22 @@ class DuckDB:
             self._con.execute(f"SET {key} = ?", [value])
 
     def read(self, name: str, path: Path) -> None:
-        """Make a Parquet file or folder known as the table `name`."""
-        self._con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_quoted(glob(path))})")
+        """Make a Parquet file or folder known as the table `name`.
+
+        Raises:
+            EngineError: it is not there, or not Parquet.
+        """
+        try:
+            self._con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_quoted(glob(path))})")
+        except self._error as error:
+            raise EngineError(f"table {name} cannot be read: {_first_line(error)}") from error
 
     def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a text function; NULL in gives NULL out."""
+        """Register a text function, in place of one of that name; NULL in gives NULL out."""
+        if name in self._functions:
+            self._con.remove_function(name)
         self._con.create_function(name, f, ["VARCHAR"], "VARCHAR")
+        self._functions.add(name)
 
     def run(self, name: str, sql: str) -> Path:
         """Write the rows of a SELECT as Parquet, make them known as the table `name`, return the path.
@@ -72,13 +87,17 @@ class DuckDB:
         try:
             self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} ({_PARQUET})")
         except self._error as error:
-            raise EngineError(f"step {name} failed on DuckDB: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"step {name} failed on DuckDB: {_first_line(error)}") from error
         self.read(name, path)
         return path
 
     def close(self) -> None:
         """Close the connection."""
         self._con.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _quoted(text: str) -> str:

@@ -55,12 +55,22 @@ class Spark:
         self._names: set[str] = set()
 
     def read(self, name: str, path: Path) -> None:
-        """Make a Parquet file or folder known as the table `name`."""
-        self._spark.read.parquet(str(path)).createOrReplaceTempView(name)
+        """Make a Parquet file or folder known as the table `name`.
+
+        Raises:
+            EngineError: it is not there, or not Parquet.
+        """
+        try:
+            self._spark.read.parquet(str(path)).createOrReplaceTempView(name)
+        except Exception as error:
+            raise EngineError(f"table {name} cannot be read: {_first_line(error)}") from error
         self._names.add(name)
 
     def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a text function; NULL in gives NULL out. The code itself travels: executors need not have our package."""
+        """Register a text function, in place of one of that name; NULL in gives NULL out.
+
+        The code itself travels, since executors need not have our package: a function of a module that imports nothing of ours.
+        """
         from pyspark import cloudpickle  # noqa: PLC0415 - an extra
 
         if f.__module__ != "__main__":
@@ -77,7 +87,7 @@ class Spark:
         try:
             self._spark.sql(sql).write.mode("overwrite").parquet(str(path))
         except Exception as error:  # PySpark has no common base class for what the JVM and the workers raise
-            raise EngineError(f"step {name} failed on Spark: {str(error).strip().splitlines()[0]}") from error
+            raise EngineError(f"step {name} failed on Spark: {_first_line(error)}") from error
         self.read(name, path)
         return path
 
@@ -85,3 +95,7 @@ class Spark:
         """Forget the tables."""
         for name in self._names:
             self._spark.catalog.dropTempView(name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -69,14 +69,15 @@ first, in the order of locale, kind and text, so that the id of a state is its n
 
 SESSIONS = _table(
     "sessions",
-    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_id VARCHAR, opens BIGINT, ts_ms BIGINT, day BIGINT,"
-    "locale VARCHAR, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
+    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_id VARCHAR, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
+    "day BIGINT, locale VARCHAR, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
 """Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
-and opens is 1 where a session begins; session_id is empty where the log names none. said, sent, hypothesis and reply are ids of
-texts; state is the interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in
-thousandths; rewritten is 1 where what was sent differs from what was said; failed is NULL where the log has no status."""
+opens is 1 where a session begins, alone where no other turn of it is within the time window of candidates; session_id is empty
+where the log names none. said, sent, hypothesis and reply are ids of texts; state is the interpretation: the hypothesis, or what
+was sent where there is none. friction and engaged are in thousandths; rewritten is 1 where what was sent differs from what was
+said; failed is NULL where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",

@@ -47,9 +47,9 @@ class Weights:
     """From nothing in common to the same, to the eye or to the ear, whichever is more."""
     middle: float = 0.4
     """Where likeness says nothing: two short requests to one assistant share so much by chance."""
-    contained: float = 2.0
-    """Said in more or in fewer words after a turn that did not fail ("play harry potter", "play the harry potter audiobook"): a
-    new goal changes words, a correction adds them."""
+    contained: float = 1.5
+    """Said in more or in fewer words ("play harry potter", "play the harry potter audiobook"): a new goal changes words, a
+    correction adds them."""
     same_response: float = 0.3
     """The assistant answers alike: it did not get any further."""
     same_hypothesis: float = -1.5
@@ -108,7 +108,7 @@ class RuleDetector:
             + w.gap * c["gap_ms"] / 1000
             + w.between * (c["ahead"] - 1)
             + w.alike * (np.maximum(c["text_similarity"], c["sound_similarity"]) / 1000 - w.middle)
-            + w.contained * (c["contained"] * ~failed)
+            + w.contained * c["contained"]
             + w.same_response * (c["same_response"] == 1)
             + w.same_hypothesis * understood_alike
             + w.target_failed * target_failed

@@ -60,9 +60,10 @@ def mine(engine: Engine, turns: Path, detector: Detector, config: Config, progre
         progress: told the name of each step as it starts.
 
     Raises:
-        EngineError: a step failed, or wrote a table that is not as declared.
+        EngineError: a step failed, a table is not as declared, or the detector gave what is no P.
     """
     steps = _Steps(engine, _numbers(config), progress)
+    tables.check(tables.TURNS, turns)
     engine.read("turns", turns)
     engine.function("normalise", normalise)
     locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))

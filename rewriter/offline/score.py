@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.model.similarity import contained, pairwise, phonetic_keys
 from rewriter.tables import CANDIDATES, glob
@@ -45,7 +46,7 @@ def measure(pairs: Path, texts: Path, out: Path) -> Path:
             "contained": _contained(source, target, text),
         }
 
-    with duckdb.connect() as con:
+    with _connect() as con:
         con.read_parquet(glob(pairs)).create_view("pairs")
         return _write((measured(chunk) for chunk in _chunks(con, "SELECT source, target FROM pairs")), out)
 
@@ -59,6 +60,9 @@ def score(candidates: Path, similarities: Path, texts: Path, detector: Detector,
         texts: Parquet of `tables.TEXTS`; read where the detector wants texts.
         detector: gives P.
         out: folder to write, Parquet of `tables.SCORES`; replaced if it is there.
+
+    Raises:
+        EngineError: the detector gave what is no P.
     """
     wanted = set(detector.columns)
     wording = _wording(texts)[0] if wanted.intersection(_TEXTS) else None
@@ -70,14 +74,22 @@ def score(candidates: Path, similarities: Path, texts: Path, detector: Detector,
         if wording is not None:
             chunk |= {name: wording[chunk[name.removesuffix("_text")]] for name in _TEXTS}
         p = detector.score(chunk)
+        if p.shape != chunk["ahead"].shape or np.any((p < 0) | (p > 1000)):
+            raise EngineError(f"detector {type(detector).__name__} must give one P of 0 to 1000 thousandths for each candidate")
         some = p > 0
         return {name: chunk[name][some] for name in key[:3]} | {"p": p[some]}
 
-    with duckdb.connect() as con:
+    with _connect() as con:
         con.read_parquet(glob(candidates)).create_view("candidates")
         con.read_parquet(glob(similarities)).create_view("similarities")
         sql = f"SELECT {', '.join(columns + alike)} FROM candidates AS c LEFT JOIN similarities AS s USING (source, target)"
         return _write((scored(chunk) for chunk in _chunks(con, sql)), out)
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("SET enable_progress_bar = false")
+    return con
 
 
 def _wording(texts: Path) -> tuple[Texts, Texts]:

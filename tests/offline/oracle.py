@@ -104,6 +104,7 @@ def follow(turns, texts, config):
         row = {name: t[name] for name in ("turn_id", "user_no", "session_id", "ts_ms", "locale", "said", "sent", "state")}
         row |= {name: t[name] for name in ("rewritten", "stop", "hypothesis", "failed", "reply", "barge_in")}
         row |= {"turn_no": i + 1, "opens": int(not joined(before, t, config)), "day": t["ts_ms"] // DAY}
+        row["alone"] = int(not any(o and close(o, t, config) for o in (before, after)))
         row["engaged"] = evidence_of_success(t)
         row["friction"] = friction(t, after if joined(t, after, config) else None, row["engaged"], config.friction)
         rows.append(row)
@@ -115,6 +116,10 @@ def joined(one, other, config):
     if one is None or other is None or one["session_id"] != other["session_id"]:
         return False
     return one["session_id"] != "" or other["ts_ms"] - one["ts_ms"] <= config.sessions.gap_ms
+
+
+def close(one, other, config):
+    return one["session_id"] == other["session_id"] and abs(one["ts_ms"] - other["ts_ms"]) <= config.rephrases.window_ms
 
 
 def evidence_of_success(t):

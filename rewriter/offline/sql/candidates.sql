@@ -6,6 +6,7 @@ WITH goals AS (
   SELECT user_no, turn_no, session_id, locale, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in,
          CASE WHEN stop = 0 THEN said END AS goal
   FROM sessions
+  WHERE alone = 0
 ),
 ahead AS (
   SELECT user_no, turn_no, ts_ms, said, friction, failed, engaged, hypothesis, reply,

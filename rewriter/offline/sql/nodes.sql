@@ -7,7 +7,8 @@ WITH capped AS (
 ),
 summed AS (
   SELECT node, CAST(SUM(success) AS BIGINT) AS success, CAST(SUM(failure) AS BIGINT) AS failure,
-         CAST(SUM(turns) AS BIGINT) AS turns, CAST(COUNT(*) AS BIGINT) AS users, MIN(first_day) AS first_day, MAX(last_day) AS last_day
+         CAST(SUM(turns) AS BIGINT) AS turns, CAST(COUNT(*) AS BIGINT) AS users, MIN(first_day) AS first_day,
+         MAX(last_day) AS last_day
   FROM capped
   GROUP BY node
 )

@@ -1,13 +1,8 @@
 -- What was sent for each interpretation, and how that ended.
-WITH mine AS (
-  SELECT user_no, sent, state, SUM(turns) AS turns, SUM(success) AS success, SUM(failed) AS failed
-  FROM counts
-  GROUP BY user_no, sent, state
-),
-summed AS (
+WITH summed AS (
   SELECT sent, state, CAST(SUM(turns) AS BIGINT) AS turns, CAST(SUM(success) AS BIGINT) AS success,
-         CAST(SUM(failed) AS BIGINT) AS failed, CAST(COUNT(*) AS BIGINT) AS users
-  FROM mine
+         CAST(SUM(failed) AS BIGINT) AS failed, CAST(COUNT(DISTINCT user_no) AS BIGINT) AS users
+  FROM counts
   GROUP BY sent, state
 )
 SELECT t.locale, t.text AS query, s.state AS node, s.turns, s.success, s.failed, s.users

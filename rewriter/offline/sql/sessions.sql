@@ -30,11 +30,14 @@ judged AS (
          turn_no,
          CASE WHEN last_session = session_id AND (session_id <> '' OR ts_ms - last_ms <= {session_gap_ms})
               THEN 0 ELSE 1 END AS opens,
+         CASE WHEN (next_session = session_id AND next_ms - ts_ms <= {window_ms})
+                OR (last_session = session_id AND ts_ms - last_ms <= {window_ms}) THEN 0 ELSE 1 END AS alone,
          GREATEST(doubt, {unknown}, CASE WHEN next_session = session_id AND next_ms - ts_ms <= {heed_ms}
                                          THEN next_protest ELSE 0 END) AS strongest
   FROM beside
 )
-SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens, ts_ms,
+SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens,
+       CAST(alone AS BIGINT) AS alone, ts_ms,
        CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale, said, sent, COALESCE(hypothesis, sent) AS state,
        CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, stop,
        CAST(CASE feedback WHEN -1 THEN 1000

@@ -1,0 +1,243 @@
+"""Mining by hand: what single turns spend, and where it goes."""
+
+from collections import Counter
+
+import duckdb
+import numpy as np
+import pytest
+from mining import BLANK, Spread, long_log, rows, write_turns
+
+from rewriter import tables
+from rewriter.config import Chain, Config
+from rewriter.engine import DuckDB
+from rewriter.errors import EngineError
+from rewriter.model.detector import RuleDetector
+from rewriter.offline import score
+from rewriter.offline.mine import mine
+from rewriter.offline.stops import stop_words
+
+
+class Sure:
+    """P of a restatement is what the test says, for every candidate."""
+
+    columns = ("gap_ms",)
+
+    def __init__(self, p):
+        self.p = p
+
+    def score(self, candidates):
+        assert set(candidates) <= {"user_no", "turn_no", "ahead", "source", "target", "gap_ms"}
+        return np.full(len(candidates["gap_ms"]), self.p)
+
+
+def turn(at, utterance, user="ann", **values):
+    """A turn, `at` seconds after midnight."""
+    return (
+        BLANK
+        | {"turn_id": f"{user}-{at:05}", "user_id": user, "ts_ms": at * 1000, "locale": "en", "utterance": utterance}
+        | values
+    )
+
+
+@pytest.fixture
+def mined(tmp_path):
+    """Mine turns; return a function from a table name to its rows, with texts in place of numbers, and what `mine` returned."""
+
+    def run(turns, detector=None, config=None):
+        engine = DuckDB(tmp_path / "work", threads=1)
+        result = mine(engine, write_turns(turns, tmp_path / "turns.parquet"), detector or RuleDetector(), config or Config())
+        engine.close()
+        return result
+
+    return run
+
+
+def steps(result):
+    """{(source, target): mass} with states as "kind:text"."""
+    sql = """
+        SELECT s.kind || ':' || s.text, t.kind || ':' || t.text, mass
+        FROM edges JOIN texts AS s ON s.id = source JOIN texts AS t ON t.id = target
+    """
+    return {(source, target): mass for source, target, mass in query(result, sql)}
+
+
+def states(result):
+    """{state: (success, failure)} with states as "kind:text"."""
+    return {f"{kind}:{text}": (s, f) for kind, text, s, f in query(result, "SELECT kind, state, success, failure FROM nodes")}
+
+
+def query(result, sql):
+    with duckdb.connect() as con:
+        for name in ("nodes", "edges", "texts"):
+            con.read_parquet(tables.glob(getattr(result, name))).create_view(name)
+        return con.execute(sql).fetchall()
+
+
+def test_one_turn_spends_on_the_nearest_first(mined):
+    """600 of 1,000 to the next turn, 600 of the 400 left to the one after, the rest by friction; by hand."""
+    turns = [turn(0, "a", status="failed"), turn(5, "b", status="ok"), turn(10, "c", status="ok")]
+    result = mined(turns, Sure(600))
+    assert steps(result) == {("u:a", "u:b"): 600, ("u:a", "u:c"): 240, ("u:b", "u:c"): 600}
+    assert states(result) == {"u:a": (0, 160), "u:b": (380, 20), "u:c": (950, 50)}
+
+
+def test_the_odd_thousandth_goes_to_the_larger_part(mined):
+    """999 of 1,000; then 999 of 1, which is the whole of it."""
+    result = mined([turn(0, "a"), turn(5, "b"), turn(10, "c")], Sure(999))
+    assert steps(result) == {("u:a", "u:b"): 999, ("u:a", "u:c"): 1, ("u:b", "u:c"): 999}
+    assert states(result)["u:a"] == (0, 0)
+    assert states(result)["u:b"] == (1, 0)
+
+
+def test_a_source_keeps_its_own_row(mined):
+    """What was misunderstood stands apart from the healthy phrasing of what it was taken for."""
+    wrong, right = "soundtrack", "audiobook"
+    turns = [
+        turn(0, "play harry potter", hypothesis=wrong),
+        turn(4, "play the harry potter audiobook", hypothesis=right),
+        turn(0, "play the soundtrack", user="ben", hypothesis=wrong),
+    ]
+    result = mined(turns, Sure(800))
+    assert steps(result) == {("u:play harry potter", f"h:{right}"): 800, (f"h:{wrong}", f"h:{right}"): 800}
+    found = states(result)
+    assert found["u:play harry potter"] == (190, 10)
+    assert found["u:play the soundtrack"] == (950, 50)
+    assert found[f"h:{wrong}"] == (190 + 950, 10 + 50)
+
+
+def test_the_same_again_goes_round(mined):
+    """In the row of what was said it is a loop; the interpretation moves on to the one that was understood."""
+    turns = [turn(0, "turn of the lamp", hypothesis="x"), turn(4, "Turn of the lamp!", hypothesis="off|lamp")]
+    found = steps(mined(turns, Sure(700)))
+    assert found == {("u:turn of the lamp", "u:turn of the lamp"): 700, ("h:x", "h:off|lamp"): 700}
+
+
+def test_a_rewritten_turn_speaks_for_what_was_sent(mined):
+    """Its restatement leaves the interpretation of what was sent, and what was said gets no row; nor does it close a loop."""
+    turns = [
+        turn(0, "turn of the limp", sent="turn on the lamp", hypothesis="on|lamp"),
+        turn(5, "turn off the lamp", hypothesis="off|lamp"),
+        turn(0, "lamp off", user="ben"),
+        turn(5, "lamp off", user="ben", sent="turn off the lamp"),
+    ]
+    result = mined(turns, Sure(500))
+    assert steps(result) == {("h:on|lamp", "h:off|lamp"): 500, ("u:lamp off", "u:turn off the lamp"): 500}
+    assert set(states(result)) == {"h:on|lamp", "h:off|lamp", "u:turn off the lamp", "u:lamp off"}
+    assert states(result)["u:turn off the lamp"] == (950 + 950, 50 + 50)
+
+
+def test_a_stop_word_protests_and_restates_nothing(mined):
+    turns = [turn(0, "play abba"), turn(4, "Stop!"), turn(8, "play the band abba")]
+    result = mined(turns, Sure(500))
+    assert steps(result) == {("u:play abba", "u:play the band abba"): 500, ("u:stop", "u:play the band abba"): 500}
+    assert states(result)["u:play abba"] == (200, 300)
+
+
+def test_one_user_weighs_no_more_than_the_cap(mined):
+    turns = [turn(100 * i, "a", user="bot", status="failed") for i in range(7)] + [turn(0, "a", user="ann", status="ok")]
+    result = mined(turns, config=Config(chain=Chain(user_cap=3)))
+    assert states(result) == {"u:a": (950, 3000 + 50)}
+    assert query(result, "SELECT turns, users FROM nodes") == [(8, 2)]
+
+
+def test_every_turn_spends_exactly_a_thousand(mined):
+    turns = long_log(600, seed=3)
+    result = mined(turns, Spread())
+    key = "day, user_no, sent, rewritten, state"
+    with duckdb.connect() as con:
+        for name in ("counts", "rephrases"):
+            con.read_parquet(tables.glob(getattr(result, name))).create_view(name)
+        wrong = con.execute(
+            f"SELECT {key} FROM (SELECT {key}, success + failure AS mass, turns FROM counts"
+            f" UNION ALL SELECT {key}, mass, 0 FROM rephrases) GROUP BY {key} HAVING SUM(mass) <> 1000 * SUM(turns)"
+        ).fetchall()
+        total = con.execute("SELECT SUM(turns) FROM counts").fetchone()
+    assert wrong == []
+    assert total == (len(turns) - result.dropped,)
+
+
+def test_turns_that_say_nothing_are_counted(mined):
+    result = mined([turn(0, "a"), turn(1, "?!"), turn(2, "b", locale="de"), turn(3, "", locale="de")])
+    assert (result.dropped, result.locales) == (2, {"en": 2, "de": 2})
+
+
+def test_the_rule_on_people_who_repair_themselves(mined):
+    """Refused, then said right; understood wrongly and interrupted; and healthy requests one after the other."""
+    turns = []
+    for user in ("ann", "ben", "cem"):
+        turns += [
+            turn(0, "turn of the limp", user, status="failed"),
+            turn(6, "turn off the lamp", user, status="ok", hypothesis="off|lamp"),
+            turn(40, "what time is it", user, status="ok", hypothesis="time"),
+            turn(1000, "play harry potter", user, status="ok", hypothesis="play|soundtrack"),
+            turn(1004, "play the harry potter audiobook", user, status="ok", hypothesis="play|audiobook", barge_in=1),
+        ]
+    result = mined(turns)
+    found = steps(result)
+    assert set(found) == {
+        ("u:turn of the limp", "h:off|lamp"),
+        ("u:play harry potter", "h:play|audiobook"),
+        ("h:play|soundtrack", "h:play|audiobook"),
+    }
+    assert all(mass > 3 * 700 for mass in found.values())
+    assert {name for name, (success, failure) in states(result).items() if failure > success} == {
+        "u:turn of the limp",
+        "u:play harry potter",
+        "h:play|soundtrack",
+    }
+
+
+def test_a_bot_is_not_quadratic(mined):
+    """One session of 60,000 turns: as many candidates as turns times reach, and each pair of texts once."""
+    n = 60_000
+    turns = [turn(i, f"turn on lamp {i % 7}", user="bot", session_id="s") for i in range(n)]
+    result = mined(turns, config=Config())
+    with duckdb.connect() as con:
+        count = {
+            name: con.read_parquet(tables.glob(result.sessions.parent / f"{name}.parquet")).count("*").fetchall()[0][0]
+            for name in ("sessions", "candidates", "similarities", "user_edges")
+        }
+    assert count == {"sessions": n, "candidates": 3 * n - 6, "similarities": 7 * 3, "user_edges": 7 * 3}
+
+
+def test_chunks_do_not_matter_and_leave_nothing_behind(mined, monkeypatch):
+    turns = [turn(i, f"turn on lamp {i % 90}", session_id="s") for i in range(2_000)]
+    monkeypatch.setattr(score, "_VECTORS", 1)
+    small = mined(turns, Spread())
+    assert len(list(small.scores.glob("*.parquet"))) > 1
+    scores, edges = rows(tables.SCORES, small.scores), rows(tables.EDGES, small.edges)
+    monkeypatch.undo()
+    large = mined(turns, Spread())
+    assert len(list(large.scores.glob("*.parquet"))) == 1
+    assert (rows(tables.SCORES, large.scores), rows(tables.EDGES, large.edges)) == (scores, edges)
+
+
+def test_progress_names_the_steps(tmp_path):
+    seen = []
+    engine = DuckDB(tmp_path / "work", threads=1)
+    mine(engine, write_turns([turn(0, "a")], tmp_path / "turns.parquet"), RuleDetector(), Config(), seen.append)
+    engine.close()
+    assert seen[0] == "locales"
+    assert seen[-3:] == ["nodes", "edges", "queries"]
+    assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == set(seen)
+
+
+def test_a_bad_detector_is_found_out(mined):
+    with pytest.raises(EngineError, match="detector Sure must give one P of 0 to 1000 thousandths"):
+        mined([turn(0, "a"), turn(1, "b")], Sure(1001))
+
+
+def test_turns_of_another_shape_are_refused(tmp_path):
+    path = tmp_path / "turns.parquet"
+    duckdb.sql("SELECT 'a' AS utterance").write_parquet(str(path))
+    engine = DuckDB(tmp_path / "work", threads=1)
+    with pytest.raises(EngineError, match="table turns: column turn_id is missing"):
+        mine(engine, path, RuleDetector(), Config())
+    engine.close()
+
+
+def test_stop_words_by_language():
+    assert "hör auf" in stop_words("de-AT")
+    assert stop_words("en-GB") == stop_words("en")
+    assert stop_words("xx") == []
+    assert Counter(stop_words("en")).most_common(1)[0][1] == 1

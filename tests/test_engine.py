@@ -1,0 +1,91 @@
+"""What mining asks of an engine, on DuckDB and on Spark alike."""
+
+import sys
+from collections import Counter
+
+import duckdb
+import pytest
+
+from rewriter.engine import DuckDB
+from rewriter.engine_spark import Spark, local_session
+from rewriter.errors import EngineError, MissingExtraError
+from rewriter.tables import glob
+from rewriter.text import normalise
+
+
+def on_duckdb(work):
+    return DuckDB(work, threads=2, memory_gb=1.5)
+
+
+def on_spark(work):
+    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    return Spark(work, local_session())
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(on_duckdb, id="duckdb"),
+        pytest.param(on_spark, id="spark", marks=[pytest.mark.slow, pytest.mark.spark]),
+    ]
+)
+def engine(request, tmp_path):
+    engine = request.param(tmp_path / "it's work")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def words(tmp_path):
+    path = tmp_path / "it's words.parquet"
+    with duckdb.connect() as con:
+        con.sql("SELECT * FROM (VALUES (1, 'İSTANBUL!'), (2, 'Straße'), (3, NULL), (4, '')) AS t(id, word)").write_parquet(
+            str(path)
+        )
+    return path
+
+
+def rows(path):
+    with duckdb.connect() as con:
+        return Counter(con.read_parquet(glob(path)).fetchall())
+
+
+def test_a_step_is_a_file_and_a_table(engine, words):
+    engine.read("words", words)
+    odd = engine.run("odd", "SELECT id, word FROM words WHERE id <> 2")
+    assert odd.parent == engine.work
+    assert rows(odd) == Counter([(1, "İSTANBUL!"), (3, None), (4, "")])
+    assert rows(engine.run("n", "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM odd")) == Counter([(3,)])
+
+
+def test_a_step_that_runs_again_replaces_its_table(engine, words):
+    engine.read("words", words)
+    for limit, left in ((4, [1, 2, 3, 4]), (1, [1])):
+        path = engine.run("few", f"SELECT CAST(id AS BIGINT) AS id FROM words WHERE id <= {limit}")
+        assert rows(path) == Counter((i,) for i in left)
+
+
+def test_a_function_sees_texts_and_no_null(engine, words):
+    engine.read("words", words)
+    sql = "SELECT id, normalise(word) AS word FROM words"
+    engine.function("normalise", str.upper)
+    engine.function("normalise", normalise)
+    assert rows(engine.run("clean", sql)) == Counter([(1, "istanbul"), (2, "strasse"), (3, None), (4, "")])
+
+
+@pytest.mark.parametrize("sql", ["SELEC 1", "SELECT missing FROM words", "SELECT CAST(word AS BIGINT) AS n FROM words"])
+def test_a_step_that_fails_is_named(engine, words, sql):
+    engine.read("words", words)
+    with pytest.raises(EngineError, match=r"^step broken failed on (DuckDB|Spark): .+") as caught:
+        engine.run("broken", sql)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_table_is_named(engine, tmp_path):
+    with pytest.raises(EngineError, match=r"^table turns cannot be read: .+"):
+        engine.read("turns", tmp_path / "nothing.parquet")
+
+
+def test_without_pyspark_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'rewriter\[spark\]'"):
+        local_session()
