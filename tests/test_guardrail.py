@@ -82,6 +82,8 @@ def test_opened_once():
         ('{"language": "xx", "numbers": {"eins": true}}', "must be a number"),
         ('{"language": "xx", "numbers": {"eins": 1}, "ordinals": {"eins": 2}}', '"eins" is both 1 and 2'),
         ('{"language": "xx", "scales": {"hundert": 1.5}}', "1.5 must be a whole number"),
+        ('{"language": "xx", "values": {"number": {"few": ["some"]}}}', "number is the slot of the numbers"),
+        ('{"language": "xx", "homophones": ["to"]}', "homophones 'to' must be a list of words"),
         ('{"language": "xx", "joiners": ["und dann"]}', '"und dann" must be one word'),
     ],
 )

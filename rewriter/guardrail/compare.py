@@ -6,10 +6,10 @@ contradiction; a negation alone may not be dropped.
 
 from collections.abc import Callable, Set
 
-from rewriter.guardrail.lexicon import Lexicon
+from rewriter.guardrail.lexicon import NUMBER, Lexicon
 from rewriter.guardrail.names import swapped
 from rewriter.guardrail.numbers import Said
-from rewriter.guardrail.reading import NUMBER, Reading
+from rewriter.guardrail.reading import Reading
 from rewriter.guardrail.sound import alike, changes
 
 _NEGATION = "negation"

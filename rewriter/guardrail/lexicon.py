@@ -11,6 +11,9 @@ Meaning = tuple[str, str]
 Index = Mapping[str, tuple[tuple[Phrase, Any], ...]]
 """First word -> (phrase, what it means), the longest phrase first."""
 
+NUMBER = "number"
+"""The slot of the numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:

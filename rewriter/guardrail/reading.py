@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from rewriter.guardrail.lexicon import Lexicon, Meaning, Phrase
+from rewriter.guardrail.lexicon import NUMBER, Lexicon, Meaning, Phrase
 from rewriter.guardrail.numbers import Said, longest, numbers_in
-
-NUMBER = "number"
-"""The slot of the numbers."""
 
 _FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
 _HAS_DIGIT = re.compile(r"\d")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rewriter.errors import ConfigError
-from rewriter.guardrail.lexicon import Index, Kind, Lexicon, Meaning, Numbers, Phrase
+from rewriter.guardrail.lexicon import NUMBER, Index, Kind, Lexicon, Meaning, Numbers, Phrase
 from rewriter.text import normalise
 
 NEUTRAL = "und"
@@ -60,7 +60,7 @@ def _checked(data: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
     """Return the sections, the missing ones empty.
 
     Raises:
-        ValueError: a section is unknown, of another type, or names a polarity without two sides.
+        ValueError: a section is unknown, of another type, or holds something else than it should.
     """
     if not isinstance(data, dict) or "language" not in data:
         raise ValueError('expected an object with at least "language"')
@@ -69,10 +69,21 @@ def _checked(data: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
             raise ValueError(f"unknown section {name}; known are {', '.join(_SECTIONS)}")
         if type(value) is not _SECTIONS[name]:
             raise ValueError(f"section {name} must be a {_SECTIONS[name].__name__}, not a {type(value).__name__}")
+    _check_slots(data)
+    return {name: data.get(name, kind()) for name, kind in _SECTIONS.items()}
+
+
+def _check_slots(data: dict[str, Any]) -> None:
+    """Refuse polarities without two sides, a second slot of numbers, homophones that are not in groups."""
     for slot, sides in data.get("polarity", {}).items():
         if not isinstance(sides, dict) or len(sides) != 2:
             raise ValueError(f"polarity {slot} must have two sides")
-    return {name: data.get(name, kind()) for name, kind in _SECTIONS.items()}
+    for slot in (*data.get("polarity", {}), *data.get("values", {})):
+        if slot == NUMBER:
+            raise ValueError(f"{NUMBER} is the slot of the numbers; give this one another name")
+    for group in data.get("homophones", []):
+        if not isinstance(group, list):
+            raise ValueError(f"homophones {group!r} must be a list of words")
 
 
 def _build(data: dict[str, Any]) -> Lexicon:
