@@ -22,7 +22,9 @@ T = TypeVar("T")
 ARTEFACT = click.argument("artefact", metavar="DIR", type=click.Path(path_type=Path))
 
 SEED = click.option("--seed", default=0, show_default=True, help="Of the world, its people and their days.")
-SETTING = click.option("--setting", type=click.Choice(["quiet", "normal", "noisy"]), default="normal", help="Of speech [normal].")
+SETTING = click.option(
+    "--setting", type=click.Choice(["quiet", "normal", "noisy"]), default="normal", show_default=True, help="Of the channel."
+)
 MAP = click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="A column under another name; repeatable.")
 
 
@@ -182,10 +184,8 @@ def info(artefact: Path, verify: bool) -> None:
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the home, its people and their days.")
-@click.option(
-    "--setting", type=click.Choice(["quiet", "normal", "noisy"]), default="normal", show_default=True, help="Of the channel."
-)
+@SEED
+@SETTING
 @_plainly
 def demo(out: Path, seed: int, setting: str) -> None:
     """Simulate a home, learn from its log, rewrite, judge on later days and write DIR/report.html.
@@ -197,13 +197,14 @@ def demo(out: Path, seed: int, setting: str) -> None:
     """
     from rewriter import demo as show
     from rewriter import terminal
-    from rewriter.evaluate.summary import cells
+    from rewriter.evaluate.summary import asked, brief
 
     with terminal.steps(show.STEPS) as progress:
         found = show.demo(out, seed=seed, setting=setting, progress=progress)
     for mode, rows in found.rows.items():
-        columns, lines = cells(rows)
+        columns, lines = brief(rows)
         terminal.table(f"judged {mode}", columns, lines, right=columns[1:])
+        terminal.line(asked(rows[1]))
     for name, share in found.ceilings.items():
         terminal.line(f"ceiling of {name}: {100 * share:.1f} % of the defects")
     terminal.table("ten rewrites", show.EXAMPLES, show.told(found.examples), right=show.EXAMPLES[2:])
@@ -219,10 +220,8 @@ def demo(out: Path, seed: int, setting: str) -> None:
 )
 @click.option("--days", default=10, show_default=True, help="Days of the log.")
 @click.option("--users", default=120, show_default=True, help="People; a fifth of them never enters the log.")
-@click.option("--seed", default=0, show_default=True, help="Of the world and its days.")
-@click.option(
-    "--setting", type=click.Choice(["quiet", "normal", "noisy"]), default="normal", show_default=True, help="Of the channel."
-)
+@SEED
+@SETTING
 @_plainly
 def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: str) -> None:
     """Write the log of a simulated world, with the truth in the columns goal and said.
@@ -267,6 +266,18 @@ def evaluate(
       rewriter evaluate artefact later.parquet
       rewriter evaluate artefact later.parquet --truth goal --out figures
     """
+    from rewriter import terminal
+    from rewriter.evaluate.evaluation import evaluate as judge
+    from rewriter.evaluate.summary import asked, brief
+
+    found = judge(artefact, list(log), truth=truth, mapping=_mapping(pairs), out=out, after_failure=after_failure)
+    for text in (*found.log.lines(), *(f"careful: {warning}" for warning in found.warnings)):
+        terminal.line(text)
+    columns, lines = brief(found.rows)
+    terminal.table(f"replayed {'after a refusal' if after_failure else 'before the NLU'}", columns, lines, right=columns[1:])
+    terminal.line(asked(found.rows[0]))
+    if out is not None:
+        terminal.line(f"outcomes, table and curve are in {out}")
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:

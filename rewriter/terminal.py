@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -25,9 +26,12 @@ def safe(value: object) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `right` hold figures."""
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    grid = Table(
+        title=safe(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        figure = column in right
+        grid.add_column(column, justify="right" if figure else "left", no_wrap=figure, overflow="fold")
     for row in rows:
         grid.add_row(*(safe("" if value is None else value) for value in row))
     console.print(grid)

@@ -129,6 +129,27 @@ def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return columns, [[_COLUMNS[c](r) for c in columns] for r in rows]
 
 
+def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return what matters most of `cells`, as much as a terminal of 80 columns can hold.
+
+    The rows of a replay all stand on the same turns, so their counts are left to `asked`.
+    """
+    columns = _BRIEF_REPLAY if any(r.unknown for r in rows) else _BRIEF
+    return list(columns), [[figure(r) for figure in columns.values()] for r in rows]
+
+
+def asked(everything: Row) -> str:
+    """Say on how many turns the figures rest, and how long the rewriter took.
+
+    Example:
+        >>> never = Interval(float("nan"), 0.0, 1.0)
+        >>> asked(Row("all", 1200, 80, *[0] * 5, *[never] * 6, 3.0, 9.4))
+        '1,200 turns, 80 of them defects; the rewriter took p50 3 µs, p99 9 µs'
+    """
+    took = f"p50 {_micros(everything.p50_us)}, p99 {_micros(everything.p99_us)}"
+    return f"{everything.turns:,} turns, {everything.defects:,} of them defects; the rewriter took {took}"
+
+
 def ratio_text(ratio: Interval) -> str:
     """Write a win/loss ratio for people; one without a loss is told by its lower bound.
 
@@ -192,4 +213,17 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "broken ‰, unseen": lambda r: _per_1000(r.broken_unseen),
     "p50": lambda r: _micros(r.p50_us),
     "p99": lambda r: _micros(r.p99_us),
+}
+_EFFECT: dict[str, Callable[[Row], str]] = {
+    "fixed": lambda r: _percent(r.fixed),
+    "broken ‰": lambda r: "–" if math.isnan(r.broken_unseen.value) else f"{r.broken_unseen.value:.1f}",
+}
+_BRIEF = {
+    **{name: _COLUMNS[name] for name in ("", "turns", "defects", "win", "loss", "win/loss")},
+    **_EFFECT,
+}
+_BRIEF_REPLAY = {
+    **{name: _COLUMNS[name] for name in ("", "win", "loss", "unknown", "win/loss")},
+    "at worst": lambda r: "–" if math.isnan(r.win_loss_worst.value) else _short(r.win_loss_worst.value),
+    **_EFFECT,
 }
