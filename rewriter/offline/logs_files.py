@@ -147,7 +147,12 @@ def _identify(path: Path, shown: str) -> Source:
 
 def open_text(path: Path) -> gzip.GzipFile | BufferedReader:
     """Open a file for reading, unpacked where it is a .gz."""
-    return gzip.GzipFile(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    return gzip.GzipFile(path) if packed(path) else path.open("rb")
+
+
+def packed(path: Path) -> bool:
+    """Whether a file is gzip, by its name."""
+    return path.name.lower().endswith(".gz")
 
 
 def select(sql: Path, target: Path) -> Path:

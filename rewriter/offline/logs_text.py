@@ -12,12 +12,13 @@ from typing import NamedTuple
 import duckdb
 
 from rewriter.errors import LogError
-from rewriter.offline.logs_files import Source, open_text
+from rewriter.offline.logs_files import Source, open_text, packed
 from rewriter.offline.logs_sql import TEXTS, Cell, Relation, literal, quoted
 
 _BOM = b"\xef\xbb\xbf"
 _RECORD_LINES = 100  # a quote that is never closed must not swallow the rest of the file
 _DELIMITERS = ",;\t|"
+_IS_ROW = "coalesce(json_type(json) = 'OBJECT', false)"
 _KEYS_FROM = 1_000  # lines that are looked at for the names that a file has
 
 Hash = Callable[[str], str]
@@ -43,25 +44,14 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
     """
     path = _without_bom(source, work)
     staged = work / f"{source.checksum}.parquet"
-    lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true))"
-    is_row = "coalesce(json_type(json) = 'OBJECT', false)"
-    paths = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
-    place = {ours: i for i, ours in enumerate(names, start=1)}
-    cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
-    nested = " ".join(
-        f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in TEXTS if t in place
-    )
-    con.execute(
-        f"COPY (SELECT {cells}, CASE {nested} END AS wrong, is_row"
-        f" FROM (SELECT json_extract(json, [{paths}]) AS v, {is_row} AS is_row FROM {lines})) TO {quoted(str(staged))}"
-    ).fetchall()
+    lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true, {_compression(path)}))"
+    _extract(con, lines, names, staged)
     keys = con.execute(
-        f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {lines} WHERE {is_row} LIMIT {_KEYS_FROM})"
+        f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {lines} WHERE {_IS_ROW} LIMIT {_KEYS_FROM})"
     ).fetchall()
     columns = tuple(sorted(key for (key,) in keys))
-    counts = con.execute(
-        f"SELECT {', '.join(f'COUNT({ours})' for ours in names)} FROM read_parquet({literal(staged)})"
-    ).fetchall()
+    count = ", ".join(f"COUNT({ours})" for ours in names)
+    counts = con.execute(f"SELECT {count} FROM read_parquet({literal(staged)})").fetchall()
     present = [ours for ours, n in zip(names, counts[0], strict=True) if n or names[ours] in columns]
     rows = f"(SELECT *, file_row_number + 1 AS row FROM read_parquet({literal(staged)}, file_row_number = true))"
     broken = con.execute(f"SELECT row FROM {rows} WHERE NOT is_row ORDER BY row").fetchnumpy()["row"].tolist()
@@ -73,6 +63,18 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
         wrong="wrong",
         broken=_keep(_broken_lines(path, broken, _json_hider(names["user_id"], hashed)), kept) if broken else None,
     )
+
+
+def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str], target: Path) -> None:
+    """Write every cell as text, what is wrong with its type, and whether the line is an object at all."""
+    pointers = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
+    place = {ours: i for i, ours in enumerate(names, start=1)}
+    cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
+    nested = " ".join(f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in TEXTS)
+    con.execute(
+        f"COPY (SELECT {cells}, CASE {nested} END AS wrong, is_row FROM (SELECT json_extract(json, [{pointers}]) AS v,"
+        f" {_IS_ROW} AS is_row FROM {lines})) TO {quoted(str(target))} (FORMAT parquet)"
+    ).fetchall()
 
 
 def _json_hider(user: str, hashed: Hash) -> Callable[[str], str]:
@@ -168,9 +170,13 @@ def _stage(con: duckdb.DuckDBPyConnection, path: Path, select: list[str], delimi
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
     con.execute(
         f"COPY (SELECT {', '.join(select)} FROM read_csv({literal(path)}, auto_detect = false, header = true,"
-        f" delim = '{delimiter}', quote = '\"', escape = '\"', strict_mode = true,"
+        f" delim = '{delimiter}', quote = '\"', escape = '\"', strict_mode = true, {_compression(path)},"
         f" columns = {{{columns}}})) TO {quoted(str(target))} (FORMAT parquet)"
     ).fetchall()
+
+
+def _compression(path: Path) -> str:
+    return f"compression = '{'gzip' if packed(path) else 'uncompressed'}'"
 
 
 def _csv_hider(place: int | None, delimiter: str, hashed: Hash) -> Callable[[str], str]:

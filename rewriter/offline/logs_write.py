@@ -51,7 +51,9 @@ def prepare(con: duckdb.DuckDBPyConnection, files: list[Source], relations: list
     """Make the view `log_rows`; users and readings are worked out once for each distinct value."""
     branches = [file_rows(i, f.checksum, r, config) for i, (f, r) in enumerate(zip(files, relations, strict=True))]
     if not branches:
-        nothing = Relation("(SELECT CAST(0 AS BIGINT) AS row WHERE false)", {"utterance": Cell("CAST(NULL AS VARCHAR)", "VARCHAR")}, ())
+        nothing = Relation(
+            "(SELECT CAST(0 AS BIGINT) AS row WHERE false)", {"utterance": Cell("CAST(NULL AS VARCHAR)", "VARCHAR")}, ()
+        )
         branches = [file_rows(0, "", nothing, config)]
     union = " UNION ALL ".join(branches)
     con.execute(

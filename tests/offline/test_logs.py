@@ -327,6 +327,14 @@ def test_intent_alone_is_an_interpretation_only_on_request(tmp_path, complete, c
     assert [row["hypothesis"] for row in rows_of(tmp_path / "out/turns.parquet")] == [wanted]
 
 
+def test_slots_are_not_looked_at_beside_a_hypothesis(tmp_path):
+    rows = "(1, 'On|name=lamp'), (2, NULL)) AS t(timestamp, hypothesis)"
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, 'x' AS utterance, 'On' AS intent, '[1]' AS slots, t.* FROM (VALUES {rows}")
+    report = read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=ANY)
+    assert [row["hypothesis"] for row in rows_of(tmp_path / "out/turns.parquet")] == ["On|name=lamp"]
+    assert report.rejected == {"wrong type in slots": 1}
+
+
 def test_broken_rows_of_csv_lose_only_themselves(tmp_path):
     lines = [
         b"user_id;timestamp;utterance",
@@ -388,14 +396,14 @@ def test_broken_lines_of_json_lose_only_themselves(tmp_path):
 
 
 def test_a_turn_id_counts_once_over_all_files(tmp_path):
-    as_csv(["user_id", "timestamp", "utterance", "turn_id"], [row("1", "a"), row("2", "b"), row("3", "a")], tmp_path / "1.csv")
+    as_csv(["user_id", "timestamp", "utterance", "turn_id"], [row("1", "a"), row("2", "a"), row("3", "b")], tmp_path / "1.csv")
     as_json(
         ["user_id", "timestamp", "utterance", "turn_id"], [row("4", "b"), row("5", "c"), row("6", None)], tmp_path / "2.jsonl"
     )
     report = read([tmp_path / "1.csv", tmp_path / "2.jsonl"], out=tmp_path / "out", key=KEY, config=ANY)
-    assert sorted(t["ts_ms"] for t in rows_of(tmp_path / "out/turns.parquet")) == [1000, 2000, 5000, 6000]
+    assert sorted(t["ts_ms"] for t in rows_of(tmp_path / "out/turns.parquet")) == [1000, 3000, 5000, 6000]
     bad = [(r["file"], r["row_number"], r["reason"]) for r in rows_of(tmp_path / "out/rejected.parquet")]
-    assert bad == [(str(tmp_path / "1.csv"), 3, "duplicate turn_id"), (str(tmp_path / "2.jsonl"), 1, "duplicate turn_id")]
+    assert bad == [(str(tmp_path / "1.csv"), 2, "duplicate turn_id"), (str(tmp_path / "2.jsonl"), 1, "duplicate turn_id")]
     assert report.rejected == {"duplicate turn_id": 2}
 
 

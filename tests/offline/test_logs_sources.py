@@ -202,7 +202,7 @@ noise = st.lists(
 @pytest.mark.parametrize(
     ("name", "start"), [("a.csv", HEADER.encode()), ("a.csv", b""), ("a.jsonl", b""), ("a.parquet", b"PAR1")]
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=noise)
 def test_no_bytes_are_a_traceback(tmp_path, name, start, data):
     (tmp_path / name).write_bytes(start + data)
