@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from rewriter import tables
 from rewriter.config import Logs
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import hypothesis
@@ -16,6 +15,7 @@ from rewriter.offline.logs_files import Skipped, Source
 from rewriter.offline.logs_report import COSTS, LogFile, LogReport
 from rewriter.offline.logs_sql import Cell, Relation, all_rows, file_rows, literal, place, quoted
 from rewriter.offline.logs_text import Hash
+from rewriter.tables import REJECTED, TURNS, check
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def write(
     if files and not sum(rows):
         raise LogError(f"the log holds no rows: {', '.join(f.shown for f in files)}")
     turns, rejected = folder / "turns.parquet", folder / "rejected.parquet"
-    _copy(con, f"SELECT {', '.join(tables.TURNS.names)} FROM log_rows WHERE reason IS NULL", turns)
+    _copy(con, f"SELECT {', '.join(TURNS.names)} FROM log_rows WHERE reason IS NULL", turns)
     n, users, first, last = con.execute(
         f"SELECT COUNT(*), COUNT(DISTINCT user_id), MIN(ts_ms), MAX(ts_ms) FROM read_parquet({literal(turns)})"
     ).fetchall()[0]
@@ -98,8 +98,8 @@ def write(
     reasons = con.execute(
         f"SELECT reason, COUNT(*) AS n FROM read_parquet({literal(rejected)}) GROUP BY reason ORDER BY n DESC, reason"
     ).fetchall()
-    for table, path in ((tables.TURNS, turns), (tables.REJECTED, rejected)):
-        tables.check(table, path)
+    for table, path in ((TURNS, turns), (REJECTED, rejected)):
+        check(table, path)
     read_files = tuple(LogFile(file.shown, file.checksum, k) for file, k in zip(files, rows, strict=True))
     return LogReport(
         files=read_files,
