@@ -69,15 +69,15 @@ first, in the order of locale, kind and text, so that the id of a state is its n
 
 SESSIONS = _table(
     "sessions",
-    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_id VARCHAR, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
-    "day BIGINT, locale VARCHAR, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
+    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
+    "day BIGINT, locale_no BIGINT, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
 """Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
-opens is 1 where a session begins, alone where no other turn of it is within the time window of candidates; session_id is empty
-where the log names none. said, sent, hypothesis and reply are ids of texts; state is the interpretation: the hypothesis, or what
-was sent where there is none. friction and engaged are in thousandths; rewritten is 1 where what was sent differs from what was
-said; failed is NULL where the log has no status."""
+opens is 1 where a session begins, alone where no other turn of it is within the time window of candidates; session_no numbers the
+session ids of the log, and is 0 where it names none. said, sent, hypothesis and reply are ids of texts; state is the
+interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in thousandths; rewritten is 1
+where what was sent differs from what was said; failed is NULL where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",
@@ -87,12 +87,6 @@ CANDIDATES = _table(
 )
 """A turn and one of the few turns after it, within the time window, with the cues that a `Detector` reads. source and target are
 what was said; ahead is 1 for the next turn of the session and locale."""
-
-SIMILARITIES = _table(
-    "similarities", "source BIGINT, target BIGINT, text_similarity BIGINT, sound_similarity BIGINT, contained BIGINT"
-)
-"""How alike the two texts of a candidate are, in thousandths, and whether one holds all words of the other in their order (0/1);
-one row for each pair of different texts."""
 
 SCORES = _table("scores", "user_no BIGINT, turn_no BIGINT, ahead BIGINT, p BIGINT")
 """P(the candidate restates the turn), in thousandths; candidates of P = 0 are left out."""

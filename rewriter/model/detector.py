@@ -16,7 +16,10 @@ class Detector(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What `score` reads: columns of `tables.CANDIDATES` and `tables.SIMILARITIES`, and `source_text`, `target_text`."""
+        """What `score` reads: columns of `tables.CANDIDATES`, and of what is said of the two texts (int64):
+
+        ``text_similarity`` and ``sound_similarity`` in thousandths, ``contained`` (0/1), ``source_text`` and ``target_text``.
+        """
 
     def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
         """Return P(the later turn restates the earlier one) of each candidate in thousandths, (n,), each 0..1000.

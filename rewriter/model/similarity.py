@@ -12,6 +12,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
 
 Floats = npt.NDArray[np.float64]
+Texts = Sequence[str] | npt.NDArray[np.object_]
 
 
 def phonetic_key(text: str, locale: str = "en") -> str:
@@ -55,11 +56,11 @@ def contained(one: str, other: str) -> bool:
     return all(word in words for word in short)
 
 
-def pairwise(left: Sequence[str], right: Sequence[str]) -> Floats:
-    """Normalised Indel similarity of each pair of strings, (n,) in 0..1."""
-    if not left:
+def pairwise(left: Texts, right: Texts, *, workers: int = 1) -> Floats:
+    """Normalised Indel similarity of each pair of strings, (n,) in 0..1; `workers` threads, -1 for one a core."""
+    if len(left) == 0:
         return np.zeros(0)
-    return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64))
+    return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64, workers=workers))
 
 
 @lru_cache(maxsize=1 << 16)

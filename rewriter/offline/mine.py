@@ -73,9 +73,9 @@ def mine(engine: Engine, turns: Path, detector: Detector, config: Config, progre
     texts = steps.sql("texts")
     steps.sql("spellings")
     users = steps.sql("users")
-    sessions, candidates, pairs = (steps.sql(name) for name in ("sessions", "candidates", "pairs"))
-    alike = steps.python("similarities", lambda out: score.measure(pairs, texts, out))
-    scores = steps.python("scores", lambda out: score.score(candidates, alike, texts, detector, out))
+    steps.sql("session_ids")
+    sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
+    scores = steps.python("scores", lambda out: score.score(candidates, texts, detector, out))
     steps.sql("spent")
     return Mined(
         users=users,

@@ -20,12 +20,11 @@ def mine(turns, detector, config):
     placed, texts, users = place(turns)
     sessions = [s for user in sorted(users.values()) for s in follow([t for t in placed if t["user_no"] == user], texts, config)]
     candidates = list(look_ahead(sessions, config))
-    alike = {(c["source"], c["target"]): compare(texts, c) for c in candidates if c["source"] != c["target"]}
-    same = {"text_similarity": 1000, "sound_similarity": 1000, "contained": 1}
+    alike = {(c["source"], c["target"]): compare(texts, c) for c in candidates}
     scores = []
     for c in candidates:
         words = {"source_text": texts[c["source"]]["text"], "target_text": texts[c["target"]]["text"]}
-        if p := detector.p(c | alike.get((c["source"], c["target"]), same) | words):
+        if p := detector.p(c | alike[c["source"], c["target"]] | words):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
     counts, rephrases = spend(sessions, candidates, scores)
     user_nodes, user_edges = rows_of_users(counts, rephrases)
@@ -34,7 +33,6 @@ def mine(turns, detector, config):
         "texts": texts,
         "sessions": sessions,
         "candidates": candidates,
-        "similarities": [{"source": s, "target": t, **values} for (s, t), values in alike.items()],
         "scores": scores,
         "counts": counts,
         "rephrases": rephrases,
@@ -72,6 +70,9 @@ def place(turns):
         {"id": i, "locale": loc, "kind": kind, "text": text, "stop": int(kind == "u" and text in stop_words(loc))}
         for i, (loc, kind, text) in enumerate(order)
     ]
+    sessions = sorted({t["session_id"] for t in turns if t["session_id"]}, key=str.encode)
+    session_no = {None: 0, "": 0} | {session: i for i, session in enumerate(sessions, start=1)}
+    locales = sorted({t["locale"] for t in turns}, key=str.encode)
     users = {user: i for i, user in enumerate(sorted({t["user_id"] for t in turns}, key=str.encode))}
     placed = []
     for t in kept:
@@ -81,7 +82,8 @@ def place(turns):
             {
                 **t,
                 "user_no": users[t["user_id"]],
-                "session_id": t["session_id"] or "",
+                "session_no": session_no[t["session_id"]],
+                "locale_no": locales.index(t["locale"]),
                 "said": said,
                 "sent": sent,
                 "hypothesis": hypothesis,
@@ -97,11 +99,11 @@ def place(turns):
 
 def follow(turns, texts, config):
     """Number the turns of one user, open sessions, judge friction."""
-    turns = sorted(turns, key=lambda t: (t["session_id"].encode(), t["ts_ms"], t["turn_id"].encode()))
+    turns = sorted(turns, key=lambda t: (t["session_no"], t["ts_ms"], t["turn_id"].encode()))
     rows = []
     for i, t in enumerate(turns):
         before, after = turns[i - 1] if i else None, turns[i + 1] if i + 1 < len(turns) else None
-        row = {name: t[name] for name in ("turn_id", "user_no", "session_id", "ts_ms", "locale", "said", "sent", "state")}
+        row = {name: t[name] for name in ("turn_id", "user_no", "session_no", "ts_ms", "locale_no", "said", "sent", "state")}
         row |= {name: t[name] for name in ("rewritten", "stop", "hypothesis", "failed", "reply", "barge_in")}
         row |= {"turn_no": i + 1, "opens": int(not joined(before, t, config)), "day": t["ts_ms"] // DAY}
         row["alone"] = int(not any(o and close(o, t, config) for o in (before, after)))
@@ -113,13 +115,13 @@ def follow(turns, texts, config):
 
 def joined(one, other, config):
     """Whether the second turn goes on with the session of the first."""
-    if one is None or other is None or one["session_id"] != other["session_id"]:
+    if one is None or other is None or one["session_no"] != other["session_no"]:
         return False
-    return one["session_id"] != "" or other["ts_ms"] - one["ts_ms"] <= config.sessions.gap_ms
+    return one["session_no"] != 0 or other["ts_ms"] - one["ts_ms"] <= config.sessions.gap_ms
 
 
 def close(one, other, config):
-    return one["session_id"] == other["session_id"] and abs(one["ts_ms"] - other["ts_ms"]) <= config.rephrases.window_ms
+    return one["session_no"] == other["session_no"] and abs(one["ts_ms"] - other["ts_ms"]) <= config.rephrases.window_ms
 
 
 def evidence_of_success(t):
@@ -146,7 +148,7 @@ def look_ahead(sessions, config):
     of_session, number = defaultdict(list), 0
     for s in sessions:
         number += s["opens"]
-        of_session[number, s["locale"]].append(s)
+        of_session[number, s["locale_no"]].append(s)
     for turns in of_session.values():
         for i, t in enumerate(turns):
             for ahead, other in enumerate(turns[i + 1 : i + 1 + config.rephrases.reach], start=1):

@@ -3,7 +3,7 @@
 -- Without session ids, the silence that ends a session is longer than the window, which config.py makes sure of.
 -- A stop word restates nothing, so it is no target.
 WITH goals AS (
-  SELECT user_no, turn_no, session_id, locale, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in,
+  SELECT user_no, turn_no, session_no, locale_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in,
          CASE WHEN stop = 0 THEN said END AS goal
   FROM sessions
   WHERE alone = 0
@@ -20,7 +20,7 @@ ahead AS (
          LEAD(reply, 1) OVER w AS reply_1, LEAD(reply, 2) OVER w AS reply_2, LEAD(reply, 3) OVER w AS reply_3,
          LEAD(barge_in, 1) OVER w AS barge_in_1, LEAD(barge_in, 2) OVER w AS barge_in_2, LEAD(barge_in, 3) OVER w AS barge_in_3
   FROM goals
-  WINDOW w AS (PARTITION BY user_no, session_id, locale ORDER BY turn_no)
+  WINDOW w AS (PARTITION BY user_no, session_no, locale_no ORDER BY turn_no)
 ),
 chosen AS (
   SELECT user_no, turn_no, k.ahead, ts_ms, said, friction, failed, engaged, hypothesis, reply,

@@ -4,7 +4,7 @@
 -- Of the cues the strongest counts; evidence of success takes its share off all but the assistant's own verdict, and feedback
 -- overrules everything.
 WITH placed AS (
-  SELECT t.turn_id, u.user_no, COALESCE(t.session_id, '') AS session_id, t.ts_ms, t.locale, p.said, p.sent, p.stop,
+  SELECT t.turn_id, u.user_no, COALESCE(s.session_no, 0) AS session_no, t.ts_ms, p.locale_no, p.said, p.sent, p.stop,
          p.hypothesis, r.id AS reply, t.barge_in, t.feedback,
          CASE t.status WHEN 'failed' THEN 1 WHEN 'ok' THEN 0 END AS failed,
          CASE t.feedback WHEN 1 THEN 1000 WHEN -1 THEN 0 ELSE FLOOR(t.engaged * 1000 + 0.5) END AS engaged,
@@ -14,35 +14,36 @@ WITH placed AS (
   LEFT JOIN spellings AS p ON p.locale = t.locale AND p.utterance = t.utterance AND p.sent_spelling = COALESCE(t.sent, '')
                           AND p.hypothesis_spelling = COALESCE(t.hypothesis, '')
   LEFT JOIN users AS u ON u.user_id = t.user_id
+  LEFT JOIN session_ids AS s ON s.session_id = t.session_id
   LEFT JOIN texts AS r ON r.kind = 'r' AND r.locale = t.locale AND r.text = t.response
   WHERE p.said IS NOT NULL
 ),
 beside AS (
-  SELECT turn_id, user_no, session_id, ts_ms, locale, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_id) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
-         LEAD(session_id) OVER w AS next_session, LEAD(ts_ms) OVER w AS next_ms,
+  SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
+         doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_no) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
+         LEAD(session_no) OVER w AS next_session, LEAD(ts_ms) OVER w AS next_ms,
          LEAD(GREATEST(COALESCE(barge_in, 0) * {barge_in}, stop * {stop})) OVER w AS next_protest
   FROM placed
-  WINDOW w AS (PARTITION BY user_no ORDER BY session_id, ts_ms, turn_id)
+  WINDOW w AS (PARTITION BY user_no ORDER BY session_no, ts_ms, turn_id)
 ),
 judged AS (
-  SELECT turn_id, user_no, session_id, ts_ms, locale, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
+  SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
          turn_no,
-         CASE WHEN last_session = session_id AND (session_id <> '' OR ts_ms - last_ms <= {session_gap_ms})
+         CASE WHEN last_session = session_no AND (session_no <> 0 OR ts_ms - last_ms <= {session_gap_ms})
               THEN 0 ELSE 1 END AS opens,
-         CASE WHEN (next_session = session_id AND next_ms - ts_ms <= {window_ms})
-                OR (last_session = session_id AND ts_ms - last_ms <= {window_ms}) THEN 0 ELSE 1 END AS alone,
-         GREATEST(doubt, {unknown}, CASE WHEN next_session = session_id AND next_ms - ts_ms <= {heed_ms}
+         CASE WHEN (next_session = session_no AND next_ms - ts_ms <= {window_ms})
+                OR (last_session = session_no AND ts_ms - last_ms <= {window_ms}) THEN 0 ELSE 1 END AS alone,
+         GREATEST(doubt, {unknown}, CASE WHEN next_session = session_no AND next_ms - ts_ms <= {heed_ms}
                                          THEN next_protest ELSE 0 END) AS strongest
   FROM beside
 )
 SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens,
        CAST(alone AS BIGINT) AS alone, ts_ms,
-       CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale, said, sent, COALESCE(hypothesis, sent) AS state,
+       CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale_no, said, sent, COALESCE(hypothesis, sent) AS state,
        CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, stop,
        CAST(CASE feedback WHEN -1 THEN 1000
                           WHEN 1 THEN 0
                           ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
                                         FLOOR(strongest * (1000 - COALESCE(engaged, 0)) / 1000)) END AS BIGINT) AS friction,
-       session_id, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
+       session_no, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
 FROM judged
