@@ -1,7 +1,6 @@
 """The command line: each verb parses, calls one function and prints what it returns."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -29,14 +28,17 @@ MAP = click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help=
 
 
 def _plainly(command: Callable[P, T]) -> Callable[P, T]:
-    """Turn our errors into one line on stderr and exit code 1."""
+    """Turn our errors, and those of the disk, into one line on stderr and exit code 1."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
-        except RewriterError as error:
-            click.echo(f"rewriter: {error}", err=True)
+        except BrokenPipeError:  # the reader has had enough, as in `rewriter info DIR | head -1`; click knows what to do
+            raise
+        except (RewriterError, OSError) as error:
+            cause = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
+            click.echo(f"rewriter: {_inert(cause)}", err=True)
             sys.exit(1)
 
     return run
@@ -118,10 +120,11 @@ def rewrite(artefact: Path, text: str, user: str | None, locale: str | None, aft
       rewriter rewrite artefact "turn of the lamp"
       rewriter rewrite artefact "play my mix" --user ann --json
     """
+    from rewriter import terminal
     from rewriter.online.rewriter import Rewriter
 
     answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, after_failure=after_failure)
-    click.echo(json.dumps(dataclasses.asdict(answer), ensure_ascii=False) if as_json else answer.text)
+    click.echo(terminal.as_json(dataclasses.asdict(answer)) if as_json else answer.text)
 
 
 @main.command()
@@ -144,15 +147,16 @@ def explain(artefact: Path, text: str, user: str | None, locale: str | None, gra
     from rewriter import terminal
 
     found = why.explain(artefact, text, user_id=user, locale=locale)
+    if graph is not None:
+        why.draw(artefact, text, graph, locale=locale)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        click.echo(terminal.as_json(dataclasses.asdict(found)))
         return
     for sentence in found.sentences():
         terminal.line(sentence)
     if found.rivals:
         terminal.table("rules considered", why.COLUMNS, found.rows(), right=why.FIGURES)
     if graph is not None:
-        why.draw(artefact, text, graph, locale=locale)
         terminal.line(f"graph written to {graph}")
 
 
@@ -278,6 +282,13 @@ def evaluate(
     terminal.line(asked(found.rows[0]))
     if out is not None:
         terminal.line(f"outcomes, table and curve are in {out}")
+
+
+def _inert(value: object) -> str:
+    """Return one line that no terminal obeys: an error may quote a log."""
+    from rewriter import terminal
+
+    return terminal.visible(value)
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from rewriter import explain
 from rewriter.artefact.versions import load_current
@@ -142,7 +143,8 @@ def _judged(world: World, rewriter: Rewriter, log: list[LoggedTurn], start: date
 
 
 def _rows(outcomes: Outcomes) -> list[Row]:
-    nothing = row("no rewriting", only(outcomes, outcomes.applied & ~outcomes.applied))
+    idle = only(outcomes, np.zeros(len(outcomes), dtype=bool))
+    nothing = row("no rewriting", replace(idle, latency_us=np.full(len(idle), np.nan)))
     return [nothing, *(replace(r, name="all layers") if r.name == "all" else r for r in summary(outcomes))]
 
 
@@ -188,12 +190,8 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
             report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(explain.graph(artefact, e.source)))
             for e in found.examples[:3]
         ),
-        report.Table(
-            "What was refused", _REFUSED, ("reason", "rules"), [(why, f"{n:,}") for why, n in found.learned.refused.items()]
-        ),
-        report.Table(
-            "Refused, for example", _WHY, ("heard", "not sent", "P(goal)", "win", "loss", "why not"), _refused(artefact)
-        ),
+        report.Table("What was refused", _REFUSED, ("reason", "rules"), _counted(found.learned.refused)),
+        report.Table("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
     ]
     figures = [(ratio_text(r.win_loss), f"wins for each loss, {mode}") for mode, r in everything.items()]
     figures += [(f"{100 * r.fixed.value:.1f} %", f"of the defects fixed, {mode}") for mode, r in everything.items()]

@@ -179,6 +179,9 @@ def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) 
     if path.suffix not in (".svg", ".png"):
         raise ConfigError(f"cannot draw {path}: name a .svg or .png file")
     around = graph(root, text, locale=locale)
+    if path.suffix == ".svg":
+        path.write_text(drawing.svg(around), encoding="utf-8")
+        return
     figure = Figure(figsize=drawing.figsize(around), layout="constrained")
     drawing.draw(around, figure.add_subplot())
     figure.savefig(path)

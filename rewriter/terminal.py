@@ -1,5 +1,6 @@
 """What people see in a terminal: tables, a progress bar, and text that cannot play tricks."""
 
+import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +13,39 @@ from rich.table import Table
 
 console = Console(highlight=False)
 
+_UNSEEN = ("Cc", "Cf", "Cs")
+"""Unicode categories of what is not shown but obeyed: controls, formats such as a change of direction, lone surrogates."""
 
-def safe(value: object) -> str:
-    """Return text without control characters and with markup escaped: what users said is shown, never obeyed.
+
+def visible(value: object) -> str:
+    """Return text without control characters: what users said is shown, never obeyed.
 
     Example:
-        >>> safe("play [bold]x[/bold]\\x1b[2J")
-        'play \\\\[bold]x\\\\[/bold]�[2J'
+        >>> visible("play\\n[bold]x\\x1b[2J")
+        'play�[bold]x�[2J'
     """
-    visible = "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in str(value))
-    return escape(visible)
+    return "".join("�" if unicodedata.category(c) in _UNSEEN else c for c in str(value))
+
+
+def as_json(value: object) -> str:
+    """Return one line of JSON in which letters stay letters and control characters are escaped, those above ASCII too.
+
+    Example:
+        >>> as_json("ışık\\x9b2J")
+        '"ışık\\\\u009b2J"'
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _UNSEEN else c for c in text)
+
+
+def safe(value: object) -> str:
+    """Return `visible` text with markup escaped, for what rich prints.
+
+    Example:
+        >>> safe("play [bold]x[/bold]")
+        'play \\\\[bold]x\\\\[/bold]'
+    """
+    return escape(visible(value))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

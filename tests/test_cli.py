@@ -1,0 +1,301 @@
+"""The command line as people meet it: every verb, every way to get it wrong, and text that must not play tricks."""
+
+import csv
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import lamp_log
+import pytest
+from click.testing import CliRunner
+
+from rewriter import __version__
+from rewriter.artefact.versions import current
+from rewriter.cli import main
+
+VERBS = ("learn", "rewrite", "explain", "info", "demo", "simulate", "evaluate")
+CAPTURED = re.compile(r"rewriter: \S.*\n")
+"""One line on stderr."""
+
+
+def run(*args):
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+def good(*args):
+    result = run(*args)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def complaint(*args):
+    """What the one line on stderr says."""
+    result = run(*args)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert CAPTURED.fullmatch(result.stderr), result.stderr
+    return result.stderr.removeprefix("rewriter: ").rstrip("\n")
+
+
+def cells(line):
+    """The cells of a line of a table."""
+    return re.split(r"\s{2,}", line.strip())
+
+
+def table(text):
+    """Its lines as a dict from the first cell to the others."""
+    return {cells(line)[0]: cells(line)[1:] for line in text.splitlines() if line.startswith(" ") and line.strip(" ─")}
+
+
+@pytest.fixture
+def artefact(lamp):
+    return lamp[0]
+
+
+@pytest.fixture
+def log(tmp_path):
+    return lamp_log.write(tmp_path / "log.jsonl")
+
+
+def test_learn_says_what_it_read_launched_and_refused(log, tmp_path):
+    out = good("learn", log, "--out", tmp_path / "a")
+    assert out.splitlines()[0] == "1 files, 416 rows: 416 turns of 10 users, 2026-01-05 to 2026-01-14"
+    assert f"learned version {current(tmp_path / 'a').id}" in out
+    figures = table(out)
+    assert figures["turns"] == ["416"]
+    assert figures["global rules"] == ["1"]
+    assert figures["personal rules"] == ["6"]
+    assert figures["refused: guardrail"] == ["1"]
+
+
+def test_check_reads_and_writes_nothing(log, tmp_path):
+    out = good("learn", log, "--check")
+    assert "1 files, 416 rows: 416 turns of 10 users, 2026-01-05 to 2026-01-14" in out.splitlines()
+    assert "no barge_in: interrupted answers are not seen" in out.splitlines()
+    assert list(tmp_path.iterdir()) == [log]
+
+
+def test_learn_takes_other_names_and_settings(tmp_path):
+    rows = [{"who": r["user_id"], "timestamp": r["timestamp"], "utterance": r["utterance"]} for r in lamp_log.rows()]
+    with (tmp_path / "log.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (tmp_path / "k.toml").write_text("[launch]\nmin_users = 11\n", encoding="utf-8")
+    out = good("learn", tmp_path / "log.csv", "--map", "user_id=who", "--config", tmp_path / "k.toml", "--out", tmp_path / "a")
+    assert table(out)["global rules"] == ["0"]
+    assert current(tmp_path / "a").manifest.config["launch"]["min_users"] == 11
+
+
+def test_learn_reads_what_a_select_yields(log, tmp_path):
+    (tmp_path / "q.sql").write_text(f"SELECT * FROM read_json('{log}') WHERE user_id < 'e'", encoding="utf-8")
+    assert "208 turns of 4 users" not in good("learn", log, "--check")
+    assert " of 4 users" in good("learn", "--sql", tmp_path / "q.sql", "--check")
+
+
+def test_rewrite_prints_what_to_send(artefact):
+    assert good("rewrite", artefact, "Turn of the lamp!") == "turn off the lamp\n"
+    assert good("rewrite", artefact, "Switch on lamb") == "Switch on lamb\n"
+    assert good("rewrite", artefact, lamp_log.OWN) == lamp_log.OWN + "\n"
+    assert good("rewrite", artefact, lamp_log.OWN, "--user", "ann") == "play my mix\n"
+
+
+def test_rewrite_as_json(artefact):
+    answer = json.loads(good("rewrite", artefact, "Turn of the lamp", "--json", "--after-failure"))
+    wanted = {
+        "text": "turn off the lamp",
+        "applied": True,
+        "layer": "precomputed",
+        "scope": "global",
+        "source": "Turn of the lamp",
+    }
+    assert {name: answer[name] for name in wanted} == wanted
+    left = json.loads(good("rewrite", artefact, "hello", "--json"))
+    assert (left["text"], left["applied"], left["reason"]) == ("hello", False, "no_rule")
+
+
+def test_explain_says_why_and_why_not(artefact):
+    launched = good("explain", artefact, "turn of the lamp")
+    assert launched.startswith("'turn of the lamp' is rewritten to 'turn off the lamp' (global rule ")
+    assert "in the log (en): 50 turns of 10 users; 0.0 ended well as spoken" in launched
+    assert table(launched)["turn off the lamp"][0] == "10"
+    assert table(launched)["turn off the lamp"][-1] == "launched"
+    flipped = good("explain", artefact, "switch on lamb")
+    assert flipped.startswith("'switch on lamb' is left alone: no_rule\n")
+    assert "guardrail: flips" in flipped
+    assert "fewer than 3 users" in good("explain", artefact, lamp_log.RARE)
+    assert good("explain", artefact, "hello") == "'hello' is left alone: no_rule\nthe log never heard this text\n"
+
+
+def test_explain_as_json(artefact):
+    found = json.loads(good("explain", artefact, "turn of the lamp", "--json"))
+    assert found["rewrite"]["text"] == "turn off the lamp"
+    assert [(said["turns"], said["users"]) for said in found["said"]] == [(50, 10)]
+    assert [(rival["target"], rival["verdict"]) for rival in found["rivals"]] == [("turn off the lamp", "launched")]
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_explain_draws(artefact, tmp_path, extra):
+    for name in ("lamp.svg", "lamp.png"):
+        out = good("explain", artefact, "turn of the lamp", "--graph", tmp_path / name, *extra)
+        assert (f"graph written to {tmp_path / name}" in out) == (not extra)
+    words = "".join(ET.parse(tmp_path / "lamp.svg").getroot().itertext())
+    assert "turn of the lamp" in words
+    assert lamp_log.OFF in words
+    assert (tmp_path / "lamp.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_info_says_what_is_there(artefact):
+    found = table(good("info", artefact))
+    assert found["rules, global, en"] == ["1"]
+    assert found["rules, personal, en"] == ["6"]
+    assert found["version"] == [current(artefact).id]
+    assert "every checksum is right" in good("info", artefact, "--verify").splitlines()
+
+
+def test_simulate_writes_a_log_that_learn_reads(tmp_path):
+    path = tmp_path / "log.parquet"
+    out = good("simulate", "--out", path, "--world", "phrases", "--days", 2, "--users", 8, "--seed", 4)
+    turns = re.fullmatch(rf"([\d,]+) turns of 2 days in {path}\n", out)
+    assert turns
+    assert f"1 files, {turns[1]} rows: {turns[1]} turns of 6 users, 2026-01-05 to 2026-01-06" in good("learn", path, "--check")
+
+
+def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):
+    out = good("evaluate", artefact, log, "--out", tmp_path / "figures")
+    assert "careful: the artefact was learned from 2026-01-05 to 2026-01-14" in out
+    assert "416 turns, 107 of them defects; the rewriter took p50" in out
+    assert table(out)["scope global"][:3] == ["50", "0", "0"]
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"outcomes.parquet", "table.md", "curve.svg", "curve.png"}
+    late = good("evaluate", artefact, log, "--after-failure", "--truth", "hypothesis")
+    assert "replayed after a refusal" in late
+
+
+def test_tables_keep_to_eighty_columns(artefact, log):
+    for out in (good("evaluate", artefact, log), good("explain", artefact, "switch on lamb"), good("info", artefact)):
+        lines = out.splitlines()
+        rule = next(i for i, line in enumerate(lines) if line.strip(" ─") == "" and "─" in line)
+        lines = lines[rule - 1 :]
+        assert "careful" not in "".join(lines)
+        assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["learn", "nowhere.parquet", "--out", "{tmp}/a"], "no log at nowhere.parquet"),
+        (["learn", "{log}", "--map", "utterance=heard", "--out", "{tmp}/a"], "has no column heard"),
+        (["learn", "{log}", "--map", "uterance=user_id", "--out", "{tmp}/a"], "did you mean utterance?"),
+        (["learn", "{log}", "--config", "{tmp}/none.toml", "--out", "{tmp}/a"], "cannot read settings"),
+        (["learn", "--sql", "{tmp}/none.sql", "--out", "{tmp}/a"], "cannot read {tmp}/none.sql"),
+        (["learn", "{log}", "--out", "{log}"], "cannot write {log}"),
+        (["rewrite", "{tmp}/none", "x"], "no artefact here; write one with `rewriter learn LOGS --out {tmp}/none`"),
+        (["explain", "{tmp}/none", "x"], "no artefact here"),
+        (["info", "{tmp}/none"], "no artefact here"),
+        (["evaluate", "{tmp}/none", "{log}"], "no artefact here"),
+        (["evaluate", "{artefact}", "nowhere.csv"], "no log at nowhere.csv"),
+        (["evaluate", "{artefact}", "{log}", "--truth", "wish"], "no file has a column wish"),
+        (["evaluate", "{artefact}", "{log}", "--out", "{log}"], "{log}"),
+        (["explain", "{artefact}", "turn of the lamp", "--graph", "lamp.pdf"], "name a .svg or .png file"),
+        (
+            ["explain", "{artefact}", "turn of the lamp", "--graph", "{tmp}/none/lamp.svg"],
+            "No such file or directory: {tmp}/none",
+        ),
+        (["explain", "{artefact}", "hello", "--graph", "{tmp}/hello.svg"], "never heard 'hello'"),
+        (["simulate", "--out", "{tmp}/log.zip", "--days", "1", "--users", "5", "--world", "phrases"], "a log ends in .parquet"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_what_goes_wrong_is_told_in_one_line(artefact, log, tmp_path, args, words):
+    places = {"tmp": tmp_path, "log": log, "artefact": artefact}
+    assert words.format(**places) in complaint(*(a.format(**places) for a in args))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("c.toml", "[launhc]\nmin_users = 4\n", "unknown setting launhc; did you mean launch?"),
+        ("c.toml", "[launch]\nmin_user = 4\n", "did you mean launch.min_users?"),
+        ("c.toml", "x = [", "cannot read settings"),
+        ("q.sql", "SELECT", "is not valid SQL"),
+        ("q.sql", "DROP TABLE log", "SELECT"),
+        ("q.sql", "SELECT 1; SELECT 2", "SELECT"),
+    ],
+)
+def test_bad_settings_and_queries(log, tmp_path, name, text, words):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    sources = [log, "--config", path] if name == "c.toml" else ["--sql", path]
+    assert words in complaint("learn", *sources, "--out", tmp_path / "a")
+    assert not (tmp_path / "a" / "CURRENT").exists()
+
+
+def test_a_damaged_artefact_is_refused_with_the_file_named(artefact, tmp_path):
+    root = tmp_path / "damaged"
+    shutil.copytree(artefact, root)
+    victim = max(
+        (p for p in current(root).folder.rglob("*") if p.is_file() and p.name != "manifest.json"), key=lambda p: p.stat().st_size
+    )
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert victim.name in complaint("info", root, "--verify")
+    victim.write_bytes(whole[:-1])
+    for args in (["rewrite", root, "x"], ["explain", root, "x"], ["info", root]):
+        assert victim.name in complaint(*args)
+
+
+@pytest.mark.parametrize("args", [["learn"], ["learn", "x.csv"], ["rewrite"], ["learn", "x.csv", "--map", "heard"], ["dance"]])
+def test_wrong_usage_exits_with_2_and_says_how_to_get_help(args):
+    result = run(*args)
+    assert result.exit_code == 2
+    assert "--help" in result.stderr
+
+
+def test_what_people_said_is_shown_and_never_obeyed(tmp_path):
+    """Escapes, markup and line breaks in every text of a log, in the name of a column and in the questions asked."""
+    nasty = {"en": "[bold red]\x1b[2Jlamp[/] \x9b2J\u202eoff\r\n"}
+    rows = [
+        r | {"utterance": nasty["en"] + r["utterance"], "hypothesis": r["hypothesis"] and nasty["en"]} for r in lamp_log.rows()
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    asked = nasty["en"] + "turn of the lamp"
+    root = tmp_path / "a"
+    outputs = [
+        good("learn", path, "--out", root),
+        good("explain", root, asked),
+        good("explain", root, "[bold red]lamp"),
+        good("explain", root, asked, "--json"),
+        good("evaluate", root, path),
+        run("learn", path, "--map", "utterance=\x1b[2J[red]", "--out", root).stderr,
+        run("info", "\x1b[2J[red]").stderr,
+    ]
+    for out in outputs:
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out), ascii(out)
+    assert "[red]" in outputs[-1], "markup is printed as it stands"
+    assert "bold red" in outputs[1]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_an_example_and_stands_in_the_pages(verb):
+    text = good(verb, "--help")
+    assert re.search(rf"Examples:\n\s+rewriter {verb}\b", text)
+    pages = [Path(__file__).parent.parent / "README.md", *(Path(__file__).parent.parent / "docs").glob("*.md")]
+    assert any(f"rewriter {verb}" in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_the_group_names_every_verb_and_the_version():
+    assert set(main.commands) == set(VERBS)
+    assert all(verb in good("--help") for verb in VERBS)
+    assert good("--version") == f"rewriter, version {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_page_of_commands_names_every_option(verb):
+    page = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {verb}\n")[2].partition("\n## ")[0]
+    options = {option for parameter in main.commands[verb].params for option in parameter.opts if option.startswith("--")}
+    assert {option for option in options if f"`{option}" not in section} == set()
