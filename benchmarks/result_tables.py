@@ -1,0 +1,150 @@
+"""One function for each result file: its figures as Markdown."""
+
+from cells import Figures, grid, mean, number, outline, per_1000, percent, ratio
+
+ABOUT = frozenset({"command", "seeds", "seed", "python", "versions"})
+"""What a file says of itself, which is no figure."""
+
+
+def peers(result: Figures) -> str:
+    """Every system in both modes, and the ceilings."""
+    columns = ["system", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    tables = []
+    for mode, heading in (("before", "Before the NLU"), ("after", "After a refusal")):
+        rows = {name: system["pooled"][0] for name, system in result["modes"][mode].items()}
+        lines = [[name, *_effect(row)] for name, row in rows.items()]
+        one = next(iter(rows.values()))
+        tables.append(f"{heading}, {one['turns']:,} requests, {one['defects']:,} of them defects:\n\n{grid(columns, lines)}")
+    exact, online = (mean(seed[kind] for seed in result["ceilings"]) for kind in ("exact", "online"))
+    tables.append(f"Ceilings (mean of the seeds): exact rules {percent(exact)} of the defects, online layer {percent(online)}.")
+    return "\n\n".join(tables)
+
+
+def _effect(row: Figures) -> list[str]:
+    counts = [percent(row["trigger_rate"]["value"]), number(row["wins"]), number(row["losses"])]
+    return [*counts, ratio(row), percent(row["fixed"]), per_1000(row["broken_unseen"])]
+
+
+def slurp(result: Figures) -> str:
+    """The same as for peers, and what the strict assistant makes worse than it is."""
+    corpus, runs = result["corpus"], result["ceilings"]
+    reached = result["modes"]["before"]["rewriter"]["pooled"][0]["fixed"]
+    launched = "; ".join(f"{run['rules']['global']} for everybody, {run['rules']['personal']} personal" for run in runs)
+    return (
+        f"{peers(result)} Reached: {percent(reached)}. Rules launched, by seed: {launched}.\n\n"
+        f"Users are invented and `min_users` is {result['min_users']}, so nothing about k users is claimed. The assistant refuses"
+        f" whatever it does not know word by word; the NLU recorded with the corpus was right in"
+        f" {percent(corpus['survived'] / corpus['misheard'])} of the {corpus['misheard']:,} recordings heard wrongly."
+    )
+
+
+def chain(result: Figures) -> str:
+    """Time and memory for the large chain, and the error against the dense solution."""
+    large = [
+        ["states", number([run["states"] for run in result["large"]])],
+        ["steps between them", number([run["edges"] for run in result["large"]])],
+        ["solving, s by the clock", number(result["solve_s"])],
+        ["solving, s of the processor", number(result["solve_cpu_s"])],
+        ["load of the machine", number([run["load_average"] for run in result["large"]])],
+        ["peak memory, GB", number(result["peak_gb_max"])],
+    ]
+    against = [
+        [name, *(f"{max(run[figure] for run in runs):.1g}" for figure in ("error_s_max", "bound_max", "error_b_max"))]
+        for name, runs in result["against_dense_2000_states"].items()
+    ]
+    columns = ["settings", "S off by", "bound says", "B off by"]
+    text = "Against the dense solution of 2,000 states, the worst of the seeds:"
+    return f"{grid(['by seed', 'value'], large)}\n\n{text}\n\n{grid(columns, against)}"
+
+
+def mining(result: Figures) -> str:
+    """Time and memory by size."""
+    columns = ["turns", "way", "s by the clock", "s of the processor", "µs a turn", "peak GB", "load"]
+    names = ("turns", "way", "seconds", "cpu_seconds", "us_per_turn", "peak_gb", "load")
+    return grid(columns, [[number(row[name]) for name in names] for row in result["rows"]])
+
+
+def serving(result: Figures) -> str:
+    """Latency of a call by kind, and size and start-up."""
+    calls = result["calls"]
+    timed = {name: call for name, call in calls.items() if isinstance(call, dict)}
+    latency = [[name, *(call[f"{p}_us"] for p in ("p50", "p99", "p999"))] for name, call in timed.items()]
+    rest = {name: value for name, value in result.items() if name not in ABOUT | {"calls", "cores", "load", "values"}}
+    sizes = {name: value for name, value in calls.items() if name not in timed} | rest
+    told = f"{result['values'].capitalize()}. Load of the machine: {number(result['load'])}."
+    return f"{grid(['call', 'p50 µs', 'p99 µs', 'p99.9 µs'], latency)}\n\n{outline(sizes)}\n\n{told}"
+
+
+def guardrail(result: Figures) -> str:
+    """Native sentences and latency by language, then recogniser output."""
+    native = [
+        [language, percent(found["opposites_stopped"]), percent(found["paraphrases_passed"])]
+        + [number(result["latency"][language][layer][p]) for layer in ("offline", "online") for p in ("p50_us", "p99_us")]
+        for language, found in result["native"].items()
+    ]
+    columns = ["language", "opposites stopped", "paraphrases passed"]
+    columns += [f"{layer} {p} µs" for layer in ("offline", "online") for p in ("p50", "p99")]
+    sets = {f"home_spoken, {kind}": found for kind, found in result.get("home_spoken", {}).items()}
+    sets |= {"slurp": result["slurp"]} if "slurp" in result else {}
+    heard = [
+        [name, layer, percent(found["repairs_passed"]), percent(found["nearest_wrong_stopped"])]
+        for name, layers in sets.items()
+        for layer, found in layers.items()
+    ]
+    return f"{grid(columns, native)}\n\n{grid(['heard', 'layer', 'repairs passed', 'nearest wrong stopped'], heard)}"
+
+
+def calibration(result: Figures) -> str:
+    """Promised, expected and true share of losses by budget."""
+    rows = []
+    for found in result["budgets"]:
+        true = {"value": found["loss share"], "low": found["low"], "high": found["high"]}
+        shares = [percent(part) for part in (found["q"], found["expected loss share"], true)]
+        rows.append([*shares, number(found["wins"]), number(found["losses"])])
+    return grid(["budget of losses", "expected at launch", "true", "wins", "losses"], rows)
+
+
+def dstc2_mining(result: Figures) -> str:
+    """How well restatements are found in real calls, and what was launched."""
+    rows = [
+        [part, name, *(number(found[figure]) for figure in ("average_precision", "best_f1", "strict_recall"))]
+        for part, detectors in result["pairs"].items()
+        for name, found in detectors.items()
+    ]
+    learned = result["learn"]
+    launched = ", ".join(f"{number(n)} {scope}" for scope, n in learned["rules"].items())
+    text = f"Rules launched from {number(learned['turns'])} turns: {launched}."
+    return f"{grid(['calls', 'detector', 'average precision', 'best F1', 'recall, strict'], rows)}\n\n{text}"
+
+
+def home_spoken_mining(result: Figures) -> str:
+    """How well restatements are found among recordings, by seed."""
+    rows = [
+        [number(run["seed"]), name, number(found["average_precision"]), number(found["best_f1"]), number(found["events"])]
+        for run in result["runs"]
+        for name, found in run["pairs"].items()
+    ]
+    return grid(["seed", "detector", "average precision", "best F1", "restatements"], rows)
+
+
+def replay_check(result: Figures) -> str:
+    """The same turns judged in three ways, and how good the strict rule is."""
+    columns = ["judged by", "defects", "wins", "losses", "unknown", "win/loss", "at worst", "fixed"]
+    rows = []
+    for found in result["pooled"]:
+        counts = [number(found[name]) for name in ("defects", "wins", "losses", "unknown")]
+        rows.append([found["name"], *counts, ratio(found), ratio(found, "win_loss_worst"), percent(found["fixed"])])
+    strict = [[name, number(r["turns"]), percent(r["named"]), percent(r["right"])] for name, r in result["strict_rule"].items()]
+    goals = grid(["goal told by the strict rule", "turns", "named", "rightly"], strict)
+    return f"{grid(columns, rows)}\n\n{goals}"
+
+
+def fit_channel(result: Figures) -> str:
+    """The word errors of real recognition and of the channel, which were fitted, by seed."""
+    rows = [[name, number(value), number(result["simulated"][name])] for name, value in result["real"].items()]
+    return grid(["figure", "real", "simulated, by seed"], rows)
+
+
+def whole(result: Figures) -> str:
+    """Every figure by its name."""
+    return outline(result, ABOUT)

@@ -1,0 +1,140 @@
+"""The pages of figures, made from the result files: docs/benchmarks.md, and the block of figures in README.md.
+
+    python benchmarks/tables.py [--check]
+
+Reads benchmarks/results/*.json and writes both pages; a file that is not there has no section, and one without a table of its own
+is shown figure by figure. The same files always give the same pages. With --check nothing is written, and the exit code is 1 if a
+page is stale.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from cells import Figures, grid, per_1000, percent, ratio
+from result_tables import (
+    calibration,
+    chain,
+    dstc2_mining,
+    fit_channel,
+    guardrail,
+    home_spoken_mining,
+    mining,
+    peers,
+    replay_check,
+    serving,
+    slurp,
+    whole,
+)
+
+ROOT = Path(__file__).parents[1]
+OPENS, CLOSES = "<!-- figures -->", "<!-- /figures -->"
+HEAD = """# Benchmarks
+
+Written by `python benchmarks/tables.py` from the files in `benchmarks/results`; not edited by hand. Intervals are 95 %. What the
+figures mean: [measuring.md](measuring.md). How to run the scripts: [benchmarks/README.md](../benchmarks/README.md).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """How a result file is shown: its name (a glob), the title, what was asked, and the table made of it."""
+
+    file: str
+    title: str
+    asked: str
+    table: Callable[[Figures], str]
+
+
+ASKED = "How many requests does each system mend and break, on later days of the world whose log it learned from?"
+SECTIONS = (
+    Section("peers_home_quiet", "Home, quiet", ASKED, peers),
+    Section("peers_home_normal", "Home, normal", ASKED, peers),
+    Section("peers_home_noisy", "Home, noisy", ASKED, peers),
+    Section("peers_recordings_*", "Synthetic voices and a real recogniser", ASKED, peers),
+    Section("slurp", "SLURP: people and a real recogniser", "How far do rules come where few things are said twice?", slurp),
+    Section("calibration", "Is the budget of losses kept?", "Does the launched set lose what was promised?", calibration),
+    Section("replay_check", "How near does a replay come?", "Does the log judge as a world that knows?", replay_check),
+    Section("home_spoken_mining", "Mining: recordings of home commands", "Are restatements found?", home_spoken_mining),
+    Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found, in a log that is not ours?", dstc2_mining),
+    Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
+    Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
+    Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
+    Section("online", "Serving: the online layer", "What does a request cost that no rule knows?", whole),
+    Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
+    Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
+    Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
+    Section("fit_channel", "The text channel", "Does it err as real recognition does?", fit_channel),
+)
+
+
+def page(results: Path) -> str:
+    """Return docs/benchmarks.md."""
+    files = {path.stem: path for path in sorted(results.glob("*.json"))}
+    found = [(name, section) for section in SECTIONS for name in files if fnmatch(name, section.file)]
+    told = {name for name, _ in found}
+    found += [(name, Section(name, name, "", whole)) for name in files if name not in told]
+    return "\n".join([HEAD, *(_section(files[name], section) for name, section in found)])
+
+
+def block(results: Path) -> str:
+    """Return the figures of README.md: ours and the peers in a home with normal noise; empty before they were measured."""
+    path = results / "peers_home_normal.json"
+    if not path.exists():
+        return ""
+    modes = json.loads(path.read_text("utf-8"))["modes"]
+    rows = []
+    for name, system in modes["before"].items():
+        before, after = system["pooled"][0], modes["after"][name]["pooled"][0]
+        effect = [ratio(before), percent(before["fixed"]), per_1000(before["broken_unseen"])]
+        rows.append([name, *effect, ratio(after), percent(after["fixed"])])
+    columns = ["", "before the NLU: win/loss", "fixed", "broken ‰", "after a refusal: win/loss", "fixed"]
+    about = "Broken: of 1,000 healthy requests that the log never held as healthy. After a refusal nothing healthy can be broken."
+    return f"{grid(columns, rows)}\n\n{about}\n"
+
+
+def pages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each page and what it should hold."""
+    results, readme = root / "benchmarks" / "results", root / "README.md"
+    yield root / "docs" / "benchmarks.md", page(results)
+    yield readme, replaced(readme.read_text("utf-8"), block(results))
+
+
+def replaced(text: str, inner: str) -> str:
+    """Return a text with the block between the two marks replaced.
+
+    Raises:
+        SystemExit: the marks are not there.
+    """
+    before, _, rest = text.partition(OPENS)
+    _, closes, after = rest.partition(CLOSES)
+    if not closes:
+        raise SystemExit(f"README.md has no {OPENS} with a {CLOSES} after it: put both lines where the figures belong")
+    return f"{before}{OPENS}\n{inner}{CLOSES}{after}"
+
+
+def _section(path: Path, section: Section) -> str:
+    result = json.loads(path.read_text("utf-8"))
+    pictures = [path.with_name(f"{path.stem}{mode}.svg") for mode in ("", "_before", "_after")]
+    shown = [f"![{section.title}](../benchmarks/results/{picture.name})" for picture in pictures if picture.exists()]
+    title = section.title if section.file == path.stem else f"{section.title} ({path.stem.rpartition('_')[2]})"
+    parts = [f"## {title}", section.asked, f"`{result['command']}`", section.table(result), *shown]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def main() -> int:
+    """Write the pages, or say which are stale."""
+    check = "--check" in sys.argv[1:]
+    stale = [(path, text) for path, text in pages(ROOT) if not path.exists() or path.read_text("utf-8") != text]
+    for path, text in stale:
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)}: {'stale, run python benchmarks/tables.py' if check else 'written'}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
