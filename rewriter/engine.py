@@ -50,7 +50,6 @@ class DuckDB:
         settings = {
             "temp_directory": str(work / "spill"),
             "preserve_insertion_order": False,
-            "enable_progress_bar": False,
         }
         if threads is not None:
             settings["threads"] = threads

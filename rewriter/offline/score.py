@@ -53,7 +53,6 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
         return {name: chunk[name][some] for name in _KEY} | {"p": p[some]}
 
     with duckdb.connect() as con:
-        con.execute("SET enable_progress_bar = false")
         con.read_parquet(glob(candidates)).create_view("candidates")
         return _write((scored(chunk) for chunk in _chunks(con, f"SELECT {columns} FROM candidates")), out)
 
