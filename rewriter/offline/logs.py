@@ -116,7 +116,7 @@ def _read(
         with connection(work, hashed) as con:
             relations = [relation(con, file, names, work, hashed) for file in files]
             require_mapped(mapping, relations)
-            prepare(con, files, relations, config)
+            prepare(con, work, files, relations, config)
             return write(con, work, files, skipped, relations, config)
     except (duckdb.Error, OSError) as error:
         raise LogError(f"cannot read the log: {_renamed(first_line(error), files, work)}") from error

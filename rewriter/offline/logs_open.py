@@ -17,6 +17,7 @@ _OFTEN = {
     "utterance": ("text", "query", "transcript", "message", "asr", "heard"),
 }
 """What others call the required columns."""
+_VIRTUAL = {"file_index", "file_row_number"}
 
 
 def names_in(mapping: Mapping[str, str]) -> dict[str, str]:
@@ -57,16 +58,17 @@ def relation(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str,
 def _parquet(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str]) -> Relation:
     try:
         described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(source.path)})").fetchall()
+        rows = con.execute(f"SELECT COUNT(*) FROM read_parquet({literal(source.path)})").fetchall()[0][0]
     except duckdb.Error as error:
         raise LogError(f"{source.shown} is not a Parquet file that can be read: {first_line(error)}") from error
     types = {row[0]: row[1] for row in described}
-    cells = {ours: Cell(ours, types[theirs]) for ours, theirs in names.items() if theirs in types}
+    if taken := _VIRTUAL & types.keys():
+        raise LogError(f"{source.shown}: DuckDB keeps the column name {min(taken)} for itself; read the file with --sql instead")
+    cells = {ours: Cell(identifier(theirs), types[theirs]) for ours, theirs in names.items() if theirs in types}
     for ours, cell in cells.items():
         if nested(cell.type) and CONTRACT[ours] not in ("list", "object", "slots"):
             raise LogError(f"{source.shown}: column {names[ours]} is {cell.type}, and {ours} is one value a row")
-    renamed = ", ".join(f"{identifier(names[ours])} AS {ours}" for ours in cells)
-    rows = f"SELECT {renamed}, file_row_number + 1 AS row FROM read_parquet({literal(source.path)}, file_row_number = true)"
-    return Relation(f"({rows})", cells, tuple(types))
+    return Relation(source.path, cells, tuple(types), rows, staged=False)
 
 
 def _missing(ours: str, theirs: str, source: Source, columns: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """The log contract in SQL: how each column of a file becomes a column of TURNS, and which rows are set aside."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -56,17 +56,20 @@ class Relation(NamedTuple):
     """A file, ready to be read.
 
     Attributes:
-        table: what stands after FROM; it has a column `row`, the number of each row, from 1.
+        path: Parquet: the file itself, or what it was staged as. Staged Parquet has also the columns `row` (the number of each
+            row, from 1), `wrong` (what is known to be wrong with its types, or NULL) and `is_row` (whether it is a row at all).
         cells: ours -> where it stands, for the columns that are there.
         columns: all names of the file, for people.
-        wrong: SQL for what is known to be wrong with a row's types, NULL where nothing is.
+        rows: all rows of the file, good, bad and broken.
+        staged: whether `path` was staged.
         broken: JSON lines (row, reason, content) of what is no row at all.
     """
 
-    table: str
+    path: Path
     cells: Mapping[str, Cell]
     columns: tuple[str, ...]
-    wrong: str = "CAST(NULL AS VARCHAR)"
+    rows: int
+    staged: bool = True
     broken: Path | None = None
 
 
@@ -90,22 +93,37 @@ def nested(sql_type: str) -> bool:
     return sql_type.endswith("]") or sql_type.startswith(("STRUCT", "MAP", "UNION"))
 
 
-def file_rows(number: int, checksum: str, relation: Relation, config: Logs) -> str:
-    """Return the SELECT of one file in the columns that all files share.
+def opened(relations: Sequence[Relation]) -> str:
+    """Return what stands after FROM for files with the same cells: those cells, and row, wrong and file_index."""
+    cells = relations[0].cells
+    picked = ", ".join([*(f"{cell.ref} AS {ours}" for ours, cell in cells.items()), "file_index"])
+    paths = ", ".join(literal(relation.path) for relation in relations)
+    if relations[0].staged:
+        return f"(SELECT {picked}, row, wrong FROM read_parquet([{paths}]) WHERE is_row)"
+    rows = "file_row_number + 1 AS row, CAST(NULL AS VARCHAR) AS wrong"
+    return f"(SELECT {picked}, {rows} FROM read_parquet([{paths}], file_row_number = true))"
+
+
+def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: Logs) -> str:
+    """Return the SELECT of files with the same cells, in the columns that all files share.
 
     They are those of TURNS, but `user` as the log gives it, `intent` and `slots` beside `hypothesis`, and what is needed to
     set a row aside: `garbled` and `wrong` (reasons), `content` (the row as JSON, without the user).
+
+    Args:
+        files: number of each file in the log -> its checksum.
+        relations: the files, in the same order.
+        config: defaults.
     """
-    cells = relation.cells
+    cells = {name: Cell(name, cell.type) for name, cell in relations[0].cells.items()}
     values = {name: _value(CONTRACT[name], cells[name]) if name in cells else _absent(CONTRACT[name]) for name in CONTRACT}
-    values["turn_id"] = f"coalesce({values['turn_id']}, {quoted(checksum[:16] + '-')} || row)"
+    prefix = _of_file([quoted(f"{checksum[:16]}-") for checksum in files.values()])
+    values["turn_id"] = f"coalesce({values['turn_id']}, {prefix} || row)"
     values["locale"] = f"coalesce(replace({values['locale']}, '_', '-'), {quoted(config.locale)})"
     values["intent"] = values["intent"] if "slots" in cells or config.intents_are_complete else _absent("text")
     ours = {"user_id": "user", "timestamp": "ts_ms"}
     picked = ", ".join(f"{sql} AS {identifier(ours.get(name, name))}" for name, sql in values.items())
-    garbled = [
-        f"WHEN {c.ref} IS NOT NULL AND TRY(decode({c.ref})) IS NULL THEN 'not UTF-8'" for c in cells.values() if c.type == "BLOB"
-    ]
+    garbled = [f"WHEN {c.ref} IS NOT NULL AND {_text(c)} IS NULL THEN 'not UTF-8'" for c in cells.values() if c.type == "BLOB"]
     wrong = [
         f"WHEN {_given(c)} AND {_value(CONTRACT[name], c)} IS NULL THEN 'wrong type in {name}'"
         for name, c in cells.items()
@@ -113,9 +131,15 @@ def file_rows(number: int, checksum: str, relation: Relation, config: Logs) -> s
     ]
     shown = ", ".join(f"{quoted(name)}, CAST({c.ref} AS VARCHAR)" for name, c in cells.items() if name != "user_id")
     return (
-        f"SELECT {number} AS file, row, {picked}, {_case(garbled)} AS garbled,"
-        f" coalesce({relation.wrong}, {_case(wrong)}) AS wrong, json_object({shown}) AS content FROM {relation.table}"
+        f"SELECT {_of_file(map(str, files))} AS file, row, {picked}, {_case(garbled)} AS garbled,"
+        f" coalesce(wrong, {_case(wrong)}) AS wrong, json_object({shown}) AS content FROM {opened(relations)}"
     )
+
+
+def _of_file(constants: Iterable[str]) -> str:
+    """SQL for the constant of the file that a row is from."""
+    each = list(constants)
+    return each[0] if len(each) == 1 else f"[{', '.join(each)}][CAST(file_index AS BIGINT) + 1]"
 
 
 def _absent(kind: Kind) -> str:

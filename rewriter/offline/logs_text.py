@@ -13,7 +13,7 @@ import duckdb
 
 from rewriter.errors import LogError
 from rewriter.offline.logs_files import Source, open_text, packed
-from rewriter.offline.logs_sql import TEXTS, Cell, Relation, literal, quoted
+from rewriter.offline.logs_sql import REQUIRED, TEXTS, Cell, Relation, literal, quoted
 
 _BOM = b"\xef\xbb\xbf"
 _RECORD_LINES = 100  # a quote that is never closed must not swallow the rest of the file
@@ -45,36 +45,33 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
     path = _without_bom(source, work)
     staged = work / f"{source.checksum}.parquet"
     lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true, {_compression(path)}))"
-    _extract(con, lines, names, staged)
-    keys = con.execute(
-        f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {lines} WHERE {_IS_ROW} LIMIT {_KEYS_FROM})"
-    ).fetchall()
-    columns = tuple(sorted(key for (key,) in keys))
+    n = _extract(con, lines, names, staged)
     count = ", ".join(f"COUNT({ours})" for ours in names)
-    counts = con.execute(f"SELECT {count} FROM read_parquet({literal(staged)})").fetchall()
-    present = [ours for ours, n in zip(names, counts[0], strict=True) if n or names[ours] in columns]
-    rows = f"(SELECT *, file_row_number + 1 AS row FROM read_parquet({literal(staged)}, file_row_number = true))"
-    broken = con.execute(f"SELECT row FROM {rows} WHERE NOT is_row ORDER BY row").fetchnumpy()["row"].tolist()
-    kept = work / f"{source.checksum}.broken.jsonl"
-    return Relation(
-        table=f"(SELECT * FROM {rows} WHERE is_row)",
-        cells={ours: Cell(ours, "VARCHAR") for ours in present},
-        columns=columns,
-        wrong="wrong",
-        broken=_keep(_broken_lines(path, broken, _json_hider(names["user_id"], hashed)), kept) if broken else None,
-    )
+    found = con.execute(f"SELECT {count}, COUNT(*) FILTER (NOT is_row) FROM read_parquet({literal(staged)})").fetchall()[0]
+    present = {ours for ours, n in zip(names, found[:-1], strict=True) if n}
+    columns: tuple[str, ...] = ()
+    mapped = {ours for ours, theirs in names.items() if ours != theirs}
+    if not present.issuperset({*REQUIRED, "slots", *mapped}):  # a name may be there without a value
+        keys = f"SELECT unnest(json_keys(json)) AS name FROM (SELECT json FROM {lines} WHERE {_IS_ROW} LIMIT {_KEYS_FROM})"
+        columns = tuple(name for (name,) in con.execute(f"SELECT DISTINCT name FROM ({keys}) ORDER BY name").fetchall())
+        present |= {ours for ours, theirs in names.items() if theirs in columns}
+    broken = work / f"{source.checksum}.broken.jsonl" if found[-1] else None
+    if broken:
+        rows = con.execute(f"SELECT row FROM read_parquet({literal(staged)}) WHERE NOT is_row ORDER BY row").fetchnumpy()["row"]
+        _keep(_broken_lines(path, rows.tolist(), _json_hider(names["user_id"], hashed)), broken)
+    return Relation(staged, {ours: Cell(ours, "VARCHAR") for ours in names if ours in present}, columns, n, broken=broken)
 
 
-def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str], target: Path) -> None:
-    """Write every cell as text, what is wrong with its type, and whether the line is an object at all."""
+def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str], target: Path) -> int:
+    """Write every cell as text, what is wrong with its type, and whether the line is an object at all; return the lines."""
     pointers = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
     place = {ours: i for i, ours in enumerate(names, start=1)}
     cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
     nested = " ".join(f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in TEXTS)
-    con.execute(
-        f"COPY (SELECT {cells}, CASE {nested} END AS wrong, is_row FROM (SELECT json_extract(json, [{pointers}]) AS v,"
-        f" {_IS_ROW} AS is_row FROM {lines})) TO {quoted(str(target))} (FORMAT parquet)"
-    ).fetchall()
+    values = f"SELECT json_extract(json, [{pointers}]) AS v, {_IS_ROW} AS is_row FROM {lines}"
+    query = f"SELECT row_number() OVER () AS row, {cells}, CASE {nested} END AS wrong, is_row FROM ({values})"
+    copied = con.execute(f"COPY ({query}) TO {quoted(str(target))} (FORMAT parquet)").fetchall()
+    return int(copied[0][0])
 
 
 def _json_hider(user: str, hashed: Hash) -> Callable[[str], str]:
@@ -112,10 +109,10 @@ def _decoded(raw: bytes) -> tuple[str, str]:
         return "not UTF-8", raw.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def _keep(broken: Iterable[Broken], path: Path) -> Path:
+def _keep(broken: Iterable[Broken], path: Path) -> int:
+    """Write broken rows and return how many they are."""
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row._asdict()) + "\n" for row in broken)
-    return path
+        return sum(file.write(json.dumps(row._asdict()) + "\n") > 0 for row in broken)
 
 
 def comma_separated(
@@ -136,19 +133,16 @@ def comma_separated(
     header, delimiter = _header(source)
     found = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
     staged = work / f"{source.checksum}.parquet"
-    relation = Relation(
-        table=f"(SELECT * REPLACE (CAST(row AS BIGINT) AS row) FROM read_parquet({literal(staged)}))",
-        cells={ours: Cell(ours, "VARCHAR") for ours in found},
-        columns=tuple(header),
-    )
+    cells = {ours: Cell(ours, "VARCHAR") for ours in found}
     try:
-        _stage(con, source.path, ["row_number() OVER () AS row", *_columns(found, 0)], delimiter, len(header), staged)
+        rows = _stage(con, source.path, ["row_number() OVER () AS row", *_columns(found, 0)], delimiter, len(header), staged)
+        return Relation(staged, cells, tuple(header), rows)
     except duckdb.Error:
         mended, broken = work / f"{source.checksum}.csv", work / f"{source.checksum}.broken.jsonl"
-        _keep(_mend(source.path, mended, delimiter, len(header), _csv_hider(found.get("user_id"), delimiter, hashed)), broken)
-        _stage(con, mended, ["c0 AS row", *_columns(found, 1)], ",", len(header) + 1, staged)
-        return relation._replace(broken=broken)
-    return relation
+        hide = _csv_hider(found.get("user_id"), delimiter, hashed)
+        lost = _keep(_mend(source.path, mended, delimiter, len(header), hide), broken)
+        rows = _stage(con, mended, ["CAST(c0 AS BIGINT) AS row", *_columns(found, 1)], ",", len(header) + 1, staged)
+        return Relation(staged, cells, tuple(header), rows + lost, broken=broken)
 
 
 def _header(source: Source) -> tuple[list[str], str]:
@@ -166,13 +160,15 @@ def _columns(found: Mapping[str, int], shift: int) -> list[str]:
     return [f"c{place + shift} AS {ours}" for ours, place in found.items()]
 
 
-def _stage(con: duckdb.DuckDBPyConnection, path: Path, select: list[str], delimiter: str, width: int, target: Path) -> None:
+def _stage(con: duckdb.DuckDBPyConnection, path: Path, select: list[str], delimiter: str, width: int, target: Path) -> int:
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
-    con.execute(
-        f"COPY (SELECT {', '.join(select)} FROM read_csv({literal(path)}, auto_detect = false, header = true,"
-        f" delim = '{delimiter}', quote = '\"', escape = '\"', strict_mode = true, {_compression(path)},"
-        f" columns = {{{columns}}})) TO {quoted(str(target))} (FORMAT parquet)"
-    ).fetchall()
+    table = (
+        f"read_csv({literal(path)}, auto_detect = false, header = true, delim = '{delimiter}', quote = '\"', escape = '\"',"
+        f" strict_mode = true, {_compression(path)}, columns = {{{columns}}})"
+    )
+    query = f"SELECT {', '.join(select)}, CAST(NULL AS VARCHAR) AS wrong, true AS is_row FROM {table}"
+    copied = con.execute(f"COPY ({query}) TO {quoted(str(target))} (FORMAT parquet)").fetchall()
+    return int(copied[0][0])
 
 
 def _compression(path: Path) -> str:

@@ -1,6 +1,7 @@
 """From opened files to the tables TURNS and REJECTED and the `LogReport`."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -47,14 +48,14 @@ def _reading(intent: str, slots: str) -> str:
     return hypothesis(intent, values)
 
 
-def prepare(con: duckdb.DuckDBPyConnection, files: list[Source], relations: list[Relation], config: Logs) -> None:
+def prepare(con: duckdb.DuckDBPyConnection, work: Path, files: list[Source], relations: list[Relation], config: Logs) -> None:
     """Make the view `log_rows`; users and readings are worked out once for each distinct value."""
-    branches = [file_rows(i, f.checksum, r, config) for i, (f, r) in enumerate(zip(files, relations, strict=True))]
-    if not branches:
-        nothing = Relation(
-            "(SELECT CAST(0 AS BIGINT) AS row WHERE false)", {"utterance": Cell("CAST(NULL AS VARCHAR)", "VARCHAR")}, ()
-        )
-        branches = [file_rows(0, "", nothing, config)]
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, relation in enumerate(relations):
+        alike[relation.staged, *relation.cells.items()].append(i)
+    branches = [
+        file_rows({i: files[i].checksum for i in group}, [relations[i] for i in group], config) for group in alike.values()
+    ] or [_no_rows(con, work, config)]
     union = " UNION ALL ".join(branches)
     con.execute(
         f"CREATE TEMP TABLE users AS SELECT user, hashed(user) AS user_id"
@@ -73,6 +74,13 @@ def prepare(con: duckdb.DuckDBPyConnection, files: list[Source], relations: list
     con.execute(f"CREATE TEMP VIEW log_rows AS {all_rows(branches, config)}")
 
 
+def _no_rows(con: duckdb.DuckDBPyConnection, work: Path, config: Logs) -> str:
+    path = work / "nothing.parquet"
+    columns = "CAST(0 AS BIGINT) AS row, CAST(NULL AS VARCHAR) AS utterance, CAST(NULL AS VARCHAR) AS wrong, true AS is_row"
+    _copy(con, f"SELECT {columns} WHERE false", path)
+    return file_rows({0: ""}, [Relation(path, {"utterance": Cell("utterance", "VARCHAR")}, (), 0)], config)
+
+
 def write(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
@@ -86,23 +94,22 @@ def write(
     Raises:
         LogError: the files hold no rows at all.
     """
-    rows = [_rows(con, relation) for relation in relations]
-    if files and not sum(rows):
+    rows = sum(relation.rows for relation in relations)
+    if files and not rows:
         raise LogError(f"the log holds no rows: {', '.join(f.shown for f in files)}")
     turns, rejected = folder / "turns.parquet", folder / "rejected.parquet"
     _copy(con, f"SELECT {', '.join(TURNS.names)} FROM log_rows WHERE reason IS NULL", turns)
     n, users, first, last = con.execute(
         f"SELECT COUNT(*), COUNT(DISTINCT user_id), MIN(ts_ms), MAX(ts_ms) FROM read_parquet({literal(turns)})"
     ).fetchall()[0]
-    _copy(con, _rejected(files, relations, any_bad=n < sum(rows)), rejected)
+    _copy(con, _rejected(files, relations, any_bad=n < rows), rejected)
     reasons = con.execute(
         f"SELECT reason, COUNT(*) AS n FROM read_parquet({literal(rejected)}) GROUP BY reason ORDER BY n DESC, reason"
     ).fetchall()
     for table, path in ((TURNS, turns), (REJECTED, rejected)):
         check(table, path)
-    read_files = tuple(LogFile(file.shown, file.checksum, k) for file, k in zip(files, rows, strict=True))
     return LogReport(
-        files=read_files,
+        files=tuple(LogFile(f.shown, f.checksum, r.rows) for f, r in zip(files, relations, strict=True)),
         skipped=tuple(skipped),
         turns=n,
         users=users,
@@ -136,13 +143,6 @@ def _rejected(files: list[Source], relations: list[Relation], *, any_bad: bool) 
         f" FROM ({' UNION ALL '.join(parts)}) AS r JOIN (VALUES {names}) AS names(number, file) ON names.number = r.file"
         " ORDER BY names.number, row_number"
     )
-
-
-def _rows(con: duckdb.DuckDBPyConnection, relation: Relation) -> int:
-    count = f"SELECT COUNT(*) FROM {relation.table}"
-    if relation.broken:
-        count = f"SELECT ({count}) + (SELECT COUNT(*) FROM read_ndjson_objects({literal(relation.broken)}))"
-    return int(con.execute(count).fetchall()[0][0])
 
 
 def _absent_columns(relations: list[Relation]) -> tuple[str, ...]:
