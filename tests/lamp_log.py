@@ -13,6 +13,9 @@ RARE = "lamb of wrong"
 OWN = "play my mess"
 """What only ann says, and has to say again."""
 
+TORN = "play my mox"
+"""What only hal says, who then means now this and now that."""
+
 
 def rows():
     """Turns of ten users over ten days; every day each of them says the same things."""
@@ -40,6 +43,9 @@ def rows():
             if user == "ann" and day % 2 == 1:
                 yield turn(OWN, None, 2000)
                 yield turn("play my mix", MIX, 2006)
+            if user == "hal" and day % 2 == 1:
+                yield turn(TORN, None, 2000)
+                yield turn(f"play my {'mix' if day % 4 == 1 else 'max'}", MIX if day % 4 == 1 else "Play|list=my max", 2006)
             if user in SECRETS and day == 5:
                 yield turn(SECRETS[user], "Remind|what=private", 2400)
 

@@ -40,6 +40,9 @@ def test_the_right_rules_are_launched_and_every_other_has_its_reason(lamp):
         ("global", "", "turn of the lamp", "turn off the lamp"),
         ("personal", "ann", lamp_log.OWN, "play my mix"),
     }
+    torn = [verdict for (_, user, source, _), verdict in rules.items() if (user, source) == ("hal", lamp_log.TORN)]
+    assert len(torn) == 2
+    assert "launched" not in torn
     assert report.rules == {"global": 1, "personal": 6}
     assert sum(report.refused.values()) == len(rules) - len(launched)
 

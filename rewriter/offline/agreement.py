@@ -1,9 +1,10 @@
 """What was meant, when some who seem to restate a wish have in truth moved on to a new one. Other users can tell.
 
 A vote for goal j of source i is *stray* with probability `stray`: a new wish, drawn as wishes are drawn. Else it is real: it
-is for the goal that i mostly stands for with probability theta ~ Beta(a, b), and else for another goal that sounds like i. How
-much likelier a real goal is than a stray one to sound so alike is `likeness`. With q_k = likeness of the k-th vote for another
-goal, and c = share of j among all wishes, a source with n votes for j has the likelihood::
+is for the goal that i mostly stands for with probability theta, and else for another goal that sounds like i. theta has a Beta
+prior, a little of it flat. How much likelier a real goal is than a stray one to sound so alike is `likeness`. With q_k =
+likeness of the k-th vote for another goal, and c = share of j among all wishes, a source with n votes for j has the
+likelihood::
 
     ((1 - stray) theta + stray c)^n  ·  prod_k ((1 - stray)(1 - theta) + stray / q_k)
 
@@ -33,6 +34,7 @@ _CENTRE = np.array([logit(0.2), np.log(4.0), np.log(0.5)])
 _SPREAD = 1.5
 _LARGEST = 20_000  # pairs that a fit looks at
 _PLENTY = 5.0  # agreed votes above which a pair says no more about likeness
+_FLAT = 0.05  # share of theta's prior that is flat: no fit may rule out that a text means now this and now that
 _TINY = 1e-9
 
 
@@ -68,7 +70,8 @@ def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
 
     Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with all its votes: the
-    question is what the others say when some vote of the log, drawn at random, has proposed a pair.
+    question is what the others say when some vote of the log, drawn at random, has proposed a pair. But a log weighs no more than
+    it has pairs.
 
     Args:
         pairs: every source with every goal.
@@ -81,7 +84,7 @@ def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
     told = np.flatnonzero(pairs.others > 0)
     rows = rng.choice(told, _LARGEST, replace=False) if len(told) > _LARGEST else told
-    weight = pairs.votes[rows]
+    weight = pairs.votes[rows] * (len(rows) / max(float(pairs.votes[rows].sum()), _TINY))
 
     def loss(theta: Floats) -> float:
         likelihood = logsumexp(_log_joint(theta, pairs, likeness, rows), axis=1)
@@ -110,7 +113,7 @@ def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
 def _log_joint(theta: Floats, pairs: Pairs, likeness: Floats, rows: npt.NDArray[np.int64]) -> Floats:
     """Return log P(theta's cell, votes) of some pairs, (len(rows), 1 + 32)."""
     stray, a, b = expit(theta[0]), np.exp(theta[1]), np.exp(theta[2])
-    cells = np.log(np.maximum(np.diff(betainc(a, b, _EDGES)), _TINY))
+    cells = np.log((1 - _FLAT) * np.diff(betainc(a, b, _EDGES)) + _FLAT * np.diff(_EDGES))
     sources, place = np.unique(pairs.source[rows], return_inverse=True)
     mine = np.flatnonzero(np.isin(pairs.source, sources))
     group = np.searchsorted(sources, pairs.source[mine])

@@ -111,6 +111,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     near = _near(names, votes.source[entries], commonest.text[pairs.target])
     own_turns = _entries(votes.goals, entries, pairs.target)
     rows = np.flatnonzero((own_turns >= least) & (votes.source[entries] != pairs.target))
+    rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
     row, target, vote = entries[rows], pairs.target[rows], own_turns[rows]
     source = votes.source[row]
     own = surface.of_users(ground.mined.counts, ground.mined.texts, votes.user[row], target)
@@ -139,6 +140,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     )
     reason = np.full(len(frame), "", dtype=object)
     _refuse(reason, frame["target"] == "", "this user never said the target with success")
+    _refuse(reason, _later(row, reason), "another target is better")
     _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
     _refuse(reason, _served(frame, crowd.rules), "the rule for everybody does the same")
     return _verdicts(frame, beliefs, around, reason, guard, config, seed)
@@ -196,7 +198,7 @@ def _refuse(reason: npt.NDArray[np.object_], where: npt.ArrayLike, why: str) -> 
 
 
 def _later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
-    """Mark all but the first open rule of each source; rules stand in order of S_ij."""
+    """Mark all but the first open rule of each source; the best stand first."""
     open_ = np.flatnonzero(reason == "")
     _, first = np.unique(source[open_], return_index=True)
     later = np.zeros(len(source), dtype=bool)

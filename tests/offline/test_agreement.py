@@ -27,8 +27,12 @@ def mean_by_integration(model, agreed, chance, near, others):
 
     own = math.exp(model.weights[0] + near @ model.weights[1:])
     real = (1 - stray) * own / ((1 - stray) * own + stray)
-    mass, _ = integrate.quad(lambda t: beta.pdf(t, model.a, model.b) * likelihood(t), 0, 1, limit=200)
-    first, _ = integrate.quad(lambda t: t * beta.pdf(t, model.a, model.b) * likelihood(t), 0, 1, limit=200)
+
+    def joint(theta):
+        return (0.95 * beta.pdf(theta, model.a, model.b) + 0.05) * likelihood(theta)
+
+    mass, _ = integrate.quad(joint, 0, 1, limit=200)
+    first, _ = integrate.quad(lambda t: t * joint(t), 0, 1, limit=200)
     return real * first / (real * mass + (1 - real) * likelihood(0.0))
 
 
