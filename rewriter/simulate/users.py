@@ -1,9 +1,13 @@
 """`Behaviour`: every number about how people act, in one place; `User`, one person; `people`, many of them."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+
+from rewriter.model.hypothesis import intent_of
 
 _HOURS = (1, 0.5, 0.3, 0.3, 0.5, 1.5, 5, 9, 7, 4, 3, 3, 4, 4, 3, 3, 4, 6, 9, 10, 9, 7, 5, 2.5)
 
@@ -18,16 +22,18 @@ class Behaviour:
 
     requests_per_day: float = 6.0
     """Mean number of wishes of one person on one day (Poisson); follow-ups come on top."""
-    zipf: float = 1.0
+    zipf: float = 1.1
     """A person's r-th commonest wish is wanted in proportion to r ** -zipf."""
-    taste: float = 1.0
+    taste: float = 0.7
     """How far a person's order of wishes strays from everybody's: standard deviation of the logarithm of the rank."""
-    repertoire: int = 40
+    repertoire: int = 30
     """How many different things a person ever wants."""
     owns_device: float = 0.5
     """Probability that a person has a given device."""
     owns_name: float = 0.15
     """Probability that a given playlist, town, message or task is one of a person's own."""
+    fashion: float = 1.5
+    """The r-th phrase of a wish, as listed, is a person's favourite in proportion to r ** -fashion."""
     habit: float = 0.8
     """Probability of the favourite phrase; else any phrase of the wish."""
     hours: tuple[float, ...] = _HOURS
@@ -132,7 +138,7 @@ def people(
         goals: what can be wanted -> how it can be asked for.
         n: how many people.
         seed: of all draws.
-        behaviour: `zipf`, `taste`, `repertoire` and the two `owns_…` are used here.
+        behaviour: `zipf`, `taste`, `repertoire`, `fashion` and the two `owns_…` are used here.
         owned: goal -> kind (``device`` or ``name``) -> the thing one must have to want it; nothing for what all can want.
         rooms: where devices stand.
         speakers: voices, dealt round; empty gives everybody a voice of their own.
@@ -145,7 +151,7 @@ def people(
     needs = [dict((owned or {}).get(goal, {})) for goal in every]
     things = sorted({(kind, thing) for need in needs for kind, thing in need.items()})
     chances = np.array([behaviour.owns_device if kind == "device" else behaviour.owns_name for kind, _ in things])
-    popularity = np.log1p(rng.permutation(len(every)))
+    popularity = np.log1p(_places(every, rng))
     found = []
     for i in range(n):
         has = {thing for thing, yes in zip(things, rng.random(len(things)) < chances, strict=True) if yes}
@@ -154,10 +160,51 @@ def people(
         if not mine:
             continue
         weights = np.arange(1, len(mine) + 1, dtype=np.float64) ** -behaviour.zipf
-        phrases = {g: tuple(goals[g][j] for j in rng.permutation(len(goals[g]))) for g in mine}
+        phrases = {g: _liked(goals[g], behaviour.fashion, rng) for g in mine}
         name = f"user{i:04d}"
         speaker = speakers[i % len(speakers)] if speakers else name
         room = rooms[int(rng.random() * len(rooms))]
         shares = tuple((weights / weights.sum()).tolist())
         found.append(User(name, speaker, tuple(mine), shares, phrases, room, f"device{i:04d}"))
     return tuple(found)
+
+
+def shares_said(users: Iterable[User], habit: float) -> dict[str, float]:
+    """Return the share of all requests in which each phrase is said.
+
+    Args:
+        users: who ask, equally often.
+        habit: `Behaviour.habit`.
+    """
+    shares: dict[str, float] = {}
+    everybody = list(users)
+    for user in everybody:
+        for goal, weight in zip(user.goals, user.weights, strict=True):
+            phrases = user.phrases[goal]
+            for place, phrase in enumerate(phrases):
+                chance = (habit if place == 0 else 0.0) + (1 - habit) / len(phrases)
+                shares[phrase] = shares.get(phrase, 0.0) + weight * chance / len(everybody)
+    return shares
+
+
+def _places(goals: list[str], rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Draw how popular goals are, 0 for the most popular: first one of each intent, then a second of each, and so on.
+
+    So an intent with many goals (a brightness for every lamp) is not commoner for that.
+    """
+    places = np.empty(len(goals), dtype=np.intp)
+    rounds: Counter[str] = Counter()
+    keys: list[tuple[int, int, int]] = []
+    for i in rng.permutation(len(goals)):
+        kind = intent_of(goals[i])
+        keys.append((rounds[kind], len(keys), int(i)))
+        rounds[kind] += 1
+    for place, (_, _, i) in enumerate(sorted(keys)):
+        places[i] = place
+    return places
+
+
+def _liked(phrases: tuple[str, ...], fashion: float, rng: np.random.Generator) -> tuple[str, ...]:
+    """Draw a person's order of phrases, without replacement in proportion to rank ** -fashion (Gumbel-max trick)."""
+    keys = rng.gumbel(size=len(phrases)) - fashion * np.log1p(np.arange(len(phrases)))
+    return tuple(phrases[i] for i in np.argsort(-keys))

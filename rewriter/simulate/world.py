@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from rewriter.result import Rewrite
 from rewriter.simulate.assistants import Assistant
 from rewriter.simulate.channels import Channel
-from rewriter.simulate.users import Behaviour, User
+from rewriter.simulate.users import Behaviour, User, shares_said
+
+T = TypeVar("T")
 
 HOUR_MS = 3_600_000
 TRIES = 8  # hearings, and wishes, that are tried before a turn is left out
@@ -125,7 +128,8 @@ def split_of(
 ) -> Split:
     """Draw what the log withholds.
 
-    A goal that stays keeps at least one phrase. People who share a voice are withheld together.
+    Popular and rare goals and phrases are withheld alike: one is drawn from each run of neighbours in the order of how often
+    they are used. A goal that stays keeps at least one phrase. People who share a voice are withheld together.
 
     Args:
         goals: goal -> phrases.
@@ -136,22 +140,33 @@ def split_of(
         goal_share: share of the goals.
     """
     rng = np.random.default_rng([seed, 3])
-
-    def some(things: Sequence[str], share: float) -> frozenset[str]:
-        return frozenset(things[i] for i in rng.permutation(len(things))[: round(share * len(things))])
-
-    voices = some(sorted({u.speaker for u in users}), user_share)
-    gone = some(sorted(goals), goal_share)
-    left = {goal: list(phrases) for goal, phrases in goals.items() if goal not in gone}
-    every = [(goal, phrase) for goal, phrases in left.items() for phrase in phrases]
-    withheld = {phrase for goal in gone for phrase in goals[goal]}
-    wanted = len(withheld) + round(phrase_share * len(every))
-    for i in rng.permutation(len(every)):
-        goal, phrase = every[i]
-        if len(withheld) < wanted and len(left[goal]) > 1:
-            left[goal].remove(phrase)
+    said = shares_said(users, habit=1.0)
+    voices = sorted({u.speaker for u in users})
+    by_use = sorted(goals, key=lambda goal: (-sum(said.get(phrase, 0.0) for phrase in goals[goal]), goal))
+    gone = set(_spread(by_use, goal_share, rng))
+    left = {goal: len(phrases) for goal, phrases in goals.items()}
+    every = [(said.get(phrase, 0.0), phrase, goal) for goal in goals if goal not in gone for phrase in goals[goal]]
+    phrases = [(phrase, goal) for _, phrase, goal in sorted(every, key=lambda each: (-each[0], each[1]))]
+    first = _spread(phrases, phrase_share, rng)
+    others = [phrases[i] for i in rng.permutation(len(phrases)) if phrases[i] not in set(first)]
+    withheld: set[str] = set()
+    for phrase, goal in (*first, *others):
+        if len(withheld) < len(first) and left[goal] > 1:
+            left[goal] -= 1
             withheld.add(phrase)
-    return Split(frozenset(u.user_id for u in users if u.speaker in voices), frozenset(withheld), gone)
+    silent = {voices[i] for i in rng.permutation(len(voices))[: round(user_share * len(voices))]}
+    return Split(
+        users=frozenset(u.user_id for u in users if u.speaker in silent),
+        phrases=frozenset(withheld.union(*(goals[goal] for goal in gone))),
+        goals=frozenset(gone),
+    )
+
+
+def _spread(things: Sequence[T], share: float, rng: np.random.Generator) -> list[T]:
+    """Draw one thing from each of the runs of neighbours into which a sequence is cut."""
+    runs = round(share * len(things))
+    cuts = np.linspace(0, len(things), runs + 1).astype(int).tolist()
+    return [things[int(rng.integers(low, high))] for low, high in pairwise(cuts)]
 
 
 def midnight_ms(day: date) -> int:

@@ -1,6 +1,6 @@
 """Worlds of text: a home with Home Assistant's parser or a strict phrase assistant, or any assistant with its phrases."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -9,17 +9,18 @@ from rapidfuzz.process import extractOne
 from rewriter.simulate.assistants import Assistant, Guessing, HomeAssistant, Misrouting, PhraseAssistant
 from rewriter.simulate.household import Household, Phrase
 from rewriter.simulate.textchannel import TextChannel
-from rewriter.simulate.users import Behaviour, people
+from rewriter.simulate.users import Behaviour, people, shares_said
 from rewriter.simulate.world import Split, World, split_of
 
 MISROUTED = 0.05
-"""Share of the phrases that an assistant takes for something else."""
+"""Share of the requests that an assistant takes for something else, however clearly they are said."""
 REFUSED = 0.03
-"""Share of the phrases that an assistant ought to know and does not."""
-GUESSED = 0.4
+"""Share of the requests that an assistant ought to understand and does not."""
+GUESSED = 0.3
 """Share of the texts a phrase assistant does not understand that it takes for the phrase most alike."""
-GUESSED_AT_HOME = 0.25
+GUESSED_AT_HOME = 0.2
 """The same for Home Assistant, whose wildcards understand wrongly by themselves."""
+
 Goals = dict[str, tuple[str, ...]]
 
 
@@ -42,8 +43,8 @@ def home_world(
         n_users: how many people.
         language: of the household and the parser; the package has ``en`` and ``de``.
         behaviour: how people act; None for the defaults.
-        misrouted: share of the phrases that are understood as something else.
-        refused: share of the phrases that are not understood.
+        misrouted: share of the requests whose phrase is understood as something else.
+        refused: share of the requests whose phrase is not understood.
         guessed: share of the other texts not understood that are taken for the phrase most alike.
 
     Raises:
@@ -134,8 +135,8 @@ def text_world(
         rooms: where devices stand.
         stop: what people say to call something off; None where nobody does.
         behaviour: how people act; None for the defaults.
-        misrouted: share of the phrases that are made to be understood as something else.
-        refused: share of the phrases that are made to be refused.
+        misrouted: share of the requests whose phrase is made to be understood as something else.
+        refused: share of the requests whose phrase is made to be refused.
         guessed: share of the other texts refused that are taken for the phrase most alike.
 
     Raises:
@@ -154,7 +155,7 @@ def text_world(
     users = people(goals, n_users, seed=seed, behaviour=acts, owned=owned, rooms=rooms)
     split = split_of(goals, users, seed=seed)
     table = {phrase.text: goal for phrase, goal in meant if goal not in split.goals}
-    wrong = faults(goals, split, seed=seed, misrouted=misrouted, refused=refused)
+    wrong = faults(goals, split, shares_said(users, acts.habit), seed=seed, misrouted=misrouted, refused=refused)
     faulty = Misrouting(Guessing(assistant, table, guessed), wrong)
     texts = [phrase.text for phrase, _ in meant]
     channel = TextChannel(texts, general=general, setting=setting, locale=locale, seed=seed)
@@ -167,7 +168,9 @@ def _home_assistant(language: str) -> HomeAssistant:
     return HomeAssistant(language=language)
 
 
-def faults(goals: Goals, split: Split, *, seed: int, misrouted: float, refused: float) -> dict[str, str | None]:
+def faults(
+    goals: Goals, split: Split, said: Mapping[str, float], *, seed: int, misrouted: float, refused: float
+) -> dict[str, str | None]:
     """Draw phrases that an assistant gets wrong, whoever says them however clearly.
 
     Each goal keeps a phrase that works. A misrouted phrase is taken for the goal, not withheld from the log, whose phrase
@@ -176,9 +179,10 @@ def faults(goals: Goals, split: Split, *, seed: int, misrouted: float, refused: 
     Args:
         goals: goal -> phrases.
         split: what the log withholds.
+        said: phrase -> share of all requests in which it is said, see `shares_said`.
         seed: of the draw.
-        misrouted: share of all phrases.
-        refused: share of all phrases.
+        misrouted: share of all requests that is to be understood as something else, not exceeded.
+        refused: share of all requests that is not to be understood, not exceeded.
 
     Returns:
         Phrase -> the wrong goal, None where the phrase is refused; a table for `Misrouting`.
@@ -187,16 +191,17 @@ def faults(goals: Goals, split: Split, *, seed: int, misrouted: float, refused: 
     every = [(goal, phrase) for goal, phrases in goals.items() for phrase in phrases]
     known = {phrase: goal for goal, phrase in every if goal not in split.goals}
     working = {goal: len(phrases) for goal, phrases in goals.items()}
+    left = {"misrouted": misrouted, "refused": refused}
     table: dict[str, str | None] = {}
-    n_misrouted, n_refused = round(misrouted * len(every)), round(refused * len(every))
     for i in rng.permutation(len(every)):
         goal, phrase = every[i]
-        if len(table) == n_misrouted + n_refused:
-            break
-        if working[goal] > 1:
-            working[goal] -= 1
-            others = [p for p, g in known.items() if g != goal]
-            table[phrase] = known[extractOne(phrase, others)[0]] if len(table) < n_misrouted else None
+        fault = max(left, key=lambda kind: left[kind])
+        if working[goal] == 1 or not 0 < said.get(phrase, 0.0) <= left[fault]:
+            continue
+        working[goal] -= 1
+        left[fault] -= said[phrase]
+        others = [p for p, g in known.items() if g != goal]
+        table[phrase] = known[extractOne(phrase, others)[0]] if fault == "misrouted" else None
     return table
 
 

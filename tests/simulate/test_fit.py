@@ -22,7 +22,7 @@ _spec.loader.exec_module(fit_channel)
         ("turn on the lamp", "uh turn on the lamp", [None] * 4, ["uh"]),
         ("the bedroom lamp", "the bed room lamp", [None, "bed room", None], []),
         ("play some jazz", "play chess", [None, "", "chess"], []),
-        ("play jazz", "play a chess", [None, "chess"], ["a"]),
+        ("play jazz", "play the jess", [None, "jess"], ["the"]),
         ("stop", "", [""], []),
     ],
 )

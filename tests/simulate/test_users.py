@@ -63,6 +63,13 @@ def test_people_without_a_wish_are_left_out():
     assert people(GOALS, 5, seed=0, behaviour=Behaviour(owns_device=0.0), owned=owned) == ()
 
 
+def test_fashion_decides_which_phrases_are_favourites():
+    users = people({"g": ("a", "b", "c")}, 4000, seed=0, behaviour=Behaviour(fashion=1.0))
+    favourites = Counter(u.phrases["g"][0] for u in users)
+    expected = [4000 * w / (1 + 1 / 2 + 1 / 3) for w in (1, 1 / 2, 1 / 3)]
+    assert chisquare([favourites[p] for p in "abc"], expected).pvalue > 0.001
+
+
 def test_voices_are_dealt_round():
     users = people(GOALS, 5, seed=0, behaviour=CALM, speakers=["a", "b"])
     assert [u.speaker for u in users] == ["a", "b", "a", "b", "a"]

@@ -10,6 +10,7 @@ import pytest
 
 from rewriter.errors import ConfigError, LogError
 from rewriter.simulate import (
+    Behaviour,
     HomeAssistant,
     Phrase,
     PhraseAssistant,
@@ -22,9 +23,9 @@ from rewriter.simulate import (
     text_world,
 )
 from rewriter.simulate.recorded import read_phrases
-from rewriter.simulate.users import people
+from rewriter.simulate.users import people, shares_said
 from rewriter.simulate.world import split_of
-from rewriter.simulate.worlds import faults
+from rewriter.simulate.worlds import MISROUTED, REFUSED, faults
 
 SPOKEN = Path("../shared/data/home_spoken")
 GOALS = {f"g{i}": tuple(f"say {i} {j}" for j in range(1 + i % 4)) for i in range(100)}
@@ -32,8 +33,6 @@ START = date(2026, 1, 5)
 
 
 def users(n=50, speakers=()):
-    from rewriter.simulate import Behaviour
-
     return people(GOALS, n, seed=0, behaviour=Behaviour(), speakers=speakers)
 
 
@@ -50,6 +49,20 @@ def test_the_split_withholds_its_shares():
     assert split == split_of(GOALS, everybody, seed=1) != split_of(GOALS, everybody, seed=2)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_popular_and_rare_goals_are_withheld_alike(seed):
+    everybody = users()
+    use = Counter()
+    for user in everybody:
+        use.update(dict(zip(user.goals, user.weights, strict=True)))
+    places = [place for place, goal in enumerate(sorted(GOALS, key=lambda g: (-use[g], g))) if goal in _withheld(everybody, seed)]
+    assert [place // 10 for place in places] == list(range(10))
+
+
+def _withheld(everybody, seed):
+    return split_of(GOALS, everybody, seed=seed).goals
+
+
 def test_people_of_one_voice_are_withheld_together():
     everybody = users(40, speakers=[f"v{i}" for i in range(10)])
     split = split_of(GOALS, everybody, seed=1)
@@ -58,28 +71,38 @@ def test_people_of_one_voice_are_withheld_together():
     assert split.users == {u.user_id for u in everybody if u.speaker in voices}
 
 
-def test_faults_leave_every_goal_a_phrase_and_point_to_known_goals():
-    split = split_of(GOALS, users(), seed=1)
-    table = faults(GOALS, split, seed=1, misrouted=0.1, refused=0.2)
-    n = sum(map(len, GOALS.values()))
-    assert Counter(found is None for found in table.values()) == {False: round(0.1 * n), True: round(0.2 * n)}
-    owner = {p: goal for goal, said in GOALS.items() for p in said}
-    for phrase, found in table.items():
-        assert found not in (owner[phrase], *split.goals)
-    assert all(set(said) - table.keys() for said in GOALS.values())
-    assert faults(GOALS, split, seed=1, misrouted=0.0, refused=0.0) == {}
+def test_faults_take_their_share_of_requests_leave_every_goal_a_phrase_and_point_to_known_goals():
+    everybody = users()
+    split = split_of(GOALS, everybody, seed=1)
+    said = shares_said(everybody, 0.8)
+    table = faults(GOALS, split, said, seed=1, misrouted=0.1, refused=0.2)
+    for kind, share in (("misrouted", 0.1), ("refused", 0.2)):
+        found = [phrase for phrase, goal in table.items() if (goal is None) == (kind == "refused")]
+        assert sum(said[phrase] for phrase in found) == pytest.approx(share, abs=0.01)
+        assert sum(said[phrase] for phrase in found) <= share
+    owner = {p: goal for goal, phrases in GOALS.items() for p in phrases}
+    for phrase, goal in table.items():
+        assert goal not in (owner[phrase], *split.goals)
+    assert all(set(phrases) - table.keys() for phrases in GOALS.values())
+    assert faults(GOALS, split, said, seed=1, misrouted=0.0, refused=0.0) == {}
 
 
 def test_a_misrouted_phrase_is_taken_for_the_goal_most_alike():
-    goals = {
-        "jazz": ("play jazz", "start jazz"),
-        "chess": ("play chess", "open chess"),
-        "time": ("what time is it", "tell me the time"),
-    }
-    table = faults(goals, split_of(goals, (), seed=0, goal_share=0.0), seed=0, misrouted=1.0, refused=0.0)
+    goals = {"jazz": ("play jazz", "start jazz"), "chess": ("play chess", "open chess"), "time": ("what time is it", "the time")}
+    said = {phrase: 1 / 6 for phrases in goals.values() for phrase in phrases}
+    table = faults(goals, split_of(goals, (), seed=0, goal_share=0.0), said, seed=0, misrouted=1.0, refused=0.0)
     assert table.get("play jazz", "chess") == "chess"
     assert table.get("play chess", "jazz") == "jazz"
     assert len(table) == 3
+
+
+def test_how_often_phrases_are_said():
+    table = {"a": ("a1", "a2"), "b": ("b1",)}
+    said = shares_said(people(table, 1, seed=0, behaviour=Behaviour(taste=0.0, zipf=1.0)), 0.8)
+    assert sum(said.values()) == pytest.approx(1)
+    first, second = sorted((said["a1"] + said["a2"], said["b1"]), reverse=True)
+    assert first == pytest.approx(2 * second)
+    assert max(said["a1"], said["a2"]) == pytest.approx(0.9 * (said["a1"] + said["a2"]))
 
 
 def test_any_assistant_with_its_phrases_is_a_world():
@@ -91,9 +114,9 @@ def test_any_assistant_with_its_phrases_is_a_world():
 
 def test_the_phrase_world_understands_its_phrases_but_for_the_faults():
     world = phrase_world(1, n_users=30)
-    wrong = [p for goal, said in world.goals.items() for p in said if world.assistant.understand(p) != goal]
-    n = sum(map(len, world.goals.values()))
-    assert len(wrong) == round(0.05 * n) + round(0.03 * n)
+    wrong = {p for goal, phrases in world.goals.items() for p in phrases if world.assistant.understand(p) != goal}
+    said = shares_said(world.users, world.behaviour.habit)
+    assert sum(said[p] for p in wrong) == pytest.approx(MISROUTED + REFUSED, abs=0.01)
     pure = phrase_world(1, n_users=30, misrouted=0.0, refused=0.0, guessed=0.0)
     assert all(pure.assistant.understand(p) == goal for goal, said in pure.goals.items() for p in said)
     assert all(len(said) > 1 for said in world.goals.values())
