@@ -235,8 +235,8 @@ _CEILINGS = """Exact rules cannot know a text that failed for fewer than three p
 goal that never succeeded in it."""
 _DAYS = """The days of the log, then later days lived twice: as spoken, and with every request going through rewriter
 first."""
-_RULES = """The busiest of the rules that were launched. S is the probability, by the absorbing chain, that a path from the
-text ends well at the target with nothing in between but what people did themselves."""
+_RULES = """The busiest of the rules that were launched. S is the probability, by the absorbing chain, that people who are heard
+so end well at the target by themselves; P(success) that the rewrite mends the request at once."""
 _GRAPH = """What people said next, and how that ended. Green works at once, red fails, grey is said again; the figure is the
 probability that what starts at the text ends well there."""
 _REFUSED = """Every rule that was weighed and not launched has its reason."""

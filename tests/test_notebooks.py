@@ -1,0 +1,47 @@
+"""The notebooks run from top to bottom, from the root and from their own folder, and are kept with clean outputs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+nbclient = pytest.importorskip("nbclient", reason="needs the extra notebook")
+nbformat = pytest.importorskip("nbformat")
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECONDS = 180
+"""For one cell, however busy the machine."""
+
+
+def names(path):
+    return path.stem
+
+
+def code(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize(
+    ("path", "folder"), [(p, f) for p, f in zip(NOTEBOOKS, (ROOT, ROOT / "notebooks") * len(NOTEBOOKS), strict=False)]
+)
+def test_notebook_runs(path, folder):
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names)
+def test_notebook_is_kept_with_its_outputs_and_nothing_of_the_machine(path):
+    cells = code(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert sum(bool(cell.outputs) for cell in cells) >= len(cells) - 1
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.output_type for output in outputs} <= {"stream", "execute_result", "display_data"}
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not re.search(r"/(tmp|home|root|work|Users)/|execution\":|\\u001b\[", path.read_text(encoding="utf-8"))
+
+
+def test_every_notebook_is_here():
+    assert {"1_log_to_rewrites", "4_evaluation"} <= {path.stem for path in NOTEBOOKS}
