@@ -45,7 +45,7 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
     path = _without_bom(source, work)
     staged = work / f"{source.checksum}.parquet"
     lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true, {_compression(path)}))"
-    n = _extract(con, lines, names, staged)
+    lines_read = _extract(con, lines, names, staged)
     count = ", ".join(f"COUNT({ours})" for ours in names)
     found = con.execute(f"SELECT {count}, COUNT(*) FILTER (NOT is_row) FROM read_parquet({literal(staged)})").fetchall()[0]
     present = {ours for ours, n in zip(names, found[:-1], strict=True) if n}
@@ -59,7 +59,9 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
     if broken:
         rows = con.execute(f"SELECT row FROM read_parquet({literal(staged)}) WHERE NOT is_row ORDER BY row").fetchnumpy()["row"]
         _keep(_broken_lines(path, rows.tolist(), _json_hider(names["user_id"], hashed)), broken)
-    return Relation(staged, {ours: Cell(ours, "VARCHAR") for ours in names if ours in present}, columns, n, broken=broken)
+    return Relation(
+        staged, {ours: Cell(ours, "VARCHAR") for ours in names if ours in present}, columns, lines_read, broken=broken
+    )
 
 
 def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str], target: Path) -> int:
