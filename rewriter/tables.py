@@ -140,9 +140,8 @@ RULES = _table(
     "p_gain DOUBLE",
 )
 """A rewrite under consideration with its evidence. user_id is empty for a global rule; score is S_ij and stay S_ii of the
-chain; p_goal is the posterior mean of P(goal is j), p_gain that of a gain where it was asked for; win and loss are expected per request; verdict is 'launched' or the
-reason why not."""
-
+chain; p_goal is the posterior mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per
+request; verdict is 'launched' or the reason why not."""
 
 OUTCOMES = _table(
     "outcomes",
