@@ -21,6 +21,8 @@ def number(value: Any) -> str:
     match value:
         case None:
             return "–"
+        case float() if math.isnan(value):
+            return "–"
         case float():
             return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
         case int() if not isinstance(value, bool):
@@ -45,7 +47,7 @@ def percent(part: Any) -> str:
             return f"{100 * value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
         case {"share": value, "low": low, "high": high}:
             return percent({"value": value, "low": low, "high": high})
-        case int() | float():
+        case int() | float() if not math.isnan(part):
             return f"{100 * part:.1f} %"
         case _:
             return "–"

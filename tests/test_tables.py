@@ -121,6 +121,7 @@ def test_a_readme_without_marks_is_refused():
     ("value", "text"),
     [
         (None, "–"),
+        (float("nan"), "–"),
         (0, "0"),
         (1234567, "1,234,567"),
         (0.5, "0.500"),
@@ -133,6 +134,21 @@ def test_a_readme_without_marks_is_refused():
 )
 def test_number(value, text):
     assert cells.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (0.125, "12.5 %"),
+        (float("nan"), "–"),
+        (None, "–"),
+        (INTERVAL, "25.0 % (12.5–50.0)"),
+        ({"value": None, "low": 0.0, "high": 1.0}, "–"),
+        ({"hits": 1, "n": 4, "share": 0.25, "low": 0.125, "high": 0.5}, "25.0 % (12.5–50.0)"),
+    ],
+)
+def test_percent(part, text):
+    assert cells.percent(part) == text
 
 
 def test_a_bar_in_a_cell_does_not_end_it():
