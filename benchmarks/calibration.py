@@ -8,6 +8,7 @@ exact layer. Writes results/calibration.json (expected and true loss share, with
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import tempfile
@@ -77,10 +78,11 @@ def one(seed: int, args: argparse.Namespace) -> list[tuple[float, float, Outcome
 def row(q: float, found: list[tuple[float, Outcomes]]) -> dict[str, Any]:
     """Return expected and true figures of one budget, over all seeds."""
     together = pooled([outcomes for _, outcomes in found])
+    promised = [expected for expected, _ in found if not math.isnan(expected)]
     ratio = win_loss(together)
     return {
         "q": q,
-        "expected loss share": sum(expected for expected, _ in found) / len(found),
+        "expected loss share": sum(promised) / len(promised) if promised else None,
         "loss share": 1 / (1 + ratio.value),
         "low": 1 / (1 + ratio.high),
         "high": 1 / (1 + ratio.low),
@@ -96,7 +98,13 @@ def picture(rows: list[dict[str, Any]]) -> Figure:
     axes = figure.add_subplot()
     q = [r["q"] for r in rows]
     axes.plot([0, max(q)], [0, max(q)], color="#767676", linestyle="--", label="budget q")
-    axes.plot(q, [r["expected loss share"] for r in rows], color="#009E73", marker="s", label="expected at launch")
+    axes.plot(
+        q,
+        [math.nan if r["expected loss share"] is None else r["expected loss share"] for r in rows],
+        color="#009E73",
+        marker="s",
+        label="expected at launch",
+    )
     low, high = ([abs(r["loss share"] - r[side]) for r in rows] for side in ("low", "high"))
     axes.errorbar(
         q, [r["loss share"] for r in rows], yerr=[low, high], color="#0072B2", marker="o", capsize=3, label="true, 95 %"
