@@ -1,0 +1,68 @@
+"""What the pages promise works: every Python block of the README and of docs/ runs, and the first stands near the top."""
+
+import doctest
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SAMPLE = ROOT / "data" / "sample.parquet"
+BLOCK = re.compile(r"^```python(?P<mark>[^\n]*)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
+SKETCH = "sketch"
+"""A block marked ```python sketch needs what only its reader has: it must compile, and is not run."""
+
+
+def blocks(page):
+    """(line of its first statement, mark, code) of each block."""
+    text = page.read_text(encoding="utf-8")
+    return [(text[: m.start("code")].count("\n") + 1, m["mark"].strip(), m["code"]) for m in BLOCK.finditer(text)]
+
+
+ALL = [pytest.param(page, line, mark, code, id=f"{page.name}:{line}") for page in PAGES for line, mark, code in blocks(page)]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """One folder for each page: its blocks run in it, one after the other, and share what they name."""
+    made = {}
+
+    def of(page):
+        if page not in made:
+            made[page] = tmp_path_factory.mktemp(page.stem), {"__name__": page.stem}
+            (made[page][0] / "data").mkdir()
+            shutil.copy(SAMPLE, made[page][0] / "data")
+        return made[page]
+
+    return of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "line", "mark", "code"), ALL)
+def test_python_of_the_pages_runs(page, line, mark, code, folders, monkeypatch):
+    assert mark in ("", SKETCH), f"a block is marked {SKETCH} or not at all"
+    folder, names = folders(page)
+    monkeypatch.chdir(folder)
+    if code.startswith(">>> "):
+        example = doctest.DocTestParser().get_doctest(code, names, page.name, str(page), line - 1)
+        assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example).failed == 0
+        return
+    program = compile("\n" * (line - 1) + code, str(page), "exec")
+    if mark != SKETCH:
+        exec(program, names)  # the pages are ours
+
+
+def test_the_first_python_of_the_readme_stands_before_line_30_and_runs():
+    line, mark, code = blocks(ROOT / "README.md")[0]
+    assert line < 30
+    assert mark == ""
+    assert len(code.strip().splitlines()) <= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_the_pages_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
