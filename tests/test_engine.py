@@ -64,10 +64,14 @@ def test_a_step_that_runs_again_replaces_its_table(engine, words):
         assert rows(path) == Counter((i,) for i in left)
 
 
+def shout(text):
+    return text.upper()
+
+
 def test_a_function_sees_texts_and_no_null(engine, words):
     engine.read("words", words)
     sql = "SELECT id, normalise(word) AS word FROM words"
-    engine.function("normalise", str.upper)
+    engine.function("normalise", shout)
     engine.function("normalise", normalise)
     assert rows(engine.run("clean", sql)) == Counter([(1, "istanbul"), (2, "strasse"), (3, None), (4, "")])
 

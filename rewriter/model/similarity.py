@@ -56,11 +56,11 @@ def contained(one: str, other: str) -> bool:
     return all(word in words for word in short)
 
 
-def pairwise(left: Texts, right: Texts, *, workers: int = 1) -> Floats:
-    """Normalised Indel similarity of each pair of strings, (n,) in 0..1; `workers` threads, -1 for one a core."""
+def pairwise(left: Texts, right: Texts) -> Floats:
+    """Normalised Indel similarity of each pair of strings, (n,) in 0..1."""
     if len(left) == 0:
         return np.zeros(0)
-    return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64, workers=workers))
+    return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64))
 
 
 @lru_cache(maxsize=1 << 16)

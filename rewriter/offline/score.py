@@ -1,7 +1,8 @@
 """From candidates to P(restates), Parquet to Parquet and a chunk at a time: what SQL cannot do, the comparing of texts."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from rewriter.tables import CANDIDATES, glob
 
 Chunk = dict[str, npt.NDArray[Any]]
 
-_VECTORS = 500
-"""DuckDB vectors, of 2,048 rows, in a chunk."""
+_Part = tuple[str, int, int]
+"""A file, and the rows from one number up to another."""
+
+_ROWS = 500_000
+"""Candidates that are scored at once."""
 
 _KEY = ("user_no", "turn_no", "ahead")
 _LIKENESS = ("text_similarity", "sound_similarity", "contained")
@@ -30,7 +34,7 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
     Args:
         candidates: Parquet of `tables.CANDIDATES`.
         texts: Parquet of `tables.TEXTS`.
-        detector: gives P; it is handed the columns that it names.
+        detector: gives P; it is handed the columns that it names, from several threads.
         out: folder to write, Parquet of `tables.SCORES`; replaced if it is there.
 
     Raises:
@@ -38,10 +42,12 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
     """
     wanted = set(detector.columns)
     wording = _Wording(texts)
-    read = {*_KEY, "source", "target", *wanted}
-    columns = ", ".join(_selected(c.name, c.required) for c in CANDIDATES.columns if c.name in read)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
 
-    def scored(chunk: Chunk) -> Chunk:
+    def score_part(part: tuple[int, _Part]) -> None:
+        number, rows = part
+        chunk = _read(rows, {*_KEY, "source", "target", *wanted})
         if wanted.intersection(_LIKENESS):
             chunk |= wording.likeness(chunk["source"], chunk["target"])
         if wanted.intersection(_TEXTS):
@@ -50,11 +56,11 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
         if p.shape != chunk["ahead"].shape or np.any((p < 0) | (p > 1000)):
             raise EngineError(f"detector {type(detector).__name__} must give one P of 0 to 1000 thousandths for each candidate")
         some = p > 0
-        return {name: chunk[name][some] for name in _KEY} | {"p": p[some]}
+        _write({name: chunk[name][some] for name in _KEY} | {"p": p[some]}, out / f"{number:05}.parquet")
 
-    with duckdb.connect() as con:
-        con.read_parquet(glob(candidates)).create_view("candidates")
-        return _write((scored(chunk) for chunk in _chunks(con, f"SELECT {columns} FROM candidates")), out)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(score_part, enumerate(_parts(candidates))))
+    return out
 
 
 class _Wording:
@@ -78,8 +84,8 @@ class _Wording:
         """Compare each pair of texts once, however often it comes: thousandths, and whether one holds the other (0/1)."""
         pairs, places = np.unique(source * len(self.text) + target, return_inverse=True)
         one, other = np.divmod(pairs, max(len(self.text), 1))
-        text = pairwise(self.text[one], self.text[other], workers=-1)
-        sound = pairwise(self.sound[one], self.sound[other], workers=-1)
+        text = pairwise(self.text[one], self.text[other])
+        sound = pairwise(self.sound[one], self.sound[other])
         values = (np.rint(text * 1000), np.rint(sound * 1000), self._contained(one, other, text))
         return {name: value.astype(np.int64)[places] for name, value in zip(_LIKENESS, values, strict=True)}
 
@@ -95,28 +101,24 @@ class _Wording:
         return found
 
 
-def _selected(name: str, required: bool) -> str:
-    """Read a column that may be NULL as a float, so that NULL is NaN in every chunk alike."""
-    return name if required else f"CAST({name} AS DOUBLE) AS {name}"
-
-
-def _chunks(con: duckdb.DuckDBPyConnection, sql: str) -> Iterator[Chunk]:
-    """Yield the rows of a SELECT in chunks, as columns, without ever holding all of them; at least one chunk."""
-    con.execute(sql)
-    frame = con.fetch_df_chunk(_VECTORS)
-    while True:
-        yield {name: frame[name].to_numpy() for name in frame}
-        frame = con.fetch_df_chunk(_VECTORS)
-        if frame.empty:
-            return
-
-
-def _write(chunks: Iterator[Chunk], out: Path) -> Path:
-    """Write each chunk of BIGINT columns as one Parquet file of a folder."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+def _parts(candidates: Path) -> list[_Part]:
+    """Cut the files of a table into ranges of rows; at least one range."""
     with duckdb.connect() as con:
-        for number, chunk in enumerate(chunks):
-            con.register("chunk", chunk)
-            con.sql("SELECT * FROM chunk").write_parquet(str(out / f"{number:05}.parquet"))
-    return out
+        sql = "SELECT file_name, num_rows FROM parquet_file_metadata(?) ORDER BY file_name"
+        files = con.execute(sql, [glob(candidates)]).fetchall()
+    return [(file, start, start + _ROWS) for file, rows in files for start in range(0, rows or 1, _ROWS)]
+
+
+def _read(part: _Part, names: set[str]) -> Chunk:
+    """Return some columns of a range of rows; one that may be NULL is float64 with NaN, whether there is a NULL or not."""
+    columns = [c.name if c.required else f"CAST({c.name} AS DOUBLE) AS {c.name}" for c in CANDIDATES.columns if c.name in names]
+    rows = "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ? AND file_row_number < ?"
+    with duckdb.connect() as con:
+        found = con.execute(f"SELECT {', '.join(columns)} {rows}", part).fetchnumpy()
+    return {name: np.ma.filled(values, np.nan) if values.dtype == np.float64 else values for name, values in found.items()}
+
+
+def _write(chunk: Chunk, path: Path) -> None:
+    with duckdb.connect() as con:
+        con.register("chunk", chunk)
+        con.sql("SELECT * FROM chunk").write_parquet(str(path))

@@ -191,7 +191,7 @@ def test_the_rule_on_people_who_repair_themselves(mined):
 def test_a_bot_is_not_quadratic(mined, monkeypatch):
     """One session of 60,000 turns: as many candidates as turns times reach, and each pair of texts is compared once."""
     n, compared = 60_000, []
-    monkeypatch.setattr(score, "pairwise", lambda one, other, workers: compared.append(len(one)) or pairwise(one, other))
+    monkeypatch.setattr(score, "pairwise", lambda one, other: compared.append(len(one)) or pairwise(one, other))
     turns = [turn(i, f"turn on lamp {i % 7}", user="bot", session_id="s") for i in range(n)]
     result = mined(turns, config=Config())
     with duckdb.connect() as con:
@@ -205,7 +205,7 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
 
 def test_chunks_do_not_matter_and_leave_nothing_behind(mined, monkeypatch):
     turns = [turn(i, f"turn on lamp {i % 90}", session_id="s") for i in range(2_000)]
-    monkeypatch.setattr(score, "_VECTORS", 1)
+    monkeypatch.setattr(score, "_ROWS", 700)
     small = mined(turns, Spread())
     assert len(list(small.scores.glob("*.parquet"))) > 1
     scores, edges = rows(tables.SCORES, small.scores), rows(tables.EDGES, small.edges)
