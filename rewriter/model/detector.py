@@ -53,12 +53,12 @@ class Weights:
     contained: float = 1.5
     """Said in more or in fewer words ("play harry potter", "play the harry potter audiobook"): a new goal changes words, a
     correction adds them."""
-    same_response: float = 0.3
-    """The assistant answers alike: it did not get any further."""
-    same_hypothesis: float = -1.5
+    same_response: float = -0.5
+    """Answered as before: the assistant did not get any further."""
+    same_hypothesis: float = -2.5
     """Understood as before: nothing was repaired."""
-    target_failed: float = -1.5
-    """It fails as well and repairs nothing; one of the turns after it may."""
+    target_failed: float = -3.0
+    """It fails as well and repairs nothing; the turn after it may, and is looked at too."""
     repeat: float = -8.0
     """Understood alike and done both times ("next", "louder"): asked for twice."""
     least: int = 30
@@ -69,7 +69,7 @@ class Weights:
 class RuleDetector:
     """Adds up the cues as log-odds, by weights that people can read.
 
-    P rises with friction, likeness and interruption, and falls with silence and engagement.
+    P rises with friction, likeness and interruption, and falls with silence and engagement, and where nothing was repaired.
 
     Example:
         >>> import numpy as np
