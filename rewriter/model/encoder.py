@@ -17,7 +17,8 @@ HEADER = "encoder.json"
 """The file of an encoder's folder that says, beside its settings, what kind it is."""
 
 _KINDS = {
-    "grams": "rewriter.model.encoder_grams:Grams",
+    "static": "rewriter.model.encoder_static:StaticEncoder",
+    "blocks": "rewriter.model.encoder_blocks:BlockEncoder",
 }
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import ArtefactError
-from rewriter.model.channels import Channels
-from rewriter.model.querybook import Ints, Queries, QueryBook, copy_book, mapped, write_book
+from rewriter.model.encoder import Encoder
+from rewriter.model.querybook import Ints, Queries, QueryBook, write_book
+from rewriter.model.textcolumn import mapped
 
 _Hashes = npt.NDArray[np.uint64]
 
@@ -59,12 +60,11 @@ class Habits:
 
     Example:
         >>> import tempfile
-        >>> from rewriter.model.channels import Channel
-        >>> from rewriter.model.encoder_grams import Grams
+        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
         >>> ann, bob, one = "a" * 32, "b" * 32, np.ones(1, dtype=np.int64)
         >>> private = Queries(["call aunt zoe"], ["en"], one, one, one, one, one)
-        >>> folder, channels = Path(tempfile.mkdtemp()), Channels([Channel("letters", "text", Grams(), 1)])
-        >>> write_habits(folder, Said([ann], 7 * one, one, one), [bob], private, 100, channels)
+        >>> folder, encoder = Path(tempfile.mkdtemp()), StaticEncoder(random_table(64, seed=0))
+        >>> write_habits(folder, Said([ann], 7 * one, one, one), [bob], private, 100, encoder)
         >>> habits = Habits.open(folder)
         >>> habits.of(ann).rows.tolist(), habits.of(bob).rows.tolist(), habits.of("c" * 32).rows.tolist()
         ([7], [100], [])
@@ -75,12 +75,12 @@ class Habits:
     def __init__(self, folder: Path) -> None:
         self.shared = int(json.loads((folder / _HEADER).read_text(encoding="utf-8"))["shared"])
         self.private = QueryBook.open(folder / "private")
-        self._high: _Hashes = mapped(folder, "high")
-        self._low: _Hashes = mapped(folder, "low")
-        self._starts: Ints = mapped(folder, "starts")
-        self._rows: Ints = mapped(folder, "rows")
-        self._turns: Ints = mapped(folder, "turns")
-        self._last_day: Ints = mapped(folder, "last_day")
+        self._high: _Hashes = mapped(folder / "high.npy")
+        self._low: _Hashes = mapped(folder / "low.npy")
+        self._starts: Ints = mapped(folder / "starts.npy")
+        self._rows: Ints = mapped(folder / "rows.npy")
+        self._turns: Ints = mapped(folder / "turns.npy")
+        self._last_day: Ints = mapped(folder / "last_day.npy")
 
     @classmethod
     def open(cls, folder: Path) -> "Habits":
@@ -126,7 +126,7 @@ class Habits:
         _save(
             folder, self.shared, {"high": self._high[stays], "low": self._low[stays], "starts": _starts(lengths[stays])} | columns
         )
-        copy_book(self.private, kept[private], folder / "private")
+        self.private.keep(kept[private], folder / "private")
 
     def _place(self, user: str) -> int | None:
         high, low = _hashes([user])[0]
@@ -135,9 +135,7 @@ class Habits:
         return place if place < last and self._low[place] == low else None
 
 
-def write_habits(
-    folder: Path, said: Said, private_users: Sequence[str], private: Queries, shared: int, channels: Channels
-) -> None:
+def write_habits(folder: Path, said: Said, private_users: Sequence[str], private: Queries, shared: int, encoder: Encoder) -> None:
     """Write the personal index.
 
     Args:
@@ -146,7 +144,7 @@ def write_habits(
         private_users: keyed hash of the user of each private row.
         private: texts that worked for one user and are not in the global book, in any order.
         shared: rows of the global book.
-        channels: what encoded the global book.
+        encoder: what encoded the global book.
 
     Raises:
         ValueError: columns differ in length, a row is not in the global book, or a hash has not 32 hex digits.
@@ -172,7 +170,7 @@ def write_habits(
         "last_day": np.concatenate([private.last_day, said.last_day])[order],
     }
     _save(folder, shared, columns)
-    write_book(folder / "private", private, channels)
+    write_book(folder / "private", private, encoder)
 
 
 def _hashes(users: Sequence[str]) -> _Hashes:

@@ -7,30 +7,36 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.model.channels import Channels
-from rewriter.model.encoder import Vectors
-from rewriter.model.habits import Habit, Habits
+from rewriter.model.encoder import Encoder, Vectors, open_encoder
+from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
-from rewriter.model.querybook import Ints, QueryBook
+from rewriter.model.mix import Mix, alike
+from rewriter.model.querybook import Ints
+from rewriter.model.shelf import Shelf
+from rewriter.model.similarity import phonetic_key
 
-_DISCOUNT = 0.97  # of the similarity, for each place that a hearing stands below the first
+_Mask = npt.NDArray[np.bool_]
 
 
 class Retrieved(NamedTuple):
     """What may have been meant, most alike first, as parallel columns.
 
     Attributes:
-        rows: (m,) int64; below ``len(book)`` rows of the global book, from there on private rows (see `Retriever.text`).
-        personal: (m,) bool, whether the user has said it with success before.
+        rows: (m,) int64, as numbered by `Shelf`.
+        texts: the utterance of each.
+        interpretations: (m,) int64, what the NLU makes of it, as numbered in `Queries`.
+        personal: (m,) bool, whether this user has said it with success.
         turns: (m,) int64, how often this user did.
-        last_day: (m,) int64, when this user last did, in days since 1970-01-01; 0 for never.
-        hearings: (m,) int64, which hearing found it, 0 for the first.
-        similarity: (m,) float32, of that hearing to the row over all channels, discounted for a later hearing.
-        channels: (m, channels) float32, the similarity in each channel of `Channels.names`.
+        last_day: (m,) int64, when this user last did, in days since 1970-01-01 UTC; 0 for never.
+        hearings: (m,) int64, which hearing is most like it, 0 for the first.
+        similarity: (m,) float32, that hearing's channels mixed.
+        channels: (m, 3) float32, that hearing's similarity in each of `rewriter.model.mix.CHANNELS`.
     """
 
     rows: Ints
-    personal: npt.NDArray[np.bool_]
+    texts: list[str]
+    interpretations: Ints
+    personal: _Mask
     turns: Ints
     last_day: Ints
     hearings: Ints
@@ -38,111 +44,101 @@ class Retrieved(NamedTuple):
     channels: Vectors
 
 
+class _Pool(NamedTuple):
+    """Rows under consideration, ascending, as parallel columns."""
+
+    rows: Ints
+    shared: _Mask  # found among everybody's
+    own: _Mask
+    turns: Ints
+    last_day: Ints
+
+    def take(self, places: Ints) -> "_Pool":
+        return _Pool(self.rows[places], self.shared[places], self.own[places], self.turns[places], self.last_day[places])
+
+
 class Retriever:
-    """The encoders, books and indexes of one artefact version.
+    """The encoder, books and indexes of one artefact version. Safe to use from many threads.
+
+    Vectors find a pool of rows among millions; spelling and sound, too dear for millions, are compared within it.
 
     Args:
-        channels: the encoders.
-        book: the global book.
-        index: the index over it.
-        habits: the personal index; its rows point into `book`.
+        encoder: what encoded the books.
+        shelf: the books.
+        index: over the global book.
+        mix: how the channels are weighed.
     """
 
-    __slots__ = ("_book", "_channels", "_habits", "_index")
+    __slots__ = ("_encoder", "_index", "_mix", "shelf")
 
-    def __init__(self, channels: Channels, book: QueryBook, index: GlobalIndex, habits: Habits) -> None:
-        self._channels = channels
-        self._book = book
+    def __init__(self, encoder: Encoder, shelf: Shelf, index: GlobalIndex, mix: Mix) -> None:
+        self.shelf = shelf
+        self._encoder = encoder
         self._index = index
-        self._habits = habits
+        self._mix = mix
 
     @classmethod
     def open(cls, folder: Path) -> "Retriever":
-        """Open the folders ``channels``, ``book``, ``index`` and ``habits`` of an artefact.
+        """Open ``encoder``, ``book``, ``habits``, ``index`` and ``mix.json`` of an artefact.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        book, index = QueryBook.open(folder / "book"), GlobalIndex.open(folder / "index")
-        return cls(Channels.open(folder / "channels"), book, index, Habits.open(folder / "habits"))
+        encoder, index = open_encoder(folder / "encoder"), GlobalIndex.open(folder / "index")
+        return cls(encoder, Shelf.open(folder), index, Mix.open(folder / "mix.json"))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The channels, in the order of `Retrieved.channels`."""
-        return self._channels.names
-
-    def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Retrieved:
-        """Return the k most alike queries of everybody and the k most alike of the user's own.
-
-        A row is as alike as its best hearing, ``max_h 0.97^h * <hearing_h, row>``.
+    def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = 32) -> Retrieved:
+        """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
 
         Args:
             hearings: normalised; the utterance first, then other hearings, best first.
             locale: as spelled in the log; queries of other locales are not looked at.
             user: keyed hash; empty for nobody.
             k: how many from each of the two.
+            pool: how many from each of the two are compared in every channel.
         """
-        queries = self._channels.encode(hearings, locale)
-        found = self._index.search(queries, locale, k)
-        own = self._own(user, locale)
-        rows = np.union1d(found[found >= 0], own.rows)
-        mine, turns, last_day = _looked_up(rows, own)
-        vectors = self._vectors(rows)
-        alike = vectors @ queries.T * _DISCOUNT ** np.arange(len(queries), dtype=np.float32)
-        hearing = alike.argmax(axis=1)
-        similarity = alike[np.arange(len(rows)), hearing]
-        order = np.argsort(-similarity, kind="stable")
-        best = order[_first(np.isin(rows, found)[order], k) | _first(mine[order], k)]
-        channels = self._channels.similarities(queries[hearing[best]], vectors[best])
-        return Retrieved(rows[best], mine[best], turns[best], last_day[best], hearing[best], similarity[best], channels)
-
-    def text(self, row: int) -> str:
-        """Return the utterance of a row of `Retrieved.rows`."""
-        book, row = self._place(row)
-        return book.text(row)
-
-    def interpretation(self, row: int) -> int:
-        """Return the interpretation of a row of `Retrieved.rows`, as numbered in `Queries`."""
-        book, row = self._place(row)
-        return int(book.interpretations[row])
-
-    def _place(self, row: int) -> tuple[QueryBook, int]:
-        n = self._habits.shared
-        return (self._book, row) if row < n else (self._habits.private, row - n)
-
-    def _own(self, user: str, locale: str) -> Habit:
-        """The user's slice, less the rows of other locales."""
-        if not user:
-            return _NOBODY
-        habit = self._habits.of(user)
-        cut = int(habit.rows.searchsorted(self._habits.shared))
-        spoken = [
-            self._book.speaks(habit.rows[:cut], locale),
-            self._habits.private.speaks(habit.rows[cut:] - self._habits.shared, locale),
-        ]
-        return Habit(*(column[np.concatenate(spoken)] for column in habit))
-
-    def _vectors(self, rows: Ints) -> Vectors:
-        """The vectors of sorted rows, those of the global book before the private ones, (m, dim)."""
-        cut = int(rows.searchsorted(self._habits.shared))
-        shared, private = self._book.vectors[rows[:cut]], self._habits.private.vectors[rows[cut:] - self._habits.shared]
-        return np.concatenate([shared, private]).astype(np.float32)
+        queries = self._encoder.encode(hearings)
+        pooled = _pooled(self._index.search(queries, locale, pool), self.shelf.own(user, locale))
+        dense = self.shelf.vectors(pooled.rows) @ queries.T
+        if len(pooled.rows) > pool:
+            kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
+            pooled, dense = pooled.take(kept), dense[kept]
+        texts, sounds = self.shelf.texts(pooled.rows), self.shelf.sounds(pooled.rows)
+        heard = [phonetic_key(hearing, locale) for hearing in hearings]
+        channels = np.stack([dense, alike(texts, hearings), alike(sounds, heard)], axis=2)
+        mixed = self._mix.of(channels)
+        best = _foremost(pooled, mixed.max(axis=1), k)
+        hearing = mixed[best].argmax(axis=1)
+        chosen = pooled.take(best)
+        return Retrieved(
+            rows=chosen.rows,
+            texts=[texts[i] for i in best.tolist()],
+            interpretations=self.shelf.interpretations(pooled.rows)[best],
+            personal=chosen.own,
+            turns=chosen.turns,
+            last_day=chosen.last_day,
+            hearings=hearing,
+            similarity=mixed[best, hearing],
+            channels=channels[best, hearing],
+        )
 
 
-_NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
+def _pooled(found: Ints, own: Habit) -> _Pool:
+    """Join what was found for all hearings with the user's own rows, each row once, ascending."""
+    found = np.unique(found)
+    found = found[found.searchsorted(0) :]
+    rows = np.union1d(found, own.rows) if len(own.rows) else found
+    shared, mine = np.zeros((2, len(rows)), dtype=bool)
+    turns, last_day = np.zeros((2, len(rows)), dtype=np.int64)
+    place = rows.searchsorted(own.rows)
+    shared[rows.searchsorted(found)] = True
+    mine[place], turns[place], last_day[place] = True, own.turns, own.last_day
+    return _Pool(rows, shared, mine, turns, last_day)
 
 
-def _looked_up(rows: Ints, own: Habit) -> tuple[npt.NDArray[np.bool_], Ints, Ints]:
-    """Say of each of some sorted rows whether it is one's own, and if so how often said and when last, else zeros."""
-    at = own.rows.searchsorted(rows)
-    at[at == len(own.rows)] = 0
-    mine = own.rows[at] == rows if len(own.rows) else np.zeros(len(rows), dtype=bool)
-    turns, last_day = np.zeros_like(rows), np.zeros_like(rows)
-    turns[mine], last_day[mine] = own.turns[at[mine]], own.last_day[at[mine]]
-    return mine, turns, last_day
-
-
-def _first(of: npt.NDArray[np.bool_], k: int) -> npt.NDArray[np.bool_]:
-    """The first k that hold."""
-    kept: npt.NDArray[np.bool_] = of & (np.cumsum(of) <= k)
-    return kept
+def _foremost(pooled: _Pool, similarity: Vectors, k: int) -> Ints:
+    """The places of the k most alike of everybody's and of the k most alike of the user's own, most alike first."""
+    order = np.argsort(-similarity, kind="stable")
+    shared, own = pooled.shared[order], pooled.own[order]
+    foremost: Ints = order[(shared & (np.cumsum(shared) <= k)) | (own & (np.cumsum(own) <= k))]
+    return foremost

@@ -1,0 +1,70 @@
+"""`Mix`: how the channels are weighed into one similarity."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
+
+from rewriter.errors import ArtefactError
+from rewriter.model.encoder import Vectors
+
+CHANNELS = ("dense", "letters", "sounds")
+"""What a hearing and a query are compared by: their vectors, their spelling, their phonetic keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Weights of the channels, and what a later hearing is worth.
+
+    Attributes:
+        dense: weight of the inner product of the vectors.
+        letters: weight of the Indel similarity of the texts.
+        sounds: weight of the Indel similarity of their phonetic keys.
+        later: what a similarity is multiplied with for each place its hearing stands below the first.
+
+    Example:
+        >>> mix = Mix(dense=0.5, letters=0.5, sounds=0.0, later=0.5)
+        >>> mix.of(np.array([[[0.75, 0.25, 0.0], [0.5, 0.5, 0.0]]], dtype=np.float32)).tolist()
+        [[0.5, 0.25]]
+    """
+
+    dense: float = 0.3
+    letters: float = 0.5
+    sounds: float = 0.2
+    later: float = 0.97
+
+    def of(self, channels: Vectors) -> Vectors:
+        """Weigh similarities by channel into one, (m, hearings) float32.
+
+        Args:
+            channels: (m, hearings, 3), in the order of `CHANNELS`.
+        """
+        weights = np.array([self.dense, self.letters, self.sounds], dtype=np.float32)
+        mixed: Vectors = channels @ weights * np.float32(self.later) ** np.arange(channels.shape[1], dtype=np.float32)
+        return mixed
+
+    def save(self, path: Path) -> None:
+        """Write the weights as JSON."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def open(cls, path: Path) -> "Mix":
+        """Read what `save` wrote.
+
+        Raises:
+            ArtefactError: the file is missing, or is none of ours.
+        """
+        try:
+            return cls(**{name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
+
+
+def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:
+    """Return the normalised Indel similarity of each of one list to each of another, (n, m) float32 in 0..1."""
+    table: Vectors = cdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float32)
+    return table
