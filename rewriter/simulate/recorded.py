@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,12 @@ def recorded_world(
     n_users: int = 120,
     assistant: Assistant | None = None,
     behaviour: Behaviour | None = None,
+    plays: int = 1,
 ) -> World:
-    """Return a world in which people are heard as in recordings, each of them used once.
+    """Return a world in which people are heard as in recordings, drawn without replacement.
+
+    A recogniser's scores order its hearings, and are rarely probabilities: a confidence of this world is the share of the
+    recordings whose score is no higher.
 
     People share the voices of the recordings; a quarter of the recordings is kept for judging.
 
@@ -51,6 +56,8 @@ def recorded_world(
         assistant: the NLU; a goal is then what it makes of the clean phrase, and phrases it refuses are left out. None for
             one that knows the phrases word by word, with the goals of the table.
         behaviour: how people act; None for the defaults.
+        plays: how often a recording of the log is played at most. More than once makes a longer log, in which several people
+            sound exactly alike; those kept for judging are played once, and never in the log.
 
     Raises:
         LogError: a table cannot be read, or lacks a column.
@@ -58,13 +65,13 @@ def recorded_world(
     table = read_phrases(phrases)
     nlu = assistant or PhraseAssistant(table)
     goals = by_goal((text, goal) for text in table if (goal := nlu.understand(text)))
-    heard = read_recordings(recordings)
+    heard = _ranked(read_recordings(recordings))
     acts = behaviour or Behaviour()
     voices = sorted({r.speaker for r in heard})
     users = people(goals, n_users, seed=seed, behaviour=acts, speakers=voices)
     split = split_of(goals, users, seed=seed)
     log, judging = _deal(heard, split, {u.speaker for u in users if u.user_id in split.users}, seed)
-    return World("recordings", "en", nlu, goals, users, RecordingChannel(log), RecordingChannel(judging), acts, split)
+    return World("recordings", "en", nlu, goals, users, RecordingChannel(log * plays), RecordingChannel(judging), acts, split)
 
 
 def read_phrases(path: Path) -> dict[str, str]:
@@ -101,6 +108,13 @@ def household_of(phrases: Mapping[str, str]) -> Household:
         domain = domains.get(name, "switch")
         names[domain] = (*names.get(domain, ()), name)
     return Household("en", tuple(sorted(found["area"])), tuple(sorted(found["floor"])), names, {}, {}, (), None)
+
+
+def _ranked(recordings: list[Recording]) -> list[Recording]:
+    """Replace each confidence by the share of recordings that have no higher one."""
+    scores = np.asarray([r.heard.confidence for r in recordings])
+    shares = np.searchsorted(np.sort(scores), scores, side="right") / max(1, len(scores))
+    return [r._replace(heard=replace(r.heard, confidence=float(c))) for r, c in zip(recordings, shares, strict=True)]
 
 
 def _deal(heard: list[Recording], split: Split, voices: set[str], seed: int) -> tuple[list[Recording], list[Recording]]:
