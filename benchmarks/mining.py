@@ -33,7 +33,7 @@ from rewriter.model.detector import RuleDetector
 from rewriter.offline.mine import Mined, mine
 
 CORES = 2
-MEMORY_GB = 3.5
+MEMORY_GB = 4.5
 """Where DuckDB starts to spill; Python needs the rest."""
 RESULTS = Path(__file__).parent / "results" / "mining.json"
 

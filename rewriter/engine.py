@@ -7,8 +7,8 @@ from typing import Protocol
 from rewriter.errors import EngineError
 from rewriter.tables import glob
 
-_PARQUET = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 5000"
-"""Columns of numbers are written as differences, without a dictionary that would cost more than it saves."""
+_PARQUET = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
+"""Numbers are written as differences; a dictionary of them would cost more than it saves."""
 
 
 class Engine(Protocol):
