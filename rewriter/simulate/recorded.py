@@ -39,7 +39,6 @@ def recorded_world(
     n_users: int = 120,
     assistant: Assistant | None = None,
     behaviour: Behaviour | None = None,
-    plays: int = 1,
 ) -> World:
     """Return a world in which people are heard as in recordings, drawn without replacement.
 
@@ -56,8 +55,6 @@ def recorded_world(
         assistant: the NLU; a goal is then what it makes of the clean phrase, and phrases it refuses are left out. None for
             one that knows the phrases word by word, with the goals of the table.
         behaviour: how people act; None for the defaults.
-        plays: how often a recording of the log is played at most. More than once makes a longer log, in which several people
-            sound exactly alike; those kept for judging are played once, and never in the log.
 
     Raises:
         LogError: a table cannot be read, or lacks a column.
@@ -71,7 +68,7 @@ def recorded_world(
     users = people(goals, n_users, seed=seed, behaviour=acts, speakers=voices)
     split = split_of(goals, users, seed=seed)
     log, judging = _deal(heard, split, {u.speaker for u in users if u.user_id in split.users}, seed)
-    return World("recordings", "en", nlu, goals, users, RecordingChannel(log * plays), RecordingChannel(judging), acts, split)
+    return World("recordings", "en", nlu, goals, users, RecordingChannel(log), RecordingChannel(judging), acts, split)
 
 
 def read_phrases(path: Path) -> dict[str, str]:

@@ -181,18 +181,6 @@ def test_a_recording_enters_the_log_or_is_judged_once(tables):
     assert withheld & {voice[r.user_id] for r in drawn}
 
 
-def test_recordings_of_the_log_may_be_played_more_often_and_judged_ones_not(tables):
-    busy = Behaviour(requests_per_day=60, zipf=0.1, habit=0.0)
-    files = (tables / "recordings.parquet", tables / "phrases.csv")
-    world = recorded_world(*files, seed=2, n_users=30, plays=3, behaviour=busy)
-    voice = {u.user_id: u.speaker for u in world.users}
-    played = Counter((voice[t.user_id], t.utterance) for day in simulate(world, days=20, start=START, seed=1) for t in day)
-    judged = Counter((voice[r.user_id], r.heard) for r in requests(world, n=500, seed=1, start=START))
-    assert max(played.values()) == 3
-    assert max(judged.values()) == 1
-    assert not played.keys() & judged.keys()
-
-
 def test_confidences_of_recordings_are_ranks(tables):
     columns = (
         "* REPLACE (CASE WHEN heard LIKE '%take 0' THEN 0.001 WHEN heard LIKE '%take 3' THEN 0.003 ELSE 0.002 END AS confidence)"
