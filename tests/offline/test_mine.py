@@ -5,7 +5,7 @@ from collections import Counter
 import duckdb
 import numpy as np
 import pytest
-from mining import BLANK, Spread, long_log, rows, write_turns
+from hard_logs import BLANK, Spread, long_log, rows, write_turns
 
 from rewriter import tables
 from rewriter.config import Chain, Config

@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 
 import pytest
+from hard_logs import Spread, expected, logs, long_log, rows, write_turns
 from hypothesis import HealthCheck, given, settings
-from mining import Spread, expected, logs, long_log, rows, write_turns
 from oracle import mine as mine_in_python
 
 from rewriter import tables
