@@ -98,6 +98,18 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """When the online layer acts."""
+
+    max_loss_share: float = 0.05
+    """Expected share of losses among the decided outcomes of its rewrites."""
+    max_broken: float = 0.002
+    """Expected share of healthy requests broken, among those that the log has never heard."""
+    suggest_loss_share: float = 0.3
+    """The same as `max_loss_share` for what is only suggested ("did you mean …?")."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of `learn`; written whole into the manifest.
 
@@ -112,6 +124,7 @@ class Config:
     rephrases: Rephrases = field(default_factory=Rephrases)
     chain: Chain = field(default_factory=Chain)
     launch: Launch = field(default_factory=Launch)
+    trigger: Trigger = field(default_factory=Trigger)
     seed: int = 0
     """Seed of every random draw of `learn`."""
 
@@ -172,6 +185,9 @@ def _check(config: Config) -> None:
         "logs.max_rejected": config.logs.max_rejected,
         "launch.max_loss_share": config.launch.max_loss_share,
         "launch.min_p_gain": config.launch.min_p_gain,
+        "trigger.max_loss_share": config.trigger.max_loss_share,
+        "trigger.max_broken": config.trigger.max_broken,
+        "trigger.suggest_loss_share": config.trigger.suggest_loss_share,
         "friction.confidence": config.friction.confidence,
         "chain.prune": config.chain.prune,
     }
