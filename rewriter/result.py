@@ -7,7 +7,15 @@ Layer = Literal["lesson", "precomputed", "online"]
 Scope = Literal["personal", "global"]
 Reason = Literal[
     "rule",  # a precomputed rule was applied
-    "no_rule",  # no rule knows this text
+    "online",  # a candidate of the online layer was applied
+    "no_rule",  # no rule knows this text, and the artefact has no online layer for it
+    "healthy",  # the log knows this text as one that works
+    "understood",  # the assistant's own parser understands it
+    "no_candidate",  # nothing that works is at all like it
+    "blocked",  # the guardrail allows none of the candidates
+    "fluent",  # a candidate was likely meant if the text fails, but it does not look like failing
+    "unsure",  # no candidate is likely enough to be meant
+    "deadline",  # there was no time left
     "stay",  # a rule says that this text is right as it is
     "empty",  # nothing is left of the text after normalisation
     "too_long",  # longer than any text of a log may be

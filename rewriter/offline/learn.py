@@ -16,10 +16,11 @@ from rewriter.engine import DuckDB
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline import chain, decide, logs, mine, votes
+from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
 
-STEPS = ("log", "mine", "chain", "launch", "artefact")
+STEPS = ("log", "mine", "chain", "launch", "fit", "artefact")
 KEPT = ("users", "texts", "counts", "rephrases", "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 Progress = Callable[[str], None]
@@ -120,6 +121,8 @@ def learn(
         if config.launch.personal:
             personal = decide.one_user(ground, crowd, guard, config.launch, config.seed)
             decided = pd.concat([decided, personal], ignore_index=True)
+        clock.start("fit")
+        promised = fit(mined, crowd, writer.work / "turns.parquet", config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
@@ -134,7 +137,7 @@ def learn(
             config=config,
             locales=mined.locales,
             counts={"turns": log.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
-            metrics=_metrics(expected),
+            metrics=_metrics(expected) | promised,
         )
     clock.start("")
     return LearnReport(

@@ -7,19 +7,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rewriter.artefact.versions import Version, current_id, load_current
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.model.users import hash_user
 from rewriter.online.ids import decision_id
 from rewriter.online.locales import lookup_order
-from rewriter.result import Reason, Rewrite
+from rewriter.online.verdict import Request, Understands, Verdict
+from rewriter.result import Rewrite
 from rewriter.text import normalise
+
+if TYPE_CHECKING:
+    from rewriter.online.star import Star
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0  # seconds between two looks at CURRENT
 _TEXT_OR_NONE = (str, type(None))
+_HEARINGS = 5  # that are looked at, the utterance itself among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class _Serving:
     max_chars: int
     order: Callable[[str | None], tuple[str, ...]]
     """Locale of a request -> the locales in which there are rules for it, best first."""
+    star: "Star | None"
+    """The online layer, where `learn` made one."""
+    place: Callable[[str | None], str | None]
+    """Locale of a request -> the locale in which the online layer answers it."""
 
     @classmethod
     def load(cls, version: Version) -> "_Serving":
@@ -43,7 +52,23 @@ class _Serving:
         def order(locale: str | None) -> tuple[str, ...]:
             return tuple(known for known in lookup_order(locale, turns) if known in ruled)
 
-        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order)
+        star = _open_star(version.folder / "online")
+        answered = frozenset() if star is None else star.locales
+
+        @functools.lru_cache(maxsize=256)
+        def place(locale: str | None) -> str | None:
+            return next((known for known in lookup_order(locale, turns) if known in answered), None)
+
+        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order, star, place)
+
+
+def _open_star(folder: Path) -> "Star | None":
+    """Open the online layer; only who has one pays for its libraries."""
+    if not folder.is_dir():
+        return None
+    from rewriter.online.star import Star  # noqa: PLC0415
+
+    return Star.open(folder)
 
 
 class Rewriter:
@@ -57,22 +82,29 @@ class Rewriter:
         'turn off the lamp'
     """
 
-    __slots__ = ("_complaint", "_next_look", "_root", "_serving")
+    __slots__ = ("_asking", "_complaint", "_next_look", "_root", "_serving")
 
-    def __init__(self, root: Path, serving: _Serving) -> None:
+    def __init__(self, root: Path, serving: _Serving, asking: "_Asking") -> None:
         self._root = root
         self._serving = serving
+        self._asking = asking
         self._next_look = time.monotonic() + _LOOK_EVERY
         self._complaint = ""
 
     @classmethod
-    def open(cls, path: str | Path) -> "Rewriter":
+    def open(cls, path: str | Path, *, understands: Understands | None = None, deadline_ms: float | None = None) -> "Rewriter":
         """Open the current version of an artefact.
+
+        Args:
+            path: the artefact folder.
+            understands: the assistant's own parser, where it is at hand: what it understands is left alone before the NLU
+                unless a rule says otherwise, and what it does not understand is not sent by the online layer.
+            deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
 
         Raises:
             ArtefactError: it is missing, damaged or from a newer release; names the file.
         """
-        return cls(Path(path), load_current(path, _Serving.load))
+        return cls(Path(path), load_current(path, _Serving.load), _Asking(understands, deadline_ms))
 
     def rewrite(
         self,
@@ -80,9 +112,9 @@ class Rewriter:
         *,
         user_id: str | None = None,
         locale: str | None = None,
-        nbest: Sequence[str] = (),  # noqa: ARG002 - the contract of the call; precomputed rules look at the text alone
-        context: Mapping[str, Any] | None = None,  # noqa: ARG002
-        after_failure: bool = False,  # noqa: ARG002
+        nbest: Sequence[str] = (),
+        context: Mapping[str, Any] | None = None,  # noqa: ARG002 - the contract of the call
+        after_failure: bool = False,
     ) -> Rewrite:
         """Return what to send to the NLU in place of an utterance. Never raises.
 
@@ -99,7 +131,7 @@ class Rewriter:
         """
         if time.monotonic() >= self._next_look:
             self._look()
-        return _answer(self._serving, utterance, user_id, locale)
+        return _answer(self._serving, self._asking, utterance, user_id, locale, nbest, after_failure)
 
     def rewrite_batch(
         self,
@@ -123,7 +155,7 @@ class Rewriter:
         texts, serving = list(utterances), self._serving
         users = [None] * len(texts) if user_ids is None else user_ids
         places = [None] * len(texts) if locales is None else locales
-        return [_answer(serving, *request) for request in zip(texts, users, places, strict=True)]
+        return [_answer(serving, self._asking, *request, (), False) for request in zip(texts, users, places, strict=True)]
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""
@@ -138,34 +170,79 @@ class Rewriter:
                 _log.warning("version %s goes on serving: %s", self._serving.id, error)
 
 
-def _answer(serving: _Serving, utterance: str, user_id: str | None, locale: str | None) -> Rewrite:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What the opener of a `Rewriter` asked for."""
+
+    understands: Understands | None
+    deadline_ms: float | None
+
+    def clock(self) -> Callable[[], bool]:
+        """Start the clock, and return what says whether the time is up."""
+        if self.deadline_ms is None:
+            return _never
+        end = time.perf_counter() + self.deadline_ms / 1000
+        return lambda: time.perf_counter() >= end
+
+
+def _never() -> bool:
+    return False
+
+
+def _answer(
+    serving: _Serving,
+    asking: _Asking,
+    utterance: str,
+    user_id: str | None,
+    locale: str | None,
+    nbest: Sequence[str],
+    after_failure: bool,
+) -> Rewrite:
+    decision: Rule | Verdict
     try:
-        decision = _decide(serving, utterance, user_id, locale)
+        decision = _decide(serving, asking, utterance, user_id, locale, nbest, after_failure)
     except Exception:  # noqa: BLE001 - no request may fail because of us
         with suppress(Exception):
             _log.warning("a request was left alone", exc_info=True)
-        decision = "error"
+        decision = Verdict(None, "error")
     if isinstance(decision, Rule):
         return _applied(serving, utterance, decision)
-    return _unchanged(serving, utterance, decision)
+    return _said(serving, utterance, decision)
 
 
-def _decide(serving: _Serving, utterance: object, user_id: object, locale: object) -> Rule | Reason:
-    """Return the rule to apply, or the reason for leaving the utterance alone."""
+def _decide(  # noqa: PLR0911 - each way out has its reason
+    serving: _Serving, asking: _Asking, utterance: object, user_id: object, locale: object, nbest: object, after_failure: bool
+) -> Rule | Verdict:
+    """Return the rule to apply, or what the online layer says, or the reason for leaving the utterance alone."""
     if not (isinstance(utterance, str) and isinstance(user_id, _TEXT_OR_NONE) and isinstance(locale, _TEXT_OR_NONE)):
-        return "not_text"
+        return Verdict(None, "not_text")
+    late = asking.clock()
     text = str.__str__(utterance)  # exactly a str: a subclass may do as it likes
     if len(text) > serving.max_chars:
-        return "too_long"
+        return Verdict(None, "too_long")
     query = normalise(text)
     if not query:
-        return "empty"
-    order = serving.order(None if locale is None else str.__str__(locale))
+        return Verdict(None, "empty")
+    place = None if locale is None else str.__str__(locale)
     user = "" if user_id is None else str.__str__(user_id)
-    rule = serving.rules.find(query, order, hash_user(user, serving.user_key) if user else "")
-    if rule is None:
-        return "no_rule"
-    return "stay" if rule.target == query else rule
+    hashed = hash_user(user, serving.user_key) if user else ""
+    rule = serving.rules.find(query, serving.order(place), hashed)
+    if rule is not None:
+        return Verdict(None, "stay") if rule.target == query else rule
+    answered = serving.place(place)
+    if serving.star is None or answered is None:
+        return Verdict(None, "no_rule")
+    if not after_failure and asking.understands is not None and asking.understands(text):
+        return Verdict(None, "understood")
+    request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
+    return serving.star.decide(request, late=late, understands=asking.understands)
+
+
+def _hearings(query: str, nbest: object, max_chars: int) -> list[str]:
+    """Return the utterance and what else was heard, normalised, none twice; what is no text is passed over."""
+    others = [str.__str__(o) for o in list(nbest)[: 2 * _HEARINGS] if isinstance(o, str)] if isinstance(nbest, Sequence) else []
+    heard = dict.fromkeys([query, *(normalise(other) for other in others if len(other) <= max_chars)])
+    return [hearing for hearing in heard if hearing][:_HEARINGS]
 
 
 def _applied(serving: _Serving, utterance: str, rule: Rule) -> Rewrite:
@@ -187,18 +264,19 @@ def _applied(serving: _Serving, utterance: str, rule: Rule) -> Rewrite:
     )
 
 
-def _unchanged(serving: _Serving, utterance: str, reason: Reason) -> Rewrite:
+def _said(serving: _Serving, utterance: str, verdict: Verdict) -> Rewrite:
+    applied = verdict.text is not None
     return Rewrite(
         id=decision_id(),
         source=utterance,
-        text=utterance,
-        applied=False,
-        layer=None,
-        scope=None,
-        reason=reason,
-        score=None,
-        suggestion=None,
-        candidates=(),
+        text=utterance if verdict.text is None else verdict.text,
+        applied=applied,
+        layer="online" if applied else None,
+        scope="global" if applied else None,
+        reason=verdict.reason,
+        score=verdict.score,
+        suggestion=verdict.suggestion,
+        candidates=verdict.candidates,
         rule=None,
         arm=None,
         propensity=None,

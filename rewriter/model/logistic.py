@@ -1,0 +1,45 @@
+"""`Logistic`: a fitted logistic regression, as numbers that JSON can hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """P = 1 / (1 + exp(-(bias + x @ weights))).
+
+    Attributes:
+        weights: (f,) float64, of the columns as they are measured.
+        bias: the log-odds at zero.
+
+    Example:
+        >>> Logistic(np.array([1.0, -1.0]), 0.0).p(np.array([[2.0, 2.0]])).tolist()
+        [0.5]
+    """
+
+    weights: Floats
+    bias: float
+
+    def p(self, columns: Floats) -> Floats:
+        """Return the probability of each row, (m, f) -> (m,)."""
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.bias + columns @ self.weights, -30, 30))), dtype=np.float64)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON can hold it."""
+        return {"weights": self.weights.tolist(), "bias": self.bias}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, object], columns: int) -> "Logistic":
+        """Read what `to_dict` gave.
+
+        Raises:
+            ValueError: it is of another number of columns.
+        """
+        weights = np.asarray(data["weights"], dtype=np.float64)
+        if weights.shape != (columns,):
+            raise ValueError(f"{weights.shape} weights for {columns} columns")
+        return cls(weights, float(str(data["bias"])))

@@ -1,0 +1,166 @@
+"""`Wording`: what the healthy texts of a log are made of: words, pairs of words, templates, names."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import pairwise
+from math import log
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.errors import ArtefactError
+
+_HEADER = "wording.json"
+_BORDERS = ("^", "$")  # no word of a normalised text
+_KINDS = ("word", "pair", "step", "template", "class")
+_LONGEST_NAME = 6
+_RARE = 2.0
+NUMBER = "<#>"
+"""The class of everything that is written in digits."""
+
+FEATURES = (
+    "words", "unknown", "unknown_share", "rare", "new_pairs", "new_pair_share", "new_steps", "new_step_share",
+    "likelihood", "least_likelihood", "template", "template_seen", "names",
+)  # fmt: skip
+"""What `Wording.fluency` returns, in order."""
+
+
+class Wording:
+    """Counts of the parts of healthy texts, one locale. A part is counted once for each text that holds it.
+
+    The *template* of a text has the names that the log's slots held replaced by their slots, and digits by `NUMBER`:
+    "set the lamp to 40 percent" is "set the <name> to <#> percent". A *step* is a pair of neighbours in a template.
+
+    Args:
+        names: normalised value of a slot -> the slot.
+        keys: (n,) uint64, ascending, hashes of the parts.
+        counts: (n,) int64.
+        texts: how many texts were counted.
+
+    Example:
+        >>> wording = Wording.of([("set the lamp to 40", {"lamp": "name"}), ("set the fan to 20", {"fan": "name"})])
+        >>> wording.template("set the fan to 35")
+        ['set', 'the', '<name>', 'to', '<#>']
+        >>> wording.knows("lamp"), wording.knows("lamb")
+        (True, False)
+    """
+
+    __slots__ = ("_count", "counts", "keys", "names", "texts")
+
+    def __init__(self, names: Mapping[str, str], keys: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64], texts: int) -> None:
+        self.names = names
+        self.keys = keys
+        self.counts = counts
+        self.texts = texts
+        self._count = lru_cache(maxsize=1 << 16)(self._looked_up)
+
+    @classmethod
+    def of(cls, texts: Iterable[tuple[str, Mapping[str, str]]]) -> "Wording":
+        """Count texts, each with its names: normalised value -> slot. Every text must come from enough users."""
+        listed = list(texts)
+        slots: dict[str, Counter[str]] = {}
+        for text, of_text in listed:
+            for name, slot in of_text.items():
+                if f" {name} " in f" {text} ":
+                    slots.setdefault(name, Counter())[slot] += 1
+        names = {name: counted.most_common(1)[0][0] for name, counted in sorted(slots.items())}
+        empty = cls(names, np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), len(listed))
+        counted: Counter[int] = Counter()
+        for text, _ in listed:
+            counted.update({_hash(kind, part) for kind, parts in empty.parts(text).items() for part in parts})
+        keys = np.array(sorted(counted), dtype=np.uint64)
+        return cls(names, keys, np.array([counted[key] for key in keys.tolist()], dtype=np.int64), len(listed))
+
+    def template(self, text: str) -> list[str]:
+        """Return the words of a text, names replaced by their slots; the longest name at each place."""
+        words = text.split()
+        template: list[str] = []
+        i = 0
+        while i < len(words):
+            ends = range(min(i + _LONGEST_NAME, len(words)), i, -1)
+            end = next((end for end in ends if " ".join(words[i:end]) in self.names), i)
+            if end > i + 1 or not words[i][0].isdigit():
+                template.append(f"<{self.names[' '.join(words[i:end])]}>" if end > i else words[i])
+            else:
+                template.append(NUMBER)
+            i = max(end, i + 1)
+        return template
+
+    def parts(self, text: str) -> dict[str, list[str]]:
+        """Return the parts of a text by kind, in the order in which they come."""
+        words, template = ([_BORDERS[0], *tokens, _BORDERS[1]] for tokens in (text.split(), self.template(text)))
+        return {
+            "word": words[1:-1],
+            "pair": [f"{a} {b}" for a, b in pairwise(words)],
+            "step": [f"{a} {b}" for a, b in pairwise(template)],
+            "template": [" ".join(template[1:-1])],
+            "class": template,
+        }
+
+    def count(self, kind: str, part: str) -> int:
+        """Return how many texts hold a part."""
+        return self._count(kind, part)
+
+    def knows(self, word: str) -> bool:
+        """Whether any text holds a word."""
+        return self._count("word", word) > 0
+
+    def weight(self, word: str) -> float:
+        """Return the inverse document frequency of a word, ``log((n + 1) / (df + 1/2))``."""
+        return log((self.texts + 1) / (self._count("word", word) + 0.5))
+
+    def fluency(self, text: str, *, own: int = 0) -> list[float]:
+        """Return how a text is made, the values of `FEATURES`.
+
+        Args:
+            text: normalised, not empty.
+            own: 1 for a text that was itself counted, which is left out; else 0.
+        """
+        parts = self.parts(text)
+        n = len(parts["word"])
+        words, pairs, steps = ([self._count(kind, part) - own for part in parts[kind]] for kind in ("word", "pair", "step"))
+        unknown, rare = sum(c <= 0 for c in words), sum(c <= _RARE for c in words)
+        new_pairs, new_steps = sum(c <= 0 for c in pairs), sum(c <= 0 for c in steps)
+        before = [self._count("class", part) - own for part in parts["class"][:-1]]
+        likely = [log((max(c, 0) + 0.1) / (max(b, 0) + 10.0)) for c, b in zip(steps, before, strict=True)]
+        seen = max(self._count("template", parts["template"][0]) - own, 0)
+        names = sum(part[0] == "<" and part != NUMBER for part in parts["class"])
+        return [
+            n, unknown, unknown / n, rare, new_pairs, new_pairs / (n + 1), new_steps, new_steps / len(steps),
+            sum(likely) / len(likely), min(likely), log(1 + seen), float(seen > 0), names,
+        ]  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        """Write ``wording.json`` and two arrays."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "keys.npy", self.keys)
+        np.save(folder / "counts.npy", self.counts)
+        header = {"texts": self.texts, "names": dict(self.names)}
+        (folder / _HEADER).write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Wording":
+        """Open what `save` wrote.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        try:
+            header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+            keys, counts = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("keys", "counts"))
+            return cls(header["names"], keys, counts, int(header["texts"]))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {folder}: {error!r}; copy the artefact again or go back a version") from error
+
+    def _looked_up(self, kind: str, part: str) -> int:
+        key = np.uint64(_hash(kind, part))
+        place = int(self.keys.searchsorted(key))
+        return int(self.counts[place]) if place < len(self.keys) and self.keys[place] == key else 0
+
+
+def _hash(kind: str, part: str) -> int:
+    return int.from_bytes(blake2b(f"{kind}\0{part}".encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -1,0 +1,205 @@
+"""`Bench`: examples with their candidates, what is fitted on some of them, and what would become of the others."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.guardrail import Guardrail
+from rewriter.model.decider import choose, may
+from rewriter.model.features import RANK, RISK, Look, look, risk
+from rewriter.model.logistic import Logistic
+from rewriter.model.phrasebook import Phrasebook
+from rewriter.model.pool import Pool
+from rewriter.model.wording import Wording
+from rewriter.offline import logistic_fit
+from rewriter.offline.examples import Example
+from rewriter.offline.stray import p_real
+
+Floats = npt.NDArray[np.float64]
+
+FOLDS = 3
+_WITHHELD = 0.15  # share of the examples whose goals are taken away: what nobody has ever asked for with success
+_DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
+_POOL, _ASKED = 10, 40  # candidates; and how many are asked for, so that enough are left when goals are taken away
+_CAP = 5  # users of one text that count
+_RISK_SIGNS = [0] * len(RISK)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An example with its candidates.
+
+    Attributes:
+        example: the text.
+        seen: its candidates, its own text and, where it is withheld, its goals taken out.
+        win: (m,) P(each candidate is meant | the text fails), as the votes of the log have it.
+        loss: (m,) P(it is not); what is missing to one are votes that may be no votes at all.
+        own: 1 where the wording has counted the text.
+        fold: which part it is held out with; texts of one goal share it.
+    """
+
+    example: Example
+    seen: Look
+    win: Floats
+    loss: Floats
+    own: int
+    fold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is fitted on some of the cases."""
+
+    ranker: Logistic
+    risk: Logistic
+
+
+class Outcome(NamedTuple):
+    """What would become of a held-out case: the score of its rewrite, and what is expected of it."""
+
+    score: float
+    win: float
+    loss: float
+    broken: float
+
+
+class Bench:
+    """The cases of one log.
+
+    Args:
+        found: the examples.
+        book: the phrases that they may be rewritten to.
+        wording: by locale.
+        min_users: k, users behind a text that anything is fitted on.
+    """
+
+    def __init__(self, found: Sequence[Example], book: Phrasebook, wording: Mapping[str, Wording], min_users: int) -> None:
+        self._wording = wording
+        self._min_users = min_users
+        self._allowed: dict[tuple[int, int, bool], bool] = {}
+        drafts = [_draft(example, book) for example in found if example.locale in wording]
+        cases = [self._case(*pair) for pair in zip(drafts, _real(drafts), strict=True)]
+        self.cases = [case for case in cases if case is not None]
+
+    def fit(self, without: int = -1) -> Fitted:
+        """Fit on all folds but one, on texts of enough users."""
+        kept = [case for case in self.cases if case.fold != without and case.example.users >= self._min_users]
+        ranker = self._ranker([case for case in kept if case.example.goals and not case.example.healthy])
+        if not kept:
+            return Fitted(ranker, _never(len(RISK)))
+        columns = np.array([self._risk(case, ranker)[0] for case in kept])
+        fails = np.array([not case.example.healthy for case in kept], dtype=np.float64)
+        return Fitted(ranker, logistic_fit.fit(columns, fails, np.ones(len(kept)), _RISK_SIGNS))
+
+    def before(self, case: Case, fitted: Fitted) -> Outcome | None:
+        """Return what would become of a case before the NLU; None where nothing would be sent."""
+        columns, best, p_goal = self._risk(case, fitted.ranker)
+        if best is None:
+            return None
+        score, win, loss = p_goal * float(fitted.risk.p(columns[None])[0]), float(case.win[best]), float(case.loss[best])
+        return Outcome(score, 0.0, 0.0, loss) if case.example.healthy else Outcome(score, win, case.example.honest * loss, 0.0)
+
+    def after(self, case: Case, fitted: Fitted) -> Outcome | None:
+        """Return what would become of a case after a refusal; None where nothing would be sent."""
+        p = fitted.ranker.p(case.seen.features)
+        best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=True))
+        if best is None or case.example.healthy:
+            return None
+        honest = case.example.honest
+        return Outcome(float(p[best]), honest * float(case.win[best]), honest * float(case.loss[best]), 0.0)
+
+    def _case(self, draft: "_Draft", real: Sequence[float]) -> Case | None:
+        example, pool, hearings = draft
+        text, wording = example.hearings[0], self._wording[example.locale]
+        other = np.array([candidate != text for candidate in pool.texts], dtype=bool)
+        own = int(not other.all())
+        if _draw("withheld", text) < _WITHHELD:
+            other &= ~np.isin(pool.interpretations, list(example.goals))
+        seen = look(hearings, pool.keep(other, _POOL), wording, example.locale)
+        if not len(seen.pool):
+            return None
+        votes = {goal: (share, p) for (goal, share), p in zip(example.goals.items(), real, strict=True)}
+        of_pool = np.array([votes.get(goal, (0.0, 0.0)) for goal in seen.pool.interpretations.tolist()])
+        win = of_pool[:, 0] * of_pool[:, 1]
+        loss = sum(share * p for share, p in votes.values()) - win + of_pool[:, 0] - win
+        main = max(example.goals, key=lambda goal: example.goals[goal], default=-1)
+        return Case(example, seen, win, loss, own, int(_draw("fold", str(main) if main >= 0 else text) * FOLDS))
+
+    def _ranker(self, cases: Sequence[Case]) -> Logistic:
+        allowed = [np.array([self._may(c, i, after_failure=True) for i in range(len(c.seen.pool))]) for c in cases]
+        pairs = list(zip(cases, allowed, strict=True))
+        if not any(of.any() for of in allowed):
+            return _never(len(RANK))
+        columns = np.concatenate([c.seen.features[of] for c, of in pairs])
+        win, loss = (np.concatenate([getattr(c, name)[of] for c, of in pairs]) for name in ("win", "loss"))
+        users = np.concatenate([np.full(of.sum(), min(c.example.users, _CAP)) for c, of in pairs])
+        told = win + loss
+        return logistic_fit.fit(columns, win / np.maximum(told, 1e-9), users * told, list(RANK.values()))
+
+    def _risk(self, case: Case, ranker: Logistic) -> tuple[Floats, int | None, float]:
+        """Return the columns of `RISK`, what would be sent before the NLU, and P(it is meant)."""
+        p = ranker.p(case.seen.features)
+        best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=False))
+        told = int(p.argmax()) if best is None else best
+        return risk(case.seen, told, float(p[told]), self._wording[case.example.locale], own=case.own), best, float(p[told])
+
+    def _may(self, case: Case, i: int, *, after_failure: bool) -> bool:
+        """Ask the guardrail, once."""
+        key = (id(case), i, after_failure)
+        if key not in self._allowed:
+            guardrail, wording = Guardrail.open(case.example.locale), self._wording[case.example.locale]
+            text = case.seen.pool.texts[i]
+            self._allowed[key] = may(case.seen.hearings, text, guardrail, wording, after_failure=after_failure)
+        return self._allowed[key]
+
+
+class _Draft(NamedTuple):
+    """An example, the many texts that are like it, and the hearings by which they were found."""
+
+    example: Example
+    pool: Pool
+    hearings: Sequence[str]
+
+
+def _draft(example: Example, book: Phrasebook) -> _Draft:
+    hearings = example.hearings[:1] if _draw("deaf", example.hearings[0]) < _DEAF else example.hearings
+    return _Draft(example, book.find(hearings, example.locale, k=_ASKED), hearings)
+
+
+def _real(drafts: Sequence[_Draft]) -> list[list[float]]:
+    """Return P(real) of the votes for each goal of each example; the goals of healthy texts are their own.
+
+    A vote is measured by how far its goal stands behind what is most alike in the whole book: what was meant is near the top,
+    and the next wish is anywhere.
+    """
+    failing = [d for d in drafts if not d.example.healthy and d.example.goals]
+    votes = [(d, goal, share) for d in failing for goal, share in d.example.goals.items()]
+    wishes = [votes[i][1] for i in np.random.default_rng(0).permutation(len(votes)).tolist()]
+    unlike = [_behind(d, wish) for (d, goal, _), wish in zip(votes, wishes, strict=True) if wish != goal]
+    alike = np.array([_behind(d, goal) for d, goal, _ in votes])
+    p = iter(p_real(alike, np.array([share for *_, share in votes]), np.array(unlike)).tolist())
+    real = {id(d): [next(p) for _ in d.example.goals] for d in failing}
+    return [real.get(id(d), [1.0] * len(d.example.goals)) for d in drafts]
+
+
+def _behind(draft: _Draft, goal: int) -> float:
+    """Return how much less alike the nearest phrase of a goal is than the nearest of all, <= 0."""
+    other = np.array([text != draft.example.hearings[0] for text in draft.pool.texts], dtype=bool)
+    alike = draft.pool.similarity[other]
+    if not len(alike):
+        return 0.0
+    return float(alike[draft.pool.interpretations[other] == goal].max(initial=alike.min()) - alike.max())
+
+
+def _never(columns: int) -> Logistic:
+    return Logistic(np.zeros(columns), -30.0)
+
+
+def _draw(what: str, text: str) -> float:
+    """Return a number of [0, 1) that follows from a text."""
+    digest = hashlib.blake2b(f"{what}\0{text}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32

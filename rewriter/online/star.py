@@ -1,0 +1,108 @@
+"""The online stages of a request: find, measure, rank, ask the guardrail, clear the bar."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rewriter.guardrail import Guardrail
+from rewriter.model.decider import Bar, Decider, choose, may
+from rewriter.model.features import Look, look, risk
+from rewriter.model.phrasebook import Phrasebook
+from rewriter.model.pool import Finder
+from rewriter.model.wording import Wording
+from rewriter.online.verdict import Request, Understands, Verdict
+from rewriter.result import Candidate, Reason
+
+_POOL = 10  # candidates that are measured
+_TOLD = 5  # of them that the answer names
+_LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
+
+
+class Star:
+    """The online layer of one artefact version.
+
+    Args:
+        finder: finds candidates.
+        wording: how healthy texts are made, by locale.
+        decider: what `learn` fitted.
+    """
+
+    __slots__ = ("_decider", "_finder", "_wording")
+
+    def __init__(self, finder: Finder, wording: Mapping[str, Wording], decider: Decider) -> None:
+        self._finder = finder
+        self._wording = wording
+        self._decider = decider
+
+    @classmethod
+    def open(cls, folder: Path) -> "Star":
+        """Open what `learn` wrote.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
+        return cls(Phrasebook.open(folder), wording, Decider.open(folder))
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is anything to rewrite to."""
+        return frozenset(self._wording)
+
+    def decide(  # noqa: PLR0911 - each way out has its reason
+        self, request: Request, *, late: Callable[[], bool], understands: Understands | None
+    ) -> Verdict:
+        """Say what to do with a request that no rule knows.
+
+        Args:
+            request: what is asked.
+            late: whether the time is up; asked between stages.
+            understands: the assistant's own parser; candidates that it does not understand are not sent.
+        """
+        hearings = request.hearings if self._decider.hears else request.hearings[:1]
+        wording = self._wording[request.locale]
+        pool = self._finder.find(hearings, request.locale, request.user, _POOL + 1)
+        other = np.array([text != hearings[0] for text in pool.texts], dtype=bool)
+        if not other.all() and not request.after_failure:
+            return Verdict(None, "healthy")
+        pool = pool.keep(other, _POOL)
+        if not len(pool):
+            return Verdict(None, "no_candidate")
+        if late():
+            return Verdict(None, "deadline")
+        seen = look(hearings, pool, wording, request.locale)
+        p = self._decider.ranker.p(seen.features).tolist()
+        if late():
+            return Verdict(None, "deadline", candidates=_named(seen, p))
+        guardrail = Guardrail.open(request.locale)
+
+        def allowed(i: int) -> bool:
+            text = seen.pool.texts[i]
+            return may(hearings, text, guardrail, wording, after_failure=request.after_failure) and (
+                understands is None or understands(text)
+            )
+
+        best = choose(p, allowed)
+        if best is None:
+            return Verdict(None, "blocked", candidates=_named(seen, p))
+        bar, score = self._decider.after, p[best]
+        if not request.after_failure:
+            bar = self._decider.before
+            score *= float(self._decider.risk.p(risk(seen, best, p[best], wording)[None])[0])
+        if late():
+            return Verdict(None, "deadline", candidates=_named(seen, p))
+        return _against(bar, score, p[best], seen.pool.texts[best], _named(seen, p))
+
+
+def _against(bar: Bar, score: float, meant: float, text: str, candidates: tuple[Candidate, ...]) -> Verdict:
+    if score >= bar.apply:
+        return Verdict(text, "online", score, None, candidates)
+    why: Reason = "unsure" if score == meant or meant < _LIKELY else "fluent"
+    return Verdict(None, why, None, text if score >= bar.suggest else None, candidates)
+
+
+def _named(seen: Look, p: Sequence[float]) -> tuple[Candidate, ...]:
+    order = sorted(range(len(p)), key=lambda i: -p[i])[:_TOLD]
+    columns = seen.pool.texts, seen.features[:, 0].tolist()
+    return tuple(Candidate(columns[0][i], "online", "global", columns[1][i], p[i]) for i in order)
