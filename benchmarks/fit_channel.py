@@ -2,9 +2,9 @@
 
     python benchmarks/fit_channel.py ../shared/data/slurp ../shared/data/dstc2
 
-reads recordings with what was said and what was heard (SLURP), and n-best lists with confidences (DSTC2), writes the rates
-to rewriter/simulate/channel.json and, beside the profile that the channel then reproduces, to
-benchmarks/results/fit_channel.json. Only figures leave the data.
+compares the error profile of recordings, what was said and what was heard (SLURP), with what the channel makes of the same
+sentences, and writes both to benchmarks/results/fit_channel.json. With --fit it first fits the rates anew, n-best lists and
+confidences to DSTC2, and writes rewriter/simulate/channel.json; that was done once. Only figures leave the data.
 
 Rates of the word classes are counted. The shapes (how much takes, words and mouths differ) and the habits (how faithfully
 errors recur) are moved until the channel, run over the same sentences and measured by the same function, shows the same
@@ -345,20 +345,27 @@ def intervals(takes: list[Take], draws: int = 200) -> dict[str, list[float]]:
     return {k: [round(float(x), 4) for x in np.percentile(v, [2.5, 97.5])] for k, v in shown.items()}
 
 
+def write_rates(rates: Rates) -> None:
+    """Write the data file of the package."""
+    about = "Rates of the text channel, written once by benchmarks/fit_channel.py from SLURP (word errors) and DSTC2 (n-best)."
+    text = json.dumps({"about": about, "rates": asdict(rates)}, indent=1)
+    (ROOT / "rewriter/simulate/channel.json").write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    """Fit, write the rates and the comparison, print the comparison."""
+    """Fit where asked, compare, write and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slurp", type=Path)
     parser.add_argument("dstc2", type=Path)
+    parser.add_argument("--fit", action="store_true", help="fit the rates anew and write rewriter/simulate/channel.json")
     args = parser.parse_args()
     takes = read_slurp(args.slurp)
     domain = domain_of(takes)
     real = profile(takes, domain)
-    rates = fit(takes, real, first_guess(real, takes, fit_nbest(args.dstc2)), domain)
+    if args.fit:
+        write_rates(fit(takes, real, first_guess(real, takes, fit_nbest(args.dstc2)), domain))
+    rates = Rates.from_json()
     simulated = [profile(simulate(takes, rates, seed), domain) for seed in (101, 102, 103)]
-    about = "Rates of the text channel, written once by benchmarks/fit_channel.py from SLURP (word errors) and DSTC2 (n-best)."
-    text = json.dumps({"about": about, "rates": asdict(rates)}, indent=1)
-    (ROOT / "rewriter/simulate/channel.json").write_text(text + "\n", encoding="utf-8")
     result = {
         "command": "python benchmarks/fit_channel.py ../shared/data/slurp ../shared/data/dstc2",
         "seeds": [101, 102, 103],
