@@ -37,6 +37,13 @@ class DuckDB:
         work: folder of the Parquet files.
         threads: worker threads; None for all cores.
         memory_gb: memory above which DuckDB spills to `work`; None for DuckDB's own limit.
+
+    Example:
+        >>> import tempfile
+        >>> engine = DuckDB(Path(tempfile.mkdtemp()))
+        >>> engine.run("one", "SELECT CAST(1 AS BIGINT) AS n").name
+        'one.parquet'
+        >>> engine.close()
     """
 
     def __init__(self, work: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:

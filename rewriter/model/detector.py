@@ -24,6 +24,8 @@ class Detector(Protocol):
     def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
         """Return P(the later turn restates the earlier one) of each candidate in thousandths, (n,), each 0..1000.
 
+        Mining calls it from several threads, with up to half a million candidates at a time.
+
         Args:
             candidates: column name -> (n,) array: int64; float64 with NaN for NULL where the column may be NULL; texts are
                 arrays of str objects.

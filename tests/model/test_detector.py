@@ -76,6 +76,16 @@ def test_by_hand():
     assert p("", "", **silent) == round(1000 / (1 + math.exp(-odds)))
 
 
+def test_more_by_hand():
+    both = INTERRUPTED | {"gap_ms": 0, "same_hypothesis": 1.0, "text_similarity": 1000, "sound_similarity": 1000, "contained": 0}
+    odds = -4.5 + 3.5 * 0.7 + 1 + 6 * (1 - 0.4) - 2.5
+    assert p("", "", **both | {"target_failed": 1.0}) == round(1000 / (1 + math.exp(-(odds - 3))))
+    assert p("", "", **both | {"source_failed": 1.0}) == round(1000 / (1 + math.exp(-odds)))
+    unknown = {"source_failed": NAN, "target_failed": NAN}
+    assert p("", "", **both | unknown) == p("", "", **both) == 0
+    assert round(1000 / (1 + math.exp(-(odds - 8)))) < Weights().least
+
+
 CUES = st.fixed_dictionaries(
     {
         "ahead": st.integers(1, 3),
