@@ -56,7 +56,7 @@ def open_encoder(folder: Path) -> SavedEncoder:
         header = json.loads(path.read_text(encoding="utf-8"))
         module, name = _KINDS[header["kind"]].split(":")
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
+        raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
     opened: SavedEncoder = getattr(import_module(module), name).open(folder)
     return opened
 

@@ -63,5 +63,5 @@ class BlockEncoder:
         try:
             weights = [float(w) for w in json.loads((folder / HEADER).read_text(encoding="utf-8"))["weights"]]
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder / HEADER}: {error!r}; copy the artefact again") from error
+            raise ArtefactError(f"cannot read {folder / HEADER}: {error}; copy the artefact again") from error
         return cls([open_encoder(folder / str(number)) for number in range(len(weights))], weights)

@@ -92,7 +92,7 @@ class Habits:
         try:
             return cls(folder)
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error!r}; copy the artefact again or go back a version") from error
+            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def __len__(self) -> int:
         """Return the number of users."""

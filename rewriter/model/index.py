@@ -66,7 +66,7 @@ class GlobalIndex:
         try:
             return cls(folder)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error!r}; copy the artefact again or go back a version") from error
+            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def search(self, queries: Vectors, locale: str, k: int) -> Ints:
         """Return the rows of the book that are nearest to each query, best first, (n, k) int64; -1 where there are fewer.

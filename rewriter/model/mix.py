@@ -61,7 +61,7 @@ class Mix:
         try:
             return cls(**{name: float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()})
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
+            raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
 
 
 def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:

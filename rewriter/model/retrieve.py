@@ -13,7 +13,7 @@ from rewriter.model.index import GlobalIndex
 from rewriter.model.mix import Mix, alike
 from rewriter.model.querybook import Ints
 from rewriter.model.shelf import Shelf
-from rewriter.model.similarity import phonetic_key
+from rewriter.model.similarity import phonetic_keys
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -104,8 +104,7 @@ class Retriever:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
             pooled, dense = pooled.take(kept), dense[kept]
         texts, sounds = self.shelf.texts(pooled.rows), self.shelf.sounds(pooled.rows)
-        heard = [phonetic_key(hearing, locale) for hearing in hearings]
-        channels = np.stack([dense, alike(texts, hearings), alike(sounds, heard)], axis=2)
+        channels = np.stack([dense, alike(texts, hearings), alike(sounds, phonetic_keys(hearings, locale))], axis=2)
         mixed = self._mix.of(channels)
         best = _foremost(pooled, mixed.max(axis=1), k)
         hearing = mixed[best].argmax(axis=1)
