@@ -1,0 +1,103 @@
+"""`fit_static`: the default encoder, learned from the log itself in a minute or two on a CPU, with no download."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.offline.confusions import Confusions
+from rewriter.offline.training import Schedule, train
+
+_COPIES = 8  # of a query, misheard in different ways
+_CHANCE = 0.5  # that a phrase which has ever been misheard is misheard in a copy
+_MOST = 60_000  # rephrases, and as many copies: bounds the time
+_PASSES = 4  # over the examples, fewer where they are many
+_LOOKED_AT = 250_000  # examples in all passes together; half a millisecond each
+_SCALE = 20.0  # of a cosine in the softmax
+
+
+@dataclass(frozen=True, slots=True)
+class Rephrases:
+    """Mined pairs: what failed, and what its users said instead that worked.
+
+    Attributes:
+        sources: normalised.
+        targets: normalised.
+        users: (n,) int64, distinct users of the rarer of the two texts.
+    """
+
+    sources: Sequence[str]
+    targets: Sequence[str]
+    users: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What an encoder learns from, as parallel columns.
+
+    Attributes:
+        heard: what came out of the recogniser.
+        meant: the query it should come near to.
+    """
+
+    heard: list[str]
+    meant: list[str]
+
+
+def examples(rephrases: Rephrases, queries: Sequence[str], *, min_users: int, seed: int) -> Examples:
+    """Return the rephrases, and queries misheard in the ways the rephrases show (`Confusions`).
+
+    So queries that nobody ever had to repeat are learned as well.
+
+    Args:
+        rephrases: what was mined.
+        queries: texts that work, normalised, each said by at least `min_users` users.
+        min_users: distinct users that every text must come from: what is shared must not hold what one person said.
+        seed: of what is drawn.
+
+    Raises:
+        ValueError: a rephrase has fewer users.
+    """
+    if len(rephrases.users) and int(rephrases.users.min()) < min_users:
+        raise ValueError(f"a rephrase of {rephrases.users.min()} users must not train a shared encoder; the least is {min_users}")
+    rng = random.Random(seed)  # noqa: S311 - draws examples, no secrets
+    pairs = list(zip(rephrases.sources, rephrases.targets, strict=True))
+    confusions = Confusions(pairs)
+    said = rng.sample(queries, min(len(queries), _MOST)) * _COPIES
+    copies = [(confusions.misheard(query, rng, _CHANCE), query) for query in said[:_MOST]]
+    chosen = rng.sample(pairs, min(len(pairs), _MOST)) + [(heard, query) for heard, query in copies if heard not in ("", query)]
+    return Examples([heard for heard, _ in chosen], [meant for _, meant in chosen])
+
+
+def fit_static(learned: Examples, *, seed: int, dim: int = 128) -> StaticEncoder:
+    """Learn a `StaticEncoder` that brings what is misheard near to what was meant.
+
+    It starts from random directions, which measure spelling, and minimises the in-batch softmax loss of Henderson et al.
+    (2017, "Efficient natural language response suggestion for smart reply"; `MultipleNegativesRankingLoss`). Negatives mined
+    beside those of the batch added nothing on the data of `benchmarks/retrieval.py`.
+
+    Args:
+        learned: from `examples`; without any the table stays as drawn.
+        seed: of the table and of the order of the examples.
+        dim: length of a vector.
+
+    Raises:
+        MissingExtraError: the packages that train are not installed.
+    """
+    table = random_table(dim, seed)
+    if not learned.heard:
+        return StaticEncoder(table)
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and only for learning
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss  # noqa: PLC0415
+
+    from rewriter.offline.piece_module import PieceEmbedding  # noqa: PLC0415
+
+    pieces = PieceEmbedding(table)
+    model = SentenceTransformer(modules=[pieces], device="cpu")
+    loss = MultipleNegativesRankingLoss(model, scale=_SCALE)
+    schedule = Schedule(epochs=min(_PASSES, _LOOKED_AT / len(learned.heard)), batch=128, rate=2e-3)
+    train(model, loss, {"anchor": learned.heard, "positive": learned.meant}, schedule, seed)
+    return StaticEncoder(pieces.table())
