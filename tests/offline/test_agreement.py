@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from pairs import pairs_of
+from hand_pairs import pairs_of
 from scipy import integrate
 from scipy.stats import beta
 

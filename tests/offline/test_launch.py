@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hand_pairs import pairs_of
 from hypothesis import given
 from hypothesis import strategies as st
-from pairs import pairs_of
 from scipy import sparse
 
 from rewriter.config import Chain
