@@ -3,9 +3,16 @@
 import subprocess
 import sys
 
+import numpy as np
+
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
+from rewriter.model.decider import Bar, Decider
+from rewriter.model.features import RANK, RISK
+from rewriter.model.logistic import Logistic
+from rewriter.model.phrasebook import Phrasebook, Phrases
 from rewriter.model.rules import Rule, write_rules
+from rewriter.model.wording import Wording
 
 HEAVY = {
     "torch",
@@ -30,22 +37,42 @@ HEAVY = {
     "onnxruntime",
 }
 
+ONLINE = {"numpy", "faiss", "rapidfuzz", "jellyfish"}
+"""What an artefact with an online layer may ask for besides."""
+
 SERVE = """
 import sys
 import rewriter
 from rewriter import Rewriter
-answer = Rewriter.open(sys.argv[1]).rewrite("turn of the lamp", user_id="ann")
-assert answer.text == "turn off the lamp"
+rewriter = Rewriter.open(sys.argv[1])
+assert rewriter.rewrite("turn of the lamp", user_id="ann").text == "turn off the lamp"
+assert rewriter.rewrite("turn off the lamb", after_failure=True).reason == sys.argv[2]
 print(*sys.modules)
 """
+
+
+def imported_by(root, reason):
+    done = subprocess.run([sys.executable, "-c", SERVE, str(root), reason], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("rewriter.")}
+    assert not any(name.startswith(("rewriter.offline", "rewriter.evaluate", "rewriter.simulate")) for name in ours)
+    return {name.partition(".")[0] for name in done.stdout.split()}
 
 
 def test_serving_imports_nothing_heavy(tmp_path):
     with Writer(tmp_path) as writer:
         write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
         writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
-    done = subprocess.run([sys.executable, "-c", SERVE, str(tmp_path)], capture_output=True, text=True, check=True)
-    imported = {name.partition(".")[0] for name in done.stdout.split()}
-    assert imported & HEAVY == set()
-    ours = {name for name in done.stdout.split() if name.startswith("rewriter.")}
-    assert not any(name.startswith(("rewriter.offline", "rewriter.evaluate", "rewriter.simulate")) for name in ours)
+    assert imported_by(tmp_path, "no_rule") & HEAVY == set()
+
+
+def test_an_online_layer_imports_what_it_needs_and_no_more(tmp_path):
+    phrases = ["turn off the lamp", "play some jazz"]
+    with Writer(tmp_path) as writer:
+        write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
+        folder, columns = writer.folder / "online", np.ones(2)
+        Phrasebook({"en": Phrases(phrases, np.arange(2), columns, columns)}).save(folder)
+        Wording.of((phrase, {}) for phrase in phrases).save(folder / "wording" / "en")
+        never = (Logistic(np.zeros(len(names)), 0.0) for names in (RANK, RISK))
+        Decider(*never, Bar(), Bar(), hears=False).save(folder)
+        writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
+    assert imported_by(tmp_path, "unsure") & HEAVY <= ONLINE

@@ -2,21 +2,23 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import isotonic_regression
 
 Floats = npt.NDArray[np.float64]
 
 _BINS = 20
-_LEAST = 5.0  # expected strays that a bin must hold to say how many there are
+_TOLD = 0.3  # share of the random pairs that a threshold must let through, so that no handful decides
 
 
 def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
     """Return P(a restatement means what its source meant) from how alike the two texts are, (n,).
 
-    Restatements are a mixture: a share s is stray, and a stray one is as alike to its source as any wish is to any text. In
-    the bin where real ones are rarest, nearly all are stray, which bounds s (mixture proportion estimation: Blanchard, Lee and
-    Scott 2010, JMLR 11): with the shares f of all restatements and g of random pairs in each bin::
+    Restatements are a mixture: a share s is stray, and a stray one is as alike to its source as any wish is to any text. Where
+    real ones are rare, nearly all are stray, which bounds s (mixture proportion estimation: Blanchard, Lee and Scott 2010,
+    JMLR 11): with the shares F of all restatements and G of random pairs that are no more alike than t, and the shares f and g
+    in a bin::
 
-        s = min f / g,    P(real | bin) = 1 - s g / f, made to rise with likeness
+        s = min over t of F(t) / G(t),    P(real | bin) = 1 - s g / f, made to rise with likeness (isotonic regression)
 
     Args:
         likeness: (n,) of each restatement, in any unit that rises.
@@ -33,11 +35,12 @@ def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
     if not len(likeness) or not len(unlike):
         return np.ones(len(likeness))
     edges = np.unique(np.quantile(np.concatenate([likeness, unlike]), np.linspace(0, 1, _BINS + 1)[1:-1]))
-    place, elsewhere = np.searchsorted(edges, likeness), np.searchsorted(edges, unlike)
     n = len(edges) + 1
+    place = np.searchsorted(edges, likeness)
     of_all = np.bincount(place, weight, n) / weight.sum()
-    of_stray = np.bincount(elsewhere, minlength=n) / len(unlike)
-    sure = of_stray * weight.sum() >= _LEAST
-    share = float(np.min(of_all[sure] / of_stray[sure], initial=1.0))
-    real = 1 - share * of_stray / np.maximum(of_all, 1e-9)
-    return np.asarray(np.maximum.accumulate(np.clip(real, 0.0, 1.0))[place], dtype=np.float64)
+    of_stray = np.bincount(np.searchsorted(edges, unlike), minlength=n) / len(unlike)
+    below = np.cumsum(of_stray)
+    told = below >= _TOLD
+    share = float(np.min(np.cumsum(of_all)[told] / below[told], initial=1.0))
+    real = np.clip(1 - share * of_stray / np.maximum(of_all, 1e-9), 0.0, 1.0)
+    return np.asarray(isotonic_regression(real, weights=np.maximum(of_all, 1e-9)).x[place], dtype=np.float64)

@@ -1,0 +1,67 @@
+"""What may be sent, what is chosen, and the two kept on disk."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rewriter.errors import ArtefactError
+from rewriter.guardrail import Guardrail
+from rewriter.model.decider import Bar, Decider, choose, may
+from rewriter.model.features import RANK, RISK
+from rewriter.model.logistic import Logistic
+from rewriter.model.wording import Wording
+
+WORDING = Wording.of([
+    ("turn off the lamp", {"lamp": "name"}),
+    ("turn on the lamp", {"lamp": "name"}),
+    ("set the lamp to fifty percent", {"lamp": "name"}),
+    ("unlock the door", {}),
+])  # fmt: skip
+
+
+def allowed(hearings, text, after_failure):
+    return may(hearings, text, Guardrail.open("en"), WORDING, after_failure=after_failure)
+
+
+@pytest.mark.parametrize("after_failure", [False, True])
+@pytest.mark.parametrize(
+    ("heard", "text"),
+    [
+        ("turn on the lamp", "turn off the lamp"),
+        ("set the lamp to fifteen percent", "set the lamp to fifty percent"),
+        ("lock the door", "unlock the door"),
+    ],
+)
+def test_polarity_and_numbers_never_cross(heard, text, after_failure):
+    assert not allowed([heard], text, after_failure)
+
+
+def test_what_the_recogniser_heard_besides_is_evidence_after_a_refusal_only():
+    hearings = ["set the lamp to fifteen percent", "set the lamp to fifty percent"]
+    assert allowed(hearings, "set the lamp to fifty percent", True)
+    assert not allowed(hearings, "set the lamp to fifty percent", False)
+
+
+def test_another_hearing_asks_for_nothing_destructive():
+    assert not allowed(["look the door", "unlock the door"], "unlock the door", True)
+
+
+def test_the_likeliest_that_is_allowed_among_the_first_five():
+    p = [0.1, 0.9, 0.5, 0.4, 0.3, 0.2]
+    assert choose(p, lambda i: i != 1) == 2
+    assert choose(p, lambda i: i == 0) is None
+    assert choose([], lambda i: True) is None
+
+
+def test_what_is_saved_is_opened(tmp_path):
+    rng = np.random.default_rng(0)
+    ranker, risk = (Logistic(rng.normal(size=len(names)), -0.5) for names in (RANK, RISK))
+    Decider(ranker, risk, Bar(0.7), Bar(0.5, 0.3), hears=True).save(tmp_path)
+    again = Decider.open(tmp_path)
+    assert (again.before, again.after, again.hears) == (Bar(0.7, math.inf), Bar(0.5, 0.3), True)
+    rows = rng.normal(size=(9, len(RANK)))
+    assert again.ranker.p(rows).tolist() == ranker.p(rows).tolist()
+    (tmp_path / "decider.json").write_text((tmp_path / "decider.json").read_text().replace("[", "[1.0, ", 1))
+    with pytest.raises(ArtefactError, match=r"decider\.json"):
+        Decider.open(tmp_path)

@@ -1,0 +1,140 @@
+"""The online stages: what is left alone and why, what is sent, what is only suggested."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rewriter.artefact.writer import Writer
+from rewriter.config import Config
+from rewriter.model.decider import Bar, Decider
+from rewriter.model.features import RANK, RISK
+from rewriter.model.logistic import Logistic
+from rewriter.model.phrasebook import Phrasebook, Phrases
+from rewriter.model.rules import Rule, write_rules
+from rewriter.model.wording import Wording
+from rewriter.online.rewriter import Rewriter
+
+TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz", "set the lamp to forty percent"]
+NAMES = [{"lamp": "name"}, {"lamp": "name"}, {}, {"lamp": "name"}]
+
+
+def weights(names, **given):
+    return np.array([given.get(name, 0.0) for name in names])
+
+
+def publish(root, before, after, hears=True):
+    """An artefact with one rule, and a ranker and a risk that anybody can work out: the cheaper the way, the likelier; the more
+    unknown words, the likelier to fail.
+    """
+    ranker = Logistic(weights(RANK, cost=-1.0), 2.0)
+    risk = Logistic(weights(RISK, unknown=4.0), -5.0)
+    with Writer(root) as writer:
+        write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
+        folder = writer.folder / "online"
+        Phrasebook({"en": Phrases(TEXTS, np.arange(4), np.full(4, 9.0), np.full(4, 0.9))}).save(folder)
+        Wording.of(zip(TEXTS, NAMES, strict=True)).save(folder / "wording" / "en")
+        Decider(ranker, risk, before, after, hears).save(folder)
+        writer.publish(config=Config(), locales={"en": 9}, counts={}, metrics={})
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("artefact"), Bar(0.15, 0.1), Bar(0.6, 0.3))
+
+
+@pytest.fixture(scope="module")
+def rewriter(root):
+    return Rewriter.open(root)
+
+
+def test_a_garble_is_sent_as_what_it_sounds_like(rewriter):
+    answer = rewriter.rewrite("turn off the lamb", after_failure=True)
+    assert (answer.text, answer.reason, answer.layer, answer.scope, answer.rule) == (
+        "turn off the lamp", "online", "online", "global", None,
+    )  # fmt: skip
+    assert answer.candidates[0].text == "turn off the lamp"
+    assert answer.candidates[0].p_success == answer.score > 0.6
+
+
+def test_before_the_nlu_the_score_is_that_it_fails_and_that_this_is_meant(rewriter):
+    before, after = (rewriter.rewrite("turn off the lamb", after_failure=late) for late in (False, True))
+    fails = 1 / (1 + math.exp(-(4.0 * 1 - 5.0)))  # one unknown word
+    assert before.score == pytest.approx(after.score * fails)
+
+
+@pytest.mark.parametrize(
+    ("text", "after_failure", "reason"),
+    [
+        ("turn of the lamp", False, "rule"),
+        ("turn on the lamp", False, "healthy"),
+        ("turn the lamp", True, "blocked"),  # nothing may put a polarity in it
+        ("turn on lamp", False, "fluent"),
+        ("play some yellow submarine jazz music tonight", True, "unsure"),
+        ("!!", False, "empty"),
+    ],
+)
+def test_every_abstention_has_its_reason(rewriter, text, after_failure, reason):
+    answer = rewriter.rewrite(text, after_failure=after_failure)
+    assert answer.reason == reason
+    assert answer.applied == (reason == "rule")
+
+
+def test_another_locale_has_no_online_layer(rewriter):
+    assert rewriter.rewrite("turn off the lamb", locale="de").reason == "no_rule"
+
+
+def test_middle_scores_are_suggested(tmp_path):
+    publish(tmp_path, Bar(), Bar(apply=0.99, suggest=0.3))
+    answer = Rewriter.open(tmp_path).rewrite("turn off the lamb", after_failure=True)
+    assert (answer.text, answer.applied, answer.suggestion) == ("turn off the lamb", False, "turn off the lamp")
+
+
+def test_thin_evidence_keeps_the_layer_off(tmp_path):
+    publish(tmp_path, Bar(), Bar())
+    answer = Rewriter.open(tmp_path).rewrite("turn off the lamb", after_failure=True)
+    assert (answer.applied, answer.suggestion) == (False, None)
+
+
+def test_other_hearings_are_searched_too(rewriter, tmp_path):
+    heard = {"nbest": ["turn off the lamp"], "after_failure": True}
+    assert rewriter.rewrite("turn aft the lamp", **heard).text == "turn off the lamp"
+    deaf = Rewriter.open(publish(tmp_path, Bar(0.5, 0.3), Bar(0.6, 0.3), hears=False))
+    assert deaf.rewrite("turn aft the lamp", **heard) != deaf.rewrite("turn aft the lamp", after_failure=True)
+    alone, helped = (deaf.rewrite("turn aft the lamp", nbest=n, after_failure=True) for n in ((), ("turn off the lamp",)))
+    assert (alone.text, alone.score, alone.candidates) == (helped.text, helped.score, helped.candidates)
+
+
+def test_the_time_is_looked_at(root):
+    assert Rewriter.open(root, deadline_ms=0).rewrite("turn off the lamb", after_failure=True).reason == "deadline"
+    assert Rewriter.open(root, deadline_ms=0).rewrite("turn of the lamp").reason == "rule"
+    assert Rewriter.open(root, deadline_ms=60_000).rewrite("turn off the lamb", after_failure=True).applied
+
+
+def test_the_assistants_parser_is_asked(root):
+    knows = Rewriter.open(root, understands=lambda text: text == "turn off the lamb")
+    assert knows.rewrite("turn off the lamb").reason == "understood"
+    assert knows.rewrite("turn off the lamb", after_failure=True).reason == "blocked"  # nor would it know the candidate
+    assert knows.rewrite("turn of the lamp").reason == "rule"
+
+
+def test_a_parser_that_raises_leaves_the_request_alone(root):
+    def broken(text):
+        raise RuntimeError(text)
+
+    assert Rewriter.open(root, understands=broken).rewrite("turn off the lamb").reason == "error"
+
+
+@given(
+    st.text(max_size=40),
+    st.lists(st.one_of(st.text(max_size=20), st.none(), st.integers()), max_size=4),
+    st.booleans(),
+)
+def test_never_raises(rewriter, text, nbest, after_failure):
+    answer = rewriter.rewrite(text, nbest=nbest, after_failure=after_failure)
+    assert answer.source == text
+    assert answer.applied or answer.text == text
+    assert answer.reason != "error"
