@@ -23,7 +23,7 @@ from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.evaluate.judge import judge, proposer
 from rewriter.evaluate.logged import healthy_texts, logged
-from rewriter.evaluate.outcomes import Outcomes, losses, pooled, win_loss, wins
+from rewriter.evaluate.outcomes import Outcomes, losses, only, pooled, win_loss, wins
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.asking import requests
@@ -69,7 +69,8 @@ def one(seed: int, args: argparse.Namespace) -> list[tuple[float, float, Outcome
             learn([log], out=artefact, config=Config.from_dict({"launch": {"max_loss_share": q}}))
             expected = current(artefact).manifest.metrics["expected loss share"]
             propose = proposer(Rewriter.open(artefact).rewrite)
-            outcomes = judge(asked, propose, world.assistant, after_failure=False, healthy_in_log=healthy)
+            judged = judge(asked, propose, world.assistant, after_failure=False, healthy_in_log=healthy)
+            outcomes = only(judged, judged.layer == "precomputed")
             print(f"seed {seed}, q {q}: {wins(outcomes).sum()} wins, {losses(outcomes).sum()} losses", flush=True)
             found.append((q, float("nan") if expected is None else expected, outcomes))
     return found
