@@ -10,6 +10,7 @@ from scipy import stats
 Floats = npt.NDArray[np.float64]
 
 _PARTS = 5  # of the held-out texts, by score, of which the surest one tells how good the labels are
+_EXCEEDING = 8  # healthy texts that must exceed a score, for the tail above it to be told
 _LEAST = 20.0  # wins and losses in a part, for it to tell anything
 
 
@@ -70,13 +71,36 @@ def label_noise(evidence: Evidence, loss_share: float) -> float:
     return max(0.0, min(shares, default=0.0) - loss_share / 2)
 
 
+def tail(scores: Floats, healthy: int, bars: Floats) -> Floats:
+    """Return the share of healthy texts that would be broken at each bar, (len(bars),).
+
+    The budget is rarer than what a log of a few hundred healthy phrases can count. Above a high score the log-odds of what
+    exceeds it fall off exponentially (peaks over threshold: Pickands 1975, Annals of Statistics 3, with shape 0), so that the
+    highest fifth says how fast they do, and no single text decides. Below that score the texts are counted.
+
+    Args:
+        scores: of the healthy texts that would be broken.
+        healthy: how many healthy texts there are.
+        bars: scores.
+    """
+    if len(scores) < _EXCEEDING:
+        return np.full(len(bars), (len(scores) + 1) / (healthy + 1))
+    odds, wanted = (np.log(of) - np.log1p(-of) for of in (np.clip(values, 1e-9, 1 - 1e-9) for values in (scores, bars)))
+    ordered = np.sort(odds)
+    start = float(ordered[-max(_EXCEEDING, len(odds) // 5)])
+    beyond = odds[odds >= start]
+    scale = max(float(np.mean(beyond - start)), 1e-3)
+    counted = (len(ordered) - np.searchsorted(ordered, wanted, side="left")) / healthy
+    expected = len(beyond) / healthy * np.exp(-(np.maximum(wanted, start) - start) / scale)
+    return np.asarray(np.where(wanted > start, expected, counted), dtype=np.float64)
+
+
 def lowest(evidence: Evidence, *, loss_share: float, broken_share: float = 1.0, noise: float = 0.0) -> Promise:
     """Find the lowest bar that keeps the budgets; infinite where the evidence is too thin to promise them.
 
     With the noise e the observed losses L of W + L decided texts hold ``(L - e (W + L)) / (1 - e)`` true ones. One loss more
     than that must still be within the budget, ``(L + 1) / (W + L + 1) <= loss_share``: a log that has seen nothing go wrong in
-    ten rewrites has not shown that one in twenty does. No bar is found either where a single broken text is more than twice
-    the budget of all healthy ones.
+    ten rewrites has not shown that one in twenty does. How many healthy texts are broken follows from `tail`.
 
     Args:
         evidence: the held-out texts.
@@ -92,13 +116,16 @@ def lowest(evidence: Evidence, *, loss_share: float, broken_share: float = 1.0, 
     """
     order = np.argsort(-evidence.score, kind="stable")
     score = evidence.score[order]
-    win, loss, broken = (np.cumsum(column[order]) for column in (evidence.win, evidence.loss, evidence.broken))
+    win, loss = (np.cumsum(column[order]) for column in (evidence.win, evidence.loss))
     decided = win + loss
     loss = np.maximum((loss - noise * decided) / (1 - noise), 0.0)
-    win, loss = decided - loss, loss + evidence.unheard * broken
-    kept = (loss + 1) <= loss_share * (win + loss + 1)
+    win = decided - loss
+    kept = np.ones(len(score), dtype=bool)
     if evidence.healthy:
-        kept &= (broken <= broken_share * evidence.healthy) & (broken_share * evidence.healthy >= 0.5)
+        broken = tail(evidence.score[evidence.broken > 0], evidence.healthy, score)
+        loss = loss + evidence.unheard * evidence.healthy * broken
+        kept = broken <= broken_share
+    kept &= (loss + 1) <= loss_share * (win + loss + 1)
     kept &= np.append(score[1:] < score[:-1], True)[: len(score)]  # texts of one score pass together
     if not kept.any():
         return Promise(math.inf, 0.0, 0.0, math.nan, math.nan)
