@@ -3,8 +3,8 @@
     python benchmarks/mining.py [--turns 1000000 5000000 20000000] [--pandas 1000000] [--seed 0] [--work DIR]
 
 The log is synthetic (`mining_log.py`). Each measurement is a process of its own, pinned to two cores, that does nothing but mine:
-seconds of the clock, seconds of the processor, peak resident memory. Others may use the machine at the same time: the load that
-was found is written beside the figures, and seconds of the processor are what a quiet machine would need on its cores together.
+seconds of the clock, seconds of the processor, peak resident memory. Others may use the machine at the same time: the load and
+the priority that were found are written beside the figures, and seconds of the processor hardly depend on them.
 Both ways must find the same transitions, or the script stops.
 """
 
@@ -143,7 +143,15 @@ def main() -> None:
         "pandas": pd.__version__,
         "numpy": np.__version__,
     }
-    about = {"command": " ".join(["python", *sys.argv]), "seed": arguments.seed, "cores": CORES, "memory_gb": MEMORY_GB}
+    autogroup = Path("/proc/self/autogroup")
+    priority = autogroup.read_text(encoding="utf-8").split(" ", 1)[-1].strip() if autogroup.exists() else ""
+    about = {
+        "command": " ".join(["python", *sys.argv]),
+        "seed": arguments.seed,
+        "cores": CORES,
+        "memory_gb": MEMORY_GB,
+        "priority": priority,
+    }
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(json.dumps(about | {"versions": versions, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 
