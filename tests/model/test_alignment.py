@@ -1,7 +1,7 @@
 """Words that explain words: costs worked by hand, and what must hold of any two texts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewriter.model.alignment import NOTHING, align, alike
@@ -46,6 +46,7 @@ def test_words_run_together_cost_only_the_splice():
     assert plain("turn off the lamp", "turnoff the lamp").cost == pytest.approx(0.2)
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_no_way_is_dearer_than_dropping_one_text_and_adding_the_other(heard, meant):
     way = plain(" ".join(heard), " ".join(meant))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
@@ -14,6 +14,7 @@ TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz", "stop", "wha
 BOOK = Phrasebook({"en": Phrases(TEXTS, np.arange(5), np.arange(5.0), np.linspace(0.5, 0.9, 5))})
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*TEXTS, "turn of the lamb", "wattis the time", "jazz"]), min_size=1, max_size=3, unique=True))
 def test_finds_what_looking_at_every_phrase_finds(hearings):
     def alike(text):

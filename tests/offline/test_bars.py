@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewriter.offline.bars import Evidence, label_noise, lowest, tail
@@ -25,6 +25,7 @@ def test_by_hand():
     assert lowest(evidence(rows[:10]), loss_share=0.05).bar == math.inf  # ten wins do not show one loss in twenty
 
 
+@settings(deadline=None)
 @given(SHARES, st.floats(0.01, 0.5))
 def test_the_budget_is_kept_by_all_that_passes(rows, share):
     of = evidence(rows)

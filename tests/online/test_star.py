@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewriter.artefact.writer import Writer
@@ -128,6 +128,7 @@ def test_a_parser_that_raises_leaves_the_request_alone(root):
     assert Rewriter.open(root, understands=broken).rewrite("turn off the lamb").reason == "error"
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=40),
     st.lists(st.one_of(st.text(max_size=20), st.none(), st.integers()), max_size=4),
