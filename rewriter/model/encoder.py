@@ -18,6 +18,7 @@ HEADER = "encoder.json"
 
 _KINDS = {
     "static": "rewriter.model.encoder_static:StaticEncoder",
+    "onnx": "rewriter.model.encoder_onnx:OnnxEncoder",
     "blocks": "rewriter.model.encoder_blocks:BlockEncoder",
 }
 

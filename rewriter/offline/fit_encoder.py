@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.model.encoder_static import StaticEncoder, Table, random_table
 from rewriter.offline.confusions import Confusions
 from rewriter.offline.training import Schedule, train
 
 _COPIES = 8  # of a query, misheard in different ways
 _CHANCE = 0.5  # that a phrase which has ever been misheard is misheard in a copy
 _MOST = 60_000  # rephrases, and as many copies: bounds the time
-_PASSES = 4  # over the examples, fewer where they are many
-_LOOKED_AT = 250_000  # examples in all passes together; half a millisecond each
+_PASSES = 4  # over the examples
+_LOOKED_AT = 8_000, 250_000  # examples in all passes together, least and most; half a millisecond each
 _SCALE = 20.0  # of a cosine in the softmax
 
 
@@ -72,7 +72,7 @@ def examples(rephrases: Rephrases, queries: Sequence[str], *, min_users: int, se
     return Examples([heard for heard, _ in chosen], [meant for _, meant in chosen])
 
 
-def fit_static(learned: Examples, *, seed: int, dim: int = 128) -> StaticEncoder:
+def fit_static(learned: Examples, *, seed: int, dim: int = 128, start: Table | None = None) -> StaticEncoder:
     """Learn a `StaticEncoder` that brings what is misheard near to what was meant.
 
     It starts from random directions, which measure spelling, and minimises the in-batch softmax loss of Henderson et al.
@@ -83,11 +83,12 @@ def fit_static(learned: Examples, *, seed: int, dim: int = 128) -> StaticEncoder
         learned: from `examples`; without any the table stays as drawn.
         seed: of the table and of the order of the examples.
         dim: length of a vector.
+        start: the table to start from instead (`rewriter.offline.distil`).
 
     Raises:
         MissingExtraError: the packages that train are not installed.
     """
-    table = random_table(dim, seed)
+    table = random_table(dim, seed) if start is None else start
     if not learned.heard:
         return StaticEncoder(table)
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and only for learning
@@ -98,6 +99,7 @@ def fit_static(learned: Examples, *, seed: int, dim: int = 128) -> StaticEncoder
     pieces = PieceEmbedding(table)
     model = SentenceTransformer(modules=[pieces], device="cpu")
     loss = MultipleNegativesRankingLoss(model, scale=_SCALE)
-    schedule = Schedule(epochs=min(_PASSES, _LOOKED_AT / len(learned.heard)), batch=128, rate=2e-3)
+    least, most = (looked_at / len(learned.heard) for looked_at in _LOOKED_AT)
+    schedule = Schedule(epochs=max(least, min(_PASSES, most)), batch=128, rate=2e-3)
     train(model, loss, {"anchor": learned.heard, "positive": learned.meant}, schedule, seed)
     return StaticEncoder(pieces.table())

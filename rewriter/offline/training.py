@@ -60,7 +60,8 @@ def train(
             num_train_epochs=schedule.epochs,
             per_device_train_batch_size=schedule.batch,
             learning_rate=schedule.rate,
-            batch_sampler="no_duplicates",
+            # A text that comes twice in a batch would be its own negative.
+            batch_sampler="batch_sampler" if "label" in columns else "no_duplicates",
             seed=seed,
             use_cpu=True,
             report_to="none",
