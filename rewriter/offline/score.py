@@ -21,7 +21,10 @@ _Part = tuple[str, int, int]
 """A file, and the rows from one number up to another."""
 
 _ROWS = 500_000
-"""Candidates that are scored at once."""
+"""Candidates that a thread scores at once."""
+
+_THREADS = 4
+"""More would wait for each other: part of the comparing holds Python's lock."""
 
 _KEY = ("user_no", "turn_no", "ahead")
 _LIKENESS = ("text_similarity", "sound_similarity", "contained")
@@ -58,7 +61,7 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
         some = p > 0
         _write({name: chunk[name][some] for name in _KEY} | {"p": p[some]}, out / f"{number:05}.parquet")
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(score_part, enumerate(_parts(candidates))))
     return out
 
