@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
-from rewriter.model.mix import Mix, alike
+from rewriter.model.mix import MIX, Mix, alike
 from rewriter.model.querybook import Ints
 from rewriter.model.shelf import Shelf
 from rewriter.model.similarity import phonetic_keys
@@ -69,23 +69,22 @@ class Retriever:
         mix: how the channels are weighed.
     """
 
-    __slots__ = ("_encoder", "_index", "_mix", "shelf")
+    __slots__ = ("_mix", "encoder", "index", "shelf")
 
-    def __init__(self, encoder: Encoder, shelf: Shelf, index: GlobalIndex, mix: Mix) -> None:
+    def __init__(self, encoder: Encoder, shelf: Shelf, index: GlobalIndex, mix: Mix = MIX) -> None:
         self.shelf = shelf
-        self._encoder = encoder
-        self._index = index
+        self.encoder = encoder
+        self.index = index
         self._mix = mix
 
     @classmethod
     def open(cls, folder: Path) -> "Retriever":
-        """Open ``encoder``, ``book``, ``habits``, ``index`` and ``mix.json`` of an artefact.
+        """Open ``encoder``, ``book``, ``habits`` and ``index`` of an artefact.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        encoder, index = open_encoder(folder / "encoder"), GlobalIndex.open(folder / "index")
-        return cls(encoder, Shelf.open(folder), index, Mix.open(folder / "mix.json"))
+        return cls(open_encoder(folder / "encoder"), Shelf.open(folder), GlobalIndex.open(folder / "index"))
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = 32) -> Retrieved:
         """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
@@ -97,8 +96,8 @@ class Retriever:
             k: how many from each of the two.
             pool: how many from each of the two are compared in every channel.
         """
-        queries = self._encoder.encode(hearings)
-        pooled = _pooled(self._index.search(queries, locale, pool), self.shelf.own(user, locale))
+        queries = self.encoder.encode(hearings)
+        pooled = _pooled(self.index.search(queries, locale, pool), self.shelf.own(user, locale))
         dense = self.shelf.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))

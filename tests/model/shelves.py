@@ -5,7 +5,6 @@ import numpy as np
 from rewriter.model.encoder_static import StaticEncoder, random_table
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index
-from rewriter.model.mix import Mix
 from rewriter.model.querybook import Queries, QueryBook, write_book
 
 ENCODER = StaticEncoder(random_table(dim=96, seed=7))
@@ -21,10 +20,9 @@ def queries(texts, locales=None, numbers=None):
     return Queries(list(texts), list(locales or ["en"] * len(texts)), n + 100, n + 1, 1000 * n, n + 3, n + 20_000)
 
 
-def shelve(folder, texts, *, said=(), private=(), locales=None, mix=None):
+def shelve(folder, texts, *, said=(), private=(), locales=None):
     """Write an artefact: `said` holds (user, row, turns, last day), `private` (user, text) or (user, text, locale)."""
     ENCODER.save(folder / "encoder")
-    (mix or Mix()).save(folder / "mix.json")
     write_book(folder / "book", queries(texts, locales), ENCODER)
     build_index(folder / "index", QueryBook.open(folder / "book"), ENCODER.encode([]))
     columns = [np.array([row[i] for row in said], dtype=np.int64) for i in (1, 2, 3)]

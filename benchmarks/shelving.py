@@ -1,0 +1,67 @@
+"""Artefacts of queries alone, and how well a retriever finds what was meant."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from spoken import Recording
+
+from rewriter.model.encoder import Encoder
+from rewriter.model.habits import Said, write_habits
+from rewriter.model.index import GlobalIndex, build_index
+from rewriter.model.mix import Mix
+from rewriter.model.querybook import Queries, QueryBook, write_book
+from rewriter.model.retrieve import Retriever
+from rewriter.model.shelf import Shelf
+
+NOTHING = np.zeros(0, dtype=np.int64)
+Floats = npt.NDArray[np.float64]
+
+
+def columns(texts: Sequence[str], interpretations: Sequence[int]) -> Queries:
+    """Queries of which only text and interpretation matter."""
+    ones = np.ones(len(texts), dtype=np.int64)
+    return Queries(texts, ["en"] * len(texts), np.array(interpretations, dtype=np.int64), ones, ones, ones, ones)
+
+
+@contextmanager
+def shelved(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterator[tuple[Retriever, dict[str, int]]]:
+    """A retriever over queries, and the number of each goal, for as long as the block runs."""
+    goals = {goal: i for i, goal in enumerate(sorted(set(queries.values())))}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_book(folder / "book", columns(list(queries), [goals[goal] for goal in queries.values()]), encoder)
+        build_index(folder / "index", QueryBook.open(folder / "book"), np.zeros((0, encoder.dim), dtype=np.float32))
+        write_habits(folder / "habits", Said([], NOTHING, NOTHING, NOTHING), [], columns([], []), len(queries), encoder)
+        yield Retriever(encoder, Shelf.open(folder), GlobalIndex.open(folder / "index"), mix), goals
+
+
+def ranks(retriever: Retriever, goals: dict[str, int], probes: Sequence[Recording], *, hearings: int = 1, k: int = 10) -> Floats:
+    """The rank at which each probe's goal first comes, (n,); infinite where it is not among the k most alike."""
+    found = []
+    for probe in probes:
+        hits = retriever.retrieve(probe.hearings[:hearings], "en", k=k).interpretations == goals[probe.goal]
+        found.append(1.0 + hits.argmax() if hits.any() else np.inf)
+    return np.array(found)
+
+
+def recall(ranked: Floats, clusters: Sequence[str], seed: int = 0) -> dict[str, Any]:
+    """Recall at 1 and at 10 with 95 % intervals, by a bootstrap over what was said."""
+    names = sorted(set(clusters))
+    place = np.searchsorted(names, clusters)
+    totals = np.bincount(place, minlength=len(names))
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=1000)
+    figures: dict[str, Any] = {"probes": len(ranked)}
+    for k in (1, 10):
+        hits = np.bincount(place, weights=ranked <= k, minlength=len(names))
+        low, high = np.percentile((drawn @ hits) / (drawn @ totals), [2.5, 97.5])
+        figures[f"recall_{k}"] = {
+            "value": round(float(hits.sum() / len(ranked)), 4),
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
+    return figures
