@@ -25,8 +25,9 @@ class StaticEncoder:
     ``1 / sqrt(dim)`` (Johnson and Lindenstrauss 1984): a model-free measure of spelling. Training moves them, so that what
     is misheard comes near to what was meant (`rewriter.offline.fit_encoder`). A part's vector is computed once and kept.
 
-    Args:
+    Attributes:
         table: vector of each bucket of pieces, (buckets, dim), any floating type.
+        dim: length of a vector.
 
     Example:
         >>> lamp, clamp, radio = StaticEncoder(random_table(dim=256, seed=0)).encode(["lamp", "clamp", "radio"])
@@ -34,11 +35,11 @@ class StaticEncoder:
         True
     """
 
-    __slots__ = ("_kept", "_table", "dim")
+    __slots__ = ("_kept", "dim", "table")
 
     def __init__(self, table: npt.NDArray[np.floating]) -> None:
         self.dim = table.shape[1]
-        self._table = table
+        self.table = table
         self._kept: dict[str, Vectors] = {}
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -52,7 +53,7 @@ class StaticEncoder:
     def save(self, folder: Path) -> None:
         """Write ``encoder.json`` and ``table.npy`` in half precision."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / _FILE, self._table.astype(np.float16))
+        np.save(folder / _FILE, self.table.astype(np.float16))
         (folder / HEADER).write_text(json.dumps({"kind": "static"}), encoding="utf-8")
 
     @classmethod
@@ -72,7 +73,7 @@ class StaticEncoder:
         if vector is None:
             if len(self._kept) >= _CACHED:
                 self._kept.clear()
-            pieces = self._table[buckets(part, len(self._table))]
+            pieces = self.table[buckets(part, len(self.table))]
             vector = self._kept[part] = pieces.sum(axis=0, dtype=np.float32)
         return vector
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _BATCH = 256
-_PASSES = 10
+_PASSES = 10  # over the texts
+_LOOKED_AT = 50_000  # texts in all passes together, at least
 
 
 def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, dim: int = 128) -> StaticEncoder:
@@ -41,7 +42,8 @@ def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, d
     pieces = PieceEmbedding(random_table(dim, seed))
     student = SentenceTransformer(modules=[pieces], device="cpu")
     columns = {"text": distinct, "label": list(_principal(taught, dim))}
-    train(student, MSELoss(student), columns, Schedule(epochs=_PASSES, batch=_BATCH, rate=5e-3), seed)
+    passes = max(_PASSES, _LOOKED_AT / max(1, len(distinct)))
+    train(student, MSELoss(student), columns, Schedule(epochs=passes, batch=_BATCH, rate=5e-3), seed)
     return StaticEncoder(pieces.table())
 
 

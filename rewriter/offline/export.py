@@ -2,13 +2,13 @@
 
 import json
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewriter.errors import MissingExtraError
 from rewriter.model.encoder import HEADER
 from rewriter.model.encoder_onnx import GRAPH, TOKENIZER
+from rewriter.offline.quiet import quiet
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -48,8 +48,7 @@ def export(model: "SentenceTransformer", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     example = torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     free = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as scratch, quiet():
         whole = Path(scratch) / GRAPH
         torch.onnx.export(
             Whole().eval(),
@@ -64,5 +63,5 @@ def export(model: "SentenceTransformer", folder: Path) -> None:
         )
         quantize_dynamic(whole, folder / GRAPH, weight_type=QuantType.QInt8, per_channel=True)
     model.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
-    header = {"kind": "onnx", "dim": model.get_sentence_embedding_dimension()}
+    header = {"kind": "onnx", "dim": model.get_embedding_dimension()}
     (folder / HEADER).write_text(json.dumps(header), encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rewriter.errors import ConfigError, MissingExtraError
 from rewriter.offline.fit_encoder import Examples
+from rewriter.offline.quiet import quiet
 from rewriter.offline.training import Schedule, train
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def base_model(name: str) -> "SentenceTransformer":
     except ImportError as error:
         raise MissingExtraError(f"a transformer encoder needs {error.name}; pip install 'rewriter[learn]'") from error
     try:
-        # Plain attention exports to a graph that runs a third faster than torch's fused one.
-        return SentenceTransformer(name, device="cpu", model_kwargs={"attn_implementation": "eager"})
+        with quiet():
+            # Plain attention exports to a graph that runs a third faster than torch's fused one.
+            return SentenceTransformer(name, device="cpu", model_kwargs={"attn_implementation": "eager"})
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no sentence transformer {name!r}: {str(error).splitlines()[0]}; give a folder or a hub name"
