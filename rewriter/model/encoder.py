@@ -64,6 +64,7 @@ def open_encoder(folder: Path) -> SavedEncoder:
 
 def unit_rows(vectors: Vectors) -> Vectors:
     """Return the rows divided by their lengths; zero rows stay zero."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    lengths[lengths == 0] = 1
+    scaled: Vectors = vectors / lengths[:, None]
     return scaled

@@ -47,7 +47,7 @@ class StaticEncoder:
         rows = np.zeros((len(texts), self.dim), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             if text:
-                np.sum([self._part(part) for part in parts(text)], axis=0, out=row)
+                np.add.reduce([self._part(part) for part in parts(text)], axis=0, out=row)
         return unit_rows(rows)
 
     def save(self, folder: Path) -> None:

@@ -43,8 +43,9 @@ class Mix:
         Args:
             channels: (m, hearings, 3), in the order of `CHANNELS`.
         """
-        weights = np.array([self.dense, self.letters, self.sounds], dtype=np.float32)
-        mixed: Vectors = channels @ weights * np.float32(self.later) ** np.arange(channels.shape[1], dtype=np.float32)
+        mixed: Vectors = channels @ np.array((self.dense, self.letters, self.sounds), dtype=np.float32)
+        for place in range(1, channels.shape[1]):
+            mixed[:, place] *= self.later**place
         return mixed
 
 

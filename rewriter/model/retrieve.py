@@ -94,16 +94,19 @@ class Retriever:
             locale: as spelled in the log; queries of other locales are not looked at.
             user: keyed hash; empty for nobody.
             k: how many from each of the two.
-            pool: how many from each of the two are compared in every channel.
+            pool: how many from each of the two are compared in every channel, at least.
         """
         queries = self.encoder.encode(hearings)
         pooled = _pooled(self.index.search(queries, locale, pool), self.shelf.own(user, locale))
         dense = self.shelf.vectors(pooled.rows) @ queries.T
-        if len(pooled.rows) > pool:
+        if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
             pooled, dense = pooled.take(kept), dense[kept]
-        texts, sounds = self.shelf.texts(pooled.rows), self.shelf.sounds(pooled.rows)
-        channels = np.stack([dense, alike(texts, hearings), alike(sounds, phonetic_keys(hearings, locale))], axis=2)
+        texts = self.shelf.texts(pooled.rows)
+        channels = np.empty((len(texts), len(hearings), 3), dtype=np.float32)
+        channels[:, :, 0] = dense
+        channels[:, :, 1] = alike(texts, hearings)
+        channels[:, :, 2] = alike(self.shelf.sounds(pooled.rows), phonetic_keys(hearings, locale))
         mixed = self._mix.of(channels)
         best = _foremost(pooled, mixed.max(axis=1), k)
         hearing = mixed[best].argmax(axis=1)
@@ -123,9 +126,12 @@ class Retriever:
 
 def _pooled(found: Ints, own: Habit) -> _Pool:
     """Join what was found for all hearings with the user's own rows, each row once, ascending."""
-    found = np.unique(found)
+    found = np.unique(found) if len(found) > 1 else np.sort(found[0])
     found = found[found.searchsorted(0) :]
-    rows = np.union1d(found, own.rows) if len(own.rows) else found
+    if not len(own.rows):
+        none = np.zeros(len(found), dtype=np.int64)
+        return _Pool(found, none == 0, none > 0, none, none)
+    rows = np.union1d(found, own.rows)
     shared, mine = np.zeros((2, len(rows)), dtype=bool)
     turns, last_day = np.zeros((2, len(rows)), dtype=np.int64)
     place = rows.searchsorted(own.rows)
@@ -137,6 +143,8 @@ def _pooled(found: Ints, own: Habit) -> _Pool:
 def _foremost(pooled: _Pool, similarity: Vectors, k: int) -> Ints:
     """The places of the k most alike of everybody's and of the k most alike of the user's own, most alike first."""
     order = np.argsort(-similarity, kind="stable")
+    if not pooled.own.any():
+        return order[:k]
     shared, own = pooled.shared[order], pooled.own[order]
     foremost: Ints = order[(shared & (np.cumsum(shared) <= k)) | (own & (np.cumsum(own) <= k))]
     return foremost

@@ -14,18 +14,19 @@ _NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
 class Shelf:
     """Rows below ``len(book)`` are the global book's, the others are private: each reachable only through its user's habits.
 
-    Wherever rows are asked for, those of the global book come before the private ones.
+    Wherever rows are asked for, they are given in ascending order.
 
     Args:
         book: the global book.
         habits: the personal index, whose rows point into `book`.
     """
 
-    __slots__ = ("book", "habits")
+    __slots__ = ("_locales", "book", "habits")
 
     def __init__(self, book: QueryBook, habits: Habits) -> None:
         self.book = book
         self.habits = habits
+        self._locales = {*book.locales, *habits.private.locales}
 
     @classmethod
     def open(cls, folder: Path) -> "Shelf":
@@ -46,6 +47,8 @@ class Shelf:
         if not user:
             return _NOBODY
         habit = self.habits.of(user)
+        if self._locales == {locale}:
+            return habit
         shared, private = self._split(habit.rows)
         spoken = np.concatenate([self.book.speaks(shared, locale), self.habits.private.speaks(private, locale)])
         return Habit(*(column[spoken] for column in habit))
@@ -53,23 +56,30 @@ class Shelf:
     def vectors(self, rows: Ints) -> Vectors:
         """Return the vectors of rows, (m, dim) float32."""
         shared, private = self._split(rows)
-        return np.concatenate([self.book.vectors[shared], self.habits.private.vectors[private]]).astype(np.float32)
+        halves = self.book.vectors[shared]
+        if len(private):
+            halves = np.concatenate([halves, self.habits.private.vectors[private]])
+        return halves.astype(np.float32)
 
     def texts(self, rows: Ints) -> list[str]:
         """Return the utterances of rows."""
         shared, private = self._split(rows)
-        return self.book.texts(shared) + self.habits.private.texts(private)
+        texts = self.book.texts(shared)
+        return texts + self.habits.private.texts(private) if len(private) else texts
 
     def sounds(self, rows: Ints) -> list[str]:
         """Return the phonetic keys of rows."""
         shared, private = self._split(rows)
-        return self.book.sounds(shared) + self.habits.private.sounds(private)
+        sounds = self.book.sounds(shared)
+        return sounds + self.habits.private.sounds(private) if len(private) else sounds
 
     def interpretations(self, rows: Ints) -> Ints:
         """Return the interpretations of rows, as numbered in `Queries`."""
         shared, private = self._split(rows)
-        return np.concatenate([self.book.interpretations[shared], self.habits.private.interpretations[private]])
+        understood = self.book.interpretations[shared]
+        return np.concatenate([understood, self.habits.private.interpretations[private]]) if len(private) else understood
 
     def _split(self, rows: Ints) -> tuple[Ints, Ints]:
-        cut = int(np.count_nonzero(rows < len(self.book)))
-        return rows[:cut], rows[cut:] - len(self.book)
+        n = len(self.book)
+        cut = int(rows.searchsorted(n))
+        return rows[:cut], rows[cut:] - n
