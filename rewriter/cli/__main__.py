@@ -1,0 +1,5 @@
+"""`python -m rewriter.cli` is the same as `rewriter`."""
+
+from rewriter.cli import main
+
+main()

@@ -1,0 +1,54 @@
+"""The verb that learns."""
+
+from pathlib import Path
+
+import click
+
+from rewriter.cli.group import MAP, main, mapping_of, plainly
+
+
+@main.command()
+@click.argument("logs", nargs=-1, metavar="LOGS...")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Artefact folder to write.")
+@MAP
+@click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
+@click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
+@click.option("--check", is_flag=True, help="Only say what would be read, what is missing and what that costs.")
+@plainly
+def learn(
+    logs: tuple[str, ...],
+    out: Path | None,
+    pairs: tuple[str, ...],
+    sql: Path | None,
+    toml: Path | None,
+    check: bool,
+) -> None:
+    """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
+
+    \b
+    Examples:
+      rewriter learn logs/*.parquet --out artefact
+      rewriter learn calls.csv --map user_id=caller --map utterance=heard --out artefact
+      rewriter learn --sql export.sql --out artefact
+      rewriter learn logs/ --check
+    """
+    from rewriter import terminal
+    from rewriter.config import Config
+    from rewriter.offline import learn as job
+    from rewriter.offline import logs as reader
+
+    if not logs and sql is None:
+        raise click.UsageError("name at least one log, or give --sql FILE")
+    config = Config.from_toml(toml) if toml else Config()
+    mapping = mapping_of(pairs)
+    if check:
+        for text in reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql).lines():
+            terminal.line(text)
+        return
+    if out is None:
+        raise click.UsageError("say where the artefact goes: --out DIR")
+    with terminal.steps(job.STEPS) as progress:
+        report = job.learn(list(logs), out=out, config=config, mapping=mapping, sql=sql, progress=progress)
+    for text in report.log.lines():
+        terminal.line(text)
+    terminal.table(f"learned version {report.version}", ("what", "figure"), report.rows(), right=("figure",))
