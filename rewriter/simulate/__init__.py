@@ -3,9 +3,11 @@
 from rewriter.simulate.asking import requests
 from rewriter.simulate.assistants import Assistant, HomeAssistant, Misrouting, PhraseAssistant
 from rewriter.simulate.channels import Channel, Heard, Recording, RecordingChannel
+from rewriter.simulate.circumstances import Around, Circumstances
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.household import Household, Phrase
 from rewriter.simulate.logs import simulate_log
+from rewriter.simulate.media import media_world
 from rewriter.simulate.recorded import household_of, recorded_world
 from rewriter.simulate.textchannel import TextChannel
 from rewriter.simulate.turn import Turn, write_log
@@ -14,9 +16,11 @@ from rewriter.simulate.world import Request, Rewriting, Split, World
 from rewriter.simulate.worlds import home_world, phrase_world, text_world
 
 __all__ = [
+    "Around",
     "Assistant",
     "Behaviour",
     "Channel",
+    "Circumstances",
     "Heard",
     "HomeAssistant",
     "Household",
@@ -34,6 +38,7 @@ __all__ = [
     "World",
     "home_world",
     "household_of",
+    "media_world",
     "phrase_world",
     "recorded_world",
     "requests",

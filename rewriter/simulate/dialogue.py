@@ -13,13 +13,15 @@ import numpy as np
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.result import Rewrite
 from rewriter.simulate.channels import Heard
+from rewriter.simulate.circumstances import HOUR_MS, Around, Before
 from rewriter.simulate.turn import Turn
 from rewriter.simulate.users import User
-from rewriter.simulate.world import HOUR_MS, TRIES, Rewriting, World, midnight_ms
+from rewriter.simulate.world import TRIES, Rewriting, World, midnight_ms
 
 Mode = Literal["before", "after_failure"]
 _REFUSAL = "Sorry, I did not understand that."
 _PAUSE_MS = 30_000  # between two wishes of a person at least
+_JUST_NOW_MS = 120_000  # how long a turn is the one before
 
 
 def simulate(
@@ -73,14 +75,22 @@ class _Talk:
         for at in np.sort((hours + rng.random(n)) * HOUR_MS):
             self.clock = max(midnight + int(at), self.clock + _PAUSE_MS)
             for _ in range(TRIES):
-                if self._wish(self.user.pick(rng)):
+                if self._wish(self._pick()):
                     break
         return self.turns
 
+    def _around(self) -> Around:
+        last = self.turns[-1] if self.turns else None
+        before = Before(last.goal, last.utterance) if last and self.clock - last.ts_ms <= _JUST_NOW_MS else None
+        return self.world.circumstances.around(self.user, self.clock, before)
+
+    def _pick(self) -> str:
+        return self.world.circumstances.pick(self.user, self._around(), self.rng)
+
     def _wish(self, goal: str, barge_in: bool = False) -> bool:
         """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
-        behaviour, rng = self.world.behaviour, self.rng
-        said = self.user.phrase(goal, behaviour.habit, rng)
+        behaviour, rng, circumstances = self.world.behaviour, self.rng, self.world.circumstances
+        said = circumstances.phrase(self.user, goal, self._around(), behaviour.habit, rng)
         for attempt in range(behaviour.patience):
             turn = self._turn(goal, said, barge_in)
             if turn is None:
@@ -99,10 +109,10 @@ class _Talk:
             self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
             act = rng.random()
             if act < behaviour.rephrase:
-                said = self._other_phrase(goal, said)
+                said = circumstances.otherwise(self.user, goal, said, rng)
             elif act >= behaviour.rephrase + behaviour.repeat:
                 if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
-                    self._wish(self.user.pick(rng), barge_in)
+                    self._wish(self._pick(), barge_in)
                 return True
         return True
 
@@ -112,12 +122,8 @@ class _Talk:
             related = rng.random() < behaviour.related
             alike = [g for g in self.user.goals if g != goal and _kind(g) == _kind(goal)] if related else []
             self._wait(behaviour.follow_gap_s)
-            following = alike[int(rng.random() * len(alike))] if alike else self.user.pick(rng)
+            following = alike[int(rng.random() * len(alike))] if alike else self._pick()
             self._wish(following, rng.random() < behaviour.needless_interrupt)
-
-    def _other_phrase(self, goal: str, said: str) -> str:
-        others = [p for p in self.user.phrases[goal] if p != said]
-        return others[int(self.rng.random() * len(others))] if others else said
 
     def _wait(self, median_s: float) -> None:
         self.clock += int(1000 * median_s * np.exp(self.world.behaviour.gap_spread * self.rng.standard_normal()))
@@ -127,8 +133,8 @@ class _Talk:
         heard = self._listen(said)
         if heard is None:
             return None
-        hour = self.clock // HOUR_MS % 24
-        hypothesis, decision = self._ask(heard, hour)
+        around = self._around()
+        hypothesis, decision = self._ask(heard, around)
         behaviour, rng = self.world.behaviour, self.rng
         right = hypothesis == goal
         feedback = rng.random()
@@ -145,9 +151,9 @@ class _Talk:
             feedback=(1 if feedback < behaviour.praise else None) if right else -1 if feedback < behaviour.complaint else None,
             asr_confidence=heard.confidence,
             nbest=heard.nbest,
-            device_id=self.user.device_id,
-            device_type="speaker",
-            context=json.dumps({"hour": hour, "room": self.user.room}),
+            device_id=around.device_id,
+            device_type=around.device_type,
+            context=json.dumps(around.context),
             sent=decision.text if decision and decision.applied else None,
             rewrite_id=decision.id if decision else None,
             rule=decision.rule if decision else None,
@@ -173,7 +179,7 @@ class _Talk:
                 return Heard(heard.text, kept, heard.confidence)
         return None
 
-    def _ask(self, heard: Heard, hour: int) -> tuple[str | None, Rewrite | None]:
+    def _ask(self, heard: Heard, around: Around) -> tuple[str | None, Rewrite | None]:
         """Return what the assistant makes of what it is sent, and what the rewriter decided."""
         understand = self.world.assistant.understand
         if self.rewrite is None:
@@ -186,7 +192,7 @@ class _Talk:
             user_id=self.user.user_id,
             locale=self.world.locale,
             nbest=heard.nbest,
-            context={"hour": hour, "room": self.user.room},
+            context=around.asked,
             after_failure=refused,
         )
         return understand(decision.text), decision

@@ -13,7 +13,7 @@ from rewriter.model.hypothesis import hypothesis
 from rewriter.text import normalise
 
 _HERE = Path(__file__).parent
-_SLOT = re.compile(r"{(\w+)}")
+SLOT = re.compile(r"{(\w+)}")
 
 
 class Phrase(NamedTuple):
@@ -93,7 +93,7 @@ class Household:
         """Yield every phrase once, in the order of the templates; a text that means two things goes to the first."""
         seen: set[str] = set()
         for template in self.asked:
-            slots = sorted({slot for say in template["say"] for slot in _SLOT.findall(say)})
+            slots = sorted({slot for say in template["say"] for slot in SLOT.findall(say)})
             for filling in product(*(self._fillings(slot, template) for slot in slots)):
                 values = {slot: value for slot, (_, value) in zip(slots, filling, strict=True)}
                 meaning = hypothesis(template["intent"], values)

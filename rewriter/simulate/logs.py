@@ -7,10 +7,11 @@ from typing import Final
 
 from rewriter.errors import ConfigError
 from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.media import media_world
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.worlds import home_world, phrase_world
 
-KINDS: Final = {"home": home_world, "phrases": phrase_world}
+KINDS: Final = {"home": home_world, "phrases": phrase_world, "media": media_world}
 """The worlds that can be written as a log, by name."""
 
 
@@ -30,7 +31,8 @@ def simulate_log(
     The same arguments give the same rows.
 
     Args:
-        kind: ``home`` (Home Assistant's parser) or ``phrases`` (a strict phrase table, faster).
+        kind: ``home`` (Home Assistant's parser), ``phrases`` (a strict phrase table, faster) or ``media`` (words whose meaning
+            depends on the moment).
         out: file to write, see `write_log`.
         days: how many days.
         users: how many people the world has; a fifth of them never enters the log.

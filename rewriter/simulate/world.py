@@ -1,7 +1,7 @@
 """`World`: an assistant, what people want of it, how they are heard; and `Request`, one wish to be judged."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
@@ -11,11 +11,11 @@ import numpy as np
 from rewriter.result import Rewrite
 from rewriter.simulate.assistants import Assistant
 from rewriter.simulate.channels import Channel
+from rewriter.simulate.circumstances import Anywhere, Circumstances
 from rewriter.simulate.users import Behaviour, User, shares_said
 
 T = TypeVar("T")
 
-HOUR_MS = 3_600_000
 TRIES = 8  # hearings, and wishes, that are tried before a turn is left out
 
 
@@ -48,7 +48,7 @@ class Request:
         heard: what the channel made of it.
         nbest: all hearings, best first.
         confidence: the channel's belief in `heard`, 0..1.
-        context: hour, room and the like; scalars.
+        context: hour, room, device_type and the like; scalars.
         known_user: whether this user's turns may be in the log.
         known_phrase: whether `said` may be said in the log; always False where the goal is unknown.
         known_goal: whether anybody wants this in the log.
@@ -99,6 +99,7 @@ class World:
         behaviour: how people act.
         split: what is withheld from the log.
         stop: what people say to call something off; None where nobody does.
+        circumstances: where people are when they speak, and what that does to their wishes and words.
     """
 
     name: str
@@ -111,6 +112,7 @@ class World:
     behaviour: Behaviour
     split: Split
     stop: str | None = None
+    circumstances: Circumstances = field(default_factory=Anywhere)
 
     def logged(self, user: User) -> User | None:
         """Return what of a person the log may show, None where that is nothing."""
@@ -143,11 +145,11 @@ def split_of(
     said = shares_said(users, habit=1.0)
     voices = sorted({u.speaker for u in users})
     by_use = sorted(goals, key=lambda goal: (-sum(said.get(phrase, 0.0) for phrase in goals[goal]), goal))
-    gone = set(_spread(by_use, goal_share, rng))
+    gone = set(spread(by_use, goal_share, rng))
     left = {goal: len(phrases) for goal, phrases in goals.items()}
     every = [(said.get(phrase, 0.0), phrase, goal) for goal in goals if goal not in gone for phrase in goals[goal]]
     phrases = [(phrase, goal) for _, phrase, goal in sorted(every, key=lambda each: (-each[0], each[1]))]
-    first = _spread(phrases, phrase_share, rng)
+    first = spread(phrases, phrase_share, rng)
     others = [phrases[i] for i in rng.permutation(len(phrases)) if phrases[i] not in set(first)]
     withheld: set[str] = set()
     for phrase, goal in (*first, *others):
@@ -162,7 +164,7 @@ def split_of(
     )
 
 
-def _spread(things: Sequence[T], share: float, rng: np.random.Generator) -> list[T]:
+def spread(things: Sequence[T], share: float, rng: np.random.Generator) -> list[T]:
     """Draw one thing from each of the runs of neighbours into which a sequence is cut."""
     runs = round(share * len(things))
     cuts = np.linspace(0, len(things), runs + 1).astype(int).tolist()

@@ -261,7 +261,7 @@ def test_the_assistant_is_sent_what_the_rewriter_says(world):
     assert keywords["nbest"] == first.nbest
     assert keywords["locale"] == "en"
     assert keywords["after_failure"] is False
-    assert set(keywords["context"]) == {"hour", "room"}
+    assert set(keywords["context"]) == {"hour", "room", "device_type"}
 
 
 def test_after_a_refusal_the_rewriter_is_asked_only_then(world):
