@@ -47,9 +47,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
 @click.option(
     "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Log to write: .parquet, .jsonl or .csv."
 )
-@click.option(
-    "--world", type=click.Choice(["home", "phrases", "media"]), default="home", show_default=True, help="Which one."
-)
+@click.option("--world", type=click.Choice(["home", "phrases", "media"]), default="home", show_default=True, help="Which one.")
 @click.option("--days", default=10, show_default=True, help="Days of the log.")
 @click.option("--users", default=120, show_default=True, help="People; a fifth of them never enters the log.")
 @SEED
