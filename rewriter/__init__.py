@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewriter.config import Config
 from rewriter.errors import RewriterError
+from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Candidate, Rewrite
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rewriter.offline.learn import learn
 
 __version__ = "0.1.0"
-__all__ = ["Candidate", "Config", "Rewrite", "Rewriter", "RewriterError", "__version__", "learn"]
+__all__ = ["Candidate", "Config", "DecisionLog", "Rewrite", "Rewriter", "RewriterError", "__version__", "learn"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the protocol of module attributes

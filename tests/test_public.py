@@ -4,7 +4,16 @@ import rewriter
 
 
 def test_public_names():
-    assert rewriter.__all__ == ["Candidate", "Config", "Rewrite", "Rewriter", "RewriterError", "__version__", "learn"]
+    assert rewriter.__all__ == [
+        "Candidate",
+        "Config",
+        "DecisionLog",
+        "Rewrite",
+        "Rewriter",
+        "RewriterError",
+        "__version__",
+        "learn",
+    ]
     for name in rewriter.__all__:
         assert getattr(rewriter, name) is not None
 

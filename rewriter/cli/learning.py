@@ -13,6 +13,7 @@ from rewriter.cli.group import MAP, main, mapping_of, plainly
 @MAP
 @click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
 @click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
+@click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="What rewriter.DecisionLog wrote.")
 @click.option("--check", is_flag=True, help="Only say what would be read, what is missing and what that costs.")
 @plainly
 def learn(
@@ -21,6 +22,7 @@ def learn(
     pairs: tuple[str, ...],
     sql: Path | None,
     toml: Path | None,
+    decisions: Path | None,
     check: bool,
 ) -> None:
     """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
@@ -30,6 +32,7 @@ def learn(
       rewriter learn logs/*.parquet --out artefact
       rewriter learn calls.csv --map user_id=caller --map utterance=heard --out artefact
       rewriter learn --sql export.sql --out artefact
+      rewriter learn today.parquet --decisions decisions --out artefact
       rewriter learn logs/ --check
     """
     from rewriter import terminal
@@ -48,7 +51,7 @@ def learn(
     if out is None:
         raise click.UsageError("say where the artefact goes: --out DIR")
     with terminal.steps(job.STEPS) as progress:
-        report = job.learn(list(logs), out=out, config=config, mapping=mapping, sql=sql, progress=progress)
+        report = job.learn(list(logs), out=out, config=config, mapping=mapping, sql=sql, decisions=decisions, progress=progress)
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"learned version {report.version}", ("what", "figure"), report.rows(), right=("figure",))

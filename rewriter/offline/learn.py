@@ -67,6 +67,7 @@ def learn(
     mapping: Mapping[str, str] | None = None,
     sql: str | Path | None = None,
     detector: Detector | None = None,
+    decisions: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LearnReport:
     """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
@@ -78,6 +79,7 @@ def learn(
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
         detector: scores candidates; the documented rule if None.
+        decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
         progress: told the name of each step of `STEPS` as it starts.
 
     Returns:
@@ -103,6 +105,7 @@ def learn(
             config=config.logs,
             mapping=mapping or {},
             sql=Path(sql) if sql else None,
+            decisions=Path(decisions) if decisions else None,
         )
         clock.start("mine")
         engine = DuckDB(writer.work)

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ import duckdb
 from rewriter.config import Logs
 from rewriter.errors import LogError
 from rewriter.model.users import hash_user
+from rewriter.offline.logs_decisions import join
 from rewriter.offline.logs_files import Source, find, first_line, identify, select
 from rewriter.offline.logs_open import names_in, relation, require_mapped
 from rewriter.offline.logs_report import LogReport
@@ -28,6 +30,7 @@ def read(
     mapping: Mapping[str, str] | None = None,
     sql: Path | None = None,
     seen: frozenset[str] = frozenset(),
+    decisions: Path | None = None,
 ) -> LogReport:
     """Read a log and write `out`/turns.parquet (TURNS) and `out`/rejected.parquet (REJECTED), for the owner's eyes only.
 
@@ -39,6 +42,7 @@ def read(
         mapping: our column -> the log's name for it.
         sql: a file with one SELECT whose rows are the log, instead of `sources`.
         seen: checksums of files that were learned before; their content is left out.
+        decisions: folder of a `rewriter.DecisionLog`, joined to the turns (`logs_decisions.join`).
 
     Returns:
         What was read and what was not.
@@ -54,7 +58,7 @@ def read(
         1
     """
     try:
-        report = _read_into(out, lambda work: _read(sources, work, key, config, mapping or {}, sql, seen))
+        report = _read_into(out, lambda work: _read(sources, work, key, config, mapping or {}, sql, seen, decisions))
     except OSError as error:
         raise LogError(f"cannot write to {out}: {error}") from error
     if report.stop:
@@ -101,6 +105,7 @@ def _read(
     mapping: Mapping[str, str],
     sql: Path | None,
     seen: frozenset[str],
+    decisions: Path | None = None,
 ) -> LogReport:
     names = names_in(mapping)
     given = list(sources)
@@ -117,7 +122,10 @@ def _read(
             relations = [relation(con, file, names, work, hashed) for file in files]
             require_mapped(mapping, relations)
             prepare(con, work, files, relations, config)
-            return write(con, work, files, skipped, relations, config)
+            report = write(con, work, files, skipped, relations, config)
+            if decisions is None:
+                return report
+            return replace(report, joined=join(con, decisions, work / "turns.parquet", report.first_ms))
     except (duckdb.Error, OSError) as error:
         raise LogError(f"cannot read the log: {_renamed(first_line(error), files, work)}") from error
 

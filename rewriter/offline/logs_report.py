@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rewriter.offline.logs_decisions import Joined
 from rewriter.offline.logs_files import Skipped
 
 COSTS = {
@@ -52,6 +53,7 @@ class LogReport:
         rejected: reason -> rows that were set aside, the commonest first.
         missing: columns that no file has.
         max_rejected: share of rows that may be set aside.
+        joined: what became of the decisions; None where none were given.
     """
 
     files: tuple[LogFile, ...]
@@ -63,6 +65,7 @@ class LogReport:
     rejected: Mapping[str, int]
     missing: tuple[str, ...]
     max_rejected: float
+    joined: Joined | None = None
 
     @property
     def rows(self) -> int:
@@ -84,7 +87,9 @@ class LogReport:
         text += [f"  {file.file}: {file.rows:,} rows, sha256 {file.checksum[:12]}" for file in self.files]
         text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
         text += [f"set aside, {reason}: {n:,} rows" for reason, n in self.rejected.items()]
-        text += [f"no {column}: {COSTS[column]}" for column in self.missing]
+        text += [self.joined.line()] if self.joined else []
+        told = {"sent", "rewrite_id"} if self.joined else set()
+        text += [f"no {column}: {COSTS[column]}" for column in self.missing if column not in told]
         return [*text, f"would stop: {self.stop}"] if self.stop else text
 
     def _span(self) -> str:
