@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -14,10 +15,10 @@ from rewriter.config import Config
 from rewriter.evaluate import picture, report
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
 from rewriter.evaluate.curve import curve
-from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.ladder import NOTHING, PERSONAL, RUNGS, climb
 from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
-from rewriter.evaluate.outcomes import Outcomes, only
-from rewriter.evaluate.summary import Row, ratio_text, row, summary
+from rewriter.evaluate.outcomes import Outcomes, where
+from rewriter.evaluate.summary import Row, ratio_text, row
 from rewriter.offline import drawing
 from rewriter.offline.learn import LearnReport, learn
 from rewriter.online.rewriter import Rewriter
@@ -51,7 +52,7 @@ class Demo:
 
     Attributes:
         learned: what `learn` reported.
-        rows: mode -> rows of figures: all requests, layers, scopes, slices; the first is that of no rewriting.
+        rows: mode -> rows of figures: the rungs of the ladder on all requests, then slices of them with all layers.
         ceilings: name -> share of the defects that a layer could fix at best.
         examples: ten rules of the busiest.
         by_day: name -> ISO day -> defect rate.
@@ -109,43 +110,47 @@ def demo(
     rewriter = Rewriter.open(folder / "artefact")
     after = START + timedelta(days=days)
     log = logged(turns)
-    outcomes = _judged(world, rewriter, log, after, asked, seed)
+    climbed = _climbed(world, folder / "artefact", log, after, asked, seed)
     tell(STEPS[4])
     by_day = {
         "as spoken": {**_defects(lived), **_defects(simulate(world, days=later, start=after, seed=seed))},
         "with rewriting": _defects(simulate(world, days=later, start=after, seed=seed, rewrite=rewriter.rewrite)),
     }
     tell(STEPS[5])
-    reference = outcomes["before the NLU"]
-    min_users = Config().launch.min_users
+    reference = climbed["before the NLU"][NOTHING]
     found = Demo(
         learned=learned,
-        rows={mode: _rows(of) for mode, of in outcomes.items()},
+        rows={mode: _rows(of) for mode, of in climbed.items()},
         ceilings={
-            "exact rules": exact_ceiling(reference, log, min_users=min_users),
+            "exact rules": exact_ceiling(reference, log, min_users=Config().launch.min_users),
             "any rewriting": online_ceiling(reference, log),
         },
         examples=_examples(folder / "artefact"),
         by_day=by_day,
         report=folder / "report.html",
     )
-    found.report.write_text(report.html(_page(found, outcomes, folder / "artefact")), encoding="utf-8")
+    served = {mode: of[PERSONAL] for mode, of in climbed.items()}
+    found.report.write_text(report.html(_page(found, served, folder / "artefact")), encoding="utf-8")
     return found
 
 
-def _judged(world: World, rewriter: Rewriter, log: list[LoggedTurn], start: date, asked: int, seed: int) -> dict[str, Outcomes]:
-    wishes = requests(world, n=asked, seed=seed, start=start)
-    healthy = healthy_texts(log)
-    return {
-        mode: judge(wishes, proposer(rewriter.rewrite), world.assistant, after_failure=late, healthy_in_log=healthy)
-        for mode, late in MODES.items()
-    }
+Climbed = Mapping[str, Mapping[str, Outcomes]]  # mode -> rung -> what became of the requests
 
 
-def _rows(outcomes: Outcomes) -> list[Row]:
-    idle = only(outcomes, np.zeros(len(outcomes), dtype=bool))
-    nothing = row("no rewriting", replace(idle, latency_us=np.full(len(idle), np.nan)))
-    return [nothing, *(replace(r, name="all layers") if r.name == "all" else r for r in summary(outcomes))]
+def _climbed(world: World, artefact: Path, log: list[LoggedTurn], start: date, asked: int, seed: int) -> Climbed:
+    wishes, healthy = requests(world, n=asked, seed=seed, start=start), healthy_texts(log)
+    rungs = partial(climb, artefact, wishes, world.assistant, healthy_in_log=healthy)
+    return {mode: rungs(after_failure=late) for mode, late in MODES.items()}
+
+
+def _rows(rungs: Mapping[str, Outcomes]) -> list[Row]:
+    unasked = replace(rungs[NOTHING], latency_us=np.full(len(rungs[NOTHING]), np.nan))
+    served = rungs[PERSONAL]
+    return [
+        row(NOTHING, unasked),
+        *(row(name, of) for name, of in rungs.items() if name != NOTHING),
+        *(row(name, where(served, flags)) for name, flags in served.slices.items()),
+    ]
 
 
 def _defects(days: Iterable[list[Turn]]) -> dict[str, float]:
@@ -178,32 +183,33 @@ ORDER BY verdict, turns DESC
 
 
 def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> report.Report:
-    everything = {mode: next(r for r in rows if r.name == "all layers") for mode, rows in found.rows.items()}
+    ladder = {mode: rows[: len(RUNGS)] for mode, rows in found.rows.items()}
+    everything = {mode: rows[-1] for mode, rows in ladder.items()}
     curves = picture.draw({mode: curve(of) for mode, of in outcomes.items()})
     parts: list[report.Table | report.Picture] = [
+        report.Picture("The ladder", _LADDER, report.ladder(ladder)),
         report.Picture("Win/loss against defects fixed", _CURVE, report.svg(curves)),
         *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
-        report.Table("Ceilings", _CEILINGS, ("layer", "defects within reach"), _shares(found.ceilings)),
+        report.Table(
+            "Ceilings",
+            _CEILINGS,
+            ("layer", "defects within reach"),
+            [(name, f"{100 * share:.1f} %") for name, share in found.ceilings.items()],
+        ),
         report.Picture("Defect rate by day", _DAYS, report.by_day(found.by_day)),
         report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
         *(
             report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(explain.graph(artefact, e.source)))
             for e in found.examples[:3]
         ),
-        report.Table("What was refused", _REFUSED, ("reason", "rules"), _counted(found.learned.refused)),
+        report.Table(
+            "What was refused", _REFUSED, ("reason", "rules"), [(why, f"{n:,}") for why, n in found.learned.refused.items()]
+        ),
         report.Table("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
     ]
     figures = [(ratio_text(r.win_loss), f"wins for each loss, {mode}") for mode, r in everything.items()]
     figures += [(f"{100 * r.fixed.value:.1f} %", f"of the defects fixed, {mode}") for mode, r in everything.items()]
     return report.Report("rewriter: a simulated home", _LEAD, figures, parts)
-
-
-def _counted(refused: Mapping[str, int]) -> list[tuple[str, str]]:
-    return [(why, f"{n:,}") for why, n in refused.items()]
-
-
-def _shares(ceilings: Mapping[str, float]) -> list[tuple[str, str]]:
-    return [(name, f"{100 * share:.1f} %") for name, share in ceilings.items()]
 
 
 NOT_SENT = ("heard", "not sent", "P(goal)", "win", "loss", "why not")
@@ -226,6 +232,9 @@ def _refused(artefact: Path) -> list[tuple[str, ...]]:
 _LEAD = """People of a simulated home talk to Home Assistant's own parser through a speech channel that mishears. rewriter has
 read the log of some days and is judged on later ones: on people, phrases and goals, a part of which the log has never
 seen."""
+_LADDER = """The share of the defects that are fixed, less the healthy requests broken, and wins for each loss, as layers come
+on top of each other: exact rules for everybody, what the online layer finds among everybody's queries, and what is the user's
+own. The lines are 95 % intervals, drawn by user."""
 _CURVE = """Each point is a threshold on the score: to the left only the surest rewrites, to the right all of them. The band
 is the 95 % interval, drawn by user. The dashed lines are published figures of a system in production."""
 _JUDGED = """Win: fails as spoken, works rewritten. Loss: the other way round, or an honest refusal turned into a wrong

@@ -1,9 +1,11 @@
 """What one call of `Rewriter.rewrite` returns."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Layer = Literal["lesson", "precomputed", "online"]
+LAYERS: Final[tuple[Layer, ...]] = ("lesson", "precomputed", "online")
+"""In the order in which they are asked."""
 Scope = Literal["personal", "global"]
 Reason = Literal[
     "rule",  # a precomputed rule was applied

@@ -29,6 +29,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
     """
     from rewriter import demo as show
     from rewriter import terminal
+    from rewriter.evaluate.ladder import RUNGS
     from rewriter.evaluate.summary import asked, brief
 
     with terminal.steps(show.STEPS) as progress:
@@ -36,7 +37,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
     for mode, rows in found.rows.items():
         columns, lines = brief(rows)
         terminal.table(f"judged {mode}", columns, lines, right=columns[1:])
-        terminal.line(asked(rows[1]))
+        terminal.line(asked(rows[len(RUNGS) - 1]))
     for name, share in found.ceilings.items():
         terminal.line(f"ceiling of {name}: {100 * share:.1f} % of the defects")
     terminal.table("ten rewrites", show.EXAMPLES, show.told(found.examples), right=show.EXAMPLES[2:])

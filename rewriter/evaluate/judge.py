@@ -14,13 +14,18 @@ Propose = Callable[[Request, bool], Proposal]
 """(request, whether the assistant has just said that it does not understand) -> what to send."""
 
 
-def proposer(rewrite: Rewriting) -> Propose:
-    """Make a rewriting function, such as `Rewriter.open(DIR).rewrite`, one that can be judged."""
+def proposer(rewrite: Rewriting, *, personal: bool = True) -> Propose:
+    """Make a rewriting function, such as `Rewriter.open(DIR).rewrite`, one that can be judged.
+
+    Args:
+        rewrite: the function.
+        personal: whether it is told who speaks; without that it can only do what holds for everybody.
+    """
 
     def propose(request: Request, after_failure: bool) -> Proposal:
         result = rewrite(
             request.heard,
-            user_id=request.user_id,
+            user_id=request.user_id if personal else None,
             locale=request.locale,
             nbest=request.nbest,
             context=request.context,

@@ -8,10 +8,11 @@ from typing import Any
 
 import matplotlib as mpl
 from jinja2 import Environment, StrictUndefined
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from rewriter.evaluate.summary import Row, cells
+from rewriter.evaluate.summary import Row, cells, ratio_text
 
 _STYLE: dict[Any, Any] = {"svg.hashsalt": "rewriter", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
 _COLOURS = ("#767676", "#0072B2", "#D55E00")
@@ -92,6 +93,38 @@ def by_day(rates: Mapping[str, Mapping[str, float]]) -> str:
         axes.grid(axis="y", color="#E5E5E5")
         axes.legend(frameon=False)
         return svg(figure)
+
+
+def ladder(rungs: Mapping[str, Sequence[Row]]) -> str:
+    """Draw the share of defects fixed, rung by rung from above, with its interval and the win/loss ratio, as an <svg> element.
+
+    Args:
+        rungs: mode -> the rows of its rungs.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 0.8 + 0.5 * max(map(len, rungs.values()))), layout="constrained")
+        panels = figure.subplots(1, len(rungs), sharex=True, sharey=True, squeeze=False)[0]
+        panels[0].set_xlim(0, 1.6 * max(row.fixed.high for rows in rungs.values() for row in rows))
+        for axes, (mode, rows) in zip(panels, rungs.items(), strict=True):
+            _bars(axes, rows)
+            axes.set_title(mode, loc="left", fontsize=10)
+        panels[0].invert_yaxis()
+        return svg(figure)
+
+
+def _bars(axes: Axes, rows: Sequence[Row]) -> None:
+    shares = [row.fixed for row in rows]
+    reach = [[s.value - s.low for s in shares], [s.high - s.value for s in shares]]
+    axes.barh(
+        [row.name for row in rows], [s.value for s in shares], xerr=reach, color=_COLOURS[1], ecolor=_COLOURS[0], height=0.6
+    )
+    for place, row in enumerate(rows):
+        told = f"{100 * row.fixed.value:.1f} %" + (f"\nwin/loss {ratio_text(row.win_loss)}" if row.wins else "")
+        end = (max(row.fixed.high, 0.0), place)
+        axes.annotate(told, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def svg(figure: Figure) -> str:

@@ -15,7 +15,7 @@ from rewriter.model.users import hash_user
 from rewriter.online.ids import decision_id
 from rewriter.online.locales import lookup_order
 from rewriter.online.verdict import Request, Understands, Verdict
-from rewriter.result import Rewrite
+from rewriter.result import LAYERS, Layer, Rewrite
 from rewriter.text import normalise
 
 if TYPE_CHECKING:
@@ -92,7 +92,14 @@ class Rewriter:
         self._complaint = ""
 
     @classmethod
-    def open(cls, path: str | Path, *, understands: Understands | None = None, deadline_ms: float | None = None) -> "Rewriter":
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        understands: Understands | None = None,
+        deadline_ms: float | None = None,
+        layers: Iterable[Layer] = LAYERS,
+    ) -> "Rewriter":
         """Open the current version of an artefact.
 
         Args:
@@ -100,11 +107,12 @@ class Rewriter:
             understands: the assistant's own parser, where it is at hand: what it understands is left alone before the NLU
                 unless a rule says otherwise, and what it does not understand is not sent by the online layer.
             deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
+            layers: which of them are asked.
 
         Raises:
             ArtefactError: it is missing, damaged or from a newer release; names the file.
         """
-        return cls(Path(path), load_current(path, _Serving.load), _Asking(understands, deadline_ms))
+        return cls(Path(path), load_current(path, _Serving.load), _Asking(understands, deadline_ms, frozenset(layers)))
 
     def rewrite(
         self,
@@ -176,6 +184,7 @@ class _Asking:
 
     understands: Understands | None
     deadline_ms: float | None
+    layers: frozenset[Layer]
 
     def clock(self) -> Callable[[], bool]:
         """Start the clock, and return what says whether the time is up."""
@@ -226,11 +235,11 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     place = None if locale is None else str.__str__(locale)
     user = "" if user_id is None else str.__str__(user_id)
     hashed = hash_user(user, serving.user_key) if user else ""
-    rule = serving.rules.find(query, serving.order(place), hashed)
+    rule = serving.rules.find(query, serving.order(place), hashed) if "precomputed" in asking.layers else None
     if rule is not None:
         return Verdict(None, "stay") if rule.target == query else rule
     answered = serving.place(place)
-    if serving.star is None or answered is None:
+    if serving.star is None or answered is None or "online" not in asking.layers:
         return Verdict(None, "no_rule")
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")

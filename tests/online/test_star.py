@@ -83,6 +83,16 @@ def test_every_abstention_has_its_reason(rewriter, text, after_failure, reason):
     assert answer.applied == (reason == "rule")
 
 
+@pytest.mark.parametrize(
+    ("layers", "by_rule", "by_star"),
+    [(("precomputed",), "rule", "no_rule"), (("online",), "online", "online"), ((), "no_rule", "no_rule")],
+)
+def test_layers_can_be_left_out(root, layers, by_rule, by_star):
+    partly = Rewriter.open(root, layers=layers)
+    assert partly.rewrite("turn of the lamp", after_failure=True).reason == by_rule
+    assert partly.rewrite("turn off the lamb", after_failure=True).reason == by_star
+
+
 def test_another_locale_has_no_online_layer(rewriter):
     assert rewriter.rewrite("turn off the lamb", locale="de").reason == "no_rule"
 
