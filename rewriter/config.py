@@ -110,6 +110,22 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Publish:
+    """When a new version does not serve until a person says so."""
+
+    guard: bool = True
+    """Whether `learn` holds back a version that is worse on replay, much smaller, or changes too much."""
+    min_size: float = 0.5
+    """A version with fewer rules than this share of those that serve is much smaller."""
+    max_churn: float = 0.3
+    """Share of the served rules, by traffic, that a version may drop or point elsewhere."""
+    few_rules: int = 20
+    """Size and churn are looked at only where at least this many rules serve: a small set changes much, and rightly so."""
+    replayed: int = 10_000
+    """Turns of the newest log that are replayed at most."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings of `learn`; written whole into the manifest.
 
@@ -125,6 +141,7 @@ class Config:
     chain: Chain = field(default_factory=Chain)
     launch: Launch = field(default_factory=Launch)
     trigger: Trigger = field(default_factory=Trigger)
+    publish: Publish = field(default_factory=Publish)
     seed: int = 0
     """Seed of every random draw of `learn`."""
 
@@ -186,6 +203,8 @@ def _check(config: Config) -> None:
         "launch.max_loss_share": config.launch.max_loss_share,
         "launch.min_p_gain": config.launch.min_p_gain,
         "trigger.max_loss_share": config.trigger.max_loss_share,
+        "publish.min_size": config.publish.min_size,
+        "publish.max_churn": config.publish.max_churn,
         "trigger.max_broken": config.trigger.max_broken,
         "trigger.suggest_loss_share": config.trigger.suggest_loss_share,
         "friction.confidence": config.friction.confidence,
@@ -207,6 +226,8 @@ def _check(config: Config) -> None:
         "rephrases.window_ms": (config.rephrases.window_ms, 0),
         "sessions.gap_ms": (config.sessions.gap_ms, 0),
         "logs.max_chars": (config.logs.max_chars, 1),
+        "publish.few_rules": (config.publish.few_rules, 1),
+        "publish.replayed": (config.publish.replayed, 0),
     }
     for name, (value, low) in least.items():
         if value < low:

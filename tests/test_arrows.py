@@ -14,7 +14,7 @@ FLOORS = [
     {"simulate"},
     {"offline", "online"},
     {"evaluate", "explain"},
-    {"demo"},
+    {"demo", "operate"},
     {"terminal"},
     {"cli"},
 ]

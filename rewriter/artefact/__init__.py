@@ -7,7 +7,9 @@ DIR/
 │   └── rules/ …
 └── state/                    private: what the next `learn` needs, never read in serving
     ├── lock, user.key
+    ├── held.json             names a version that waits for `publish`, and says why
     └── <id>/                 the state that belongs to this version
 
-Reading is in `versions`, writing in `writer`. Versions and states are written once and never changed.
+Reading is in `versions`, writing in `writer`, going to and fro in `switch`. Versions and states are written once and
+never changed.
 """

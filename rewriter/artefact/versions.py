@@ -14,6 +14,9 @@ from rewriter.errors import ArtefactError
 SCHEMA_VERSION = 1
 """Raised when an older reader would misread what a newer writer wrote."""
 
+HELD = Path("state", "held.json")
+"""Below the artefact folder: names the version that is held back, and says why."""
+
 _Loaded = TypeVar("_Loaded")
 _ID = re.compile(r"[0-9]{6,}-[0-9a-f]{8}")
 
@@ -95,6 +98,47 @@ def current_id(root: str | Path) -> str:
         known = ", ".join(version_ids(Path(root) / "versions")) or "none"
         raise ArtefactError(f"{path} is damaged: it must be one line with the id of a version; there are: {known}")
     return line[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that was written and does not serve.
+
+    Attributes:
+        id: the version.
+        serving: the version that serves in its place; when another does, nothing is held back any more.
+        reasons: why, one line each.
+    """
+
+    id: str
+    serving: str
+    reasons: tuple[str, ...]
+
+
+def held(root: str | Path) -> Held | None:
+    """Return the version that is held back; None where there is none.
+
+    Raises:
+        ArtefactError: the note of it is damaged.
+    """
+    found = noted(root)
+    return found if found and found.serving == current_id(root) else None
+
+
+def noted(root: str | Path) -> Held | None:
+    """Return the version that was held back last and never served, though it may wait no more; None where there is none.
+
+    Raises:
+        ArtefactError: the note of it is damaged.
+    """
+    path = Path(root) / HELD
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Held(data["id"], data["serving"], tuple(map(str, data["reasons"])))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ArtefactError(f"{path} is damaged: {error}; remove it to drop the version that was held back") from error
 
 
 def version_ids(folder: Path) -> list[str]:

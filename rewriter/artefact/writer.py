@@ -8,7 +8,7 @@ next; its lock is an flock, which dies with it.
 import math
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -16,9 +16,24 @@ from pathlib import Path
 from types import TracebackType
 
 from rewriter.artefact.disk import explained, files, locked, make_private, remove, replace, sha256, sync, sync_tree
-from rewriter.artefact.versions import Manifest, current_id, running_number, version_ids
+from rewriter.artefact.switch import hold, switch
+from rewriter.artefact.versions import (
+    HELD,
+    Held,
+    Manifest,
+    Version,
+    current_id,
+    held,
+    noted,
+    open_version,
+    running_number,
+    version_ids,
+)
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
+
+Judge = Callable[[Version], Sequence[str]]
+"""A finished version -> why it must not serve yet, one line each; none where it may."""
 
 _KEY_BYTES = 32
 _PACKAGES = ("rewriter", "lmdb", "numpy", "faiss-cpu", "duckdb", "pyspark", "scipy", "pandas", "networkx", "scikit-learn")
@@ -31,7 +46,8 @@ class Writer:
         folder: where the files of the new version go; every file below it is shipped.
         state: where the new private state goes.
         work: private scratch folder, removed with everything in it when the writer is left.
-        previous_state: the state of the current version, to be read only; None where there is none.
+        previous_state: the state of the newest version, to be read only; None where there is none.
+        reasons: why the version that was written is held back; empty where it serves.
         user_key: the secret of this artefact under which user ids are hashed, 32 bytes.
 
     Args:
@@ -60,6 +76,7 @@ class Writer:
         self.state = self._states / ".new"
         self.work = self._states / ".work"
         self.previous_state: Path | None = None
+        self.reasons: tuple[str, ...] = ()
         self.user_key = b""
 
     def __enter__(self) -> "Writer":
@@ -105,7 +122,13 @@ class Writer:
         return True
 
     def publish(
-        self, *, config: Config, locales: Mapping[str, int], counts: Mapping[str, int], metrics: Mapping[str, float]
+        self,
+        *,
+        config: Config,
+        locales: Mapping[str, int],
+        counts: Mapping[str, int],
+        metrics: Mapping[str, float],
+        judge: Judge | None = None,
     ) -> str:
         """Make what was written the current version, and return its id. Called once, at the end.
 
@@ -114,6 +137,8 @@ class Writer:
             locales: turns of the log by locale, spelled as in the rules; the commonest answers requests that name none.
             counts: anything worth counting, for people.
             metrics: anything worth measuring, for people; NaN is written as null.
+            judge: asked about the finished version why it must not serve yet; one that it gives reasons against is held back.
+                The first version of a folder serves in any case.
 
         Raises:
             ArtefactError: the disk refuses; the old version still serves.
@@ -140,19 +165,25 @@ class Writer:
                 sync_tree(folder)
                 folder.rename(folder.with_name(version_id))
                 sync(folder.parent)
-            replace(self._root / "CURRENT", f"{version_id}\n".encode())
+            if judge is not None and (self._root / "CURRENT").exists():
+                self.reasons = tuple(judge(open_version(self._root, version_id)))
+            if self.reasons:
+                hold(self._root, Held(version_id, current_id(self._root), self.reasons))
+            else:
+                switch(self._root, version_id)
         with suppress(OSError):  # the new version serves already; the next writer tries again
-            self._retire(version_id)
+            self._retire(current_id(self._root), version_id)
         return version_id
 
     def _take_over(self) -> None:
-        """Start from the version that serves, if there is one."""
+        """Start from the newest version that was learned: the one that serves, or the one that is held back."""
         if not (self._root / "CURRENT").exists():
             return
-        serving = current_id(self._root)
-        self._retire(serving)
-        if (self._states / serving).is_dir():
-            self.previous_state = self._states / serving
+        serving, waiting = current_id(self._root), held(self._root)
+        newest = waiting.id if waiting else serving
+        self._retire(serving, newest)
+        if (self._states / newest).is_dir():
+            self.previous_state = self._states / newest
 
     def _sweep(self) -> None:
         """Remove what a killed writer left."""
@@ -160,14 +191,18 @@ class Writer:
             for name in (".new", ".work", ".old"):
                 remove(folder / name)
 
-    def _retire(self, serving: str) -> None:
-        """Remove all versions and states but `serving` and the newest before it: a version after it never took effect."""
-        older = [v for v in version_ids(self._versions) if running_number(v) < running_number(serving)]
-        kept = {serving, *older[max(0, len(older) - self._keep + 1) :]}
+    def _retire(self, serving: str, newest: str) -> None:
+        """Remove all versions and states but `serving`, the last that served before it, and `newest`."""
+        note = noted(self._root)
+        never = note.id if note else ""
+        older = [v for v in version_ids(self._versions) if running_number(v) < running_number(serving) and v != never]
+        kept = {serving, newest, *older[max(0, len(older) - self._keep + 1) :]}
         for folder in (self._versions, self._states):
             for version_id in set(version_ids(folder)) - kept:
                 # Renamed first, so that a kill in the middle leaves no version that lacks files.
                 remove((folder / version_id).replace(folder / ".old"))
+        if not held(self._root):
+            (self._root / HELD).unlink(missing_ok=True)
 
 
 def _user_key(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """The verb that learns."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -27,6 +28,8 @@ def learn(
 ) -> None:
     """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
 
+    A version that is worse on replay, much smaller, or changes too much is held back, and the exit code is 3.
+
     \b
     Examples:
       rewriter learn logs/*.parquet --out artefact
@@ -39,6 +42,7 @@ def learn(
     from rewriter.config import Config
     from rewriter.offline import learn as job
     from rewriter.offline import logs as reader
+    from rewriter.operate.guard import Guard
 
     if not logs and sql is None:
         raise click.UsageError("name at least one log, or give --sql FILE")
@@ -50,8 +54,14 @@ def learn(
         return
     if out is None:
         raise click.UsageError("say where the artefact goes: --out DIR")
+    judge = Guard(config.publish, config.seed) if config.publish.guard else None
     with terminal.steps(job.STEPS) as progress:
-        report = job.learn(list(logs), out=out, config=config, mapping=mapping, sql=sql, decisions=decisions, progress=progress)
+        report = job.learn(
+            list(logs), out=out, config=config, mapping=mapping, sql=sql, decisions=decisions, judge=judge, progress=progress
+        )
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"learned version {report.version}", ("what", "figure"), report.rows(), right=("figure",))
+    if report.held:
+        terminal.line(f"it is held back, and the version before serves on; to publish it: rewriter publish {out} --force")
+        sys.exit(3)

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest
+
+from rewriter.evaluate.clusters import LEVEL, bounds
 
 Counts = npt.NDArray[np.int64]
-
-LEVEL = 0.95
-RESAMPLES = 2000
-_CELLS = 4_000_000  # numbers that one batch of resamples may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +102,10 @@ def _wilson(hits: Counts, trials: Counts) -> tuple[float, float, float]:
     k, n = int(hits.sum()), int(trials.sum())
     if n == 0:
         return float("nan"), 0.0, 1.0
-    bounds = binomtest(k, n).proportion_ci(LEVEL, method="wilson")
-    return k / n, float(bounds.low), float(bounds.high)
+    found = binomtest(k, n).proportion_ci(LEVEL, method="wilson")
+    return k / n, float(found.low), float(found.high)
 
 
 def _by_user(hits: Counts, trials: Counts, seed: int) -> tuple[float, float]:
     """Return the percentile bootstrap interval over the users who have anything to say."""
-    counted = (hits != 0) | (trials != 0)
-    hits, trials = hits[counted], trials[counted]
-    if len(hits) < 2:
-        return float("inf"), -float("inf")
-    result = bootstrap(
-        (hits, trials),
-        _share,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        confidence_level=LEVEL,
-        n_resamples=RESAMPLES,
-        batch=max(1, _CELLS // len(hits)),
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
-def _share(hits: Counts, trials: Counts, axis: int) -> npt.NDArray[np.float64]:
-    total = trials.sum(axis=axis)
-    return np.asarray(hits.sum(axis=axis) / np.maximum(total, 1))
+    return bounds((hits, trials), lambda hits, trials: hits / np.maximum(trials, 1), seed=seed)

@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.engine import DuckDB
@@ -24,6 +26,8 @@ STEPS = ("log", "mine", "chain", "launch", "fit", "artefact")
 KEPT = ("users", "texts", "counts", "rephrases", "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 Progress = Callable[[str], None]
+Judge = Callable[[Path, Version], Sequence[str]]
+"""(turns that were read, finished version) -> why it must not serve yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class LearnReport:
     """What `learn` did, for people.
 
     Attributes:
-        version: id of the artefact version that serves now.
+        version: id of the artefact version that was written.
+        held: why it is held back; empty where it serves.
         log: what was read.
         rules: launched rules by scope.
         refused: refused rules by reason.
@@ -41,6 +46,7 @@ class LearnReport:
     """
 
     version: str
+    held: tuple[str, ...]
     log: LogReport
     rules: Mapping[str, int]
     refused: Mapping[str, int]
@@ -55,6 +61,7 @@ class LearnReport:
             *((f"{scope} rules", f"{n:,}") for scope, n in self.rules.items()),
             ("expected win/loss", f"{self.win / self.loss:.1f}" if self.loss else "no rule"),
             *((f"refused: {reason}", f"{n:,}") for reason, n in self.refused.items()),
+            *(("held back", reason) for reason in self.held),
             *((f"seconds, {step}", f"{seconds:.1f}") for step, seconds in self.seconds.items()),
         ]
 
@@ -68,6 +75,7 @@ def learn(
     sql: str | Path | None = None,
     detector: Detector | None = None,
     decisions: str | Path | None = None,
+    judge: Judge | None = None,
     progress: Progress | None = None,
 ) -> LearnReport:
     """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
@@ -80,6 +88,8 @@ def learn(
         sql: file with one SELECT that yields the log, in place of `sources`.
         detector: scores candidates; the documented rule if None.
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
+        judge: asked about the finished version, and the turns that were read, why it must not serve yet; a version that it
+            gives reasons against is held back (`artefact.switch.publish`). None to let every version serve.
         progress: told the name of each step of `STEPS` as it starts.
 
     Returns:
@@ -141,10 +151,12 @@ def learn(
             locales=mined.locales,
             counts={"turns": log.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
             metrics=_metrics(expected) | promised,
+            judge=judge and partial(judge, writer.work / "turns.parquet"),
         )
     clock.start("")
     return LearnReport(
         version=version,
+        held=writer.reasons,
         log=log,
         rules={"global": 0, "personal": 0, **rules},
         refused=decided.loc[decided["verdict"] != decide.LAUNCHED, "verdict"].map(_kind).value_counts().to_dict(),

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rewriter.artefact.versions import Version, current_id, load_current
+from rewriter.artefact.versions import Version, current_id, load_current, open_version
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.model.users import hash_user
 from rewriter.online.ids import decision_id
@@ -84,11 +85,11 @@ class Rewriter:
 
     __slots__ = ("_asking", "_complaint", "_next_look", "_root", "_serving")
 
-    def __init__(self, root: Path, serving: _Serving, asking: "_Asking") -> None:
+    def __init__(self, root: Path, serving: _Serving, asking: "_Asking", *, stays: bool = False) -> None:
         self._root = root
         self._serving = serving
         self._asking = asking
-        self._next_look = time.monotonic() + _LOOK_EVERY
+        self._next_look = math.inf if stays else time.monotonic() + _LOOK_EVERY
         self._complaint = ""
 
     @classmethod
@@ -99,8 +100,10 @@ class Rewriter:
         understands: Understands | None = None,
         deadline_ms: float | None = None,
         layers: Iterable[Layer] = LAYERS,
+        version: str | None = None,
+        hashed: bool = False,
     ) -> "Rewriter":
-        """Open the current version of an artefact.
+        """Open the current version of an artefact, or a certain one.
 
         Args:
             path: the artefact folder.
@@ -108,11 +111,16 @@ class Rewriter:
                 unless a rule says otherwise, and what it does not understand is not sent by the online layer.
             deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
             layers: which of them are asked.
+            version: id of a version to stay with; None for the current one, whichever that is at each time.
+            hashed: whether user ids are given as the artefact stores them, as in what `learn` has read, and not as in the log.
 
         Raises:
             ArtefactError: it is missing, damaged or from a newer release; names the file.
         """
-        return cls(Path(path), load_current(path, _Serving.load), _Asking(understands, deadline_ms, frozenset(layers)))
+        root, asking = Path(path), _Asking(understands, deadline_ms, frozenset(layers), hashed)
+        if version is not None:
+            return cls(root, _Serving.load(open_version(root, version)), asking, stays=True)
+        return cls(root, load_current(root, _Serving.load), asking)
 
     def rewrite(
         self,
@@ -185,6 +193,7 @@ class _Asking:
     understands: Understands | None
     deadline_ms: float | None
     layers: frozenset[Layer]
+    hashed: bool
 
     def clock(self) -> Callable[[], bool]:
         """Start the clock, and return what says whether the time is up."""
@@ -234,7 +243,7 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
         return Verdict(None, "empty")
     place = None if locale is None else str.__str__(locale)
     user = "" if user_id is None else str.__str__(user_id)
-    hashed = hash_user(user, serving.user_key) if user else ""
+    hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
     rule = serving.rules.find(query, serving.order(place), hashed) if "precomputed" in asking.layers else None
     if rule is not None:
         return Verdict(None, "stay") if rule.target == query else rule

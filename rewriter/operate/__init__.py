@@ -1,0 +1,1 @@
+"""What the people do who run an artefact: let versions serve or not, review rules, forget a person."""
