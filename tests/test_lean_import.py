@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
+from shelves import shelve, working
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.features import RANK, RISK
 from rewriter.model.logistic import Logistic
-from rewriter.model.phrasebook import Phrasebook, Phrases
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.wording import Wording
 
@@ -69,8 +69,8 @@ def test_an_online_layer_imports_what_it_needs_and_no_more(tmp_path):
     phrases = ["turn off the lamp", "play some jazz"]
     with Writer(tmp_path) as writer:
         write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
-        folder, columns = writer.folder / "online", np.ones(2)
-        Phrasebook({"en": Phrases(phrases, np.arange(2), columns, columns)}).save(folder)
+        folder = writer.folder / "online"
+        shelve(folder, phrases, everybody=working(phrases))
         Wording.of((phrase, {}) for phrase in phrases).save(folder / "wording" / "en")
         never = (Logistic(np.zeros(len(names)), 0.0) for names in (RANK, RISK))
         Decider(*never, Bar(), Bar(), hears=False).save(folder)

@@ -14,7 +14,7 @@ from rewriter.model.wording import Wording
 RANK = {
     "text": 1, "sound": 1, "cost": -1, "cost_share": -1, "replaced": -1, "worst": -1, "missing": -1, "most_missing": -1,
     "extra": 0, "most_extra": -1, "swaps": -1, "turns": 1, "share": 1, "lead": 1, "lead_cost": 1, "same": 0, "words": 0,
-    "words_meant": 0, "unknown": 0, "hearing": 0, "cost_first": -1, "exact": 1, "support": 1,
+    "words_meant": 0, "unknown": 0, "hearing": 0, "cost_first": -1, "exact": 1, "support": 1, "wish": 1, "own": 1, "own_age": -1,
 }  # fmt: skip
 """What the ranker reads of a candidate -> the direction in which it may push: 1 up, -1 down, 0 either way.
 
@@ -28,6 +28,8 @@ hearing        which hearing is meant, 0 for the first: the one from which the w
 cost_first     what the way from the first hearing costs
 exact          whether a hearing is the candidate, word by word
 support        share of the hearings to which no other interpretation is nearer
+wish           log P(this user wants what it means): the user's own turns, smoothed towards everybody's wishes
+own …          whether this user was ever understood so with success; log of the days since the last time
 """
 
 _OF_BEST = (
@@ -46,6 +48,8 @@ other hearings are worded, and how near the nearest text is that works."""
 _HEARINGS = 5
 _HEARING_COST = 0.5  # a later hearing is believed where it is cheaper by this for each place
 _NO_RIVAL = 30.0
+_PRIOR = 20.0  # turns of her own that weigh as much as what everybody wants (Dirichlet smoothing)
+_RAREST = 1e-4  # share of everybody's wishes that a wish of nobody but this user is taken for
 
 
 class Look(NamedTuple):
@@ -123,6 +127,9 @@ def _columns(
         "cost_first": costs[0],
         "exact": np.array([text in hearings for text in pool.texts]),
         "support": (nearest[:, None] == pool.interpretations).mean(axis=0),
+        "own": pool.own_turns > 0,
+        "wish": np.log((pool.own_turns + _PRIOR * np.maximum(pool.wished, _RAREST)) / (pool.own_all + _PRIOR)),
+        "own_age": np.log1p(pool.own_age),
     }
     table = np.empty((m, len(RANK)))
     for place, name in enumerate(RANK):

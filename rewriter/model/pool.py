@@ -1,7 +1,7 @@
 """`Pool`: the few texts that may have been meant by a request, as columns; `Finder`: whatever finds them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,11 @@ class Pool(NamedTuple):
         turns: (m,) float64, how often each was sent with success.
         share: (m,) float64, which share of its turns was understood so and went well.
         similarity: (m,) float64, of the best hearing to the text.
-        own_turns: (m,) float64, how often this user sent it with success.
+        wished: (m,) float64, which share of everybody's wishes its interpretation is.
+        own_turns: (m,) float64, how often this user was understood so with success, by whatever text.
+        own_age: (m,) float64, days between the last time of that and the end of the log; 0 where there was none.
+        own_all: (m,) float64, how often this user was understood with success at all; the same in all rows.
+        private: (m,) bool, whether it is known of this user alone.
     """
 
     texts: Sequence[str]
@@ -28,7 +32,11 @@ class Pool(NamedTuple):
     turns: Floats
     share: Floats
     similarity: Floats
+    wished: Floats
     own_turns: Floats
+    own_age: Floats
+    own_all: Floats
+    private: Bools
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -36,20 +44,28 @@ class Pool(NamedTuple):
     def keep(self, kept: Bools, k: int) -> "Pool":
         """Return the first k of the rows that are kept, (m,) bool."""
         rows = np.flatnonzero(kept)[:k]
-        texts = [self.texts[i] for i in rows.tolist()]
-        turns, share, similarity, own_turns = (column[rows] for column in self[2:])
-        return Pool(texts, self.interpretations[rows], turns, share, similarity, own_turns)
+        columns: tuple[Any, ...] = tuple(column[rows] for column in self[1:])
+        return Pool([self.texts[i] for i in rows.tolist()], *columns)
 
 
 class Finder(Protocol):
     """Finds what may have been meant. Safe to use from many threads."""
 
+    def knows(self, text: str, locale: str, user: str = "") -> bool:
+        """Whether a text is itself known to work, for everybody or for this user.
+
+        Args:
+            text: normalised.
+            locale: as spelled in the log.
+            user: keyed hash; empty for nobody.
+        """
+
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
-        """Return the k most alike texts.
+        """Return the k most alike texts of everybody's, and the k most alike of the user's own.
 
         Args:
             hearings: normalised; the utterance first, then other hearings, best first.
             locale: as spelled in the log; texts of other locales are not looked at.
             user: keyed hash; empty for nobody.
-            k: how many.
+            k: how many of each.
         """

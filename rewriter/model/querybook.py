@@ -1,8 +1,9 @@
 """`QueryBook`: the texts that are known to work, their counts and their vectors, in memory-mapped arrays."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from rewriter.model.similarity import phonetic_key
 from rewriter.model.textcolumn import TextColumn, mapped, save_texts
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+_Keys = npt.NDArray[np.uint64]
 
 _BATCH = 20_000  # texts encoded at once
 
@@ -48,6 +51,8 @@ class Queries:
 
 _COLUMNS = tuple(f.name for f in fields(Queries))[2:]
 _HEADER = "book.json"
+_KEYS, _PLACES = "keys", "places"  # hashes of the texts, ascending, and the row of each
+_GOALS, _WISHES = "goals", "wishes"  # interpretations, ascending, and the share of all wishes of the locale that is each
 
 
 class QueryBook:
@@ -55,6 +60,7 @@ class QueryBook:
 
     Attributes:
         locales: the locales that occur.
+        newest: the last day of any row, days since 1970-01-01 UTC; 0 where there is none.
         locale_ids: (n,) int16, numbers into `locales`.
         interpretations: as in `Queries`, like the four below.
         turns: (n,) int64.
@@ -76,12 +82,30 @@ class QueryBook:
         (1, ['turn off the lamp'], ['TRN OF 0 LMP'], 'en', 9, (1, 64))
     """
 
-    __slots__ = ("_sounds", "_texts", "locale_ids", "locales", "vectors", *_COLUMNS)
+    __slots__ = (
+        "_goals",
+        "_keys",
+        "_places",
+        "_sounds",
+        "_texts",
+        "locale_ids",
+        "locales",
+        "newest",
+        "vectors",
+        "_wishes",
+        *_COLUMNS,
+    )
 
     def __init__(self, folder: Path) -> None:
-        self.locales: tuple[str, ...] = tuple(json.loads((folder / _HEADER).read_text(encoding="utf-8"))["locales"])
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        self.locales: tuple[str, ...] = tuple(header["locales"])
+        self.newest = int(header["newest"])
         self._texts = TextColumn.open(folder, "texts")
         self._sounds = TextColumn.open(folder, "sounds")
+        self._keys: _Keys = mapped(folder / f"{_KEYS}.npy")
+        self._places: Ints = mapped(folder / f"{_PLACES}.npy")
+        self._goals: Ints = mapped(folder / f"{_GOALS}.npy")
+        self._wishes: Floats = mapped(folder / f"{_WISHES}.npy")
         self.locale_ids: npt.NDArray[np.int16] = mapped(folder / "locale_ids.npy")
         self.vectors: npt.NDArray[np.float16] = mapped(folder / "vectors.npy")
         self.interpretations: Ints = mapped(folder / "interpretations.npy")
@@ -113,6 +137,27 @@ class QueryBook:
         """Return the phonetic keys of rows (`rewriter.model.similarity.phonetic_key`)."""
         return self._sounds.take(rows)
 
+    def rows_of(self, text: str, locale: str) -> Ints:
+        """Return the rows that hold exactly this text, ascending; the text itself is compared, not only its hash.
+
+        Args:
+            text: normalised.
+            locale: BCP 47, as spelled in the book.
+        """
+        if locale not in self.locales:
+            return _NOWHERE
+        key = _keys([text], [locale])[0]
+        first, last = (int(self._keys.searchsorted(key, side=side)) for side in ("left", "right"))
+        rows = self._places[first:last]
+        return rows[[held == text for held in self.texts(rows)]] if len(rows) else _NOWHERE
+
+    def wished(self, interpretations: Ints) -> Floats:
+        """Return the share of all wishes of its locale that each interpretation is, (m,); 0 for one that has no row here."""
+        place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
+        if not len(self._goals):
+            return np.zeros(len(interpretations))
+        return np.where(self._goals[place] == interpretations, self._wishes[place], 0.0)
+
     def locale(self, row: int) -> str:
         """Return the locale of a row."""
         return self.locales[int(self.locale_ids[row])]
@@ -131,7 +176,9 @@ class QueryBook:
         save_texts(folder, "sounds", self.sounds(rows))
         for name in ("locale_ids", "vectors", *_COLUMNS):
             np.save(folder / f"{name}.npy", getattr(self, name)[kept])
-        (folder / _HEADER).write_text(json.dumps({"locales": self.locales}), encoding="utf-8")
+        _save_keys(folder, self.texts(rows), [self.locale(row) for row in rows.tolist()])
+        _save_wishes(folder, self.interpretations[kept], self.success[kept], self.locale_ids[kept])
+        _save_header(folder, self.locales, self.newest)
 
 
 def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
@@ -163,4 +210,34 @@ def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
     for start in range(0, n, _BATCH):
         vectors[start : start + _BATCH] = encoder.encode(queries.texts[start : start + _BATCH])
     vectors.flush()
-    (folder / _HEADER).write_text(json.dumps({"locales": list(numbers)}), encoding="utf-8")
+    _save_keys(folder, queries.texts, queries.locales)
+    _save_wishes(folder, queries.interpretations, queries.success, np.load(folder / "locale_ids.npy"))
+    _save_header(folder, list(numbers), int(np.max(queries.last_day, initial=0)))
+
+
+_NOWHERE = np.zeros(0, dtype=np.int64)
+
+
+def _save_keys(folder: Path, texts: Iterable[str], locales: Iterable[str]) -> None:
+    keys = _keys(texts, locales)
+    order = np.argsort(keys, kind="stable").astype(np.int64)
+    np.save(folder / f"{_KEYS}.npy", keys[order])
+    np.save(folder / f"{_PLACES}.npy", order)
+
+
+def _save_wishes(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
+    goals, first, place = np.unique(interpretations, return_index=True, return_inverse=True)
+    wishes = np.bincount(place, weights=success, minlength=len(goals))
+    of = locales[first]  # an interpretation is of one locale
+    totals = np.bincount(of, weights=wishes, minlength=1)
+    np.save(folder / f"{_GOALS}.npy", goals)
+    np.save(folder / f"{_WISHES}.npy", wishes / np.maximum(totals[of], 1.0))
+
+
+def _save_header(folder: Path, locales: Sequence[str], newest: int) -> None:
+    (folder / _HEADER).write_text(json.dumps({"locales": list(locales), "newest": newest}), encoding="utf-8")
+
+
+def _keys(texts: Iterable[str], locales: Iterable[str]) -> _Keys:
+    held = (f"{locale}\0{text}".encode("utf-8", "surrogatepass") for text, locale in zip(texts, locales, strict=True))
+    return np.frombuffer(b"".join(blake2b(part, digest_size=8).digest() for part in held), dtype="<u8").astype(np.uint64)

@@ -11,6 +11,7 @@ from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
 from rewriter.model.mix import MIX, Mix, alike
+from rewriter.model.pool import Pool
 from rewriter.model.querybook import Ints
 from rewriter.model.shelf import Shelf
 from rewriter.model.similarity import phonetic_keys
@@ -44,7 +45,7 @@ class Retrieved(NamedTuple):
     channels: Vectors
 
 
-class _Pool(NamedTuple):
+class _Rows(NamedTuple):
     """Rows under consideration, ascending, as parallel columns."""
 
     rows: Ints
@@ -53,8 +54,8 @@ class _Pool(NamedTuple):
     turns: Ints
     last_day: Ints
 
-    def take(self, places: Ints) -> "_Pool":
-        return _Pool(self.rows[places], self.shared[places], self.own[places], self.turns[places], self.last_day[places])
+    def take(self, places: Ints) -> "_Rows":
+        return _Rows(self.rows[places], self.shared[places], self.own[places], self.turns[places], self.last_day[places])
 
 
 class Retriever:
@@ -85,6 +86,37 @@ class Retriever:
             ArtefactError: a file is missing, or is none of ours.
         """
         return cls(open_encoder(folder / "encoder"), Shelf.open(folder), GlobalIndex.open(folder / "index"))
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is anything to find for everybody."""
+        return frozenset(self.shelf.book.locales)
+
+    def knows(self, text: str, locale: str, user: str = "") -> bool:
+        """Whether a text is itself a query; see `rewriter.model.pool.Finder`."""
+        return self.shelf.holds(text, locale, user)
+
+    def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
+        """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.pool.Finder`."""
+        found = self.retrieve(hearings, locale, user, k=k)
+        ascending = np.argsort(found.rows)
+        turns, success = np.empty((2, len(ascending)))
+        turns[ascending], success[ascending] = self.shelf.worked(found.rows[ascending])
+        own = self.shelf.own(user, locale)
+        same = found.interpretations[:, None] == self.shelf.interpretations(own.rows)
+        age = self.shelf.newest - np.where(same, own.last_day, 0).max(axis=1, initial=0)
+        return Pool(
+            texts=found.texts,
+            interpretations=found.interpretations,
+            turns=success / 1000,
+            share=success / 1000 / (turns + 1),
+            similarity=found.similarity.astype(np.float64),
+            wished=self.shelf.book.wished(found.interpretations),
+            own_turns=(same @ own.turns).astype(np.float64),
+            own_age=np.where(same.any(axis=1), age, 0).astype(np.float64),
+            own_all=np.full(len(same), own.turns.sum(), dtype=np.float64),
+            private=self.shelf.private(found.rows),
+        )
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = 32) -> Retrieved:
         """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
@@ -124,23 +156,23 @@ class Retriever:
         )
 
 
-def _pooled(found: Ints, own: Habit) -> _Pool:
+def _pooled(found: Ints, own: Habit) -> _Rows:
     """Join what was found for all hearings with the user's own rows, each row once, ascending."""
     found = np.unique(found) if len(found) > 1 else np.sort(found[0])
     found = found[found.searchsorted(0) :]
     if not len(own.rows):
         none = np.zeros(len(found), dtype=np.int64)
-        return _Pool(found, none == 0, none > 0, none, none)
+        return _Rows(found, none == 0, none > 0, none, none)
     rows = np.union1d(found, own.rows)
     shared, mine = np.zeros((2, len(rows)), dtype=bool)
     turns, last_day = np.zeros((2, len(rows)), dtype=np.int64)
     place = rows.searchsorted(own.rows)
     shared[rows.searchsorted(found)] = True
     mine[place], turns[place], last_day[place] = True, own.turns, own.last_day
-    return _Pool(rows, shared, mine, turns, last_day)
+    return _Rows(rows, shared, mine, turns, last_day)
 
 
-def _foremost(pooled: _Pool, similarity: Vectors, k: int) -> Ints:
+def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
     """The places of the k most alike of everybody's and of the k most alike of the user's own, most alike first."""
     order = np.argsort(-similarity, kind="stable")
     if not pooled.own.any():

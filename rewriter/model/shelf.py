@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from rewriter.model.encoder import Vectors
 from rewriter.model.habits import Habit, Habits
@@ -19,13 +20,17 @@ class Shelf:
     Args:
         book: the global book.
         habits: the personal index, whose rows point into `book`.
+
+    Attributes:
+        newest: the last day of any row, days since 1970-01-01 UTC.
     """
 
-    __slots__ = ("_locales", "book", "habits")
+    __slots__ = ("_locales", "book", "habits", "newest")
 
     def __init__(self, book: QueryBook, habits: Habits) -> None:
         self.book = book
         self.habits = habits
+        self.newest = max(book.newest, habits.private.newest)
         self._locales = {*book.locales, *habits.private.locales}
 
     @classmethod
@@ -75,9 +80,35 @@ class Shelf:
 
     def interpretations(self, rows: Ints) -> Ints:
         """Return the interpretations of rows, as numbered in `Queries`."""
+        return self._column("interpretations", rows)
+
+    def worked(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return how often rows were sent, and the thousandths of that which succeeded; of private rows by their user alone."""
+        return self._column("turns", rows), self._column("success", rows)
+
+    def private(self, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Return which rows are private, (m,) bool."""
+        return np.asarray(rows >= len(self.book), dtype=bool)
+
+    def holds(self, text: str, locale: str, user: str) -> bool:
+        """Whether a text is a row of everybody's, or a private one of this user.
+
+        Args:
+            text: normalised.
+            locale: as spelled in the log.
+            user: keyed hash; empty for nobody.
+        """
+        if len(self.book.rows_of(text, locale)):
+            return True
+        if not user:
+            return False
+        own = self.habits.private.rows_of(text, locale)
+        return len(own) > 0 and bool(np.isin(own + len(self.book), self.habits.of(user).rows).any())
+
+    def _column(self, name: str, rows: Ints) -> Ints:
         shared, private = self._split(rows)
-        understood = self.book.interpretations[shared]
-        return np.concatenate([understood, self.habits.private.interpretations[private]]) if len(private) else understood
+        values: Ints = getattr(self.book, name)[shared]
+        return np.concatenate([values, getattr(self.habits.private, name)[private]]) if len(private) else values
 
     def _split(self, rows: Ints) -> tuple[Ints, Ints]:
         n = len(self.book)

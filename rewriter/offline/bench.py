@@ -12,8 +12,7 @@ from rewriter.guardrail import Guardrail
 from rewriter.model.decider import choose, may
 from rewriter.model.features import RANK, RISK, Look, look, risk
 from rewriter.model.logistic import Logistic
-from rewriter.model.phrasebook import Phrasebook
-from rewriter.model.pool import Pool
+from rewriter.model.pool import Finder, Pool
 from rewriter.model.wording import Wording
 from rewriter.offline import logistic_fit
 from rewriter.offline.examples import Example
@@ -24,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 FOLDS = 3
 _WITHHELD = 0.15  # share of the examples whose goals are taken away: what nobody has ever asked for with success
 _DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
+_NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so that nothing hangs on habits
 _POOL, _ASKED = 10, 40  # candidates; and how many are asked for, so that enough are left when goals are taken away
 _CAP = 5  # users of one text that count
 _RISK_SIGNS = [0] * len(RISK)
@@ -72,16 +72,16 @@ class Bench:
 
     Args:
         found: the examples.
-        book: the phrases that they may be rewritten to.
+        finder: finds what they may be rewritten to.
         wording: by locale.
         min_users: k, users behind a text that anything is fitted on.
     """
 
-    def __init__(self, found: Sequence[Example], book: Phrasebook, wording: Mapping[str, Wording], min_users: int) -> None:
+    def __init__(self, found: Sequence[Example], finder: Finder, wording: Mapping[str, Wording], min_users: int) -> None:
         self._wording = wording
         self._min_users = min_users
         self._allowed: dict[tuple[int, int, bool], bool] = {}
-        drafts = [_draft(example, book) for example in found if example.locale in wording]
+        drafts = [_draft(example, finder) for example in found if example.locale in wording]
         cases = [self._case(*pair) for pair in zip(drafts, _real(drafts), strict=True)]
         self.cases = [case for case in cases if case is not None]
 
@@ -89,6 +89,7 @@ class Bench:
         """Fit on all folds but one, on texts of enough users."""
         kept = [case for case in self.cases if case.fold != without and case.example.users >= self._min_users]
         ranker = self._ranker([case for case in kept if case.example.goals and not case.example.healthy])
+        kept = [case for case in kept if not case.example.served]
         if not kept:
             return Fitted(ranker, _never(len(RISK)))
         columns = np.array([self._risk(case, ranker)[0] for case in kept])
@@ -130,7 +131,7 @@ class Bench:
         return Case(example, seen, win, loss, own, int(_draw("fold", str(main) if main >= 0 else text) * FOLDS))
 
     def _ranker(self, cases: Sequence[Case]) -> Logistic:
-        allowed = [np.array([self._may(c, i, after_failure=True) for i in range(len(c.seen.pool))]) for c in cases]
+        allowed = [~c.seen.pool.private & [self._may(c, i, after_failure=True) for i in range(len(c.seen.pool))] for c in cases]
         pairs = list(zip(cases, allowed, strict=True))
         if not any(of.any() for of in allowed):
             return _never(len(RANK))
@@ -165,9 +166,21 @@ class _Draft(NamedTuple):
     hearings: Sequence[str]
 
 
-def _draft(example: Example, book: Phrasebook) -> _Draft:
-    hearings = example.hearings[:1] if _draw("deaf", example.hearings[0]) < _DEAF else example.hearings
-    return _Draft(example, book.find(hearings, example.locale, k=_ASKED), hearings)
+def _draft(example: Example, finder: Finder) -> _Draft:
+    text = example.hearings[0]
+    hearings = example.hearings[:1] if _draw("deaf", text) < _DEAF else example.hearings
+    user = "" if _draw("nobody", text) < _NOBODY else example.user
+    pool = finder.find(hearings, example.locale, user, _ASKED)
+    return _Draft(example, pool if example.healthy else _unled(pool, example), hearings)
+
+
+def _unled(pool: Pool, example: Example) -> Pool:
+    """Leave out of a user's habits what this very text led to: each turn of it may have led to one turn of a goal."""
+    led = np.isin(pool.interpretations, list(example.goals))
+    own = np.maximum(pool.own_turns - np.where(led, example.turns, 0.0), 0.0)
+    all_ = np.maximum(pool.own_all - example.turns, own)
+    less = Pool(*pool[:6], own, np.where(own > 0, pool.own_age, 0.0), all_, pool.private)
+    return less.keep(~pool.private | (own > 0), len(pool))
 
 
 def _real(drafts: Sequence[_Draft]) -> list[list[float]]:

@@ -8,26 +8,34 @@ import numpy as np
 
 from rewriter.config import Config, Trigger
 from rewriter.model.decider import Bar, Decider
+from rewriter.model.retrieve import Retriever
 from rewriter.offline import bars
 from rewriter.offline.bench import FOLDS, Bench, Outcome
 from rewriter.offline.decide import LAUNCHED, Crowd
-from rewriter.offline.examples import examples, phrasebook, said, wordings
+from rewriter.offline.encoders import encoder_of
+from rewriter.offline.examples import examples, wordings
 from rewriter.offline.mine import Mined
+from rewriter.offline.rephrases import rephrases
+from rewriter.offline.stock import habits, said, stock, worthy
+from rewriter.offline.told import Told
+from rewriter.offline.votes import Votes
 
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
+_FAILS = 0.5  # share of success below which a text is such as will be searched for
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
 
-def fit(mined: Mined, crowd: Crowd, turns: Path, config: Config, folder: Path) -> dict[str, float]:
+def fit(mined: Mined, crowd: Crowd, votes: Votes, turns: Path, config: Config, folder: Path) -> dict[str, float]:
     """Fit the online layer and write it.
 
-    Whatever is shared rests on texts of at least `config.launch.min_users` users: phrases, names and counts are made of such
-    texts, and the ranker and the risk are fitted on such texts. The bars are two numbers for each mode; they are counted on all
-    texts, those of few users above all, because those are what the layer will meet.
+    Whatever is shared rests on texts of at least `config.launch.min_users` users: queries, names and counts are such texts, and
+    the encoder, the ranker and the risk are fitted on such texts. The bars are two numbers for each mode; they are counted on
+    all texts, those of few users above all, because those are what the layer will meet.
 
     Args:
         mined: the mined tables.
         crowd: what all users together say; its launched rules answer before the online layer does.
+        votes: what each user's turns say was meant.
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
         folder: where the files go.
@@ -36,17 +44,22 @@ def fit(mined: Mined, crowd: Crowd, turns: Path, config: Config, folder: Path) -
         What the held-out evidence promises, by name.
     """
     k = config.launch.min_users
-    texts = said(mined)
-    book, wording = phrasebook(texts, k), wordings(texts, k)
+    texts, own = said(mined), habits(mined)
+    good = worthy(texts, k)
+    wording = wordings(good)
+    pairs = rephrases(texts, good, crowd.pairs, k)
+    encoder = encoder_of(pairs, good["query"].tolist(), min_users=k, seed=config.seed)
+    failing = texts.loc[texts["rate"] < _FAILS, "query"]
+    stock(folder, good, own, failing.sample(frac=1.0, random_state=config.seed).tolist(), encoder)
     rules = crowd.rules[crowd.rules["verdict"] == LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
-    found = [e for e in examples(texts, book, crowd, turns, config.seed) if (e.locale, e.hearings[0]) not in served]
-    bench = Bench(found, book, wording, k)
+    told = Told(mined, votes, good, own)
+    found = examples(texts, told, served, turns, config.seed)
+    bench = Bench(found, Retriever.open(folder), wording, k)
     promises = _promises(bench, k, config.trigger)
     before, after = (Bar(of[0].bar, max(of[1].bar, _WORTH_ASKING)) for of in (promises["before"], promises["after"]))
     fitted = bench.fit()
     hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _HEARD
-    book.save(folder)
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wording.items():
         of.save(folder / "wording" / locale)
@@ -64,7 +77,7 @@ def _promises(bench: Bench, min_users: int, budget: Trigger) -> dict[str, list[b
     clean = healthy = 0
     for fold in range(FOLDS):
         fitted = bench.fit(without=fold)
-        for case in (case for case in bench.cases if case.fold == fold and case.example.goals):
+        for case in (c for c in bench.cases if c.fold == fold and c.example.goals and not c.example.served):
             healthy += case.example.healthy
             if not case.example.healthy or case.example.users >= min_users:
                 clean += case.example.healthy

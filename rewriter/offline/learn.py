@@ -135,7 +135,7 @@ def learn(
             personal = decide.one_user(ground, crowd, guard, config.launch, config.seed)
             decided = pd.concat([decided, personal], ignore_index=True)
         clock.start("fit")
-        promised = fit(mined, crowd, writer.work / "turns.parquet", config, writer.folder / "online")
+        promised = fit(mined, crowd, counted, writer.work / "turns.parquet", config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))

@@ -290,7 +290,7 @@ def _said(serving: _Serving, utterance: str, verdict: Verdict) -> Rewrite:
         text=utterance if verdict.text is None else verdict.text,
         applied=applied,
         layer="online" if applied else None,
-        scope="global" if applied else None,
+        scope=verdict.scope,
         reason=verdict.reason,
         score=verdict.score,
         suggestion=verdict.suggestion,

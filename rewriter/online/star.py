@@ -8,11 +8,11 @@ import numpy as np
 from rewriter.guardrail import Guardrail
 from rewriter.model.decider import Bar, Decider, choose, may
 from rewriter.model.features import Look, look, risk
-from rewriter.model.phrasebook import Phrasebook
-from rewriter.model.pool import Finder
+from rewriter.model.pool import Finder, Pool
+from rewriter.model.retrieve import Retriever
 from rewriter.model.wording import Wording
 from rewriter.online.verdict import Request, Understands, Verdict
-from rewriter.result import Candidate, Reason
+from rewriter.result import Candidate, Reason, Scope
 
 _POOL = 10  # candidates that are measured
 _TOLD = 5  # of them that the answer names
@@ -43,7 +43,7 @@ class Star:
             ArtefactError: a file is missing, or is none of ours.
         """
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
-        return cls(Phrasebook.open(folder), wording, Decider.open(folder))
+        return cls(Retriever.open(folder), wording, Decider.open(folder))
 
     @property
     def locales(self) -> frozenset[str]:
@@ -62,11 +62,10 @@ class Star:
         """
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
         wording = self._wording[request.locale]
-        pool = self._finder.find(hearings, request.locale, request.user, _POOL + 1)
-        other = np.array([text != hearings[0] for text in pool.texts], dtype=bool)
-        if not other.all() and not request.after_failure:
+        if not request.after_failure and self._finder.knows(hearings[0], request.locale, request.user):
             return Verdict(None, "healthy")
-        pool = pool.keep(other, _POOL)
+        pool = self._finder.find(hearings, request.locale, request.user, _POOL + 1)
+        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), _POOL)
         if not len(pool):
             return Verdict(None, "no_candidate")
         if late():
@@ -92,17 +91,22 @@ class Star:
             score *= float(self._decider.risk.p(risk(seen, best, p[best], wording)[None])[0])
         if late():
             return Verdict(None, "deadline", candidates=_named(seen, p))
-        return _against(bar, score, p[best], seen.pool.texts[best], _named(seen, p))
+        return _against(bar, score, p[best], seen.pool, best, _named(seen, p))
 
 
-def _against(bar: Bar, score: float, meant: float, text: str, candidates: tuple[Candidate, ...]) -> Verdict:
+def _against(bar: Bar, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]) -> Verdict:
+    text = pool.texts[best]
     if score >= bar.apply:
-        return Verdict(text, "online", score, None, candidates)
+        return Verdict(text, "online", score, None, candidates, _scope(pool, best))
     why: Reason = "unsure" if score == meant or meant < _LIKELY else "fluent"
     return Verdict(None, why, None, text if score >= bar.suggest else None, candidates)
 
 
 def _named(seen: Look, p: Sequence[float]) -> tuple[Candidate, ...]:
     order = sorted(range(len(p)), key=lambda i: -p[i])[:_TOLD]
-    columns = seen.pool.texts, seen.features[:, 0].tolist()
-    return tuple(Candidate(columns[0][i], "online", "global", columns[1][i], p[i]) for i in order)
+    pool, similarity = seen.pool, seen.features[:, 0].tolist()
+    return tuple(Candidate(pool.texts[i], "online", _scope(pool, i), similarity[i], p[i]) for i in order)
+
+
+def _scope(pool: Pool, i: int) -> Scope:
+    return "personal" if pool.own_turns[i] > 0 else "global"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rewriter.result import Candidate, Reason
+from rewriter.result import Candidate, Reason, Scope
 
 Understands = Callable[[str], bool]
 """The assistant's own parser: whether it understands a text."""
@@ -34,6 +34,7 @@ class Verdict(NamedTuple):
         score: expected share of wins; None where the request is left alone.
         suggestion: worth asking about, where nothing is sent.
         candidates: what was considered, best first.
+        scope: whether this user has said the text with success; None where the request is left alone.
     """
 
     text: str | None
@@ -41,3 +42,4 @@ class Verdict(NamedTuple):
     score: float | None = None
     suggestion: str | None = None
     candidates: tuple[Candidate, ...] = ()
+    scope: Scope | None = None

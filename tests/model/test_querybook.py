@@ -40,6 +40,24 @@ def test_which_rows_speak_a_locale(book):
     assert book.speaks(rows, "fr").tolist() == [False, False, False]
 
 
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "", "é", "ab"]), st.sampled_from(["en", "de"])), max_size=12))
+def test_a_text_is_found_word_by_word(tmp_path_factory, held):
+    held = sorted(held, key=lambda row: row[1])
+    folder = tmp_path_factory.mktemp("exact")
+    write_book(folder, queries([text for text, _ in held], [locale for _, locale in held]), ENCODER)
+    book = QueryBook.open(folder)
+    for key in {*held, ("a", "en"), ("ab", "fr"), ("never", "de")}:
+        assert book.rows_of(*key).tolist() == [row for row, other in enumerate(held) if other == key]
+
+
+def test_how_much_of_all_wishes_an_interpretation_is(tmp_path):
+    one = np.ones(5, dtype=np.int64)
+    rows = Queries(list("abcde"), ["en", "en", "en", "de", "de"], np.array([7, 9, 7, 3, 4]), one, 1000 * np.arange(1, 6), one, one)
+    write_book(tmp_path, rows, ENCODER)
+    found = QueryBook.open(tmp_path).wished(np.array([9, 7, 7, 4, 8, 10, 0]))
+    assert found == pytest.approx([2 / 6, 4 / 6, 4 / 6, 5 / 9, 0, 0, 0])
+
+
 def test_arrays_cannot_be_written(book):
     with pytest.raises(ValueError, match="read-only"):
         book.turns[0] = 5

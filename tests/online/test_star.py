@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shelves import shelve, working
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.features import RANK, RISK
 from rewriter.model.logistic import Logistic
-from rewriter.model.phrasebook import Phrasebook, Phrases
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.wording import Wording
 from rewriter.online.rewriter import Rewriter
@@ -34,7 +34,7 @@ def publish(root, before, after, hears=True):
     with Writer(root) as writer:
         write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
         folder = writer.folder / "online"
-        Phrasebook({"en": Phrases(TEXTS, np.arange(4), np.full(4, 9.0), np.full(4, 0.9))}).save(folder)
+        shelve(folder, TEXTS, everybody=working(TEXTS))
         Wording.of(zip(TEXTS, NAMES, strict=True)).save(folder / "wording" / "en")
         Decider(ranker, risk, before, after, hears).save(folder)
         writer.publish(config=Config(), locales={"en": 9}, counts={}, metrics={})

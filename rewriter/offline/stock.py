@@ -1,0 +1,122 @@
+"""`stock`: from the mined tables to the shelf: everybody's queries, each user's habits, and the index over them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rewriter.model.encoder import SavedEncoder
+from rewriter.model.habits import Said, write_habits
+from rewriter.model.index import build_index
+from rewriter.model.querybook import Queries, QueryBook, write_book
+from rewriter.offline.mine import Mined
+from rewriter.tables import glob
+
+_LEAST_TURNS = 1.5  # of success behind a text that others may be rewritten to
+_OWN_TURNS = 0.9  # of success behind a habit: a turn without any cue counts for a little less than one
+_LEAST_SHARE = 0.4  # of the turns of a text that were understood so and went well
+_SAMPLES = 500  # failing texts that the index is tuned on
+
+_TEXTS = """
+WITH said AS (
+  SELECT locale, query, SUM(turns) AS said, SUM(success) / 1000.0 AS worked, SUM(failed) AS failed
+  FROM queries GROUP BY locale, query
+),
+best AS (
+  SELECT locale, query, node, users, success / 1000.0 AS success
+  FROM queries
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY locale, query ORDER BY success DESC, turns DESC, node) = 1
+)
+SELECT b.locale, b.query, b.node, b.users, b.success, s.said, b.success / (s.said + 1) AS share, s.worked / s.said AS rate,
+       s.failed / GREATEST(s.said - s.worked, s.failed, 1e-9) AS honest, n.kind, n.state, u.node AS source,
+       COALESCE(u.users, b.users) AS said_by,
+       COALESCE(u.last_day, n.last_day) AS last_day
+FROM best AS b
+JOIN said AS s ON b.locale = s.locale AND b.query = s.query
+JOIN nodes AS n ON n.node = b.node
+LEFT JOIN nodes AS u ON u.kind = 'u' AND u.locale = b.locale AND u.state = b.query
+WHERE b.query <> ''
+ORDER BY b.locale, b.query
+"""
+
+_HABITS = """
+WITH said AS (
+  SELECT user_no, sent, state, SUM(turns) AS turns, SUM(success) / 1000.0 AS success, MAX(day) AS last_day
+  FROM counts WHERE rewritten = 0 GROUP BY user_no, sent, state
+),
+best AS (
+  SELECT user_no, sent, state, success, last_day, SUM(turns) OVER (PARTITION BY user_no, sent) AS turns
+  FROM said
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY user_no, sent ORDER BY success DESC, turns DESC, state) = 1
+)
+SELECT u.user_id, t.locale, t.text AS query, b.state AS node, CAST(b.turns AS BIGINT) AS turns, b.success, b.last_day
+FROM best AS b
+JOIN users AS u ON u.user_no = b.user_no
+JOIN texts AS t ON t.id = b.sent
+WHERE t.text <> '' AND b.success >= ? AND b.success / (b.turns + 1) >= ?
+ORDER BY u.user_id, t.locale, t.text
+"""
+
+
+def said(mined: Mined) -> pd.DataFrame:
+    """Return every text that was sent, with the interpretation that it had most success with, one row each."""
+    return _read(mined, ("queries", "nodes"), _TEXTS)
+
+
+def worthy(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
+    """Return the texts of enough users that work well enough to be sent for others; those of a locale stand together."""
+    return texts[(texts["users"] >= min_users) & (texts["success"] >= _LEAST_TURNS) & (texts["share"] >= _LEAST_SHARE)]
+
+
+def habits(mined: Mined) -> pd.DataFrame:
+    """Return what each user said with success, as it was understood most often; what we put into a mouth is no habit."""
+    return _read(mined, ("counts", "users", "texts"), _HABITS, _OWN_TURNS, _LEAST_SHARE)
+
+
+def stock(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
+    """Write ``encoder``, ``book``, ``index`` and ``habits``, which `rewriter.model.retrieve.Retriever` opens.
+
+    Args:
+        folder: where the files go.
+        good: from `worthy`.
+        own: from `habits`; what is not among the good ones becomes a private row of its user.
+        failing: texts that fail, such as will be searched for; the effort of the index is measured on them.
+        encoder: what encodes both.
+    """
+    encoder.save(folder / "encoder")
+    write_book(folder / "book", _queries(good, good["said"], good["users"]), encoder)
+    build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(failing[:_SAMPLES]))
+    places = {key: row for row, key in enumerate(zip(good["locale"], good["query"], good["node"], strict=True))}
+    texts = set(zip(good["locale"], good["query"], strict=True))
+    row = np.array([places.get(key, -1) for key in zip(own["locale"], own["query"], own["node"], strict=True)], dtype=np.int64)
+    shared = np.array([key in texts for key in zip(own["locale"], own["query"], strict=True)], dtype=bool)
+    common, private = own[row >= 0], own[~shared]
+    habit = Said(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
+    alone = _queries(private, private["turns"], np.ones(len(private)))
+    write_habits(folder / "habits", habit, private["user_id"].tolist(), alone, len(good), encoder)
+
+
+def _queries(rows: pd.DataFrame, turns: npt.ArrayLike, users: npt.ArrayLike) -> Queries:
+    return Queries(
+        texts=rows["query"].tolist(),
+        locales=rows["locale"].tolist(),
+        interpretations=_whole(rows["node"]),
+        turns=_whole(turns),
+        success=_whole(rows["success"] * 1000),
+        users=_whole(users),
+        last_day=_whole(rows["last_day"]),
+    )
+
+
+def _whole(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    return np.rint(np.asarray(values, dtype=np.float64)).astype(np.int64)
+
+
+def _read(mined: Mined, names: Sequence[str], sql: str, *parameters: float) -> pd.DataFrame:
+    with duckdb.connect() as con:
+        for name in names:
+            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+        return con.execute(sql, list(parameters)).df()
