@@ -52,7 +52,9 @@ def test_a_text_is_found_word_by_word(tmp_path_factory, held):
 
 def test_how_much_of_all_wishes_an_interpretation_is(tmp_path):
     one = np.ones(5, dtype=np.int64)
-    rows = Queries(list("abcde"), ["en", "en", "en", "de", "de"], np.array([7, 9, 7, 3, 4]), one, 1000 * np.arange(1, 6), one, one)
+    rows = Queries(
+        list("abcde"), ["en", "en", "en", "de", "de"], np.array([7, 9, 7, 3, 4]), one, 1000 * np.arange(1, 6), one, one
+    )
     write_book(tmp_path, rows, ENCODER)
     found = QueryBook.open(tmp_path).wished(np.array([9, 7, 7, 4, 8, 10, 0]))
     assert found == pytest.approx([2 / 6, 4 / 6, 4 / 6, 5 / 9, 0, 0, 0])
