@@ -15,7 +15,21 @@ from rewriter import __version__
 from rewriter.artefact.versions import current
 from rewriter.cli import main
 
-VERBS = ("learn", "rewrite", "explain", "info", "demo", "simulate", "evaluate", "versions", "publish", "rollback")
+VERBS = (
+    "learn",
+    "rewrite",
+    "explain",
+    "info",
+    "demo",
+    "simulate",
+    "evaluate",
+    "versions",
+    "publish",
+    "rollback",
+    "compare",
+    "plan",
+    "experiment",
+)
 TURNS = sum(1 for _ in lamp_log.rows())
 READ = f"1 files, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"
 CAPTURED = re.compile(r"rewriter: \S.*\n")

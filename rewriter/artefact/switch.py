@@ -14,6 +14,8 @@ from rewriter.artefact.versions import (
     Manifest,
     current_id,
     held,
+    known,
+    named,
     open_version,
     running_number,
     verify,
@@ -88,8 +90,8 @@ def publish(root: str | Path, version: str | None = None, *, force: bool = False
     with _changing(root):
         waiting = held(root)
         if version is None and waiting is None:
-            raise ArtefactError(f"no version in {root} is held back; name one of {_known(root)}")
-        wanted = _named(root, version) if version else waiting.id if waiting else ""
+            raise ArtefactError(f"no version in {root} is held back; name one of {known(root)}")
+        wanted = named(root, version) if version else waiting.id if waiting else ""
         if waiting and wanted == waiting.id and not force:
             raise ArtefactError(f"{wanted} is held back: {'; '.join(waiting.reasons)}; publish it all the same with --force")
         return _serve(root, wanted)
@@ -113,9 +115,9 @@ def rollback(root: str | Path, version: str | None = None) -> str:
     with _changing(root):
         serving = running_number(current_id(root))
         older = [v for v in version_ids(Path(root) / "versions") if running_number(v) < serving]
-        wanted = _named(root, version) if version else older[-1] if older else ""
+        wanted = named(root, version) if version else older[-1] if older else ""
         if not wanted or running_number(wanted) > serving:
-            raise ArtefactError(f"no older version is kept in {root}; there are: {_known(root)}")
+            raise ArtefactError(f"no older version is kept in {root}; there are: {known(root)}")
         return _serve(root, wanted)
 
 
@@ -147,14 +149,3 @@ def _serve(root: str | Path, version_id: str) -> str:
     switch(Path(root), version_id)
     (Path(root) / HELD).unlink(missing_ok=True)
     return version_id
-
-
-def _named(root: str | Path, version: str) -> str:
-    found = [known for known in version_ids(Path(root) / "versions") if known.startswith(version)]
-    if len(found) != 1:
-        raise ArtefactError(f"{'no' if not found else 'more than one'} version {version} in {root}; there are: {_known(root)}")
-    return found[0]
-
-
-def _known(root: str | Path) -> str:
-    return ", ".join(version_ids(Path(root) / "versions"))

@@ -95,8 +95,7 @@ def current_id(root: str | Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ArtefactError(f"cannot read {path}: {error}") from error
     if not line.endswith("\n") or not _ID.fullmatch(line[:-1]):
-        known = ", ".join(version_ids(Path(root) / "versions")) or "none"
-        raise ArtefactError(f"{path} is damaged: it must be one line with the id of a version; there are: {known}")
+        raise ArtefactError(f"{path} is damaged: it must be one line with the id of a version; there are: {known(root)}")
     return line[:-1]
 
 
@@ -145,6 +144,24 @@ def version_ids(folder: Path) -> list[str]:
     """Return the ids in the folder ``versions`` or ``state`` of an artefact, oldest first."""
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
     return sorted(filter(_ID.fullmatch, names), key=running_number)
+
+
+def named(root: str | Path, beginning: str) -> str:
+    """Return the id of the one version that begins so.
+
+    Raises:
+        ArtefactError: there is none, or more than one.
+    """
+    found = [version_id for version_id in version_ids(Path(root) / "versions") if version_id.startswith(beginning)]
+    if len(found) != 1:
+        many = "more than one" if found else "no"
+        raise ArtefactError(f"{many} version {beginning} in {root}; there are: {known(root)}")
+    return found[0]
+
+
+def known(root: str | Path) -> str:
+    """Return the ids of all versions, to be told to a person."""
+    return ", ".join(version_ids(Path(root) / "versions")) or "none"
 
 
 def running_number(version_id: str) -> int:

@@ -5,7 +5,7 @@ Both are fixed rules, strict rather than complete, and no part of what the learn
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -125,11 +125,7 @@ def goals(turns: Sequence[Turn]) -> list[str | None]:
     Returns:
         A hypothesis or None for each turn, (len(turns),).
     """
-    if not turns:
-        return []
-    restated = [*_restated(turns), False]
-    interrupted = [*(_follows(a, b) and b.barge_in for a, b in pairwise(turns)), False]
-    trouble = [t.answer == REFUSED or t.disliked or cut for t, cut in zip(turns, interrupted, strict=True)]
+    trouble, restated = troubles(turns), restatements(turns)
     healthy = [t.answer is not None and not bad and not again for t, bad, again in zip(turns, trouble, restated, strict=True)]
 
     def goal(i: int) -> str | None:
@@ -145,11 +141,29 @@ def goals(turns: Sequence[Turn]) -> list[str | None]:
     return [goal(i) for i in range(len(turns))]
 
 
-def _restated(turns: Sequence[Turn]) -> Iterator[bool]:
-    """For each turn but the last, whether the next one restates it."""
+def troubles(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether each turn failed, was disliked, or had its answer interrupted by the next; `turns` as for `goals`."""
+    cut = [*(_follows(a, b) and b.barge_in for a, b in pairwise(turns)), False]
+    return [t.answer == REFUSED or t.disliked or interrupted for t, interrupted in zip(turns, cut, strict=False)]
+
+
+def restatements(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether the next turn restates each turn, by time and text (SOON_MS, ALIKE); `turns` as for `goals`."""
+    if not turns:
+        return []
     texts = [normalise(t.utterance) for t in turns]
     alike = text_similarity(texts[:-1], texts[1:]) >= ALIKE
-    return (_follows(a, b) and bool(near) for (a, b), near in zip(pairwise(turns), alike, strict=True))
+    return [*(_follows(a, b) and bool(near) for (a, b), near in zip(pairwise(turns), alike, strict=True)), False]
+
+
+def firsts(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether each turn is a new request: not soon after a turn of this user that was in trouble or restated.
+
+    What follows a failure follows from what was done before, so releases are compared on new requests.
+    """
+    ended_badly = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
+    after = (bad and _follows(a, b) for bad, (a, b) in zip(ended_badly, pairwise(turns), strict=False))
+    return [not follows for follows in [False, *after][: len(turns)]]
 
 
 def _quoted(name: str) -> str:
