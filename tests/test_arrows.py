@@ -11,7 +11,7 @@ FLOORS = [
     {"tables", "config", "guardrail"},
     {"engine", "engine_spark"},
     {"artefact", "model"},
-    {"simulate"},
+    {"simulate", "detect"},
     {"offline", "online"},
     {"evaluate", "explain"},
     {"demo", "operate"},

@@ -14,8 +14,9 @@ import pandas as pd
 from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
+from rewriter.detect.choose import BestDetector
 from rewriter.engine import DuckDB
-from rewriter.model.detector import Detector, RuleDetector
+from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline import chain, decide, logs, mine, votes
 from rewriter.offline.fit import fit
@@ -42,6 +43,7 @@ class LearnReport:
         refused: refused rules by reason.
         win: expected wins, had the rules served the log.
         loss: expected losses, had the rules served the log.
+        detector: which detector found the restatements, and why.
         seconds: duration of each step, by its name.
     """
 
@@ -52,12 +54,14 @@ class LearnReport:
     refused: Mapping[str, int]
     win: float
     loss: float
+    detector: str
     seconds: Mapping[str, float]
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as rows of a table."""
         return [
             ("turns", f"{self.log.turns:,}"),
+            ("restatements by", self.detector),
             *((f"{scope} rules", f"{n:,}") for scope, n in self.rules.items()),
             ("expected win/loss", f"{self.win / self.loss:.1f}" if self.loss else "no rule"),
             *((f"refused: {reason}", f"{n:,}") for reason, n in self.refused.items()),
@@ -73,7 +77,7 @@ def learn(
     config: Config | None = None,
     mapping: Mapping[str, str] | None = None,
     sql: str | Path | None = None,
-    detector: Detector | None = None,
+    detector: Detector | BestDetector | None = None,
     decisions: str | Path | None = None,
     judge: Judge | None = None,
     progress: Progress | None = None,
@@ -86,7 +90,8 @@ def learn(
         config: settings; the defaults if None.
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
-        detector: scores candidates; the documented rule if None.
+        detector: scores candidates; if None, the one learned from the log or the documented rule, whichever finds more of what
+            the log tells of itself (`rewriter.detect.choose`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
         judge: asked about the finished version, and the turns that were read, why it must not serve yet; a version that it
             gives reasons against is held back (`artefact.switch.publish`). None to let every version serve.
@@ -105,6 +110,7 @@ def learn(
         True
     """
     config = config or Config()
+    best = BestDetector(config.seed)
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")
@@ -120,7 +126,7 @@ def learn(
         clock.start("mine")
         engine = DuckDB(writer.work)
         try:
-            mined = mine.mine(engine, writer.work / "turns.parquet", detector or RuleDetector(), config)
+            mined = mine.mine(engine, writer.work / "turns.parquet", detector or best, config)
         finally:
             engine.close()
         clock.start("chain")
@@ -150,7 +156,7 @@ def learn(
             config=config,
             locales=mined.locales,
             counts={"turns": log.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
-            metrics=_metrics(expected) | promised,
+            metrics=_metrics(expected) | promised | best.metrics(),
             judge=judge and partial(judge, writer.work / "turns.parquet"),
         )
     clock.start("")
@@ -162,6 +168,7 @@ def learn(
         refused=decided.loc[decided["verdict"] != decide.LAUNCHED, "verdict"].map(_kind).value_counts().to_dict(),
         win=expected["win"],
         loss=expected["loss"],
+        detector=type(detector).__name__ if detector else str(best),
         seconds=clock.seconds,
     )
 

@@ -10,6 +10,8 @@ import duckdb
 
 from rewriter import tables
 from rewriter.config import Config
+from rewriter.detect.choose import BestDetector
+from rewriter.detect.listed import Listed
 from rewriter.engine import Engine
 from rewriter.model.detector import Detector
 from rewriter.offline import score
@@ -49,13 +51,15 @@ class Mined:
     dropped: int
 
 
-def mine(engine: Engine, turns: Path, detector: Detector, config: Config, progress: Progress | None = None) -> Mined:
+def mine(
+    engine: Engine, turns: Path, detector: Detector | BestDetector, config: Config, progress: Progress | None = None
+) -> Mined:
     """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
 
     Args:
         engine: runs the SQL, and says where the tables go.
         turns: Parquet of `tables.TURNS`.
-        detector: gives P that a turn restates an earlier one.
+        detector: gives P that a turn restates an earlier one, or chooses what does.
         config: its sections sessions, friction, rephrases and chain are used.
         progress: told the name of each step as it starts.
 
@@ -75,7 +79,8 @@ def mine(engine: Engine, turns: Path, detector: Detector, config: Config, progre
     users = steps.sql("users")
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
-    scores = steps.python("scores", lambda out: score.score(candidates, texts, detector, out))
+    chosen = detector.choose(Listed(turns, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
+    scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
     steps.sql("spent")
     return Mined(
         users=users,

@@ -10,9 +10,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.detect import likeness
+from rewriter.detect.likeness import Likeness
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
-from rewriter.model.similarity import contained, pairwise, phonetic_keys
 from rewriter.tables import CANDIDATES, glob
 
 Chunk = dict[str, npt.NDArray[Any]]
@@ -27,7 +28,6 @@ _THREADS = 4
 """More would wait for each other: part of the comparing holds Python's lock."""
 
 _KEY = ("user_no", "turn_no", "ahead")
-_LIKENESS = ("text_similarity", "sound_similarity", "contained")
 _TEXTS = ("source_text", "target_text")
 
 
@@ -44,15 +44,15 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
         EngineError: the detector gave what is no P.
     """
     wanted = set(detector.columns)
-    wording = _Wording(texts)
+    wording = Likeness(texts)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
 
     def score_part(part: tuple[int, _Part]) -> None:
         number, rows = part
         chunk = _read(rows, {*_KEY, "source", "target", *wanted})
-        if wanted.intersection(_LIKENESS):
-            chunk |= wording.likeness(chunk["source"], chunk["target"])
+        if wanted.intersection(likeness.NAMES):
+            chunk |= wording.measure(chunk["source"], chunk["target"])
         if wanted.intersection(_TEXTS):
             chunk |= {name: wording.text[chunk[name.removesuffix("_text")]] for name in _TEXTS}
         p = detector.score({name: chunk[name] for name in detector.columns})
@@ -64,44 +64,6 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(score_part, enumerate(_parts(candidates))))
     return out
-
-
-class _Wording:
-    """The utterances of `tables.TEXTS` by id, how they sound, and how alike they are; None stands at the ids of other texts."""
-
-    def __init__(self, texts: Path) -> None:
-        with duckdb.connect() as con:
-            con.read_parquet(glob(texts)).create_view("texts")
-            found = con.execute("SELECT id, locale, text FROM texts WHERE kind = 'u'").fetchnumpy()
-        ids: npt.NDArray[np.int64] = found["id"]
-        size = int(ids.max(initial=-1)) + 1
-        self.text, self.sound = np.full((2, size), None, dtype=object)
-        self.text[ids] = found["text"]
-        self.letters = np.zeros(size, dtype=np.int64)
-        self.letters[ids] = list(map(len, found["text"]))
-        for locale in set(found["locale"]):
-            rows = found["locale"] == locale
-            self.sound[ids[rows]] = phonetic_keys(found["text"][rows], locale)
-
-    def likeness(self, source: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> Chunk:
-        """Compare each pair of texts once, however often it comes: thousandths, and whether one holds the other (0/1)."""
-        pairs, places = np.unique(source * len(self.text) + target, return_inverse=True)
-        one, other = np.divmod(pairs, max(len(self.text), 1))
-        text = pairwise(self.text[one], self.text[other])
-        sound = pairwise(self.sound[one], self.sound[other])
-        values = (np.rint(text * 1000), np.rint(sound * 1000), self._contained(one, other, text))
-        return {name: value.astype(np.int64)[places] for name, value in zip(_LIKENESS, values, strict=True)}
-
-    def _contained(
-        self, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], alike: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.bool_]:
-        """Look into the words only where all letters of the shorter text are in the longer one, in their order."""
-        letters = self.letters[one], self.letters[other]
-        common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
-        found = common > np.minimum(*letters) - 0.5
-        for i in np.flatnonzero(found):
-            found[i] = contained(self.text[one[i]], self.text[other[i]])
-        return found
 
 
 def _parts(candidates: Path) -> list[_Part]:

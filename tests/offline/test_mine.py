@@ -9,6 +9,7 @@ from hard_logs import BLANK, Spread, long_log, rows, write_turns
 
 from rewriter import tables
 from rewriter.config import Chain, Config
+from rewriter.detect import likeness
 from rewriter.engine import DuckDB
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
@@ -191,7 +192,7 @@ def test_the_rule_on_people_who_repair_themselves(mined):
 def test_a_bot_is_not_quadratic(mined, monkeypatch):
     """One session of 60,000 turns: as many candidates as turns times reach, and each pair of texts is compared once."""
     n, compared = 60_000, []
-    monkeypatch.setattr(score, "pairwise", lambda one, other: compared.append(len(one)) or pairwise(one, other))
+    monkeypatch.setattr(likeness, "pairwise", lambda one, other: compared.append(len(one)) or pairwise(one, other))
     turns = [turn(i, f"turn on lamp {i % 7}", user="bot", session_id="s") for i in range(n)]
     result = mined(turns, config=Config())
     with duckdb.connect() as con:

@@ -1,0 +1,171 @@
+"""What better soft counts are worth: the same log mined by the rule, by the detector learned from it, and by the truth.
+
+    python benchmarks/detector_effect.py [--world home] [--seeds 0 1 2] [--days 14] [--users 120] [--requests 4000]
+
+`learn` runs three times on each log, with nothing else changed, and each artefact is judged on the same fresh requests, with
+people, phrases and goals that the log never held among them. The truth says of each turn that missed its goal which later turn,
+among those that mining looks at, was the first to reach it: no detector can do better, so it is the ceiling. The part of the way
+from the rule to the ceiling that the learned detector goes is the gap it closes.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.detect.choose import BestDetector
+from rewriter.detect.listed import Listed, Turns
+from rewriter.evaluate.curve import curve
+from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.outcomes import Outcomes, pooled
+from rewriter.evaluate.summary import plain, row
+from rewriter.model.detector import Columns, Detector, RuleDetector
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulate.asking import requests
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.recorded import recorded_world
+from rewriter.simulate.turn import Turn, write_log
+from rewriter.simulate.world import World
+from rewriter.simulate.worlds import home_world
+
+START = date(2026, 1, 5)
+SPOKEN = Path("../shared/data/home_spoken")
+MODES = {"before": False, "after": True}
+REACH, WINDOW_MS = 3, 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A `Detector` that knows: 1000 for the pairs of turns that it is told of, else 0."""
+
+    turns: Turns
+    restates: frozenset[tuple[str, str]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The keys of both turns."""
+        return ("user_no", "turn_no", "next_turn_no")
+
+    def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
+        """Return 1000 or 0, (n,)."""
+        one, later = (
+            self.turns.turn_id[self.turns.rows(candidates["user_no"], candidates[key])] for key in ("turn_no", "next_turn_no")
+        )
+        return np.asarray([1000 * (pair in self.restates) for pair in zip(one, later, strict=True)], dtype=np.int64)
+
+
+@dataclass(slots=True)
+class Told(BestDetector):
+    """Chooses the truth."""
+
+    restates: frozenset[tuple[str, str]] = frozenset()
+
+    def choose(self, listed: Listed) -> Detector:
+        """Return the truth about the turns of a log."""
+        return Truth(Turns.read(listed), self.restates)
+
+
+def restated(turns: list[Turn]) -> frozenset[tuple[str, str]]:
+    """Return (turn that missed its goal, first later turn of the user that reached it, soon enough to be looked at)."""
+    of_user: dict[str, list[Turn]] = {}
+    for turn in turns:
+        of_user.setdefault(turn.user_id, []).append(turn)
+    found = set()
+    for own in of_user.values():
+        for i, turn in enumerate(own):
+            later = own[i + 1 : i + 1 + REACH] if turn.goal and turn.hypothesis != turn.goal else []
+            reached = (t for t in later if t.goal == turn.goal == t.hypothesis and t.ts_ms - turn.ts_ms <= WINDOW_MS)
+            found.update({(turn.turn_id, t.turn_id) for t in list(reached)[:1]})
+    return frozenset(found)
+
+
+def build(args: argparse.Namespace, seed: int) -> World:
+    """Make the world that the command line names."""
+    if args.world == "recordings":
+        return recorded_world(SPOKEN / "recordings.parquet", SPOKEN / "phrases.csv", seed=seed, n_users=args.users)
+    return home_world(seed, setting=args.setting, n_users=args.users)
+
+
+def one_seed(args: argparse.Namespace, seed: int) -> tuple[dict[str, dict[str, Outcomes]], dict[str, Any]]:
+    """Learn three times from one log; return outcomes by detector and mode, and what `learn` says of each."""
+    world = build(args, seed)
+    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
+    healthy = healthy_texts(logged(turns))
+    detectors: dict[str, Detector | BestDetector] = {
+        "rule": RuleDetector(),
+        "learned": BestDetector(seed),
+        "truth": Told(seed, restates=restated(turns)),
+    }
+    outcomes: dict[str, dict[str, Outcomes]] = {}
+    told: dict[str, Any] = {"seed": seed, "turns": len(turns)}
+    with tempfile.TemporaryDirectory() as folder:
+        write_log(turns, Path(folder) / "log.parquet")
+        for name, detector in detectors.items():
+            report = learn([Path(folder) / "log.parquet"], out=Path(folder) / name, detector=detector)
+            propose = proposer(Rewriter.open(Path(folder) / name).rewrite)
+            outcomes[name] = {
+                mode: judge(asked, propose, world.assistant, after_failure=after, healthy_in_log=healthy)
+                for mode, after in MODES.items()
+            }
+            told[name] = {"rules": dict(report.rules), "win": report.win, "loss": report.loss}
+            if name == "learned":
+                told[name] |= {"chosen": detector.name, "held_out": dict(detector.figures)}  # type: ignore[union-attr]
+    return outcomes, told
+
+
+def main() -> None:
+    """Run all seeds, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", choices=["home", "recordings"], default="home")
+    parser.add_argument("--setting", choices=["quiet", "normal", "noisy"], default="normal")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--users", type=int, default=120)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    runs = []
+    judged: dict[str, dict[str, list[Outcomes]]] = {}
+    for seed in args.seeds:
+        outcomes, told = one_seed(args, seed)
+        runs.append(told)
+        print(told, flush=True)
+        for name, modes in outcomes.items():
+            for mode, found in modes.items():
+                judged.setdefault(mode, {}).setdefault(name, []).append(found)
+    result: dict[str, Any] = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("rewriter", "duckdb", "scikit-learn")},
+        "runs": runs,
+        "modes": {},
+    }
+    for mode, systems in judged.items():
+        rows = {name: row(name, pooled(parts)) for name, parts in systems.items()}
+        rule, learned, truth = (rows[name].fixed.value for name in ("rule", "learned", "truth"))
+        result["modes"][mode] = {
+            "gap_closed": (learned - rule) / (truth - rule) if truth != rule else None,
+            "systems": {name: plain(found) for name, found in rows.items()},
+            "curves": {name: [plain(point) for point in curve(pooled(parts))] for name, parts in systems.items()},
+        }
+        for name, line in rows.items():
+            print(mode, name, f"wins {line.wins}, losses {line.losses}, fixed {line.fixed}", flush=True)
+    out = args.out or Path(f"benchmarks/results/detector_effect_{args.world}.json")
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Learning from a log, without annotation, what went wrong and what restates what."""

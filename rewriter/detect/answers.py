@@ -1,0 +1,61 @@
+"""`coherence`: does the answer fit the turn? Learned from the log alone, by giving turns the answers of other dialogues."""
+
+import numpy as np
+from rapidfuzz import fuzz
+from rapidfuzz.process import cpdist
+
+from rewriter.detect.listed import Floats, Ints, Turns
+from rewriter.detect.trees import Columns, Examples, Forest, log_odds
+from rewriter.model.hypothesis import intent_of
+
+_PRIOR = 1.0  # turns that the commonest answers count for, beside those to one interpretation
+
+
+def coherence(turns: Turns, fold: Ints, *, seed: int) -> Floats:
+    """Return the log-odds that a turn and its answer belong together, (n,); NaN where there is no answer.
+
+    The negatives of this self-supervision are turns with the answer of a turn drawn at random, as a defect model is pre-trained
+    (Sarikaya 2022: swap answers between dialogues).
+
+    Args:
+        turns: of a log.
+        fold: of the user of each turn; each is judged by a model of the other folds.
+        seed: of what is drawn.
+    """
+    answered = np.flatnonzero(turns["reply"] >= 0)
+    fits = np.full(len(turns), np.nan)
+    if len(answered) < 2:
+        return fits
+    swapped = np.random.default_rng(seed).permutation(turns["reply"][answered])
+    real = _columns(turns, answered, turns["reply"][answered])
+    both = np.concatenate([real, _columns(turns, answered, swapped)])
+    folds = np.tile(fold[answered], 2)
+    label = np.repeat([True, False], len(answered))
+    forest = Forest.fit(both, Examples.of(np.arange(len(both)), label), folds, seed)
+    fits[answered] = log_odds(forest.p(real, fold[answered]))
+    return fits
+
+
+def _columns(turns: Turns, rows: Ints, reply: Ints) -> Columns:
+    """Return what tells an answer that fits, (m, 4): words in common with utterance and hypothesis, how often it is given at all,
+    and how much more often it is given to the intent.
+    """
+    text, said, hypothesis = turns.text, turns["said"][rows], turns["hypothesis"][rows]
+    understood = np.asarray([text[h].replace("|", " ").replace("=", " ") if h >= 0 else "" for h in hypothesis], dtype=object)
+    alike = [cpdist(one, text[reply], scorer=fuzz.token_set_ratio, dtype=np.float64) / 100 for one in (text[said], understood)]
+    intents: dict[str, int] = {}
+    named = {h: intents.setdefault(intent_of(text[h]), len(intents) + 1) for h in np.unique(hypothesis) if h >= 0}
+    intent = np.asarray([named.get(h, 0) for h in turns["hypothesis"]], dtype=np.int64)
+    given = _times(turns["reply"] * (len(intents) + 1) + intent, reply * (len(intents) + 1) + intent[rows])
+    share = _times(turns["reply"], reply) / len(turns)
+    own = reply == turns["reply"][rows]  # a turn is no evidence of its own answer
+    p = (given - own + _PRIOR * share) / (_times(intent, intent[rows]) - 1 + _PRIOR)
+    lift = np.log(p / share)
+    return np.column_stack([*alike, np.log(share), lift]).astype(np.float32)
+
+
+def _times(values: Ints, wanted: Ints) -> Ints:
+    """How often each wanted number is among the values, (m,)."""
+    known, many = np.unique(values, return_counts=True)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[place] == wanted, many[place], 0)

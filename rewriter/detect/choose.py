@@ -1,0 +1,55 @@
+"""`BestDetector`: of the rule and the detector learned from a log, the one that finds more of what that log tells of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from rewriter.detect.listed import Listed
+from rewriter.detect.pair import Told, learn_pair
+from rewriter.model.detector import Detector, RuleDetector
+
+
+@dataclass(slots=True)
+class BestDetector:
+    """Chooses the detector of a log, once its candidates are listed.
+
+    Attributes:
+        seed: of what is drawn while learning.
+        name: of the detector that was chosen, ``rule`` or ``pair``.
+        figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
+            and how many restatements that evidence holds; empty where it holds too few to learn from.
+    """
+
+    seed: int
+    name: str = "rule"
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    def choose(self, listed: Listed) -> Detector:
+        """Learn a detector from the mined tables, and return it if it beats the rule, else the rule."""
+        rule = RuleDetector()
+        told = Told.read(listed)
+        pair = learn_pair(told, seed=self.seed)
+        if pair is None:
+            return rule
+        known = np.isfinite(told.missed)
+        candidates = {name: values[known] for name, values in told.candidates.items()}
+        found = {
+            "rule": float(average_precision_score(told.restates[known], rule.score(candidates) / 1000)),
+            "pair": float(average_precision_score(told.restates[known], pair.p(candidates))),
+        }
+        self.figures = found | {"restatements": float(told.restates.sum())}
+        self.name = max(found, key=lambda name: found[name])
+        return pair if self.name == "pair" else rule
+
+    def metrics(self) -> dict[str, float]:
+        """Return the figures as they stand in the manifest."""
+        return {f"detector, held out: {name}": value for name, value in self.figures.items()}
+
+    def __str__(self) -> str:
+        """Say which was chosen, and why."""
+        if not self.figures:
+            return "rule (the log tells of too few restatements to learn from)"
+        rule, pair = self.figures["rule"], self.figures["pair"]
+        return f"{self.name} (average precision of held-out users: rule {rule:.3f}, pair {pair:.3f})"

@@ -1,0 +1,165 @@
+"""`PairDetector`: P(a later turn restates an earlier one), by trees that learned from the evidence of the log itself.
+
+Two parts: P(the turn went wrong), from the teacher (`rewriter.detect.defects`), and P(the candidate restates it | it went wrong),
+from trees over the cues of the two turns. The trees learn from candidates of turns whose meaning other users tell
+(`rewriter.detect.meaning`), and once more with all other candidates, at what they make of them (self-training: texts of which
+nobody knows the meaning are the worst garbled ones, and look otherwise). How the two parts make one P is fitted on what each
+says of held-out users.
+"""
+
+from dataclasses import dataclass, replace
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from rewriter.detect.cues import GIVEN, Cues
+from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.likeness import Likeness
+from rewriter.detect.listed import Floats, Ints, Listed, Turns
+from rewriter.detect.meaning import Evidence, Items, Meaning, meaning
+from rewriter.detect.trees import Columns, Examples, Forest, fold_of, log_odds
+from rewriter.model.detector import Columns as Candidates
+from rewriter.tables import glob
+
+_ENOUGH = 50  # restatements that the log tells of, below which nothing is learned
+_LEAST = 30  # P below this, in thousandths, is taken for 0, as the rule does
+
+
+@dataclass(frozen=True, slots=True)
+class PairDetector:
+    """A `Detector` of one log: it holds the turns of that log, and scores candidates of no other.
+
+    Attributes:
+        cues: of the log.
+        turns: of the log.
+        forest: P(restates | the turn went wrong), before calibration.
+        defect: P(defect) of each turn, (n,).
+        joint: weights of a constant, the log-odds of the forest, and those of the defect.
+        failed: the same without the defect, for turns that are known to have gone wrong.
+        known_failures: whether P is asked given that the turn went wrong.
+    """
+
+    cues: Cues
+    turns: Turns
+    forest: Forest
+    defect: Floats
+    joint: Floats
+    failed: Floats
+    known_failures: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The key of a candidate, and the cues that stand in its row."""
+        return ("user_no", "turn_no", "next_turn_no", *GIVEN)
+
+    def of_failures(self) -> "PairDetector":
+        """Return the detector that takes every turn for one that went wrong."""
+        return replace(self, known_failures=True)
+
+    def p(self, candidates: Candidates) -> Floats:
+        """Return P of each candidate, (n,)."""
+        source = self.turns.rows(candidates["user_no"], candidates["turn_no"])
+        target = self.turns.rows(candidates["user_no"], candidates["next_turn_no"])
+        columns = self.cues.measure(source, target, candidates)
+        odds = log_odds(self.forest.p(columns, fold_of(candidates["user_no"])))
+        weights = self.failed if self.known_failures else self.joint
+        return _p(odds, log_odds(self.defect[source]), weights)
+
+    def score(self, candidates: Candidates) -> npt.NDArray[np.int64]:
+        """Return P in thousandths, (n,), each 0..1000."""
+        p = np.rint(1000 * self.p(candidates)).astype(np.int64)
+        return np.where(p < _LEAST, 0, p)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a log tells of itself, for whoever learns from it or is judged by it.
+
+    Attributes:
+        turns: of the log.
+        items: of their hypotheses.
+        meaning: what they were meant to say.
+        candidates: columns of every candidate, those of `tables.CANDIDATES` that any detector reads and the likeness.
+        source: row of the turn of each candidate.
+        missed: of each candidate, 1.0 if its turn was misunderstood, 0.0 if not, NaN where nobody tells.
+        restates: of each candidate, whether it gave what was missed; False where nobody tells.
+    """
+
+    turns: Turns
+    items: Items
+    meaning: Meaning
+    likeness: Likeness
+    candidates: Candidates
+    source: Ints
+    missed: Floats
+    restates: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, listed: Listed) -> "Told":
+        """Read the mined tables of a log."""
+        turns = Turns.read(listed)
+        items = Items.of(turns)
+        said = meaning(listed, turns, items)
+        with duckdb.connect() as con:
+            found = con.execute(
+                "SELECT * FROM read_parquet(?) ORDER BY user_no, turn_no, ahead", [glob(listed.candidates)]
+            ).fetchnumpy()
+        likeness = Likeness(listed.texts)
+        nullable = {name for name, values in found.items() if np.ma.isMaskedArray(values) and np.ma.is_masked(values)}
+        columns = {
+            name: np.ma.filled(values.astype(np.float64), np.nan) if name in nullable else np.ma.getdata(values)
+            for name, values in found.items()
+        } | likeness.measure(np.ma.getdata(found["source"]), np.ma.getdata(found["target"]))
+        source = turns.rows(columns["user_no"], columns["turn_no"])
+        missed, restates = _placed(said.evidence, source, columns["ahead"])
+        return cls(turns, items, said, likeness, columns, source, missed, restates)
+
+
+def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
+    """Learn a detector from a log; None where the log tells of too few restatements.
+
+    Args:
+        told: what the log tells.
+        seed: of what is drawn.
+    """
+    turns, known = told.turns, np.isfinite(told.missed)
+    went_wrong = np.flatnonzero(told.missed == 1)
+    if min(told.restates.sum(), (~told.restates[went_wrong]).sum()) < _ENOUGH:
+        return None
+    cues = Cues(turns, told.items)
+    defect = teach(turns, surroundings(turns, cues, told.likeness), told.meaning, seed=seed).p
+    columns, fold = _columns(told, cues), fold_of(told.candidates["user_no"])
+    first = Examples.of(went_wrong, told.restates[went_wrong])
+    p = Forest.fit(columns, first, fold, seed).p(columns, fold)
+    others = np.flatnonzero(told.missed != 1)
+    forest = Forest.fit(columns, first.soft(others, p[others]), fold, seed)
+    odds, risk = log_odds(forest.p(columns, fold)), log_odds(defect[told.source])
+    joint = _weights(np.column_stack([odds, risk])[known], told.restates[known])
+    failed = _weights(odds[went_wrong, None], told.restates[went_wrong])
+    return PairDetector(cues, turns, forest, defect, joint, np.append(failed, 0.0))
+
+
+def _columns(told: Told, cues: Cues) -> Columns:
+    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
+    return cues.measure(told.source, target, told.candidates)
+
+
+def _weights(odds: Floats, label: npt.NDArray[np.bool_]) -> Floats:
+    """Return constant and weights of the log-odds, by logistic regression on held-out users."""
+    fitted = LogisticRegression(C=1e3).fit(odds, label)
+    return np.append(fitted.intercept_, fitted.coef_[0])
+
+
+def _p(odds: Floats, risk: Floats, weights: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-(weights[0] + weights[1] * odds + weights[2] * risk))), dtype=np.float64)
+
+
+def _placed(evidence: Evidence, source: Ints, ahead: Ints) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return what is told of each candidate, by its turn and place."""
+    key, known = source * 4 + ahead, evidence.row * 4 + evidence.ahead
+    place = np.searchsorted(key, known)
+    missed, restates = np.full(len(key), np.nan), np.zeros(len(key), dtype=bool)
+    missed[place], restates[place] = evidence.missed, evidence.restates
+    return missed, restates

@@ -1,0 +1,90 @@
+"""The detector that a log teaches: against the truth of a world, what `learn` makes of it, and where it is not trusted."""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+from told_logs import listed, turn
+
+from rewriter import learn
+from rewriter.artefact.versions import current
+from rewriter.config import Config
+from rewriter.detect.choose import BestDetector
+from rewriter.detect.listed import Listed
+from rewriter.detect.pair import Told, learn_pair
+from rewriter.engine import DuckDB
+from rewriter.model.detector import RuleDetector
+from rewriter.offline import logs
+from rewriter.offline.mine import mine
+
+SAMPLE = Path(__file__).parents[2] / "data/sample.parquet"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The mined tables of the sample, a simulated home, and whether each candidate is the first to reach its turn's goal."""
+    work = tmp_path_factory.mktemp("sample")
+    logs.read([SAMPLE], out=work, key=bytes(16), config=Config().logs)
+    engine = DuckDB(work / "mined", threads=2)
+    mined = mine(engine, work / "turns.parquet", RuleDetector(), Config())
+    engine.close()
+    told = Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
+    with duckdb.connect() as con:
+        rows = con.execute("SELECT turn_id, goal, COALESCE(hypothesis, '') = goal FROM read_parquet(?)", [str(SAMPLE)]).fetchall()
+    goal, reached = ({turn_id: row[k] for turn_id, *row in rows} for k in (0, 1))
+    later = told.turns.turn_id[told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])]
+    failed = np.array([goal[t] != "" and not reached[t] for t in told.turns.turn_id[told.source]])
+    hit, last = np.zeros(len(failed), dtype=bool), -1
+    for i, (source, target) in enumerate(zip(told.source, later, strict=True)):
+        if failed[i] and source != last and reached[target] and goal[target] == goal[told.turns.turn_id[source]]:
+            hit[i], last = True, source
+    return told, hit, failed
+
+
+@pytest.mark.slow
+def test_it_finds_more_than_the_rule_and_knows_how_much(sample):
+    told, hit, failed = sample
+    detector = learn_pair(told, seed=0)
+    rule = average_precision_score(hit, RuleDetector().score(told.candidates))
+    p = detector.p(told.candidates)
+    assert average_precision_score(hit, p) > rule + 0.03
+    sure = p >= 0.8
+    assert hit[sure].mean() > 0.9
+    assert p[~failed].mean() < 0.02  # after a success the next request is a new goal
+    asked = detector.of_failures()
+    assert average_precision_score(hit[failed], asked.p(told.candidates)[failed]) > 0.9
+    assert asked.p(told.candidates)[~failed].mean() > p[~failed].mean()
+
+
+@pytest.mark.slow
+def test_labels_are_right_and_come_from_no_column_of_truth(sample):
+    told, hit, failed = sample
+    assert hit[told.restates].mean() > 0.95
+    assert failed[told.missed == 1].mean() > 0.95
+    assert failed[told.missed == 0].mean() < 0.25  # silent misunderstandings that most users share
+
+
+@pytest.mark.slow
+def test_learning_says_which_it_used_and_writes_both_figures(tmp_path):
+    report = learn([SAMPLE], out=tmp_path / "artefact")
+    metrics = current(tmp_path / "artefact").manifest.metrics
+    rule, pair = (metrics[f"detector, held out: {name}"] for name in ("rule", "pair"))
+    assert pair > rule > 0.5
+    assert report.detector == f"pair (average precision of held-out users: rule {rule:.3f}, pair {pair:.3f})"
+    assert ("restatements by", report.detector) in report.rows()
+    assert metrics["detector, held out: restatements"] >= 50
+
+
+def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
+    best = BestDetector(seed=0)
+    chosen = best.choose(listed([turn("ann", 0, "lamp off"), turn("ann", 5, "lamp off", "TurnOff")], tmp_path))
+    assert isinstance(chosen, RuleDetector)
+    assert (best.name, best.metrics()) == ("rule", {})
+    _, report = lamp
+    assert report.detector == "rule (the log tells of too few restatements to learn from)"
+
+
+def test_an_empty_log_has_nothing_to_tell(tmp_path):
+    assert learn_pair(Told.read(listed([], tmp_path)), seed=0) is None
