@@ -9,6 +9,7 @@ LAYERS: Final[tuple[Layer, ...]] = ("lesson", "precomputed", "online")
 Scope = Literal["personal", "global"]
 Reason = Literal[
     "rule",  # a precomputed rule was applied
+    "held_out",  # a rule knows this text, and this request was drawn to be left alone, for comparison
     "online",  # a candidate of the online layer was applied
     "no_rule",  # no rule knows this text, and the artefact has no online layer for it
     "healthy",  # the log knows this text as one that works
@@ -18,6 +19,7 @@ Reason = Literal[
     "fluent",  # a candidate was likely meant if the text fails, but it does not look like failing
     "unsure",  # no candidate is likely enough to be meant
     "deadline",  # there was no time left
+    "unwanted",  # this user has undone this rewrite
     "stay",  # a rule says that this text is right as it is
     "empty",  # nothing is left of the text after normalisation
     "too_long",  # longer than any text of a log may be
@@ -55,14 +57,14 @@ class Rewrite:
         text: what to send to the NLU; equal to `source` where nothing was applied.
         applied: whether `text` is a rewrite.
         layer: which layer decided, None where nothing was applied.
-        scope: whose evidence was used, None where nothing was applied.
+        scope: whose evidence was used; of a rule that was held out, too; else None where nothing was applied.
         reason: why it was applied or left alone.
         score: probability that the rewritten request succeeds, 0..1; None where nothing was applied.
         suggestion: a text too unsure to apply but worth asking about ("did you mean …?").
         candidates: what was considered, best first.
-        rule: id of the rule that was applied.
-        arm: the branch of an experiment that this call was drawn into.
-        propensity: probability with which that branch was drawn, 0..1.
+        rule: id of the rule that was applied, or held out.
+        arm: what was drawn for this call, ``rewrite`` or ``leave``; None where nothing was drawn.
+        propensity: probability with which that was drawn, 0..1.
         artefact: id of the artefact version that answered.
     """
 

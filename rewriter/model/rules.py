@@ -27,6 +27,7 @@ class Rule(NamedTuple):
         source: normalised utterance that is rewritten.
         target: normalised utterance that is sent instead.
         score: probability that the rewritten request succeeds, 0..1.
+        share: probability with which it is applied, 0..1; the other requests are left alone, for comparison.
     """
 
     rule: str
@@ -35,6 +36,7 @@ class Rule(NamedTuple):
     source: str
     target: str
     score: float
+    share: float = 1.0
 
 
 def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
@@ -140,7 +142,7 @@ class RuleBook:
         return None if value is None else _unpacked(value, text, locale, user)
 
 
-_HEADER = struct.Struct("<dII")  # score, bytes of the source, bytes of the target; then source, target and id
+_HEADER = struct.Struct("<ddII")  # score, share, bytes of the source, bytes of the target; then source, target and id
 _ADDRESS_SPACE = 1 << 36  # bound of a file while it is written; costs nothing on disk
 
 
@@ -155,17 +157,17 @@ def _digest(text: str, locale: str) -> bytes:
 
 def _packed(rule: Rule) -> bytes:
     source, target = (text.encode("utf-8", "surrogatepass") for text in (rule.source, rule.target))
-    return _HEADER.pack(rule.score, len(source), len(target)) + source + target + rule.rule.encode()
+    return _HEADER.pack(rule.score, rule.share, len(source), len(target)) + source + target + rule.rule.encode()
 
 
 def _unpacked(value: bytes, text: str, locale: str, user: str) -> Rule | None:
     """Read a row; None where another text has the same hash."""
-    score, n_source, n_target = _HEADER.unpack_from(value)
+    score, share, n_source, n_target = _HEADER.unpack_from(value)
     target = _HEADER.size + n_source
     if value[_HEADER.size : target] != text.encode("utf-8", "surrogatepass"):
         return None
     end = target + n_target
-    return Rule(value[end:].decode(), user, locale, text, value[target:end].decode("utf-8", "surrogatepass"), score)
+    return Rule(value[end:].decode(), user, locale, text, value[target:end].decode("utf-8", "surrogatepass"), score, share)
 
 
 def _append(path: Path, pairs: list[tuple[bytes, bytes]]) -> None:

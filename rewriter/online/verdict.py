@@ -35,6 +35,7 @@ class Verdict(NamedTuple):
         suggestion: worth asking about, where nothing is sent.
         candidates: what was considered, best first.
         scope: whether this user has said the text with success; None where the request is left alone.
+        mark: of the rewrite to `text` (`overlay.mark_of`).
     """
 
     text: str | None
@@ -43,3 +44,4 @@ class Verdict(NamedTuple):
     suggestion: str | None = None
     candidates: tuple[Candidate, ...] = ()
     scope: Scope | None = None
+    mark: str = ""

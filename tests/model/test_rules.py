@@ -27,6 +27,7 @@ a_rule = st.builds(
     source=short_text | any_text,
     target=any_text,
     score=st.floats(0, 1),
+    share=st.floats(0, 1),
 )
 rule_lists = st.lists(a_rule, max_size=30, unique_by=lambda r: (r.user, r.locale, r.source))
 

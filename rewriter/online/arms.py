@@ -1,0 +1,30 @@
+"""`drawn`: whether a request is rewritten, or left alone so that there is something to compare with."""
+
+import struct
+from hashlib import blake2b
+from typing import Literal
+
+Arm = Literal["rewrite", "leave"]
+
+_U64 = struct.Struct("<Q")
+
+
+def drawn(share: float, unit: str, source: str, day: int, key: bytes) -> Arm:
+    """Draw the arm of a request; ``rewrite`` with probability `share`.
+
+    The draw is a keyed hash of who asks, of the source and of the day (UTC): one user sees one behaviour a day, in every process,
+    and nobody who lacks the key can tell beforehand which.
+
+    Args:
+        share: 0..1.
+        unit: keyed hash of the user; for nobody, the id of the decision, so that such requests are drawn one by one.
+        source: normalised utterance.
+        day: whole days since 1970, UTC.
+        key: secret of the artefact.
+
+    Example:
+        >>> drawn(1.0, "ann", "lamp of", 20_000, bytes(16)), drawn(0.0, "ann", "lamp of", 20_000, bytes(16))
+        ('rewrite', 'leave')
+    """
+    digest = blake2b(f"{unit}\0{day}\0{source}".encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=b"arm").digest()
+    return "rewrite" if _U64.unpack(digest)[0] < share * 2**64 else "leave"

@@ -1,0 +1,231 @@
+"""What one request is answered with: the rules, drawn or not, then the online layer, and the reason."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rewriter.artefact.versions import Version
+from rewriter.model.rules import Rule, RuleBook
+from rewriter.model.users import hash_user
+from rewriter.online.arms import Arm, drawn
+from rewriter.online.ids import decision_id
+from rewriter.online.locales import lookup_order
+from rewriter.online.overlay import Overlay, mark_of
+from rewriter.online.verdict import Request, Understands, Verdict
+from rewriter.result import Layer, Rewrite
+from rewriter.text import normalise
+
+if TYPE_CHECKING:
+    from rewriter.online.star import Star
+
+_log = logging.getLogger(__name__)
+_TEXT_OR_NONE = (str, type(None))
+_DAY_S = 86_400
+_HEARINGS = 5  # that are looked at, the utterance itself among them
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """One version, opened; a call works on one of these from beginning to end."""
+
+    id: str
+    rules: RuleBook
+    user_key: bytes
+    max_chars: int
+    order: Callable[[str | None], tuple[str, ...]]
+    """Locale of a request -> the locales in which there are rules for it, best first."""
+    star: "Star | None"
+    """The online layer, where `learn` made one."""
+    place: Callable[[str | None], str | None]
+    """Locale of a request -> the locale in which the online layer answers it."""
+
+    @classmethod
+    def load(cls, version: Version) -> "Serving":
+        """Open the files of a version."""
+        manifest, rules = version.manifest, RuleBook.open(version.folder / "rules")
+        ruled = {locale: 0 for counts in rules.counts.values() for locale in counts}
+        turns = ruled | dict(manifest.locales)
+
+        @functools.lru_cache(maxsize=256)
+        def order(locale: str | None) -> tuple[str, ...]:
+            return tuple(known for known in lookup_order(locale, turns) if known in ruled)
+
+        star = _open_star(version.folder / "online")
+        answered = frozenset() if star is None else star.locales
+
+        @functools.lru_cache(maxsize=256)
+        def place(locale: str | None) -> str | None:
+            return next((known for known in lookup_order(locale, turns) if known in answered), None)
+
+        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order, star, place)
+
+
+def _open_star(folder: Path) -> "Star | None":
+    """Open the online layer; only who has one pays for its libraries."""
+    if not folder.is_dir():
+        return None
+    from rewriter.online.star import Star  # noqa: PLC0415
+
+    return Star.open(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the opener of a `Rewriter` asked for."""
+
+    understands: Understands | None
+    deadline_ms: float | None
+    layers: frozenset[Layer]
+    hashed: bool
+    overlay: Overlay
+    now: Callable[[], float]
+    """Tells the time, seconds since 1970."""
+
+    def clock(self) -> Callable[[], bool]:
+        """Start the clock, and return what says whether the time is up."""
+        if self.deadline_ms is None:
+            return _never
+        end = time.perf_counter() + self.deadline_ms / 1000
+        return lambda: time.perf_counter() >= end
+
+
+def _never() -> bool:
+    return False
+
+
+def answer(
+    serving: Serving,
+    asking: Asking,
+    utterance: str,
+    user_id: str | None,
+    locale: str | None,
+    nbest: Sequence[str],
+    after_failure: bool,
+) -> Rewrite:
+    """Return what `Rewriter.rewrite` returns. Never raises."""
+    decision: Ruled | Verdict
+    try:
+        decision = _decide(serving, asking, utterance, user_id, locale, nbest, after_failure)
+    except Exception:  # noqa: BLE001 - no request may fail because of us
+        with suppress(Exception):
+            _log.warning("a request was left alone", exc_info=True)
+        decision = Verdict(None, "error")
+    if isinstance(decision, Ruled):
+        return _by_rule(serving, utterance, decision)
+    return _by_verdict(serving, utterance, decision)
+
+
+class Ruled(NamedTuple):
+    """What a rule does with a request.
+
+    Attributes:
+        id: of the decision.
+        rule: the rule.
+        arm: what was drawn; None where nothing was.
+    """
+
+    id: str
+    rule: Rule
+    arm: Arm | None
+
+
+def _decide(  # noqa: PLR0911 - each way out has its reason
+    serving: Serving, asking: Asking, utterance: object, user_id: object, locale: object, nbest: object, after_failure: bool
+) -> Ruled | Verdict:
+    """Return what a rule does, or what the online layer says, or the reason for leaving the utterance alone."""
+    if not (isinstance(utterance, str) and isinstance(user_id, _TEXT_OR_NONE) and isinstance(locale, _TEXT_OR_NONE)):
+        return Verdict(None, "not_text")
+    late = asking.clock()
+    text = str.__str__(utterance)  # exactly a str: a subclass may do as it likes
+    if len(text) > serving.max_chars:
+        return Verdict(None, "too_long")
+    query = normalise(text)
+    if not query:
+        return Verdict(None, "empty")
+    place = None if locale is None else str.__str__(locale)
+    user = "" if user_id is None else str.__str__(user_id)
+    hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
+    unwanted = asking.overlay.unwanted(hashed) if hashed else frozenset()
+    rule = serving.rules.find(query, serving.order(place), hashed) if "precomputed" in asking.layers else None
+    if rule is not None:
+        return _ruled(serving, asking, rule, hashed, unwanted, after_failure)
+    answered = serving.place(place)
+    if serving.star is None or answered is None or "online" not in asking.layers:
+        return Verdict(None, "no_rule")
+    if not after_failure and asking.understands is not None and asking.understands(text):
+        return Verdict(None, "understood")
+    request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
+    verdict = serving.star.decide(request, late=late, understands=asking.understands)
+    if verdict.text is None:
+        return verdict
+    mark = mark_of(query, verdict.text)
+    return Verdict(None, "unwanted") if mark in unwanted else verdict._replace(mark=mark)
+
+
+def _ruled(
+    serving: Serving, asking: Asking, rule: Rule, user: str, unwanted: frozenset[str], after_failure: bool
+) -> Ruled | Verdict:
+    """Say what becomes of a request that a rule knows. After a refusal nothing is drawn: how it fails as spoken is known."""
+    if rule.target == rule.source:
+        return Verdict(None, "stay")
+    mark = mark_of(rule.source, rule.target)
+    if mark in unwanted:
+        return Verdict(None, "unwanted")
+    name = f"{decision_id()}-{mark}"
+    if rule.share >= 1.0 or after_failure:
+        return Ruled(name, rule, None)
+    day = int(asking.now() // _DAY_S)
+    return Ruled(name, rule, drawn(rule.share, user or name, rule.source, day, serving.user_key))
+
+
+def _hearings(query: str, nbest: object, max_chars: int) -> list[str]:
+    """Return the utterance and what else was heard, normalised, none twice; what is no text is passed over."""
+    others = [str.__str__(o) for o in list(nbest)[: 2 * _HEARINGS] if isinstance(o, str)] if isinstance(nbest, Sequence) else []
+    heard = dict.fromkeys([query, *(normalise(other) for other in others if len(other) <= max_chars)])
+    return [hearing for hearing in heard if hearing][:_HEARINGS]
+
+
+def _by_rule(serving: Serving, utterance: str, ruled: Ruled) -> Rewrite:
+    name, rule, arm = ruled
+    applied = arm != "leave"
+    return Rewrite(
+        id=name,
+        source=utterance,
+        text=rule.target if applied else utterance,
+        applied=applied,
+        layer="precomputed" if applied else None,
+        scope="personal" if rule.user else "global",
+        reason="rule" if applied else "held_out",
+        score=rule.score if applied else None,
+        suggestion=None,
+        candidates=(),
+        rule=rule.rule,
+        arm=arm,
+        propensity=None if arm is None else rule.share if applied else 1.0 - rule.share,
+        artefact=serving.id,
+    )
+
+
+def _by_verdict(serving: Serving, utterance: str, verdict: Verdict) -> Rewrite:
+    applied = verdict.text is not None
+    return Rewrite(
+        id=f"{decision_id()}-{verdict.mark}" if applied else decision_id(),
+        source=utterance,
+        text=utterance if verdict.text is None else verdict.text,
+        applied=applied,
+        layer="online" if applied else None,
+        scope=verdict.scope,
+        reason=verdict.reason,
+        score=verdict.score,
+        suggestion=verdict.suggestion,
+        candidates=verdict.candidates,
+        rule=None,
+        arm=None,
+        propensity=None,
+        artefact=serving.id,
+    )

@@ -1,0 +1,116 @@
+"""An undo teaches at once: that user, that rewrite, every process; and nobody else."""
+
+import json
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+from published import publish
+
+from rewriter import Rewriter
+from rewriter.errors import ArtefactError
+from rewriter.online.overlay import Overlay, mark_of
+
+LAMP, OFF = "turn of the lamp", "turn off the lamp"
+
+
+@pytest.fixture
+def root(tmp_path):
+    publish(tmp_path, {(None, "en", LAMP): OFF, (None, "en", "lamp of"): OFF, ("ann", "en", "my mess"): "my mix"})
+    return tmp_path
+
+
+def test_an_undo_holds_from_the_next_call_on_for_this_user_and_this_rewrite(root):
+    rewriter, other = Rewriter.open(root), Rewriter.open(root)
+    answer = rewriter.rewrite(LAMP, user_id="ann")
+    assert answer.applied
+    rewriter.feedback(answer.id, -1, "ann")
+    for process in (rewriter, other):
+        assert (process.rewrite(LAMP, user_id="ann").reason, process.rewrite(LAMP, user_id="ann").text) == ("unwanted", LAMP)
+        assert process.rewrite("lamp of", user_id="ann").applied
+        assert process.rewrite("my mess", user_id="ann").applied
+        assert process.rewrite(LAMP, user_id="ben").applied
+        assert process.rewrite(LAMP).applied
+
+
+def test_the_last_word_counts(root):
+    rewriter = Rewriter.open(root)
+    answer = rewriter.rewrite(LAMP, user_id="ann")
+    for value, applied in ((-1, False), (1, True), (-1, False), (0, True)):
+        rewriter.feedback(answer.id, value, "ann")
+        assert rewriter.rewrite(LAMP, user_id="ann").applied is applied
+
+
+def test_it_outlives_the_version_and_the_process(root):
+    answer = Rewriter.open(root).rewrite("my mess", user_id="ann")
+    Rewriter.open(root).feedback(answer.id, -1, "ann")
+    publish(root, {(None, "en", "my mess"): "my mix"})
+    ask = "import sys; from rewriter import Rewriter; print(Rewriter.open(sys.argv[1]).rewrite('my mess', user_id='ann').reason)"
+    done = subprocess.run([sys.executable, "-c", ask, str(root)], capture_output=True, text=True, check=True)
+    assert done.stdout == "unwanted\n"
+
+
+def test_the_file_is_private_and_names_nobody(root):
+    rewriter = Rewriter.open(root)
+    rewriter.feedback(rewriter.rewrite(LAMP, user_id="ann").id, -1, "ann")
+    path = root / "state" / "feedback.jsonl"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "ann" not in path.read_text()
+    assert json.loads(path.read_text())["value"] == -1
+
+
+def test_a_file_that_was_cut_is_read_anew(root):
+    rewriter = Rewriter.open(root)
+    for text in (LAMP, "lamp of"):
+        rewriter.feedback(rewriter.rewrite(text, user_id="ann").id, -1, "ann")
+        assert not rewriter.rewrite(text, user_id="ann").applied
+    path = root / "state" / "feedback.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[1])
+    assert rewriter.rewrite(LAMP, user_id="ann").applied
+    assert not rewriter.rewrite("lamp of", user_id="ann").applied
+    path.unlink()
+    assert rewriter.rewrite("lamp of", user_id="ann").applied
+
+
+def test_what_is_half_written_is_read_when_it_is_whole(tmp_path):
+    path = tmp_path / "feedback.jsonl"
+    line = json.dumps({"user_id": "u", "rewrite_id": f"x-1-{mark_of('a', 'b')}", "value": -1}) + "\n"
+    overlay = Overlay(path)
+    assert overlay.unwanted("u") == frozenset()
+    path.write_text('no line\n{"user_id": 5}\n' + line[:30])
+    assert overlay.unwanted("u") == frozenset()
+    path.write_text('no line\n{"user_id": 5}\n' + line)
+    assert overlay.unwanted("u") == {mark_of("a", "b")}
+
+
+def test_many_writers(tmp_path):
+    overlay = Overlay(tmp_path / "feedback.jsonl")
+
+    def say(user):
+        for i in range(40):
+            overlay.add(user, f"x-1-{mark_of(str(i), 'b')}", -1)
+            overlay.unwanted(user)
+
+    threads = [threading.Thread(target=say, args=(f"u{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n in range(4):
+        assert overlay.unwanted(f"u{n}") == {mark_of(str(i), "b") for i in range(40)}
+
+
+@pytest.mark.parametrize(("value", "user"), [(2, "ann"), (-1, "")])
+def test_what_is_no_feedback_is_refused(root, value, user):
+    with pytest.raises(ValueError, match="feedback"):
+        Rewriter.open(root).feedback("x-1", value, user)
+
+
+def test_a_disk_that_refuses_is_one_line(root):
+    (root / "file").write_text("")
+    rewriter = Rewriter.open(root, feedback=root / "file" / "feedback.jsonl")
+    assert rewriter.rewrite(LAMP, user_id="ann").applied
+    with pytest.raises(ArtefactError, match="cannot write"):
+        rewriter.feedback("x-1", -1, "ann")
