@@ -98,6 +98,24 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """Learning from what was done: how evidence ages, and how rules live (docs/loop.md)."""
+
+    half_life_days: int = 30
+    """Evidence of a text that is so much older than the newest of it weighs half; 0 for no ageing."""
+    draw: bool = False
+    """Whether part of the requests is left alone for comparison; on where `learn` is given decisions."""
+    canary: float = 0.1
+    """Share of a new rule's requests that is left alone."""
+    floor: float = 0.005
+    """The least share of a rule's requests that is left alone, however good it is."""
+    alpha: float = 0.02
+    """Probability with which a rule is ever judged wrongly, one way or the other."""
+    quiet_days: int = 1000
+    """Days, in the mean, after which a rule as good as ever is looked at more closely by mistake."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trigger:
     """When the online layer acts."""
 
@@ -142,6 +160,7 @@ class Config:
     launch: Launch = field(default_factory=Launch)
     trigger: Trigger = field(default_factory=Trigger)
     publish: Publish = field(default_factory=Publish)
+    loop: Loop = field(default_factory=Loop)
     seed: int = 0
     """Seed of every random draw of `learn`."""
 
@@ -207,6 +226,9 @@ def _check(config: Config) -> None:
         "publish.max_churn": config.publish.max_churn,
         "trigger.max_broken": config.trigger.max_broken,
         "trigger.suggest_loss_share": config.trigger.suggest_loss_share,
+        "loop.canary": config.loop.canary,
+        "loop.floor": config.loop.floor,
+        "loop.alpha": config.loop.alpha,
         "friction.confidence": config.friction.confidence,
         "chain.prune": config.chain.prune,
     }
@@ -228,6 +250,8 @@ def _check(config: Config) -> None:
         "logs.max_chars": (config.logs.max_chars, 1),
         "publish.few_rules": (config.publish.few_rules, 1),
         "publish.replayed": (config.publish.replayed, 0),
+        "loop.half_life_days": (config.loop.half_life_days, 0),
+        "loop.quiet_days": (config.loop.quiet_days, 1),
     }
     for name, (value, low) in least.items():
         if value < low:

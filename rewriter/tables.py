@@ -70,14 +70,16 @@ first, in the order of locale, kind and text, so that the id of a state is its n
 SESSIONS = _table(
     "sessions",
     "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
-    "day BIGINT, locale_no BIGINT, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, stop BIGINT, friction BIGINT",
+    "day BIGINT, locale_no BIGINT, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, rule VARCHAR, share BIGINT,"
+    "stop BIGINT, friction BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
 """Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
 opens is 1 where a session begins, alone where no other turn of it is within the time window of candidates; session_no numbers the
 session ids of the log, and is 0 where it names none. said, sent, hypothesis and reply are ids of texts; state is the
 interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in thousandths; rewritten is 1
-where what was sent differs from what was said; failed is NULL where the log has no status."""
+where what was sent differs from what was said; rule is the id of the rule that was applied or held out, or empty; share is P(the
+turn is rewritten) in millionths where that was drawn, else -1; failed is NULL where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",
@@ -93,25 +95,37 @@ SCORES = _table("scores", "user_no BIGINT, turn_no BIGINT, ahead BIGINT, p BIGIN
 
 COUNTS = _table(
     "counts",
-    "day BIGINT, user_no BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, turns BIGINT, failed BIGINT, success BIGINT,"
-    "failure BIGINT",
+    "day BIGINT, user_no BIGINT, said BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, rule VARCHAR, share BIGINT,"
+    "turns BIGINT, failed BIGINT, success BIGINT, failure BIGINT",
 )
-"""What was sent and understood, and how it ended, by day and user; where rewritten is 0 it was also what was said. failed counts
-turns of status 'failed'; success and failure are mass. What is missing to 1,000 for each turn is in REPHRASES."""
+"""What was said, sent and understood, what was decided, and how it ended, by day and user. failed counts turns of status
+'failed'; success and failure are mass. What is missing to 1,000 for each turn is in REPHRASES."""
 
 REPHRASES = _table(
     "rephrases",
-    "day BIGINT, user_no BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, target BIGINT, again BIGINT, mass BIGINT,"
-    "turns BIGINT",
+    "day BIGINT, user_no BIGINT, said BIGINT, sent BIGINT, rewritten BIGINT, state BIGINT, target BIGINT, again BIGINT,"
+    "mass BIGINT, turns BIGINT",
 )
 """The mass that went from turns to their restatements, by day and user. target is the interpretation of the restating turn; again
 is 1 where that turn was the same utterance and not rewritten; turns counts those that gave mass."""
 
+AGES = _table("ages", "age BIGINT, weight BIGINT")
+"""What evidence weighs that is so many days older than the newest of its row, in millionths; older evidence weighs nothing."""
+
+CUTS = _table("cuts", "node BIGINT, day BIGINT")
+"""Rows whose evidence before a day is not read any more: a rewrite of theirs was retired, so their meaning has changed."""
+
+MIXING = _table("mixing", "source BIGINT, target BIGINT, trust BIGINT")
+"""How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
+(`offline.mixing`); a step that was never rewritten is believed."""
+
 USER_NODES = _table(
     "user_nodes",
-    "user_no BIGINT, node BIGINT, turns BIGINT, success BIGINT, failure BIGINT, first_day BIGINT, last_day BIGINT",
+    "user_no BIGINT, node BIGINT, turns BIGINT, spoken BIGINT, mass BIGINT, success BIGINT, failure BIGINT, first_day BIGINT,"
+    "last_day BIGINT",
 )
-"""The part of each user in the rows of the chain, not capped: turns, and the masses absorbed."""
+"""The part of each user in the rows of the chain, not capped. turns are those as spoken, of any age; the others are masses that
+age has reduced: spoken of these turns, mass of all turns, rewritten ones among them, success and failure what was absorbed."""
 
 USER_EDGES = _table("user_edges", "user_no BIGINT, source BIGINT, target BIGINT, mass BIGINT, turns BIGINT")
 """The part of each user in the steps of the chain, not capped; turns counts those that gave mass."""
@@ -136,12 +150,26 @@ RULES = _table(
     "rules",
     "rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
     "turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE, win DOUBLE, loss DOUBLE,"
-    "similarity DOUBLE, verdict VARCHAR",
-    "p_gain DOUBLE",
+    "similarity DOUBLE, verdict VARCHAR, life VARCHAR, since_day BIGINT, share DOUBLE, tried DOUBLE, tried_ok DOUBLE,"
+    "left_alone DOUBLE, left_ok DOUBLE",
+    "p_gain DOUBLE, p_better DOUBLE",
 )
 """A rewrite under consideration with its evidence. user_id is empty for a global rule; score is S_ij and stay S_ii of the
 chain; p_goal is the posterior mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per
-request; verdict is 'launched' or the reason why not."""
+request; verdict is 'launched' or the reason why not.
+
+life is where the rule stands (`offline.life`): shadow, canary, live, probation, retired, or empty for a rule that is not watched;
+since_day is the day since when, and share the probability with which it is applied. tried is how many days of single users speak
+for the rewrite as it was applied, an effective number, and tried_ok how many of them went well; left_alone and left_ok say the
+same of the source as spoken. p_better is P(it succeeds more often rewritten than as spoken) by that evidence."""
+
+LIVES = _table(
+    "lives",
+    "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, was VARCHAR,"
+    "life VARCHAR, share DOUBLE, why VARCHAR, tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
+)
+"""Every change in the life of a rule, the oldest first: on which day, from what (empty at the beginning) to what, and why, with
+the evidence of that day as in RULES."""
 
 OUTCOMES = _table(
     "outcomes",

@@ -112,10 +112,11 @@ def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
     """Read the chain's counts from the tables NODES and EDGES.
 
     Returns:
-        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths: the arguments of `solve`.
+        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths: the arguments of `solve`, with n
+        one more than the largest number; numbers that no node has are states without mass.
 
     Raises:
-        EngineError: a table cannot be read, nodes are not 0..n-1, or an edge names a node that is not there.
+        EngineError: a table cannot be read, a node is there twice, or an edge names a node that is not there.
     """
     try:
         with duckdb.connect() as con:
@@ -123,15 +124,15 @@ def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
             steps = con.execute("SELECT source, target, mass FROM read_parquet(?)", [glob(edges)]).fetchnumpy()
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
-    n = masses["node"].size
-    if not np.array_equal(masses["node"], np.arange(n)):
-        raise EngineError("step chain: table nodes must number its rows 0..n-1 without gaps")
+    node = masses["node"]
+    n = int(node.max(initial=-1)) + 1
     ends = np.concatenate([steps["source"], steps["target"]])
-    if ends.size and not (ends.min() >= 0 and ends.max() < n):
-        raise EngineError(f"step chain: table edges names a node outside 0..{n - 1}")
+    if node.min(initial=0) < 0 or not np.isin(ends, node).all() or np.unique(node).size < node.size:
+        raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
+    success, failure = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    success[node], failure[node] = masses["success"], masses["failure"]
     pairs = (steps["mass"], (steps["source"], steps["target"]))
-    transitions = sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64))
-    return transitions, np.asarray(masses["success"]), np.asarray(masses["failure"])
+    return sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64)), success, failure
 
 
 def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:

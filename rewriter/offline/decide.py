@@ -16,7 +16,7 @@ from rewriter.model.similarity import sound_similarity, text_similarity
 from rewriter.offline import evidence, launch, surface
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Floats, Ints, Votes
-from rewriter.tables import RULES, glob
+from rewriter.tables import RULES, Table, glob
 
 LAUNCHED = "launched"
 Guard = Callable[[str, str, str, bool], str | None]
@@ -151,10 +151,15 @@ _OWN_SHARE = 0.7  # a sure restatement is worth a little less than one vote, so 
 
 def write(rules: pd.DataFrame, path: Path) -> None:
     """Write rules as Parquet of `tables.RULES`."""
-    columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in RULES.columns)
+    write_table(RULES, rules, "user_id, locale, source, score DESC, target", path)
+
+
+def write_table(table: Table, rows: pd.DataFrame, order: str, path: Path) -> None:
+    """Write rows as Parquet of a declared table."""
+    columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.columns)
     with duckdb.connect() as con:
-        con.register("rules", rules[list(RULES.names)])
-        con.sql(f"SELECT {columns} FROM rules ORDER BY user_id, locale, source, score DESC, target").write_parquet(str(path))
+        con.register("rows_given", rows[list(table.names)])
+        con.sql(f"SELECT {columns} FROM rows_given ORDER BY {order}").write_parquet(str(path))
 
 
 def rule_id(user: str, locale: str, source: str, target: str) -> str:

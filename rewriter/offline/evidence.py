@@ -1,6 +1,7 @@
 """From votes to evidence: for each rule i -> j, how often i fails, and how often j was meant."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,8 @@ import pandas as pd
 from scipy import sparse
 
 from rewriter.offline.votes import Floats, Ints, Votes
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 _FAINT = 0.05  # of a turn; what the chain spreads further is no vote
 
@@ -21,19 +24,22 @@ class Pairs:
         target: (m,) int64, node j; j = i is in it where people came back to the same words.
         users: (m,) int64, distinct users who voted for j.
         said_by: (m,) int64, distinct users who said i.
+        spoken_by: (m,) float64, users whose success with i as spoken is known; who was rewritten, or was heard long ago, is part
+            of one.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
         votes: (m,) float64, votes of users for j.
         proposed: (m,) float64, the strongest of these votes, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
-        ok: (m,) float64, users' share of success as spoken, summed over `said_by` users.
+        ok: (m,) float64, users' share of success as spoken, summed over `spoken_by` users.
     """
 
     source: Ints
     target: Ints
     users: Ints
     said_by: Ints
+    spoken_by: Floats
     turns: Floats
     first_day: Ints
     last_day: Ints
@@ -71,7 +77,8 @@ def gather(votes: Votes) -> Pairs:
 
     sources, place = np.unique(votes.source, return_inverse=True)
     at = np.searchsorted(sources, source)
-    share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0)
+    known = np.minimum(votes.turns, 1.0)
+    share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0) * known
     total = _sums(pair, vote, m)
     wished = _sums(key % n, total, n)
     strongest = np.zeros(m)
@@ -84,6 +91,7 @@ def gather(votes: Votes) -> Pairs:
         target=key % n,
         users=np.bincount(pair, minlength=m).astype(np.int64),
         said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
+        spoken_by=_sums(place, known, len(sources))[at],
         turns=_sums(place, votes.turns, len(sources))[at],
         first_day=first[at],
         last_day=last[at],
@@ -135,13 +143,15 @@ def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
 
     row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
     chance = _sums(crowd.target, crowd.votes, votes.goals.shape[1]) / max(float(crowd.votes.sum()), 1e-12)
-    others = np.maximum(_of_source(crowd, votes.source[row], crowd.said_by.astype(np.float64)) - 1.0, 0.0)
-    share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0)
+    known = np.minimum(votes.turns[row], 1.0)
+    others = np.maximum(_of_source(crowd, votes.source[row], crowd.spoken_by) - known, 0.0)
+    share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0) * known
     return row, Pairs(
         source=row,
         target=goal,
         users=np.where(pair >= 0, np.append(crowd.users, 1)[pair], 1),
-        said_by=np.round(votes.turns[row] + others).astype(np.int64),
+        said_by=_of_source(crowd, votes.source[row], crowd.said_by),
+        spoken_by=votes.turns[row] + others,
         turns=votes.turns[row],
         first_day=votes.first_day[row],
         last_day=votes.last_day[row],
@@ -152,7 +162,7 @@ def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
     )
 
 
-def _of_source(crowd: Pairs, source: Ints, value: Floats) -> Floats:
+def _of_source(crowd: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Return what all pairs of a source have in common, for each of some sources."""
     return value[np.searchsorted(crowd.source, source)]
 

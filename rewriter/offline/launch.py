@@ -79,13 +79,13 @@ def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:
         seed: of the sample that a large log is cut to.
     """
     _, once = np.unique(pairs.source, return_index=True)
-    ok = prior.fit(pairs.ok[once], pairs.said_by[once].astype(np.float64), start=_OK_START)
+    ok = prior.fit(pairs.ok[once], pairs.spoken_by[once], start=_OK_START)
     return Priors(agreement.fit(pairs, near, unlike, seed=seed), ok)
 
 
 def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
     """Return the posterior of some pairs."""
-    ok = priors.ok.after(pairs.ok[rows], pairs.said_by[rows].astype(np.float64))
+    ok = priors.ok.after(pairs.ok[rows], pairs.spoken_by[rows])
     return Beliefs(priors.agreement.posterior(pairs, near, rows), ok)
 
 

@@ -18,7 +18,7 @@ from rewriter.detect.choose import BestDetector
 from rewriter.engine import DuckDB
 from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, decide, logs, mine, votes
+from rewriter.offline import chain, decide, lives, logs, mine, votes
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
@@ -126,7 +126,8 @@ def learn(
         clock.start("mine")
         engine = DuckDB(writer.work)
         try:
-            mined = mine.mine(engine, writer.work / "turns.parquet", detector or best, config)
+            before = lives.read(writer.previous_state)
+            mined = mine.mine(engine, writer.work / "turns.parquet", detector or best, config, cuts=before.cuts)
         finally:
             engine.close()
         clock.start("chain")
@@ -140,13 +141,16 @@ def learn(
         if config.launch.personal:
             personal = decide.one_user(ground, crowd, guard, config.launch, config.seed)
             decided = pd.concat([decided, personal], ignore_index=True)
+        draw = config.loop.draw or decisions is not None
+        now = lives.advance(decided, before, mined, mine.last_day(mined), config.loop, draw=draw)
+        decided = now.rules
         clock.start("fit")
         promised = fit(mined, crowd, counted, writer.work / "turns.parquet", config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
         decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
-        decide.write(decided, writer.state / "rules.parquet")
+        lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
         (writer.state / "files.json").write_text(json.dumps({f.checksum: f.file for f in log.files}, indent=1), encoding="utf-8")
@@ -174,9 +178,8 @@ def learn(
 
 
 def _rules(launched: pd.DataFrame) -> Iterable[Rule]:
-    success = launched["win"] + 0.0
-    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target"))
-    return (Rule(*row) for row in zip(*columns, success, strict=True))
+    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
+    return (Rule(*row) for row in zip(*columns, strict=True))
 
 
 def _metrics(expected: Mapping[str, float]) -> dict[str, float]:

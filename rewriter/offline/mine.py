@@ -15,6 +15,8 @@ from rewriter.detect.listed import Listed
 from rewriter.engine import Engine
 from rewriter.model.detector import Detector
 from rewriter.offline import score
+from rewriter.offline.ages import write_ages, write_cuts
+from rewriter.offline.mixing import write_mixing
 from rewriter.offline.stops import write_stops
 from rewriter.text import normalise
 
@@ -29,8 +31,9 @@ class Mined:
     """Where the mined tables are, and two counts.
 
     Attributes:
-        users, texts, sessions, candidates, scores, counts, rephrases, user_nodes, user_edges, nodes, edges, queries: Parquet of
-            the table of that name in `rewriter.tables`.
+        users, texts, sessions, candidates, scores, counts, rephrases, ages, cuts, mixing, user_nodes, user_edges, nodes, edges,
+            queries: Parquet of the table of that name in `rewriter.tables`.
+        row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
         locales: turns of each locale of the log.
         dropped: turns of whose utterance normalisation left nothing; they are in no table.
     """
@@ -42,6 +45,10 @@ class Mined:
     scores: Path
     counts: Path
     rephrases: Path
+    ages: Path
+    cuts: Path
+    mixing: Path
+    row_days: Path
     user_nodes: Path
     user_edges: Path
     nodes: Path
@@ -52,7 +59,12 @@ class Mined:
 
 
 def mine(
-    engine: Engine, turns: Path, detector: Detector | BestDetector, config: Config, progress: Progress | None = None
+    engine: Engine,
+    turns: Path,
+    detector: Detector | BestDetector,
+    config: Config,
+    progress: Progress | None = None,
+    cuts: Mapping[tuple[str, str], int] | None = None,
 ) -> Mined:
     """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
 
@@ -60,8 +72,9 @@ def mine(
         engine: runs the SQL, and says where the tables go.
         turns: Parquet of `tables.TURNS`.
         detector: gives P that a turn restates an earlier one, or chooses what does.
-        config: its sections sessions, friction, rephrases and chain are used.
+        config: its sections sessions, friction, rephrases, chain and loop are used.
         progress: told the name of each step as it starts.
+        cuts: (locale, utterance) -> the first day, since 1970, whose evidence of the utterance counts.
 
     Raises:
         EngineError: a step failed, a table is not as declared, or the detector gave what is no P.
@@ -82,16 +95,27 @@ def mine(
     chosen = detector.choose(Listed(turns, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
     steps.sql("spent")
+    counts, rephrases = steps.sql("counts"), steps.sql("rephrases")
+    ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
+    cut = steps.python("cuts", lambda out: write_cuts(cuts or {}, texts, out))
+    row_days = steps.sql("row_days")
+    mixing = steps.python("mixing", lambda out: write_mixing(counts, row_days, ages, out))
+    steps.sql("steps")
+    user_edges = steps.sql("user_edges")
     return Mined(
         users=users,
         texts=texts,
         sessions=sessions,
         candidates=candidates,
         scores=scores,
-        counts=steps.sql("counts"),
-        rephrases=steps.sql("rephrases"),
+        counts=counts,
+        rephrases=rephrases,
+        ages=ages,
+        cuts=cut,
+        mixing=mixing,
+        row_days=row_days,
         user_nodes=steps.sql("user_nodes"),
-        user_edges=steps.sql("user_edges"),
+        user_edges=user_edges,
         nodes=steps.sql("nodes"),
         edges=steps.sql("edges"),
         queries=steps.sql("queries"),
@@ -124,6 +148,11 @@ class _Steps:
         if name in _DECLARED:
             tables.check(_DECLARED[name], path)
         return path
+
+
+def last_day(mined: Mined) -> int:
+    """Return the last day of a log, days since 1970; 0 where it has no turns."""
+    return int(_fetch("SELECT COALESCE(MAX(day), 0) FROM read_parquet(?)", mined.counts)[0][0])
 
 
 def _numbers(config: Config) -> dict[str, int]:

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 _TURN = 1000.0  # thousandths
 
 _ROWS = """
-SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.turns, u.success,
+SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.spoken, u.success,
        u.first_day, u.last_day
 FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node
 WHERE n.kind = 'u' AND u.node IN (SELECT source FROM edges WHERE target <> source)
@@ -36,7 +36,7 @@ class Votes:
     Attributes:
         source: (r,) int64, node of the utterance.
         user: (r,) int64, number of the user who said it (`tables.USERS`).
-        turns: (r,) float64, how often.
+        turns: (r,) float64, how often as spoken; age has reduced it, as it has all that follows.
         success: (r,) float64, turns that succeeded as spoken.
         steps: (r, n) float64 CSR, turns that were restated as node j next.
         goals: (r, n) float64 CSR, turns whose way ended well at node j, downstream of the restatement by the chain's S.
@@ -78,7 +78,7 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
     return Votes(
         source=np.asarray(rows["source"], dtype=np.int64),
         user=np.asarray(rows["user_no"], dtype=np.int64),
-        turns=np.asarray(rows["turns"], dtype=np.float64),
+        turns=np.asarray(rows["spoken"], dtype=np.float64) / _TURN,
         success=np.asarray(rows["success"], dtype=np.float64) / _TURN,
         steps=moved,
         goals=sparse.csr_array(moved @ scores),

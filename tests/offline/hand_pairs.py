@@ -13,11 +13,13 @@ def pairs_of(rows, *, ok=0.0, said_by=None):
     wished = np.bincount(target, votes)
     days = np.zeros(m, dtype=np.int64)
     users = np.ceil(votes).astype(np.int64)
+    said_by = users if said_by is None else np.broadcast_to(np.asarray(said_by), m).astype(np.int64)
     return Pairs(
         source=source.astype(np.int64),
         target=target.astype(np.int64),
         users=users,
-        said_by=users if said_by is None else np.broadcast_to(np.asarray(said_by), m).astype(np.int64),
+        said_by=said_by,
+        spoken_by=said_by.astype(float),
         turns=np.ones(m),
         first_day=days,
         last_day=days,

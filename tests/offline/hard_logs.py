@@ -39,6 +39,9 @@ VALUES = {
     "asr_confidence": (None, None, 0.299, 0.3, 0.9),
     "nlu_confidence": (None, None, 0.29999999, 0.3, 1.0),
     "sent": (None, None, None, "", "...", "turn on the lamp", "LAMP", "straße"),
+    "rule": (None, None, "", "r1", "r2"),
+    "arm": (None, "rewrite", "rewrite", "leave", "blue"),
+    "propensity": (None, 0.0, 0.005, 0.9, 0.9, 1.0),
 }
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from math import floor
 
 import jellyfish
+import numpy as np
 
 from rewriter.offline.stops import stop_words
 from rewriter.text import normalise
@@ -27,8 +28,14 @@ def mine(turns, detector, config):
         if p := detector.p(c | alike[c["source"], c["target"]] | words):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
     counts, rephrases = spend(sessions, candidates, scores)
-    user_nodes, user_edges = rows_of_users(counts, rephrases)
+    newest = newest_days(counts)
+    ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
+    mixing = mix(counts, newest, config)
+    user_nodes, user_edges = rows_of_users(counts, rephrases, newest, mixing, config)
     return {
+        "ages": ages,
+        "cuts": [],
+        "mixing": [{"source": s, "target": t, "trust": trust} for (s, t), trust in mixing.items()],
         "users": [{"user_no": no, "user_id": user} for user, no in users.items()],
         "texts": texts,
         "sessions": sessions,
@@ -57,7 +64,7 @@ def place(turns):
         is_state[locale, kind, text] = is_state.get((locale, kind, text), False) or state
 
     for t in kept:
-        use(t["locale"], "u", t["said"], t["said"] == t["sent"])
+        use(t["locale"], "u", t["said"], True)
         use(t["locale"], "u", t["sent"], t["hypothesis"] is None)
         if t["hypothesis"]:
             use(t["locale"], "h", t["hypothesis"], True)
@@ -89,12 +96,22 @@ def place(turns):
                 "hypothesis": hypothesis,
                 "state": sent if hypothesis is None else hypothesis,
                 "rewritten": int(said != sent),
+                "rule": t["rule"] or "",
+                "share": share(t["arm"], t["propensity"]),
                 "stop": texts[said]["stop"],
                 "reply": None if t["response"] is None else number[t["locale"], "r", t["response"]],
                 "failed": {"failed": 1, "ok": 0}.get(t["status"]),
             }
         )
     return placed, texts, users
+
+
+def share(arm, propensity):
+    """P(the turn is rewritten) in millionths, -1 where nothing was drawn."""
+    if propensity is None or arm not in ("rewrite", "leave"):
+        return -1
+    p = floor(Fraction(propensity) * 1_000_000 + HALF)
+    return p if arm == "rewrite" else 1_000_000 - p
 
 
 def follow(turns, texts, config):
@@ -104,7 +121,7 @@ def follow(turns, texts, config):
     for i, t in enumerate(turns):
         before, after = turns[i - 1] if i else None, turns[i + 1] if i + 1 < len(turns) else None
         row = {name: t[name] for name in ("turn_id", "user_no", "session_no", "ts_ms", "locale_no", "said", "sent", "state")}
-        row |= {name: t[name] for name in ("rewritten", "stop", "hypothesis", "failed", "reply", "barge_in")}
+        row |= {name: t[name] for name in ("rewritten", "rule", "share", "stop", "hypothesis", "failed", "reply", "barge_in")}
         row |= {"turn_no": i + 1, "opens": int(not joined(before, t, config)), "day": t["ts_ms"] // DAY}
         row["alone"] = int(not any(o and close(o, t, config) for o in (before, after)))
         row["engaged"] = evidence_of_success(t)
@@ -223,7 +240,7 @@ def spend(sessions, candidates, scores):
         by_turn[c["user_no"], c["turn_no"]].append(c)
     counts, rephrases = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0])
     for key, s in turn.items():
-        cell, left = (s["day"], s["user_no"], s["sent"], s["rewritten"], s["state"]), 1000
+        cell, left = (s["day"], s["user_no"], s["said"], s["sent"], s["rewritten"], s["state"]), 1000
         for c in sorted(by_turn[key], key=lambda c: c["ahead"]):
             mass = floor(Fraction(left * p.get((*key, c["ahead"]), 0), 1000) + HALF)
             left -= mass
@@ -232,10 +249,10 @@ def spend(sessions, candidates, scores):
                 again = int(other["said"] == s["said"] and not other["rewritten"])
                 add(rephrases[(*cell, other["state"], again)], mass, 1)
         failure = floor(Fraction(left * s["friction"], 1000) + HALF)
-        add(counts[cell], 1, int(s["failed"] == 1), left - failure, failure)
-    key = ("day", "user_no", "sent", "rewritten", "state")
+        add(counts[*cell, s["rule"], s["share"]], 1, int(s["failed"] == 1), left - failure, failure)
+    key = ("day", "user_no", "said", "sent", "rewritten", "state")
     return (
-        dicts(counts, (*key, "turns", "failed", "success", "failure")),
+        dicts(counts, (*key, "rule", "share", "turns", "failed", "success", "failure")),
         dicts(rephrases, (*key, "target", "again", "mass", "turns")),
     )
 
@@ -249,37 +266,118 @@ def dicts(table, names):
     return [dict(zip(names, (*key, *values), strict=True)) for key, values in table.items()]
 
 
-def rows_of_users(counts, rephrases):
-    """Give each turn's spending to the row of what was said, and to the row of how it was understood."""
-    nodes, edges = defaultdict(lambda: [0, 0, 0, []]), defaultdict(lambda: [0, 0])
+def newest_days(counts):
+    """The newest day of each row of the chain."""
+    newest = defaultdict(int)
     for c in counts:
-        for node in rows(c):
-            cell = nodes[c["user_no"], node]
-            add(cell, c["turns"], c["success"], c["failure"])
-            cell[3].append(c["day"])
+        for node in (c["said"], c["state"]):
+            newest[node] = max(newest[node], c["day"])
+    return newest
+
+
+def weight_of(age, config):
+    return round(1_000_000 * 2.0 ** (-age / config.loop.half_life_days))
+
+
+def mix(counts, newest, config):
+    """{(said, understood as): trust} for every pair that was ever rewritten."""
+    understood = defaultdict(lambda: defaultdict(int))
+    for c in counts:
+        understood[c["sent"]][c["state"]] += c["turns"]
+    reading = {sent: max(states, key=lambda state: (states[state], state)) for sent, states in understood.items()}
+    trials = defaultdict(lambda: [0, 0])
+    for c in counts:
+        key = (c["said"], c["sent"], c["rewritten"], c["rule"], c["share"], c["day"], c["user_no"])
+        add(trials[key], c["success"], c["turns"])
+    spoken, sent = defaultdict(list), defaultdict(list)
+    for (said, text, rewritten, _, drawn, day, _), (success, turns) in sorted(trials.items()):
+        p = 1.0 if drawn < 0 else drawn / 1_000_000 if rewritten else 1 - drawn / 1_000_000
+        worth = weight_of(newest[said] - day, config) / 1_000_000 / max(p, 1e-6)
+        (sent[said, reading[text]] if rewritten else spoken[said]).append((worth, success / 1000 / turns))
+    return {
+        (said, state): floor(1000 * min(1.0, better(kish(spoken[said]), kish(tried)) / better(kish(spoken[said]), (0.0, 0.0))))
+        for (said, state), tried in sent.items()
+    }
+
+
+def kish(trials):
+    total, squares = sum(w for w, _ in trials), sum(w * w for w, _ in trials)
+    if not total:
+        return 0.0, 0.0
+    n = total**2 / squares
+    return n, n * sum(w * y for w, y in trials) / total
+
+
+def better(spoken, sent):
+    """P(Y > X) under the bivariate beta with a = b = c = 1, by summing over a grid of rates."""
+    edges = np.sin(np.arange(65) / 64 * np.pi / 2) ** 2
+    rate, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    x, y = np.meshgrid(rate, rate, indexing="ij")
+    density = 2 * (1 - x) * (1 - y) / (1 - x * y) ** 3 * np.outer(width, width)
+    (n, s), (m, t) = spoken, sent
+    log = np.log(density) + s * np.log(x) + (n - s) * np.log(1 - x) + t * np.log(y) + (m - t) * np.log(1 - y)
+    mass = np.exp(log - log.max())
+    return (mass[x < y].sum() + 0.5 * mass[x == y].sum()) / mass.sum()
+
+
+def rows_of_users(counts, rephrases, newest, mixing, config):
+    """Give each turn's spending to the row of what was said and, unless it was rewritten, to that of how it was understood."""
+    rows = Rows(newest, mixing, config)
+    for c in counts:
+        if c["rewritten"]:
+            rows.charge(c, c["said"], False, 0, c["failure"], 1)
+            rows.charge(c, c["state"], False, 0, 0, 0)
+            rows.step(c, c["said"], c["state"], c["success"])
+        else:
+            for node in {c["said"], c["state"]}:
+                rows.charge(c, node, True, c["success"], c["failure"], 1)
     for r in rephrases:
-        for node in rows(r):
-            spoken = node == r["sent"] and not r["rewritten"]
-            add(edges[r["user_no"], node, r["sent"] if spoken and r["again"] else r["target"]], r["mass"], r["turns"])
+        rows.step(r, r["said"], r["said"] if r["again"] else r["target"], r["mass"])
+        if not r["rewritten"] and r["state"] != r["sent"]:
+            rows.step(r, r["state"], r["target"], r["mass"])
+    names = ("turns", "spoken", "mass", "success", "failure")
     user_nodes = [
-        {"user_no": u, "node": n, "turns": t, "success": s, "failure": f, "first_day": min(days), "last_day": max(days)}
-        for (u, n), (t, s, f, days) in nodes.items()
+        {"user_no": u, "node": n, **dict(zip(names, values, strict=True)), "first_day": min(days), "last_day": max(days)}
+        for (u, n), (*values, days) in rows.nodes.items()
     ]
-    return user_nodes, dicts(edges, ("user_no", "source", "target", "mass", "turns"))
+    return user_nodes, dicts(rows.edges, ("user_no", "source", "target", "mass", "turns"))
 
 
-def rows(cell):
-    spoken = set() if cell["rewritten"] else {cell["sent"]}
-    return spoken | {cell["state"]}
+class Rows:
+    """The rows of the chain, user by user."""
+
+    def __init__(self, newest, mixing, config):
+        self.newest, self.mixing, self.config = newest, mixing, config
+        self.nodes, self.edges = defaultdict(lambda: [0, 0, 0, 0, 0, []]), defaultdict(lambda: [0, 0])
+
+    def aged(self, mass, node, day):
+        return floor(Fraction(mass * weight_of(self.newest[node] - day, self.config), 1_000_000))
+
+    def charge(self, c, node, spoken, success, failure, charged):
+        cell = self.nodes[c["user_no"], node]
+        turns = c["turns"] if spoken else 0
+        masses = (1000 * turns, 1000 * c["turns"] * charged, success, failure)
+        add(cell, turns, *(self.aged(mass, node, c["day"]) for mass in masses))
+        cell[5].append(c["day"])
+
+    def step(self, c, source, target, mass):
+        left = self.aged(mass, source, c["day"])
+        stands = floor(Fraction(left * self.mixing.get((source, target), 1000), 1000))
+        if stands:
+            add(self.edges[c["user_no"], source, target], stands, c["turns"])
+        if left > stands:
+            cell = self.nodes[c["user_no"], source]
+            add(cell, 0, 0, 0, 0, left - stands)
+            cell[5].append(self.newest[source])
 
 
 def chain(user_nodes, user_edges, texts, cap):
     """Cap each user, and add up."""
-    turns = {(u["user_no"], u["node"]): u["turns"] for u in user_nodes}
+    charged = {(u["user_no"], u["node"]): u["mass"] for u in user_nodes}
 
     def capped(mass, user, node):
-        n = turns[user, node]
-        return mass if n <= cap else floor(Fraction(mass * cap, n))
+        n = charged[user, node]
+        return mass if n <= 1000 * cap else floor(Fraction(mass * cap * 1000, n))
 
     nodes, edges = {}, defaultdict(lambda: [0, 0])
     for u in user_nodes:
@@ -290,7 +388,7 @@ def chain(user_nodes, user_edges, texts, cap):
         node["success"] += capped(u["success"], u["user_no"], u["node"])
         node["failure"] += capped(u["failure"], u["user_no"], u["node"])
         node["turns"] += u["turns"]
-        node["users"] += 1
+        node["users"] += int(u["turns"] > 0)
         node["first_day"] = min(node["first_day"], u["first_day"])
         node["last_day"] = max(node["last_day"], u["last_day"])
     for e in user_edges:
@@ -302,6 +400,8 @@ def chain(user_nodes, user_edges, texts, cap):
 def queries(counts, texts):
     found = {}
     for c in counts:
+        if c["rewritten"]:
+            continue
         text = texts[c["sent"]]
         start = {"locale": text["locale"], "query": text["text"], "node": c["state"], "turns": 0, "success": 0, "failed": 0}
         query = found.setdefault((c["sent"], c["state"]), (start, set()))

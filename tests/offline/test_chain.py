@@ -286,9 +286,9 @@ def test_load_reads_the_tables(tmp_path):
 @pytest.mark.parametrize(
     ("nodes", "edges", "message"),
     [
-        ("(0, 1, 1), (2, 1, 1)", "(0, 0, 1)", "without gaps"),
-        ("(0, 1, 1), (1, 1, 1)", "(0, 2, 1)", "outside 0..1"),
-        ("(0, 1, 1), (1, 1, 1)", "(-1, 0, 1)", "outside 0..1"),
+        ("(0, 1, 1), (0, 1, 1)", "(0, 0, 1)", "each node must be there once"),
+        ("(0, 1, 1), (1, 1, 1)", "(0, 2, 1)", "edges must name nodes"),
+        ("(0, 1, 1), (1, 1, 1)", "(-1, 0, 1)", "edges must name nodes"),
     ],
 )
 def test_load_refuses_broken_tables(tmp_path, nodes, edges, message):

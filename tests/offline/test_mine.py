@@ -8,7 +8,7 @@ import pytest
 from hard_logs import BLANK, Spread, long_log, rows, write_turns
 
 from rewriter import tables
-from rewriter.config import Chain, Config
+from rewriter.config import Chain, Config, Loop
 from rewriter.detect import likeness
 from rewriter.engine import DuckDB
 from rewriter.errors import EngineError
@@ -70,7 +70,7 @@ def states(result):
 
 def query(result, sql):
     with duckdb.connect() as con:
-        for name in ("nodes", "edges", "texts"):
+        for name in ("nodes", "edges", "texts", "queries"):
             con.read_parquet(tables.glob(getattr(result, name))).create_view(name)
         return con.execute(sql).fetchall()
 
@@ -114,8 +114,9 @@ def test_the_same_again_goes_round(mined):
     assert found == {("u:turn of the lamp", "u:turn of the lamp"): 700, ("h:x", "h:off|lamp"): 700}
 
 
-def test_a_rewritten_turn_speaks_for_what_was_sent(mined):
-    """Its restatement leaves the interpretation of what was sent, and what was said gets no row; nor does it close a loop."""
+def test_a_rewritten_turn_is_a_step_that_we_took(mined):
+    """What was said gets the step to what was understood, as far as it went well, and what people said next; and no success as
+    spoken. What was understood, and what was sent, get nothing: it was not said."""
     turns = [
         turn(0, "turn of the limp", sent="turn on the lamp", hypothesis="on|lamp"),
         turn(5, "turn off the lamp", hypothesis="off|lamp"),
@@ -123,9 +124,53 @@ def test_a_rewritten_turn_speaks_for_what_was_sent(mined):
         turn(5, "lamp off", user="ben", sent="turn off the lamp"),
     ]
     result = mined(turns, Sure(500))
-    assert steps(result) == {("h:on|lamp", "h:off|lamp"): 500, ("u:lamp off", "u:turn off the lamp"): 500}
-    assert set(states(result)) == {"h:on|lamp", "h:off|lamp", "u:turn off the lamp", "u:lamp off"}
-    assert states(result)["u:turn off the lamp"] == (950 + 950, 50 + 50)
+    assert steps(result) == {
+        ("u:turn of the limp", "h:on|lamp"): 475,
+        ("u:turn of the limp", "h:off|lamp"): 500,
+        ("u:lamp off", "u:turn off the lamp"): 500 + 950,
+    }
+    found = states(result)
+    assert (found["u:turn of the limp"], found["h:on|lamp"]) == ((0, 25), (0, 0))
+    assert (found["u:lamp off"], found["u:turn off the lamp"]) == ((475, 25 + 50), (950, 50))  # ann said it
+    sent = query(result, "SELECT query FROM queries")
+    assert ("turn on the lamp",) not in sent
+    assert ("lamp off",) in sent
+
+
+def trust_of(result):
+    with duckdb.connect() as con:
+        return dict(con.execute(f"SELECT source, trust FROM '{result.mixing}'").fetchall())
+
+
+def test_a_rewrite_that_fails_loses_its_mass(mined):
+    """Three people restate it so themselves; then it is rewritten for twenty others, and fails them all."""
+    people = []
+    for user in ("ann", "ben", "cem"):
+        people += [turn(0, "lamp of", user, status="failed"), turn(5, "lamp off", user, status="ok", hypothesis="off")]
+    sent = [turn(0, "lamp of", f"user{i}", sent="lamp off", hypothesis="off", feedback=-1) for i in range(20)]
+    before = mined(people, Sure(800))
+    assert trust_of(before) == {}
+    assert steps(before)["u:lamp of", "h:off"] == 3 * 800
+    after = mined([*people, *sent], Sure(800))
+    (trust,) = trust_of(after).values()
+    assert 100 < trust < 500
+    assert steps(after)["u:lamp of", "h:off"] == 3 * (800 * trust // 1000)
+    assert states(after)["u:lamp of"] == (0, 3 * (200 + 800 - 800 * trust // 1000) + 20 * 1000)
+    works = [row | {"feedback": 1} for row in sent]
+    assert set(trust_of(mined([*people, *works], Sure(800))).values()) == {1000}
+
+
+def test_old_evidence_weighs_less_and_that_before_a_cut_nothing(mined, tmp_path):
+    """Thirty days are one half-life, counted back from the newest evidence of the row and not from today."""
+    day = 86_400
+    turns = [turn(0, "a", status="failed"), turn(30 * day, "a", status="ok"), turn(0, "old", "ben"), turn(90 * day, "new", "ben")]
+    assert states(mined(turns))["u:a"] == (950, 500 + 50)
+    assert states(mined(turns))["u:old"] == (950, 50)
+    assert states(mined(turns, config=Config(loop=Loop(half_life_days=0))))["u:a"] == (950, 1000 + 50)
+    engine = DuckDB(tmp_path / "work", threads=1)
+    result = mine(engine, write_turns(turns, tmp_path / "turns.parquet"), RuleDetector(), Config(), cuts={("en", "a"): 1})
+    engine.close()
+    assert states(result)["u:a"] == (950, 50)
 
 
 def test_a_stop_word_protests_and_restates_nothing(mined):
@@ -145,7 +190,7 @@ def test_one_user_weighs_no_more_than_the_cap(mined):
 def test_every_turn_spends_exactly_a_thousand(mined):
     turns = long_log(600, seed=3)
     result = mined(turns, Spread())
-    key = "day, user_no, sent, rewritten, state"
+    key = "day, user_no, said, sent, rewritten, state"
     with duckdb.connect() as con:
         for name in ("counts", "rephrases"):
             con.read_parquet(tables.glob(getattr(result, name))).create_view(name)

@@ -22,13 +22,13 @@ TABLES = {
     # ann restates twice (once well), ben once, cem gives up; nobody ever restated GARBLE.
     "user_nodes": pd.DataFrame(
         [
-            (ANN, SOURCE, 2, 0, 300, 10, 11),
-            (BEN, SOURCE, 1, 400, 0, 12, 12),
-            (CEM, SOURCE, 1, 0, 1000, 13, 13),
-            (CEM, GARBLE, 1, 0, 1000, 13, 13),
-            (ANN, OFF, 1, 1000, 0, 10, 10),
+            (ANN, SOURCE, 2000, 0, 300, 10, 11),
+            (BEN, SOURCE, 1000, 400, 0, 12, 12),
+            (CEM, SOURCE, 1000, 0, 1000, 13, 13),
+            (CEM, GARBLE, 1000, 0, 1000, 13, 13),
+            (ANN, OFF, 1000, 1000, 0, 10, 10),
         ],
-        columns=["user_no", "node", "turns", "success", "failure", "first_day", "last_day"],
+        columns=["user_no", "node", "spoken", "success", "failure", "first_day", "last_day"],
     ),
     "user_edges": pd.DataFrame(
         [(ANN, SOURCE, OFF, 900), (ANN, SOURCE, GARBLE, 800), (BEN, SOURCE, ON, 600), (ANN, OFF, OFF, 5)],
@@ -96,7 +96,8 @@ def test_evidence_for_one_user_is_hers_and_the_crowds():
         (BEN, 2): (pytest.approx(1.9), pytest.approx(0.9)),
         (BEN, 3): (pytest.approx(0.9), pytest.approx(0.9)),
     }
-    assert pairs.said_by.tolist() == [5, 5, 3, 3]  # her own turns, and two others
+    assert pairs.spoken_by.tolist() == [5, 5, 3, 3]  # her own turns, and two others
+    assert pairs.said_by.tolist() == [3] * 4
     assert pairs.ok == pytest.approx([0.5] * 4)
 
 

@@ -1,8 +1,9 @@
 -- The steps of the chain, scaled as the rows that they leave.
 WITH capped AS (
-  SELECT e.source, e.target, CASE WHEN n.turns <= {user_cap} THEN e.mass ELSE FLOOR(e.mass * {user_cap} / n.turns) END AS mass
+  SELECT e.source, e.target,
+         CASE WHEN n.mass <= {user_cap} * 1000 THEN e.mass ELSE FLOOR(e.mass * {user_cap} * 1000 / n.mass) END AS mass
   FROM user_edges AS e
-  LEFT JOIN user_nodes AS n ON n.user_no = e.user_no AND n.node = e.source
+  JOIN user_nodes AS n ON n.user_no = e.user_no AND n.node = e.source
 )
 SELECT source, target, CAST(SUM(mass) AS BIGINT) AS mass, CAST(COUNT(*) AS BIGINT) AS users
 FROM capped

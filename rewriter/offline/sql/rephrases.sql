@@ -6,14 +6,14 @@ WITH moved AS (
   JOIN spent AS p ON p.user_no = c.user_no AND p.turn_no = c.turn_no
 ),
 steps AS (
-  SELECT s.day, s.user_no, s.sent, s.rewritten, s.state, t.state AS target,
+  SELECT s.day, s.user_no, s.said, s.sent, s.rewritten, s.state, t.state AS target,
          CASE WHEN m.verbatim = 1 AND t.rewritten = 0 THEN 1 ELSE 0 END AS again, m.mass
   FROM moved AS m
   LEFT JOIN sessions AS s ON s.user_no = m.user_no AND s.turn_no = m.turn_no
   LEFT JOIN sessions AS t ON t.user_no = m.user_no AND t.turn_no = m.next_turn_no
   WHERE m.mass > 0
 )
-SELECT day, user_no, sent, rewritten, state, target, CAST(again AS BIGINT) AS again, CAST(SUM(mass) AS BIGINT) AS mass,
+SELECT day, user_no, said, sent, rewritten, state, target, CAST(again AS BIGINT) AS again, CAST(SUM(mass) AS BIGINT) AS mass,
        CAST(COUNT(*) AS BIGINT) AS turns
 FROM steps
-GROUP BY day, user_no, sent, rewritten, state, target, again
+GROUP BY day, user_no, said, sent, rewritten, state, target, again

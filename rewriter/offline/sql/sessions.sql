@@ -2,10 +2,12 @@
 -- placed: numbers for texts and users; beside: the turns before and after; judged: a session begins where the log says so, or
 -- where a user without session ids was silent for more than {session_gap_ms} ms; the next turn of a session may protest.
 -- Of the cues the strongest counts; evidence of success takes its share off all but the assistant's own verdict, and feedback
--- overrules everything.
+-- overrules everything. share is P(the turn is rewritten), in millionths, where it was drawn whether it is, else -1.
 WITH placed AS (
   SELECT t.turn_id, u.user_no, COALESCE(s.session_no, 0) AS session_no, t.ts_ms, p.locale_no, p.said, p.sent, p.stop,
-         p.hypothesis, r.id AS reply, t.barge_in, t.feedback,
+         p.hypothesis, r.id AS reply, t.barge_in, t.feedback, COALESCE(t.rule, '') AS rule,
+         CASE t.arm WHEN 'rewrite' THEN FLOOR(t.propensity * 1000000 + 0.5)
+                    WHEN 'leave' THEN 1000000 - FLOOR(t.propensity * 1000000 + 0.5) END AS share,
          CASE t.status WHEN 'failed' THEN 1 WHEN 'ok' THEN 0 END AS failed,
          CASE t.feedback WHEN 1 THEN 1000 WHEN -1 THEN 0 ELSE FLOOR(t.engaged * 1000 + 0.5) END AS engaged,
          CASE WHEN t.asr_confidence * 1000 < {confidence} OR t.nlu_confidence * 1000 < {confidence} THEN {low_confidence}
@@ -20,7 +22,7 @@ WITH placed AS (
 ),
 beside AS (
   SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_no) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
+         rule, share, doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_no) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
          LEAD(session_no) OVER w AS next_session, LEAD(ts_ms) OVER w AS next_ms,
          LEAD(GREATEST(COALESCE(barge_in, 0) * {barge_in}, stop * {stop})) OVER w AS next_protest
   FROM placed
@@ -28,7 +30,7 @@ beside AS (
 ),
 judged AS (
   SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         turn_no,
+         rule, share, turn_no,
          CASE WHEN last_session = session_no AND (session_no <> 0 OR ts_ms - last_ms <= {session_gap_ms})
               THEN 0 ELSE 1 END AS opens,
          CASE WHEN (next_session = session_no AND next_ms - ts_ms <= {window_ms})
@@ -40,7 +42,7 @@ judged AS (
 SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens,
        CAST(alone AS BIGINT) AS alone, ts_ms,
        CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale_no, said, sent, COALESCE(hypothesis, sent) AS state,
-       CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, stop,
+       CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, rule, CAST(COALESCE(share, -1) AS BIGINT) AS share, stop,
        CAST(CASE feedback WHEN -1 THEN 1000
                           WHEN 1 THEN 0
                           ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,

@@ -1,7 +1,7 @@
--- Number every text. beside is 1 for those that are no state of the chain (only said before a rewrite, only sent, responses);
+-- Number every text. beside is 1 for those that are no state of the chain (only sent, responses);
 -- they come last, so that the numbers of the states have no gap.
 WITH uses AS (
-  SELECT locale, 'u' AS kind, said_text AS text, CASE WHEN said_text = sent_text THEN 0 ELSE 1 END AS beside FROM phrases
+  SELECT locale, 'u' AS kind, said_text AS text, 0 AS beside FROM phrases
   UNION ALL
   SELECT locale, 'u' AS kind, sent_text AS text, CASE WHEN hypothesis = '' THEN 0 ELSE 1 END AS beside FROM phrases
   UNION ALL

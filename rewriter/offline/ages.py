@@ -1,0 +1,61 @@
+"""Small tables that the SQL reads counts with: what age takes, and where a row begins anew."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from rewriter.tables import glob
+
+_ONE = 1_000_000
+
+_NODES = """
+SELECT t.id AS node, w.day
+FROM wanted AS w JOIN texts AS t ON t.kind = 'u' AND t.locale = w.locale AND t.text = w.text
+"""
+
+
+def write_ages(half_life_days: int, path: Path) -> Path:
+    """Write `tables.AGES`: a weight of 2^(-age / half-life), in millionths, rounded; 0 for a half-life keeps everything for ever.
+
+    Example:
+        >>> import tempfile
+        >>> path = write_ages(30, Path(tempfile.mkdtemp()) / "ages.parquet")
+        >>> duckdb.sql(f"SELECT weight FROM '{path}' WHERE age IN (0, 30, 60) ORDER BY age").fetchall()
+        [(1000000,), (500000,), (250000,)]
+    """
+    age = np.arange(21 * half_life_days if half_life_days else 100_000, dtype=np.int64)
+    weight = np.rint(_ONE * 2.0 ** (-age / half_life_days)) if half_life_days else np.full(len(age), _ONE)
+    return _write({"age": age, "weight": weight.astype(np.int64)}, path)
+
+
+def write_cuts(cuts: Mapping[tuple[str, str], int], texts: Path, path: Path) -> Path:
+    """Write `tables.CUTS`.
+
+    Args:
+        cuts: (locale, utterance) -> the first day whose evidence counts, days since 1970.
+        texts: Parquet of `tables.TEXTS`.
+        path: file to write.
+    """
+    keys = list(cuts)
+    wanted = {
+        "locale": np.array([locale for locale, _ in keys], dtype=object),
+        "text": np.array([text for _, text in keys], dtype=object),
+        "day": np.array([cuts[key] for key in keys], dtype=np.int64),
+    }
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE wanted (locale VARCHAR, text VARCHAR, day BIGINT)")
+        if keys:
+            con.register("given", wanted)
+            con.execute("INSERT INTO wanted SELECT * FROM given")
+        con.read_parquet(glob(texts)).create_view("texts")
+        con.sql(_NODES).write_parquet(str(path))
+    return path
+
+
+def _write(columns: Mapping[str, np.ndarray], path: Path) -> Path:
+    with duckdb.connect() as con:
+        con.register("columns", dict(columns))
+        con.sql("SELECT * FROM columns").write_parquet(str(path))
+    return path

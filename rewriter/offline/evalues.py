@@ -1,0 +1,93 @@
+"""Tests that may be looked at every day: evidence against a hypothesis that no amount of looking inflates.
+
+An *e-value* is a number >= 0 whose expectation is at most 1 where the hypothesis is true. Products of e-values of successive
+observations are again such (an e-process), and by Ville's inequality the probability that one ever reaches 1/alpha is at most
+alpha, whenever one looks. Averages of e-processes are e-processes, so nothing has to be guessed: a grid of alternatives is mixed
+(Robbins's method of mixtures).
+
+- Two arms, drawn with a known probability: Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests that
+  allow for optional stopping" (2024, arXiv 2106.02693).
+- Bounded outcomes as bets: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2024,
+  arXiv 2010.09686).
+- A change at an unknown time: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"
+  (2024, arXiv 2203.03532).
+"""
+
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_GRID = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+_PAIRS = np.array(list(combinations(_GRID, 2)))  # (lower, higher) rate of success
+_DEPTHS = np.array([0.2, 0.5, 0.8])  # how far below the level, as a share of it
+
+
+def log_e_two_arms(group: Ints, arm: Ints, share: Floats, outcome: Floats, n: int, *, better: bool) -> Floats:
+    """Return the log e-value, by group, against "arm 1 is no better than arm 0" (or, with `better` false, "no worse").
+
+    One observation with outcome y in arm a, drawn with P(arm 1) = pi, multiplies the e-value of the alternative (q_0, q_1) by::
+
+        y · q_a / q  +  (1 - y) · (1 - q_a) / (1 - q)        q = pi q_1 + (1 - pi) q_0
+
+    Its expectation is 1 + pi (q_1/q - (1-q_1)/(1-q)) (mu_1 - mu_0), linear in the true means, hence at most 1 where mu_1 <= mu_0,
+    for outcomes anywhere in [0, 1] and any pi that was fixed beforehand. Where pi is 0 or 1 the factor is 1: nothing is learned.
+
+    Args:
+        group: (m,) 0..n-1, which test an observation belongs to.
+        arm: (m,) 0 or 1.
+        share: (m,) P(arm 1), 0..1.
+        outcome: (m,) 0..1.
+        n: groups.
+        better: which of the two hypotheses.
+
+    Returns:
+        (n,) float64; 0 for a group without observations.
+
+    Example:
+        >>> arm = np.tile([0, 1], 20)
+        >>> e = log_e_two_arms(np.zeros(40, dtype=np.int64), arm, np.full(40, 0.5), arm * 1.0, 1, better=True)
+        >>> bool(np.exp(e[0]) > 1e6)
+        True
+    """
+    low, high = _PAIRS.T
+    one, zero = (high, low) if better else (low, high)
+    mixed = share[:, None] * one + (1 - share[:, None]) * zero
+    rate = np.where(arm[:, None] == 1, one, zero)
+    y = outcome[:, None]
+    factor = np.log(y * rate / mixed + (1 - y) * (1 - rate) / (1 - mixed))
+    summed = np.stack([np.bincount(group, factor[:, k], n) for k in range(len(_PAIRS))], axis=1)
+    return np.asarray(logsumexp(summed, axis=1) - np.log(len(_PAIRS)), dtype=np.float64)
+
+
+def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats) -> Floats:
+    """Return the log of the e-detector, by group, against "the mean outcome has been at least the level all the time".
+
+    It is the Shiryaev-Roberts sum over all days on which the drop may have begun, ``M_d = (M_{d-1} + 1) · e_d``, with the e-value
+    of a day the product over its observations of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the level m, mixed over
+    three depths. While there is no drop, M reaches c at the earliest after c days in the mean.
+
+    Args:
+        group: (m,) which detector an observation belongs to.
+        day: (m,) day of the observation.
+        outcome: (m,) 0..1.
+        level: (n,) of each group, between 0 and 1, both excluded.
+
+    Returns:
+        (n,) float64; -inf for a group without observations.
+    """
+    n = len(level)
+    total = np.full((n, len(_DEPTHS)), -np.inf)
+    m = level[group][:, None]
+    q = m * _DEPTHS
+    factor = np.log(outcome[:, None] * q / m + (1 - outcome[:, None]) * (1 - q) / (1 - m))
+    for when in np.unique(day):
+        rows = day == when
+        there = np.unique(group[rows])
+        e = np.stack([np.bincount(group[rows], factor[rows, k], n)[there] for k in range(len(_DEPTHS))], axis=1)
+        total[there] = np.logaddexp(total[there], 0.0) + e
+    return np.asarray(logsumexp(total, axis=1) - np.log(len(_DEPTHS)), dtype=np.float64)

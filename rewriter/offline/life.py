@@ -1,0 +1,133 @@
+"""The life of a rule: shadow -> canary -> live -> probation -> retired, by tests that may be looked at every day.
+
+- *shadow*: weighed every day and never sent: its gain is unsure, or another rule of its source is at work.
+- *canary*: launched on what people did; a tenth of its requests is left alone until both arms show that it is better.
+- *live*: better beyond doubt. The share that is left alone falls with P(it is not better), down to a floor.
+- *probation*: its success has dropped below half of what it gained. Half of its requests are left alone, until the two arms show
+  that it is better still, or worse.
+- *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
+  what people do from then on.
+
+Of a personal rule nothing is left alone: a person who undoes it teaches at once, and a drop retires it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rewriter.config import Loop
+from rewriter.offline import trials
+from rewriter.offline.bivariate import p_better
+from rewriter.offline.evalues import log_e_drop, log_e_two_arms
+from rewriter.offline.trials import Floats, Ints, Trials
+
+SERVED = ("canary", "live", "probation")
+"""The lives in which a rule answers requests."""
+
+_HALF = 0.5
+_PRIOR = 2.0  # trials that what was expected at launch is worth
+_DEPTH = 0.1  # a drop of less is none
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What became of the requests of m rules.
+
+    Attributes:
+        tried, tried_ok: (m,) effective trials of the rewrite, and those that went well.
+        left, left_ok: (m,) the same of the source as spoken.
+        p_better: (m,) P(the rewrite succeeds more often).
+        better, worse: (m,) log e-value against "no better" and "no worse", by what was drawn since the rule came into its life.
+        drop: (m,) log of the e-detector of a drop since then.
+    """
+
+    tried: Floats
+    tried_ok: Floats
+    left: Floats
+    left_ok: Floats
+    p_better: Floats
+    better: Floats
+    worse: Floats
+    drop: Floats
+
+
+def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, stay: Floats) -> Evidence:
+    """Weigh what became of the requests of m rules.
+
+    Args:
+        seen: trials, each of the source of one rule.
+        rule: (t,) 0..m-1, which.
+        sent: (m,) text that the rule sends.
+        since: (m,) day since when the rule is in its life.
+        expected: (m,) success of the rewrite that was expected at launch, 0..1.
+        stay: (m,) success as spoken that was expected at launch.
+    """
+    m = len(sent)
+    fits = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
+    seen, rule = seen.take(fits), rule[fits]
+    worth, tried = seen.worth(), seen.arm == 1
+
+    def counted(rows: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
+
+    now = seen.day >= since[rule]
+    before = [counted(~now & arm) for arm in (tried, ~tried)]
+    promised, spoken = ((ok + _PRIOR * hope) / (n + _PRIOR) for (n, ok), hope in zip(before, (expected, stay), strict=True))
+    level = np.clip(promised - np.maximum((promised - spoken) / 2, _DEPTH), 0.05, 0.95)
+    drawn = now & ~np.isnan(seen.share)
+    arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
+    alone = now & tried
+    (n, ok), (left, left_ok) = counted(tried), counted(~tried)
+    return Evidence(
+        tried=n,
+        tried_ok=ok,
+        left=left,
+        left_ok=left_ok,
+        p_better=p_better(left, left_ok, n, ok),
+        better=log_e_two_arms(*arms, better=True),
+        worse=log_e_two_arms(*arms, better=False),
+        drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level),
+    )
+
+
+def judge(life: npt.NDArray[np.object_], personal: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:
+    """Say into which life each of m rules comes, and why; `why` is empty where nothing changes.
+
+    Args:
+        life: (m,) canary, live or probation.
+        personal: (m,) whether it serves one user.
+        evidence: what became of its requests.
+        config: `alpha` and `quiet_days`.
+    """
+    sure, noisy = -np.log(max(config.alpha, 1e-12)), np.log(config.quiet_days)
+    worse, better, drop = evidence.worse >= sure, evidence.better >= sure, evidence.drop >= noisy
+    tested = np.isin(life, ("canary", "probation"))
+    steps = [
+        (worse & ~personal, "retired", "it does worse than the words as spoken"),
+        (drop & personal, "retired", "it does not work any more"),
+        (drop & (life == "live"), "probation", "it works less often than it did"),
+        (better & tested, "live", "it does better than the words as spoken"),
+    ]
+    into, why = life.copy(), np.full(len(life), "", dtype=object)
+    for where, new, reason in steps:
+        rows = where & (why == "")
+        into[rows], why[rows] = new, reason
+    return pd.DataFrame({"life": into, "why": why})
+
+
+def share(life: npt.NDArray[np.object_], personal: npt.NDArray[np.bool_], better: Floats, config: Loop) -> Floats:
+    """Return the probability with which each of m rules is applied, where part of its requests is left alone.
+
+    Args:
+        life: (m,) where each rule stands.
+        personal: (m,) whether it serves one user.
+        better: (m,) P(it succeeds more often than the words as spoken).
+        config: `canary` and `floor`.
+    """
+    doubt = 1.0 - better
+    canary = np.clip(doubt, config.canary, _HALF)
+    live = np.clip(doubt, config.floor, max(config.floor, config.canary))
+    held = np.select([life == "canary", life == "live", life == "probation"], [canary, live, np.full(len(life), _HALF)], 1.0)
+    return np.asarray(np.where(personal & np.isin(life, SERVED), 1.0, 1.0 - held), dtype=np.float64)

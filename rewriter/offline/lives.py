@@ -1,0 +1,204 @@
+"""From the verdicts of a day and the lives of the day before to the rules that serve: who enters, who moves on, who leaves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rewriter.config import Loop
+from rewriter.offline import decide, life, trials
+from rewriter.offline.decide import LAUNCHED
+from rewriter.offline.mine import Mined
+from rewriter.tables import LIVES, RULES, glob
+
+AT_WORK = "another rule of this text is at work"
+RETIRED = "retired: "
+_WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK)
+_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said")
+_KEPT_DAYS = 365  # a retired rule is remembered so long
+_SOURCE = ["user_id", "locale", "source"]
+_TOLD = ("tried", "tried_ok", "left_alone", "left_ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the day before left.
+
+    Attributes:
+        rules: columns of `tables.RULES`.
+        lives: columns of `tables.LIVES`.
+        cuts: (locale, source) -> the first day whose evidence of the source counts.
+    """
+
+    rules: pd.DataFrame
+    lives: pd.DataFrame
+    cuts: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def nothing(cls) -> "Before":
+        """Return what stands before the first day."""
+        return cls(_empty(RULES.names), _empty(LIVES.names), {})
+
+
+def read(state: Path | None) -> Before:
+    """Return what is in the private state of the day before; nothing where there is none."""
+    if state is None or not (state / "lives.parquet").exists():
+        return Before.nothing()
+    with duckdb.connect() as con:
+        rules, lives = (con.read_parquet(str(state / f"{name}.parquet")).df() for name in ("rules", "lives"))
+    cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8"))
+    return Before(rules, lives, {(locale, source): day for locale, source, day in cuts})
+
+
+def write(now: Before, state: Path) -> None:
+    """Write ``rules.parquet``, ``lives.parquet`` and ``cuts.json``."""
+    decide.write(now.rules, state / "rules.parquet")
+    decide.write_table(LIVES, now.lives, "day, user_id, locale, source, target", state / "lives.parquet")
+    cuts = [[locale, source, day] for (locale, source), day in sorted(now.cuts.items())]
+    (state / "cuts.json").write_text(json.dumps(cuts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+
+
+def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, config: Loop, *, draw: bool) -> Before:
+    """Return the rules of today, each with its life, every change so far, and where sources begin anew.
+
+    Args:
+        decided: the rules under consideration with their verdicts; columns of `tables.RULES` but for those of life.
+        before: what the day before left.
+        mined: the mined tables.
+        today: last day of the log, days since 1970.
+        config: `config.Loop`.
+        draw: whether part of the requests is left alone for comparison.
+    """
+    rules = _considered(decided, before.rules, today, draw=draw)
+    served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
+    now = rules.iloc[served].reset_index(drop=True)
+    evidence = life.weigh(*_trials(now, mined), *_expected(now))
+    judged = life.judge(_texts(now["life"]), _personal(now), evidence, config)
+    fresh = (now["since_day"] > today).to_numpy()
+    moved = (judged["why"] != "").to_numpy() & ~fresh
+    now = now.assign(
+        life=np.where(moved, judged["life"], now["life"]),
+        since_day=np.where(moved, today + 1, now["since_day"]),
+        why=np.where(moved, judged["why"], now["why"]),
+        tried=evidence.tried,
+        tried_ok=evidence.tried_ok,
+        left_alone=evidence.left,
+        left_ok=evidence.left_ok,
+        p_better=evidence.p_better,
+    )
+    was = rules.iloc[served][["life", "since_day"]].reset_index(drop=True)
+    cuts = dict(before.cuts) | _cuts(now[moved], was[moved], today)
+    now = now.assign(share=life.share(_texts(now["life"]), _personal(now), evidence.p_better, config) if draw else 1.0)
+    left = (now["life"] == "retired").to_numpy()
+    now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))
+    rules = pd.concat([rules.drop(index=rules.index[served]), now], ignore_index=True)
+    return Before(rules[list(RULES.names)], _told(before, rules, today), cuts)
+
+
+def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
+    """Join today's verdicts with the lives of yesterday: every rule once, with the life in which the day finds it."""
+    decided = decided.sort_values("verdict", key=lambda v: v != LAUNCHED, kind="stable").drop_duplicates("rule")
+    gone = before[before["life"].isin([*life.SERVED, "retired"]) & ~before["rule"].isin(decided["rule"])]
+    gone = gone[(gone["life"] != "retired") | (gone["since_day"] > today - _KEPT_DAYS)]
+    rules = _remembered(decided, before, today)
+    rules = pd.concat([rules, gone], ignore_index=True) if len(gone) else rules
+    rules = rules.assign(why="")
+
+    alive = rules["life"].isin(life.SERVED)
+    forbidden = alive & rules["verdict"].str.startswith(_FORBIDDEN)
+    rules.loc[forbidden, ["life", "why"]] = ["retired", "it is not allowed any more"]
+    rules.loc[alive & ~forbidden, "verdict"] = LAUNCHED
+    taken = pd.MultiIndex.from_frame(rules.loc[alive & ~forbidden, _SOURCE])
+    asks = (rules["verdict"] == LAUNCHED) & ~alive
+    asks &= ~((rules["life"] == "retired") & (rules["user_id"] != ""))  # what the crowd says of it has not changed
+    waits = asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)
+    rules.loc[waits, "verdict"] = AT_WORK
+    enters = asks & ~waits
+    rules.loc[enters, "life"] = np.where(_personal(rules[enters]) | (not draw), "live", "canary")
+    rules.loc[enters, "why"] = "people restate it so"
+    stays_out = (rules["verdict"] == LAUNCHED) & ~rules["life"].isin(life.SERVED)
+    rules.loc[stays_out, "verdict"] = RETIRED + "it did not work for this user"
+    watched = ~rules["life"].isin([*life.SERVED, "retired"])
+    rules.loc[watched, "life"] = np.where(rules.loc[watched, "verdict"].isin(_WATCHED), "shadow", "")
+    rules.loc[enters | forbidden, "since_day"] = today + 1
+    return rules
+
+
+def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Give each rule the life that it had; a new one has none, since tomorrow."""
+    names = ("life", "since_day", "share", "p_better", *_TOLD)
+    nothing = ("", today + 1, 0.0, np.nan, *(0.0 for _ in _TOLD))
+    old = dict(zip(before["rule"], zip(*(before[name] for name in names), strict=True), strict=True))
+    found = list(zip(*(old.get(rule, nothing) for rule in decided["rule"]), strict=True)) or [()] * len(names)
+    return decided.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
+
+
+def _trials(rules: pd.DataFrame, mined: Mined) -> tuple[trials.Trials, trials.Ints, trials.Ints, trials.Ints]:
+    """Return the trials of the sources of some rules, the rule of each, and what each rule sends and since when."""
+    keys = _numbered(rules, mined)
+    seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy())
+    frame = pd.DataFrame({"said": seen.said, "user": seen.user})
+    everybody = keys[keys["user"] < 0].drop_duplicates("said").set_index("said")["place"]
+    own = keys[keys["user"] >= 0].set_index(["said", "user"])["place"]
+    place = pd.MultiIndex.from_frame(frame).map(own) if len(own) else pd.Series(np.nan, index=frame.index)
+    rule = pd.Series(np.asarray(place, dtype=np.float64)).fillna(frame["said"].map(everybody)).to_numpy(dtype=np.float64)
+    kept = np.flatnonzero(~np.isnan(rule))
+    return seen.take(kept), rule[kept].astype(np.int64), keys["sent"].to_numpy(), rules["since_day"].to_numpy(dtype=np.int64)
+
+
+_KEYS = """
+SELECT r.place, COALESCE(s.id, -1) AS said, COALESCE(t.id, -1) AS sent,
+       CASE WHEN r.user_id = '' THEN -1 ELSE COALESCE(u.user_no, -2) END AS "user"
+FROM wanted AS r
+LEFT JOIN texts AS s ON s.kind = 'u' AND s.locale = r.locale AND s.text = r.source
+LEFT JOIN texts AS t ON t.kind = 'u' AND t.locale = r.locale AND t.text = r.target
+LEFT JOIN users AS u ON u.user_id = r.user_id
+ORDER BY r.place
+"""
+
+
+def _numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
+    """Return the numbers of source, target and user of each rule; the user is -1 for everybody."""
+    with duckdb.connect() as con:
+        for name in ("texts", "users"):
+            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+        con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
+        frame: pd.DataFrame = con.execute(_KEYS).df()
+    return frame
+
+
+def _expected(rules: pd.DataFrame) -> tuple[trials.Floats, trials.Floats]:
+    return rules["win"].to_numpy(dtype=np.float64), rules["stay"].to_numpy(dtype=np.float64)
+
+
+def _cuts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str], int]:
+    """Say where the sources of rules that have just been retired begin anew: where their meaning was first in doubt."""
+    left = ((moved["life"] == "retired") & (moved["user_id"] == "")).to_numpy()
+    first = np.where(was["life"] == "live", today + 1, was["since_day"])
+    rows = zip(moved["locale"], moved["source"], first, left, strict=True)
+    return {(locale, source): int(day) for locale, source, day, gone in rows if gone}
+
+
+def _told(before: Before, rules: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Append what has changed to the story of all rules."""
+    old = dict(zip(before.rules["rule"], before.rules["life"], strict=True))
+    changed = rules[rules["why"] != ""]
+    rows = changed.assign(day=today, was=[old.get(rule, "") for rule in changed["rule"]])[list(LIVES.names)]
+    return pd.concat([part for part in (before.lives, rows) if len(part)] or [before.lives], ignore_index=True)
+
+
+def _personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    return np.asarray(rules["user_id"] != "", dtype=bool)
+
+
+def _texts(column: pd.Series) -> npt.NDArray[np.object_]:
+    return np.asarray(column, dtype=object)
+
+
+def _empty(names: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
