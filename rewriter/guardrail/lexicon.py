@@ -44,9 +44,9 @@ class Numbers:
     starts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:
-    """The word list of one language.
+    """The word list of one language; two are the same if they are one object, so that what was read with one can be kept.
 
     Attributes:
         language: BCP 47 language.

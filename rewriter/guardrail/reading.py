@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -51,8 +52,9 @@ class Reading:
         return " ".join(self.words[place] for place in places)
 
 
+@lru_cache(maxsize=1 << 13)
 def read(text: str, lexicon: Lexicon) -> Reading:
-    """Read a text with the word list of its language. Every text can be read.
+    """Read a text with the word list of its language, or return how it was read lately. Every text can be read.
 
     Args:
         text: a normalised utterance.

@@ -18,6 +18,8 @@ from rewriter.model.similarity import phonetic_keys
 
 _Mask = npt.NDArray[np.bool_]
 
+_POOLED = 32  # rows that vectors find, for letters and sounds to weigh
+
 
 class Retrieved(NamedTuple):
     """What may have been meant, most alike first, as parallel columns.
@@ -98,11 +100,11 @@ class Retriever:
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
         """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.pool.Finder`."""
-        found = self.retrieve(hearings, locale, user, k=k)
+        own = self.shelf.own(user, locale)
+        found = self._retrieve(hearings, locale, own, k, _POOLED)
         ascending = np.argsort(found.rows)
         turns, success = np.empty((2, len(ascending)))
         turns[ascending], success[ascending] = self.shelf.worked(found.rows[ascending])
-        own = self.shelf.own(user, locale)
         same = found.interpretations[:, None] == self.shelf.interpretations(own.rows)
         age = self.shelf.newest - np.where(same, own.last_day, 0).max(axis=1, initial=0)
         return Pool(
@@ -118,7 +120,7 @@ class Retriever:
             private=self.shelf.private(found.rows),
         )
 
-    def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = 32) -> Retrieved:
+    def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = _POOLED) -> Retrieved:
         """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
 
         Args:
@@ -128,8 +130,11 @@ class Retriever:
             k: how many from each of the two.
             pool: how many from each of the two are compared in every channel, at least.
         """
+        return self._retrieve(hearings, locale, self.shelf.own(user, locale), k, pool)
+
+    def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
         queries = self.encoder.encode(hearings)
-        pooled = _pooled(self.index.search(queries, locale, pool), self.shelf.own(user, locale))
+        pooled = _pooled(self.index.search(queries, locale, pool), own)
         dense = self.shelf.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))

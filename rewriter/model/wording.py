@@ -41,6 +41,9 @@ class Wording:
         counts: (n,) int64.
         texts: how many texts were counted.
 
+    Attributes:
+        weight: word -> its inverse document frequency, ``log((n + 1) / (df + 1/2))``.
+
     Example:
         >>> wording = Wording.of([("set the lamp to 40", {"lamp": "name"}), ("set the fan to 20", {"fan": "name"})])
         >>> wording.template("set the fan to 35")
@@ -49,7 +52,7 @@ class Wording:
         (True, False)
     """
 
-    __slots__ = ("_count", "counts", "keys", "names", "texts")
+    __slots__ = ("_count", "counts", "keys", "names", "texts", "weight")
 
     def __init__(self, names: Mapping[str, str], keys: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64], texts: int) -> None:
         self.names = names
@@ -57,6 +60,7 @@ class Wording:
         self.counts = counts
         self.texts = texts
         self._count = lru_cache(maxsize=1 << 16)(self._looked_up)
+        self.weight = lru_cache(maxsize=1 << 16)(self._weight)
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, Mapping[str, str]]]) -> "Wording":
@@ -109,8 +113,7 @@ class Wording:
         """Whether any text holds a word."""
         return self._count("word", word) > 0
 
-    def weight(self, word: str) -> float:
-        """Return the inverse document frequency of a word, ``log((n + 1) / (df + 1/2))``."""
+    def _weight(self, word: str) -> float:
         return log((self.texts + 1) / (self._count("word", word) + 0.5))
 
     def fluency(self, text: str, *, own: int = 0) -> list[float]:
