@@ -97,6 +97,21 @@ class Launch:
     """Restatements by the user herself that a personal rule needs at least; the rest of the evidence may be the crowd's."""
 
 
+KINDS = ("static", "transformer", "student")
+"""Kinds of encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What turns texts into vectors."""
+
+    kind: str = "static"
+    """``static``: learned from the log alone; ``transformer``: a fine-tuned sentence transformer, which serving needs the extra
+    ``onnx`` for; ``student``: that transformer, distilled into a static encoder."""
+    base: str = ""
+    """The sentence transformer to start from, a folder or a name that the hub knows; none for ``static``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loop:
     """Learning from what was done: how evidence ages, and how rules live (docs/loop.md)."""
@@ -158,6 +173,7 @@ class Config:
     rephrases: Rephrases = field(default_factory=Rephrases)
     chain: Chain = field(default_factory=Chain)
     launch: Launch = field(default_factory=Launch)
+    encoder: Encoder = field(default_factory=Encoder)
     trigger: Trigger = field(default_factory=Trigger)
     publish: Publish = field(default_factory=Publish)
     loop: Loop = field(default_factory=Loop)
@@ -258,9 +274,17 @@ def _check(config: Config) -> None:
             raise ConfigError(f"setting {name} must be at least {low}, not {value}")
     if config.rephrases.reach > 3:
         raise ConfigError(f"setting rephrases.reach must be at most 3, not {config.rephrases.reach}")
+    _check_encoder(config.encoder)
     for name, value in (("rephrases", config.rephrases.window_ms), ("friction", config.friction.window_ms)):
         if value > config.sessions.gap_ms:
             raise ConfigError(f"setting {name}.window_ms must be at most sessions.gap_ms, {config.sessions.gap_ms}, not {value}")
     for f in fields(config.friction):
         if f.type is int and f.name != "window_ms" and not 0 <= getattr(config.friction, f.name) <= 1000:
             raise ConfigError(f"setting friction.{f.name} must lie between 0 and 1000 thousandths")
+
+
+def _check_encoder(encoder: Encoder) -> None:
+    if encoder.kind not in KINDS:
+        raise ConfigError(f"setting encoder.kind must be one of {', '.join(KINDS)}, not {encoder.kind!r}")
+    if (encoder.kind == "static") == bool(encoder.base):
+        raise ConfigError("setting encoder.base must name a sentence transformer, unless encoder.kind is static, which has none")

@@ -27,6 +27,11 @@ def test_toml(tmp_path):
         ({"launch": {"min_users": True}}, "setting launch.min_users must be int, not bool"),
         ({"launch": {"min_users": 0}}, "setting launch.min_users must be at least 1, not 0"),
         ({"launch": {"max_loss_share": 1.5}}, "setting launch.max_loss_share must lie between 0 and 1, not 1.5"),
+        ({"encoder": {"kind": "big"}}, "setting encoder.kind must be one of static, transformer, student, not 'big'"),
+        (
+            {"encoder": {"kind": "student"}},
+            "setting encoder.base must name a sentence transformer, unless encoder.kind is static, which has none",
+        ),
         ({"friction": {"failed": 1001}}, "setting friction.failed must lie between 0 and 1000 thousandths"),
     ],
 )

@@ -10,6 +10,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+MEASURED = 6
+"""Candidates that are measured: what was meant is among the first or nowhere, and each takes time."""
+
 
 class Pool(NamedTuple):
     """Texts that may have been meant, most alike first.

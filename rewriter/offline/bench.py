@@ -12,7 +12,7 @@ from rewriter.guardrail import Guardrail
 from rewriter.model.decider import choose, may
 from rewriter.model.features import RANK, RISK, Look, look, risk
 from rewriter.model.logistic import Logistic
-from rewriter.model.pool import Finder, Pool
+from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.wording import Wording
 from rewriter.offline import logistic_fit
 from rewriter.offline.examples import Example
@@ -24,7 +24,7 @@ FOLDS = 3
 _WITHHELD = 0.15  # share of the examples whose goals are taken away: what nobody has ever asked for with success
 _DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
 _NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so that nothing hangs on habits
-_POOL, _ASKED = 10, 40  # candidates; and how many are asked for, so that enough are left when goals are taken away
+_ASKED = 40  # candidates of an example, so that enough are left when its goals are taken away
 _CAP = 5  # users of one text that count
 _RISK_SIGNS = [0] * len(RISK)
 
@@ -120,7 +120,7 @@ class Bench:
         own = int(not other.all())
         if _draw("withheld", text) < _WITHHELD:
             other &= ~np.isin(pool.interpretations, list(example.goals))
-        seen = look(hearings, pool.keep(other, _POOL), wording, example.locale)
+        seen = look(hearings, pool.keep(other, MEASURED), wording, example.locale)
         if not len(seen.pool):
             return None
         votes = {goal: (share, p) for (goal, share), p in zip(example.goals.items(), real, strict=True)}

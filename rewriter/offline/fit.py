@@ -1,4 +1,4 @@
-"""Fitting the online layer: phrases and wording, ranker, risk, and the bars that held-out evidence can promise."""
+"""Fitting the online layer: wording, ranker, risk, and the bars that held-out evidence can promise."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,30 +12,28 @@ from rewriter.model.retrieve import Retriever
 from rewriter.offline import bars
 from rewriter.offline.bench import FOLDS, Bench, Outcome
 from rewriter.offline.decide import LAUNCHED, Crowd
-from rewriter.offline.encoders import encoder_of
 from rewriter.offline.examples import examples, wordings
 from rewriter.offline.mine import Mined
-from rewriter.offline.rephrases import rephrases
-from rewriter.offline.stock import habits, said, stock, worthy
+from rewriter.offline.stock import Stock
 from rewriter.offline.told import Told
 from rewriter.offline.votes import Votes
 
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
-_FAILS = 0.5  # share of success below which a text is such as will be searched for
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
 
-def fit(mined: Mined, crowd: Crowd, votes: Votes, turns: Path, config: Config, folder: Path) -> dict[str, float]:
+def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, config: Config, folder: Path) -> dict[str, float]:
     """Fit the online layer and write it.
 
-    Whatever is shared rests on texts of at least `config.launch.min_users` users: queries, names and counts are such texts, and
-    the encoder, the ranker and the risk are fitted on such texts. The bars are two numbers for each mode; they are counted on
-    all texts, those of few users above all, because those are what the layer will meet.
+    Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
+    and the risk are fitted on such texts. The bars are two numbers for each mode; they are counted on all texts, those of few
+    users above all, because those are what the layer will meet.
 
     Args:
         mined: the mined tables.
         crowd: what all users together say; its launched rules answer before the online layer does.
         votes: what each user's turns say was meant.
+        stocked: what `rewriter.offline.stock.stock` wrote into the folder.
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
         folder: where the files go.
@@ -44,17 +42,11 @@ def fit(mined: Mined, crowd: Crowd, votes: Votes, turns: Path, config: Config, f
         What the held-out evidence promises, by name.
     """
     k = config.launch.min_users
-    texts, own = said(mined), habits(mined)
-    good = worthy(texts, k)
-    wording = wordings(good)
-    pairs = rephrases(texts, good, crowd.pairs, k)
-    encoder = encoder_of(pairs, good["query"].tolist(), min_users=k, seed=config.seed)
-    failing = texts.loc[texts["rate"] < _FAILS, "query"]
-    stock(folder, good, own, failing.sample(frac=1.0, random_state=config.seed).tolist(), encoder)
+    wording = wordings(stocked.good)
     rules = crowd.rules[crowd.rules["verdict"] == LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
-    told = Told(mined, votes, good, own)
-    found = examples(texts, told, served, turns, config.seed)
+    told = Told(mined, votes, stocked.good, stocked.own)
+    found = examples(stocked.texts, told, served, turns, config.seed)
     bench = Bench(found, Retriever.open(folder), wording, k)
     promises = _promises(bench, k, config.trigger)
     before, after = (Bar(of[0].bar, max(of[1].bar, _WORTH_ASKING)) for of in (promises["before"], promises["after"]))

@@ -22,8 +22,9 @@ from rewriter.offline import chain, decide, lives, logs, mine, votes
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
+from rewriter.offline.stock import stock
 
-STEPS = ("log", "mine", "chain", "launch", "fit", "artefact")
+STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 KEPT = ("users", "texts", "counts", "rephrases", "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 Progress = Callable[[str], None]
@@ -144,8 +145,10 @@ def learn(
         draw = config.loop.draw or decisions is not None
         now = lives.advance(decided, before, mined, mine.last_day(mined), config.loop, draw=draw)
         decided = now.rules
+        clock.start("encode")
+        stocked = stock(mined, crowd.pairs, config, writer.folder / "online")
         clock.start("fit")
-        promised = fit(mined, crowd, counted, writer.work / "turns.parquet", config, writer.folder / "online")
+        promised = fit(mined, crowd, counted, stocked, writer.work / "turns.parquet", config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))

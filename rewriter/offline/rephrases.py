@@ -21,7 +21,7 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
         min_users: k.
     """
     failing = texts[(texts["said_by"] >= min_users) & (texts["rate"] <= _FAILING) & texts["source"].notna()]
-    spoken = good.sort_values("success", ascending=False, kind="stable").drop_duplicates("node")
+    spoken = good.sort_values("success", ascending=False, kind="stable").drop_duplicates(["locale", "node"])
     voted = pd.DataFrame({"source": pairs.source, "node": pairs.target, "votes": pairs.votes})
     voted["share"] = voted["votes"] / voted.groupby("source")["votes"].transform("sum")
     led = voted[voted["share"] >= _LEAST_SHARE].merge(failing[["source", "locale", "query", "said_by"]], on="source")

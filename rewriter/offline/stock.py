@@ -1,6 +1,7 @@
 """`stock`: from the mined tables to the shelf: everybody's queries, each user's habits, and the index over them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -8,17 +9,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rewriter.config import Config
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.querybook import Queries, QueryBook, write_book
+from rewriter.offline.encoders import Lessons, learn_encoder
+from rewriter.offline.evidence import Pairs
 from rewriter.offline.mine import Mined
+from rewriter.offline.rephrases import rephrases
 from rewriter.tables import glob
 
 _LEAST_TURNS = 1.5  # of success behind a text that others may be rewritten to
 _OWN_TURNS = 0.9  # of success behind a habit: a turn without any cue counts for a little less than one
 _LEAST_SHARE = 0.4  # of the turns of a text that were understood so and went well
 _SAMPLES = 500  # failing texts that the index is tuned on
+_FAILS = 0.5  # share of success below which a text is such as will be searched for
 
 _TEXTS = """
 WITH said AS (
@@ -76,19 +82,52 @@ def habits(mined: Mined) -> pd.DataFrame:
     return _read(mined, ("counts", "users", "texts"), _HABITS, _OWN_TURNS, _LEAST_SHARE)
 
 
-def stock(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
-    """Write ``encoder``, ``book``, ``index`` and ``habits``, which `rewriter.model.retrieve.Retriever` opens.
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a log knows of texts.
+
+    Attributes:
+        texts: every text that was sent, from `said`.
+        good: those that others may be rewritten to, from `worthy`.
+        own: what each user said with success, from `habits`.
+    """
+
+    texts: pd.DataFrame
+    good: pd.DataFrame
+    own: pd.DataFrame
+
+
+def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
+    """Learn the encoder and write ``encoder``, ``book``, ``index`` and ``habits``, which `model.retrieve.Retriever` opens.
 
     Args:
+        mined: the mined tables.
+        pairs: what all users together say was meant.
+        config: its sections launch and encoder are used.
         folder: where the files go.
-        good: from `worthy`.
-        own: from `habits`; what is not among the good ones becomes a private row of its user.
-        failing: texts that fail, such as will be searched for; the effort of the index is measured on them.
-        encoder: what encodes both.
     """
-    encoder.save(folder / "encoder")
+    k = config.launch.min_users
+    texts, own = said(mined), habits(mined)
+    good = worthy(texts, k)
+    lessons = Lessons(
+        texts=texts.loc[texts["said_by"] >= k, "query"].tolist(),
+        queries=good["query"].tolist(),
+        pairs=rephrases(texts, good, pairs, k),
+        min_users=k,
+    )
+    encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
+    failing = texts.loc[texts["rate"] < _FAILS, "query"]
+    _shelve(folder, good, own, failing.sample(min(len(failing), _SAMPLES), random_state=config.seed).tolist(), encoder)
+    return Stock(texts, good, own)
+
+
+def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
+    """Write the books: what is a user's own and not among the good ones becomes a private row.
+
+    The effort of the index is measured on failing texts, such as will be searched for.
+    """
     write_book(folder / "book", _queries(good, good["said"], good["users"]), encoder)
-    build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(failing[:_SAMPLES]))
+    build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(failing))
     places = {key: row for row, key in enumerate(zip(good["locale"], good["query"], good["node"], strict=True))}
     texts = set(zip(good["locale"], good["query"], strict=True))
     row = np.array([places.get(key, -1) for key in zip(own["locale"], own["query"], own["node"], strict=True)], dtype=np.int64)

@@ -8,13 +8,12 @@ import numpy as np
 from rewriter.guardrail import Guardrail
 from rewriter.model.decider import Bar, Decider, choose, may
 from rewriter.model.features import Look, look, risk
-from rewriter.model.pool import Finder, Pool
+from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.retrieve import Retriever
 from rewriter.model.wording import Wording
 from rewriter.online.verdict import Request, Understands, Verdict
 from rewriter.result import Candidate, Reason, Scope
 
-_POOL = 10  # candidates that are measured
 _TOLD = 5  # of them that the answer names
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
 
@@ -64,8 +63,8 @@ class Star:
         wording = self._wording[request.locale]
         if not request.after_failure and self._finder.knows(hearings[0], request.locale, request.user):
             return Verdict(None, "healthy")
-        pool = self._finder.find(hearings, request.locale, request.user, _POOL + 1)
-        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), _POOL)
+        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
+        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
         if not len(pool):
             return Verdict(None, "no_candidate")
         if late():
