@@ -38,6 +38,26 @@ def slurp(result: Figures) -> str:
     )
 
 
+def context(result: Figures) -> str:
+    """With context and without, and by what tells the meaning of a phrase."""
+    tables = [peers(result)]
+    for mode, heading in (("before", "before the NLU"), ("after", "after a refusal")):
+        systems = result["modes"][mode]
+        lines = [
+            [kind, number(one["turns"]), number(one["defects"])]
+            + [text for of in systems.values() for text in (ratio(of["kinds"][kind]), percent(of["kinds"][kind]["fixed"]))]
+            for kind, one in next(iter(systems.values()))["kinds"].items()
+        ]
+        columns = [
+            "what tells the meaning",
+            "turns",
+            "defects",
+            *(f"{what}, {s}" for s in systems for what in ("win/loss", "fixed")),
+        ]
+        tables.append(f"By what tells the meaning of what was said, {heading}:\n\n{grid(columns, lines)}")
+    return "\n\n".join(tables)
+
+
 def chain(result: Figures) -> str:
     """Time and memory for the large chain, and the error against the dense solution."""
     large = [

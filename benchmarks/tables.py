@@ -18,6 +18,7 @@ from cells import Figures, grid, per_1000, percent, ratio
 from result_tables import (
     calibration,
     chain,
+    context,
     dstc2_mining,
     fit_channel,
     guardrail,
@@ -55,6 +56,7 @@ SECTIONS = (
     Section("peers_home_normal", "Home, normal", ASKED, peers),
     Section("peers_home_noisy", "Home, noisy", ASKED, peers),
     Section("peers_recordings_*", "Synthetic voices and a real recogniser", ASKED, peers),
+    Section("context", "Media and home: what context is worth", "What if the log tells the moment, and if not?", context),
     Section("slurp", "SLURP: people and a real recogniser", "How far do rules come where few things are said twice?", slurp),
     Section("calibration", "Is the budget of losses kept?", "Does the launched set lose what was promised?", calibration),
     Section("replay_check", "How near does a replay come?", "Does the log judge as a world that knows?", replay_check),

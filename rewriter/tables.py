@@ -118,6 +118,20 @@ CUTS = _table("cuts", "node BIGINT, day BIGINT")
 MIXING = _table("mixing", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
 (`offline.mixing`); a step that was never rewritten is believed."""
+CIRCUMSTANCES = _table("circumstances", "context VARCHAR, device_type VARCHAR, circumstance VARCHAR")
+"""What each context and device of the log says (`rewriter.model.context.circumstances`), a row for each thing; both are empty
+where the log has none."""
+
+CONTEXT_COUNTS = _table(
+    "context_counts",
+    "day BIGINT, user_no BIGINT, said BIGINT, rewritten BIGINT, state BIGINT, circumstance VARCHAR, turns BIGINT, success BIGINT",
+)
+"""COUNTS, in each circumstance: a turn counts in as many rows as its context says things."""
+
+CONTEXT_STEPS = _table(
+    "context_steps", "day BIGINT, user_no BIGINT, said BIGINT, circumstance VARCHAR, target BIGINT, mass BIGINT"
+)
+"""REPHRASES, in each circumstance of the turn that was restated; who said the very same again stays where she was."""
 
 USER_NODES = _table(
     "user_nodes",
@@ -170,6 +184,14 @@ LIVES = _table(
 )
 """Every change in the life of a rule, the oldest first: on which day, from what (empty at the beginning) to what, and why, with
 the evidence of that day as in RULES."""
+
+CONTEXT_RULES = _table(
+    "context_rules",
+    "rule VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
+    "turns DOUBLE, score DOUBLE, stay DOUBLE, p_goal DOUBLE, win DOUBLE, loss DOUBLE, verdict VARCHAR",
+    "p_gain DOUBLE",
+)
+"""A rewrite under consideration where the context says `circumstance`; the other columns are those of RULES, counted there."""
 
 OUTCOMES = _table(
     "outcomes",

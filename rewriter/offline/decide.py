@@ -61,11 +61,11 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     n, k = ground.scores.shape[0], config.min_users
     names = surface.states(ground.mined.nodes, np.concatenate([pairs.source, pairs.target]))
     commonest = surface.choose(ground.mined.queries, n, 1)
-    near = _near(names, pairs.source, commonest.text[pairs.target])
+    near = nearness(names, pairs.source, commonest.text[pairs.target])
     source, goal = evidence.strays(pairs, seed=seed)
-    priors = launch.fit(pairs, near, _near(names, source, commonest.text[goal]), seed=seed)
+    priors = launch.fit(pairs, near, nearness(names, source, commonest.text[goal]), seed=seed)
 
-    score = _entries(ground.scores, pairs.source, pairs.target)
+    score = values_at(ground.scores, pairs.source, pairs.target)
     best = _best(pairs, score, config.rivals)
     surfaces = surface.choose(ground.mined.queries, n, k)
     source, target = pairs.source[best], pairs.target[best]
@@ -88,17 +88,17 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     )
     beliefs = launch.believe(priors, pairs, near, best)
     around = launch.Surroundings(
-        honest=_honest(ground.mined.queries, frame, beliefs.p_fails()),
+        honest=honest(ground.mined.queries, frame, beliefs.p_fails()),
         understood=surfaces.understood[target],
         acts=surfaces.acts[target],
     )
     reason = np.full(len(frame), "", dtype=object)
-    _refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
-    _refuse(reason, pairs.users[best] < k, f"fewer than {k} users meant the target")
-    _refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
-    _refuse(reason, _later(source, reason), "another target is better")
-    _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    return Crowd(pairs, priors, _verdicts(frame, beliefs, around, reason, guard, config, seed))
+    refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
+    refuse(reason, pairs.users[best] < k, f"fewer than {k} users meant the target")
+    refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
+    refuse(reason, later(source, reason), "another target is better")
+    refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
+    return Crowd(pairs, priors, verdicts(frame, beliefs, around, reason, guard, config, seed))
 
 
 def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
@@ -108,8 +108,8 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     entries, pairs = evidence.of_users(votes, crowd.pairs, least)
     names = surface.states(ground.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
     commonest = surface.choose(ground.mined.queries, n, 1)
-    near = _near(names, votes.source[entries], commonest.text[pairs.target])
-    own_turns = _entries(votes.goals, entries, pairs.target)
+    near = nearness(names, votes.source[entries], commonest.text[pairs.target])
+    own_turns = values_at(votes.goals, entries, pairs.target)
     rows = np.flatnonzero((own_turns >= least) & (votes.source[entries] != pairs.target))
     rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
     row, target, vote = entries[rows], pairs.target[rows], own_turns[rows]
@@ -134,16 +134,16 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     )
     beliefs = launch.believe(crowd.priors, pairs, near, rows)
     around = launch.Surroundings(
-        honest=_honest(ground.mined.queries, frame, beliefs.p_fails()),
+        honest=honest(ground.mined.queries, frame, beliefs.p_fails()),
         understood=np.ones(len(frame)),
         acts=np.ones(len(frame)),
     )
     reason = np.full(len(frame), "", dtype=object)
-    _refuse(reason, frame["target"] == "", "this user never said the target with success")
-    _refuse(reason, _later(row, reason), "another target is better")
-    _refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    _refuse(reason, _served(frame, crowd.rules), "the rule for everybody does the same")
-    return _verdicts(frame, beliefs, around, reason, guard, config, seed)
+    refuse(reason, frame["target"] == "", "this user never said the target with success")
+    refuse(reason, later(row, reason), "another target is better")
+    refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
+    refuse(reason, served(frame, crowd.rules), "the rule for everybody does the same")
+    return verdicts(frame, beliefs, around, reason, guard, config, seed)
 
 
 _OWN_SHARE = 0.7  # a sure restatement is worth a little less than one vote, so that n of them are at least this share of n
@@ -167,7 +167,7 @@ def rule_id(user: str, locale: str, source: str, target: str) -> str:
     return hashlib.blake2b("\0".join((user, locale, source, target)).encode(), digest_size=6).hexdigest()
 
 
-def _verdicts(
+def verdicts(
     frame: pd.DataFrame,
     beliefs: launch.Beliefs,
     around: launch.Surroundings,
@@ -178,11 +178,11 @@ def _verdicts(
 ) -> pd.DataFrame:
     """Apply what holds for every scope: the target differs, the gain is sure, the guardrail agrees, the budget holds."""
     win, loss = launch.expected(beliefs, around)
-    _refuse(reason, frame["source"] == frame["target"], "the target is said by the source itself")
+    refuse(reason, frame["source"] == frame["target"], "the target is said by the source itself")
     left = np.flatnonzero(reason == "")
     gain = np.full(len(frame), np.nan)
     gain[left] = launch.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
-    _refuse(reason, gain < config.min_p_gain, "the gain is too unsure")
+    refuse(reason, gain < config.min_p_gain, "the gain is too unsure")
     for i in np.flatnonzero(reason == ""):
         row = frame.iloc[i]
         if forbidden := guard(row["locale"], row["source"], row["target"], row["scope"] == "personal"):
@@ -197,12 +197,12 @@ def _verdicts(
     )
 
 
-def _refuse(reason: npt.NDArray[np.object_], where: npt.ArrayLike, why: str) -> None:
+def refuse(reason: npt.NDArray[np.object_], where: npt.ArrayLike, why: str) -> None:
     """Give a reason to those that have none yet."""
     reason[np.asarray(where, dtype=bool) & (reason == "")] = why
 
 
-def _later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+def later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
     """Mark all but the first open rule of each source; the best stand first."""
     open_ = np.flatnonzero(reason == "")
     _, first = np.unique(source[open_], return_index=True)
@@ -212,7 +212,8 @@ def _later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> np
     return later
 
 
-def _served(frame: pd.DataFrame, crowd: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def served(frame: pd.DataFrame, crowd: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Mark what a launched rule for everybody does already."""
     key = ["locale", "source", "target"]
     launched = crowd.loc[crowd["verdict"] == LAUNCHED, key]
     return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched)), dtype=bool)
@@ -227,12 +228,12 @@ def _best(pairs: evidence.Pairs, score: Floats, rivals: int) -> Ints:
     return best
 
 
-def _entries(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
+def values_at(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
     """Return the values at (row, column), 0 where nothing is stored."""
     return np.asarray(matrix[row, column], dtype=np.float64).reshape(-1) if len(row) else np.zeros(0)
 
 
-def _near(names: pd.DataFrame, source: Ints, target: npt.NDArray[np.object_]) -> Floats:
+def nearness(names: pd.DataFrame, source: Ints, target: npt.NDArray[np.object_]) -> Floats:
     """Return text and sound similarity of each source and the text of its target, (m, 2)."""
     texts, locales = names["state"].reindex(source).to_numpy(), names["locale"].reindex(source).to_numpy()
     sound = np.zeros(len(source))
@@ -245,7 +246,7 @@ def _near(names: pd.DataFrame, source: Ints, target: npt.NDArray[np.object_]) ->
 _FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
 
 
-def _honest(queries: Path, frame: pd.DataFrame, fails: Floats) -> Floats:
+def honest(queries: Path, frame: pd.DataFrame, fails: Floats) -> Floats:
     """Return P(the assistant says so | the source fails), (m,); 1 for a log without any status, the careful reading."""
     with duckdb.connect() as con:
         con.read_parquet(glob(queries)).create_view("queries")

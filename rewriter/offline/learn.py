@@ -16,16 +16,17 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.detect.choose import BestDetector
 from rewriter.engine import DuckDB
+from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, decide, lives, logs, mine, votes
+from rewriter.offline import chain, contextual, decide, exceptions, lives, logs, mine, votes
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
 from rewriter.offline.stock import stock
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
-KEPT = ("users", "texts", "counts", "rephrases", "nodes", "edges", "queries")
+KEPT = ("users", "texts", "counts", "rephrases", "context_counts", "context_steps", "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 Progress = Callable[[str], None]
 Judge = Callable[[Path, Version], Sequence[str]]
@@ -138,9 +139,11 @@ def learn(
         ground = decide.Ground(mined, counted, solved.scores, solved.stay())
         guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
         crowd = decide.everybody(ground, guard, config.launch, config.seed)
-        decided = crowd.rules
+        settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
+        decided = settled.crowd.rules
         if config.launch.personal:
-            personal = decide.one_user(ground, crowd, guard, config.launch, config.seed)
+            personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
+            personal = exceptions.explained(settled, personal, mined)
             decided = pd.concat([decided, personal], ignore_index=True)
         draw = config.loop.draw or decisions is not None
         now = lives.advance(decided, before, mined, mine.last_day(mined), config.loop, draw=draw)
@@ -148,16 +151,20 @@ def learn(
         clock.start("encode")
         stocked = stock(mined, crowd.pairs, config, writer.folder / "online")
         clock.start("fit")
-        promised = fit(mined, crowd, counted, stocked, writer.work / "turns.parquet", config, writer.folder / "online")
+        turns = writer.work / "turns.parquet"
+        promised = fit(mined, settled.crowd, counted, stocked, turns, config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
+        by_context = exceptions.serving(settled.rules)
+        ContextRules(by_context).save(writer.folder / "rules")
+        contextual.write(settled.rules, writer.state / "context_rules.parquet")
         decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
         (writer.state / "files.json").write_text(json.dumps({f.checksum: f.file for f in log.files}, indent=1), encoding="utf-8")
-        rules = launched["scope"].value_counts().to_dict()
+        rules = launched["scope"].value_counts().to_dict() | ({"context": len(by_context)} if by_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
             config=config,

@@ -16,6 +16,7 @@ from rewriter.engine import Engine
 from rewriter.model.detector import Detector
 from rewriter.offline import score
 from rewriter.offline.ages import write_ages, write_cuts
+from rewriter.offline.circumstances import write_circumstances
 from rewriter.offline.mixing import write_mixing
 from rewriter.offline.stops import write_stops
 from rewriter.text import normalise
@@ -31,8 +32,8 @@ class Mined:
     """Where the mined tables are, and two counts.
 
     Attributes:
-        users, texts, sessions, candidates, scores, counts, rephrases, ages, cuts, mixing, user_nodes, user_edges, nodes, edges,
-            queries: Parquet of the table of that name in `rewriter.tables`.
+        users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, cuts, mixing,
+            user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
         locales: turns of each locale of the log.
         dropped: turns of whose utterance normalisation left nothing; they are in no table.
@@ -45,6 +46,8 @@ class Mined:
     scores: Path
     counts: Path
     rephrases: Path
+    context_counts: Path
+    context_steps: Path
     ages: Path
     cuts: Path
     mixing: Path
@@ -102,6 +105,7 @@ def mine(
     mixing = steps.python("mixing", lambda out: write_mixing(counts, row_days, ages, out))
     steps.sql("steps")
     user_edges = steps.sql("user_edges")
+    steps.python("circumstances", lambda out: write_circumstances(turns, out))
     return Mined(
         users=users,
         texts=texts,
@@ -110,6 +114,8 @@ def mine(
         scores=scores,
         counts=counts,
         rephrases=rephrases,
+        context_counts=steps.sql("context_counts"),
+        context_steps=steps.sql("context_steps"),
         ages=ages,
         cuts=cut,
         mixing=mixing,

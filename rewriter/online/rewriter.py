@@ -82,7 +82,7 @@ class Rewriter:
         user_id: str | None = None,
         locale: str | None = None,
         nbest: Sequence[str] = (),
-        context: Mapping[str, Any] | None = None,  # noqa: ARG002 - the contract of the call
+        context: Mapping[str, Any] | None = None,
         after_failure: bool = False,
     ) -> Rewrite:
         """Return what to send to the NLU in place of an utterance. Never raises.
@@ -92,7 +92,7 @@ class Rewriter:
             user_id: pseudonym of the person or household, as in the log; None serves what holds for everybody.
             locale: BCP 47; None for the commonest locale of the log. Falls back from en-US to en to any en-*.
             nbest: other hearings, best first.
-            context: scalars such as ``hour``, ``room``, ``previous_utterance``.
+            context: scalars such as ``hour``, ``room``, ``device_type``, ``previous_utterance``, as in the log.
             after_failure: whether the NLU has already refused this utterance.
 
         Returns:
@@ -100,7 +100,7 @@ class Rewriter:
         """
         if time.monotonic() >= self._next_look:
             self._look()
-        return answer(self._serving, self._asking, utterance, user_id, locale, nbest, after_failure)
+        return answer(self._serving, self._asking, utterance, user_id, locale, nbest, context, after_failure)
 
     def rewrite_batch(
         self,
@@ -124,7 +124,7 @@ class Rewriter:
         texts, serving = list(utterances), self._serving
         users = [None] * len(texts) if user_ids is None else user_ids
         places = [None] * len(texts) if locales is None else locales
-        return [answer(serving, self._asking, *request, (), False) for request in zip(texts, users, places, strict=True)]
+        return [answer(serving, self._asking, *request, (), None, False) for request in zip(texts, users, places, strict=True)]
 
     def feedback(self, rewrite_id: str, value: int, user_id: str) -> None:
         """Say what became of a decision; from the next call on, in every process, a rewrite that was undone is not repeated.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
+from rewriter.model.contextual import ContextRules
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.model.users import hash_user
 from rewriter.online.arms import Arm, drawn
@@ -35,6 +36,7 @@ class Serving:
 
     id: str
     rules: RuleBook
+    contextual: ContextRules
     user_key: bytes
     max_chars: int
     order: Callable[[str | None], tuple[str, ...]]
@@ -48,7 +50,8 @@ class Serving:
     def load(cls, version: Version) -> "Serving":
         """Open the files of a version."""
         manifest, rules = version.manifest, RuleBook.open(version.folder / "rules")
-        ruled = {locale: 0 for counts in rules.counts.values() for locale in counts}
+        contextual = ContextRules.open(version.folder / "rules")
+        ruled = dict.fromkeys(contextual.locales, 0) | {locale: 0 for counts in rules.counts.values() for locale in counts}
         turns = ruled | dict(manifest.locales)
 
         @functools.lru_cache(maxsize=256)
@@ -62,7 +65,13 @@ class Serving:
         def place(locale: str | None) -> str | None:
             return next((known for known in lookup_order(locale, turns) if known in answered), None)
 
-        return cls(version.id, rules, bytes.fromhex(manifest.user_key), manifest.max_chars, order, star, place)
+        return cls(version.id, rules, contextual, bytes.fromhex(manifest.user_key), manifest.max_chars, order, star, place)
+
+    def rule(self, query: str, place: str | None, user: str, context: object) -> Rule | None:
+        """Return the user's own rule, else one for this context, else one for everybody."""
+        locales = self.order(place)
+        found = self.rules.find(query, locales, user)
+        return found if found is not None and found.user else self.contextual.find(query, locales, context) or found
 
 
 def _open_star(folder: Path) -> "Star | None":
@@ -105,12 +114,13 @@ def answer(
     user_id: str | None,
     locale: str | None,
     nbest: Sequence[str],
+    context: object,
     after_failure: bool,
 ) -> Rewrite:
     """Return what `Rewriter.rewrite` returns. Never raises."""
     decision: Ruled | Verdict
     try:
-        decision = _decide(serving, asking, utterance, user_id, locale, nbest, after_failure)
+        decision = _decide(serving, asking, utterance, user_id, locale, nbest, context, after_failure)
     except Exception:  # noqa: BLE001 - no request may fail because of us
         with suppress(Exception):
             _log.warning("a request was left alone", exc_info=True)
@@ -135,7 +145,14 @@ class Ruled(NamedTuple):
 
 
 def _decide(  # noqa: PLR0911 - each way out has its reason
-    serving: Serving, asking: Asking, utterance: object, user_id: object, locale: object, nbest: object, after_failure: bool
+    serving: Serving,
+    asking: Asking,
+    utterance: object,
+    user_id: object,
+    locale: object,
+    nbest: object,
+    context: object,
+    after_failure: bool,
 ) -> Ruled | Verdict:
     """Return what a rule does, or what the online layer says, or the reason for leaving the utterance alone."""
     if not (isinstance(utterance, str) and isinstance(user_id, _TEXT_OR_NONE) and isinstance(locale, _TEXT_OR_NONE)):
@@ -151,7 +168,7 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     user = "" if user_id is None else str.__str__(user_id)
     hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
     unwanted = asking.overlay.unwanted(hashed) if hashed else frozenset()
-    rule = serving.rules.find(query, serving.order(place), hashed) if "precomputed" in asking.layers else None
+    rule = serving.rule(query, place, hashed, context) if "precomputed" in asking.layers else None
     if rule is not None:
         return _ruled(serving, asking, rule, hashed, unwanted, after_failure)
     answered = serving.place(place)

@@ -15,8 +15,9 @@ from rewriter.simulate.world import Split, World, split_of, spread
 from rewriter.simulate.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
 
 WISHES = Path(__file__).parent / "media.en.json"
-BEHAVIOUR = Behaviour(zipf=0.7, taste=1.5, repertoire=45, follow_up=0.4, related=0.0)
-"""People of this world want more kinds of things, more at once, and what comes next depends on what came before."""
+BEHAVIOUR = Behaviour(zipf=0.7, taste=1.5, repertoire=45, owns_name=0.4, follow_up=0.4, related=0.0)
+"""People of this world want more kinds of things, more at once, and what comes next depends on what came before. `owns_name` is
+the probability that a thing of taste (a song, a station, a town) is one of a person's own."""
 
 _BREVITY = 0.75  # probability of few words where they are enough
 _OUT_OF_PLACE = 0.1  # how much less a wish of a certain moment is wanted outside it
@@ -111,7 +112,8 @@ def media_world(
     wishes, stop = read_wishes(WISHES)
     acts = behaviour or BEHAVIOUR
     goals = {wish.goal: wish.full + wish.brief for wish in wishes}
-    users = people(goals, n_users, seed=seed, behaviour=acts, rooms=("home",))
+    owned = {wish.goal: {"name": wish.goal} for wish in wishes if wish.mine}
+    users = people(goals, n_users, seed=seed, behaviour=acts, owned=owned, rooms=("home",))
     split = _split(wishes, users, seed)
     full: Goals = {wish.goal: wish.full for wish in wishes}
     default: dict[str, str | None] = {text: None for wish in wishes for text in wish.brief}

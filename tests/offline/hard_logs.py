@@ -25,6 +25,15 @@ UTTERANCES = (
     *("İSTANBUL'da hava", "istanbul'da hava", "ISTANBUL", "ıstanbul", "Straße nass", "STRASSE nass", "straße", "", "...", "¿?"),
 )
 STEPS = (0, 0, 1, 999, 44_999, 45_000, 45_001, 59_999, 60_000, 60_001, 300_000, 300_001, 86_400_000)
+CONTEXTS = {
+    None: [],
+    "{}": [],
+    '{"hour": 7, "room": "K\u00fcche"}': ["hour=6-8", "room=küche"],
+    '{"hour": null, "state.oven": true, "battery": 9}': ["state.oven=true"],
+    '{"previous_utterance": "Lamp!", "place": "..."}': ["previous_utterance=lamp"],
+}
+"""Context as JSON -> what it says."""
+DEVICES = {None: [], "": [], "TV": ["device_type=tv"]}
 VALUES = {
     "user_id": ("ann", "ben", "çem"),
     "locale": ("en", "en-GB", "de", "tr"),
@@ -38,6 +47,8 @@ VALUES = {
     "feedback": (None, None, None, 0, 1, -1),
     "asr_confidence": (None, None, 0.299, 0.3, 0.9),
     "nlu_confidence": (None, None, 0.29999999, 0.3, 1.0),
+    "context": tuple(CONTEXTS),
+    "device_type": tuple(DEVICES),
     "sent": (None, None, None, "", "...", "turn on the lamp", "LAMP", "straße"),
     "rule": (None, None, "", "r1", "r2"),
     "arm": (None, "rewrite", "rewrite", "leave", "blue"),

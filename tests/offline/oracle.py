@@ -8,6 +8,7 @@ from math import floor
 
 import jellyfish
 import numpy as np
+from hard_logs import CONTEXTS, DEVICES
 
 from rewriter.offline.stops import stop_words
 from rewriter.text import normalise
@@ -27,7 +28,8 @@ def mine(turns, detector, config):
         words = {"source_text": texts[c["source"]]["text"], "target_text": texts[c["target"]]["text"]}
         if p := detector.p(c | alike[c["source"], c["target"]] | words):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
-    counts, rephrases = spend(sessions, candidates, scores)
+    told = {t["turn_id"]: CONTEXTS[t["context"]] + DEVICES[t["device_type"]] for t in turns}
+    counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told)
     newest = newest_days(counts)
     ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
     mixing = mix(counts, newest, config)
@@ -43,6 +45,8 @@ def mine(turns, detector, config):
         "scores": scores,
         "counts": counts,
         "rephrases": rephrases,
+        "context_counts": context_counts,
+        "context_steps": context_steps,
         "user_nodes": user_nodes,
         "user_edges": user_edges,
         **chain(user_nodes, user_edges, texts, config.chain.user_cap),
@@ -231,14 +235,15 @@ def common(one, other):
     return row[-1]
 
 
-def spend(sessions, candidates, scores):
-    """Let each turn spend its 1,000 thousandths."""
+def spend(sessions, candidates, scores, told):
+    """Let each turn spend its 1,000 thousandths, and once more in each circumstance that it tells of."""
     p = {(s["user_no"], s["turn_no"], s["ahead"]): s["p"] for s in scores}
     turn = {(s["user_no"], s["turn_no"]): s for s in sessions}
     by_turn = defaultdict(list)
     for c in candidates:
         by_turn[c["user_no"], c["turn_no"]].append(c)
     counts, rephrases = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0])
+    within, onward = defaultdict(lambda: [0, 0]), defaultdict(lambda: [0])
     for key, s in turn.items():
         cell, left = (s["day"], s["user_no"], s["said"], s["sent"], s["rewritten"], s["state"]), 1000
         for c in sorted(by_turn[key], key=lambda c: c["ahead"]):
@@ -248,12 +253,19 @@ def spend(sessions, candidates, scores):
                 other = turn[c["user_no"], c["next_turn_no"]]
                 again = int(other["said"] == s["said"] and not other["rewritten"])
                 add(rephrases[(*cell, other["state"], again)], mass, 1)
+                for said in told[s["turn_id"]]:
+                    target = s["said"] if again else other["state"]
+                    add(onward[s["day"], s["user_no"], s["said"], said, target], mass)
         failure = floor(Fraction(left * s["friction"], 1000) + HALF)
         add(counts[*cell, s["rule"], s["share"]], 1, int(s["failed"] == 1), left - failure, failure)
+        for said in told[s["turn_id"]]:
+            add(within[s["day"], s["user_no"], s["said"], s["rewritten"], s["state"], said], 1, left - failure)
     key = ("day", "user_no", "said", "sent", "rewritten", "state")
     return (
         dicts(counts, (*key, "rule", "share", "turns", "failed", "success", "failure")),
         dicts(rephrases, (*key, "target", "again", "mass", "turns")),
+        dicts(within, ("day", "user_no", "said", "rewritten", "state", "circumstance", "turns", "success")),
+        dicts(onward, ("day", "user_no", "said", "circumstance", "target", "mass")),
     )
 
 

@@ -1,0 +1,147 @@
+"""What context is worth in the media world, where what few words mean depends on the moment.
+
+    python benchmarks/context.py [--seeds 0 1 2] [--days 20] [--users 200] [--requests 3000] [--out benchmarks/results/context]
+
+For each seed: simulate the log of some days; learn from it twice, once as it is, and once with its columns `context` and
+`device_type` taken away; draw fresh requests of the week after it from everybody, and judge both in both modes, the second
+without the context of the requests. Writes OUT.json: figures by seed and pooled over the seeds (bootstrap by user), and the same
+for each kind of brief phrase by what tells its meaning.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.outcomes import Outcomes, pooled, where
+from rewriter.evaluate.summary import plain, row, summary, table
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.result import Rewrite
+from rewriter.simulate.asking import requests
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.media import WISHES, media_world
+from rewriter.simulate.turn import Turn, write_log
+from rewriter.simulate.wishes import Wish, read_wishes
+from rewriter.simulate.world import Request
+
+START = date(2026, 1, 5)
+MODES = {"before": False, "after": True}
+PACKAGES = ("rewriter", "numpy", "scipy", "duckdb", "rapidfuzz")
+
+
+def main() -> None:
+    """Run all seeds and write the results."""
+    args = arguments()
+    kinds = told_by(read_wishes(WISHES).wishes)
+    parts: dict[str, dict[str, list[Outcomes]]] = {mode: {} for mode in MODES}
+    ceilings, rules = [], []
+    for seed in args.seeds:
+        found, ceiling, launched = run(args, seed, kinds)
+        ceilings.append(ceiling)
+        rules.append(launched)
+        for mode, systems in found.items():
+            for name, outcomes in systems.items():
+                parts[mode].setdefault(name, []).append(outcomes)
+                print(seed, mode, name, table(summary(outcomes)[:3]), sep="\n", flush=True)
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "load": os.getloadavg()[0],
+        "seeds": args.seeds,
+        "ceilings": ceilings,
+        "rules": rules,
+        "modes": {mode: {name: figures(of, sorted(set(kinds.values()))) for name, of in s.items()} for mode, s in parts.items()},
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def run(
+    args: argparse.Namespace, seed: int, kinds: Mapping[str, str]
+) -> tuple[dict[str, dict[str, Outcomes]], dict[str, float], dict[str, Any]]:
+    """Simulate, learn twice and judge one seed."""
+    world = media_world(seed, n_users=args.users)
+    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
+    log = logged(turns)
+    healthy = healthy_texts(log)
+    found: dict[str, dict[str, Outcomes]] = {mode: {} for mode in MODES}
+    launched: dict[str, Any] = {"seed": seed, "turns": len(turns)}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, rows in (("with context", turns), ("without context", [blinded(turn) for turn in turns])):
+            write_log(rows, Path(folder) / f"{name}.parquet")
+            report = learn([Path(folder) / f"{name}.parquet"], out=Path(folder) / name)
+            launched[name] = dict(report.rules)
+            rewrite = Rewriter.open(Path(folder) / name).rewrite
+
+            def asking(utterance: str, *, blind: bool = name != "with context", **rest: Any) -> Rewrite:
+                return rewrite(utterance, **(rest | {"context": None} if blind else rest))  # noqa: B023 - called at once
+
+            for mode, late in MODES.items():
+                outcomes = judge(asked, proposer(asking), world.assistant, after_failure=late, healthy_in_log=healthy)
+                found[mode][name] = replace(outcomes, slices=slices(asked, kinds))
+    reference = found["before"]["with context"]
+    ceiling = {"exact": exact_ceiling(reference, log, min_users=3), "online": online_ceiling(reference, log)}
+    return found, ceiling, launched
+
+
+def blinded(turn: Turn) -> Turn:
+    """Return a turn of which nobody knows where and when it was said."""
+    return replace(turn, context="{}", device_type="")
+
+
+def told_by(wishes: tuple[Wish, ...]) -> dict[str, str]:
+    """Return brief phrase -> what tells its meaning: a key of the context, the turn before, or the person's taste."""
+    kinds: dict[str, str] = {}
+    for wish in wishes:
+        for text in wish.brief:
+            keys = sorted(wish.when.keys() | wish.unless.keys())
+            kinds[text] = "previous turn" if "after" in keys else keys[0] if keys else kinds.get(text, "taste")
+    return kinds
+
+
+def slices(asked: list[Request], kinds: Mapping[str, str]) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    """Return the requests by what tells the meaning of what was said; full phrases tell it themselves."""
+    said = np.array([kinds.get(r.said, "full phrase") for r in asked], dtype=object)
+    return {name: said == name for name in ("full phrase", *sorted(set(kinds.values())))}
+
+
+def figures(parts: list[Outcomes], kinds: list[str]) -> dict[str, Any]:
+    """Return the figures of all requests and of each kind of phrase, pooled, and those of each seed."""
+    together = pooled(parts)
+    return {
+        "pooled": [plain(r) for r in summary(together)],
+        "seeds": [plain(summary(part)[0]) for part in parts],
+        "kinds": {name: plain(row(name, where(together, together.slices[name]))) for name in ("full phrase", *kinds)},
+    }
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--days", type=int, default=20)
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "context")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+-- What the restatements took, in each circumstance of the turns that were restated. Who says the very same again stays.
+WITH moved AS (
+  SELECT c.user_no, c.turn_no, c.next_turn_no, c.verbatim,
+         CASE c.ahead WHEN 1 THEN p.mass_1 WHEN 2 THEN p.mass_2 ELSE p.mass_3 END AS mass
+  FROM candidates AS c
+  JOIN spent AS p ON p.user_no = c.user_no AND p.turn_no = c.turn_no
+),
+placed AS (
+  SELECT s.day, s.user_no, s.said, c.circumstance,
+         CASE WHEN m.verbatim = 1 AND r.rewritten = 0 THEN s.said ELSE r.state END AS target, m.mass
+  FROM moved AS m
+  JOIN sessions AS s ON s.user_no = m.user_no AND s.turn_no = m.turn_no
+  JOIN sessions AS r ON r.user_no = m.user_no AND r.turn_no = m.next_turn_no
+  JOIN turns AS t ON t.turn_id = s.turn_id
+  JOIN circumstances AS c ON c.context = COALESCE(t.context, '') AND c.device_type = COALESCE(t.device_type, '')
+  WHERE m.mass > 0
+)
+SELECT day, user_no, said, circumstance, target, CAST(SUM(mass) AS BIGINT) AS mass
+FROM placed
+GROUP BY day, user_no, said, circumstance, target
