@@ -19,6 +19,7 @@ Reason = Literal[
     "fluent",  # a candidate was likely meant if the text fails, but it does not look like failing
     "unsure",  # no candidate is likely enough to be meant
     "deadline",  # there was no time left
+    "vetoed",  # people blocked this rewrite in review
     "unwanted",  # this user has undone this rewrite
     "stay",  # a rule says that this text is right as it is
     "empty",  # nothing is left of the text after normalisation

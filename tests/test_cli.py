@@ -26,6 +26,7 @@ VERBS = (
     "versions",
     "publish",
     "rollback",
+    "review",
     "compare",
     "plan",
     "experiment",

@@ -66,3 +66,37 @@ def rollback(artefact: Path, version: str | None) -> None:
     from rewriter.artefact import switch
 
     terminal.line(f"{switch.rollback(artefact, version)} serves")
+
+
+@main.command()
+@ARTEFACT
+@click.option("--top", default=20, show_default=True, help="Rules to list, the most frequent first.")
+@click.option("--approve", multiple=True, metavar="RULE", help="It is fine: not listed again; repeatable.")
+@click.option("--block", multiple=True, metavar="RULE", help="Never again, by whatever layer; repeatable.")
+@click.option("--edit", multiple=True, nargs=2, metavar="RULE TEXT", help="Send TEXT instead; repeatable.")
+@click.option("--note", default="", help="Why, kept beside the decision.")
+@plainly
+def review(
+    artefact: Path, top: int, approve: tuple[str, ...], block: tuple[str, ...], edit: tuple[tuple[str, str], ...], note: str
+) -> None:
+    """List the rules of DIR that nobody has looked at, by traffic, or decide about some; DIR/review.csv keeps what was decided.
+
+    A decision counts from the next request on, in every process that serves DIR.
+
+    \b
+    Examples:
+      rewriter review artefact
+      rewriter review artefact --approve 1f3a5c7e9b20 --block 0d2c4e6f8a1b --note "means the cat"
+      rewriter review artefact --edit 0d2c4e6f8a1b "turn off the lamp"
+    """
+    from rewriter import terminal
+    from rewriter.operate.review import COLUMNS, FIGURES, decide, pending
+
+    for rule, text in edit:
+        decide(artefact, "edit", [rule], text=text, note=note)
+    if approve:
+        decide(artefact, "approve", approve, note=note)
+    if block:
+        decide(artefact, "block", block, note=note)
+    found = pending(artefact)
+    terminal.table(f"rules nobody has looked at: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.model.users import hash_user
 from rewriter.online.overlay import FILE, Overlay
+from rewriter.online.reviewed import Review
 from rewriter.online.serving import Asking, Serving, answer
 from rewriter.online.verdict import Understands
 from rewriter.result import LAYERS, Layer, Rewrite
@@ -70,7 +72,7 @@ class Rewriter:
         """
         root = Path(path)
         overlay = Overlay(Path(feedback) if feedback else root / "state" / FILE)
-        asking = Asking(understands, deadline_ms, frozenset(layers), hashed, overlay, now)
+        asking = Asking(understands, deadline_ms, frozenset(layers), hashed, overlay, Review(root / review.FILE), now)
         if version is not None:
             return cls(root, Serving.load(open_version(root, version)), asking, stays=True)
         return cls(root, load_current(root, Serving.load), asking)

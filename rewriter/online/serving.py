@@ -17,6 +17,7 @@ from rewriter.online.arms import Arm, drawn
 from rewriter.online.ids import decision_id
 from rewriter.online.locales import lookup_order
 from rewriter.online.overlay import Overlay, mark_of
+from rewriter.online.reviewed import EDITED, Decided, Review
 from rewriter.online.verdict import Request, Understands, Verdict
 from rewriter.result import Layer, Rewrite
 from rewriter.text import normalise
@@ -92,6 +93,7 @@ class Asking:
     layers: frozenset[Layer]
     hashed: bool
     overlay: Overlay
+    review: Review
     now: Callable[[], float]
     """Tells the time, seconds since 1970."""
 
@@ -168,8 +170,13 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     user = "" if user_id is None else str.__str__(user_id)
     hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
     unwanted = asking.overlay.unwanted(hashed) if hashed else frozenset()
+    decided = asking.review.decided()
     rule = serving.rule(query, place, hashed, context) if "precomputed" in asking.layers else None
+    if "lesson" in asking.layers and (rule is None or not rule.user):
+        rule = decided.edit(query, serving.order(place)) or rule
     if rule is not None:
+        if decided.blocks(rule.locale, query, rule.target):
+            return Verdict(None, "vetoed")
         return _ruled(serving, asking, rule, hashed, unwanted, after_failure)
     answered = serving.place(place)
     if serving.star is None or answered is None or "online" not in asking.layers:
@@ -177,7 +184,21 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")
     request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
-    verdict = serving.star.decide(request, late=late, understands=asking.understands)
+    return _retrieved(serving.star, asking, request, decided, unwanted, late)
+
+
+def _retrieved(
+    star: "Star", asking: Asking, request: Request, decided: Decided, unwanted: frozenset[str], late: Callable[[], bool]
+) -> Verdict:
+    """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
+    query, locale = request.hearings[0], request.locale
+    if decided.blocks(locale, query):
+        return Verdict(None, "vetoed")
+
+    def sendable(candidate: str) -> bool:
+        return not decided.blocks(locale, query, candidate) and (asking.understands is None or asking.understands(candidate))
+
+    verdict = star.decide(request, late=late, understands=sendable if decided.blocks_any else asking.understands)
     if verdict.text is None:
         return verdict
     mark = mark_of(query, verdict.text)
@@ -215,7 +236,7 @@ def _by_rule(serving: Serving, utterance: str, ruled: Ruled) -> Rewrite:
         source=utterance,
         text=rule.target if applied else utterance,
         applied=applied,
-        layer="precomputed" if applied else None,
+        layer=None if not applied else "lesson" if rule.rule == EDITED else "precomputed",
         scope="personal" if rule.user else "global",
         reason="rule" if applied else "held_out",
         score=rule.score if applied else None,

@@ -149,3 +149,17 @@ def test_never_raises(rewriter, text, nbest, after_failure):
     assert answer.source == text
     assert answer.applied or answer.text == text
     assert answer.reason != "error"
+
+
+def test_what_people_blocked_is_neither_sent_nor_suggested(tmp_path):
+    publish(tmp_path, Bar(0.15, 0.1), Bar(0.6, 0.3))
+    rewriter = Rewriter.open(tmp_path)
+    assert rewriter.rewrite("turn off the lampp", after_failure=True).text == "turn off the lamp"
+    for line in ("block,en,,turn off the lamp,", "block,,turn off the lampp,turn off the lamp,"):
+        (tmp_path / "review.csv").write_text(line + "\n", encoding="utf-8")
+        answer = rewriter.rewrite("turn off the lampp", after_failure=True)
+        assert "turn off the lamp" not in (answer.text, answer.suggestion), line
+        assert not answer.applied or answer.text in TEXTS
+    (tmp_path / "review.csv").write_text("block,,turn off the lampp,,\n", encoding="utf-8")
+    assert rewriter.rewrite("turn off the lampp", after_failure=True).reason == "vetoed"
+    assert rewriter.rewrite("turn off the lamppp", after_failure=True).text == "turn off the lamp"

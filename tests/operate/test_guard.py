@@ -16,7 +16,6 @@ from rewriter.config import Config, Publish
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.users import hash_user
 from rewriter.offline import logs
-from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate.guard import Guard
 
@@ -94,7 +93,7 @@ def test_personal_rules_count_for_the_size(tmp_path, quiet):
 
 
 def test_a_lost_online_layer_is_much_smaller(tmp_path, quiet, monkeypatch):
-    monkeypatch.setattr("rewriter.online.rewriter._open_star", lambda _: None)
+    monkeypatch.setattr("rewriter.online.serving._open_star", lambda _: None)
     write(tmp_path / "a", {}, online=True)
     new = write(tmp_path / "a", {})
     assert Guard(LIMITS)(quiet(tmp_path / "a"), new) == ["much smaller: it has no online layer, and the one that serves has one"]
@@ -166,39 +165,37 @@ def test_the_sample_is_of_whole_users(tmp_path):
         assert users.fetchall() == [(7,)] * 4
 
 
-def test_learn_holds_back_and_a_person_publishes(tmp_path):
-    """The log of the second day has lost what the rules were learned from."""
-    config, root = Config.from_dict({"publish": {"few_rules": 1}}), tmp_path / "a"
-    first = learn([lamp_log.write(tmp_path / "log.jsonl")], out=root, config=config)
-    assert first.held == ()
-    rows = [row for row in lamp_log.rows() if row["utterance"] != "Turn of the lamp"]
-    (tmp_path / "less.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (tmp_path / "strict.toml").write_text("[publish]\nfew_rules = 1\n", encoding="utf-8")
-    arguments = ["learn", tmp_path / "less.jsonl", "--config", tmp_path / "strict.toml", "--out", root]
-    result = CliRunner().invoke(main, list(map(str, arguments)))
+def run(*arguments):
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def test_learn_holds_back_and_a_person_publishes(tmp_path, monkeypatch):
+    monkeypatch.setattr(Guard, "__call__", lambda self, turns, new: [f"{turns.name} of {new.id[:6]} do not please"])
+    log_, root = lamp_log.write(tmp_path / "log.jsonl"), tmp_path / "a"
+    assert run("learn", log_, "--out", root).exit_code == 0, "the first version serves"
+    first = current(root).id
+    result = run("learn", log_, "--out", root)
     assert result.exit_code == 3, result.output
-    assert "churn: 100.0 % of the traffic" in result.output
+    assert "rewriter publish" in result.output
     waiting = held(root)
-    assert current(root).id == first.version != waiting.id
-    assert [(v.id, v.place) for v in listed(root)] == [(first.version, "serves"), (waiting.id, "held back")]
-    assert Rewriter.open(root).rewrite("turn of the lamp").applied
+    assert waiting.reasons == ("turns.parquet of 000002 do not please",)
+    assert current(root).id == first != waiting.id
+    assert [(v.id, v.place) for v in listed(root)] == [(first, "serves"), (waiting.id, "held back")]
 
-    refused = CliRunner().invoke(main, ["publish", str(root)])
-    assert (refused.exit_code, current(root).id) == (1, first.version)
-    assert "churn: 100.0 %" in refused.stderr
-    assert CliRunner().invoke(main, ["publish", str(root), "--force"]).exit_code == 0
+    refused = run("publish", root)
+    assert (refused.exit_code, current(root).id) == (1, first)
+    assert "000002 do not please; publish it all the same with --force" in refused.stderr
+    assert "is held back: turns.parquet of 000002" in run("versions", root).output
+    assert run("publish", root, "--force").exit_code == 0
     assert current(root).id == waiting.id
-    assert not Rewriter.open(root).rewrite("turn of the lamp").applied
-    assert CliRunner().invoke(main, ["rollback", str(root)]).exit_code == 0
-    assert Rewriter.open(root).rewrite("turn of the lamp").applied
+    assert run("rollback", root).exit_code == 0
+    assert current(root).id == first
 
 
-def test_without_the_guard_every_version_serves(tmp_path):
-    root = tmp_path / "a"
-    rows = [row for row in lamp_log.rows() if row["utterance"] != "Turn of the lamp"]
-    (tmp_path / "less.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (tmp_path / "open.toml").write_text("[publish]\nfew_rules = 1\nguard = false\n", encoding="utf-8")
-    for log_ in (lamp_log.write(tmp_path / "log.jsonl"), tmp_path / "less.jsonl"):
-        arguments = ["learn", log_, "--config", tmp_path / "open.toml", "--out", root]
-        assert CliRunner().invoke(main, list(map(str, arguments))).exit_code == 0
-    assert not Rewriter.open(root).rewrite("turn of the lamp").applied
+def test_the_guard_can_be_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(Guard, "__call__", lambda self, turns, new: ["whatever it is"])
+    log_, root = lamp_log.write(tmp_path / "log.jsonl"), tmp_path / "a"
+    (tmp_path / "open.toml").write_text("[publish]\nguard = false\n", encoding="utf-8")
+    for _ in range(2):
+        assert run("learn", log_, "--config", tmp_path / "open.toml", "--out", root).exit_code == 0
+    assert current(root).id.startswith("000002")

@@ -1,0 +1,88 @@
+"""`Review`: what people decided about rewrites, read anew as soon as the file is another."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rewriter.artefact.review import Line, read
+from rewriter.errors import ArtefactError
+from rewriter.model.rules import Rule
+
+EDITED: Final = "review"
+"""Id of all rules that people wrote."""
+
+_log = logging.getLogger(__name__)
+_NO_FILE = (0, 0, 0)
+
+
+class Decided:
+    """The decisions of one state of the file.
+
+    Attributes:
+        blocks_any: whether anything is blocked at all.
+    """
+
+    __slots__ = ("_blocked", "_edits", "blocks_any")
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        known = list(lines)
+        self._blocked = frozenset(line.pair for line in known if line.choice == "block")
+        self._edits = {line.pair[:2]: line.target for line in known if line.choice == "edit"}
+        self.blocks_any = bool(self._blocked)
+
+    def blocks(self, locale: str, source: str, target: str = "") -> bool:
+        """Return whether people blocked this rewrite, all of this source, or all to this target.
+
+        Args:
+            locale: of the request, spelled as in the log.
+            source: normalised.
+            target: normalised; empty to ask about the source alone.
+        """
+        if not self._blocked:
+            return False
+        pairs = {(source, target), (source, ""), ("", target)} - {("", "")}
+        return any((place, *pair) in self._blocked for place in (locale, "") for pair in pairs)
+
+    def edit(self, source: str, locales: Sequence[str]) -> Rule | None:
+        """Return the rule that people wrote for a normalised text, in the first of some locales that has one."""
+        for locale in (*locales, "") if self._edits else ():
+            if (target := self._edits.get((locale, source))) is not None:
+                return Rule(EDITED, "", locale, source, target, 1.0)
+        return None
+
+
+class Review:
+    """The file of decisions of one artefact folder; a call looks whether it is another (a microsecond).
+
+    Args:
+        path: the file; need not be there.
+
+    Raises:
+        ArtefactError: it cannot be read: nothing is served rather than something that people blocked.
+    """
+
+    __slots__ = ("_decided", "_path", "_seen")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._look()
+        self._decided = Decided(read(path))
+
+    def decided(self) -> Decided:
+        """Return what holds now; where the file has become unreadable, what held before."""
+        if (found := self._look()) != self._seen:
+            self._seen = found  # told once, and read again when it is another
+            try:
+                self._decided = Decided(read(self._path))
+            except ArtefactError as error:
+                _log.warning("the review before holds on: %s", error)
+        return self._decided
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - half the time of Path.stat, at every request
+        except OSError:
+            return _NO_FILE
+        return found.st_ino, found.st_size, found.st_mtime_ns

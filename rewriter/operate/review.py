@@ -1,0 +1,113 @@
+"""Review: what was learned and nobody has looked at yet, by traffic; and what people make of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from rewriter.artefact.review import FILE, Choice, Line, read, write
+from rewriter.artefact.versions import current
+from rewriter.errors import ArtefactError
+from rewriter.text import normalise
+
+COLUMNS = ("rule", "source", "target", "turns", "users", "P(goal)", "win", "loss")
+FIGURES = COLUMNS[3:]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A rule for everybody, with its evidence (`tables.RULES`).
+
+    Attributes:
+        rule: its id.
+        locale: of the log.
+        source: what is rewritten.
+        target: what is sent.
+        turns: of the source in the log, by which rules are ordered.
+        users: who meant the target.
+        p_goal: posterior mean of P(the target is meant).
+        win: expected wins per request.
+        loss: expected losses per request.
+    """
+
+    rule: str
+    locale: str
+    source: str
+    target: str
+    turns: float
+    users: int
+    p_goal: float
+    win: float
+    loss: float
+
+    def row(self) -> tuple[str, ...]:
+        """Return it in the order of COLUMNS."""
+        figures = (f"{value:.3f}" for value in (self.p_goal, self.win, self.loss))
+        return self.rule, self.source, self.target, f"{self.turns:,.0f}", f"{self.users:,}", *figures
+
+
+def pending(root: str | Path) -> list[Learned]:
+    """Return the rules for everybody that serve and that no line of the review names, the most frequent first.
+
+    Args:
+        root: the artefact folder.
+
+    Raises:
+        ArtefactError: there is no artefact, or the review cannot be read.
+    """
+    lines = read(Path(root) / FILE)
+    named = {line.pair for line in lines}
+    edited = {line.pair[:2] for line in lines if line.choice == "edit"}
+
+    def seen(rule: Learned, locale: str) -> bool:
+        pairs = ((rule.source, rule.target), (rule.source, ""), ("", rule.target))
+        return (locale, rule.source) in edited or any((locale, *pair) in named for pair in pairs)
+
+    return [rule for rule in rules(root) if not (seen(rule, rule.locale) or seen(rule, ""))]
+
+
+def rules(root: str | Path) -> list[Learned]:
+    """Return the rules for everybody that serve, the most frequent first.
+
+    Raises:
+        ArtefactError: there is no artefact.
+    """
+    with duckdb.connect() as con:
+        found = con.execute(
+            """SELECT rule, locale, source, target, turns, users, p_goal, win, loss
+               FROM read_parquet(?) ORDER BY turns DESC, locale, source""",
+            [str(current(root).folder / "rules.parquet")],
+        ).fetchall()
+    return [Learned(*row) for row in found]
+
+
+def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = "", note: str = "") -> list[Line]:
+    """Write down what a person decided about rules that serve; it counts from the next request on.
+
+    Args:
+        root: the artefact folder.
+        choice: ``approve``, ``block`` or ``edit``.
+        ids: of rules.
+        text: what to send instead, for ``edit``.
+        note: why, for people.
+
+    Returns:
+        The new lines.
+
+    Raises:
+        ArtefactError: there is no such rule, or no text to edit to, or the file cannot be read or written.
+    """
+    path, known = Path(root) / FILE, {rule.rule: rule for rule in rules(root)}
+    if missing := [rule for rule in ids if rule not in known]:
+        raise ArtefactError(f"no rule {', '.join(missing)} serves everybody in {root}; `rewriter review {root}` lists them")
+    try:
+        new = [Line(known[i].locale, known[i].source, known[i].target, choice, note) for i in ids]
+        new = [replace(line, target=normalise(text)) for line in new] if choice == "edit" else new
+    except ValueError as error:
+        raise ArtefactError(str(error)) from error
+    replaced = {line.pair for line in new}
+    edits = {line.pair[:2] for line in new if choice == "edit"}
+    kept = [line for line in read(path) if line.pair not in replaced and not (line.choice == "edit" and line.pair[:2] in edits)]
+    write(path, [*kept, *new])
+    return new

@@ -1,0 +1,174 @@
+"""Review: what is listed, what the file looks like, and that a block holds from the next request on, for whatever layer."""
+
+import logging
+
+import lamp_log
+import pytest
+from click.testing import CliRunner
+
+from rewriter.artefact.review import HEAD, Line, read, write
+from rewriter.artefact.versions import current
+from rewriter.cli import main
+from rewriter.errors import ArtefactError
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.operate.review import decide, pending, rules
+
+SOURCE, TARGET = "turn of the lamp", "turn off the lamp"
+
+
+@pytest.fixture
+def home(tmp_path, lamp):
+    import shutil
+
+    shutil.copytree(lamp[0], tmp_path / "a")
+    return tmp_path / "a"
+
+
+def test_a_file_is_sorted_and_comes_back(tmp_path):
+    lines = [
+        Line("en", "turn of the lamp", "the lamp", "edit", 'he said "often", she "never"'),
+        Line("", "", "unlock the door", "block"),
+        Line("en", "a", "b", "approve"),
+    ]
+    write(tmp_path / "review.csv", lines)
+    text = (tmp_path / "review.csv").read_text(encoding="utf-8")
+    assert text == HEAD + (
+        'block,,,unlock the door,\napprove,en,a,b,\nedit,en,turn of the lamp,the lamp,"he said ""often"", she ""never"""\n'
+    )
+    assert read(tmp_path / "review.csv") == sorted(lines)
+    write(tmp_path / "again.csv", reversed(read(tmp_path / "review.csv")))
+    assert (tmp_path / "again.csv").read_text(encoding="utf-8") == text
+    assert read(tmp_path / "none.csv") == []
+
+
+def test_what_people_type_is_normalised(tmp_path):
+    (tmp_path / "review.csv").write_text(
+        "# mine\n\nblock, en , Turn OF the lamp! ,\nblock,,,Unlock the Door,why\n", encoding="utf-8"
+    )
+    assert read(tmp_path / "review.csv") == [
+        Line("en", "turn of the lamp", "", "block"),
+        Line("", "", "unlock the door", "block", "why"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("forbid,en,a,b,\n", "line 1: no such choice: 'forbid'; it is one of approve, block, edit"),
+        ("# x\nblock,en,,,\n", "line 2: block needs a source or a target"),
+        ("edit,en,a,,\n", "line 1: edit needs source and target"),
+        ("block,en,a\n", "line 1: 3 cells, not choice, locale, source, target, note"),
+        ('block,en,"a,b,\n', "line 1: unexpected end of data"),
+    ],
+)
+def test_a_wrong_line_is_told(tmp_path, home, text, words):
+    (home / "review.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ArtefactError, match=words):
+        Rewriter.open(home)
+    result = CliRunner().invoke(main, ["review", str(home)])
+    assert result.exit_code == 1
+    assert "review.csv, line" in result.stderr
+
+
+def test_rules_are_listed_by_traffic_until_somebody_decides(home):
+    (rule,) = pending(home)
+    assert (rule.locale, rule.source, rule.target, rule.users) == ("en", SOURCE, TARGET, 10)
+    assert 40 < rule.turns <= 50, "the older ones count less"
+    assert rule.loss < 0.05 < 0.9 < rule.win
+    decide(home, "approve", [rule.rule], note="fine")
+    assert pending(home) == []
+    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "approve", "fine")]
+    decide(home, "block", [rule.rule])
+    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "block")], "the last word counts"
+    with pytest.raises(ArtefactError, match="no rule 000 serves everybody"):
+        decide(home, "block", ["000"])
+    with pytest.raises(ArtefactError, match="edit needs source and target"):
+        decide(home, "edit", [rule.rule], text=" ! ")
+
+
+def test_a_block_holds_from_the_next_request_on_and_can_be_lifted(home):
+    serving, (rule,) = Rewriter.open(home), rules(home)
+    assert serving.rewrite(SOURCE, after_failure=True).text == TARGET
+    decide(home, "block", [rule.rule])
+    answer = serving.rewrite(SOURCE, after_failure=True)
+    assert (answer.text, answer.reason, answer.applied) == (SOURCE, "vetoed", False)
+    (home / "review.csv").unlink()
+    assert serving.rewrite(SOURCE, after_failure=True).text == TARGET
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "everybody"),
+    [
+        (Line("en", lamp_log.OWN, "play my mix", "block"), False, True),
+        (Line("", lamp_log.OWN, "", "block"), False, True),
+        (Line("", "", "play my mix", "block"), False, True),
+        (Line("de", lamp_log.OWN, "", "block"), True, True),
+        (Line("", "", TARGET, "block"), True, False),
+    ],
+)
+def test_a_block_holds_for_personal_rules_too(home, line, own, everybody):
+    write(home / "review.csv", [line])
+    serving = Rewriter.open(home)
+    assert serving.rewrite(lamp_log.OWN, user_id="ann", after_failure=True).applied == own
+    assert serving.rewrite(SOURCE, after_failure=True).applied == everybody
+
+
+def test_an_edit_replaces_everybodys_rule_and_no_personal_one(home):
+    lines = [
+        Line("en", SOURCE, "turn on the lamp", "edit"),
+        Line("", lamp_log.OWN, "play jazz", "edit"),
+        Line("", "new", "old", "edit"),
+    ]
+    serving = Rewriter.open(home)
+    write(home / "review.csv", lines)
+    answer = serving.rewrite(SOURCE)
+    assert (answer.text, answer.layer, answer.scope, answer.rule) == ("turn on the lamp", "lesson", "global", "review")
+    assert (answer.arm, answer.propensity) == (None, None)
+    assert serving.rewrite(lamp_log.OWN, user_id="ann").text == "play my mix"
+    assert serving.rewrite(lamp_log.OWN, user_id="ben").text == "play jazz"
+    assert serving.rewrite("new").text == "old"
+    assert pending(home) == []
+    write(home / "review.csv", [*lines, Line("", "", "old", "block")])
+    assert serving.rewrite("new").reason == "vetoed"
+    assert Rewriter.open(home, layers=["precomputed"]).rewrite("new").reason == "no_rule"
+
+
+def test_an_unreadable_change_leaves_what_held_before(home, caplog):
+    write(home / "review.csv", [Line("", SOURCE, "", "block")])
+    serving = Rewriter.open(home)
+    with caplog.at_level(logging.WARNING):
+        (home / "review.csv").write_text("blok,,x,,\n", encoding="utf-8")
+        for _ in range(3):
+            assert serving.rewrite(SOURCE).reason == "vetoed"
+    assert len(caplog.records) == 1
+    assert "the review before holds on" in caplog.text
+    write(home / "review.csv", [])
+    assert serving.rewrite(SOURCE, after_failure=True).applied
+
+
+def test_a_block_survives_the_next_version(home, tmp_path):
+    decide(home, "block", [rules(home)[0].rule])
+    learn([lamp_log.write(tmp_path / "log.jsonl")], out=home)
+    assert Rewriter.open(home).rewrite(SOURCE).reason == "vetoed"
+    assert pending(home) == []
+    assert not list((current(home).folder).glob("review*"))
+
+
+def test_on_the_command_line(home):
+    def run(*args):
+        result = CliRunner().invoke(main, ["review", str(home), *args])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    (rule,) = rules(home)
+    assert "rules nobody has looked at: 1" in run()
+    assert rule.rule in run("--top", "1")
+    assert "rules nobody has looked at: 0" in run("--edit", rule.rule, "Turn on the LAMP", "--note", "for the test")
+    assert read(home / "review.csv") == [Line("en", SOURCE, "turn on the lamp", "edit", "for the test")]
+    run("--block", rule.rule)
+    assert Rewriter.open(home).rewrite(SOURCE).text == "turn on the lamp", "what was learned is blocked, what was written is sent"
+    run("--edit", rule.rule, "turn off the lamp")
+    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "edit")], (
+        "one line for each rewrite, one edit for each source"
+    )
