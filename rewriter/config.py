@@ -136,8 +136,6 @@ class Trigger:
 
     max_loss_share: float = 0.05
     """Expected share of losses among the decided outcomes of its rewrites."""
-    max_broken: float = 0.002
-    """Expected share of healthy requests broken, among those that the log has never heard."""
     suggest_loss_share: float = 0.3
     """The same as `max_loss_share` for what is only suggested ("did you mean …?")."""
 
@@ -240,7 +238,6 @@ def _check(config: Config) -> None:
         "trigger.max_loss_share": config.trigger.max_loss_share,
         "publish.min_size": config.publish.min_size,
         "publish.max_churn": config.publish.max_churn,
-        "trigger.max_broken": config.trigger.max_broken,
         "trigger.suggest_loss_share": config.trigger.suggest_loss_share,
         "loop.canary": config.loop.canary,
         "loop.floor": config.loop.floor,

@@ -64,6 +64,8 @@ class Lexicon:
         mistaken: number -> words that are heard for it (2 -> "to", "too").
         spoken: number -> its first phrase in the list.
         danger: requests to destroy, buy or unlock, as sets of words that may stand anywhere in a text.
+        light: articles, prepositions, pronouns, what is said out of politeness or while thinking; without them a
+            request is the same.
     """
 
     language: str
@@ -81,3 +83,4 @@ class Lexicon:
     mistaken: Mapping[str, frozenset[str]]
     spoken: Mapping[str, str]
     danger: Index
+    light: frozenset[str]

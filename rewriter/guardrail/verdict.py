@@ -1,11 +1,12 @@
 """`Guardrail`: may this text be rewritten to that one?"""
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rewriter.guardrail.compare import added, contradiction
+from rewriter.guardrail.heard import left_out, unheard
 from rewriter.guardrail.lexicon import Lexicon
 from rewriter.guardrail.names import names_in
 from rewriter.guardrail.reading import Reading, read
@@ -88,6 +89,31 @@ class Guardrail:
         if reason and not (personal and not self._dangers(after, intent)):
             return reason
         return self._unheard(before, after, names, knows) if online else None
+
+    def alters(self, hearings: Sequence[str], target: str) -> str | None:
+        """Return how a rewrite by similarity alters a request that may be fine as it is, in a few words; None where it does not.
+
+        The target may not leave out words of the utterance that tell something, and its own must have been heard, in one of the
+        hearings.
+
+        Args:
+            hearings: normalised; the utterance first.
+            target: normalised utterance that would be sent instead.
+
+        Example:
+            >>> guardrail = Guardrail.open("en")
+            >>> guardrail.alters(["cancel the pasta timer"], "cancel the timer")
+            'leaves out pasta'
+            >>> guardrail.alters(["what is the time"], "what is the date")
+            'date was not heard'
+            >>> guardrail.alters(["what is the time", "what is the day"], "what is the date")
+        """
+        after = read(target, self.lexicon)
+        heard = [read(hearing, self.lexicon) for hearing in hearings]
+        if lost := left_out(heard[0], after, self.lexicon):
+            return f"leaves out {lost}"
+        told = [unheard(before, after, self.lexicon) for before in heard]
+        return f"{told[0]} was not heard" if all(told) else None
 
     def _unasked(self, source: Reading, target: Reading, intent: str | None) -> str | None:
         """Return what the target would destroy, buy or unlock without the source asking for it."""

@@ -24,6 +24,7 @@ _SECTIONS: dict[str, type] = {
     "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": dict, "articles": list,
     "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "openers": list,
     "closers": list, "elisions": list, "idioms": list, "homophones": list, "danger": list,
+    "light": list,
 }  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def _build(data: dict[str, Any]) -> Lexicon:
         mistaken=_mistaken(groups, {phrase[0]: str(value) for phrase, value in numbers.items() if len(phrase) == 1}),
         spoken=spoken,
         danger=_index((_phrase(text), frozenset(_phrase(text))) for text in data["danger"]),
+        light=_words(data["light"]),
     )
 
 

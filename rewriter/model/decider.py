@@ -83,9 +83,12 @@ def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wordi
 
     What the recogniser heard besides is evidence of this very request: the text must be allowed from one of the hearings.
     Nothing destructive may come of it that the utterance itself does not ask for. Before the NLU the text may not contradict
-    the utterance either; after a refusal there is nothing to lose in the utterance itself.
+    the utterance either, nor alter what may be fine as it is (`Guardrail.alters`); after a refusal there is nothing to lose in
+    the utterance itself.
     """
     names, knows = wording.names.keys(), wording.knows
+    if not after_failure and guardrail.alters(hearings, text):
+        return False
     first = guardrail.verdict(hearings[0], text, names=names, knows=knows, online=True)
     if first is None:
         return True

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from math import log
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,7 @@ class Wording:
         keys: (n,) uint64, ascending, hashes of the parts.
         counts: (n,) int64.
         texts: how many texts were counted.
+        less: hash of a part -> how many of its texts are left out of its count.
 
     Attributes:
         weight: word -> its inverse document frequency, ``log((n + 1) / (df + 1/2))``.
@@ -52,13 +54,21 @@ class Wording:
         (True, False)
     """
 
-    __slots__ = ("_count", "counts", "keys", "names", "texts", "weight")
+    __slots__ = ("_count", "_less", "counts", "keys", "names", "texts", "weight")
 
-    def __init__(self, names: Mapping[str, str], keys: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64], texts: int) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        keys: npt.NDArray[np.uint64],
+        counts: npt.NDArray[np.int64],
+        texts: int,
+        less: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         self.names = names
         self.keys = keys
         self.counts = counts
         self.texts = texts
+        self._less = less
         self._count = lru_cache(maxsize=1 << 16)(self._looked_up)
         self.weight = lru_cache(maxsize=1 << 16)(self._weight)
 
@@ -78,6 +88,19 @@ class Wording:
             counted.update({_hash(kind, part) for kind, parts in empty.parts(text).items() for part in parts})
         keys = np.array(sorted(counted), dtype=np.uint64)
         return cls(names, keys, np.array([counted[key] for key in keys.tolist()], dtype=np.int64), len(listed))
+
+    def without(self, texts: Sequence[str], names: Set[str]) -> "Wording":
+        """Return this wording as if some of its texts had not been counted.
+
+        Args:
+            texts: which.
+            names: that only they hold.
+        """
+        less: Counter[int] = Counter()
+        for text in texts:
+            less.update({_hash(kind, part) for kind, parts in self.parts(text).items() for part in parts})
+        left = {name: slot for name, slot in self.names.items() if name not in names}
+        return Wording(left, self.keys, self.counts, self.texts - len(texts), less)
 
     def template(self, text: str) -> list[str]:
         """Return the words of a text, names replaced by their slots; the longest name at each place."""
@@ -160,9 +183,10 @@ class Wording:
             raise ArtefactError(f"cannot read {folder}: {error!r}; copy the artefact again or go back a version") from error
 
     def _looked_up(self, kind: str, part: str) -> int:
-        key = np.uint64(_hash(kind, part))
+        part_hash = _hash(kind, part)
+        key = np.uint64(part_hash)
         place = int(self.keys.searchsorted(key))
-        return int(self.counts[place]) if place < len(self.keys) and self.keys[place] == key else 0
+        return int(self.counts[place]) - self._less.get(part_hash, 0) if place < len(self.keys) and self.keys[place] == key else 0
 
 
 def _hash(kind: str, part: str) -> int:

@@ -1,7 +1,7 @@
 """`Bench`: examples with their candidates, what is fitted on some of them, and what would become of the others."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +15,15 @@ from rewriter.model.logistic import Logistic
 from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.wording import Wording
 from rewriter.offline import logistic_fit
+from rewriter.offline.crowds import averaged
 from rewriter.offline.examples import Example
 from rewriter.offline.stray import p_real
+from rewriter.offline.wordings import Wordings
 
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 3
-_WITHHELD = 0.15  # share of the examples whose goals are taken away: what nobody has ever asked for with success
+_UNHEARD = 5, 20  # of so many texts that are new so many ask for what is new, before the log has its say
 _DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
 _NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so that nothing hangs on habits
 _ASKED = 40  # candidates of an example, so that enough are left when its goals are taken away
@@ -31,23 +33,29 @@ _RISK_SIGNS = [0] * len(RISK)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An example with its candidates.
+    """An example with its candidates, as if its text had never been heard.
+
+    Every example is a case twice: with its goal asked for by other texts, and as if nobody had ever asked for its goal.
 
     Attributes:
         example: the text.
-        seen: its candidates, its own text and, where it is withheld, its goals taken out.
+        seen: its candidates; its own text and, where its goal is new, the texts of its goal are none.
         win: (m,) P(each candidate is meant | the text fails), as the votes of the log have it.
         loss: (m,) P(it is not); what is missing to one are votes that may be no votes at all.
+        wording: of the locale; without the goal where that is new.
         own: 1 where the wording has counted the text.
         fold: which part it is held out with; texts of one goal share it.
+        weight: how likely it is that the goal is as new as that, if the text is new.
     """
 
     example: Example
     seen: Look
     win: Floats
     loss: Floats
+    wording: Wording
     own: int
     fold: int
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,11 @@ class Fitted:
 
 
 class Outcome(NamedTuple):
-    """What would become of a held-out case: the score of its rewrite, and what is expected of it."""
+    """What would become of a held-out case: the score of its rewrite, and what is expected of it, times its weight."""
 
     score: float
     win: float
     loss: float
-    broken: float
 
 
 class Bench:
@@ -73,36 +80,40 @@ class Bench:
     Args:
         found: the examples.
         finder: finds what they may be rewritten to.
-        wording: by locale.
-        min_users: k, users behind a text that anything is fitted on.
+        wordings: of all locales.
+        min_users: k, users behind whatever anything is fitted on.
     """
 
-    def __init__(self, found: Sequence[Example], finder: Finder, wording: Mapping[str, Wording], min_users: int) -> None:
-        self._wording = wording
+    def __init__(self, found: Sequence[Example], finder: Finder, wordings: Wordings, min_users: int) -> None:
+        self._wordings = wordings
         self._min_users = min_users
         self._allowed: dict[tuple[int, int, bool], bool] = {}
-        drafts = [_draft(example, finder) for example in found if example.locale in wording]
-        cases = [self._case(*pair) for pair in zip(drafts, _real(drafts), strict=True)]
+        numbers = {user: number for number, user in enumerate(dict.fromkeys(example.user for example in found))}
+        self._number = numbers.__getitem__
+        drafts = [_draft(example, finder) for example in found if example.locale in wordings.all]
+        self.unheard = _unheard(found, wordings, min_users)
+        cases = (self._case(*pair, new) for pair in zip(drafts, _real(drafts), strict=True) for new in (False, True))
         self.cases = [case for case in cases if case is not None]
 
     def fit(self, without: int = -1) -> Fitted:
-        """Fit on all folds but one, on texts of enough users."""
-        kept = [case for case in self.cases if case.fold != without and case.example.users >= self._min_users]
+        """Fit on all folds but one; texts of fewer than k users are averaged over k users (`crowds.averaged`)."""
+        kept = [case for case in self.cases if case.fold != without]
         ranker = self._ranker([case for case in kept if case.example.goals and not case.example.healthy])
         kept = [case for case in kept if not case.example.served]
-        if not kept:
-            return Fitted(ranker, _never(len(RISK)))
-        columns = np.array([self._risk(case, ranker)[0] for case in kept])
+        columns = np.array([self._risk(case, ranker)[0] for case in kept]).reshape(-1, len(RISK))
         fails = np.array([not case.example.healthy for case in kept], dtype=np.float64)
-        return Fitted(ranker, logistic_fit.fit(columns, fails, np.ones(len(kept)), _RISK_SIGNS))
+        weight, users = np.array([case.weight for case in kept]), np.array([self._user(case) for case in kept], dtype=np.int64)
+        rows = averaged(columns, fails, weight, users, self._min_users)
+        return Fitted(ranker, logistic_fit.fit(*rows, _RISK_SIGNS) if len(rows[0]) else _never(len(RISK)))
 
     def before(self, case: Case, fitted: Fitted) -> Outcome | None:
         """Return what would become of a case before the NLU; None where nothing would be sent."""
         columns, best, p_goal = self._risk(case, fitted.ranker)
         if best is None:
             return None
-        score, win, loss = p_goal * float(fitted.risk.p(columns[None])[0]), float(case.win[best]), float(case.loss[best])
-        return Outcome(score, 0.0, 0.0, loss) if case.example.healthy else Outcome(score, win, case.example.honest * loss, 0.0)
+        score = p_goal * float(fitted.risk.p(columns[None])[0])
+        win, loss = case.weight * float(case.win[best]), case.weight * float(case.loss[best])
+        return Outcome(score, 0.0, loss) if case.example.healthy else Outcome(score, win, case.example.honest * loss)
 
     def after(self, case: Case, fitted: Fitted) -> Outcome | None:
         """Return what would become of a case after a refusal; None where nothing would be sent."""
@@ -110,16 +121,20 @@ class Bench:
         best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=True))
         if best is None or case.example.healthy:
             return None
-        honest = case.example.honest
-        return Outcome(float(p[best]), honest * float(case.win[best]), honest * float(case.loss[best]), 0.0)
+        honest = case.weight * case.example.honest
+        return Outcome(float(p[best]), honest * float(case.win[best]), honest * float(case.loss[best]))
 
-    def _case(self, draft: "_Draft", real: Sequence[float]) -> Case | None:
+    def _case(self, draft: "_Draft", real: Sequence[float], new: bool) -> Case | None:
         example, pool, hearings = draft
-        text, wording = example.hearings[0], self._wording[example.locale]
+        text, wording = example.hearings[0], self._wordings.all[example.locale]
         other = np.array([candidate != text for candidate in pool.texts], dtype=bool)
         own = int(not other.all())
-        if _draw("withheld", text) < _WITHHELD:
+        main = max(example.goals, key=lambda goal: example.goals[goal], default=-1)
+        if new:
+            if not example.goals:
+                return None
             other &= ~np.isin(pool.interpretations, list(example.goals))
+            wording, own = self._wordings.without(example.locale, main), 0
         seen = look(hearings, pool.keep(other, MEASURED), wording, example.locale)
         if not len(seen.pool):
             return None
@@ -127,8 +142,9 @@ class Bench:
         of_pool = np.array([votes.get(goal, (0.0, 0.0)) for goal in seen.pool.interpretations.tolist()])
         win = of_pool[:, 0] * of_pool[:, 1]
         loss = sum(share * p for share, p in votes.values()) - win + of_pool[:, 0] - win
-        main = max(example.goals, key=lambda goal: example.goals[goal], default=-1)
-        return Case(example, seen, win, loss, own, int(_draw("fold", str(main) if main >= 0 else text) * FOLDS))
+        fold = int(_draw("fold", str(main) if main >= 0 else text) * FOLDS)
+        weight = self.unheard if new else 1.0 - self.unheard if example.goals else 1.0
+        return Case(example, seen, win, loss, wording, own, fold, weight)
 
     def _ranker(self, cases: Sequence[Case]) -> Logistic:
         allowed = [~c.seen.pool.private & [self._may(c, i, after_failure=True) for i in range(len(c.seen.pool))] for c in cases]
@@ -137,24 +153,29 @@ class Bench:
             return _never(len(RANK))
         columns = np.concatenate([c.seen.features[of] for c, of in pairs])
         win, loss = (np.concatenate([getattr(c, name)[of] for c, of in pairs]) for name in ("win", "loss"))
-        users = np.concatenate([np.full(of.sum(), min(c.example.users, _CAP)) for c, of in pairs])
+        weight = np.concatenate([np.full(of.sum(), c.weight * min(c.example.users, _CAP)) for c, of in pairs])
+        users = np.concatenate([np.full(of.sum(), self._user(c)) for c, of in pairs])
         told = win + loss
-        return logistic_fit.fit(columns, win / np.maximum(told, 1e-9), users * told, list(RANK.values()))
+        rows = averaged(columns, win / np.maximum(told, 1e-9), weight * told, users, self._min_users)
+        return logistic_fit.fit(*rows, list(RANK.values())) if len(rows[0]) else _never(len(RANK))
+
+    def _user(self, case: Case) -> int:
+        """Return whose text it is; -1 where enough users say it."""
+        return -1 if case.example.users >= self._min_users else self._number(case.example.user)
 
     def _risk(self, case: Case, ranker: Logistic) -> tuple[Floats, int | None, float]:
         """Return the columns of `RISK`, what would be sent before the NLU, and P(it is meant)."""
         p = ranker.p(case.seen.features)
         best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=False))
         told = int(p.argmax()) if best is None else best
-        return risk(case.seen, told, float(p[told]), self._wording[case.example.locale], own=case.own), best, float(p[told])
+        return risk(case.seen, told, float(p[told]), case.wording, own=case.own), best, float(p[told])
 
     def _may(self, case: Case, i: int, *, after_failure: bool) -> bool:
         """Ask the guardrail, once."""
         key = (id(case), i, after_failure)
         if key not in self._allowed:
-            guardrail, wording = Guardrail.open(case.example.locale), self._wording[case.example.locale]
-            text = case.seen.pool.texts[i]
-            self._allowed[key] = may(case.seen.hearings, text, guardrail, wording, after_failure=after_failure)
+            guardrail, text = Guardrail.open(case.example.locale), case.seen.pool.texts[i]
+            self._allowed[key] = may(case.seen.hearings, text, guardrail, case.wording, after_failure=after_failure)
         return self._allowed[key]
 
 
@@ -172,6 +193,16 @@ def _draft(example: Example, finder: Finder) -> _Draft:
     user = "" if _draw("nobody", text) < _NOBODY else example.user
     pool = finder.find(hearings, example.locale, user, _ASKED)
     return _Draft(example, pool if example.healthy else _unled(pool, example), hearings)
+
+
+def _unheard(found: Sequence[Example], wordings: Wordings, min_users: int) -> float:
+    """Return P(nobody has asked for the goal | nobody has said the text), of healthy requests.
+
+    Texts of few users are what new texts are like: the share of them whose goal enough users reach by no text at all.
+    """
+    rare = [example for example in found if example.healthy and example.users < min_users]
+    new = sum(not wordings.heard(example.locale, next(iter(example.goals))) for example in rare)
+    return (new + _UNHEARD[0]) / (len(rare) + _UNHEARD[1])
 
 
 def _unled(pool: Pool, example: Example) -> Pool:

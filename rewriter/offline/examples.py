@@ -9,8 +9,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from rewriter.model.hypothesis import slots_of
-from rewriter.model.wording import Wording
 from rewriter.offline.told import NOBODY, Told
 from rewriter.tables import glob
 from rewriter.text import normalise
@@ -44,16 +42,6 @@ class Example:
     user: str
     turns: float
     served: bool
-
-
-def wordings(good: pd.DataFrame) -> dict[str, Wording]:
-    """Return how healthy texts are made, by locale.
-
-    Args:
-        good: from `rewriter.offline.stock.worthy`.
-    """
-    return {str(locale): Wording.of(zip(of["query"], map(_names, of["kind"], of["state"]), strict=True))
-            for locale, of in good.groupby("locale", sort=True)}  # fmt: skip
 
 
 def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]], turns: Path, seed: int) -> list[Example]:
@@ -91,10 +79,6 @@ def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]]
         for row in chosen
         for speaker in [speakers.get(row.source, NOBODY)]
     ]
-
-
-def _names(kind: str, state: str) -> dict[str, str]:
-    return {normalise(value): slot for slot, value in slots_of(state).items() if value} if kind == "h" else {}
 
 
 def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:

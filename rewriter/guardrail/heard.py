@@ -1,0 +1,61 @@
+"""Whether a request keeps what was said: words that are left out, and words that stand for others that sound otherwise.
+
+These rules are for requests that may be fine as they are. Names, wishes and places that the log has never heard are often one
+word away from what it has: "cancel the pasta timer" from "cancel the timer", "what is the time" from "what is the date".
+"""
+
+from collections.abc import Sequence, Set
+
+from rewriter.guardrail.lexicon import Lexicon
+from rewriter.guardrail.reading import Reading
+from rewriter.guardrail.sound import alike, changes
+
+
+def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+    """Return the words that tell, where the target is the source without them; None where it is not.
+
+    Example:
+        >>> from rewriter.guardrail.reading import read
+        >>> from rewriter.guardrail.wordlist import for_locale
+        >>> english = for_locale("en")
+        >>> left_out(read("cancel the pasta timer", english), read("cancel the timer", english), english)
+        'pasta'
+    """
+    rest = iter(source.words)
+    if not all(word in rest for word in target.words):
+        return None
+    return " ".join(_telling(source.words, lexicon, target.words)) or None
+
+
+def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+    """Return the words of the target that tell, and stand for others that tell and sound otherwise; None where none does.
+
+    What stands for nothing, or for light words only, was swallowed by the microphone. Where something else is missing at the
+    same time, it stands for that.
+
+    Example:
+        >>> from rewriter.guardrail.reading import read
+        >>> from rewriter.guardrail.wordlist import for_locale
+        >>> english = for_locale("en")
+        >>> unheard(read("what is the time", english), read("what is the date", english), english)
+        'date'
+        >>> unheard(read("turn on the lamb", english), read("turn on the lamp", english), english)
+    """
+    edits = changes(source.words, target.words)
+    missing = False
+    added: list[str] = []
+    for edit in edits:
+        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+        lost, gained = _telling(heard, lexicon, target.words), _telling(sent, lexicon, source.words)
+        if not gained:
+            missing = missing or bool(lost)
+        elif lost and not alike(heard, sent, lexicon) and not alike(lost, gained, lexicon):
+            return " ".join(gained)
+        elif not lost and not (heard and alike(heard, sent, lexicon)):
+            added += gained
+    return " ".join(added) if missing and added else None
+
+
+def _telling(words: Sequence[str], lexicon: Lexicon, elsewhere: Sequence[str] | Set[str]) -> list[str]:
+    """Return the words that are not light and do not stand elsewhere."""
+    return [word for word in words if word not in lexicon.light and word not in elsewhere]

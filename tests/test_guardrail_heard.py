@@ -1,0 +1,45 @@
+"""What a request that may be fine keeps: nothing that tells is left out, nothing that was not heard is put in its place."""
+
+import pytest
+
+from rewriter.guardrail import Guardrail
+from rewriter.guardrail.wordlist import for_locale, shipped
+
+
+@pytest.mark.parametrize(
+    ("locale", "hearings", "target", "reason"),
+    [
+        ("en", ["cancel the pasta timer"], "cancel the timer", "leaves out pasta"),
+        ("en", ["cancel all timers"], "cancel timers", "leaves out all"),
+        ("en", ["um cancel the timer please"], "cancel the timer", None),
+        ("en", ["turn on the lamb in the kitchen"], "turn on the lamp in the kitchen", None),
+        ("en", ["what is the time"], "what is the date", "date was not heard"),
+        ("en", ["what time is it"], "what is the date", "date was not heard"),
+        ("en", ["what is the time", "what is the date"], "what is the date", None),
+        ("en", ["play queen"], "play the beatles", "beatles was not heard"),
+        ("en", ["on the kitchen lamp"], "turn on the kitchen lamp", None),
+        ("en", ["turn on the lamp"], "turn on the kitchen lamp", None),
+        ("en", ["check milk off my list"], "check off milk on my list", None),
+        ("en", ["wisdom on the kitchen lamp"], "turn on the kitchen lamp", "turn was not heard"),
+        ("de", ["mach bitte das licht an"], "mach licht an", None),
+        ("de", ["spiele radio bob"], "spiele radio paradiso", "paradiso was not heard"),
+        ("fr", ["allume euh la lampe s'il te plaît"], "allume la lampe", None),
+        ("fr", ["allume la lampe bleue"], "allume la lampe", "leaves out bleue"),
+        ("es", ["apaga la luz azul por favor"], "apaga la luz", "leaves out azul"),
+        ("it", ["accendi la luce blu"], "accendi la luce", "leaves out blu"),
+        ("nl", ["zet de blauwe lamp aan alsjeblieft"], "zet de lamp aan", "leaves out blauwe"),
+        ("tr", ["lütfen mavi ışığı aç"], "ışığı aç", "leaves out mavi"),
+        ("tlh", ["uh play"], "play", "leaves out uh"),
+    ],
+)
+def test_pairs(locale, hearings, target, reason):
+    assert Guardrail.open(locale).alters(hearings, target) == reason
+
+
+@pytest.mark.parametrize("language", sorted(set(shipped()) - {"und"}))
+def test_light_words_say_nothing_in_a_slot_of_numbers_or_negation(language):
+    lexicon = for_locale(language)
+    assert len(lexicon.light) > 30
+    negations = {phrase[0] for entries in lexicon.phrases.values() for phrase, said in entries
+                 if len(phrase) == 1 and any(slot == "negation" for slot, _ in said)}  # fmt: skip
+    assert not lexicon.light & negations
