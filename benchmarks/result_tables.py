@@ -147,6 +147,44 @@ def home_spoken_mining(result: Figures) -> str:
     return grid(["seed", "detector", "average precision", "best F1", "restatements"], rows)
 
 
+def detectors(result: Figures) -> str:
+    """How well each detector finds restatements, by log and part, and what learning costs."""
+    rows = [
+        [f"{run['log']} {run['seed']}, {part}", name, *(number(ways[way][f]) for way in ways for f in ways[way])]
+        for run in result["runs"]
+        for part, found in run["parts"].items()
+        for name, ways in found.items()
+    ]
+    columns = ["log and seed, part", "detector", "AP", "best F1", "AP, as spent", "best F1, as spent"]
+    costs = [[f"{run['log']} {run['seed']}", *(number(value) for value in run["cost"].values())] for run in result["runs"]]
+    names = ["log and seed", "turns", "candidates", "restatements it tells of", "learning, s of the processor", "pairs a s of it"]
+    return f"{grid(columns, rows)}\n\n{grid(names, costs)}"
+
+
+def defects(result: Figures) -> str:
+    """How well defects are told, on calls and with more and more feedback in a home, and what callers said of their calls."""
+    calls = result["dstc2"]
+    turn = [
+        [name, *(number([run["turn"][name][figure] for run in calls]) for figure in ("auc", "f1", "ece"))]
+        for name in calls[0]["turn"]
+    ]
+    call = [[name, number([run["call"][name] for run in calls])] for name in calls[0]["call"]]
+    figures = ("auc", "f1", "ece", "f1, feedback alone")
+    labels = [
+        [f"{percent(found['share'])}, {found['asked']}"]
+        + [number([run["labels"][i][figure] for run in result["home"]]) for figure in figures]
+        for i, found in enumerate(result["home"][0]["labels"])
+    ]
+    return "\n\n".join((
+        "Turns of the dev callers of DSTC2, by seed:",
+        grid(["told by", "AUC", "F1", "calibration error"], turn),
+        "Its calls, by seed:",
+        grid(["figure", "value"], call),
+        "A home with feedback on a part of the turns, by seed:",
+        grid(["feedback", "AUC", "F1", "calibration error", "F1, of feedback alone"], labels),
+    ))  # fmt: skip
+
+
 def replay_check(result: Figures) -> str:
     """The same turns judged in three ways, and how good the strict rule is."""
     columns = ["judged by", "defects", "wins", "losses", "unknown", "win/loss", "at worst", "fixed"]

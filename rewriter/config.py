@@ -138,6 +138,8 @@ class Trigger:
     """Expected share of losses among the decided outcomes of its rewrites."""
     suggest_loss_share: float = 0.3
     """The same as `max_loss_share` for what is only suggested ("did you mean …?")."""
+    max_asked: float = 0.02
+    """Share of the requests that may be followed by "did I get that right?": those whose answer teaches most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,7 @@ def _check(config: Config) -> None:
         "loop.canary": config.loop.canary,
         "loop.floor": config.loop.floor,
         "loop.alpha": config.loop.alpha,
+        "trigger.max_asked": config.trigger.max_asked,
         "friction.confidence": config.friction.confidence,
         "chain.prune": config.chain.prune,
     }

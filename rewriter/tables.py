@@ -203,6 +203,16 @@ OUTCOMES = _table(
 or unknown, empty where the turn was left alone; applied and seen are 0/1."""
 
 
+LABELS = _table(
+    "labels",
+    "turn_id VARCHAR, locale VARCHAR, utterance VARCHAR, p_defect DOUBLE, goal BIGINT, goal_success DOUBLE",
+    "repaired VARCHAR, intent VARCHAR, slots VARCHAR",
+)
+"""What a log tells of each of its turns (`rewriter.offline.label`). utterance is normalised; goal numbers the goals of the log;
+goal_success is P(it was reached in the end). repaired is what the user said in the end, where the turn went wrong and that
+worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
+
+
 def glob(path: Path) -> str:
     """Return the Parquet files of a table: the file that DuckDB wrote, or all of the folder that Spark wrote."""
     return str(path / "*.parquet") if path.is_dir() else str(path)

@@ -7,7 +7,14 @@ try:
 except ImportError:  # pragma: no cover - the serving tier has no command line
     sys.exit("the command line needs the learning tier: pip install 'rewriter[learn]'")
 
-from rewriter.cli import asking, experimenting, learning, measuring, operating  # each file hangs its verbs into the group
+from rewriter.cli import (
+    asking,
+    experimenting,
+    labelling,
+    learning,
+    measuring,
+    operating,
+)  # each file hangs its verbs into the group
 from rewriter.cli.group import main
 
-__all__ = ["asking", "experimenting", "learning", "main", "measuring", "operating"]
+__all__ = ["asking", "experimenting", "labelling", "learning", "main", "measuring", "operating"]

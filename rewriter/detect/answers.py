@@ -5,7 +5,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import cpdist
 
 from rewriter.detect.listed import Floats, Ints, Turns
-from rewriter.detect.trees import Columns, Examples, Forest, log_odds
+from rewriter.detect.trees import FOLDS, Columns, Examples, Forest, log_odds
 from rewriter.model.hypothesis import intent_of
 
 _PRIOR = 1.0  # turns that the commonest answers count for, beside those to one interpretation
@@ -27,8 +27,8 @@ def coherence(turns: Turns, fold: Ints, *, seed: int) -> Floats:
     if len(answered) < 2:
         return fits
     swapped = np.random.default_rng(seed).permutation(turns["reply"][answered])
-    real = _columns(turns, answered, turns["reply"][answered])
-    both = np.concatenate([real, _columns(turns, answered, swapped)])
+    real = _columns(turns, answered, turns["reply"][answered], fold)
+    both = np.concatenate([real, _columns(turns, answered, swapped, fold)])
     folds = np.tile(fold[answered], 2)
     label = np.repeat([True, False], len(answered))
     forest = Forest.fit(both, Examples.of(np.arange(len(both)), label), folds, seed)
@@ -36,26 +36,31 @@ def coherence(turns: Turns, fold: Ints, *, seed: int) -> Floats:
     return fits
 
 
-def _columns(turns: Turns, rows: Ints, reply: Ints) -> Columns:
+def _columns(turns: Turns, rows: Ints, reply: Ints, fold: Ints) -> Columns:
     """Return what tells an answer that fits, (m, 4): words in common with utterance and hypothesis, how often it is given at all,
     and how much more often it is given to the intent.
+
+    Counts are those of the other folds: a count that held the turn itself would tell which answer is its own.
     """
     text, said, hypothesis = turns.text, turns["said"][rows], turns["hypothesis"][rows]
     understood = np.asarray([text[h].replace("|", " ").replace("=", " ") if h >= 0 else "" for h in hypothesis], dtype=object)
     alike = [cpdist(one, text[reply], scorer=fuzz.token_set_ratio, dtype=np.float64) / 100 for one in (text[said], understood)]
     intents: dict[str, int] = {}
-    named = {h: intents.setdefault(intent_of(text[h]), len(intents) + 1) for h in np.unique(hypothesis) if h >= 0}
+    named = {h: intents.setdefault(intent_of(text[h]), len(intents) + 1) for h in np.unique(turns["hypothesis"]) if h >= 0}
     intent = np.asarray([named.get(h, 0) for h in turns["hypothesis"]], dtype=np.int64)
-    given = _times(turns["reply"] * (len(intents) + 1) + intent, reply * (len(intents) + 1) + intent[rows])
-    share = _times(turns["reply"], reply) / len(turns)
-    own = reply == turns["reply"][rows]  # a turn is no evidence of its own answer
-    p = (given - own + _PRIOR * share) / (_times(intent, intent[rows]) - 1 + _PRIOR)
-    lift = np.log(p / share)
+    share, lift = np.zeros(len(rows)), np.zeros(len(rows))
+    for k in range(FOLDS):
+        own, others = np.flatnonzero(fold[rows] == k), fold != k
+        given, answer = intent[rows[own]], reply[own]
+        n = max(int(others.sum()), 1)
+        share[own] = (_times(turns["reply"][others], answer) + _PRIOR) / (n + _PRIOR)
+        both = _times(turns["reply"][others] * (len(intents) + 1) + intent[others], answer * (len(intents) + 1) + given)
+        lift[own] = np.log((both + _PRIOR * share[own]) / (_times(intent[others], given) + _PRIOR) / share[own])
     return np.column_stack([*alike, np.log(share), lift]).astype(np.float32)
 
 
 def _times(values: Ints, wanted: Ints) -> Ints:
     """How often each wanted number is among the values, (m,)."""
-    known, many = np.unique(values, return_counts=True)
+    known, many = np.unique(np.append(values, -2), return_counts=True)
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
     return np.where(known[place] == wanted, many[place], 0)

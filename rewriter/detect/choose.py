@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from rewriter.detect.listed import Listed
-from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect.pair import PairDetector, Told, learn_pair
 from rewriter.model.detector import Detector, RuleDetector
 
 
@@ -18,19 +18,21 @@ class BestDetector:
     Attributes:
         seed: of what is drawn while learning.
         name: of the detector that was chosen, ``rule`` or ``pair``.
+        pair: what was learned from it, if anything was, chosen or not.
         figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
             and how many restatements that evidence holds; empty where it holds too few to learn from.
     """
 
     seed: int
     name: str = "rule"
+    pair: PairDetector | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def choose(self, listed: Listed) -> Detector:
         """Learn a detector from the mined tables, and return it if it beats the rule, else the rule."""
         rule = RuleDetector()
         told = Told.read(listed)
-        pair = learn_pair(told, seed=self.seed)
+        self.pair = pair = learn_pair(told, seed=self.seed)
         if pair is None:
             return rule
         known = np.isfinite(told.missed)
@@ -50,6 +52,6 @@ class BestDetector:
     def __str__(self) -> str:
         """Say which was chosen, and why."""
         if not self.figures:
-            return "rule (the log tells of too few restatements to learn from)"
+            return "rule (too little evidence to learn from)"
         rule, pair = self.figures["rule"], self.figures["pair"]
-        return f"{self.name} (average precision of held-out users: rule {rule:.3f}, pair {pair:.3f})"
+        return f"{self.name} (AP held out: rule {rule:.3f}, pair {pair:.3f})"

@@ -18,7 +18,7 @@ from rewriter.detect.cues import GIVEN, Cues
 from rewriter.detect.defects import surroundings, teach
 from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Floats, Ints, Listed, Turns
-from rewriter.detect.meaning import Evidence, Items, Meaning, meaning
+from rewriter.detect.meaning import Items, Meaning, meaning
 from rewriter.detect.trees import Columns, Examples, Forest, fold_of, log_odds
 from rewriter.model.detector import Columns as Candidates
 from rewriter.tables import glob
@@ -113,8 +113,15 @@ class Told:
             for name, values in found.items()
         } | likeness.measure(np.ma.getdata(found["source"]), np.ma.getdata(found["target"]))
         source = turns.rows(columns["user_no"], columns["turn_no"])
-        missed, restates = _placed(said.evidence, source, columns["ahead"])
-        return cls(turns, items, said, likeness, columns, source, missed, restates)
+        empty = np.full(len(source), np.nan), np.zeros(len(source), dtype=bool)
+        told = cls(turns, items, said, likeness, columns, source, *empty)
+        place = told.places(said.evidence.row, said.evidence.ahead)
+        told.missed[place], told.restates[place] = said.evidence.missed, said.evidence.restates
+        return told
+
+    def places(self, row: Ints, ahead: Ints) -> Ints:
+        """Return where candidates stand, by the row of their turn and their place after it, (m,)."""
+        return np.searchsorted(self.source * 4 + self.candidates["ahead"], row * 4 + ahead)
 
 
 def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
@@ -154,12 +161,3 @@ def _weights(odds: Floats, label: npt.NDArray[np.bool_]) -> Floats:
 
 def _p(odds: Floats, risk: Floats, weights: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-(weights[0] + weights[1] * odds + weights[2] * risk))), dtype=np.float64)
-
-
-def _placed(evidence: Evidence, source: Ints, ahead: Ints) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return what is told of each candidate, by its turn and place."""
-    key, known = source * 4 + ahead, evidence.row * 4 + evidence.ahead
-    place = np.searchsorted(key, known)
-    missed, restates = np.full(len(key), np.nan), np.zeros(len(key), dtype=bool)
-    missed[place], restates[place] = evidence.missed, evidence.restates
-    return missed, restates

@@ -15,6 +15,7 @@ from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.detect.choose import BestDetector
+from rewriter.detect.student import export_risk
 from rewriter.engine import DuckDB
 from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
@@ -126,12 +127,8 @@ def learn(
             decisions=Path(decisions) if decisions else None,
         )
         clock.start("mine")
-        engine = DuckDB(writer.work)
-        try:
-            before = lives.read(writer.previous_state)
-            mined = mine.mine(engine, writer.work / "turns.parquet", detector or best, config, cuts=before.cuts)
-        finally:
-            engine.close()
+        before = lives.read(writer.previous_state)
+        mined = _mine(writer.work, detector or best, config, before.cuts)
         clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
@@ -153,6 +150,7 @@ def learn(
         clock.start("fit")
         turns = writer.work / "turns.parquet"
         promised = fit(mined, settled.crowd, counted, stocked, turns, config, writer.folder / "online")
+        export_risk(best.pair, config, writer.folder / "online")
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
@@ -185,6 +183,14 @@ def learn(
         detector=type(detector).__name__ if detector else str(best),
         seconds=clock.seconds,
     )
+
+
+def _mine(work: Path, detector: Detector | BestDetector, config: Config, cuts: Mapping[tuple[str, str], int]) -> mine.Mined:
+    engine = DuckDB(work)
+    try:
+        return mine.mine(engine, work / "turns.parquet", detector, config, cuts=cuts)
+    finally:
+        engine.close()
 
 
 def _rules(launched: pd.DataFrame) -> Iterable[Rule]:

@@ -72,7 +72,7 @@ def test_learning_says_which_it_used_and_writes_both_figures(tmp_path):
     metrics = current(tmp_path / "artefact").manifest.metrics
     rule, pair = (metrics[f"detector, held out: {name}"] for name in ("rule", "pair"))
     assert pair > rule > 0.5
-    assert report.detector == f"pair (average precision of held-out users: rule {rule:.3f}, pair {pair:.3f})"
+    assert report.detector == f"pair (AP held out: rule {rule:.3f}, pair {pair:.3f})"
     assert ("restatements by", report.detector) in report.rows()
     assert metrics["detector, held out: restatements"] >= 50
 
@@ -83,7 +83,7 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert isinstance(chosen, RuleDetector)
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
-    assert report.detector == "rule (the log tells of too few restatements to learn from)"
+    assert report.detector == "rule (too little evidence to learn from)"
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):

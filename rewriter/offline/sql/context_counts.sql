@@ -4,7 +4,8 @@ WITH placed AS (
   SELECT s.day, s.user_no, s.said, s.rewritten, s.state, c.circumstance, s.friction, COALESCE(p.rest, 1000) AS rest
   FROM sessions AS s
   JOIN turns AS t ON t.turn_id = s.turn_id
-  JOIN circumstances AS c ON c.context = COALESCE(t.context, '') AND c.device_type = COALESCE(t.device_type, '')
+  JOIN circumstances AS c ON c.context = CASE WHEN t.context IS NULL THEN '' ELSE t.context END
+                         AND c.device_type = CASE WHEN t.device_type IS NULL THEN '' ELSE t.device_type END
   LEFT JOIN spent AS p ON p.user_no = s.user_no AND p.turn_no = s.turn_no
 )
 SELECT day, user_no, said, rewritten, state, circumstance, CAST(COUNT(*) AS BIGINT) AS turns,

@@ -1,4 +1,5 @@
 -- What the restatements took, in each circumstance of the turns that were restated. Who says the very same again stays.
+-- CASE and not COALESCE: of a log that has no context at all, DuckDB 2.0 cannot bind the latter.
 WITH moved AS (
   SELECT c.user_no, c.turn_no, c.next_turn_no, c.verbatim,
          CASE c.ahead WHEN 1 THEN p.mass_1 WHEN 2 THEN p.mass_2 ELSE p.mass_3 END AS mass
@@ -12,7 +13,8 @@ placed AS (
   JOIN sessions AS s ON s.user_no = m.user_no AND s.turn_no = m.turn_no
   JOIN sessions AS r ON r.user_no = m.user_no AND r.turn_no = m.next_turn_no
   JOIN turns AS t ON t.turn_id = s.turn_id
-  JOIN circumstances AS c ON c.context = COALESCE(t.context, '') AND c.device_type = COALESCE(t.device_type, '')
+  JOIN circumstances AS c ON c.context = CASE WHEN t.context IS NULL THEN '' ELSE t.context END
+                         AND c.device_type = CASE WHEN t.device_type IS NULL THEN '' ELSE t.device_type END
   WHERE m.mass > 0
 )
 SELECT day, user_no, said, circumstance, target, CAST(SUM(mass) AS BIGINT) AS mass

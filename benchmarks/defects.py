@@ -1,0 +1,205 @@
+"""Which turns went wrong, and was the goal reached? Teacher, student and single cues against the truth; how few labels do.
+
+    python benchmarks/defects.py [--seeds 0 1 2] [--data ../shared/data] [--days 7] [--users 150]
+
+DSTC2: a defect is a turn whose true request is not all in the top SLU. Teacher and student learn without annotation, and score a
+caller by models that have not seen that caller; the dev callers are judged. P comes from what the log says of itself, so nothing
+tells it how often other users' meaning is wrong; with feedback on a twentieth of the turns of the train callers (the truth, shown
+as if the caller had been asked) it is calibrated on that. The best single cue is `status`: an empty SLU or a repeated prompt.
+
+Calls: the mean P(reached) of the goals of a call against the caller's own "success" and five steps of "understood me well".
+
+Labels: a home with simulated feedback, right in 95 of 100 cases, on a part of the turns: drawn at random, or those where the
+teacher without feedback is least sure (what `Risk.worth_asking` would ask about). F1 of the turns, at P >= .5, of users that the
+model has not seen.
+"""
+
+import argparse
+import json
+import platform
+import tempfile
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dstc2
+import duckdb
+import numpy as np
+import numpy.typing as npt
+from detectors import read
+from scipy.stats import spearmanr
+from sklearn.metrics import f1_score, roc_auc_score
+
+from rewriter.config import Config
+from rewriter.detect.cues import Cues
+from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.goals import segment
+from rewriter.detect.listed import Turns
+from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect.student import learn_student
+from rewriter.detect.trees import Columns
+from rewriter.simulate.logs import simulate_log
+
+OUT = Path("benchmarks/results/defects.json")
+SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "least sure"), (1.0, "everybody"))
+NOISE = 0.05
+BINS = 15
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+def ece(label: Bools, p: Floats) -> float:
+    """Return the expected calibration error over `BINS` bins of as many turns each."""
+    bins = np.array_split(np.argsort(p, kind="stable"), BINS)
+    return float(sum(abs(label[rows].mean() - p[rows].mean()) * len(rows) for rows in bins) / len(p))
+
+
+def judged(label: Bools, p: Floats, threshold: float) -> dict[str, float]:
+    """Return AUC, F1 at a threshold and calibration error."""
+    return {"auc": float(roc_auc_score(label, p)), "f1": float(f1_score(label, p >= threshold)), "ece": ece(label, p)}
+
+
+def best_threshold(label: Bools, p: Floats) -> float:
+    """Return the threshold of the largest F1, of twenty."""
+    thresholds: list[float] = np.linspace(0.025, 0.975, 20).tolist()
+    return max(thresholds, key=lambda t: float(f1_score(label, p >= t)))
+
+
+def with_feedback(turns: Turns, label: Bools, rows: npt.NDArray[np.int64], noise: float, rng: np.random.Generator) -> Turns:
+    """Return turns with feedback on some of them, and on no others."""
+    feedback = np.full(len(turns), np.nan)
+    wrong = rng.random(len(rows)) < noise
+    feedback[rows] = np.where(label[rows] != wrong, -1.0, 1.0)
+    return replace(turns, column=turns.column | {"feedback": feedback})
+
+
+def calls(data: Path, seed: int) -> dict[str, Any]:
+    """Judge teacher, student, cue and goals on DSTC2."""
+    with tempfile.TemporaryDirectory() as folder:
+        dstc2.convert(data, Path(folder) / "log.parquet")
+        told = read(Path(folder) / "log.parquet", Path(folder), dstc2.CONFIG)
+    turns, around = told.turns, _around(told)
+    parts = {part: dstc2.truth(data, part)[0] for part in ("train", "dev")}
+    label = np.array([any(t in failed for failed in parts.values()) for t in turns.turn_id])
+    users = _callers(data)
+    caller = np.array([users[t.partition(":")[0]] for t in turns.turn_id])
+    train, dev = (caller == part for part in ("train", "dev"))
+    teacher = teach(turns, around, told.meaning, seed=seed)
+    rng = np.random.default_rng(seed)
+    asked = np.sort(rng.choice(np.flatnonzero(train), len(turns) // 20, replace=False))
+    taught = teach(with_feedback(turns, label, asked, 0.0, rng), around, told.meaning, seed=seed)
+    student = learn_student(turns, teacher.p, min_users=3, budget=0.02)
+    found = {
+        "teacher": teacher.p,
+        "teacher, a twentieth of the train turns with feedback": taught.guessed,
+        "student": student.held_out,
+        "friction": turns["cued"] / 1000,
+        "status": np.nan_to_num(turns["failed"]),
+    }
+    rows = {name: judged(label[dev], p[dev], best_threshold(label[train], p[train])) for name, p in found.items()}
+    return {
+        "seed": seed,
+        "turns": int(dev.sum()),
+        "defects": int(label[dev].sum()),
+        "turn": rows,
+        "call": _goals(told, data, seed),
+    }
+
+
+def _goals(told: Told, data: Path, seed: int) -> dict[str, float]:
+    """Compare P(reached) of the goals of a call with what the caller said of it."""
+    pair = learn_pair(told, seed=seed)
+    if pair is None:
+        raise SystemExit("the log tells of too few restatements")
+    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
+    goals = segment(told.source, target, pair.p(told.candidates), pair.defect)
+    call = np.array([t.partition(":")[0] for t in told.turns.turn_id])
+    names, place = np.unique(call, return_inverse=True)
+    reached, plain = (np.bincount(place, value) / np.bincount(place) for value in (goals.success, 1 - pair.defect))
+    with duckdb.connect() as con:
+        rows = con.execute(
+            "SELECT dialogue_id, feedback_success, feedback_questionnaire FROM read_parquet(?)", [str(data / "dialogs.parquet")]
+        ).fetchall()
+    said = {name: (success, _step(answers)) for name, success, answers in rows}
+    success, step = (np.array([said[name][k] for name in names], dtype=np.float64) for k in (0, 1))
+    told_step = np.isfinite(step)
+    return {
+        "calls": len(names),
+        "success_auc, goals": float(roc_auc_score(success, reached)),
+        "success_auc, turns": float(roc_auc_score(success, plain)),
+        "understood_spearman, goals": float(spearmanr(step[told_step], reached[told_step]).statistic),
+        "understood_spearman, turns": float(spearmanr(step[told_step], plain[told_step]).statistic),
+    }
+
+
+def _step(answers: str | None) -> float:
+    steps = ["strongly disagree", "disagree", "slightly disagree", "slightly agree", "agree", "strongly agree"]
+    said = dict(json.loads(answers or "[]")).get("The system understood me well.")
+    return float(steps.index(said)) if said in steps else np.nan
+
+
+def _callers(data: Path) -> dict[str, str]:
+    with duckdb.connect() as con:
+        rows = con.execute("SELECT DISTINCT dialogue_id, split FROM read_parquet(?)", [str(data / "turns.parquet")]).fetchall()
+    return dict(rows)
+
+
+def _around(told: Told) -> Columns:
+    return surroundings(told.turns, Cues(told.turns, told.items), told.likeness)
+
+
+def home(seed: int, days: int, users: int) -> dict[str, Any]:
+    """Judge the teacher in a home, with feedback on more and more of the turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.parquet"
+        simulate_log("home", log, days=days, users=users, seed=seed)
+        with duckdb.connect() as con:
+            sql = "SELECT turn_id, goal <> '' AND COALESCE(hypothesis, '') <> goal FROM read_parquet(?)"
+            missed = dict(con.execute(sql, [str(log)]).fetchall())
+        told = read(log, Path(folder), Config())
+    turns, around = told.turns, _around(told)
+    label = np.array([missed[t] for t in turns.turn_id])
+    rng = np.random.default_rng(seed)
+    nobody = np.zeros(0, dtype=np.int64)
+    first = teach(with_feedback(turns, label, nobody, 0.0, rng), around, told.meaning, seed=seed).guessed
+    silent = replace(told.meaning, missed=np.full(len(turns), np.nan))
+    random, unsure = rng.permutation(len(turns)), np.argsort(-first * (1 - first), kind="stable")
+    runs = []
+    for share, way in SHARES:
+        rows = np.sort((unsure if way == "least sure" else random)[: int(share * len(turns))])
+        asked = with_feedback(turns, label, rows, NOISE, rng)
+        both = teach(asked, around, told.meaning, seed=seed).guessed if share else first
+        alone = teach(asked, around, silent, seed=seed)
+        found = {"share": share, "asked": way, **judged(label, both, 0.5)}
+        runs.append(found | {"f1, feedback alone": float(f1_score(label, alone.guessed >= 0.5)) if alone.learned else None})
+    return {"seed": seed, "turns": len(turns), "defects": int(label.sum()), "labels": runs}
+
+
+def main() -> None:
+    """Run all seeds, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--users", type=int, default=150)
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    result: dict[str, Any] = {
+        "command": f"python benchmarks/defects.py --seeds {' '.join(map(str, args.seeds))}",
+        "seeds": args.seeds,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("rewriter", "duckdb", "scikit-learn")},
+        "dstc2": [],
+        "home": [],
+    }
+    for seed in args.seeds:
+        result["dstc2"].append(calls(args.data / "dstc2", seed))
+        print(json.dumps(result["dstc2"][-1]), flush=True)
+    for seed in args.seeds:
+        result["home"].append(home(seed, args.days, args.users))
+        print(json.dumps(result["home"][-1]), flush=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""`Risk`: P(a request goes wrong as spoken), of what is known when it is heard: its words, its hearings, what was said before."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from rewriter.errors import ArtefactError
+from rewriter.model.logistic import Logistic
+from rewriter.model.similarity import text_similarity
+
+COLUMNS: Final = (
+    "text",  # log-odds of a defect among the turns of the text, drawn towards the mean
+    "worst_word",  # the same of its words: the highest, and the mean
+    "mean_word",
+    "unknown_words",  # share of words that the log hardly knows
+    "words",  # log of how many there are
+    "other_hearing",  # how much lower the log-odds of the best other hearing are
+    "agreement",  # how alike the two best hearings are; 1 where there is one
+    "repeats",  # how alike the text is to what was said just before; 0 where nothing was
+)
+"""What the risk is made of."""
+
+_FILE = "risk.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What a log taught of requests that go wrong. It holds no text and no word of fewer than the log's `min_users` users.
+
+    Attributes:
+        texts: text -> log-odds of a defect.
+        words: word -> the same of the turns that hold it.
+        mean: the log-odds of any turn, which stand in for what is not known.
+        weigh: P of the columns `COLUMNS`.
+        ask: the least p (1 - p) at which asking "did I get that right?" stays within the budget of prompts.
+    """
+
+    texts: Mapping[str, float]
+    words: Mapping[str, float]
+    mean: float
+    weigh: Logistic
+    ask: float = math.inf
+
+    def p(self, hearings: Sequence[str], previous: str = "") -> float:
+        """Return P(defect as spoken), 0..1.
+
+        Args:
+            hearings: normalised, the utterance first; at least one.
+            previous: what the user said just before, normalised; empty for nothing.
+
+        Example:
+            >>> plain = Logistic(np.array([1.0, *[0.0] * 7]), 0.0)
+            >>> round(Risk({"lamp of": 2.0}, {}, -1.0, plain).p(["lamp of"]), 2)
+            0.88
+        """
+        return float(self.weigh.p(np.asarray([self.columns(hearings, previous)]))[0])
+
+    def worth_asking(self, p: float) -> bool:
+        """Return whether the answer to "did I get that right?" would teach enough, of a turn of this risk."""
+        return p * (1 - p) >= self.ask
+
+    def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
+        """Return the columns `COLUMNS` of a request."""
+        text, words = hearings[0], hearings[0].split()
+        odds = [self.words.get(word, self.mean) for word in words] or [self.mean]
+        own = self.texts.get(text, self.mean)
+        others = [self.texts.get(other, self.mean) for other in hearings[1:]]
+        return [
+            own,
+            max(odds),
+            sum(odds) / len(odds),
+            sum(word not in self.words for word in words) / max(len(words), 1),
+            math.log1p(len(words)),
+            max(0.0, own - min(others, default=own)),
+            float(text_similarity([text], [hearings[1]])[0]) if len(hearings) > 1 else 1.0,
+            float(text_similarity([text], [previous])[0]) if previous else 0.0,
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write ``risk.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        data = {
+            "texts": dict(self.texts),
+            "words": dict(self.words),
+            "mean": self.mean,
+            "weigh": self.weigh.to_dict(),
+            "ask": self.ask if math.isfinite(self.ask) else None,
+        }
+        (folder / _FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def open(cls, folder: Path) -> "Risk":
+        """Open what `save` wrote.
+
+        Raises:
+            ArtefactError: the file is missing, or is none of ours.
+        """
+        path = folder / _FILE
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            texts, words = ({str(k): float(v) for k, v in data[name].items()} for name in ("texts", "words"))
+            ask = math.inf if data["ask"] is None else float(data["ask"])
+            return cls(texts, words, float(data["mean"]), Logistic.from_dict(data["weigh"], len(COLUMNS)), ask)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error

@@ -1,0 +1,94 @@
+"""Teacher and student in a world by hand: what fails, who says so, and what is known before the fact."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from told_logs import listed, turn
+
+from rewriter.detect.cues import Cues
+from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.likeness import Likeness
+from rewriter.detect.listed import Turns
+from rewriter.detect.meaning import Items, meaning
+from rewriter.detect.student import learn_student
+
+OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
+
+
+def log(feedback):
+    """40 users. "lamp of" is refused half of the time; "glow" always does the wrong thing, which the next turn shows."""
+    rng = np.random.default_rng(0)
+    turns, bad = [], {}
+    for u in range(40):
+        for i in range(12):
+            at, user = 3_600 * i, f"user {u:02}"
+            kind = ("fine", "garble", "silent")[int(rng.integers(3))]
+            if kind == "fine":
+                turns.append(turn(user, at, "lamp off", OFF, response="off"))
+            elif kind == "garble":
+                refused = rng.random() < 0.5
+                turns.append(turn(user, at, "lamp of", None if refused else OFF, response="sorry" if refused else "off"))
+                turns += [turn(user, at + 5, "lamp off", OFF, response="off")] if refused else []
+            else:
+                turns.append(turn(user, at, "glow", ON, response="on"))
+                turns.append(turn(user, at + 4, "lamp off", OFF, response="off", barge_in=1))
+            wrong = kind == "silent" or (turns[-1]["utterance"] == "lamp off" and kind == "garble")
+            first = next(t for t in turns if t["turn_id"] == f"{user}-{at:06}")
+            bad[first["turn_id"]] = wrong
+            if feedback and rng.random() < feedback:
+                first["feedback"] = -1 if wrong else 1
+    return turns, bad
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """What the teacher says with feedback on a fifth of the turns."""
+    turns, bad = log(0.2)
+    tables = listed(turns, tmp_path_factory.mktemp("taught"))
+    read = Turns.read(tables)
+    items = Items.of(read)
+    around = surroundings(read, Cues(read, items), Likeness(tables.texts))
+    label = np.array([bad.get(t, False) for t in read.turn_id])
+    return read, label, teach(read, around, meaning(tables, read, items), seed=0)
+
+
+def test_explicit_feedback_wins(taught):
+    turns, _, found = taught
+    asked = np.isfinite(turns["feedback"])
+    assert found.p[asked].tolist() == (turns["feedback"][asked] < 0).astype(float).tolist()
+    assert np.array_equal(found.p[~asked], found.guessed[~asked])
+
+
+def test_the_teacher_tells_silent_defects_from_what_came_after(taught):
+    _, label, found = taught
+    assert found.learned
+    assert roc_auc_score(label, found.guessed) > 0.97
+    assert abs(found.guessed.mean() - label.mean()) < 0.03
+
+
+def test_the_student_knows_it_beforehand_as_far_as_it_can(taught):
+    turns, label, found = taught
+    student = learn_student(turns, found.p, min_users=3, budget=0.1)
+    glow, fine, half = (student.risk.p([text]) for text in ("glow", "lamp off", "lamp of"))
+    assert glow > 0.9
+    assert fine < 0.1
+    assert 0.3 < half < 0.7
+    assert roc_auc_score(label, student.held_out) > 0.95
+    assert student.risk.worth_asking(half)
+    assert not student.risk.worth_asking(fine)
+    assert not student.risk.worth_asking(glow)
+
+
+def test_the_student_keeps_nothing_of_few_users(taught):
+    turns, _, found = taught
+    kept = learn_student(turns, found.p, min_users=41, budget=0.1).risk
+    assert (kept.texts, kept.words) == ({}, {})
+
+
+def test_without_evidence_friction_stands_in(tmp_path):
+    tables = listed([turn("ann", 0, "lamp of"), turn("ann", 9, "lamp off", OFF, feedback=1)], tmp_path)
+    read = Turns.read(tables)
+    items = Items.of(read)
+    around = surroundings(read, Cues(read, items), Likeness(tables.texts))
+    found = teach(read, around, meaning(tables, read, items), seed=0)
+    assert (found.p.tolist(), found.learned) == ([1.0, 0.0], False)

@@ -1,0 +1,52 @@
+"""The online risk: its columns by hand, and what is read back."""
+
+import numpy as np
+import pytest
+
+from rewriter.errors import ArtefactError
+from rewriter.model.logistic import Logistic
+from rewriter.model.risk import COLUMNS, Risk
+
+RISK = Risk(
+    texts={"lamp of": 2.0, "lamp off": -3.0},
+    words={"lamp": -2.0, "of": 1.0},
+    mean=-1.0,
+    weigh=Logistic(np.arange(1.0, 9.0) / 10, -0.5),
+    ask=0.2,
+)
+
+
+def columns(*hearings, previous=""):
+    return dict(zip(COLUMNS, RISK.columns(hearings, previous), strict=True))
+
+
+def test_columns_by_hand():
+    found = columns("lamp of", "lamp off", "never heard", previous="lamp of")
+    assert found == pytest.approx({
+        "text": 2.0, "worst_word": 1.0, "mean_word": -0.5, "unknown_words": 0.0, "words": np.log(3),
+        "other_hearing": 5.0, "agreement": 14 / 15, "repeats": 1.0,
+    })  # fmt: skip
+    found = columns("purple")
+    assert found == pytest.approx({
+        "text": -1.0, "worst_word": -1.0, "mean_word": -1.0, "unknown_words": 1.0, "words": np.log(2),
+        "other_hearing": 0.0, "agreement": 1.0, "repeats": 0.0,
+    })  # fmt: skip
+
+
+def test_p_is_logistic_in_the_columns():
+    odds = -0.5 + np.arange(1.0, 9.0) / 10 @ np.array(RISK.columns(["lamp of"], ""))
+    assert RISK.p(["lamp of"]) == pytest.approx(1 / (1 + np.exp(-odds)))
+
+
+def test_only_the_unsure_are_worth_asking():
+    assert [RISK.worth_asking(p) for p in (0.0, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0)] == [False, False, True, True, True, False, False]
+
+
+def test_saved_and_opened(tmp_path):
+    RISK.save(tmp_path)
+    again = Risk.open(tmp_path)
+    assert (again.texts, again.words, again.mean, again.ask) == (RISK.texts, RISK.words, RISK.mean, RISK.ask)
+    assert again.p(["lamp of", "lamp off"]) == RISK.p(["lamp of", "lamp off"])
+    (tmp_path / "risk.json").write_text("{}")
+    with pytest.raises(ArtefactError, match=r"risk.json"):
+        Risk.open(tmp_path)
