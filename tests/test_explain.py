@@ -6,11 +6,13 @@ from collections import Counter
 
 import lamp_log
 import pytest
+import room_log
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError, ConfigError
-from rewriter.explain import COLUMNS, draw, explain, graph
+from rewriter.explain import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
 from rewriter.offline.graph import RARE
+from rewriter.offline.learn import learn
 
 SAID = Counter(row["utterance"].lower() for row in lamp_log.rows())
 
@@ -72,9 +74,35 @@ def test_without_the_state_only_the_decision_is_told(artefact, tmp_path):
     shutil.copytree(artefact, shipped, ignore=shutil.ignore_patterns("state"))
     why = explain(shipped, "turn of the lamp")
     assert (why.rewrite.text, why.state, why.said, why.rivals) == ("turn off the lamp", False, (), ())
-    assert why.sentences()[-1] == "the private state is not here: only the decision can be told"
+    assert why.sentences()[-1] == "the private state is not here: of rules only the decision can be told"
     with pytest.raises(ArtefactError):
         graph(shipped, "turn of the lamp")
+
+
+def test_rules_for_the_context_are_shown_where_they_hold(tmp_path):
+    learn([room_log.write(tmp_path / "log.jsonl")], out=tmp_path / "rooms")
+    kitchen, nowhere = (explain(tmp_path / "rooms", room_log.SAID, context=c) for c in ({"room": "kitchen"}, None))
+    assert kitchen.rewrite.text == room_log.TARGETS["kitchen"]
+    assert not nowhere.rewrite.applied
+    launched = {(h.circumstance, h.target) for h in kitchen.here if h.verdict == "launched"}
+    assert launched == {(f"room={room}", target) for room, target in room_log.TARGETS.items()}
+    assert kitchen.here == nowhere.here
+    assert kitchen.candidates == ()
+    assert kitchen.context_rows()[0] == ("room=kitchen", room_log.TARGETS["kitchen"], "16", *kitchen.context_rows()[0][3:])
+    assert all(len(row) == len(CONTEXT_COLUMNS) for row in kitchen.context_rows())
+
+
+def test_candidates_are_shown_with_what_was_measured(artefact):
+    why = explain(artefact, "turn off the lamb", after_failure=True)
+    assert [c.text for c in why.candidates] == [c.text for c in why.rewrite.candidates] or why.rewrite.applied
+    assert why.candidates
+    assert [row[:2] for row in why.candidate_rows()] == [(f"{n}", c.text) for n, c in enumerate(why.candidates, start=1)]
+    assert all(len(row) == len(CANDIDATE_COLUMNS) for row in why.candidate_rows())
+    shown = min(SHOWN, len(why.candidates))
+    assert all(len(row) == 2 + shown for row in why.feature_rows())
+    heeded = {name for name, weight in why.candidates[0].weights.items() if weight}
+    assert {row[0] for row in why.feature_rows()} == heeded
+    assert explain(artefact, "turn of the lamp").candidates == ()
 
 
 def test_the_graph_hides_texts_of_fewer_people(artefact):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, main, plainly
+from rewriter.cli.group import ARTEFACT, main, pairs_of, plainly
 
 
 @main.command()
@@ -36,21 +36,34 @@ def rewrite(artefact: Path, text: str, user: str | None, locale: str | None, aft
 @click.argument("text")
 @click.option("--user", help="Whose personal rules are looked at too.")
 @click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
+@click.option("--context", "said", multiple=True, metavar="KEY=VALUE", help="What the context says; repeatable.")
+@click.option("--after-failure", is_flag=True, help="The assistant has already said that it does not understand.")
 @click.option("--graph", metavar="FILE", type=click.Path(path_type=Path), help="Draw the rephrase graph as SVG or PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
 @plainly
-def explain(artefact: Path, text: str, user: str | None, locale: str | None, graph: Path | None, as_json: bool) -> None:
-    """Say why TEXT is rewritten or left alone: evidence, S of the rivals, verdicts.
+def explain(
+    artefact: Path,
+    text: str,
+    user: str | None,
+    locale: str | None,
+    said: tuple[str, ...],
+    after_failure: bool,
+    graph: Path | None,
+    as_json: bool,
+) -> None:
+    """Say why TEXT is rewritten or left alone: evidence, S of the rivals, candidates, verdicts.
 
     \b
     Examples:
       rewriter explain artefact "turn of the lamp"
       rewriter explain artefact "turn of the lamp" --graph lamp.svg
+      rewriter explain artefact "turn on the light" --user ann --context room=kitchen
     """
     from rewriter import explain as why
     from rewriter import terminal
 
-    found = why.explain(artefact, text, user_id=user, locale=locale)
+    context = pairs_of(said, "--context", "KEY=VALUE")
+    found = why.explain(artefact, text, user_id=user, locale=locale, context=context, after_failure=after_failure)
     if graph is not None:
         why.draw(artefact, text, graph, locale=locale)
     if as_json:
@@ -60,6 +73,13 @@ def explain(artefact: Path, text: str, user: str | None, locale: str | None, gra
         terminal.line(sentence)
     if found.rivals:
         terminal.table("rules considered", why.COLUMNS, found.rows(), right=why.FIGURES)
+    if found.here:
+        terminal.table("rules for the context", why.CONTEXT_COLUMNS, found.context_rows(), right=why.CONTEXT_COLUMNS[2:5])
+    if found.candidates:
+        columns = why.CANDIDATE_COLUMNS
+        terminal.table("candidates of the online layer", columns, found.candidate_rows(), right=columns[3:5])
+        shown = ("measured", "weight", *(f"#{n + 1}" for n in range(min(why.SHOWN, len(found.candidates)))))
+        terminal.table("what was measured of them", shown, found.feature_rows(), right=shown[1:])
     if graph is not None:
         terminal.line(f"graph written to {graph}")
 

@@ -50,12 +50,17 @@ def plainly(command: Callable[P, T]) -> Callable[P, T]:
 
 def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
     """Read OURS=THEIRS pairs."""
+    return pairs_of(pairs, "--map", "OURS=THEIRS")
+
+
+def pairs_of(pairs: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    """Read pairs with an equals sign between, such as `form`."""
     mapping = {}
     for pair in pairs:
-        ours, equals, theirs = pair.partition("=")
-        if not (ours and equals and theirs):
-            raise click.UsageError(f"--map takes OURS=THEIRS, not {pair!r}")
-        mapping[ours.strip()] = theirs.strip()
+        left, equals, right = pair.partition("=")
+        if not (left and equals and right):
+            raise click.UsageError(f"{option} takes {form}, not {pair!r}")
+        mapping[left.strip()] = right.strip()
     return mapping
 
 

@@ -1,5 +1,6 @@
 """The online stages of a request: find, measure, rank, ask the guardrail, clear the bar."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import numpy as np
 
 from rewriter.guardrail import Guardrail
 from rewriter.model.decider import Bar, Decider, choose, may
-from rewriter.model.features import Look, look, risk
+from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.retrieve import Retriever
 from rewriter.model.wording import Wording
-from rewriter.online.verdict import Request, Understands, Verdict
+from rewriter.online.verdict import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate, Reason, Scope
 
 _TOLD = 5  # of them that the answer names
@@ -91,6 +92,47 @@ class Star:
         if late():
             return Verdict(None, "deadline", candidates=_named(seen, p))
         return _against(bar, score, p[best], seen.pool, best, _named(seen, p))
+
+    def consider(self, request: Request) -> tuple[Considered, ...]:
+        """Tell of each candidate what was measured and what becomes of it, the likeliest first; the answer itself is `decide`'s.
+
+        Args:
+            request: what is asked.
+        """
+        hearings = request.hearings if self._decider.hears else request.hearings[:1]
+        wording, guardrail = self._wording[request.locale], Guardrail.open(request.locale)
+        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
+        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
+        seen = look(hearings, pool, wording, request.locale)
+        ranker = self._decider.ranker
+        p = ranker.p(seen.features).tolist()
+        may_be = [may(hearings, text, guardrail, wording, after_failure=request.after_failure) for text in pool.texts]
+        best = choose(p, lambda i: may_be[i])
+
+        def one(i: int) -> Considered:
+            text, score, bar = pool.texts[i], p[i], self._decider.after
+            if not request.after_failure:
+                bar = self._decider.before
+                score *= float(self._decider.risk.p(risk(seen, i, p[i], wording)[None])[0])
+            why = "another one is likelier" if i != best else _held(bar, score)
+            if not may_be[i]:
+                forbidden = guardrail.verdict(hearings[0], text, names=wording.names.keys(), knows=wording.knows, online=True)
+                why = f"guardrail: {forbidden or 'the utterance says otherwise'}"
+            measured = dict(zip(RANK, seen.features[i].tolist(), strict=True))
+            return Considered(
+                text, _scope(pool, i), p[i], score, why, measured, dict(zip(RANK, ranker.weights.tolist(), strict=True))
+            )
+
+        return tuple(one(i) for i in sorted(range(len(p)), key=lambda i: -p[i]))
+
+
+def _held(bar: Bar, score: float) -> str:
+    """Say how a score stands to a bar."""
+    if not math.isfinite(bar.apply):
+        return "held-out evidence could promise no bar"
+    if score >= bar.apply:
+        return f"clears the bar of {bar.apply:.2f}"
+    return f"below the bar of {bar.apply:.2f}" + (", worth asking about" if score >= bar.suggest else "")
 
 
 def _against(bar: Bar, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]) -> Verdict:

@@ -1,6 +1,6 @@
 """What the online layer is asked, and what it says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from rewriter.result import Candidate, Reason, Scope
@@ -23,6 +23,28 @@ class Request(NamedTuple):
     locale: str
     user: str
     after_failure: bool
+
+
+class Considered(NamedTuple):
+    """A candidate as people are told of it.
+
+    Attributes:
+        text: what would be sent.
+        scope: whose evidence it rests on.
+        meant: P(it is meant | the request fails).
+        score: what is held against the bar: after a refusal P(it is meant), before the NLU P(it wins).
+        verdict: what becomes of it, and why.
+        features: column of `rewriter.model.features.RANK` -> what was measured.
+        weights: the same columns -> what the ranker makes of one unit.
+    """
+
+    text: str
+    scope: Scope
+    meant: float
+    score: float
+    verdict: str
+    features: Mapping[str, float]
+    weights: Mapping[str, float]
 
 
 class Verdict(NamedTuple):

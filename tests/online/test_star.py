@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelves import shelve, working
 
+from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
@@ -16,6 +17,8 @@ from rewriter.model.logistic import Logistic
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.wording import Wording
 from rewriter.online.rewriter import Rewriter
+from rewriter.online.star import Star
+from rewriter.online.verdict import Request
 
 TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz", "set the lamp to forty percent"]
 NAMES = [{"lamp": "name"}, {"lamp": "name"}, {}, {"lamp": "name"}]
@@ -91,6 +94,27 @@ def test_layers_can_be_left_out(root, layers, by_rule, by_star):
     partly = Rewriter.open(root, layers=layers)
     assert partly.rewrite("turn of the lamp", after_failure=True).reason == by_rule
     assert partly.rewrite("turn off the lamb", after_failure=True).reason == by_star
+
+
+@pytest.mark.parametrize("after_failure", [False, True])
+@pytest.mark.parametrize(
+    "text", ["turn off the lamb", "turn the lamp", "play some yellow submarine jazz music tonight", "turn on lamp"]
+)
+def test_what_is_considered_is_what_is_decided(root, rewriter, text, after_failure):
+    answer = rewriter.rewrite(text, after_failure=after_failure)
+    star = Star.open(current(root).folder / "online")
+    told = star.consider(Request([text], "en", "", after_failure))
+    assert [(c.text, c.meant) for c in told][: len(answer.candidates)] == [(c.text, c.p_success) for c in answer.candidates]
+    cleared = [c for c in told if c.verdict.startswith("clears the bar")]
+    assert [c.text for c in cleared] == ([answer.text] if answer.applied else [])
+    assert [c.score for c in cleared] == ([answer.score] if answer.applied else [])
+    assert all(c.verdict.startswith("guardrail: ") for c in told) == (answer.reason == "blocked")
+    for c in told:
+        assert c.meant == pytest.approx(1 / (1 + math.exp(c.features["cost"] - 2.0)))
+        assert c.weights["cost"] == -1.0
+        assert c.score == c.meant if after_failure else c.score < c.meant
+    asking = [c.text for c in told if c.verdict.endswith("worth asking about")]
+    assert asking == ([answer.suggestion] if answer.suggestion else [])
 
 
 def test_another_locale_has_no_online_layer(rewriter):
