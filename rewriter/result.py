@@ -67,6 +67,8 @@ class Rewrite:
         arm: what was drawn for this call, ``rewrite`` or ``leave``; None where nothing was drawn.
         propensity: probability with which that was drawn, 0..1.
         artefact: id of the artefact version that answered.
+        ask: whether the answer to "did I get that right?", asked when the assistant has done its part, would teach enough to
+            bother the user; so for at most `Config.trigger.max_asked` of the requests. Log the answer as ``feedback``.
     """
 
     id: str
@@ -83,3 +85,4 @@ class Rewrite:
     arm: str | None
     propensity: float | None
     artefact: str
+    ask: bool = False

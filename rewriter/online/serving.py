@@ -14,6 +14,7 @@ from rewriter.model.contextual import ContextRules
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.model.users import hash_user
 from rewriter.online.arms import Arm, drawn
+from rewriter.online.exploring import SURE, open_risk, teaches
 from rewriter.online.ids import decision_id
 from rewriter.online.locales import lookup_order
 from rewriter.online.overlay import Overlay, mark_of
@@ -23,6 +24,7 @@ from rewriter.result import Layer, Rewrite
 from rewriter.text import normalise
 
 if TYPE_CHECKING:
+    from rewriter.model.risk import Risk
     from rewriter.online.star import Star
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class Serving:
     """The online layer, where `learn` made one."""
     place: Callable[[str | None], str | None]
     """Locale of a request -> the locale in which the online layer answers it."""
+    risk: "Risk | None"
+    """P(a request goes wrong), where the log told enough to learn it."""
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -66,7 +70,8 @@ class Serving:
         def place(locale: str | None) -> str | None:
             return next((known for known in lookup_order(locale, turns) if known in answered), None)
 
-        return cls(version.id, rules, contextual, bytes.fromhex(manifest.user_key), manifest.max_chars, order, star, place)
+        key, risk = bytes.fromhex(manifest.user_key), open_risk(version.folder / "online")
+        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, risk)
 
     def rule(self, query: str, place: str | None, user: str, context: object) -> Rule | None:
         """Return the user's own rule, else one for this context, else one for everybody."""
@@ -121,15 +126,19 @@ def answer(
 ) -> Rewrite:
     """Return what `Rewriter.rewrite` returns. Never raises."""
     decision: Ruled | Verdict
+    ask = False
     try:
         decision = _decide(serving, asking, utterance, user_id, locale, nbest, context, after_failure)
+        if serving.risk is not None and not after_failure and isinstance(decision, Verdict) and decision.reason not in SURE:
+            heard = _hearings(normalise(str.__str__(utterance)), nbest, serving.max_chars)
+            ask = decision.text is None and teaches(serving.risk, heard, context, serving.max_chars)
     except Exception:  # noqa: BLE001 - no request may fail because of us
         with suppress(Exception):
             _log.warning("a request was left alone", exc_info=True)
         decision = Verdict(None, "error")
     if isinstance(decision, Ruled):
         return _by_rule(serving, utterance, decision)
-    return _by_verdict(serving, utterance, decision)
+    return _by_verdict(serving, utterance, decision, ask)
 
 
 class Ruled(NamedTuple):
@@ -249,7 +258,7 @@ def _by_rule(serving: Serving, utterance: str, ruled: Ruled) -> Rewrite:
     )
 
 
-def _by_verdict(serving: Serving, utterance: str, verdict: Verdict) -> Rewrite:
+def _by_verdict(serving: Serving, utterance: str, verdict: Verdict, ask: bool) -> Rewrite:
     applied = verdict.text is not None
     return Rewrite(
         id=f"{decision_id()}-{verdict.mark}" if applied else decision_id(),
@@ -266,4 +275,5 @@ def _by_verdict(serving: Serving, utterance: str, verdict: Verdict) -> Rewrite:
         arm=None,
         propensity=None,
         artefact=serving.id,
+        ask=ask,
     )
