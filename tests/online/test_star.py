@@ -2,20 +2,13 @@
 
 import math
 
-import numpy as np
 import pytest
+import starred
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelves import shelve, working
 
 from rewriter.artefact.versions import current
-from rewriter.artefact.writer import Writer
-from rewriter.config import Config
-from rewriter.model.decider import Bar, Decider
-from rewriter.model.features import RANK, RISK
-from rewriter.model.logistic import Logistic
-from rewriter.model.rules import Rule, write_rules
-from rewriter.model.wording import Wording
+from rewriter.model.decider import Bar
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.star import Star
 from rewriter.online.verdict import Request
@@ -24,23 +17,8 @@ TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz", "set the lam
 NAMES = [{"lamp": "name"}, {"lamp": "name"}, {}, {"lamp": "name"}]
 
 
-def weights(names, **given):
-    return np.array([given.get(name, 0.0) for name in names])
-
-
 def publish(root, before, after, hears=True):
-    """An artefact with one rule, and a ranker and a risk that anybody can work out: the cheaper the way, the likelier; the more
-    unknown words, the likelier to fail.
-    """
-    ranker = Logistic(weights(RANK, cost=-1.0), 2.0)
-    risk = Logistic(weights(RISK, unknown=4.0), -5.0)
-    with Writer(root) as writer:
-        write_rules(writer.folder / "rules", [Rule("r", "", "en", "turn of the lamp", "turn off the lamp", 0.9)])
-        folder = writer.folder / "online"
-        shelve(folder, TEXTS, everybody=working(TEXTS))
-        Wording.of(zip(TEXTS, NAMES, strict=True)).save(folder / "wording" / "en")
-        Decider(ranker, risk, before, after, hears).save(folder)
-        writer.publish(config=Config(), locales={"en": 9}, counts={}, metrics={})
+    starred.publish(root, TEXTS, NAMES, before, after, hears)
     return root
 
 

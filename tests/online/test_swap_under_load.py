@@ -1,0 +1,101 @@
+"""Versions come and go while threads and processes call, the online layer on: no call fails, none mixes two versions."""
+
+import itertools
+import multiprocessing
+import threading
+import time
+
+import pytest
+from starred import publish
+
+import rewriter.online.rewriter as module
+from rewriter.online.rewriter import Rewriter
+
+CALLS = [
+    # what is heard, by whom, after a refusal, the reason, what is sent
+    ("turn off the lamb", None, True, "online", "turn off the lamp {tag}"),
+    ("turn off the lamb", "ann", True, "online", "turn off the lamp {tag}"),
+    ("call ant zoe", "ann", True, "online", "call aunt zoe {tag}"),
+    ("call ant zoe", "bob", True, "blocked", "call ant zoe"),
+    ("turn on the lamp", "bob", False, "healthy", "turn on the lamp"),
+    ("turn of the lamp", "bob", False, "rule", "turn off the lamp"),
+    ("what will it be tomorrow", "ann", True, "blocked", "what will it be tomorrow"),
+]
+
+
+def version(root, tag, keep=3):
+    """An artefact whose targets end in its tag."""
+    texts = [f"turn off the lamp {tag}", "turn on the lamp", "play some jazz"]
+    return publish(root, texts, [{"lamp": "name"}, {"lamp": "name"}, {}], private=[("ann", f"call aunt zoe {tag}")], keep=keep)
+
+
+def wrong(answer, call, tag):
+    _, _, _, reason, sent = call
+    return (answer.reason, answer.text) != (reason, sent.format(tag=tag))
+
+
+def ask(rewriter, call):
+    text, user, late, *_ = call
+    return rewriter.rewrite(text, user_id=user, after_failure=late)
+
+
+@pytest.mark.slow
+def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_EVERY", 0.0)
+    tags = {version(tmp_path, "aa", keep=1): "aa"}
+    rewriter, answers, stop = Rewriter.open(tmp_path), [], threading.Event()
+
+    def load():
+        mine = []
+        for n in itertools.count():
+            call = CALLS[n % len(CALLS)]
+            mine.append((call, ask(rewriter, call)))
+            if stop.is_set():
+                break
+        answers.extend(mine)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for letter in "abcdefghijklmno":
+        tag = f"qu{letter}"
+        tags[version(tmp_path, tag, keep=1)] = tag
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [pair for pair in answers if wrong(pair[1], pair[0], tags[pair[1].artefact])] == []
+    assert len({answer.artefact for _, answer in answers}) > 5
+    assert len(answers) > 300
+
+
+def test_a_batch_is_answered_as_its_calls_are(tmp_path):
+    version(tmp_path, "aa")
+    rewriter = Rewriter.open(tmp_path)
+    plain = [call for call in CALLS if not call[2]]
+    answers = rewriter.rewrite_batch([call[0] for call in plain], user_ids=[call[1] for call in plain])
+    assert [wrong(*pair, "aa") for pair in zip(answers, plain, strict=True)] == [False] * len(plain)
+
+
+def serve(root, barrier, queue):
+    rewriter = Rewriter.open(root)
+    found = [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "aa")]
+    barrier.wait(60)
+    barrier.wait(60)  # a new version has been published
+    time.sleep(1.05)
+    queue.put(found + [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "bb")])
+
+
+@pytest.mark.slow
+def test_processes_read_one_copy(tmp_path):
+    version(tmp_path, "aa")
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(3), context.Queue()
+    children = [context.Process(target=serve, args=(tmp_path, barrier, queue), daemon=True) for _ in range(2)]
+    for child in children:
+        child.start()
+    barrier.wait(60)
+    version(tmp_path, "bb")
+    barrier.wait(60)
+    assert [queue.get(timeout=60) for _ in children] == [[], []]
+    for child in children:
+        child.join(60)
