@@ -13,11 +13,11 @@ from rewriter.online.rewriter import Rewriter
 
 CALLS = [
     # what is heard, by whom, after a refusal, the reason, what is sent
-    ("turn off the lamb", None, True, "online", "turn off the lamp {tag}"),
-    ("turn off the lamb", "ann", True, "online", "turn off the lamp {tag}"),
-    ("call ant zoe", "ann", True, "online", "call aunt zoe {tag}"),
+    ("turn off the lamb", None, True, "online", "turn off the lamp{tag}"),
+    ("turn off the lamb", "ann", True, "online", "turn off the lamp{tag}"),
+    ("call ant zoe", "ann", True, "online", "call aunt zoe{tag}"),
     ("call ant zoe", "bob", True, "blocked", "call ant zoe"),
-    ("turn on the lamp", "bob", False, "healthy", "turn on the lamp"),
+    ("stop the music", "bob", False, "healthy", "stop the music"),
     ("turn of the lamp", "bob", False, "rule", "turn off the lamp"),
     ("what will it be tomorrow", "ann", True, "blocked", "what will it be tomorrow"),
 ]
@@ -25,8 +25,8 @@ CALLS = [
 
 def version(root, tag, keep=3):
     """An artefact whose targets end in its tag."""
-    texts = [f"turn off the lamp {tag}", "turn on the lamp", "play some jazz"]
-    return publish(root, texts, [{"lamp": "name"}, {"lamp": "name"}, {}], private=[("ann", f"call aunt zoe {tag}")], keep=keep)
+    texts = [f"turn off the lamp{tag}", "stop the music", "play some jazz"]
+    return publish(root, texts, [{}, {}, {}], private=[("ann", f"call aunt zoe{tag}")], keep=keep)
 
 
 def wrong(answer, call, tag):
@@ -42,7 +42,7 @@ def ask(rewriter, call):
 @pytest.mark.slow
 def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.0)
-    tags = {version(tmp_path, "aa", keep=1): "aa"}
+    tags = {version(tmp_path, "a", keep=1): "a"}
     rewriter, answers, stop = Rewriter.open(tmp_path), [], threading.Event()
 
     def load():
@@ -57,8 +57,7 @@ def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for letter in "abcdefghijklmno":
-        tag = f"qu{letter}"
+    for tag in "bcdefghijklmnop":
         tags[version(tmp_path, tag, keep=1)] = tag
     stop.set()
     for thread in threads:
@@ -69,32 +68,32 @@ def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
 
 
 def test_a_batch_is_answered_as_its_calls_are(tmp_path):
-    version(tmp_path, "aa")
+    version(tmp_path, "a")
     rewriter = Rewriter.open(tmp_path)
     plain = [call for call in CALLS if not call[2]]
     answers = rewriter.rewrite_batch([call[0] for call in plain], user_ids=[call[1] for call in plain])
-    assert [wrong(*pair, "aa") for pair in zip(answers, plain, strict=True)] == [False] * len(plain)
+    assert [wrong(*pair, "a") for pair in zip(answers, plain, strict=True)] == [False] * len(plain)
 
 
 def serve(root, barrier, queue):
     rewriter = Rewriter.open(root)
-    found = [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "aa")]
+    found = [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "a")]
     barrier.wait(60)
     barrier.wait(60)  # a new version has been published
     time.sleep(1.05)
-    queue.put(found + [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "bb")])
+    queue.put(found + [call for call in CALLS * 5 if wrong(ask(rewriter, call), call, "b")])
 
 
 @pytest.mark.slow
 def test_processes_read_one_copy(tmp_path):
-    version(tmp_path, "aa")
+    version(tmp_path, "a")
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(3), context.Queue()
     children = [context.Process(target=serve, args=(tmp_path, barrier, queue), daemon=True) for _ in range(2)]
     for child in children:
         child.start()
     barrier.wait(60)
-    version(tmp_path, "bb")
+    version(tmp_path, "b")
     barrier.wait(60)
     assert [queue.get(timeout=60) for _ in children] == [[], []]
     for child in children:
