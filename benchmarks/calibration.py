@@ -66,7 +66,7 @@ def one(seed: int, args: argparse.Namespace) -> list[tuple[float, float, Outcome
         log, artefact = Path(folder) / "log.parquet", Path(folder) / "artefact"
         write_log(turns, log)
         for q in BUDGETS:
-            learn([log], out=artefact, config=Config.from_dict({"launch": {"max_loss_share": q}}))
+            learn([log], out=artefact, afresh=True, config=Config.from_dict({"launch": {"max_loss_share": q}}))
             expected = current(artefact).manifest.metrics["expected loss share"]
             propose = proposer(Rewriter.open(artefact).rewrite)
             judged = judge(asked, propose, world.assistant, after_failure=False, healthy_in_log=healthy)

@@ -118,6 +118,8 @@ class Loop:
 
     half_life_days: int = 30
     """Evidence of a text that is so much older than the newest of it weighs half; 0 for no ageing."""
+    refit_days: int = 7
+    """The online layer is fitted anew so many days after it was; 0 for no online layer."""
     draw: bool = False
     """Whether part of the requests is left alone for comparison; on where `learn` is given decisions."""
     canary: float = 0.1
@@ -267,6 +269,7 @@ def _check(config: Config) -> None:
         "publish.few_rules": (config.publish.few_rules, 1),
         "publish.replayed": (config.publish.replayed, 0),
         "loop.half_life_days": (config.loop.half_life_days, 0),
+        "loop.refit_days": (config.loop.refit_days, 0),
         "loop.quiet_days": (config.loop.quiet_days, 1),
     }
     for name, (value, low) in least.items():

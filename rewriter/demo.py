@@ -105,7 +105,7 @@ def demo(
     turns = [turn for day in lived for turn in day]
     write_log(turns, folder / "log.parquet")
     tell(STEPS[2])
-    learned = learn([folder / "log.parquet"], out=folder / "artefact")
+    learned = learn([folder / "log.parquet"], out=folder / "artefact", afresh=True)
     tell(STEPS[3])
     rewriter = Rewriter.open(folder / "artefact")
     after = START + timedelta(days=days)

@@ -53,6 +53,14 @@ def replace(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     sync(path.parent)
 
 
+def link(source: Path, target: Path) -> None:
+    """Make a file known under a second name, or copy it where the disk has no hard links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def files(folder: Path) -> list[Path]:
     """Return the files below a folder, in order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
-from rewriter.artefact.disk import explained, files, locked, make_private, remove, replace, sha256, sync, sync_tree
+from rewriter.artefact.disk import explained, files, link, locked, make_private, remove, replace, sha256, sync, sync_tree
 from rewriter.artefact.switch import hold, switch
 from rewriter.artefact.versions import (
     HELD,
@@ -115,11 +115,30 @@ class Writer:
         source, target = self.previous_state / name, self.state / name
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                target.hardlink_to(source)
-            except OSError:
-                shutil.copyfile(source, target)
+            link(source, target)
         return True
+
+    def take_over(self, part: str) -> dict[str, float]:
+        """Take a folder of the previous version over as it is, without copying it where the disk has hard links.
+
+        Args:
+            part: name of a folder of the version.
+
+        Returns:
+            What the manifest of that version says was measured of it: the metrics whose names begin with that of the folder.
+
+        Raises:
+            ArtefactError: the disk refuses, or the previous version is damaged.
+        """
+        if self.previous_state is None:
+            return {}
+        version = open_version(self._root, self.previous_state.name)
+        with explained(self.folder):
+            for path in files(version.folder / part):
+                target = self.folder / path.relative_to(version.folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                link(path, target)
+        return {name: math.nan if v is None else v for name, v in version.manifest.metrics.items() if name.startswith(part)}
 
     def publish(
         self,

@@ -1,6 +1,5 @@
 """learn(): the order of the steps from a log to an artefact, and nothing else."""
 
-import json
 import math
 import shutil
 import time
@@ -13,7 +12,7 @@ import pandas as pd
 
 from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
-from rewriter.config import Config
+from rewriter.config import Config, Loop
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.student import export_risk
 from rewriter.engine import DuckDB
@@ -21,13 +20,14 @@ from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline import chain, contextual, decide, exceptions, lives, logs, mine, votes
+from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
 from rewriter.offline.stock import stock
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
-KEPT = ("users", "texts", "counts", "rephrases", "context_counts", "context_steps", "nodes", "edges", "queries")
+KEPT = ("users", "texts", "open", *PARTED, "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 Progress = Callable[[str], None]
 Judge = Callable[[Path, Version], Sequence[str]]
@@ -82,10 +82,13 @@ def learn(
     sql: str | Path | None = None,
     detector: Detector | BestDetector | None = None,
     decisions: str | Path | None = None,
+    afresh: bool = False,
     judge: Judge | None = None,
     progress: Progress | None = None,
 ) -> LearnReport:
     """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
+
+    Where `out` has been learned into before, the logs are added to what it knows; files that it has read are left out.
 
     Args:
         sources: files, folders or globs: Parquet, JSON lines or CSV in the contract of `docs/log.md`.
@@ -96,6 +99,7 @@ def learn(
         detector: scores candidates; if None, the one learned from the log or the documented rule, whichever finds more of what
             the log tells of itself (`rewriter.detect.choose`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
+        afresh: whether everything that `out` knows is forgotten first, but for the key of its users.
         judge: asked about the finished version, and the turns that were read, why it must not serve yet; a version that it
             gives reasons against is held back (`artefact.switch.publish`). None to let every version serve.
         progress: told the name of each step of `STEPS` as it starts.
@@ -117,6 +121,8 @@ def learn(
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")
+        known = None if afresh else writer.previous_state
+        past, before = Carried.read(known), lives.read(known)
         log = logs.read(
             sources,
             out=writer.work,
@@ -124,33 +130,29 @@ def learn(
             config=config.logs,
             mapping=mapping or {},
             sql=Path(sql) if sql else None,
+            seen=frozenset(past.files),
             decisions=Path(decisions) if decisions else None,
         )
+        turns = writer.work / "turns.parquet"
         clock.start("mine")
-        before = lives.read(writer.previous_state)
-        mined = _mine(writer.work, detector or best, config, before.cuts)
+        mined = _mine(turns, detector or best, config, before.cuts, past)
         clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
-        counted = votes.read(mined, solved.scores, solved.absorbed)
-        ground = decide.Ground(mined, counted, solved.scores, solved.stay())
-        guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
-        crowd = decide.everybody(ground, guard, config.launch, config.seed)
-        settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
-        decided = settled.crowd.rules
-        if config.launch.personal:
-            personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
-            personal = exceptions.explained(settled, personal, mined)
-            decided = pd.concat([decided, personal], ignore_index=True)
+        ground, crowd, settled, decided = _decide(mined, solved, config)
         draw = config.loop.draw or decisions is not None
-        now = lives.advance(decided, before, mined, mine.last_day(mined), config.loop, draw=draw)
+        today = mine.last_day(mined)
+        now = lives.advance(decided, before, mined, today, config.loop, draw=draw)
         decided = now.rules
         clock.start("encode")
-        stocked = stock(mined, crowd.pairs, config, writer.folder / "online")
-        clock.start("fit")
-        turns = writer.work / "turns.parquet"
-        promised = fit(mined, settled.crowd, counted, stocked, turns, config, writer.folder / "online")
-        export_risk(best.pair, config, writer.folder / "online")
+        fitted, online = past.fitted_day, writer.folder / "online"
+        if _due(today, fitted, config.loop):
+            fitted, stocked = today, stock(mined, crowd.pairs, config, online)
+            clock.start("fit")
+            promised = fit(mined, settled.crowd, ground.votes, stocked, turns, config, online)
+            export_risk(best.pair, config, online)
+        else:
+            promised = writer.take_over("online") if fitted is not None else {}
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
@@ -161,15 +163,16 @@ def learn(
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
-        (writer.state / "files.json").write_text(json.dumps({f.checksum: f.file for f in log.files}, indent=1), encoding="utf-8")
+        left = past.after(log.files, log.turns, log.last_ms, fitted)
+        left.write(writer.state)
         rules = launched["scope"].value_counts().to_dict() | ({"context": len(by_context)} if by_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
             config=config,
             locales=mined.locales,
-            counts={"turns": log.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
+            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
             metrics=_metrics(expected) | promised | best.metrics(),
-            judge=judge and partial(judge, writer.work / "turns.parquet"),
+            judge=judge and partial(judge, turns),
         )
     clock.start("")
     return LearnReport(
@@ -185,12 +188,34 @@ def learn(
     )
 
 
-def _mine(work: Path, detector: Detector | BestDetector, config: Config, cuts: Mapping[tuple[str, str], int]) -> mine.Mined:
-    engine = DuckDB(work)
+def _mine(
+    turns: Path, detector: Detector | BestDetector, config: Config, cuts: Mapping[tuple[str, str], int], past: Carried
+) -> mine.Mined:
+    engine = DuckDB(turns.parent)
     try:
-        return mine.mine(engine, work / "turns.parquet", detector, config, cuts=cuts)
+        return mine.mine(engine, turns, detector, config, cuts=cuts, carried=past)
     finally:
         engine.close()
+
+
+def _decide(
+    mined: mine.Mined, solved: chain.Absorption, config: Config
+) -> tuple[decide.Ground, decide.Crowd, exceptions.Settled, pd.DataFrame]:
+    """Weigh the rules for everybody, those of single circumstances, and those for single users."""
+    ground = decide.Ground(mined, votes.read(mined, solved.scores, solved.absorbed), solved.scores, solved.stay())
+    guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
+    crowd = decide.everybody(ground, guard, config.launch, config.seed)
+    settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
+    if not config.launch.personal:
+        return ground, crowd, settled, settled.crowd.rules
+    personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
+    personal = exceptions.explained(settled, personal, mined)
+    return ground, crowd, settled, pd.concat([settled.crowd.rules, personal], ignore_index=True)
+
+
+def _due(today: int, fitted: int | None, config: Loop) -> bool:
+    """Whether the online layer is to be fitted today."""
+    return config.refit_days > 0 and (fitted is None or today - fitted >= config.refit_days)
 
 
 def _rules(launched: pd.DataFrame) -> Iterable[Rule]:

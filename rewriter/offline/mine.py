@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from rewriter.model.detector import Detector
 from rewriter.offline import score
 from rewriter.offline.ages import write_ages, write_cuts
 from rewriter.offline.circumstances import write_circumstances
+from rewriter.offline.daily import KNOWN, PARTED, Carried, closed_ms, keep_open, part
 from rewriter.offline.mixing import write_mixing
 from rewriter.offline.stops import write_stops
 from rewriter.text import normalise
@@ -35,12 +37,14 @@ class Mined:
         users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, cuts, mixing,
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
-        locales: turns of each locale of the log.
-        dropped: turns of whose utterance normalisation left nothing; they are in no table.
+        open: Parquet of `tables.TURNS` that the next day mines again.
+        locales: turns of each locale, over all days.
+        dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
     """
 
     users: Path
     texts: Path
+    open: Path
     sessions: Path
     candidates: Path
     scores: Path
@@ -68,6 +72,7 @@ def mine(
     config: Config,
     progress: Progress | None = None,
     cuts: Mapping[tuple[str, str], int] | None = None,
+    carried: Carried | None = None,
 ) -> Mined:
     """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
 
@@ -78,13 +83,21 @@ def mine(
         config: its sections sessions, friction, rephrases, chain and loop are used.
         progress: told the name of each step as it starts.
         cuts: (locale, utterance) -> the first day, since 1970, whose evidence of the utterance counts.
+        carried: what the days before left; `turns` are added to it.
 
     Raises:
         EngineError: a step failed, a table is not as declared, or the detector gave what is no P.
     """
-    steps = _Steps(engine, _numbers(config), progress)
     tables.check(tables.TURNS, turns)
-    engine.read("turns", turns)
+    past = carried or Carried.read(None)
+    said = past.join_open(turns, engine.work / "said.parquet")
+    closed = closed_ms(max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0]), config)
+    known = {table.name: past.known(table, engine.work) for table in KNOWN}
+    next_number = {name: _fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0] for name, path in known.items()}
+    steps = _Steps(engine, _numbers(config) | next_number | {"closed_ms": closed}, progress)
+    engine.read("turns", said)
+    for name, path in known.items():
+        engine.read(f"known_{name}", path)
     engine.function("normalise", normalise)
     locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
     steps.python("stops", lambda out: write_stops(locales, out))
@@ -95,27 +108,27 @@ def mine(
     users = steps.sql("users")
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
-    chosen = detector.choose(Listed(turns, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
+    chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
     steps.sql("spent")
-    counts, rephrases = steps.sql("counts"), steps.sql("rephrases")
+    steps.python("circumstances", lambda out: write_circumstances(said, out))
+    new = {name: steps.sql(f"new_{name}") for name in PARTED}
+    parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
+    counts = parts["counts"]
     ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
     cut = steps.python("cuts", lambda out: write_cuts(cuts or {}, texts, out))
     row_days = steps.sql("row_days")
     mixing = steps.python("mixing", lambda out: write_mixing(counts, row_days, ages, out))
     steps.sql("steps")
     user_edges = steps.sql("user_edges")
-    steps.python("circumstances", lambda out: write_circumstances(turns, out))
     return Mined(
         users=users,
         texts=texts,
+        open=keep_open(said, closed, engine.work / "open.parquet"),
         sessions=sessions,
         candidates=candidates,
         scores=scores,
-        counts=counts,
-        rephrases=rephrases,
-        context_counts=steps.sql("context_counts"),
-        context_steps=steps.sql("context_steps"),
+        **parts,
         ages=ages,
         cuts=cut,
         mixing=mixing,
@@ -125,7 +138,7 @@ def mine(
         nodes=steps.sql("nodes"),
         edges=steps.sql("edges"),
         queries=steps.sql("queries"),
-        locales=locales,
+        locales=dict(_locales(counts, texts)),
         dropped=sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0],
     )
 
@@ -156,6 +169,17 @@ class _Steps:
         return path
 
 
+_LOCALES = """
+SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM read_parquet($counts) AS c JOIN read_parquet($texts) AS t ON t.id = c.said
+GROUP BY t.locale ORDER BY t.locale
+"""
+
+
+def _locales(counts: Path, texts: Path) -> list[tuple[str, int]]:
+    with duckdb.connect() as con:
+        return con.execute(_LOCALES, {"counts": tables.glob(counts), "texts": tables.glob(texts)}).fetchall()
+
+
 def last_day(mined: Mined) -> int:
     """Return the last day of a log, days since 1970; 0 where it has no turns."""
     return int(_fetch("SELECT COALESCE(MAX(day), 0) FROM read_parquet(?)", mined.counts)[0][0])
@@ -176,6 +200,9 @@ def _numbers(config: Config) -> dict[str, int]:
         "reach": config.rephrases.reach,
         "window_ms": config.rephrases.window_ms,
         "user_cap": config.chain.user_cap,
+        "texts": 0,
+        "users": 0,
+        "closed_ms": 0,
     }
 
 

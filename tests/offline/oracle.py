@@ -29,7 +29,7 @@ def mine(turns, detector, config):
         if p := detector.p(c | alike[c["source"], c["target"]] | words):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
     told = {t["turn_id"]: CONTEXTS[t["context"]] + DEVICES[t["device_type"]] for t in turns}
-    counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told)
+    counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told, config)
     newest = newest_days(counts)
     ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
     mixing = mix(counts, newest, config)
@@ -235,15 +235,19 @@ def common(one, other):
     return row[-1]
 
 
-def spend(sessions, candidates, scores, told):
-    """Let each turn spend its 1,000 thousandths, and once more in each circumstance that it tells of."""
+def spend(sessions, candidates, scores, told, config):
+    """Let each turn spend its 1,000 thousandths, and once more in each circumstance that it tells of.
+
+    What may still go on after the end of the log is counted apart.
+    """
+    end = max((s["ts_ms"] for s in sessions), default=0) - config.rephrases.window_ms - config.friction.window_ms
     p = {(s["user_no"], s["turn_no"], s["ahead"]): s["p"] for s in scores}
     turn = {(s["user_no"], s["turn_no"]): s for s in sessions}
     by_turn = defaultdict(list)
     for c in candidates:
         by_turn[c["user_no"], c["turn_no"]].append(c)
-    counts, rephrases = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0])
     within, onward = defaultdict(lambda: [0, 0]), defaultdict(lambda: [0])
+    counts, rephrases = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0])
     for key, s in turn.items():
         cell, left = (s["day"], s["user_no"], s["said"], s["sent"], s["rewritten"], s["state"]), 1000
         for c in sorted(by_turn[key], key=lambda c: c["ahead"]):
@@ -252,20 +256,21 @@ def spend(sessions, candidates, scores, told):
             if mass:
                 other = turn[c["user_no"], c["next_turn_no"]]
                 again = int(other["said"] == s["said"] and not other["rewritten"])
-                add(rephrases[(*cell, other["state"], again)], mass, 1)
+                add(rephrases[(*cell, other["state"], again, s["ts_ms"] <= end)], mass, 1)
                 for said in told[s["turn_id"]]:
                     target = s["said"] if again else other["state"]
-                    add(onward[s["day"], s["user_no"], s["said"], said, target], mass)
+                    add(onward[s["day"], s["user_no"], s["said"], said, target, s["ts_ms"] <= end], mass)
         failure = floor(Fraction(left * s["friction"], 1000) + HALF)
-        add(counts[*cell, s["rule"], s["share"]], 1, int(s["failed"] == 1), left - failure, failure)
+        add(counts[*cell, s["rule"], s["share"], s["ts_ms"] <= end], 1, int(s["failed"] == 1), left - failure, failure)
         for said in told[s["turn_id"]]:
-            add(within[s["day"], s["user_no"], s["said"], s["rewritten"], s["state"], said], 1, left - failure)
+            where = (s["day"], s["user_no"], s["said"], s["rewritten"], s["state"], said, s["ts_ms"] <= end)
+            add(within[where], 1, left - failure)
     key = ("day", "user_no", "said", "sent", "rewritten", "state")
     return (
-        dicts(counts, (*key, "rule", "share", "turns", "failed", "success", "failure")),
-        dicts(rephrases, (*key, "target", "again", "mass", "turns")),
-        dicts(within, ("day", "user_no", "said", "rewritten", "state", "circumstance", "turns", "success")),
-        dicts(onward, ("day", "user_no", "said", "circumstance", "target", "mass")),
+        dicts(counts, (*key, "rule", "share", "closed", "turns", "failed", "success", "failure")),
+        dicts(rephrases, (*key, "target", "again", "closed", "mass", "turns")),
+        dicts(within, ("day", "user_no", "said", "rewritten", "state", "circumstance", "closed", "turns", "success")),
+        dicts(onward, ("day", "user_no", "said", "circumstance", "target", "closed", "mass")),
     )
 
 
@@ -334,12 +339,13 @@ def better(spoken, sent):
 
 def rows_of_users(counts, rephrases, newest, mixing, config):
     """Give each turn's spending to the row of what was said and, unless it was rewritten, to that of how it was understood."""
-    rows = Rows(newest, mixing, config)
+    rows = Rows()
     for c in counts:
         if c["rewritten"]:
             rows.charge(c, c["said"], False, 0, c["failure"], 1)
             rows.charge(c, c["state"], False, 0, 0, 0)
-            rows.step(c, c["said"], c["state"], c["success"])
+            if c["success"]:
+                rows.step(c, c["said"], c["state"], c["success"])
         else:
             for node in {c["said"], c["state"]}:
                 rows.charge(c, node, True, c["success"], c["failure"], 1)
@@ -347,40 +353,48 @@ def rows_of_users(counts, rephrases, newest, mixing, config):
         rows.step(r, r["said"], r["said"] if r["again"] else r["target"], r["mass"])
         if not r["rewritten"] and r["state"] != r["sent"]:
             rows.step(r, r["state"], r["target"], r["mass"])
+    nodes, edges = rows.read(newest, mixing, config)
     names = ("turns", "spoken", "mass", "success", "failure")
     user_nodes = [
         {"user_no": u, "node": n, **dict(zip(names, values, strict=True)), "first_day": min(days), "last_day": max(days)}
-        for (u, n), (*values, days) in rows.nodes.items()
+        for (u, n), (*values, days) in nodes.items()
     ]
-    return user_nodes, dicts(rows.edges, ("user_no", "source", "target", "mass", "turns"))
+    return user_nodes, dicts(edges, ("user_no", "source", "target", "mass", "turns"))
 
 
 class Rows:
-    """The rows of the chain, user by user."""
+    """The rows of the chain, by day and user."""
 
-    def __init__(self, newest, mixing, config):
-        self.newest, self.mixing, self.config = newest, mixing, config
-        self.nodes, self.edges = defaultdict(lambda: [0, 0, 0, 0, 0, []]), defaultdict(lambda: [0, 0])
-
-    def aged(self, mass, node, day):
-        return floor(Fraction(mass * weight_of(self.newest[node] - day, self.config), 1_000_000))
+    def __init__(self):
+        self.by_day, self.steps = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0])
 
     def charge(self, c, node, spoken, success, failure, charged):
-        cell = self.nodes[c["user_no"], node]
         turns = c["turns"] if spoken else 0
-        masses = (1000 * turns, 1000 * c["turns"] * charged, success, failure)
-        add(cell, turns, *(self.aged(mass, node, c["day"]) for mass in masses))
-        cell[5].append(c["day"])
+        add(self.by_day[c["day"], c["user_no"], node], turns, c["turns"] * charged, success, failure)
 
     def step(self, c, source, target, mass):
-        left = self.aged(mass, source, c["day"])
-        stands = floor(Fraction(left * self.mixing.get((source, target), 1000), 1000))
-        if stands:
-            add(self.edges[c["user_no"], source, target], stands, c["turns"])
-        if left > stands:
-            cell = self.nodes[c["user_no"], source]
-            add(cell, 0, 0, 0, 0, left - stands)
-            cell[5].append(self.newest[source])
+        add(self.steps[c["day"], c["user_no"], source, target], mass, c["turns"])
+
+    def read(self, newest, mixing, config):
+        """Age, and trust; return the rows and steps of each user."""
+
+        def aged(mass, node, day):
+            return floor(Fraction(mass * weight_of(newest[node] - day, config), 1_000_000))
+
+        nodes, edges = defaultdict(lambda: [0, 0, 0, 0, 0, []]), defaultdict(lambda: [0, 0])
+        for (day, user, node), (turns, charged, success, failure) in self.by_day.items():
+            cell = nodes[user, node]
+            add(cell, turns, *(aged(mass, node, day) for mass in (1000 * turns, 1000 * charged, success, failure)))
+            cell[5].append(day)
+        for (day, user, source, target), (mass, turns) in self.steps.items():
+            left = aged(mass, source, day)
+            stands = floor(Fraction(left * mixing.get((source, target), 1000), 1000))
+            if stands:
+                add(edges[user, source, target], stands, turns)
+            if left > stands:
+                add(nodes[user, source], 0, 0, 0, 0, left - stands)
+                nodes[user, source][5].append(newest[source])
+        return nodes, edges
 
 
 def chain(user_nodes, user_edges, texts, cap):

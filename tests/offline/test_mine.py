@@ -205,7 +205,7 @@ def test_every_turn_spends_exactly_a_thousand(mined):
 
 def test_turns_that_say_nothing_are_counted(mined):
     result = mined([turn(0, "a"), turn(1, "?!"), turn(2, "b", locale="de"), turn(3, "", locale="de")])
-    assert (result.dropped, result.locales) == (2, {"en": 2, "de": 2})
+    assert (result.dropped, result.locales) == (2, {"en": 1, "de": 1})
 
 
 def test_the_rule_on_people_who_repair_themselves(mined):
@@ -268,7 +268,7 @@ def test_progress_names_the_steps(tmp_path):
     engine.close()
     assert seen[0] == "locales"
     assert seen[-3:] == ["nodes", "edges", "queries"]
-    assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == set(seen)
+    assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == {*seen, "said", "open", "no_open", "no_texts", "no_users"}
 
 
 def test_a_bad_detector_is_found_out(mined):

@@ -8,9 +8,12 @@ WITH taken AS (
   UNION ALL
   SELECT day, user_no, state AS source, target, mass, turns FROM rephrases WHERE rewritten = 0 AND state <> sent
 ),
+by_day AS (
+  SELECT day, user_no, source, target, SUM(mass) AS mass, SUM(turns) AS turns FROM taken GROUP BY day, user_no, source, target
+),
 aged AS (
   SELECT t.user_no, t.source, t.target, t.turns, CAST(FLOOR(t.mass * a.weight / 1000000) AS BIGINT) AS mass
-  FROM taken AS t
+  FROM by_day AS t
   JOIN row_days AS r ON r.node = t.source
   JOIN ages AS a ON a.age = r.last_day - t.day
   LEFT JOIN cuts AS c ON c.node = t.source

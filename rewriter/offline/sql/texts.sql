@@ -1,4 +1,4 @@
--- Number every text. beside is 1 for those that are no state of the chain (only sent, responses);
+-- Number every text; one that is known keeps its number. beside is 1 for those that are no state of the chain (only sent, responses);
 -- they come last, so that the numbers of the states have no gap.
 WITH uses AS (
   SELECT locale, 'u' AS kind, said_text AS text, 0 AS beside FROM phrases
@@ -12,7 +12,11 @@ WITH uses AS (
 once AS (
   SELECT locale, kind, text, MIN(beside) AS beside FROM uses GROUP BY locale, kind, text
 )
-SELECT CAST(ROW_NUMBER() OVER (ORDER BY o.beside, o.locale, o.kind, o.text) - 1 AS BIGINT) AS id, o.locale, o.kind, o.text,
+SELECT id, locale, kind, text, stop FROM known_texts
+UNION ALL
+SELECT CAST({texts} + ROW_NUMBER() OVER (ORDER BY o.beside, o.locale, o.kind, o.text) - 1 AS BIGINT) AS id, o.locale, o.kind, o.text,
        CAST(CASE WHEN o.kind = 'u' AND s.text IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) AS stop
 FROM once AS o
 LEFT JOIN stops AS s ON s.locale = o.locale AND s.text = o.text
+LEFT JOIN known_texts AS k ON k.locale = o.locale AND k.kind = o.kind AND k.text = o.text
+WHERE k.id IS NULL

@@ -11,10 +11,15 @@ WITH parts AS (
   UNION ALL
   SELECT day, user_no, state AS node, 0 AS turns, 0 AS charged, 0 AS success, 0 AS failure FROM counts WHERE rewritten = 1
 ),
+by_day AS (
+  SELECT day, user_no, node, SUM(turns) AS turns, SUM(charged) AS charged, SUM(success) AS success, SUM(failure) AS failure
+  FROM parts
+  GROUP BY day, user_no, node
+),
 aged AS (
   SELECT p.user_no, p.node, p.day, p.turns, FLOOR(p.turns * a.weight / 1000) AS spoken, FLOOR(p.charged * a.weight / 1000) AS mass,
          FLOOR(p.success * a.weight / 1000000) AS success, FLOOR(p.failure * a.weight / 1000000) AS failure
-  FROM parts AS p
+  FROM by_day AS p
   JOIN row_days AS r ON r.node = p.node
   JOIN ages AS a ON a.age = r.last_day - p.day
   LEFT JOIN cuts AS c ON c.node = p.node

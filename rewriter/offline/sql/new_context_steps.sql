@@ -8,7 +8,8 @@ WITH moved AS (
 ),
 placed AS (
   SELECT s.day, s.user_no, s.said, c.circumstance,
-         CASE WHEN m.verbatim = 1 AND r.rewritten = 0 THEN s.said ELSE r.state END AS target, m.mass
+         CASE WHEN m.verbatim = 1 AND r.rewritten = 0 THEN s.said ELSE r.state END AS target, m.mass,
+         CASE WHEN s.ts_ms <= {closed_ms} THEN 1 ELSE 0 END AS closed
   FROM moved AS m
   JOIN sessions AS s ON s.user_no = m.user_no AND s.turn_no = m.turn_no
   JOIN sessions AS r ON r.user_no = m.user_no AND r.turn_no = m.next_turn_no
@@ -17,6 +18,6 @@ placed AS (
                          AND c.device_type = CASE WHEN t.device_type IS NULL THEN '' ELSE t.device_type END
   WHERE m.mass > 0
 )
-SELECT day, user_no, said, circumstance, target, CAST(SUM(mass) AS BIGINT) AS mass
+SELECT day, user_no, said, circumstance, target, CAST(closed AS BIGINT) AS closed, CAST(SUM(mass) AS BIGINT) AS mass
 FROM placed
-GROUP BY day, user_no, said, circumstance, target
+GROUP BY day, user_no, said, circumstance, target, closed

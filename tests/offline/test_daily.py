@@ -1,0 +1,205 @@
+"""Adding days is the same as one run over all of them, wherever the log is cut; and what is told twice counts once."""
+
+import json
+import random
+import shutil
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from hard_logs import long_log, write_turns
+
+from rewriter.artefact.versions import current
+from rewriter.config import Config
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.learn import learn
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.turn import write_log
+from rewriter.simulate.worlds import phrase_world
+
+EXACT = Config.from_dict({"loop": {"refit_days": 0}, "logs": {"max_rejected": 1.0}})
+KEY = bytes(range(32))
+
+COUNTED = """
+SELECT c.day, u.user_id, a.text, b.text, d.kind, d.text, c.rule, c.share, SUM(c.turns), SUM(c.failed), SUM(c.success),
+       SUM(c.failure)
+FROM counts AS c JOIN users AS u USING (user_no) JOIN texts AS a ON a.id = c.said JOIN texts AS b ON b.id = c.sent
+JOIN texts AS d ON d.id = c.state GROUP BY ALL ORDER BY ALL
+"""
+RESTATED = """
+SELECT c.day, u.user_id, a.text, b.text, d.text, e.text, c.again, SUM(c.mass), SUM(c.turns)
+FROM rephrases AS c JOIN users AS u USING (user_no) JOIN texts AS a ON a.id = c.said JOIN texts AS b ON b.id = c.sent
+JOIN texts AS d ON d.id = c.state JOIN texts AS e ON e.id = c.target GROUP BY ALL ORDER BY ALL
+"""
+CHAIN = "SELECT * EXCLUDE (node) FROM nodes ORDER BY ALL"
+STEPS = """
+SELECT a.kind, a.text, b.kind, b.text, mass, users
+FROM edges JOIN texts AS a ON a.id = source JOIN texts AS b ON b.id = target ORDER BY ALL
+"""
+QUERIES = "SELECT q.* EXCLUDE (node), t.text FROM queries AS q JOIN texts AS t ON t.id = q.node ORDER BY ALL"
+WEIGHED = """
+SELECT rule, users, turns, score, stay, similarity, p_goal, win, loss FROM rules ORDER BY rule
+"""
+
+
+def tables(root):
+    """What the private state knows, with names in place of numbers."""
+    state = current(root).state
+    with duckdb.connect() as con:
+        for name in ("counts", "rephrases", "users", "texts", "nodes", "edges", "queries", "rules"):
+            path = state / f"{name}.parquet"
+            con.read_parquet(str(path / "*.parquet") if path.is_dir() else str(path)).create_view(name)
+        names = {"counts": COUNTED, "rephrases": RESTATED, "nodes": CHAIN, "edges": STEPS, "queries": QUERIES, "rules": WEIGHED}
+        return {name: con.execute(sql).fetchall() for name, sql in names.items()}
+
+
+def folder(path):
+    """An artefact folder with a known key, so that users can be compared."""
+    (path / "state").mkdir(parents=True)
+    (path / "state" / "user.key").write_bytes(KEY)
+    return path
+
+
+def pieces(turns, n, seed):
+    """Cut turns, in the order of time, at random places."""
+    ordered = sorted(turns, key=lambda t: t.ts_ms)
+    cuts = sorted(random.Random(seed).sample(range(1, len(ordered)), n - 1))
+    return [ordered[a:b] for a, b in zip([0, *cuts], [*cuts, len(ordered)], strict=True)]
+
+
+def assert_alike(one, other):
+    for name, rows in one.items():
+        if name == "rules":
+            theirs = {row[0]: row[1:] for row in other[name]}
+            for rule, *figures in rows:  # strays are drawn in the order of numbers, so posteriors agree as draws do
+                assert theirs[rule][:5] == pytest.approx(figures[:5], rel=1e-12)
+                assert theirs[rule][5:] == pytest.approx(figures[5:], rel=0.02, abs=1e-4)
+        else:
+            assert rows == other[name], name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_days_add_up_to_a_full_rebuild(tmp_path, seed):
+    world = phrase_world(seed, n_users=25)
+    turns = [turn for day in simulate(world, days=4, start=date(2026, 1, 5), seed=seed) for turn in day]
+    daily, whole = folder(tmp_path / "daily"), folder(tmp_path / "whole")
+    parts = []
+    for i, part in enumerate(pieces(turns, 5, seed)):
+        parts.append(tmp_path / f"{i}.parquet")
+        write_log(part, parts[-1])
+        learn([parts[-1]], out=daily, config=EXACT, detector=RuleDetector())
+    learn(parts, out=whole, config=EXACT, detector=RuleDetector())
+    assert_alike(tables(whole), tables(daily))
+    assert current(daily).manifest.counts["turns"] == len(turns)
+    assert current(daily).manifest.locales == current(whole).manifest.locales
+
+
+@pytest.mark.slow
+def test_a_log_made_to_hurt_adds_up_too(tmp_path):
+    """Sessions, odd texts, rewritten turns, arms; cut into days at random places."""
+    turns = sorted(long_log(500, seed=5), key=lambda t: (t["ts_ms"], t["turn_id"]))
+    daily, whole, parts = folder(tmp_path / "daily"), folder(tmp_path / "whole"), []
+    for i, start in enumerate(range(0, 500, 125)):
+        parts.append(tmp_path / f"{i}.parquet")
+        as_log(write_turns(turns[start : start + 125], tmp_path / "t.parquet"), parts[-1])
+        learn([parts[-1]], out=daily, config=EXACT, detector=RuleDetector())
+    learn(parts, out=whole, config=EXACT, detector=RuleDetector())
+    assert_alike(tables(whole), tables(daily))
+
+
+def as_log(path, out):
+    with duckdb.connect() as con:
+        con.sql(f"SELECT * EXCLUDE (ts_ms), ts_ms AS timestamp FROM '{path}'").write_parquet(str(out))
+
+
+def log(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def said(seconds, utterance, user="ann", **values):
+    return {"user_id": user, "timestamp": 1_767_571_200 + seconds, "utterance": utterance, **values}
+
+
+def counted(root):
+    return {(row[2], row[8]): row[9:] for row in tables(root)["counts"]}
+
+
+def test_a_session_goes_on_over_midnight(tmp_path):
+    """Two seconds before midnight it fails, four after it is said right: the first day does not know that yet."""
+    root, midnight = folder(tmp_path / "a"), 86_400
+    first = log(
+        tmp_path / "1.jsonl", said(midnight - 2, "lamp of", status="failed"), said(9, "what time is it", "ben", status="ok")
+    )
+    learn([first], out=root, config=EXACT, detector=RuleDetector())
+    assert tables(root)["rephrases"] == []
+    assert counted(root)["lamp of", 1] == (1, 0, 1000)
+    learn(
+        [log(tmp_path / "2.jsonl", said(midnight + 4, "lamp off", status="ok"))], out=root, config=EXACT, detector=RuleDetector()
+    )
+    ((*_, mass, turns),) = tables(root)["rephrases"]
+    assert counted(root)["lamp of", 1] == (1, 0, 1000 - mass)
+    assert (mass > 500, turns) == (True, 1)
+
+
+def test_files_and_turns_told_twice_count_once(tmp_path):
+    root = folder(tmp_path / "a")
+    rows = [said(i, "lamp on", turn_id=f"t{i}") for i in (0, 200, 400)]
+    one = log(tmp_path / "1.jsonl", *rows)
+    learn([one], out=root, config=EXACT, detector=RuleDetector())
+    before = tables(root)
+    copy = Path(shutil.copyfile(one, tmp_path / "copy.jsonl"))
+    report = learn([copy], out=root, config=EXACT, detector=RuleDetector())
+    assert [skipped.reason for skipped in report.log.skipped] == ["learned before"]
+    assert tables(root) == before
+    learn(
+        [log(tmp_path / "2.jsonl", rows[2], said(500, "lamp off", turn_id="t5"))], out=root, config=EXACT, detector=RuleDetector()
+    )
+    assert {text: row[8] for row in tables(root)["counts"] for text in [row[2]]} == {"lamp on": 3, "lamp off": 1}
+    assert current(root).manifest.counts["turns"] == 5
+
+
+def test_a_late_file_goes_to_its_own_days(tmp_path):
+    root, day = folder(tmp_path / "a"), 86_400
+    for name, at in (("1", 3 * day), ("2", day)):
+        learn([log(tmp_path / f"{name}.jsonl", said(at, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
+    days = [row[0] for row in tables(root)["counts"]]
+    assert days[1] - days[0] == 2
+
+
+def test_afresh_forgets(tmp_path):
+    root = folder(tmp_path / "a")
+    learn([log(tmp_path / "1.jsonl", said(0, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
+    two = log(tmp_path / "2.jsonl", said(0, "lamp off"))
+    learn([two], out=root, config=EXACT, detector=RuleDetector(), afresh=True)
+    assert [row[2] for row in tables(root)["counts"]] == ["lamp off"]
+    assert (root / "state" / "user.key").read_bytes() == KEY
+
+
+def test_closed_parts_are_linked_and_not_copied(tmp_path):
+    root = folder(tmp_path / "a")
+    for i in range(3):
+        learn([log(tmp_path / f"{i}.jsonl", said(1000 * i, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
+    parts = sorted(p.name for p in (current(root).state / "counts.parquet").glob("*"))
+    assert parts == ["000001.parquet", "000002.parquet", "000003.parquet", "open.parquet"]
+    assert (current(root).state / "counts.parquet" / "000001.parquet").stat().st_nlink == 3
+
+
+@pytest.mark.slow
+def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
+    import rewriter.offline.learn as module
+
+    fitted = []
+    real = module.fit
+    monkeypatch.setattr(module, "fit", lambda *args: fitted.append(1) or real(*args))
+    world = phrase_world(0, n_users=12)
+    root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 2}})
+    for i, turns in enumerate(simulate(world, days=4, start=date(2026, 1, 5), seed=0)):
+        write_log(turns, tmp_path / f"{i}.parquet")
+        learn([tmp_path / f"{i}.parquet"], out=root, config=config, detector=RuleDetector())
+        version = current(root)
+        assert (version.folder / "online" / "decider.json").exists()
+        assert any(name.startswith("online before") for name in version.manifest.metrics)
+    assert len(fitted) == 2
