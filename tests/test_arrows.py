@@ -13,7 +13,7 @@ FLOORS = [
     {"artefact", "model"},
     {"simulate", "detect"},
     {"offline", "online"},
-    {"evaluate", "explain"},
+    {"evaluate", "explain", "history"},
     {"demo", "operate"},
     {"terminal"},
     {"cli"},

@@ -86,6 +86,32 @@ def explain(
 
 @main.command()
 @ARTEFACT
+@click.argument("text")
+@click.option("--user", help="Whose personal rules are told too.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
+@plainly
+def history(artefact: Path, text: str, user: str | None, as_json: bool) -> None:
+    """Tell the life of the rules of TEXT: when they came, moved on and left, and why.
+
+    \b
+    Examples:
+      rewriter history artefact "turn of the lamp"
+      rewriter history artefact "play my mix" --user ann --json
+    """
+    from rewriter import history as lives
+    from rewriter import terminal
+
+    changes = lives.history(artefact, text, user_id=user)
+    if as_json:
+        click.echo(terminal.as_json([dataclasses.asdict(change) for change in changes]))
+    elif changes:
+        terminal.table(f"rules of {text!r}", lives.COLUMNS, [change.row() for change in changes], right=lives.COLUMNS[4:7])
+    else:
+        terminal.line(f"no rule of {text!r} has ever served")
+
+
+@main.command()
+@ARTEFACT
 @click.option("--verify", is_flag=True, help="Also compare the checksum of every file.")
 @plainly
 def info(artefact: Path, verify: bool) -> None:

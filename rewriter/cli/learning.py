@@ -15,6 +15,7 @@ from rewriter.cli.group import MAP, main, mapping_of, plainly
 @click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
 @click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
 @click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="What rewriter.DecisionLog wrote.")
+@click.option("--afresh", is_flag=True, help="Forget what DIR has learned before.")
 @click.option("--check", is_flag=True, help="Only say what would be read, what is missing and what that costs.")
 @plainly
 def learn(
@@ -24,6 +25,7 @@ def learn(
     sql: Path | None,
     toml: Path | None,
     decisions: Path | None,
+    afresh: bool,
     check: bool,
 ) -> None:
     """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
@@ -57,7 +59,15 @@ def learn(
     judge = Guard(config.publish, config.seed) if config.publish.guard else None
     with terminal.steps(job.STEPS) as progress:
         report = job.learn(
-            list(logs), out=out, config=config, mapping=mapping, sql=sql, decisions=decisions, judge=judge, progress=progress
+            list(logs),
+            out=out,
+            config=config,
+            mapping=mapping,
+            sql=sql,
+            decisions=decisions,
+            afresh=afresh,
+            judge=judge,
+            progress=progress,
         )
     for text in report.log.lines():
         terminal.line(text)

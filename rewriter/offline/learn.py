@@ -132,6 +132,7 @@ def learn(
             sql=Path(sql) if sql else None,
             seen=frozenset(past.files),
             decisions=Path(decisions) if decisions else None,
+            feedback=Path(out) / "state" / "feedback.jsonl",
         )
         turns = writer.work / "turns.parquet"
         clock.start("mine")

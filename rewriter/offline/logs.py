@@ -12,7 +12,7 @@ import duckdb
 from rewriter.config import Logs
 from rewriter.errors import LogError
 from rewriter.model.users import hash_user
-from rewriter.offline.logs_decisions import join
+from rewriter.offline.logs_decisions import join, join_feedback
 from rewriter.offline.logs_files import Source, find, first_line, identify, select
 from rewriter.offline.logs_open import names_in, relation, require_mapped
 from rewriter.offline.logs_report import LogReport
@@ -31,6 +31,7 @@ def read(
     sql: Path | None = None,
     seen: frozenset[str] = frozenset(),
     decisions: Path | None = None,
+    feedback: Path | None = None,
 ) -> LogReport:
     """Read a log and write `out`/turns.parquet (TURNS) and `out`/rejected.parquet (REJECTED), for the owner's eyes only.
 
@@ -43,6 +44,7 @@ def read(
         sql: a file with one SELECT whose rows are the log, instead of `sources`.
         seen: checksums of files that were learned before; their content is left out.
         decisions: folder of a `rewriter.DecisionLog`, joined to the turns (`logs_decisions.join`).
+        feedback: file of what users said of their decisions; need not be there.
 
     Returns:
         What was read and what was not.
@@ -58,7 +60,7 @@ def read(
         1
     """
     try:
-        report = _read_into(out, lambda work: _read(sources, work, key, config, mapping or {}, sql, seen, decisions))
+        report = _read_into(out, lambda work: _read(sources, work, key, config, mapping or {}, sql, seen, decisions, feedback))
     except OSError as error:
         raise LogError(f"cannot write to {out}: {error}") from error
     if report.stop:
@@ -106,6 +108,7 @@ def _read(
     sql: Path | None,
     seen: frozenset[str],
     decisions: Path | None = None,
+    feedback: Path | None = None,
 ) -> LogReport:
     names = names_in(mapping)
     given = list(sources)
@@ -123,9 +126,11 @@ def _read(
             require_mapped(mapping, relations)
             prepare(con, work, files, relations, config)
             report = write(con, work, files, skipped, relations, config)
-            if decisions is None:
-                return report
-            return replace(report, joined=join(con, decisions, work / "turns.parquet", report.first_ms))
+            if decisions is not None:
+                report = replace(report, joined=join(con, decisions, work / "turns.parquet", report.first_ms))
+            if feedback is not None and feedback.exists():
+                join_feedback(con, feedback, work / "turns.parquet")
+            return report
     except (duckdb.Error, OSError) as error:
         raise LogError(f"cannot read the log: {_renamed(first_line(error), files, work)}") from error
 

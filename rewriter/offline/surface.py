@@ -67,12 +67,16 @@ def choose(queries: Path, n: int, min_users: int) -> Surfaces:
 
 
 _OWN = """
-SELECT w.slot, arg_max(t.text, c.success)
-FROM wanted AS w
-JOIN counts AS c ON c.user_no = w.user_no AND c.state = w.node
-JOIN texts AS t ON t.id = c.sent
-WHERE c.success > 0
-GROUP BY w.slot
+SELECT slot, arg_max(text, (success, text))
+FROM (
+  SELECT w.slot, t.text, SUM(c.success) AS success
+  FROM wanted AS w
+  JOIN counts AS c ON c.user_no = w.user_no AND c.state = w.node
+  JOIN texts AS t ON t.id = c.sent
+  WHERE c.success > 0 AND c.rewritten = 0
+  GROUP BY w.slot, t.text
+)
+GROUP BY slot
 """
 
 

@@ -125,3 +125,16 @@ def test_many_turns_against_plain_python(tmp_path):
     report, found = joined(tmp_path, turns, {"a.jsonl": text_of(*lines[:100]), "b.jsonl": text_of(*lines[100:])})
     assert {turn_id: row["sent"] for turn_id, row in found.items()} == expected
     assert report.lines == len(lines)
+
+
+def test_what_users_said_of_their_decisions_is_feedback(tmp_path):
+    """The last word counts, another user's does not, and what the log says itself stands."""
+    turns = [turn(f"t{n}", rewrite_id=f"d{n}") for n in range(4)] + [turn("t4", rewrite_id="d4", feedback=1)]
+    said = [("d0", "ann", -1, 1), ("d1", "ann", -1, 1), ("d1", "ann", 1, 2), ("d2", "ben", -1, 1), ("d4", "ann", -1, 1)]
+    lines = [{"rewrite_id": d, "user_id": hash_user(u, KEY), "value": v, "ts_ms": t} for d, u, v, t in said]
+    (tmp_path / "feedback.jsonl").write_text(text_of(*lines) + "torn")
+    (tmp_path / "log.jsonl").write_text(text_of(*turns))
+    read([tmp_path / "log.jsonl"], out=tmp_path / "out", key=KEY, config=Logs(), feedback=tmp_path / "feedback.jsonl")
+    with duckdb.connect() as con:
+        found = dict(con.read_parquet(str(tmp_path / "out/turns.parquet")).project("turn_id, feedback").fetchall())
+    assert found == {"t0": -1, "t1": 1, "t2": None, "t3": None, "t4": 1}

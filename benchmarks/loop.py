@@ -1,0 +1,221 @@
+"""Does the loop unlearn? Three rewriters that learn every night, in a home where meanings turn and a bad rewrite goes live.
+
+    python benchmarks/loop.py [--seeds 0] [--days 60]
+
+The home (`rewriter.simulate.changing`): 60 people, one source of each kind, each said about 60 times a day. A third of the way
+through, the meaning of one source turns; a bad rewrite of a healthy source goes live after a sixth; a new device comes after a
+quarter; after three quarters a release of the assistant is broken for two days. Side by side: no rewriting; a loop that reads its
+log by what was spoken; one that reads it by what was sent; and the self-aware loop of this package. The first two loops learn
+afresh every night from the last 14 days. Writes results/loop.json and results/loop.svg.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from rewriter.artefact.versions import current
+from rewriter.config import Config
+from rewriter.evaluate.loop import Day, Learner, Nothing, SelfAware, answer, live
+from rewriter.evaluate.report import by_day
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.decide import rule_id, write
+from rewriter.offline.learn import learn
+from rewriter.result import Rewrite
+from rewriter.simulate.changing import Changing, Source
+from rewriter.simulate.turn import Turn, write_log
+from rewriter.text import normalise
+
+RESULTS = Path(__file__).parent / "results"
+START = date(2026, 1, 5)
+WINDOW = 14
+EXACT = {"launch": {"personal": False}, "loop": {"refit_days": 0}}
+
+
+@dataclass(slots=True)
+class Naive:
+    """A loop that keeps one text of each turn and forgets what it decided.
+
+    Args:
+        folder: where the logs go.
+        key: what is kept of a turn.
+    """
+
+    folder: Path
+    key: Callable[[Turn], str]
+    rules: dict[str, str] = field(default_factory=dict)
+    seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    logs: list[Path] = field(default_factory=list)
+
+    def rewrite(self, utterance: str, **_: object) -> Rewrite:
+        """Look the text up."""
+        return answer(utterance, self.rules.get(normalise(utterance)))
+
+    def begin(self, day: date) -> None:
+        """Begin a day."""
+
+    def learn(self, turns: Sequence[Turn]) -> None:
+        """Learn afresh from the last days; a rule of whose source nothing is heard any more stays."""
+        log = self.folder / f"{len(self.logs):04}.parquet"
+        write_log([replace(turn, utterance=self.key(turn), sent=None, rewrite_id=None) for turn in turns], log)
+        self.logs.append(log)
+        root = self.folder / "artefact"
+        learn(self.logs[-WINDOW:], out=root, afresh=True, config=Config.from_dict(EXACT), detector=RuleDetector())
+        with duckdb.connect() as con:
+            state = current(root).state
+            found = con.execute(f"SELECT source, target, verdict, p_gain FROM '{state}/rules.parquet'").fetchall()
+            heard = {text for (text,) in con.execute(f"SELECT state FROM '{state}/nodes.parquet' WHERE kind = 'u'").fetchall()}
+        kept = {source: target for source, target in self.rules.items() if source not in heard}
+        self.rules = kept | {source: target for source, target, verdict, _ in found if verdict == "launched"}
+        self.seen = dict.fromkeys(kept.items(), 1.0) | {(source, target): p or 0.0 for source, target, _, p in found}
+
+    def served(self) -> Mapping[str, str]:
+        """Return the rules."""
+        return self.rules
+
+    def states(self) -> Mapping[str, int]:
+        """Return how many there are."""
+        return {"live": len(self.rules)}
+
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        """Return P(gain), and 1 for rules that stay unheard."""
+        return self.seen
+
+
+def loops(folder: Path) -> dict[str, Learner]:
+    """Return the four systems."""
+    for name in ("spoken", "sent", "aware"):
+        (folder / name).mkdir()
+    config = Config.from_dict({**EXACT, "loop": {"refit_days": 0, "draw": True}})
+    return {
+        "no rewriting": Nothing(),
+        "keyed by spoken": Naive(folder / "spoken", lambda turn: turn.utterance),
+        "keyed by sent": Naive(folder / "sent", lambda turn: turn.sent or turn.utterance),
+        "self-aware": SelfAware(folder / "aware", config),
+    }
+
+
+def inject(learner: Learner, source: Source, day: int) -> None:
+    """Put a bad rewrite live, as a slip of a person would."""
+    if isinstance(learner, Naive):
+        learner.rules[source.text] = source.target
+    elif isinstance(learner, SelfAware):
+        path = current(learner.root).state / "rules.parquet"
+        with duckdb.connect() as con:
+            rules = con.read_parquet(str(path)).df()
+        today = START.toordinal() - date(1970, 1, 1).toordinal() + day
+        bad = rules.iloc[:1].assign(
+            rule=rule_id("", "en", source.text, source.target), source=source.text, target=source.target, state=source.meant,
+            verdict="launched", life="live", since_day=today, share=0.995, win=0.9, loss=0.1, stay=0.1,
+            tried=0.0, tried_ok=0.0, left_alone=0.0, left_ok=0.0,
+        )  # fmt: skip
+        others = rules[rules["source"] != source.text]
+        path.unlink()
+        write(pd.concat([others, bad], ignore_index=True), path)
+
+
+def run(seed: int, days: int) -> dict[str, Any]:
+    """Live through the days with each system and return what it came to."""
+    slip = days // 6
+    home = Changing(seed, turns=days // 3, new=days // 4, broken=(3 * days // 4, 3 * days // 4 + 1))
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = next(s for s in home.sources if s.kind == "wrong")
+        for name, learner in loops(Path(folder)).items():
+            before = {slip: partial(inject, learner, wrong, slip)}
+            lived = list(live(home.world, learner, days=days, start=START, seed=seed, before=before))
+            found[name] = summary(home, lived, days)
+            print(f"seed {seed}, {name}: {json.dumps({k: v for k, v in found[name].items() if k != 'by day'})}", flush=True)
+    return found
+
+
+def summary(home: Changing, lived: list[Day], days: int) -> dict[str, Any]:
+    """Return the figures of one system."""
+    sources = {s.kind: s for s in home.sources}
+    served = {kind: [s.text in day.served for day in lived] for kind, s in sources.items()}
+    first = next((i for i, on in enumerate(served["steady"]) if on), days)
+    bad = served["wrong"][days // 6 :]
+    late = lived[-min(30, days // 2) :]
+    held = [t for day in lived for t in day.turns if t.arm == "leave" and t.utterance == sources["steady"].text]
+    steady = [t for day in lived[first:] for t in day.turns if t.utterance == sources["steady"].text]
+    return {
+        "defect rate": rate(not ok(t) for day in lived for t in day.turns),
+        "success after the turn, last days": rate(
+            ok(t) for day in late for t in day.turns if t.utterance == sources["turns"].text
+        ),
+        "flips of the good rule": sum(
+            a != b for a, b in zip(served["steady"][first:], served["steady"][first + 1 :], strict=False)
+        ),
+        "days until the bad rule is gone": bad[bad.index(True) :].index(False)
+        if True in bad and False in bad[bad.index(True) :]
+        else bad.count(True),
+        "success lost by leaving alone": sum(t.goal == sources["steady"].meant for t in held) / max(len(steady), 1),
+        "wins": sum(day.wins for day in lived),
+        "losses": sum(day.losses for day in lived),
+        "PR-AUC of good rules": precision(home, lived),
+        "seconds a night, median": float(np.median([day.seconds for day in lived])),
+        "by day": [rate(not ok(t) for t in day.turns) for day in lived],
+    }
+
+
+def precision(home: Changing, lived: list[Day]) -> float | None:
+    """Return the average precision of the scores, over all days: a rule is good where most people mean its target."""
+    truth, score = [], []
+    for day in lived:
+        for s in home.sources:
+            truth.append(home.share_meant(s, day.number) > 0.5)
+            score.append(day.scores.get((s.text, s.target), 0.0))
+    return float(average_precision_score(truth, score)) if any(score) else None
+
+
+def ok(turn: Turn) -> bool:
+    """Whether a turn gave what was wanted."""
+    return turn.hypothesis == turn.goal
+
+
+def rate(values: Any) -> float:
+    """Return a mean, 0 where there is nothing."""
+    seen = list(values)
+    return float(sum(seen) / max(len(seen), 1))
+
+
+def main() -> None:
+    """Run the seeds and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--days", type=int, default=60)
+    args = parser.parse_args()
+    runs = [run(seed, args.days) for seed in args.seeds]
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "versions": {name: metadata.version(name) for name in ("duckdb", "numpy", "pandas", "scipy")}
+        | {"python": platform.python_version()},
+        "load": os.getloadavg()[0],
+        "systems": {name: [{k: v for k, v in each[name].items() if k != "by day"} for each in runs] for name in runs[0]},
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "loop.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    lines = {name: np.mean([each[name]["by day"] for each in runs], axis=0) for name in runs[0]}
+    days = [date.fromordinal(START.toordinal() + n).isoformat() for n in range(args.days)]
+    picture = by_day({name: dict(zip(days, line.tolist(), strict=True)) for name, line in lines.items()})
+    (RESULTS / "loop.svg").write_text(picture, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
