@@ -36,3 +36,12 @@ def test_one_kind_alone_teaches_nothing():
 
 def test_log_odds_are_bounded():
     assert log_odds(np.array([0.0, 0.5, 1.0])) == pytest.approx([-9.2, 0.0, 9.2])
+
+
+def test_a_column_that_only_the_held_out_users_know_is_borne():
+    fold = np.arange(90) % FOLDS
+    label = np.arange(90) % 2 == 0
+    rare = np.where(fold == 0, np.arange(90.0), np.nan)
+    columns = np.column_stack([rare, label]).astype(np.float32)
+    p = Forest.fit(columns, Examples.of(np.arange(90), label), fold, seed=0).p(columns, fold)
+    assert p[label].min() > 0.7 > 0.3 > p[~label].max()
