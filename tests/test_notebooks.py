@@ -44,4 +44,4 @@ def test_notebook_is_kept_with_its_outputs_and_nothing_of_the_machine(path):
 
 
 def test_every_notebook_is_here():
-    assert {"1_log_to_rewrites", "2_the_chain", "4_evaluation"} <= {path.stem for path in NOTEBOOKS}
+    assert {"1_log_to_rewrites", "2_the_chain", "3_personal_and_global", "4_evaluation"} <= {path.stem for path in NOTEBOOKS}
