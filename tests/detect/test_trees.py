@@ -39,9 +39,9 @@ def test_log_odds_are_bounded():
 
 
 def test_a_column_that_only_the_held_out_users_know_is_borne():
-    fold = np.arange(90) % FOLDS
-    label = np.arange(90) % 2 == 0
-    rare = np.where(fold == 0, np.arange(90.0), np.nan)
+    fold = np.arange(160) // 2 % FOLDS
+    label = np.arange(160) % 2 == 0
+    rare = np.where(fold == 0, np.arange(160.0), np.nan)
     columns = np.column_stack([rare, label]).astype(np.float32)
-    p = Forest.fit(columns, Examples.of(np.arange(90), label), fold, seed=0).p(columns, fold)
+    p = Forest.fit(columns, Examples.of(np.arange(160), label), fold, seed=0).p(columns, fold)
     assert p[label].min() > 0.7 > 0.3 > p[~label].max()
