@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
+from loop_tables import lives, loop
 from result_tables import (
     calibration,
     chain,
@@ -70,6 +71,8 @@ SECTIONS = (
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
+    Section("lives", "The loop: the life of a rule", "Does it unlearn as fast as it learns?", lives),
+    Section("loop", "The loop: a home that changes", "What does a rewriter learn from what it did itself?", loop),
     Section("online", "Serving: the online layer", "What does a request cost that no rule knows?", whole),
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),

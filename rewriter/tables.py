@@ -6,10 +6,14 @@ utterance, ``h`` a hypothesis. Texts and users are numbered once (TEXTS, USERS),
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rewriter.errors import EngineError
+
+if TYPE_CHECKING:
+    import duckdb
 
 Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]
 
@@ -218,15 +222,21 @@ def glob(path: Path) -> str:
     return str(path / "*.parquet") if path.is_dir() else str(path)
 
 
+@cache
+def _database() -> "duckdb.DuckDBPyConnection":
+    """Return a database without tables; opening one takes longer than checking a small table."""
+    import duckdb  # noqa: PLC0415 - serving declares tables too, and must not pay for it
+
+    return duckdb.connect()
+
+
 def check(table: Table, path: Path) -> None:
     """Compare a Parquet table with its declaration.
 
     Raises:
         EngineError: a column is missing, has another type or holds a NULL where it must not.
     """
-    import duckdb  # noqa: PLC0415 - serving declares tables too, and must not pay for it
-
-    with duckdb.connect() as con:
+    with _database().cursor() as con:
         described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [glob(path)]).fetchall()
         found = {row[0]: row[1] for row in described}
         for column in table.columns:

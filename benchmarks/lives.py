@@ -1,0 +1,212 @@
+"""Do the tests of a rule's life unlearn as fast as they learn? One text, one rewrite, 60 people a day, 120 days.
+
+    python benchmarks/lives.py [--seeds 10] [--days 120]
+
+Nothing is mined here: a request succeeds with a known probability, as spoken and as rewritten, and a rewriter decides every
+night whether the next day's requests are rewritten. Whose request fails restates it with probability .6, and then succeeds as
+often as the rewrite does. Three readings of the same log: by what was spoken (a success is one of the words, whatever was
+sent), by what was sent (a success is one of the target, which has 300 healthy requests a day of its own), and self-aware
+(`rewriter.offline.life`). The first two look back 14 days and rewrite where P(target better than words) > .95. Writes
+results/lives.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.config import Loop
+from rewriter.offline import life
+from rewriter.offline.bivariate import p_better
+from rewriter.offline.trials import Trials
+
+RESULTS = Path(__file__).parent / "results"
+PEOPLE, WINDOW, RESTATE, HEALTHY, HEALTH = 60, 14, 0.6, 300, 0.95
+LOOP = Loop()
+Floats = npt.NDArray[np.float64]
+Decide = Callable[[list["Night"], float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is true, and what is served on the first day: rates of success as spoken and rewritten, by day."""
+
+    spoken: Callable[[int], float]
+    sent: Callable[[int], float]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a day showed: arms and outcomes of its requests, with the share that was rewritten, and how restatements fared."""
+
+    share: float
+    arm: npt.NDArray[np.int64]
+    outcome: Floats
+    restated: Floats
+
+
+def scenarios(days: int) -> dict[str, Scenario]:
+    """Return the three stories, the meaning turning half way."""
+    half = days // 2
+    return {
+        "good rewrite (.25 -> .90)": Scenario(lambda _: 0.25, lambda _: 0.9, live=False),
+        "wrong rewrite already live (.80 -> .30)": Scenario(lambda _: 0.8, lambda _: 0.3, live=True),
+        "meaning turns half way": Scenario(lambda d: 0.25 if d < half else 0.85, lambda d: 0.9 if d < half else 0.35, live=False),
+    }
+
+
+def by_spoken(nights: list[Night], _: float) -> float:
+    """Rewrite where restatements do better than everything that is logged under the words."""
+    words = np.concatenate([night.outcome for night in nights[-WINDOW:]])
+    again = np.concatenate([night.restated for night in nights[-WINDOW:]])
+    return float(surely(words, again))
+
+
+def by_sent(nights: list[Night], share: float) -> float:
+    """Rewrite where the target does better than the words; requests that were rewritten are the target's."""
+    window = nights[-WINDOW:]
+    words = np.concatenate([night.outcome[night.arm == 0] for night in window])
+    target = np.concatenate([night.outcome[night.arm == 1] for night in window])
+    n = HEALTHY * len(window)
+    ok = HEALTH * n + target.sum()
+    if not len(words):
+        return share
+    return float(better(float(len(words)), float(words.sum()), n + len(target), float(ok)) > 0.95)
+
+
+def surely(one: Floats, other: Floats) -> bool:
+    """Whether the second is better with a probability of more than .95."""
+    return better(float(len(one)), float(one.sum()), float(len(other)), float(other.sum())) > 0.95
+
+
+def better(n: float, ok: float, m: float, good: float) -> float:
+    """Return P(better) of one pair."""
+    return float(p_better(*(np.array([value]) for value in (n, ok, m, good)))[0])
+
+
+class Aware:
+    """The life of one rule; it is proposed where restatements since the last doubt do better than the words."""
+
+    def __init__(self, live: bool) -> None:
+        self.state, self.since, self.cut = ("live" if live else "retired"), 0, 0
+
+    def __call__(self, nights: list[Night], _: float) -> float:
+        """Return the share of the next day's requests that is rewritten."""
+        today = len(nights) - 1
+        if self.state == "retired":
+            since = nights[self.cut :]
+            words = np.concatenate([night.outcome[night.arm == 0] for night in since]) if since else np.zeros(0)
+            again = np.concatenate([night.restated for night in since]) if since else np.zeros(0)
+            if since and surely(words, again):
+                self.state, self.since = "canary", today + 1
+            return 1 - LOOP.canary if self.state == "canary" else 0.0
+        seen = trials(nights, today)
+        one = np.zeros(len(seen), dtype=np.int64)
+        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), np.array([0.25]))
+        states, everybody = np.array([self.state], dtype=object), np.array([False])
+        moved = life.judge(states, everybody, evidence, LOOP).iloc[0]
+        if moved["why"]:
+            if moved["life"] == "retired":
+                self.cut = self.since if self.state != "live" else today + 1
+            self.state, self.since = str(moved["life"]), today + 1
+            states = np.array([self.state], dtype=object)
+        if self.state == "retired":
+            return 0.0
+        return float(life.share(states, everybody, evidence.p_better, LOOP)[0])
+
+
+def trials(nights: list[Night], today: int) -> Trials:
+    """Return everything seen so far as trials."""
+    day = np.repeat(np.arange(len(nights)), [len(night.arm) for night in nights])
+    arm = np.concatenate([night.arm for night in nights])
+    share = np.repeat([night.share for night in nights], [len(night.arm) for night in nights])
+    return Trials(
+        said=np.zeros(len(arm), dtype=np.int64),
+        sent=arm,
+        arm=arm,
+        rule=np.full(len(arm), "r", dtype=object),
+        share=np.where((share > 0) & (share < 1), share, np.nan),
+        user=np.arange(len(arm)),
+        day=day,
+        outcome=np.concatenate([night.outcome for night in nights]),
+        weight=2.0 ** (-(today - day) / LOOP.half_life_days),
+    )
+
+
+def lived(story: Scenario, decide: Decide, days: int, seed: int) -> dict[str, float]:
+    """Live through the days and return what they came to."""
+    rng = np.random.default_rng(seed)
+    nights: list[Night] = []
+    share, shares, cost = (1.0 if story.live else 0.0), [], 0.0
+    for day in range(days):
+        arm = (rng.random(PEOPLE) < share).astype(np.int64)
+        outcome = (rng.random(PEOPLE) < np.where(arm == 1, story.sent(day), story.spoken(day))).astype(float)
+        failed = int(((outcome == 0) & (arm == 0)).sum())
+        restated = (rng.random(rng.binomial(failed, RESTATE)) < story.sent(day)).astype(float)
+        nights.append(Night(share, arm, outcome, restated))
+        shares.append(share)
+        cost += (1 - share) * (story.sent(day) - story.spoken(day)) if 0 < share < 1 else 0.0
+        share = decide(nights, share)
+    served = np.array(shares) > 0
+    late = range(days - 30, days)
+    reachable = np.mean([max(story.sent(day), story.spoken(day)) for day in late])
+    gone = np.flatnonzero(~served)
+    return {
+        "success": float(np.mean([night.outcome.mean() for night in nights])),
+        "success, last 30 days, of the reachable": float(np.mean([nights[day].outcome.mean() for day in late]) / reachable),
+        "flips": float((served[1:] != served[:-1]).sum() - (not served[0] and served.any())),
+        "days until it is gone": float(gone[0] if story.live and len(gone) else days if story.live else 0),
+        "points lost by leaving alone": 100 * cost / days,
+    }
+
+
+def interval(values: list[float]) -> dict[str, float]:
+    """Return the mean with its 95 % interval over seeds, by bootstrap, and the worst seed."""
+    found = np.array(values)
+    means = np.random.default_rng(0).choice(found, (2_000, len(found))).mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"value": float(found.mean()), "low": float(low), "high": float(high), "largest": float(found.max())}
+
+
+def main() -> None:
+    """Run all stories and readings."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--days", type=int, default=120)
+    args = parser.parse_args()
+    result: dict[str, Any] = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": list(range(args.seeds)),
+        "versions": {name: metadata.version(name) for name in ("numpy", "scipy")} | {"python": platform.python_version()},
+        "load": os.getloadavg()[0],
+        "stories": {},
+    }
+    for name, story in scenarios(args.days).items():
+        readings: dict[str, Callable[[], Decide]] = {
+            "keyed by spoken": lambda: by_spoken,
+            "keyed by sent": lambda: by_sent,
+            "self-aware": lambda story=story: Aware(story.live),  # type: ignore[misc]
+        }
+        result["stories"][name] = {}
+        for reading, begin in readings.items():
+            runs = [lived(story, begin(), args.days, seed) for seed in range(args.seeds)]
+            figures = {figure: interval([run[figure] for run in runs]) for figure in runs[0]}
+            result["stories"][name][reading] = figures
+            print(name, "|", reading, {k: round(v["value"], 3) for k, v in figures.items()}, flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "lives.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
