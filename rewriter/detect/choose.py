@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import duckdb
 import numpy as np
 from sklearn.metrics import average_precision_score
 
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import PairDetector, Told, learn_pair
 from rewriter.model.detector import Detector, RuleDetector
+from rewriter.tables import glob
+
+_MOST = 2_000_000  # turns: their cues are worked out in memory
 
 
 @dataclass(slots=True)
@@ -29,8 +33,12 @@ class BestDetector:
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def choose(self, listed: Listed) -> Detector:
-        """Learn a detector from the mined tables, and return it if it beats the rule, else the rule."""
+        """Learn a detector from the mined tables, and return it if it beats the rule, else the rule; the rule at once for a log
+        that is too large.
+        """
         rule = RuleDetector()
+        if _turns(listed) > _MOST:
+            return rule
         told = Told.read(listed)
         self.pair = pair = learn_pair(told, seed=self.seed)
         if pair is None:
@@ -52,6 +60,11 @@ class BestDetector:
     def __str__(self) -> str:
         """Say which was chosen, and why."""
         if not self.figures:
-            return "rule (too little evidence to learn from)"
+            return "rule (too little evidence to learn from, or too large a log)"
         rule, pair = self.figures["rule"], self.figures["pair"]
         return f"{self.name} (AP held out: rule {rule:.3f}, pair {pair:.3f})"
+
+
+def _turns(listed: Listed) -> int:
+    with duckdb.connect() as con:
+        return con.read_parquet(glob(listed.sessions)).shape[0]

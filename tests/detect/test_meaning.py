@@ -54,6 +54,7 @@ def test_the_next_goal_after_a_success_restates_nothing(tmp_path):
         (OFF, "TurnOff|name=tv", False),  # another name
         (OFF, "TurnOff|area=hall|name=lamp", True),  # the same, and more
         ("TurnOff|area=hall|name=lamp", OFF, True),  # a part of it, nothing else
+        ("TurnOff|area=hall|name=lamp", "TurnOff|area=hall|name=tv", False),  # a part of it, and something else
         ("inform+request|food=thai|request=phone", "request|request=phone", True),  # half of a compound intent
         ("inform|food=thai", "inform|area=north", False),
         ("Stop", "Stop", True),
@@ -146,6 +147,7 @@ def test_against_plain_python(seed, tmp_path):
     draw = random.Random(seed)
     texts = ["lamp off", "lamb of", "lamp on", "play abba", "hall lamp off", "yes"]
     hypotheses = [OFF, ON, "TurnOff|area=hall|name=lamp", "Play|artist=abba", "inform+Play|artist=abba", "Yes", None, None]
+    hypotheses += ["TurnOff|area=hall|name=tv"]
     turns, clock = [], dict.fromkeys(["ann", "ben", "cem", "dan", "eva"], 0)
     for _ in range(90):
         user = draw.choice(list(clock))

@@ -11,6 +11,7 @@ from told_logs import listed, turn
 from rewriter import learn
 from rewriter.artefact.versions import current
 from rewriter.config import Config
+from rewriter.detect import choose
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import Told, learn_pair
@@ -83,8 +84,15 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert isinstance(chosen, RuleDetector)
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
-    assert report.detector == "rule (too little evidence to learn from)"
+    assert report.detector == "rule (too little evidence to learn from, or too large a log)"
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
     assert learn_pair(Told.read(listed([], tmp_path)), seed=0) is None
+
+
+def test_a_log_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(choose, "_MOST", 1)
+    monkeypatch.setattr(choose.Told, "read", None)
+    tables = listed([turn("ann", 0, "lamp off"), turn("ann", 5, "lamp off", "TurnOff")], tmp_path)
+    assert isinstance(BestDetector(seed=0).choose(tables), RuleDetector)
