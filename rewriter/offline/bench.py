@@ -82,16 +82,17 @@ class Bench:
         finder: finds what they may be rewritten to.
         wordings: of all locales.
         min_users: k, users behind whatever anything is fitted on.
+        strange: P(nobody has asked for the goal | the text fails), see `Told`.
     """
 
-    def __init__(self, found: Sequence[Example], finder: Finder, wordings: Wordings, min_users: int) -> None:
+    def __init__(self, found: Sequence[Example], finder: Finder, wordings: Wordings, min_users: int, strange: float) -> None:
         self._wordings = wordings
         self._min_users = min_users
         self._allowed: dict[tuple[int, int, bool], bool] = {}
         numbers = {user: number for number, user in enumerate(dict.fromkeys(example.user for example in found))}
         self._number = numbers.__getitem__
         drafts = [_draft(example, finder) for example in found if example.locale in wordings.all]
-        self.unheard = _unheard(found, wordings, min_users)
+        self._new = {False: strange, True: _unheard(found, wordings, min_users)}
         cases = (self._case(*pair, new) for pair in zip(drafts, _real(drafts), strict=True) for new in (False, True))
         self.cases = [case for case in cases if case is not None]
 
@@ -143,7 +144,8 @@ class Bench:
         win = of_pool[:, 0] * of_pool[:, 1]
         loss = sum(share * p for share, p in votes.values()) - win + of_pool[:, 0] - win
         fold = int(_draw("fold", str(main) if main >= 0 else text) * FOLDS)
-        weight = self.unheard if new else 1.0 - self.unheard if example.goals else 1.0
+        unheard = self._new[example.healthy] if example.goals else 0.0
+        weight = unheard if new else 1.0 - unheard
         return Case(example, seen, win, loss, wording, own, fold, weight)
 
     def _ranker(self, cases: Sequence[Case]) -> Logistic:

@@ -48,7 +48,7 @@ def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, c
     served = set(zip(rules["locale"], rules["source"], strict=True))
     told = Told(mined, votes, stocked.good, stocked.own)
     found = examples(stocked.texts, told, served, turns, config.seed)
-    bench = Bench(found, Retriever.open(folder), wordings, k)
+    bench = Bench(found, Retriever.open(folder), wordings, k, told.strange)
     promises = _promises(bench, config.trigger)
     before, after = (Bar(of[0].bar, of[1].bar) for of in (promises["before"], promises["after"]))
     fitted = bench.fit()

@@ -14,6 +14,7 @@ from rewriter.offline.votes import Votes
 from rewriter.tables import glob
 
 _FAINT = 0.02  # of all votes on a text; fewer are left out
+_STRANGE = 5, 20  # of so many votes so many are for none of everybody's queries, before the log has its say
 
 _SAID = """
 SELECT n.node, n.turns, u.user_id AS user FROM user_nodes AS n JOIN users AS u ON u.user_no = n.user_no
@@ -51,6 +52,9 @@ class Told:
         votes: what each user's turns say was meant.
         good: everybody's queries (`rewriter.offline.stock.worthy`).
         own: each user's (`rewriter.offline.stock.habits`).
+
+    Attributes:
+        strange: share of the votes for what is not among everybody's queries, as often as a failing text means none of them.
     """
 
     def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame) -> None:
@@ -60,7 +64,9 @@ class Told:
         frame = pd.DataFrame({"source": votes.source[cast.row], "user": user[cast.row], "goal": cast.col, "turns": cast.data})
         frame["share"] = frame["turns"] / frame.groupby(["source", "user"])["turns"].transform("sum")
         hers = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
-        self._votes = frame[(frame["share"] > _FAINT) & (frame["goal"].isin(good["node"]) | hers)]
+        shared = frame["goal"].isin(good["node"])
+        self.strange = (float(frame.loc[~shared, "turns"].sum()) + _STRANGE[0]) / (float(frame["turns"].sum()) + _STRANGE[1])
+        self._votes = frame[(frame["share"] > _FAINT) & (shared | hers)]
 
     def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, Speaker]:
         """Draw one user of each text, of those whom it led somewhere if there are any.
