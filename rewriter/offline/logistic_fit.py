@@ -7,6 +7,8 @@ from scipy.optimize import minimize
 
 from rewriter.model.logistic import Floats, Logistic
 
+_STILL = 1e-9  # relative width of a column below which its values differ by rounding only
+
 
 def fit(columns: Floats, target: Floats, weight: Floats, signs: Sequence[int], *, penalty: float = 3.0) -> Logistic:
     """Fit a logistic regression by penalised maximum likelihood.
@@ -28,7 +30,7 @@ def fit(columns: Floats, target: Floats, weight: Floats, signs: Sequence[int], *
         (True, [0.0])
     """
     centre, scale = columns.mean(axis=0), columns.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > _STILL * (1 + np.abs(centre)), scale, 1.0)
     scaled = (columns - centre) / scale
 
     def loss(parameters: Floats) -> tuple[float, Floats]:

@@ -35,3 +35,12 @@ def test_a_target_between_is_a_row_of_each_kind():
 def test_a_column_without_variance_does_no_harm():
     ours = fit(np.column_stack([X, np.ones(400)]), Y, W, [0, 0, 0, 0])
     assert ours.p(np.column_stack([X, np.ones(400)])).tolist() == pytest.approx(fit(X, Y, W, [0, 0, 0]).p(X).tolist(), abs=1e-4)
+
+
+def test_a_column_that_differs_by_rounding_only_tells_nothing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 1))
+    still = 1.791759469228055 + np.where(np.arange(200) % 2, 1e-16, -1e-16) * np.array([2.0])
+    y = (x[:, 0] > 0).astype(float)
+    found = fit(np.column_stack([x, still]), y, np.ones(200), [0, 0])
+    assert abs(found.weights[1]) < 1e-6

@@ -1,0 +1,107 @@
+"""The bench: each example as if its text, and as if its goal, had never been heard; whose texts teach; what is expected."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rewriter.model.pool import Pool
+from rewriter.offline.bench import FOLDS, Bench
+from rewriter.offline.examples import Example
+from rewriter.offline.wordings import Wordings
+
+PHRASES = {
+    "turn on the lamp": 1,
+    "turn on the big lamp": 1,
+    "turn off the lamp": 2,
+    "play some jazz": 3,
+    "play jazz music": 3,
+    "set a timer for ten minutes": 4,
+}
+GOOD = pd.DataFrame(
+    [("en", text, goal, "u", text) for text, goal in PHRASES.items()], columns=["locale", "query", "node", "kind", "state"]
+)
+
+
+class Shelf:
+    """Finds every phrase, in the order of the table."""
+
+    def knows(self, text, locale, user=""):
+        return text in PHRASES
+
+    def find(self, hearings, locale, user="", k=10):
+        n = len(PHRASES)
+        ones, none = np.ones(n), np.zeros(n)
+        goals = np.array(list(PHRASES.values()), dtype=np.int64)
+        return Pool(list(PHRASES), goals, 5 * ones, 0.9 * ones, 0.5 * ones, 0.25 * ones, none, none, none, none > 0)
+
+
+def example(text, goals, healthy=False, users=3, user="ann", honest=1.0):
+    return Example("en", (text,), goals, healthy, honest, users, user, 1.0, served=False)
+
+
+def bench(*found, min_users=3, strange=0.2):
+    return Bench(found, Shelf(), Wordings(GOOD), min_users, strange)
+
+
+def test_a_failing_text_is_two_cases_whose_weights_make_one():
+    heard, new = bench(example("turn on the lamb", {1: 0.75, 2: 0.25})).cases
+    assert (heard.weight, new.weight) == (0.8, 0.2)
+    assert dict(zip(heard.seen.pool.texts, heard.win, strict=True))["turn on the lamp"] == 0.75
+    assert dict(zip(heard.seen.pool.texts, heard.loss, strict=True))["turn on the lamp"] == 0.25
+    assert dict(zip(heard.seen.pool.texts, heard.loss, strict=True))["play some jazz"] == 1.0
+    assert sorted(set(new.seen.pool.interpretations.tolist())) == [3, 4]  # as if nobody had asked for either goal
+    assert new.win.tolist() == [0.0] * 3
+    assert new.loss.tolist() == [1.0] * 3
+
+
+def test_a_healthy_text_is_left_out_of_its_own_reference():
+    cases = bench(example("turn on the big lamp", {1: 1.0}, healthy=True)).cases
+    heard, new = cases
+    assert "turn on the big lamp" not in heard.seen.pool.texts
+    assert heard.own == 1
+    assert not new.wording.knows("big")
+    assert new.wording.knows("lamp")  # goal 2 says so
+    assert new.own == 0
+    assert heard.weight + new.weight == pytest.approx(1.0)
+    assert heard.fold == new.fold < FOLDS
+
+
+def test_without_a_goal_there_is_nothing_to_take_away():
+    (only,) = bench(example("blah blah", {})).cases
+    assert only.weight == 1.0
+    assert only.win.sum() == only.loss.sum() == 0.0
+
+
+def test_how_new_the_goals_of_new_texts_are():
+    rare = [example(f"rare {i}", {goal: 1.0}, healthy=True, users=1) for i, goal in enumerate([1, 2, 3, 99, 98])]
+    frequent = [example("turn on the lamp", {97: 1.0}, healthy=True, users=3)]
+    cases = bench(*rare, *frequent).cases
+    assert {case.weight for case in cases if case.wording.texts < len(PHRASES)} == {(2 + 5) / (5 + 20)}
+
+
+def test_what_is_expected_of_a_rewrite():
+    of = bench(example("turn on the lamb", {1: 1.0}, honest=0.5), example("turn on the big lamp", {1: 1.0}, healthy=True))
+    fitted = of.fit()
+    for case in of.cases:
+        before, after = of.before(case, fitted), of.after(case, fitted)
+        if case.example.healthy:
+            assert after is None
+            assert before is None or before.win == 0.0
+        elif after is not None:
+            assert after.win + after.loss == pytest.approx(0.5 * case.weight)
+
+
+def test_fewer_than_k_users_teach_nothing(monkeypatch):
+    # how many votes are stray is counted over all texts, as the bars are
+    monkeypatch.setattr("rewriter.offline.bench._real", lambda drafts: [[1.0] * len(d.example.goals) for d in drafts])
+    base = [
+        *(example(text, {PHRASES[text]: 1.0}, healthy=True) for text in PHRASES),
+        example("turn on the lamb", {1: 1.0}),
+        example("play sum jazz", {3: 1.0}),
+    ]
+    lone = [example(f"xx {i} lamp", {2: 1.0}, users=1, user=user) for i, user in enumerate(["bob", "bob", "eve"])]
+    plain, flooded = bench(*base).fit(), bench(*base, *lone).fit()
+    assert flooded.ranker.weights.tolist() == plain.ranker.weights.tolist()
+    assert flooded.risk.weights.tolist() == pytest.approx(plain.risk.weights.tolist())
+    third = bench(*base, *lone, example("yy lamp", {2: 1.0}, users=1, user="joe")).fit()
+    assert third.risk.weights.tolist() != pytest.approx(plain.risk.weights.tolist(), abs=0.01)
