@@ -17,6 +17,7 @@ from rewriter.cli import main
 
 VERBS = (
     "learn",
+    "label",
     "rewrite",
     "explain",
     "info",
@@ -27,6 +28,7 @@ VERBS = (
     "publish",
     "rollback",
     "review",
+    "forget",
     "compare",
     "plan",
     "experiment",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, main, plainly
+from rewriter.cli.group import ARTEFACT, MAP, main, mapping_of, plainly
 
 VERSION = click.argument("version", required=False, metavar="[VERSION]")
 
@@ -100,3 +100,27 @@ def review(
         decide(artefact, "block", block, note=note)
     found = pending(artefact)
     terminal.table(f"rules nobody has looked at: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+
+
+@main.command()
+@click.argument("user")
+@ARTEFACT
+@click.option("--logs", multiple=True, metavar="LOG", help="Log to take USER out of: a file, folder or glob; repeatable.")
+@click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="Folder of a rewriter.DecisionLog, at rest.")
+@MAP
+@plainly
+def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | None, pairs: tuple[str, ...]) -> None:
+    """Take USER (as the log names her) out of DIR, its private state and all versions, and out of logs.
+
+    One version is left, without her, and serves. Rules and texts of fewer than k others are withdrawn.
+
+    \b
+    Examples:
+      rewriter forget ann artefact
+      rewriter forget ann artefact --logs logs/ --decisions decisions
+    """
+    from rewriter import terminal
+    from rewriter.operate.forget import forget as erase
+
+    found = erase(user, artefact, logs=list(logs), decisions=decisions, mapping=mapping_of(pairs))
+    terminal.table(f"forgotten in {artefact}", ("what", "figure"), found.lines(), right=("figure",))

@@ -1,0 +1,248 @@
+"""Forgetting: nothing of a person is left in any byte, what others share stays, what fewer than k share goes."""
+
+import gzip
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import lamp_log
+import pytest
+from click.testing import CliRunner
+from crash import run_killed
+
+from rewriter.artefact.review import Line, read, write
+from rewriter.artefact.switch import rollback
+from rewriter.artefact.versions import current, verify, version_ids
+from rewriter.cli import main
+from rewriter.config import Config
+from rewriter.errors import ArtefactError, LogError
+from rewriter.model.detector import RuleDetector
+from rewriter.model.users import hash_user
+from rewriter.offline.learn import learn
+from rewriter.online.decisions import DecisionLog
+from rewriter.online.rewriter import Rewriter
+from rewriter.operate.forget import forget
+
+ANN = "ann.of.green-gables"
+"""Long enough to be found in no file by chance."""
+HERS = (lamp_log.SECRETS["ann"], lamp_log.OWN, "play my mix")
+SOURCE = "turn of the lamp"
+
+
+def rows():
+    """The lamp log with a name for ann that is found nowhere by chance; her mix is hers alone."""
+    for row in lamp_log.rows():
+        if not (row["user_id"] == "hal" and row["utterance"].startswith("play")):
+            yield row | {"user_id": ANN if row["user_id"] == "ann" else row["user_id"]}
+
+
+def jsonl(path, lines):
+    path.write_text("".join(json.dumps(row) + "\n" for row in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """Two versions, a decision log, feedback and a review, all with something of ann in them."""
+    folder = tmp_path_factory.mktemp("learned")
+    log = jsonl(folder / "log.jsonl", rows())
+    bad = jsonl(folder / "bad.jsonl", [{"user_id": ANN, "timestamp": "not a time", "utterance": "her bad row"}])
+    root = folder / "a"
+    config = Config.from_dict({"logs": {"max_rejected": 0.5}})
+    learn([log], out=root, detector=RuleDetector())
+    more = jsonl(folder / "more.jsonl", [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-02")} for r in rows()])
+    learn([log, more, bad], out=root, config=config, detector=RuleDetector())
+    rewriter = Rewriter.open(root)
+    with DecisionLog(folder / "decisions", artefact=root) as decisions:
+        for user in (ANN, "ben"):
+            answer = rewriter.rewrite(lamp_log.OWN if user == ANN else SOURCE, user_id=user)
+            decisions.write(answer, user_id=user, turn_id=f"t-{user[:3]}")
+            rewriter.feedback(rewriter.rewrite(SOURCE, user_id=user, after_failure=True).id, -1, user)
+    write(root / "review.csv", [Line("", "", HERS[0], "block"), Line("en", "a", "b", "approve")])
+    return folder
+
+
+@pytest.fixture
+def place(learned, tmp_path):
+    shutil.copytree(learned, tmp_path / "x")
+    return tmp_path / "x"
+
+
+def bytes_of(folder):
+    """Everything in a folder, file by file: the raw bytes, and of Parquet every value, for its pages are packed."""
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        yield path, path.read_bytes()
+        if path.suffix == ".parquet":
+            with duckdb.connect() as con:
+                values = con.read_parquet(str(path)).fetchall()
+            yield path, "\n".join(str(value) for row in values for value in row).encode("utf-8", "replace")
+
+
+def found(folder, needles):
+    return {(needle, path.name) for path, raw in bytes_of(folder) for needle in needles if needle.encode() in raw}
+
+
+def needles(root):
+    key = bytes.fromhex(current(root).manifest.user_key)
+    hashed = hash_user(ANN, key)
+    return hashed, [ANN, hashed, *HERS, "her bad row"]
+
+
+def test_the_scan_finds_what_is_there(place):
+    _, wanted = needles(place / "a")
+    before = found(place, wanted)
+    assert {needle for needle, _ in before} == set(wanted)
+    files = {name for _, name in before}
+    assert {
+        "users.parquet",
+        "texts.parquet",
+        "rules.parquet",
+        "log.jsonl",
+        "feedback.jsonl",
+        "review.csv",
+        "personal.mdb",
+    } <= files
+
+
+def test_nothing_of_her_is_left(place):
+    root = place / "a"
+    hashed, wanted = needles(root)
+    halves = [bytes.fromhex(hashed)[i : i + 8][::-1] for i in (0, 8)]  # as the habits hold it
+    assert any(halves[0] in raw for path, raw in bytes_of(root) if path.name == "high.npy")
+    report = forget(ANN, root, logs=[place / "*.jsonl"], decisions=place / "decisions")
+    assert found(place, wanted) == set()
+    assert not any(half in raw for path, raw in bytes_of(root) if path.suffix == ".npy" for half in halves)
+    assert report.known
+    assert (report.decisions, report.feedback) == (1, 1)
+    hers = sum(1 for row in rows() if row["user_id"] == ANN)
+    assert {Path(name).name: n for name, n in report.logs.items()} == {"log.jsonl": hers, "more.jsonl": hers, "bad.jsonl": 1}
+
+
+def test_what_others_share_stays(place):
+    root = place / "a"
+    report = forget(ANN, root)
+    rewriter = Rewriter.open(root)
+    assert report.version == current(root).id
+    assert report.online
+    assert rewriter.rewrite(SOURCE, user_id="cem", after_failure=True).text == "turn off the lamp"
+    assert not rewriter.rewrite(lamp_log.OWN, user_id=ANN, after_failure=True).applied
+    assert rewriter.rewrite(SOURCE, user_id="ben", after_failure=True).reason == "unwanted", "what ben said of it holds"
+    assert rewriter.rewrite(SOURCE, user_id=ANN, after_failure=True).applied, "what she said of it does not"
+    assert read(root / "review.csv") == [Line("en", "a", "b", "approve")]
+    with duckdb.connect() as con:
+        state = current(root).state
+        users = con.execute("SELECT COUNT(*), COUNT(DISTINCT user_id) FROM read_parquet(?)", [str(state / "users.parquet")])
+        assert users.fetchone() == (10, 10), "her number is still taken"
+        secret = con.execute(
+            "SELECT COUNT(*) FROM read_parquet(?) WHERE text = ?", [str(state / "texts.parquet"), lamp_log.SECRETS["ben"]]
+        )
+        assert secret.fetchone() == (1,)
+
+
+def test_one_whole_version_is_left(place):
+    root = place / "a"
+    before = current(root).id
+    report = forget(ANN, root)
+    assert version_ids(root / "versions") == version_ids(root / "state") == [report.version] != [before]
+    verify(current(root))
+    with pytest.raises(ArtefactError, match="no older version is kept"):
+        rollback(root)
+
+
+def test_rewritten_logs_are_known_and_learning_goes_on(place):
+    root, log = place / "a", place / "log.jsonl"
+    others = [line for line in log.read_text(encoding="utf-8").splitlines() if ANN not in line]
+    forget(ANN, root, logs=[log])
+    assert log.read_text(encoding="utf-8").splitlines() == others, "the lines of others are as they were"
+    known = json.loads((current(root).state / "files.json").read_text(encoding="utf-8"))
+    assert hashlib.sha256(log.read_bytes()).hexdigest() in known
+    new = jsonl(
+        place / "new.jsonl",
+        [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows() if r["user_id"] != ANN],
+    )
+    learn([new], out=root, detector=RuleDetector())
+    assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).text == "turn off the lamp"
+    _, wanted = needles(root)
+    assert found(root, wanted) == set()
+
+
+def test_what_fewer_than_k_share_is_withdrawn(tmp_path):
+    """Ten users carry the rule where ten are needed; nine are too few."""
+    root, config = tmp_path / "a", Config.from_dict({"launch": {"min_users": 10}})
+    learn([jsonl(tmp_path / "log.jsonl", rows())], out=root, config=config, detector=RuleDetector())
+    assert Rewriter.open(root).rewrite(SOURCE, user_id="nobody", after_failure=True).scope == "global"
+    report = forget(ANN, root)
+    assert not report.online, "its texts were of ten users too"
+    answer = Rewriter.open(root).rewrite(SOURCE, user_id="nobody", after_failure=True)
+    assert (answer.text, answer.reason) == (SOURCE, "no_rule")
+    assert not (current(root).folder / "online").exists()
+    assert current(root).manifest.counts["global rules"] == 0
+
+
+def test_who_is_not_known_changes_no_answer(place):
+    root = place / "a"
+    report = forget("somebody else", root, logs=[place / "log.jsonl"])
+    assert (report.known, report.rows, report.texts, report.rules, report.logs) == (False, 0, 0, 0, {})
+    assert Rewriter.open(root).rewrite(lamp_log.OWN, user_id=ANN, after_failure=True).text == "play my mix"
+    assert not list(place.glob(".without-*"))
+
+
+def test_twice_is_once(place):
+    root = place / "a"
+    forget(ANN, root, logs=[place / "*.jsonl"])
+    again = forget(ANN, root, logs=[place / "*.jsonl"])
+    assert (again.known, again.rows, again.logs) == (False, 0, {})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_other_kinds_of_logs(place, suffix):
+    path = place / f"log{suffix}"
+    with duckdb.connect() as con:
+        table = con.read_json(str(place / "log.jsonl")).project("* EXCLUDE (user_id), user_id AS caller")
+        table.write_csv(str(path)) if suffix == ".csv" else table.write_parquet(str(path))
+        kept = [row for row in table.project("utterance, caller").fetchall() if row[1] != ANN]
+    report = forget(ANN, place / "a", logs=[path], mapping={"user_id": "caller"})
+    assert list(report.logs) == [str(path)]
+    with duckdb.connect() as con:
+        left = con.read_csv(str(path)) if suffix == ".csv" else con.read_parquet(str(path))
+        assert left.project("utterance, caller").fetchall() == kept
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_done(place):
+    root, before = place / "a", current(place / "a").id
+    with gzip.open(place / "log.jsonl.gz", "wb") as file:
+        file.write((place / "log.jsonl").read_bytes())
+    with pytest.raises(LogError, match=r"cannot take anybody out of .*log\.jsonl\.gz: unpack it"):
+        forget(ANN, root, logs=[place / "log.jsonl.gz"])
+    (place / "c.csv").write_text("who,utterance\nann,x\n", encoding="utf-8")
+    with pytest.raises(LogError, match="has no column user_id; name it with --map"):
+        forget(ANN, root, logs=[place / "c.csv"])
+    shutil.rmtree(root / "state" / before)
+    with pytest.raises(ArtefactError, match="has no private state"):
+        forget(ANN, root)
+    assert current(root).id == before
+
+
+KILLED = "import sys\nfrom rewriter.operate.forget import forget\nforget(sys.argv[2], sys.argv[1], logs=[sys.argv[3]])"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [5, 120, 320, 520])
+def test_a_kill_leaves_one_of_the_two_and_a_second_call_finishes(place, n):
+    root = place / "a"
+    run_killed(KILLED, n, root, ANN, str(place / "log.jsonl"))
+    verify(current(root))
+    assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).applied
+    forget(ANN, root, logs=[place / "*.jsonl"], decisions=place / "decisions")
+    _, wanted = needles(root)
+    assert found(place, wanted) == set()
+
+
+def test_on_the_command_line(place):
+    arguments = ["forget", ANN, place / "a", "--logs", place / "log.jsonl", "--decisions", place / "decisions"]
+    result = CliRunner().invoke(main, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    assert "known here" in result.output
+    assert ANN not in (place / "log.jsonl").read_text(encoding="utf-8")
