@@ -162,7 +162,8 @@ def test_rewritten_logs_are_known_and_learning_goes_on(place):
         place / "new.jsonl",
         [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows() if r["user_id"] != ANN],
     )
-    learn([new], out=root, detector=RuleDetector())
+    report = learn([log, new], out=root, detector=RuleDetector())
+    assert report.log.turns == len(new.read_text(encoding="utf-8").splitlines()), "the rewritten log is not counted twice"
     assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).text == "turn off the lamp"
     _, wanted = needles(root)
     assert found(root, wanted) == set()
