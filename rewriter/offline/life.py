@@ -8,7 +8,7 @@
 - *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
   what people do from then on.
 
-Of a personal rule nothing is left alone: a person who undoes it teaches at once, and a drop retires it.
+Of a personal rule nothing is left alone: a person who undoes it teaches at once. Where nothing is left alone, a drop retires.
 """
 
 from dataclasses import dataclass
@@ -92,12 +92,12 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, s
     )
 
 
-def judge(life: npt.NDArray[np.object_], personal: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:
+def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:
     """Say into which life each of m rules comes, and why; `why` is empty where nothing changes.
 
     Args:
         life: (m,) canary, live or probation.
-        personal: (m,) whether it serves one user.
+        undrawn: (m,) whether nothing of it is left alone, so that there is nothing to compare with: a drop then retires it.
         evidence: what became of its requests.
         config: `alpha` and `quiet_days`.
     """
@@ -105,8 +105,8 @@ def judge(life: npt.NDArray[np.object_], personal: npt.NDArray[np.bool_], eviden
     worse, better, drop = evidence.worse >= sure, evidence.better >= sure, evidence.drop >= noisy
     tested = np.isin(life, ("canary", "probation"))
     steps = [
-        (worse & ~personal, "retired", "it does worse than the words as spoken"),
-        (drop & personal, "retired", "it does not work any more"),
+        (worse & ~undrawn, "retired", "it does worse than the words as spoken"),
+        (drop & undrawn, "retired", "it does not work any more"),
         (drop & (life == "live"), "probation", "it works less often than it did"),
         (better & tested, "live", "it does better than the words as spoken"),
     ]

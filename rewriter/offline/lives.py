@@ -51,7 +51,7 @@ def read(state: Path | None) -> Before:
         return Before.nothing()
     with duckdb.connect() as con:
         rules, lives = (con.read_parquet(str(state / f"{name}.parquet")).df() for name in ("rules", "lives"))
-    cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8"))
+    cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))
     return Before(rules, lives, {(locale, source): day for locale, source, day in cuts})
 
 
@@ -78,7 +78,7 @@ def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, con
     served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
     evidence = life.weigh(*_trials(now, mined), *_expected(now))
-    judged = life.judge(_texts(now["life"]), _personal(now), evidence, config)
+    judged = life.judge(_texts(now["life"]), _personal(now) | (not draw), evidence, config)
     fresh = (now["since_day"] > today).to_numpy()
     moved = (judged["why"] != "").to_numpy() & ~fresh
     now = now.assign(

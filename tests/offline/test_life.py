@@ -33,8 +33,8 @@ def weigh(seen, *, since=0, expected=0.9, stay=0.1):
     return life.weigh(seen, one, np.array([TARGET]), np.array([since]), np.array([expected]), np.array([stay]))
 
 
-def judged(state, evidence, *, personal=False):
-    row = life.judge(np.array([state], dtype=object), np.array([personal]), evidence, LOOP).iloc[0]
+def judged(state, evidence, *, undrawn=False):
+    row = life.judge(np.array([state], dtype=object), np.array([undrawn]), evidence, LOOP).iloc[0]
     return row["life"], row["why"]
 
 
@@ -92,7 +92,7 @@ def test_a_live_rule_that_drops_is_watched_closely():
     seen = trials(np.ones(280, dtype=np.int64), outcome, share=0.995, day=day)
     assert judged("live", weigh(seen.take(np.flatnonzero(day < 10)))) == ("live", "")
     assert judged("live", weigh(seen)) == ("probation", "it works less often than it did")
-    assert judged("live", weigh(seen), personal=True) == ("retired", "it does not work any more")
+    assert judged("live", weigh(seen), undrawn=True) == ("retired", "it does not work any more")
 
 
 def test_what_is_left_alone_falls_with_certainty_to_a_floor():

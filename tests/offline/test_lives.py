@@ -1,0 +1,104 @@
+"""From verdicts and yesterday's lives to today's: who enters, who waits, who leaves and comes back. Plain frames, no log."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rewriter.offline import lives
+from rewriter.tables import LIVES, RULES
+
+GOOD = {"p_goal": 0.9, "win": 0.9, "loss": 0.02, "stay": 0.1, "score": 0.9, "similarity": 0.9, "p_gain": 0.99, "p_better": np.nan}
+
+
+def row(rule, source, target, verdict, *, user="", **values):
+    fixed = {"scope": "personal" if user else "global", "user_id": user, "locale": "en", "state": target, "users": 5}
+    days = {"turns": 9.0, "first_day": 1, "last_day": 9, "rule": rule, "source": source, "target": target, "verdict": verdict}
+    return fixed | days | GOOD | values
+
+
+def frame(*rows, names=RULES.names):
+    return pd.DataFrame(list(rows), columns=[n for n in names if not rows or n in rows[0]])
+
+
+def old(rule, source, target, state, since, **values):
+    figures = {"tried": 0.0, "tried_ok": 0.0, "left_alone": 0.0, "left_ok": 0.0, "share": 0.9}
+    return row(rule, source, target, "launched", life=state, since_day=since, **figures | values)
+
+
+def considered(decided, before=(), today=20, draw=True):
+    had = pd.DataFrame(list(before), columns=list(RULES.names))
+    found = lives._considered(frame(*decided), had, today, draw=draw)
+    return {r["rule"]: (r["life"], r["since_day"], r["verdict"], r["why"]) for r in found.to_dict("records")}
+
+
+def test_who_is_launched_enters_as_a_canary_or_live_where_nothing_is_drawn():
+    decided = [row("r1", "a", "b", "launched"), row("p1", "a", "c", "launched", user="u")]
+    found = considered(decided)
+    assert found["r1"] == ("canary", 21, "launched", "people restate it so")
+    assert found["p1"][0] == "live"
+    assert considered(decided, draw=False)["r1"][0] == "live"
+
+
+def test_what_is_unsure_is_watched_and_what_cannot_be_is_not():
+    decided = [row("r1", "a", "b", "the gain is too unsure"), row("r2", "c", "d", "leaving the request alone is better")]
+    found = considered(decided)
+    assert (found["r1"][0], found["r2"][0]) == ("shadow", "")
+
+
+def test_a_rule_that_serves_stays_whatever_is_thought_of_it_today_and_others_of_its_text_wait():
+    before = [old("r1", "a", "b", "live", 5), old("r9", "x", "y", "probation", 7)]
+    decided = [row("r1", "a", "b", "the gain is too unsure"), row("r2", "a", "c", "launched")]
+    found = considered(decided, before)
+    assert found["r1"] == ("live", 5, "launched", "")
+    assert found["r2"][0::2] == ("shadow", lives.AT_WORK)
+    assert found["r9"][:2] == ("probation", 7)  # nobody weighed it today
+
+
+@pytest.mark.parametrize("verdict", ["guardrail: flips", "the source was said by fewer than 3 users"])
+def test_what_is_not_allowed_any_more_leaves_at_once(verdict):
+    found = considered([row("r1", "a", "b", verdict)], [old("r1", "a", "b", "live", 5)])
+    assert found["r1"] == ("retired", 21, verdict, "it is not allowed any more")
+
+
+def test_a_retired_rule_comes_back_on_new_evidence_only_and_a_personal_one_does_not():
+    before = [old("r1", "a", "b", "retired", 5), old("p1", "a", "c", "retired", 5, user="u")]
+    found = considered([row("r1", "a", "b", "the gain is too unsure"), row("p1", "a", "c", "launched", user="u")], before)
+    assert found["r1"][0] == "retired"
+    assert found["p1"][0::2] == ("retired", "retired: it did not work for this user")
+    assert considered([row("r1", "a", "b", "launched")], before[:1])["r1"][0] == "canary"
+    assert considered([], before, today=500) == {}
+
+
+def test_the_source_begins_anew_where_the_doubt_began():
+    moved = pd.DataFrame(
+        [old("r1", "a", "b", "retired", 21), old("r2", "c", "d", "retired", 21), old("r3", "e", "f", "live", 21)]
+    )
+    was = pd.DataFrame({"life": ["probation", "live", "canary"], "since_day": [12, 3, 4]})
+    assert lives._cuts(moved, was, 20) == {("en", "a"): 12, ("en", "c"): 21}
+
+
+def test_every_change_is_told_once():
+    before = lives.Before(pd.DataFrame([old("r1", "a", "b", "canary", 5)]), pd.DataFrame(columns=list(LIVES.names)), {})
+    now = pd.DataFrame(
+        [
+            old("r1", "a", "b", "live", 21, why="x"),
+            old("r2", "c", "d", "canary", 21, why="y"),
+            old("r3", "e", "f", "live", 4, why=""),
+        ]
+    )
+    told = lives._told(before, now, 20)
+    assert told[["day", "rule", "was", "life", "why"]].to_numpy().tolist() == [
+        [20, "r1", "canary", "live", "x"],
+        [20, "r2", "", "canary", "y"],
+    ]
+
+
+def test_state_is_read_as_it_was_written(tmp_path):
+    rules = pd.DataFrame([old("r1", "a", "b", "live", 5)])
+    now = lives.Before(rules, lives._told(lives.Before.nothing(), rules.assign(why="x"), 20), {("en", "a \ud800"): 7})
+    lives.write(now, tmp_path)
+    found = lives.read(tmp_path)
+    assert found.rules["rule"].tolist() == ["r1"]
+    assert found.lives["why"].tolist() == ["x"]
+    assert found.cuts == {("en", "a \ud800"): 7}
+    assert lives.read(None).rules.empty
