@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
+from experiment_tables import attack, off_policy
 from loop_tables import lives, loop
 from result_tables import (
     calibration,
@@ -62,6 +63,13 @@ SECTIONS = (
     Section("context", "Media and home: what context is worth", "What if the log tells the moment, and if not?", context),
     Section("slurp", "SLURP: people and a real recogniser", "How far do rules come where few things are said twice?", slurp),
     Section("calibration", "Is the budget of losses kept?", "Does the launched set lose what was promised?", calibration),
+    Section(
+        "off_policy",
+        "Off-policy estimates",
+        "Is the truth inside the interval, for releases of rules that were drawn?",
+        off_policy,
+    ),
+    Section("attack", "Poisoned logs", "What gets through of fake accounts?", attack),
     Section("replay_check", "How near does a replay come?", "Does the log judge as a world that knows?", replay_check),
     Section("home_spoken_mining", "Mining: recordings of home commands", "Are restatements found?", home_spoken_mining),
     Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found, in a log that is not ours?", dstc2_mining),

@@ -1,0 +1,181 @@
+"""What gets through of a poisoned log? Fake accounts act as if people who say one thing wanted another.
+
+    python benchmarks/attack.py [--seeds 0 1 ... 9] [--users 120] [--days 10] [--victims 8]
+
+For each seed: simulate the log of a strict phrase assistant, learn from it, and choose as victims the most frequent healthy
+texts, the sources of the most frequent rules, and failing texts that fewer than k people said; each is given a target that no
+honest user meant by it, among the frequent healthy texts. Then fake accounts act all of it out, every day
+(`rewriter.simulate.attack`), learning starts anew from both logs together, and everybody's rules are asked. The exact layer only,
+with the documented rule for a detector. Writes results/attack.json: for each attack and kind of victim the share rewritten to the
+attacker's target (Wilson interval over victims), good rules that vanished, and fresh honest requests won and lost. k is 3.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from rewriter.config import Config
+from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.outcomes import Outcomes, pooled
+from rewriter.evaluate.ratios import share
+from rewriter.evaluate.summary import plain, row
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulate.asking import requests
+from rewriter.simulate.attack import Pretence, poison
+from rewriter.simulate.dialogue import simulate
+from rewriter.simulate.turn import Turn, write_log
+from rewriter.simulate.world import World
+from rewriter.simulate.worlds import phrase_world
+from rewriter.text import normalise
+
+START = date(2026, 1, 5)
+RESULTS = Path(__file__).parent / "results"
+ATTACKS = {  # accounts, and how often each of them acts out each pretence on each day
+    "none": (0, 0),
+    "one user, flooding": (1, 50),
+    "two colluders, flooding": (2, 50),
+    "3 accounts": (3, 2),
+    "10 accounts": (10, 2),
+    "20 accounts": (20, 2),
+    "40 accounts": (40, 2),
+}
+RULES = ("rules", "rules lost, attacked", "rules lost, others", "rules in other words", "rules new")
+KINDS = ("healthy", "with a rule", "rare")
+
+
+def main() -> None:
+    """Run all seeds and attacks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--users", type=int, default=120)
+    parser.add_argument("--days", type=int, default=10)
+    parser.add_argument("--victims", type=int, default=8, help="of each kind")
+    args = parser.parse_args()
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
+    judged: dict[str, list[Outcomes]] = defaultdict(list)
+    for seed in args.seeds:
+        for name, counts, outcomes in one(seed, args):
+            taken[name] += counts
+            judged[name].append(outcomes)
+            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "min_users": Config().launch.min_users,
+        "honest users in the log": round(0.8 * args.users),
+        "attacks": {name: figures(name, taken[name], judged[name]) for name in ATTACKS},
+    }
+    (RESULTS / "attack.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str], Outcomes]]:
+    """Yield for each attack what it reached, and what became of fresh honest requests."""
+    world = phrase_world(seed, n_users=args.users)
+    honest = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    asked = requests(world, n=2000, seed=seed, start=START + timedelta(days=args.days))
+    before = answers(learned(honest), {normalise(t.utterance) for t in honest})
+    victims = chosen(world, honest, before, args.victims, np.random.default_rng(seed))
+    pretences = [pretence for pairs in victims.values() for pretence in pairs]
+    for name, (accounts, rounds) in ATTACKS.items():
+        fake = poison(world, pretences, accounts=accounts, rounds=rounds, days=args.days, start=START)
+        rewriter = learned([*honest, *(turn for day in fake for turn in day)])
+        outcomes = judge(asked, proposer(rewriter.rewrite), world.assistant, after_failure=False, healthy_in_log=frozenset())
+        yield name, reached(victims, before, answers(rewriter, before), world.assistant.understand), outcomes
+
+
+def learned(turns: Sequence[Turn]) -> Rewriter:
+    """Learn the exact layer from a log; the rules stay readable after the folder is gone."""
+    steps = patch.multiple("rewriter.offline.learn", stock=lambda *_: None, fit=lambda *_: {})
+    with tempfile.TemporaryDirectory() as folder, steps:
+        write_log(turns, Path(folder) / "log.parquet")
+        learn([Path(folder) / "log.parquet"], out=Path(folder) / "artefact", detector=RuleDetector())
+        return Rewriter.open(Path(folder) / "artefact")
+
+
+def answers(rewriter: Rewriter, texts: Iterable[str]) -> dict[str, str]:
+    """Return what everybody's rules make of each text."""
+    return {text: rewriter.rewrite(text, after_failure=True).text for text in texts}  # after a refusal nothing is drawn
+
+
+def chosen(
+    world: World, honest: Sequence[Turn], before: dict[str, str], n: int, rng: np.random.Generator
+) -> dict[str, list[Pretence]]:
+    """Choose victims of each kind, the most frequent first, and for each a target of another meaning."""
+    said = Counter(normalise(t.utterance) for t in honest)
+    users: dict[str, set[str]] = defaultdict(set)
+    meant: dict[str, set[str]] = defaultdict(set)
+    for turn in honest:
+        users[normalise(turn.utterance)].add(turn.user_id)
+        meant[normalise(turn.utterance)].add(turn.goal)
+    means = {text: world.assistant.understand(text) for text in said}
+    frequent = [text for text, _ in said.most_common()]
+    healthy = [text for text in frequent if means[text] and before[text] == text]
+    found = {
+        "healthy": healthy[:n],
+        "with a rule": [text for text in frequent if before[text] != text][:n],
+        "rare": [text for text in frequent if not means[text] and len(users[text]) < Config().launch.min_users][:n],
+    }
+
+    def target(source: str) -> str:
+        others = [t for t in healthy[: 4 * n] if means[t] not in meant[source]]
+        return others[int(rng.integers(len(others)))]
+
+    return {kind: [(source, target(source)) for source in sources] for kind, sources in found.items()}
+
+
+def reached(
+    victims: dict[str, list[Pretence]], before: dict[str, str], after: dict[str, str], means: Callable[[str], str | None]
+) -> Counter[str]:
+    """Count victims, those rewritten to what the attacker wants, and good rules that vanished or mean something else now."""
+    counts: Counter[str] = Counter()
+    for kind, pairs in victims.items():
+        counts[f"victims, {kind}"] = len(pairs)
+        counts[f"taken, {kind}"] = sum(
+            after[source] != source and means(after[source]) == means(target) for source, target in pairs
+        )
+    attacked = {source for pairs in victims.values() for source, _ in pairs}
+    rules = {source for source, text in before.items() if text != source}
+    lost = {source for source in rules if means(after[source]) != means(before[source])}
+    counts["rules"] = len(rules)
+    counts["rules lost, attacked"] = len(lost & attacked)
+    counts["rules lost, others"] = len(lost - attacked)
+    counts["rules in other words"] = sum(after[source] != before[source] for source in rules - lost)
+    counts["rules new"] = sum(after[text] != text for text in before.keys() - rules - attacked)
+    return counts
+
+
+def figures(name: str, counts: Counter[str], judged: list[Outcomes]) -> dict[str, Any]:
+    """Return the figures of one attack over all seeds."""
+    taken = {}
+    for kind in KINDS:
+        hits, trials = np.array([counts[f"taken, {kind}"]]), np.array([counts[f"victims, {kind}"]])
+        taken[kind] = {"victims": int(trials[0]), "taken": int(hits[0]), "share": vars_of(share(hits, trials))}
+    honest = plain(row(name, pooled(judged)))
+    return {
+        "accounts": ATTACKS[name][0],
+        "a day": ATTACKS[name][1],
+        "taken": taken,
+        "rules": {kind: counts[kind] for kind in RULES},
+        "honest requests": {key: honest[key] for key in ("turns", "defects", "wins", "losses", "broken")},
+    }
+
+
+def vars_of(interval: Any) -> dict[str, float]:
+    """Return an interval as JSON wants it."""
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The figures of experiments and attacks as Markdown."""
+
+from cells import Figures, grid, number, percent
+
+_METHODS = ("IPS", "SNIPS", "DR")
+
+
+def off_policy(result: Figures) -> str:
+    """How often the truth is inside the interval, by method, and by kind of release."""
+    columns = [
+        "estimate",
+        "truth inside its 95 % interval",
+        "of the difference",
+        "mean absolute error",
+        "mean error",
+        "mean width",
+    ]
+    lines = []
+    for method in _METHODS:
+        found = result["all"][method]
+        cells = (percent(found[name]) for name in ("inside", "difference inside"))
+        lines.append([method, *cells, *(number(found[f"mean {name}"]) for name in ("absolute error", "error", "width"))])
+    kinds = [[kind, *(percent(of[method]["inside"]["value"]) for method in _METHODS)] for kind, of in result["kinds"].items()]
+    about = (
+        f"{result['releases']} releases, each from a log of about {result['requests']:,} requests. The truth spreads by"
+        f" {number(result['spread of the truth'])} (standard deviation) over the releases; errors are shares of requests."
+    )
+    return f"{about}\n\n{grid(columns, lines)}\n\nInside, by kind of release:\n\n{grid(['release', *_METHODS], kinds)}"
+
+
+def attack(result: Figures) -> str:
+    """What each attack reached."""
+    columns = ["attack", "healthy texts taken", "with a rule", "rare", "rules lost, attacked", "others", "wins", "losses"]
+    lines = []
+    for name, found in result["attacks"].items():
+        taken = [f"{of['taken']} of {of['victims']}" for of in found["taken"].values()]
+        rules, honest = found["rules"], found["honest requests"]
+        lost = [f"{rules[f'rules lost, {kind}']}" for kind in ("attacked", "others")]
+        lines.append([name, *taken, *lost, number(honest["wins"]), number(honest["losses"])])
+    rules, honest = (next(iter(result["attacks"].values()))[name] for name in ("rules", "honest requests"))
+    about = (
+        f"k is {result['min_users']}; {result['honest users in the log']} honest users; {rules['rules']} rules without an attack;"
+        f" wins and losses of {honest['turns']:,} fresh honest requests, before the NLU. Rare: failing texts that fewer than k"
+        " people said. A rule is lost that is gone or means something else."
+    )
+    return f"{about}\n\n{grid(columns, lines)}"

@@ -1,0 +1,73 @@
+"""`poison`: turns of fake accounts that pretend that people who say one thing want another."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+
+from rewriter.simulate.turn import Turn
+from rewriter.simulate.world import World, midnight_ms
+
+Pretence = tuple[str, str]
+"""A text that others say, and the text that it shall be rewritten to."""
+
+_HASTE_MS = 3_000  # between the text and its restatement
+_PAUSE_MS = 60_000  # between two pretences
+
+
+def poison(
+    world: World, pretences: Sequence[Pretence], *, accounts: int, rounds: int, days: int, start: date
+) -> Iterator[list[Turn]]:
+    """Let fake accounts talk to the assistant, day by day, and do all that speaking can do.
+
+    They say the text, complain, interrupt the answer with the target, and praise. What the assistant makes of either is true: an
+    attacker has no access to the log itself.
+
+    Args:
+        world: where.
+        pretences: all of which each account acts out.
+        accounts: how many.
+        rounds: how often each account acts out each pretence on each day.
+        days: how many.
+        start: the first day, UTC.
+
+    Yields:
+        The turns of one day, ordered by account and time.
+    """
+    for n in range(days):
+        midnight = midnight_ms(start + timedelta(days=n))
+        turns: list[Turn] = []
+        for account in range(accounts):
+            for act, (source, target) in enumerate([*pretences] * rounds):
+                at = midnight + act * _PAUSE_MS
+                turns += [_turn(world, account, at, source, -1), _turn(world, account, at + _HASTE_MS, target, 1)]
+        yield turns
+
+
+def _turn(world: World, account: int, ts_ms: int, text: str, feedback: int) -> Turn:
+    hypothesis = world.assistant.understand(text)
+    return Turn(
+        turn_id=f"fake{account}-{ts_ms}",
+        user_id=f"fake{account}",
+        ts_ms=ts_ms,
+        locale=world.locale,
+        utterance=text,
+        hypothesis=hypothesis,
+        status="failed" if hypothesis is None else "ok",
+        response="",
+        barge_in=feedback > 0,
+        feedback=feedback,
+        asr_confidence=1.0,
+        nbest=(text,),
+        device_id=f"fake{account}",
+        device_type="speaker",
+        context=json.dumps({}),
+        sent=None,
+        rewrite_id=None,
+        rule=None,
+        layer=None,
+        scope=None,
+        arm=None,
+        propensity=None,
+        goal="",
+        said=text,
+    )
