@@ -113,7 +113,7 @@ class Aware:
             return 1 - LOOP.canary if self.state == "canary" else 0.0
         seen = trials(nights, today)
         one = np.zeros(len(seen), dtype=np.int64)
-        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), np.array([0.25]))
+        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]))
         states, everybody = np.array([self.state], dtype=object), np.array([False])
         moved = life.judge(states, everybody, evidence, LOOP).iloc[0]
         if moved["why"]:

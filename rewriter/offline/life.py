@@ -3,7 +3,7 @@
 - *shadow*: weighed every day and never sent: its gain is unsure, or another rule of its source is at work.
 - *canary*: launched on what people did; a tenth of its requests is left alone until both arms show that it is better.
 - *live*: better beyond doubt. The share that is left alone falls with P(it is not better), down to a floor.
-- *probation*: its success has dropped below half of what it gained. Half of its requests are left alone, until the two arms show
+- *probation*: its success has dropped clearly below what it was. Half of its requests are left alone, until the two arms show
   that it is better still, or worse.
 - *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
   what people do from then on.
@@ -53,7 +53,7 @@ class Evidence:
     drop: Floats
 
 
-def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, stay: Floats) -> Evidence:
+def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -> Evidence:
     """Weigh what became of the requests of m rules.
 
     Args:
@@ -62,7 +62,6 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, s
         sent: (m,) text that the rule sends.
         since: (m,) day since when the rule is in its life.
         expected: (m,) success of the rewrite that was expected at launch, 0..1.
-        stay: (m,) success as spoken that was expected at launch.
     """
     m = len(sent)
     fits = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
@@ -73,9 +72,10 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, s
         return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
 
     now = seen.day >= since[rule]
-    before = [counted(~now & arm) for arm in (tried, ~tried)]
-    promised, spoken = ((ok + _PRIOR * hope) / (n + _PRIOR) for (n, ok), hope in zip(before, (expected, stay), strict=True))
-    level = np.clip(promised - np.maximum((promised - spoken) / 2, _DEPTH), 0.05, 0.95)
+    tests, well = counted(~now & tried)
+    promised = (well + _PRIOR * expected) / (tests + _PRIOR)
+    unsure = np.sqrt(promised * (1 - promised) / (tests + _PRIOR))
+    level = np.clip(promised - np.maximum(_DEPTH, 2 * unsure), 0.05, 0.95)
     drawn = now & ~np.isnan(seen.share)
     arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
     alone = now & tried

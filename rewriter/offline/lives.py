@@ -77,7 +77,7 @@ def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, con
     rules = _considered(decided, before.rules, today, draw=draw)
     served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
-    evidence = life.weigh(*_trials(now, mined), *_expected(now))
+    evidence = life.weigh(*_trials(now, mined), now["win"].to_numpy(dtype=np.float64))
     judged = life.judge(_texts(now["life"]), _personal(now) | (not draw), evidence, config)
     fresh = (now["since_day"] > today).to_numpy()
     moved = (judged["why"] != "").to_numpy() & ~fresh
@@ -170,10 +170,6 @@ def _numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
         con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
         frame: pd.DataFrame = con.execute(_KEYS).df()
     return frame
-
-
-def _expected(rules: pd.DataFrame) -> tuple[trials.Floats, trials.Floats]:
-    return rules["win"].to_numpy(dtype=np.float64), rules["stay"].to_numpy(dtype=np.float64)
 
 
 def _cuts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str], int]:

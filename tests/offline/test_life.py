@@ -28,9 +28,9 @@ def trials(arm, outcome, *, share=0.5, day=0, sent=TARGET, weight=1.0):
     )
 
 
-def weigh(seen, *, since=0, expected=0.9, stay=0.1):
+def weigh(seen, *, since=0, expected=0.9):
     one = np.zeros(len(seen), dtype=np.int64)
-    return life.weigh(seen, one, np.array([TARGET]), np.array([since]), np.array([expected]), np.array([stay]))
+    return life.weigh(seen, one, np.array([TARGET]), np.array([since]), np.array([expected]))
 
 
 def judged(state, evidence, *, undrawn=False):
@@ -102,7 +102,7 @@ def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     assert life.share(states, personal, better, LOOP) == pytest.approx([0.9, 0.9, 0.98, 0.995, 0.5, 1.0])
 
 
-def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0.9, stay=0.1):
+def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0.9):
     """Live through days with rates as spoken and rewritten by day; return (day, state, share) of each day."""
     rng = np.random.default_rng(seed)
     parts, since, share, told = [], 0, 0.9 if state == "canary" else 0.995, []
@@ -113,7 +113,7 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
             seen = Trials(*(np.concatenate([getattr(p, name) for p in parts]) for name in Trials.__slots__))
             weight = 2.0 ** (-(day - seen.day) / 30)
             seen = Trials(*(weight if name == "weight" else getattr(seen, name) for name in Trials.__slots__))
-            evidence = weigh(seen, since=since, expected=expected, stay=stay)
+            evidence = weigh(seen, since=since, expected=expected)
             new, why = judged(state, evidence)
             if why:
                 state, since = new, day + 1
@@ -124,7 +124,7 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_good_rule_never_leaves_and_costs_little(seed):
-    told = lived(lambda _: 0.25, lambda _: 0.9, 40, seed=seed, stay=0.25)
+    told = lived(lambda _: 0.25, lambda _: 0.9, 40, seed=seed)
     assert "retired" not in {state for _, state, _ in told}
     assert [state for _, state, _ in told][2:] == ["live"] * 38
     assert np.mean([1 - share for _, _, share in told]) * 65 < 1.0  # points of success
@@ -138,6 +138,6 @@ def test_a_wrong_rule_that_is_live_is_retired_in_three_days(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_meaning_that_turns_is_unlearned_within_a_week(seed):
-    told = lived(lambda d: 0.25 if d < 20 else 0.85, lambda d: 0.9 if d < 20 else 0.35, 32, seed=seed, stay=0.25)
+    told = lived(lambda d: 0.25 if d < 20 else 0.85, lambda d: 0.9 if d < 20 else 0.35, 32, seed=seed)
     gone = next(day for day, state, _ in told if state == "retired")
     assert 20 <= gone <= 27
