@@ -11,6 +11,8 @@ from rewriter.guardrail.wordlist import for_locale, shipped
     [
         ("en", ["cancel the pasta timer"], "cancel the timer", "leaves out pasta"),
         ("en", ["cancel all timers"], "cancel timers", "leaves out all"),
+        ("en", ["cancel all timers"], "cancel my timer", "leaves out all"),
+        ("en", ["turn off the key chain lights"], "turn off the kitchen light", None),
         ("en", ["um cancel the timer please"], "cancel the timer", None),
         ("en", ["turn on the lamb in the kitchen"], "turn on the lamp in the kitchen", None),
         ("en", ["what is the time"], "what is the date", "date was not heard"),

@@ -8,11 +8,13 @@ from collections.abc import Sequence, Set
 
 from rewriter.guardrail.lexicon import Lexicon
 from rewriter.guardrail.reading import Reading
-from rewriter.guardrail.sound import alike, changes
+from rewriter.guardrail.sound import alike, changes, unlike
 
 
 def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    """Return the words that tell, where the target is the source without them; None where it is not.
+    """Return the words that tell, where the source is the target and more; None where it is not.
+
+    The source is the target and more where everything that tells in the target was heard in it.
 
     Example:
         >>> from rewriter.guardrail.reading import read
@@ -20,11 +22,21 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         >>> english = for_locale("en")
         >>> left_out(read("cancel the pasta timer", english), read("cancel the timer", english), english)
         'pasta'
+        >>> left_out(read("cancel all timers", english), read("cancel my timer", english), english)
+        'all'
+        >>> left_out(read("kettle on the key chain lamp", english), read("turn on the kitchen lamp", english), english)
     """
-    rest = iter(source.words)
-    if not all(word in rest for word in target.words):
-        return None
-    return " ".join(_telling(source.words, lexicon, target.words)) or None
+    more: list[str] = []
+    for edit in changes(source.words, target.words):
+        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+        lost, gained = _telling(heard, lexicon, target.words), _telling(sent, lexicon, source.words)
+        if not gained:
+            more += lost
+        elif lost and (alike(heard, sent, lexicon) or alike(lost, gained, lexicon)):
+            more += _besides(lost, gained, lexicon)
+        elif not (heard and alike(heard, sent, lexicon)):
+            return None
+    return " ".join(more) or None
 
 
 def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
@@ -54,6 +66,14 @@ def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         elif not lost and not (heard and alike(heard, sent, lexicon)):
             added += gained
     return " ".join(added) if missing and added else None
+
+
+def _besides(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[str]:
+    """Return the words without which the others sound more like what stands for them."""
+    if len(lost) == 1:
+        return []
+    whole = unlike(lost, gained, lexicon)
+    return [word for i, word in enumerate(lost) if unlike(lost[:i] + lost[i + 1 :], gained, lexicon) < whole]
 
 
 def _telling(words: Sequence[str], lexicon: Lexicon, elsewhere: Sequence[str] | Set[str]) -> list[str]:

@@ -57,7 +57,12 @@ def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon, within
         >>> alike(["turnoff"], ["turn", "off"], for_locale("en")), alike(["switch"], ["off"], for_locale("en"))
         (True, False)
     """
-    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon)) <= within
+    return unlike(source, target, lexicon) <= within
+
+
+def unlike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon) -> float:
+    """Return how much two stretches differ in sound, 0..1: the normalised Indel distance of their keys."""
+    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon))
 
 
 def _key(words: Sequence[str], lexicon: Lexicon) -> str:

@@ -18,7 +18,7 @@ from rewriter.offline.told import Told
 from rewriter.offline.votes import Votes
 from rewriter.offline.wordings import Wordings
 
-_LIKELY = 0.5  # P(win) below which nothing is applied to a request that may be fine as it is
+_LIKELY = 0.55  # P(win) below which nothing is applied to a request that may be fine as it is
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
