@@ -25,6 +25,32 @@ def _effect(row: Figures) -> list[str]:
     return [*counts, ratio(row), percent(row["fixed"]), per_1000(row["broken_unseen"])]
 
 
+def online(result: Figures) -> str:
+    """Each mode, with other hearings and without: by layer and slice, and the latency."""
+    columns = ["requests", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    tables = []
+    for name, mode in result["modes"].items():
+        first, latency = mode["pooled"][0], mode["latency, microseconds"]
+        heading = f"{name.capitalize()}: {first['turns']:,} requests, {first['defects']:,} of them defects; a call took p50"
+        about = f"{heading} {number(latency['p50'])} µs, p99 {number(latency['p99'])} µs."
+        tables.append(f"{about}\n\n{grid(columns, [[row['name'], *_effect(row)] for row in mode['pooled']])}")
+    return "\n\n".join(tables)
+
+
+def out_of_scope(result: Figures) -> str:
+    """What was rewritten that should not have been, over all seeds."""
+    columns = ["asked", "rewritten", "of", "share"]
+    tables = []
+    for part in ("clinc150", "pairs"):
+        rows = result[part]["all seeds"].items()
+        tables.append(grid(columns, [[name, number(of["hits"]), number(of["n"]), percent(_share(of))] for name, of in rows]))
+    return "\n\n".join(tables)
+
+
+def _share(of: Figures) -> Figures:
+    return {"value": of["share"], "low": of["low"], "high": of["high"]}
+
+
 def slurp(result: Figures) -> str:
     """The same as for peers, and what the strict assistant makes worse than it is."""
     corpus, runs = result["corpus"], result["ceilings"]
