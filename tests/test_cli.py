@@ -17,6 +17,7 @@ from rewriter.cli import main
 
 VERBS = (
     "learn",
+    "history",
     "label",
     "rewrite",
     "explain",

@@ -60,9 +60,9 @@ class BestDetector:
     def __str__(self) -> str:
         """Say which was chosen, and why."""
         if not self.figures:
-            return "rule (too little evidence to learn from, or too large a log)"
+            return "rule (log too small, or too large)"
         rule, pair = self.figures["rule"], self.figures["pair"]
-        return f"{self.name} (AP held out: rule {rule:.3f}, pair {pair:.3f})"
+        return f"{self.name} (held-out AP {pair:.2f}, rule {rule:.2f})"
 
 
 def _turns(listed: Listed) -> int:

@@ -73,7 +73,7 @@ def test_learning_says_which_it_used_and_writes_both_figures(tmp_path):
     metrics = current(tmp_path / "artefact").manifest.metrics
     rule, pair = (metrics[f"detector, held out: {name}"] for name in ("rule", "pair"))
     assert pair > rule > 0.5
-    assert report.detector == f"pair (AP held out: rule {rule:.3f}, pair {pair:.3f})"
+    assert report.detector == f"pair (held-out AP {pair:.2f}, rule {rule:.2f})"
     assert ("restatements by", report.detector) in report.rows()
     assert metrics["detector, held out: restatements"] >= 50
 
@@ -84,7 +84,7 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert isinstance(chosen, RuleDetector)
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
-    assert report.detector == "rule (too little evidence to learn from, or too large a log)"
+    assert report.detector == "rule (log too small, or too large)"
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
