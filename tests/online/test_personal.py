@@ -17,7 +17,6 @@ SONGS = [
     ("hello goodbye", "hello darkness", "hello darkeness"),
     ("stand by me", "stand and deliver", "stand an deliver"),
     ("let it be", "let it snow", "let it snoww"),
-    ("dancing queen", "dancing in the dark", "dancing in the darc"),
     ("yellow river", "yellow submarine", "yellow submarin"),
 ]
 """A song that people love, one that they play now and then, and how the latter is misheard."""
