@@ -4,7 +4,7 @@ These rules are for requests that may be fine as they are. Names, wishes and pla
 word away from what it has: "cancel the pasta timer" from "cancel the timer", "what is the time" from "what is the date".
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence
 
 from rewriter.guardrail.lexicon import Lexicon
 from rewriter.guardrail.reading import Reading
@@ -27,9 +27,7 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         >>> left_out(read("kettle on the key chain lamp", english), read("turn on the kitchen lamp", english), english)
     """
     more: list[str] = []
-    for edit in changes(source.words, target.words):
-        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
-        lost, gained = _telling(heard, lexicon, target.words), _telling(sent, lexicon, source.words)
+    for heard, sent, lost, gained in _edits(source, target, lexicon):
         if not gained:
             more += lost
         elif lost and (alike(heard, sent, lexicon) or alike(lost, gained, lexicon)):
@@ -53,12 +51,9 @@ def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         'date'
         >>> unheard(read("turn on the lamb", english), read("turn on the lamp", english), english)
     """
-    edits = changes(source.words, target.words)
     missing = False
     added: list[str] = []
-    for edit in edits:
-        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
-        lost, gained = _telling(heard, lexicon, target.words), _telling(sent, lexicon, source.words)
+    for heard, sent, lost, gained in _edits(source, target, lexicon):
         if not gained:
             missing = missing or bool(lost)
         elif lost and not alike(heard, sent, lexicon) and not alike(lost, gained, lexicon):
@@ -76,6 +71,12 @@ def _besides(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[str]:
     return [word for i, word in enumerate(lost) if unlike(lost[:i] + lost[i + 1 :], gained, lexicon) < whole]
 
 
-def _telling(words: Sequence[str], lexicon: Lexicon, elsewhere: Sequence[str] | Set[str]) -> list[str]:
-    """Return the words that are not light and do not stand elsewhere."""
-    return [word for word in words if word not in lexicon.light and word not in elsewhere]
+def _edits(
+    source: Reading, target: Reading, lexicon: Lexicon
+) -> Iterator[tuple[Sequence[str], Sequence[str], list[str], list[str]]]:
+    """Yield each stretch in which two texts differ: what was heard, what is sent, and what of either tells and is only there."""
+    for edit in changes(source.words, target.words):
+        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+        lost = [word for word in heard if word not in lexicon.light and word not in target.words]
+        gained = [word for word in sent if word not in lexicon.light and word not in source.words]
+        yield heard, sent, lost, gained
