@@ -47,6 +47,18 @@ def test_the_right_rules_are_launched_and_every_other_has_its_reason(lamp):
     assert sum(report.refused.values()) == len(rules) - len(launched)
 
 
+def test_the_key_of_the_folder_decides_nothing(lamp, tmp_path):
+    learn([lamp_log.write(tmp_path / "log.jsonl")], out=tmp_path / "again")
+    keys, rules, deciders = set(), [], set()
+    for root in (lamp[0], tmp_path / "again"):
+        keys.add(current(root).manifest.user_key)
+        rules.append(rules_of(root))
+        deciders.add((current(root).folder / "online" / "decider.json").read_bytes())
+    assert len(keys) == 2
+    assert rules[0] == rules[1]
+    assert len(deciders) == 1
+
+
 def test_rewrites(lamp):
     rewriter = Rewriter.open(lamp[0])
     answer = rewriter.rewrite("Turn of the LAMP!", user_id="somebody new")

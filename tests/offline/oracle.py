@@ -84,7 +84,11 @@ def place(turns):
     sessions = sorted({t["session_id"] for t in turns if t["session_id"]}, key=str.encode)
     session_no = {None: 0, "": 0} | {session: i for i, session in enumerate(sessions, start=1)}
     locales = sorted({t["locale"] for t in turns}, key=str.encode)
-    users = {user: i for i, user in enumerate(sorted({t["user_id"] for t in turns}, key=str.encode))}
+    came = {}
+    for t in turns:
+        ts_ms, turn = came.get(t["user_id"], (t["ts_ms"], t["turn_id"].encode()))
+        came[t["user_id"]] = min(ts_ms, t["ts_ms"]), min(turn, t["turn_id"].encode())
+    users = {user: i for i, user in enumerate(sorted(came, key=lambda user: (came[user], user.encode())))}
     placed = []
     for t in kept:
         said, sent = (number[t["locale"], "u", t[name]] for name in ("said", "sent"))
