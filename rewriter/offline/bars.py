@@ -47,22 +47,22 @@ class Promise:
     low: float
 
 
-def label_noise(evidence: Evidence, loss_share: float) -> float:
+def label_noise(evidence: Evidence, *, less: float, quantile: float = 0.5) -> float:
     """Return the share of the texts whose label is not true.
 
     Some restatements are misunderstood themselves, or are the next wish; some texts are misunderstood without anybody noticing.
     Then the right rewrite looks like a loss. In the part of the texts whose rewrites look best the observed share of losses is
-    hardly more than that. So that the noise is not taken for too large, this part is credited with losing a quarter of the budget
-    in truth.
+    hardly more than that: L of W + L losses there are a sample of a share with the posterior ``Beta(L + 1/2, W + 1/2)``.
 
     Args:
         evidence: the held-out texts.
-        loss_share: the budget.
+        less: what this part is credited with losing in truth, so that the noise is not taken for too large.
+        quantile: of the posterior; below 1/2 few texts are believed less than many.
     """
     order = np.argsort(-evidence.score, kind="stable")
     parts = [(evidence.win[of].sum(), evidence.loss[of].sum()) for of in np.array_split(order, _PARTS)]
-    shares = [loss / (win + loss) for win, loss in parts if win + loss >= _LEAST]
-    return max(0.0, min(shares, default=0.0) - loss_share / 4)
+    shares = [stats.beta.ppf(quantile, loss + 0.5, win + 0.5) for win, loss in parts if win + loss >= _LEAST]
+    return float(max(0.0, min(shares, default=0.0) - less))
 
 
 def lowest(evidence: Evidence, *, loss_share: float, noise: float = 0.0, least: float = 0.0) -> Promise:

@@ -19,6 +19,8 @@ from rewriter.offline.votes import Votes
 from rewriter.offline.wordings import Wordings
 
 _LIKELY = 0.55  # P(win) below which nothing is applied to a request that may be fine as it is
+_BEFORE = {"less": 1 / 4, "quantile": 0.5}  # of the budget; how label noise is read before the NLU, where `_LIKELY` holds too
+_AFTER = {"less": 1 / 10, "quantile": 0.25}  # and after a refusal, where nothing else does, so that few texts excuse little
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
@@ -69,14 +71,17 @@ def _promises(bench: Bench, budget: Trigger) -> dict[str, list[bars.Promise]]:
             before.append(bench.before(case, fitted))
             after.append(bench.after(case, fitted))
     return {
-        mode: _bars(outcomes, budget, least) for mode, outcomes, least in (("before", before, _LIKELY), ("after", after, 0.0))
+        "before": _bars(before, budget, _LIKELY, **_BEFORE),
+        "after": _bars(after, budget, 0.0, **_AFTER),
     }
 
 
-def _bars(outcomes: Iterable[Outcome | None], budget: Trigger, least: float) -> list[bars.Promise]:
+def _bars(
+    outcomes: Iterable[Outcome | None], budget: Trigger, least: float, *, less: float, quantile: float
+) -> list[bars.Promise]:
     rows = [outcome for outcome in outcomes if outcome is not None]
     evidence = bars.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
-    noise = bars.label_noise(evidence, budget.max_loss_share)
+    noise = bars.label_noise(evidence, less=less * budget.max_loss_share, quantile=quantile)
     return [
         bars.lowest(evidence, loss_share=budget.max_loss_share, noise=noise, least=least),
         bars.lowest(evidence, loss_share=budget.suggest_loss_share, noise=noise, least=_WORTH_ASKING),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from rewriter.offline.bars import Evidence, label_noise, lowest
 
@@ -52,7 +53,7 @@ def test_wrong_labels_are_not_taken_for_losses():
     said = np.where(rng.random(5000) < 0.1, False, true).astype(np.float64)
     of = Evidence(score, said, 1 - said)
     assert lowest(of, loss_share=0.05).bar == math.inf
-    noise = label_noise(of, 0.05)
+    noise = label_noise(of, less=0.0125)
     assert 0.06 <= noise <= 0.1
     found = lowest(of, loss_share=0.05, noise=noise)
     assert 1 - true[score >= found.bar].mean() <= 0.05
@@ -60,4 +61,14 @@ def test_wrong_labels_are_not_taken_for_losses():
 
 
 def test_no_noise_is_seen_in_few_texts():
-    assert label_noise(evidence([(0.9, 0.0)] * 10), 0.05) == 0.0
+    assert label_noise(evidence([(0.9, 0.0)] * 10), less=0.0125) == 0.0
+
+
+def test_few_texts_excuse_less_than_many():
+    def lower(n):
+        of = evidence([(0.9, 0.9)] * n)
+        return label_noise(of, less=0.0, quantile=0.25)
+
+    assert lower(200) < lower(1000) < lower(100_000) <= 0.1
+    assert lower(200) == pytest.approx(stats.beta.ppf(0.25, 4.5, 36.5))
+    assert lower(100_000) == pytest.approx(0.1, abs=0.002)

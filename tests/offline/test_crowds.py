@@ -68,5 +68,5 @@ def test_a_flood_of_one_user_changes_little():
     )
     honest = logistic_fit.fit(*averaged(columns, target, np.ones(600), users, 3), [0, 0])
     flooded = logistic_fit.fit(*told, [0, 0])
-    assert honest.weights[0] > 1.0
+    assert honest.weights[0] > 0.9
     assert flooded.weights[0] > 0.5

@@ -21,7 +21,7 @@ def test_is_scikit_learns_without_bounds():
 
 
 def test_weights_keep_their_signs():
-    free, bound = fit(X, Y, W, [0, 0, 0]), fit(X, Y, W, [-1, 1, 0])
+    free, bound = fit(X, Y, W, [0, 0, 0]), fit(X, Y, W, [-1, 1, 0], pull=0.0)
     assert free.weights[0] > 0 > free.weights[1]
     assert bound.weights[:2].tolist() == [0.0, 0.0]
 
@@ -44,3 +44,13 @@ def test_a_column_that_differs_by_rounding_only_tells_nothing():
     y = (x[:, 0] > 0).astype(float)
     found = fit(np.column_stack([x, still]), y, np.ones(200), [0, 0])
     assert abs(found.weights[1]) < 1e-6
+
+
+def test_where_rows_tell_little_every_column_pulls_its_way():
+    drawn = fit(X, Y, 1e-6 * W, [1, -1, 0], pull=0.1)
+    assert (drawn.weights * X.std(axis=0)).tolist() == pytest.approx([0.1, -0.1, 0.0], abs=1e-4)
+
+
+def test_where_rows_tell_much_the_pull_is_lost():
+    drawn, free = (fit(X, Y, 1e6 * W, [1, -1, 0], pull=pull) for pull in (0.1, 0.0))
+    assert drawn.weights.tolist() == pytest.approx(free.weights.tolist(), abs=1e-3)
