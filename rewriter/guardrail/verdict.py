@@ -94,7 +94,7 @@ class Guardrail:
         """Return how a rewrite by similarity alters a request that may be fine as it is, in a few words; None where it does not.
 
         The target may not leave out words of the utterance that tell something, and its own must have been heard, in one of the
-        hearings.
+        hearings: not in one that is the utterance less such words, for then nothing was heard in their place.
 
         Args:
             hearings: normalised; the utterance first.
@@ -107,12 +107,15 @@ class Guardrail:
             >>> guardrail.alters(["what is the time"], "what is the date")
             'date was not heard'
             >>> guardrail.alters(["what is the time", "what is the day"], "what is the date")
+            >>> guardrail.alters(["what's in the news", "what's in the"], "what is it")
+            'it was not heard'
         """
         after = read(target, self.lexicon)
         heard = [read(hearing, self.lexicon) for hearing in hearings]
         if lost := left_out(heard[0], after, self.lexicon):
             return f"leaves out {lost}"
-        told = [unheard(before, after, self.lexicon) for before in heard]
+        others = [before for before in heard[1:] if not left_out(heard[0], before, self.lexicon)]
+        told = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
         return f"{told[0]} was not heard" if all(told) else None
 
     def _unasked(self, source: Reading, target: Reading, intent: str | None) -> str | None:
