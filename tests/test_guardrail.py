@@ -252,8 +252,8 @@ def test_the_longest_name_counts_and_numbers_are_no_names():
 
 
 def test_changes_are_the_shortest_edit():
-    assert changes(["a", "b", "c", "d"], ["a", "x", "c"]) == [(1, 2, 1, 2), (3, 4, 3, 3)]
-    assert changes((), ("a",)) == [(0, 0, 0, 1)]
+    assert changes(("a", "b", "c", "d"), ("a", "x", "c")) == ((1, 2, 1, 2), (3, 4, 3, 3))
+    assert changes((), ("a",)) == ((0, 0, 0, 1),)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Names that the assistant knows: which stand in a text, and whether one gave way to another."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Container, Iterator, Sequence, Set
 from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
@@ -26,12 +26,26 @@ def names_in(text: Reading, names: Set[str]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     i = 0
     while names and i < len(text.words):
-        ends = (end for end in range(min(i + LONGEST, len(text.words)), i, -1) if " ".join(text.words[i:end]) in names)
-        end = next(ends, i)
+        end = longest_at(text.words, i, names)
         if not text.covered.issuperset(range(i, end)):
             found.append((i, end))
         i = max(end, i + 1)
     return found
+
+
+def longest_at(words: Sequence[str], i: int, names: Container[str]) -> int:
+    """Return where the longest name at place `i` ends; `i` where none stands there.
+
+    Example:
+        >>> longest_at("play the wall of sound".split(), 1, {"the wall", "the wall of sound"})
+        5
+    """
+    end, name = i, ""
+    for k, word in enumerate(words[i : i + LONGEST], start=i + 1):
+        name = f"{name} {word}" if name else word
+        if name in names:
+            end = k
+    return end
 
 
 def swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]) -> str | None:

@@ -2,13 +2,14 @@
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
 import jellyfish
 from rapidfuzz.distance import Indel, Opcodes
 
-from rewriter.guardrail.lexicon import Lexicon
+from rewriter.guardrail.lexicon import Lexicon, Phrase
 
 MAX_DISTANCE = 1 / 3
 """Two stretches of text sound alike if at most this share of their sounds differs (normalised Indel distance of the keys)."""
@@ -26,7 +27,8 @@ class Change(NamedTuple):
     new_end: int
 
 
-def changes(source: Sequence[str], target: Sequence[str], align: Align = Indel.opcodes) -> list[Change]:
+@lru_cache(maxsize=1 << 10)  # each rule of the guardrail asks for the same again
+def changes(source: Phrase, target: Phrase, align: Align = Indel.opcodes) -> tuple[Change, ...]:
     """Return the stretches in which two texts differ, neighbours merged.
 
     Args:
@@ -35,8 +37,8 @@ def changes(source: Sequence[str], target: Sequence[str], align: Align = Indel.o
         align: how words are laid side by side; by default as many equal ones as can be (longest common subsequence).
 
     Example:
-        >>> changes("turn of lamp".split(), "turn off the lamp".split())
-        [Change(start=1, end=2, new_start=1, new_end=3)]
+        >>> changes(("turn", "of", "lamp"), ("turn", "off", "the", "lamp"))
+        (Change(start=1, end=2, new_start=1, new_end=3),)
     """
     found: list[Change] = []
     for op in align(source, target):
@@ -46,7 +48,7 @@ def changes(source: Sequence[str], target: Sequence[str], align: Align = Indel.o
             found[-1] = found[-1]._replace(end=op.src_end, new_end=op.dest_end)
         else:
             found.append(Change(op.src_start, op.src_end, op.dest_start, op.dest_end))
-    return found
+    return tuple(found)
 
 
 def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon, within: float = MAX_DISTANCE) -> bool:
@@ -62,10 +64,11 @@ def alike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon, within
 
 def unlike(source: Sequence[str], target: Sequence[str], lexicon: Lexicon) -> float:
     """Return how much two stretches differ in sound, 0..1: the normalised Indel distance of their keys."""
-    return Indel.normalized_distance(_key(source, lexicon), _key(target, lexicon))
+    return Indel.normalized_distance(_key(tuple(source), lexicon), _key(tuple(target), lexicon))
 
 
-def _key(words: Sequence[str], lexicon: Lexicon) -> str:
+@lru_cache(maxsize=1 << 13)
+def _key(words: Phrase, lexicon: Lexicon) -> str:
     """Return the sounds of a stretch: English by Metaphone, other languages by letters without accents, doubled ones once."""
     spoken = (lexicon.spoken.get(word, word) for word in words)
     run = "".join(lexicon.sounds.get(word, word) for word in spoken)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Indel
 
+from rewriter.guardrail.lexicon import Phrase
+from rewriter.guardrail.sound import changes
 from rewriter.model.similarity import phonetic_key
 
 _LETTERS = 0.4  # share of the letters in how alike two words are; the rest is sound
@@ -13,6 +15,9 @@ _DELETE, _INSERT, _SUBSTITUTE, _JOIN = 0.5, 0.8, 1.3, 1.5
 _SPLICE = 0.2  # what it costs at least that words were run together or torn apart
 _LONGEST = 24
 """Words of a text that are aligned; what comes after them is looked upon as not there."""
+
+_Step = tuple[float, int, int]
+"""What the whole way costs up to here; how many heard words, and how many meant ones, the last step goes over."""
 
 
 class Alignment(NamedTuple):
@@ -63,28 +68,12 @@ def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable
         >>> align("turnoff the lamp", "turn off the lamp", lambda word: 1.0, lambda word: True).missing
         0.0
     """
-    left, right = heard.split()[:_LONGEST], meant.split()[:_LONGEST]
+    left, right = tuple(heard.split()[:_LONGEST]), tuple(meant.split()[:_LONGEST])
     total = NOTHING
-    for start, end, new_start, new_end in _changed(left, right):
-        heard_part, meant_part = left[start:end], right[new_start:new_end]
-        weights = [weigh(word) for word in heard_part], [weigh(word) for word in meant_part]
-        total = _sum(
-            total, _told(heard_part, meant_part, *weights, _steps(heard_part, meant_part, *weights, locale), knows, locale)
-        )
+    for start, end, new_start, new_end in changes(left, right):
+        told = _told(left[start:end], right[new_start:new_end], weigh, knows, locale)
+        total = told if total is NOTHING else _sum(total, told)
     return total
-
-
-def _changed(left: Sequence[str], right: Sequence[str]) -> list[list[int]]:
-    """Return the stretches in which two texts differ, neighbours merged, once as many words as can be are equal."""
-    found: list[list[int]] = []
-    for op in Indel.opcodes(left, right):
-        if op.tag == "equal":
-            continue
-        if found and found[-1][1] == op.src_start and found[-1][3] == op.dest_start:
-            found[-1][1], found[-1][3] = op.src_end, op.dest_end
-        else:
-            found.append([op.src_start, op.src_end, op.dest_start, op.dest_end])
-    return found
 
 
 def _sum(one: Alignment, other: Alignment) -> Alignment:
@@ -101,55 +90,54 @@ def _sum(one: Alignment, other: Alignment) -> Alignment:
 
 
 def _steps(
-    left: Sequence[str], right: Sequence[str], heavy_left: Sequence[float], heavy_right: Sequence[float], locale: str
-) -> list[list[tuple[float, int, int]]]:
-    """Return, for each pair of prefixes, the cheapest cost and the step that leads there: (cost, words left, words right)."""
-    table = [[(0.0, 0, 0)] * (len(right) + 1) for _ in range(len(left) + 1)]
-    for i in range(1, len(left) + 1):
-        table[i][0] = (table[i - 1][0][0] + _DELETE * heavy_left[i - 1], 1, 0)
-    for j in range(1, len(right) + 1):
-        table[0][j] = (table[0][j - 1][0] + _INSERT * heavy_right[j - 1], 0, 1)
-    for i, one in enumerate(left, start=1):
-        above, row = table[i - 1], table[i]
-        for j, other in enumerate(right, start=1):
-            here, there = heavy_left[i - 1], heavy_right[j - 1]
+    left: Phrase, right: Phrase, heavy_left: Sequence[float], heavy_right: Sequence[float], locale: str
+) -> list[list[_Step]]:
+    """Return, for each pair of prefixes, the cheapest step that leads there; of equally cheap ones that over fewest words."""
+    table: list[list[_Step]] = [[(0.0, 0, 0)]]
+    for heavy in heavy_right:
+        table[0].append((table[0][-1][0] + _INSERT * heavy, 0, 1))
+    for i, one in enumerate(left):
+        above, dropped = table[i], _DELETE * heavy_left[i]
+        row: list[_Step] = [(above[0][0] + dropped, 1, 0)]
+        for j, other in enumerate(right):
+            there = heavy_right[j]
+            best, back, along = row[j][0] + _INSERT * there, 0, 1
+            if (cost := above[j + 1][0] + dropped) < best:
+                best, back, along = cost, 1, 0
             unlike = 1 - alike(one, other, locale)
-            best = (above[j - 1][0] + _SUBSTITUTE * unlike * max(there, _DELETE * here), 1, 1)
-            best = min(best, (above[j][0] + _DELETE * here, 1, 0), (row[j - 1][0] + _INSERT * there, 0, 1))
-            if unlike and i > 1:
-                unlike_joined = 1 - alike(left[i - 2] + one, other, locale)
-                best = min(best, (table[i - 2][j - 1][0] + _JOIN * unlike_joined * there + _SPLICE, 2, 1))
-            if unlike and j > 1:
-                unlike_joined = 1 - alike(one, right[j - 2] + other, locale)
-                best = min(best, (above[j - 2][0] + _JOIN * unlike_joined * (there + heavy_right[j - 2]) + _SPLICE, 1, 2))
-            row[j] = best
+            if (cost := above[j][0] + _SUBSTITUTE * unlike * max(there, dropped)) < best:
+                best, back, along = cost, 1, 1
+            if unlike and j:
+                torn = 1 - alike(one, right[j - 1] + other, locale)
+                if (cost := above[j - 1][0] + _JOIN * torn * (there + heavy_right[j - 1]) + _SPLICE) < best:
+                    best, back, along = cost, 1, 2
+            if unlike and i:
+                joined = 1 - alike(left[i - 1] + one, other, locale)
+                if (cost := table[i - 1][j][0] + _JOIN * joined * there + _SPLICE) < best:
+                    best, back, along = cost, 2, 1
+            row.append((best, back, along))
+        table.append(row)
     return table
 
 
-def _told(
-    left: Sequence[str],
-    right: Sequence[str],
-    heavy_left: Sequence[float],
-    heavy_right: Sequence[float],
-    table: list[list[tuple[float, int, int]]],
-    knows: Callable[[str], bool],
-    locale: str,
-) -> Alignment:
-    """Walk the cheapest way back and add up what it says."""
+def _told(left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str) -> Alignment:
+    """Align two stretches that have nothing in common: walk the cheapest way back and add up what it says."""
+    heavy_left, heavy_right = [weigh(word) for word in left], [weigh(word) for word in right]
+    table = _steps(left, right, heavy_left, heavy_right, locale)
     i, j = len(left), len(right)
     cost = table[i][j][0]
     replaced = worst = missing = most_missing = extra = most_extra = 0.0
     swaps = 0
     while i or j:
         _, back, along = table[i][j]
-        heard, meant = "".join(left[i - back : i]), "".join(right[j - along : j])
         if not along:
             extra += heavy_left[i - 1]
-            most_extra = max(most_extra, heavy_left[i - 1] if knows(heard) else 0.0)
+            most_extra = max(most_extra, heavy_left[i - 1] if knows(left[i - 1]) else 0.0)
         elif not back:
             missing += heavy_right[j - 1]
             most_missing = max(most_missing, heavy_right[j - 1])
         else:
+            heard, meant = "".join(left[i - back : i]), "".join(right[j - along : j])
             unlike = (1 - alike(heard, meant, locale)) * sum(heavy_right[j - along : j])
             replaced, worst = replaced + unlike, max(worst, unlike)
             swaps += heard != meant and back == along and knows(heard)

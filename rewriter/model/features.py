@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from rapidfuzz.distance import Indel
 
 from rewriter.model import wording as words
 from rewriter.model.alignment import Alignment, align
 from rewriter.model.pool import Floats, Pool
-from rewriter.model.similarity import sound_similarity, text_similarity
+from rewriter.model.similarity import phonetic_keys
 from rewriter.model.wording import Wording
 
 RANK = {
@@ -95,46 +96,49 @@ def _columns(
     chosen: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
     best: Sequence[Alignment],
 ) -> Floats:
-    m = len(pool)
     heard = [hearings[h] for h in chosen.tolist()]
-    way = np.array(best, dtype=np.float64)
-    mass = np.array([sum(map(wording.weight, text.split())) for text in pool.texts])
     counted = {h: (len(h.split()), sum(not wording.knows(word) for word in h.split())) for h in set(heard)}
-    n_words = np.array([counted[h] for h in heard], dtype=np.float64)
-    same = pool.interpretations[:, None] == pool.interpretations
-    nearest = pool.interpretations[costs.argmin(axis=1)]
-    columns = {
-        "text": text_similarity(heard, pool.texts),
-        "sound": sound_similarity(heard, pool.texts, locale),
-        "cost": way[:, 0],
-        "cost_share": way[:, 0] / (mass + 1),
-        "replaced": way[:, 1],
-        "worst": way[:, 2],
-        "missing": way[:, 3],
-        "most_missing": way[:, 4],
-        "extra": way[:, 5],
-        "most_extra": way[:, 6],
-        "swaps": way[:, 7],
-        "turns": np.log1p(pool.turns),
-        "share": pool.share,
-        "lead": pool.similarity - np.where(same, 0.0, pool.similarity).max(axis=1),
-        "lead_cost": np.where(same, _NO_RIVAL, way[:, 0]).min(axis=1) - way[:, 0],
-        "same": same.sum(axis=1),
-        "words": n_words[:, 0],
-        "words_meant": np.array([len(text.split()) for text in pool.texts]),
-        "unknown": n_words[:, 1],
-        "hearing": chosen,
-        "cost_first": costs[0],
-        "exact": np.array([text in hearings for text in pool.texts]),
-        "support": (nearest[:, None] == pool.interpretations).mean(axis=0),
-        "own": pool.own_turns > 0,
-        "wish": np.log((pool.own_turns + _PRIOR * np.maximum(pool.wished, _RAREST)) / (pool.own_all + _PRIOR)),
-        "own_age": np.log1p(pool.own_age),
+    mass = [sum(map(wording.weight, text.split())) for text in pool.texts]
+    way = dict(zip(Alignment._fields, zip(*best, strict=True), strict=True))
+    sounds = phonetic_keys(heard, locale), phonetic_keys(pool.texts, locale)
+    columns: dict[str, Sequence[float]] = {
+        **way,
+        "text": list(map(Indel.normalized_similarity, heard, pool.texts)),
+        "sound": list(map(Indel.normalized_similarity, *sounds)),
+        "cost_share": [cost / (of + 1) for cost, of in zip(way["cost"], mass, strict=True)],
+        "turns": np.log1p(pool.turns).tolist(),
+        "share": pool.share.tolist(),
+        "words": [counted[h][0] for h in heard],
+        "words_meant": [len(text.split()) for text in pool.texts],
+        "unknown": [counted[h][1] for h in heard],
+        "hearing": chosen.tolist(),
+        "cost_first": costs[0].tolist(),
+        "exact": [text in hearings for text in pool.texts],
+        "own": (pool.own_turns > 0).tolist(),
+        "wish": np.log((pool.own_turns + _PRIOR * np.maximum(pool.wished, _RAREST)) / (pool.own_all + _PRIOR)).tolist(),
+        "own_age": np.log1p(pool.own_age).tolist(),
+        **_among(pool, way["cost"], costs.argmin(axis=1).tolist()),
     }
-    table = np.empty((m, len(RANK)))
-    for place, name in enumerate(RANK):
-        table[:, place] = columns[name]
-    return table
+    return np.array(list(zip(*(columns[name] for name in RANK), strict=True)), dtype=np.float64)
+
+
+def _among(pool: Pool, cost: Sequence[float], nearest: Sequence[int]) -> dict[str, Sequence[float]]:
+    """Compare the candidates with those of other interpretations: the columns `lead`, `lead_cost`, `same` and `support`.
+
+    Args:
+        pool: the candidates.
+        cost: of the way to each.
+        nearest: of each hearing, the candidate to which the way is cheapest.
+    """
+    goals, similarity = pool.interpretations.tolist(), pool.similarity.tolist()
+    rivals = [[j for j, other in enumerate(goals) if other != goal] for goal in goals]
+    votes = [goals[j] for j in nearest]
+    return {
+        "lead": [similarity[i] - max([0.0, *(similarity[j] for j in of)]) for i, of in enumerate(rivals)],
+        "lead_cost": [min([_NO_RIVAL, *(cost[j] for j in of)]) - cost[i] for i, of in enumerate(rivals)],
+        "same": [len(goals) - len(of) for of in rivals],
+        "support": [votes.count(goal) / len(votes) for goal in goals],
+    }
 
 
 def risk(seen: Look, best: int, p_goal: float, wording: Wording, *, own: int = 0) -> Floats:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_SURE = 30.0  # log-odds beyond which nothing is told apart
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -26,7 +28,8 @@ class Logistic:
 
     def p(self, columns: Floats) -> Floats:
         """Return the probability of each row, (m, f) -> (m,)."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.bias + columns @ self.weights, -30, 30))), dtype=np.float64)
+        odds = np.minimum(np.maximum(self.bias + columns @ self.weights, -_SURE), _SURE)  # np.clip takes three times as long
+        return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float64)
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON can hold it."""

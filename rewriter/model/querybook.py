@@ -146,10 +146,12 @@ class QueryBook:
         """
         if locale not in self.locales:
             return _NOWHERE
-        key = _keys([text], [locale])[0]
-        first, last = (int(self._keys.searchsorted(key, side=side)) for side in ("left", "right"))
-        rows = self._places[first:last]
-        return rows[[held == text for held in self.texts(rows)]] if len(rows) else _NOWHERE
+        key = np.uint64(int.from_bytes(_digest(text, locale), "little"))
+        first = int(self._keys.searchsorted(key))
+        if first == len(self._keys) or self._keys[first] != key:
+            return _NOWHERE
+        rows = self._places[first : int(self._keys.searchsorted(key, side="right"))]
+        return rows[[held == text for held in self.texts(rows)]]
 
     def wished(self, interpretations: Ints) -> Floats:
         """Return the share of all wishes of its locale that each interpretation is, (m,); 0 for one that has no row here."""
@@ -239,5 +241,8 @@ def _save_header(folder: Path, locales: Sequence[str], newest: int) -> None:
 
 
 def _keys(texts: Iterable[str], locales: Iterable[str]) -> _Keys:
-    held = (f"{locale}\0{text}".encode("utf-8", "surrogatepass") for text, locale in zip(texts, locales, strict=True))
-    return np.frombuffer(b"".join(blake2b(part, digest_size=8).digest() for part in held), dtype="<u8").astype(np.uint64)
+    return np.frombuffer(b"".join(map(_digest, texts, locales)), dtype="<u8").astype(np.uint64)
+
+
+def _digest(text: str, locale: str) -> bytes:
+    return blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()

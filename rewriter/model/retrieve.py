@@ -11,7 +11,7 @@ from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
 from rewriter.model.mix import MIX, Mix, alike
-from rewriter.model.pool import Pool
+from rewriter.model.pool import Floats, Pool
 from rewriter.model.querybook import Ints
 from rewriter.model.shelf import Shelf
 from rewriter.model.similarity import phonetic_keys
@@ -53,11 +53,9 @@ class _Rows(NamedTuple):
     rows: Ints
     shared: _Mask  # found among everybody's
     own: _Mask
-    turns: Ints
-    last_day: Ints
 
     def take(self, places: Ints) -> "_Rows":
-        return _Rows(self.rows[places], self.shared[places], self.own[places], self.turns[places], self.last_day[places])
+        return _Rows(self.rows[places], self.shared[places], self.own[places])
 
 
 class Retriever:
@@ -102,11 +100,9 @@ class Retriever:
         """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.pool.Finder`."""
         own = self.shelf.own(user, locale)
         found = self._retrieve(hearings, locale, own, k, _POOLED)
-        ascending = np.argsort(found.rows)
-        turns, success = np.empty((2, len(ascending)))
-        turns[ascending], success[ascending] = self.shelf.worked(found.rows[ascending])
-        same = found.interpretations[:, None] == self.shelf.interpretations(own.rows)
-        age = self.shelf.newest - np.where(same, own.last_day, 0).max(axis=1, initial=0)
+        turns, success = self.shelf.worked(found.rows)
+        none = np.zeros(len(found.rows))
+        own_turns, own_age = self._wanted(found.interpretations, own) if len(own.rows) else (none, none)
         return Pool(
             texts=found.texts,
             interpretations=found.interpretations,
@@ -114,11 +110,17 @@ class Retriever:
             share=success / 1000 / (turns + 1),
             similarity=found.similarity.astype(np.float64),
             wished=self.shelf.book.wished(found.interpretations),
-            own_turns=(same @ own.turns).astype(np.float64),
-            own_age=np.where(same.any(axis=1), age, 0).astype(np.float64),
-            own_all=np.full(len(same), own.turns.sum(), dtype=np.float64),
+            own_turns=own_turns,
+            own_age=own_age,
+            own_all=none + own.turns.sum(),
             private=self.shelf.private(found.rows),
         )
+
+    def _wanted(self, interpretations: Ints, own: Habit) -> tuple[Floats, Floats]:
+        """Return how often a user was understood so with success, and the days since the last time, of each interpretation."""
+        same = interpretations[:, None] == self.shelf.interpretations(own.rows)
+        age = self.shelf.newest - np.where(same, own.last_day, 0).max(axis=1)
+        return (same @ own.turns).astype(np.float64), np.where(same.any(axis=1), age, 0).astype(np.float64)
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = _POOLED) -> Retrieved:
         """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
@@ -134,7 +136,7 @@ class Retriever:
 
     def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
         queries = self.encoder.encode(hearings)
-        pooled = _pooled(self.index.search(queries, locale, pool), own)
+        pooled = _pooled(self.index.search(queries, locale, pool), own.rows)
         dense = self.shelf.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
@@ -142,39 +144,55 @@ class Retriever:
         texts = self.shelf.texts(pooled.rows)
         channels = np.empty((len(texts), len(hearings), 3), dtype=np.float32)
         channels[:, :, 0] = dense
-        channels[:, :, 1] = alike(texts, hearings)
-        channels[:, :, 2] = alike(self.shelf.sounds(pooled.rows), phonetic_keys(hearings, locale))
+        channels[:, :, 1] = alike(hearings, texts).T
+        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), self.shelf.sounds(pooled.rows)).T
         mixed = self._mix.of(channels)
         best = _foremost(pooled, mixed.max(axis=1), k)
         hearing = mixed[best].argmax(axis=1)
         chosen = pooled.take(best)
+        turns, last_day = _of_one(own, chosen)
         return Retrieved(
             rows=chosen.rows,
             texts=[texts[i] for i in best.tolist()],
-            interpretations=self.shelf.interpretations(pooled.rows)[best],
+            interpretations=self.shelf.interpretations(chosen.rows),
             personal=chosen.own,
-            turns=chosen.turns,
-            last_day=chosen.last_day,
+            turns=turns,
+            last_day=last_day,
             hearings=hearing,
             similarity=mixed[best, hearing],
             channels=channels[best, hearing],
         )
 
 
-def _pooled(found: Ints, own: Habit) -> _Rows:
+def _pooled(found: Ints, own: Ints) -> _Rows:
     """Join what was found for all hearings with the user's own rows, each row once, ascending."""
-    found = np.unique(found) if len(found) > 1 else np.sort(found[0])
+    found = _distinct(found.ravel())
     found = found[found.searchsorted(0) :]
-    if not len(own.rows):
-        none = np.zeros(len(found), dtype=np.int64)
-        return _Rows(found, none == 0, none > 0, none, none)
-    rows = np.union1d(found, own.rows)
+    if not len(own):
+        none = np.zeros(len(found), dtype=bool)
+        return _Rows(found, ~none, none)
+    rows = _distinct(np.concatenate((found, own)))
     shared, mine = np.zeros((2, len(rows)), dtype=bool)
-    turns, last_day = np.zeros((2, len(rows)), dtype=np.int64)
-    place = rows.searchsorted(own.rows)
     shared[rows.searchsorted(found)] = True
-    mine[place], turns[place], last_day[place] = True, own.turns, own.last_day
-    return _Rows(rows, shared, mine, turns, last_day)
+    mine[rows.searchsorted(own)] = True
+    return _Rows(rows, shared, mine)
+
+
+def _distinct(rows: Ints) -> Ints:
+    """Return what `numpy.unique` does, in a third of the time where there is little."""
+    rows = np.sort(rows)
+    first = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=first[1:])
+    return rows[first]
+
+
+def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
+    """Return how often the user said each of the chosen rows, and when last; 0 for what she never did."""
+    turns, last_day = np.zeros((2, len(chosen.rows)), dtype=np.int64)
+    if len(own.rows):
+        place = own.rows.searchsorted(chosen.rows[chosen.own])
+        turns[chosen.own], last_day[chosen.own] = own.turns[place], own.last_day[place]
+    return turns, last_day
 
 
 def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
@@ -183,5 +201,5 @@ def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
     if not pooled.own.any():
         return order[:k]
     shared, own = pooled.shared[order], pooled.own[order]
-    foremost: Ints = order[(shared & (np.cumsum(shared) <= k)) | (own & (np.cumsum(own) <= k))]
+    foremost: Ints = order[(shared & (shared.cumsum() <= k)) | (own & (own.cumsum() <= k))]
     return foremost

@@ -15,7 +15,7 @@ _NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
 class Shelf:
     """Rows below ``len(book)`` are the global book's, the others are private: each reachable only through its user's habits.
 
-    Wherever rows are asked for, they are given in ascending order.
+    `vectors`, `texts` and `sounds` are of ascending rows.
 
     Args:
         book: the global book.
@@ -106,11 +106,18 @@ class Shelf:
         return len(own) > 0 and bool(np.isin(own + len(self.book), self.habits.of(user).rows).any())
 
     def _column(self, name: str, rows: Ints) -> Ints:
-        shared, private = self._split(rows)
-        values: Ints = getattr(self.book, name)[shared]
-        return np.concatenate([values, getattr(self.habits.private, name)[private]]) if len(private) else values
+        private = rows >= len(self.book)
+        column: Ints = getattr(self.book, name)
+        if not private.any():
+            return column[rows]
+        values = np.empty(len(rows), dtype=column.dtype)
+        values[~private] = column[rows[~private]]
+        values[private] = getattr(self.habits.private, name)[rows[private] - len(self.book)]
+        return values
 
     def _split(self, rows: Ints) -> tuple[Ints, Ints]:
         n = len(self.book)
+        if not len(rows) or rows[-1] < n:
+            return rows, rows[:0]
         cut = int(rows.searchsorted(n))
         return rows[:cut], rows[cut:] - n

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import ArtefactError
+from rewriter.guardrail.names import longest_at
 
 _HEADER = "wording.json"
 _BORDERS = ("^", "$")  # no word of a normalised text
 _KINDS = ("word", "pair", "step", "template", "class")
-_LONGEST_NAME = 6
 _RARE = 2.0
 NUMBER = "<#>"
 """The class of everything that is written in digits."""
@@ -108,8 +108,7 @@ class Wording:
         template: list[str] = []
         i = 0
         while i < len(words):
-            ends = range(min(i + _LONGEST_NAME, len(words)), i, -1)
-            end = next((end for end in ends if " ".join(words[i:end]) in self.names), i)
+            end = longest_at(words, i, self.names)
             if end > i + 1 or not words[i][0].isdigit():
                 template.append(f"<{self.names[' '.join(words[i:end])]}>" if end > i else words[i])
             else:

@@ -24,7 +24,7 @@ def mark_of(source: str, target: str) -> str:
 
 
 class Overlay:
-    """One file of JSON lines for all users, only ever appended to; a call looks whether it has grown (a microsecond).
+    """One file of JSON lines for all users, only ever appended to; who would rewrite looks whether it has grown (microseconds).
 
     Args:
         path: the file; need not be there.
@@ -51,6 +51,15 @@ class Overlay:
         if (found.st_ino, found.st_size) != self._seen:
             self._read(found)
         return self._unwanted.get(user, _NOTHING)
+
+    def refuses(self, user: str, mark: str) -> bool:
+        """Return whether a user does not want a rewrite; nobody refuses nothing.
+
+        Args:
+            user: keyed hash; empty for nobody.
+            mark: of the rewrite.
+        """
+        return bool(user) and mark in self.unwanted(user)
 
     def add(self, user: str, rewrite_id: str, value: int) -> None:
         """Keep what a user says of a decision; of one rewrite the last word counts.

@@ -54,7 +54,7 @@ class Decided:
 
 
 class Review:
-    """The file of decisions of one artefact folder; a call looks whether it is another (a microsecond).
+    """The file of decisions of one artefact folder; a call looks whether it is another (microseconds).
 
     Args:
         path: the file; need not be there.

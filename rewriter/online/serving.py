@@ -178,7 +178,6 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     place = None if locale is None else str.__str__(locale)
     user = "" if user_id is None else str.__str__(user_id)
     hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
-    unwanted = asking.overlay.unwanted(hashed) if hashed else frozenset()
     decided = asking.review.decided()
     rule = serving.rule(query, place, hashed, context) if "precomputed" in asking.layers else None
     if "lesson" in asking.layers and (rule is None or not rule.user):
@@ -186,19 +185,17 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     if rule is not None:
         if decided.blocks(rule.locale, query, rule.target):
             return Verdict(None, "vetoed")
-        return _ruled(serving, asking, rule, hashed, unwanted, after_failure)
+        return _ruled(serving, asking, rule, hashed, after_failure)
     answered = serving.place(place)
     if serving.star is None or answered is None or "online" not in asking.layers:
         return Verdict(None, "no_rule")
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")
     request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
-    return _retrieved(serving.star, asking, request, decided, unwanted, late)
+    return _retrieved(serving.star, asking, request, decided, late)
 
 
-def _retrieved(
-    star: "Star", asking: Asking, request: Request, decided: Decided, unwanted: frozenset[str], late: Callable[[], bool]
-) -> Verdict:
+def _retrieved(star: "Star", asking: Asking, request: Request, decided: Decided, late: Callable[[], bool]) -> Verdict:
     """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
     query, locale = request.hearings[0], request.locale
     if decided.blocks(locale, query):
@@ -211,17 +208,15 @@ def _retrieved(
     if verdict.text is None:
         return verdict
     mark = mark_of(query, verdict.text)
-    return Verdict(None, "unwanted") if mark in unwanted else verdict._replace(mark=mark)
+    return Verdict(None, "unwanted") if asking.overlay.refuses(request.user, mark) else verdict._replace(mark=mark)
 
 
-def _ruled(
-    serving: Serving, asking: Asking, rule: Rule, user: str, unwanted: frozenset[str], after_failure: bool
-) -> Ruled | Verdict:
+def _ruled(serving: Serving, asking: Asking, rule: Rule, user: str, after_failure: bool) -> Ruled | Verdict:
     """Say what becomes of a request that a rule knows. After a refusal nothing is drawn: how it fails as spoken is known."""
     if rule.target == rule.source:
         return Verdict(None, "stay")
     mark = mark_of(rule.source, rule.target)
-    if mark in unwanted:
+    if asking.overlay.refuses(user, mark):
         return Verdict(None, "unwanted")
     name = f"{decision_id()}-{mark}"
     if rule.share >= 1.0 or after_failure:
@@ -232,6 +227,8 @@ def _ruled(
 
 def _hearings(query: str, nbest: object, max_chars: int) -> list[str]:
     """Return the utterance and what else was heard, normalised, none twice; what is no text is passed over."""
+    if isinstance(nbest, tuple) and not nbest:
+        return [query]
     others = [str.__str__(o) for o in list(nbest)[: 2 * _HEARINGS] if isinstance(o, str)] if isinstance(nbest, Sequence) else []
     heard = dict.fromkeys([query, *(normalise(other) for other in others if len(other) <= max_chars)])
     return [hearing for hearing in heard if hearing][:_HEARINGS]

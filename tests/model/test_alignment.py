@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rewriter.guardrail.sound import changes
 from rewriter.model.alignment import NOTHING, align, alike
 
 WORDS = st.lists(st.sampled_from(["turn", "of", "off", "on", "the", "lamp", "lam", "turnoff", "radio"]), min_size=1, max_size=6)
@@ -54,3 +55,48 @@ def test_no_way_is_dearer_than_dropping_one_text_and_adding_the_other(heard, mea
     assert way.worst <= way.replaced + 1e-9
     assert way.most_missing <= way.missing
     assert (way.cost == 0) == (heard == meant)
+
+
+def cheapest(left, right):
+    """All ways over a stretch, one by one: what each costs, and the words that its last step goes over."""
+    if not left and not right:
+        return 0.0, 0, 0
+    ways = []
+    if left:
+        ways.append((cheapest(left[:-1], right)[0] + 0.5 * WEIGHT[left[-1]], 1, 0))
+    if right:
+        ways.append((cheapest(left, right[:-1])[0] + 0.8 * WEIGHT[right[-1]], 0, 1))
+    if left and right:
+        here, there, unlike = WEIGHT[left[-1]], WEIGHT[right[-1]], 1 - alike(left[-1], right[-1])
+        ways.append((cheapest(left[:-1], right[:-1])[0] + 1.3 * unlike * max(there, 0.5 * here), 1, 1))
+        if unlike and left[1:]:
+            joined = 1 - alike(left[-2] + left[-1], right[-1])
+            ways.append((cheapest(left[:-2], right[:-1])[0] + 1.5 * joined * there + 0.2, 2, 1))
+        if unlike and right[1:]:
+            torn = 1 - alike(left[-1], right[-2] + right[-1])
+            ways.append((cheapest(left[:-1], right[:-2])[0] + 1.5 * torn * (there + WEIGHT[right[-2]]) + 0.2, 1, 2))
+    return min(ways)
+
+
+WEIGHT = {"turn": 0.5, "of": 0.25, "off": 1.5, "on": 1.25, "the": 0.125, "lamp": 3.0, "lam": 6.0, "turnoff": 7.0, "radio": 4.0}
+
+
+@settings(deadline=None)
+@given(WORDS, WORDS)
+def test_the_way_is_the_cheapest_of_all(heard, meant):
+    """The sums over the steps of that way, in which missing, extra and swapped words are told apart."""
+    cost = missing = extra = swaps = replaced = 0
+    for start, end, new_start, new_end in changes(tuple(heard), tuple(meant)):
+        left, right = heard[start:end], meant[new_start:new_end]
+        cost += cheapest(left, right)[0]
+        while left or right:
+            _, back, along = cheapest(left, right)
+            gone, come = left[len(left) - back :], right[len(right) - along :]
+            missing += 0 if back else WEIGHT[come[0]]
+            extra += 0 if along else WEIGHT[gone[0]]
+            if back and along:
+                swaps += back == along and gone[0] != "lam"
+                replaced += (1 - alike("".join(gone), "".join(come))) * sum(WEIGHT[word] for word in come)
+            left, right = left[: len(left) - back], right[: len(right) - along]
+    way = align(" ".join(heard), " ".join(meant), WEIGHT.__getitem__, lambda word: word != "lam")
+    assert (way.cost, way.missing, way.extra, way.replaced, way.swaps) == pytest.approx((cost, missing, extra, replaced, swaps))
