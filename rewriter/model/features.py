@@ -1,6 +1,7 @@
 """What is measured of a candidate, and of the request itself: the columns that the ranker and the risk read."""
 
 from collections.abc import Sequence
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -161,7 +162,7 @@ def risk(seen: Look, best: int, p_goal: float, wording: Wording, *, own: int = 0
     template = words.FEATURES.index("template_seen")
     table = seen.features
     return np.array([
-        *fluent, np.log((p_goal + 1e-3) / (1 - p_goal + 1e-3)), *table[best, _PLACES],
+        *fluent, log((p_goal + 1e-3) / (1 - p_goal + 1e-3)), *table[best, _PLACES].tolist(),
         gain("likelihood", 1), gain("least_likelihood", 1), gain("unknown", -1), gain("new_steps", -1),
         max((other[template] for other in others), default=0.0), float(any(h in seen.pool.texts for h in seen.hearings[1:])),
         len(seen.hearings), table[:, 0].max(), table[:, 1].max(), table[:, list(RANK).index("cost_first")].min(),

@@ -1,6 +1,9 @@
 """`Logistic`: a fitted logistic regression, as numbers that JSON can hold."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +33,16 @@ class Logistic:
         """Return the probability of each row, (m, f) -> (m,)."""
         odds = np.minimum(np.maximum(self.bias + columns @ self.weights, -_SURE), _SURE)  # np.clip takes three times as long
         return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float64)
+
+    def p_of(self, row: Sequence[float]) -> float:
+        """Return the probability of a single row, (f,), in a fraction of the time that an array takes.
+
+        Example:
+            >>> Logistic(np.array([1.0, -1.0]), 0.0).p_of([2.0, 2.0])
+            0.5
+        """
+        odds = self.bias + sum(map(mul, row, self.weights.tolist()))
+        return 1 / (1 + math.exp(-min(max(odds, -_SURE), _SURE)))
 
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON can hold it."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
+from rapidfuzz.distance import Indel
 
 from rewriter.errors import ArtefactError
 from rewriter.model.logistic import Logistic
-from rewriter.model.similarity import text_similarity
 
 COLUMNS: Final = (
     "text",  # log-odds of a defect among the turns of the text, drawn towards the mean
@@ -54,11 +53,12 @@ class Risk:
             previous: what the user said just before, normalised; empty for nothing.
 
         Example:
+            >>> import numpy as np
             >>> plain = Logistic(np.array([1.0, *[0.0] * 7]), 0.0)
             >>> round(Risk({"lamp of": 2.0}, {}, -1.0, plain).p(["lamp of"]), 2)
             0.88
         """
-        return float(self.weigh.p(np.asarray([self.columns(hearings, previous)]))[0])
+        return self.weigh.p_of(self.columns(hearings, previous))
 
     def worth_asking(self, p: float) -> bool:
         """Return whether the answer to "did I get that right?" would teach enough, of a turn of this risk."""
@@ -77,8 +77,8 @@ class Risk:
             sum(word not in self.words for word in words) / max(len(words), 1),
             math.log1p(len(words)),
             max(0.0, own - min(others, default=own)),
-            float(text_similarity([text], [hearings[1]])[0]) if len(hearings) > 1 else 1.0,
-            float(text_similarity([text], [previous])[0]) if previous else 0.0,
+            Indel.normalized_similarity(text, hearings[1]) if len(hearings) > 1 else 1.0,
+            Indel.normalized_similarity(text, previous) if previous else 0.0,
         ]
 
     def save(self, folder: Path) -> None:
