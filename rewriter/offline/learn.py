@@ -24,7 +24,8 @@ from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
 from rewriter.offline.logs_report import LogReport
-from rewriter.offline.stock import stock
+from rewriter.offline.stock import Stock, stock
+from rewriter.offline.taste import learn_tastes
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 KEPT = ("users", "texts", "open", *PARTED, "nodes", "edges", "queries")
@@ -151,6 +152,7 @@ def learn(
             fitted, stocked = today, stock(mined, crowd.pairs, config, online)
             clock.start("fit")
             promised = fit(mined, settled.crowd, ground.votes, stocked, turns, config, online)
+            promised |= _tastes(mined, ground, settled, stocked, config, online)
             export_risk(best.pair, config, online)
         else:
             promised = writer.take_over("online") if fitted is not None else {}
@@ -212,6 +214,17 @@ def _decide(
     personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
     personal = exceptions.explained(settled, personal, mined)
     return ground, crowd, settled, pd.concat([settled.crowd.rules, personal], ignore_index=True)
+
+
+def _tastes(
+    mined: mine.Mined, ground: decide.Ground, settled: exceptions.Settled, stocked: Stock, config: Config, online: Path
+) -> dict[str, float]:
+    """Learn what texts of more than one meaning mean to whom, but for those whose meaning the context tells."""
+    if not config.launch.personal:
+        return {}
+    by_context = settled.rules[settled.rules["verdict"] == decide.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
+    told = set(by_context.index[by_context > 1])
+    return learn_tastes(mined, settled.crowd, ground.votes, stocked, told, config.launch, online)
 
 
 def _due(today: int, fitted: int | None, config: Loop) -> bool:

@@ -73,11 +73,12 @@ class Serving:
         key, risk = bytes.fromhex(manifest.user_key), open_risk(version.folder / "online")
         return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, risk)
 
-    def rule(self, query: str, place: str | None, user: str, context: object) -> Rule | None:
-        """Return the user's own rule, else one for this context, else one for everybody."""
+    def rule(self, query: str, place: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
+        """Return the user's own rule, else one for this context, else one for everybody; and whether not the last."""
         locales = self.order(place)
         found = self.rules.find(query, locales, user)
-        return found if found is not None and found.user else self.contextual.find(query, locales, context) or found
+        special = found if found is not None and found.user else self.contextual.find(query, locales, context)
+        return (found, False) if special is None else (special, True)
 
 
 def _open_star(folder: Path) -> "Star | None":
@@ -178,26 +179,52 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     place = None if locale is None else str.__str__(locale)
     user = "" if user_id is None else str.__str__(user_id)
     hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
-    decided = asking.review.decided()
-    rule = serving.rule(query, place, hashed, context) if "precomputed" in asking.layers else None
-    if "lesson" in asking.layers and (rule is None or not rule.user):
-        rule = decided.edit(query, serving.order(place)) or rule
-    if rule is not None:
-        if decided.blocks(rule.locale, query, rule.target):
-            return Verdict(None, "vetoed")
-        return _ruled(serving, asking, rule, hashed, after_failure)
+    known = _known(serving, asking, query, hashed, place, context, after_failure)
+    if known is not None:
+        return known
     answered = serving.place(place)
     if serving.star is None or answered is None or "online" not in asking.layers:
         return Verdict(None, "no_rule")
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")
     request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
-    return _retrieved(serving.star, asking, request, decided, late)
+    return _retrieved(serving.star, asking, request, late)
 
 
-def _retrieved(star: "Star", asking: Asking, request: Request, decided: Decided, late: Callable[[], bool]) -> Verdict:
+def _known(
+    serving: Serving, asking: Asking, query: str, user: str, place: str | None, context: object, after_failure: bool
+) -> Ruled | Verdict | None:
+    """Return what is done with a text that a rule knows, or that means different things to different users; None with others."""
+    decided = asking.review.decided()
+    rule, special = serving.rule(query, place, user, context) if "precomputed" in asking.layers else (None, False)
+    if "lesson" in asking.layers and (rule is None or not rule.user) and (edit := decided.edit(query, serving.order(place))):
+        rule, special = edit, True
+    if user and not special and "online" in asking.layers:
+        asked = Request([query], serving.place(place) or "", user, bool(after_failure))
+        if (tasted := _tasted(serving.star, asking, asked, rule, decided)) is not None:
+            return tasted
+    if rule is None:
+        return None
+    if decided.blocks(rule.locale, query, rule.target):
+        return Verdict(None, "vetoed")
+    return _ruled(serving, asking, rule, user, after_failure)
+
+
+def _tasted(star: "Star | None", asking: Asking, request: Request, rule: Rule | None, decided: Decided) -> Verdict | None:
+    """Ask the user's habits; None where they have nothing to say, or what people blocked."""
+    verdict = star.taste(request, None if rule is None else rule.target) if star is not None and request.locale else None
+    if verdict is None or verdict.text is None:
+        return verdict
+    query = request.hearings[0]
+    if decided.blocks(request.locale, query, verdict.text):
+        return None
+    mark = mark_of(query, verdict.text)
+    return Verdict(None, "unwanted") if asking.overlay.refuses(request.user, mark) else verdict._replace(mark=mark)
+
+
+def _retrieved(star: "Star", asking: Asking, request: Request, late: Callable[[], bool]) -> Verdict:
     """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
-    query, locale = request.hearings[0], request.locale
+    query, locale, decided = request.hearings[0], request.locale, asking.review.decided()
     if decided.blocks(locale, query):
         return Verdict(None, "vetoed")
 

@@ -11,6 +11,8 @@ from rewriter.model.decider import Bar, Decider, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.retrieve import Retriever
+from rewriter.model.similarity import text_similarity
+from rewriter.model.taste import Tastes
 from rewriter.model.wording import Wording
 from rewriter.online.verdict import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate, Reason, Scope
@@ -26,14 +28,16 @@ class Star:
         finder: finds candidates.
         wording: how healthy texts are made, by locale.
         decider: what `learn` fitted.
+        tastes: texts that mean different things to different users; None where `learn` found none worth serving.
     """
 
-    __slots__ = ("_decider", "_finder", "_wording")
+    __slots__ = ("_decider", "_finder", "_tastes", "_wording")
 
-    def __init__(self, finder: Finder, wording: Mapping[str, Wording], decider: Decider) -> None:
+    def __init__(self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, tastes: Tastes | None = None) -> None:
         self._finder = finder
         self._wording = wording
         self._decider = decider
+        self._tastes = tastes
 
     @classmethod
     def open(cls, folder: Path) -> "Star":
@@ -43,12 +47,33 @@ class Star:
             ArtefactError: a file is missing, or is none of ours.
         """
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
-        return cls(Retriever.open(folder), wording, Decider.open(folder))
+        retriever = Retriever.open(folder)
+        return cls(retriever, wording, Decider.open(folder), Tastes.open(folder / "taste", retriever.shelf))
 
     @property
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to rewrite to."""
         return frozenset(self._wording)
+
+    def taste(self, request: Request, rule: str | None) -> Verdict | None:
+        """Say what to do with a text that means different things to different users; None where habits tell nothing.
+
+        Args:
+            request: what is asked.
+            rule: what the rule for everybody would send; None where there is none.
+        """
+        if self._tastes is None:
+            return None
+        text = request.hearings[0]
+        leaning = self._tastes.of(text, request.locale, request.user)
+        if leaning is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
+            return None
+        texts, p, fails = leaning
+        if fails * p[0] < self._tastes.bar:
+            return None if rule in (None, texts[0]) else Verdict(None, "stay")
+        near = text_similarity([text] * len(texts), texts).tolist()
+        candidates = tuple(Candidate(of, "online", "personal", *told) for of, *told in zip(texts, near, p, strict=True))
+        return Verdict(texts[0], "taste", fails * p[0], None, candidates, "personal")
 
     def decide(  # noqa: PLR0911 - each way out has its reason
         self, request: Request, *, late: Callable[[], bool], understands: Understands | None

@@ -23,6 +23,7 @@ from rewriter.errors import ArtefactError
 from rewriter.model.habits import Habits
 from rewriter.model.querybook import QueryBook
 from rewriter.model.rules import Rule, write_rules
+from rewriter.model.taste import tasted_texts
 from rewriter.model.users import hash_user
 from rewriter.online.overlay import FILE as FEEDBACK
 from rewriter.operate.scrub import Person, find, state_without, table_without
@@ -176,12 +177,16 @@ def _context_rules(person: Person, old: Path, new: Path) -> None:
 
 
 def _online(person: Person, old: Path, new: Path) -> bool:
-    """Write the online layer without the person's habits; nothing where one of its texts is now of fewer than k people."""
+    """Write the online layer without the person's habits; nothing where one of its texts is now of fewer than k people.
+
+    Where she said a text of more than one meaning, their shares wait for the next learn.
+    """
     if not old.is_dir():
         return False
     book = QueryBook.open(old / "book")
     if not person.few.isdisjoint(book.texts(np.arange(len(book)))):
         return False
-    shutil.copytree(old, new, ignore=shutil.ignore_patterns("habits"))
+    told = person.said.intersection(tasted_texts(old / "taste"))
+    shutil.copytree(old, new, ignore=shutil.ignore_patterns("habits", *(["taste"] if told else [])))
     Habits.open(old / "habits").without([person.hashed], new / "habits")
     return True
