@@ -11,6 +11,7 @@ from rapidfuzz.distance import Indel
 
 from rewriter.errors import ArtefactError
 from rewriter.model.logistic import Logistic
+from rewriter.model.textnumbers import TextNumbers
 
 COLUMNS: Final = (
     "text",  # log-odds of a defect among the turns of the text, drawn towards the mean
@@ -25,6 +26,7 @@ COLUMNS: Final = (
 """What the risk is made of."""
 
 _FILE = "risk.json"
+_TEXTS = "risk_texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Risk:
         ask: the least p (1 - p) at which asking "did I get that right?" stays within the budget of prompts.
     """
 
-    texts: Mapping[str, float]
+    texts: Mapping[str, float] | TextNumbers
     words: Mapping[str, float]
     mean: float
     weigh: Logistic
@@ -82,10 +84,10 @@ class Risk:
         ]
 
     def save(self, folder: Path) -> None:
-        """Write ``risk.json``."""
+        """Write ``risk.json``, and the texts, of which there may be many, as arrays."""
         folder.mkdir(parents=True, exist_ok=True)
+        TextNumbers.of(self.texts).save(folder, _TEXTS)
         data = {
-            "texts": dict(self.texts),
             "words": dict(self.words),
             "mean": self.mean,
             "weigh": self.weigh.to_dict(),
@@ -98,13 +100,15 @@ class Risk:
         """Open what `save` wrote.
 
         Raises:
-            ArtefactError: the file is missing, or is none of ours.
+            ArtefactError: a file is missing, or is none of ours.
         """
         path = folder / _FILE
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            texts, words = ({str(k): float(v) for k, v in data[name].items()} for name in ("texts", "words"))
+            words = {str(word): float(odds) for word, odds in data["words"].items()}
             ask = math.inf if data["ask"] is None else float(data["ask"])
-            return cls(texts, words, float(data["mean"]), Logistic.from_dict(data["weigh"], len(COLUMNS)), ask)
+            return cls(
+                TextNumbers.open(folder, _TEXTS), words, float(data["mean"]), Logistic.from_dict(data["weigh"], len(COLUMNS)), ask
+            )
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error

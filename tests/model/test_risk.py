@@ -45,8 +45,11 @@ def test_only_the_unsure_are_worth_asking():
 def test_saved_and_opened(tmp_path):
     RISK.save(tmp_path)
     again = Risk.open(tmp_path)
-    assert (again.texts, again.words, again.mean, again.ask) == (RISK.texts, RISK.words, RISK.mean, RISK.ask)
+    assert (again.words, again.mean, again.ask) == (RISK.words, RISK.mean, RISK.ask)
+    assert [again.texts.get(text, 0.5) for text in ("lamp of", "lamp off", "lamp")] == [2.0, -3.0, 0.5]
     assert again.p(["lamp of", "lamp off"]) == RISK.p(["lamp of", "lamp off"])
+    again.save(tmp_path / "again")
+    assert Risk.open(tmp_path / "again").p(["lamp of"]) == RISK.p(["lamp of"])
     (tmp_path / "risk.json").write_text("{}")
     with pytest.raises(ArtefactError, match=r"risk.json"):
         Risk.open(tmp_path)
