@@ -17,8 +17,9 @@ from rewriter.model.querybook import Ints, QueryBook
 _HEADER = "index.json"
 _TOP = 10  # the nearest rows of which the recall is measured
 _SAMPLES = 500  # requests it is measured on
-_NEIGHBOURS = 32  # of a node of the graph
-_EFFORTS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # nodes looked at; the least that reaches the recall is kept
+_LISTS = 4  # times the root of the rows: how many lists they are put into
+_TAUGHT = 64  # rows a list from which its centre is learned
+_EFFORTS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256)  # lists; the fewest that reach the recall are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Measured:
     Attributes:
         start: first row of the locale in the book.
         rows: how many there are.
-        kind: ``exact`` or ``graph``.
-        effort: nodes of the graph that a search looks at; 0 for an exact index.
+        kind: ``exact`` or ``lists``.
+        effort: lists that a search looks at; 0 for an exact index.
         recall: share of the ten exactly nearest rows that are among the `pool` found.
     """
 
@@ -52,7 +53,7 @@ class GlobalIndex:
     def __init__(self, folder: Path) -> None:
         header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
         self.measured = {locale: Measured(**entry) for locale, entry in header.items()}
-        # Of FAISS's two kinds of mapping this one maps flat codes and graphs; the older one maps inverted lists alone.
+        # Of FAISS's two kinds of mapping this one maps flat codes and lists; the older one starts threads at every search.
         maps = [faiss.read_index(str(folder / f"{number}.faiss"), faiss.IO_FLAG_MMAP_IFC) for number in range(len(header))]
         self._indexes = dict(zip(header, maps, strict=True))
 
@@ -89,8 +90,8 @@ def build_index(
 ) -> None:
     """Build an index for the rows of each locale and write them.
 
-    Up to `exact_rows` all rows are compared, in half precision. Above, a navigable small-world graph (Malkov and Yashunin
-    2018, HNSW) over 8-bit vectors is built with all threads, and searched no harder than the recall asks for.
+    Up to `exact_rows` all rows are compared, in half precision. Above, 8-bit vectors stand in lists around learned centres
+    (Sivic and Zisserman 2003, an inverted file), and no more of the nearest lists are searched than the recall asks for.
 
     Args:
         folder: where the files go; made if it is missing.
@@ -118,32 +119,33 @@ def build_index(
         if rows > exact_rows:
             asked = (samples if len(samples) else vectors[:: max(1, rows // _SAMPLES)])[:_SAMPLES]
             _, nearest = index.search(asked, _TOP)
-            index = _graph(vectors)
+            index = _listed(vectors)
             effort, found = _tuned(index, asked, nearest, pool, recall)
-            measured = Measured(start, rows, "graph", effort, found)
+            measured = Measured(start, rows, "lists", effort, found)
         faiss.write_index(index, str(folder / f"{number}.faiss"))
         header[locale] = asdict(measured)
     (folder / _HEADER).write_text(json.dumps(header), encoding="utf-8")
 
 
-def _graph(vectors: Vectors) -> faiss.IndexHNSW:
-    index: Any = faiss.index_factory(vectors.shape[1], f"HNSW{_NEIGHBOURS},SQ8", faiss.METRIC_INNER_PRODUCT)
+def _listed(vectors: Vectors) -> faiss.IndexIVF:
+    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{int(_LISTS * len(vectors) ** 0.5)},SQ8", faiss.METRIC_INNER_PRODUCT)
+    index.cp.max_points_per_centroid = _TAUGHT
     index.train(vectors)
     index.add(vectors)
-    graph: faiss.IndexHNSW = index
-    return graph
+    listed: faiss.IndexIVF = index
+    return listed
 
 
-def _tuned(index: faiss.IndexHNSW, asked: Vectors, nearest: Ints, pool: int, recall: float) -> tuple[int, float]:
+def _tuned(index: faiss.IndexIVF, asked: Vectors, nearest: Ints, pool: int, recall: float) -> tuple[int, float]:
     """Set the least effort that reaches the recall, and return it with what it reaches."""
     reached = 0.0
     for effort in _EFFORTS:
-        index.hnsw.efSearch = effort
+        index.nprobe = effort
         _, found = index.search(asked, pool)
         reached = float((nearest[:, :, None] == found[:, None, :]).any(axis=2).mean())
         if reached >= recall:
             break
-    return index.hnsw.efSearch, reached
+    return index.nprobe, reached
 
 
 @contextmanager

@@ -50,13 +50,13 @@ def test_few_rows_are_all_compared(tmp_path):
     assert index.search(asked, "en", 12).tolist() == nearest(book, asked, 12).tolist()
 
 
-def test_many_rows_are_found_by_a_graph_as_well_as_asked(tmp_path):
+def test_many_rows_are_found_in_lists_as_well_as_asked(tmp_path):
     rows, asked = clustered(3000)
     book, index = build(tmp_path, rows, samples=asked, exact_rows=500, recall=0.97)
     measured = index.measured["en"]
     found = index.search(asked, "en", 32)
     held = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(nearest(book, asked, 10).tolist(), found.tolist(), strict=True)])
-    assert measured.kind == "graph"
+    assert measured.kind == "lists"
     assert held >= 0.97
     assert measured.recall == pytest.approx(held, abs=1e-9)
 
@@ -67,7 +67,7 @@ def test_the_least_effort_that_reaches_the_recall_is_kept(tmp_path):
     efforts = [
         build(tmp_path / str(r), rows, samples=asked, exact_rows=500, recall=r)[1].measured["en"].effort for r in (0.5, 1.0)
     ]
-    assert efforts[0] == 32 < efforts[1]
+    assert 2 <= efforts[0] < efforts[1]
 
 
 def test_without_samples_the_rows_themselves_are_asked(tmp_path):
@@ -80,7 +80,7 @@ def test_a_locale_is_searched_alone(tmp_path):
     rows, asked = clustered(900)
     book, index = build(tmp_path, rows, ["de"] * 600 + ["en"] * 300, asked, exact_rows=400)
     assert {locale: (m.start, m.rows, m.kind) for locale, m in index.measured.items()} == {
-        "de": (0, 600, "graph"),
+        "de": (0, 600, "lists"),
         "en": (600, 300, "exact"),
     }
     assert index.search(asked, "en", 9).tolist() == nearest(book, asked, 9, 600).tolist()
