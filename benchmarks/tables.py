@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
+from cost_tables import learn_cost, request_cost
 from experiment_tables import attack, off_policy
 from loop_tables import lives, loop
 from result_tables import (
@@ -81,6 +82,8 @@ SECTIONS = (
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
+    Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
+    Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
     Section("lives", "The loop: the life of a rule", "Does it unlearn as fast as it learns?", lives),
     Section("loop", "The loop: a home that changes", "What does a rewriter learn from what it did itself?", loop),
     Section("online", "The online layer at home", "What does it add to exact rules, and what does a call cost?", online),

@@ -1,0 +1,41 @@
+"""What requests and learning cost, as Markdown."""
+
+from cells import Figures, grid, number, outline
+
+ABOUT = frozenset({"command", "seeds", "versions"})
+_SIZES = ("index", "mb", "encode_s", "index_s", "write_peak_mb", "fresh process", "load")
+
+
+def request_cost(result: Figures) -> str:
+    """Each way through the layers: its latency, and how requests end on it; then sizes and start-up."""
+    tables = []
+    for name, found in result.items():
+        if name in ABOUT:
+            continue
+        rows = [
+            [way, *(number(of[f"{p}_us"]) for p in ("p10", "p50", "p99")), ", ".join(f"{end} {n}" for end, n in ends.items())]
+            for way, of in found["ways"].items()
+            for ends in [of.get("ends", {})]
+        ]
+        table = grid([name, "p10 µs", "p50 µs", "p99 µs", "how the first 500 end"], rows)
+        tables.append(f"{table}\n\n{outline({size: found[size] for size in _SIZES})}")
+    return "\n\n".join(tables)
+
+
+def learn_cost(result: Figures) -> str:
+    """Time and memory of `learn` by size, and of its steps."""
+    sizes = {name: found for name, found in result.items() if name not in ABOUT}
+    columns = ["turns", "rules", "s by the clock", "s of the processor", "peak GB", "load"]
+    names = ("turns", "rules", "seconds", "cpu_seconds", "peak_gb", "load")
+    whole = grid(columns, [[number(found[name]) for name in names] for found in sizes.values()])
+    steps = [
+        [
+            step,
+            *(
+                f"{number(found['steps'][step]['cpu_seconds'])} / {number(found['steps'][step]['peak_gb'])}"
+                for found in sizes.values()
+            ),
+        ]
+        for step in next(iter(sizes.values()))["steps"]
+    ]
+    return f"{whole}\n\nBy step, seconds of the processor / peak GB so far:\n\n{grid(['step', *sizes], steps)}"
