@@ -4,14 +4,15 @@
 
 DSTC2: a defect is a turn whose true request is not all in the top SLU. Teacher and student learn without annotation, and score a
 caller by models that have not seen that caller; the dev callers are judged. P comes from what the log says of itself, so nothing
-tells it how often other users' meaning is wrong; with feedback on a twentieth of the turns of the train callers (the truth, shown
-as if the caller had been asked) it is calibrated on that. The best single cue is `status`: an empty SLU or a repeated prompt.
+tells it how many of the turns that were refused asked for nothing; `refused` says how many. With feedback on a twentieth of the
+turns of the train callers (the truth, shown as if the caller had been asked) that is learned, too. `even` is the calibration
+error that chance leaves to a P that is exactly right. The best single cue is `status`: an empty SLU or a repeated prompt.
 
 Calls: the mean P(reached) of the goals of a call against the caller's own "success" and five steps of "understood me well".
 
-Labels: a home with simulated feedback, right in 95 of 100 cases, on a part of the turns: drawn at random, or those where the
-teacher without feedback is least sure (what `Risk.worth_asking` would ask about). F1 of the turns, at P >= .5, of users that the
-model has not seen.
+Labels: a home with simulated feedback, right in 95 of 100 cases, on a part of the turns: drawn at random, or as `Rewrite.ask`
+draws them (`model.risk.worth` of the teacher's P without feedback, one a day and user at most). F1 of the turns, at P >= .5, of
+users that the model has not seen.
 """
 
 import argparse
@@ -39,10 +40,12 @@ from rewriter.detect.listed import Turns
 from rewriter.detect.pair import Told, learn_pair
 from rewriter.detect.student import learn_student
 from rewriter.detect.trees import Columns
+from rewriter.model.risk import worth
 from rewriter.simulate.logs import simulate_log
 
 OUT = Path("benchmarks/results/defects.json")
-SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "least sure"), (1.0, "everybody"))
+SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "as it teaches"), (1.0, "everybody"))
+DAY_MS = 86_400_000
 NOISE = 0.05
 BINS = 15
 Floats = npt.NDArray[np.float64]
@@ -74,6 +77,14 @@ def with_feedback(turns: Turns, label: Bools, rows: npt.NDArray[np.int64], noise
     return replace(turns, column=turns.column | {"feedback": feedback})
 
 
+def as_asked(turns: Turns, p: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return turns in the order in which `Rewrite.ask` may draw them, one a day and user at most."""
+    drawn = np.argsort(rng.exponential(size=len(p)) / np.array([worth(one) for one in p.tolist()]))
+    day = np.column_stack([turns["user_no"], turns["ts_ms"] // DAY_MS])[drawn]
+    _, first = np.unique(day, axis=0, return_index=True)
+    return np.asarray(drawn[np.sort(first)], dtype=np.int64)
+
+
 def calls(data: Path, seed: int) -> dict[str, Any]:
     """Judge teacher, student, cue and goals on DSTC2."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,18 +101,29 @@ def calls(data: Path, seed: int) -> dict[str, Any]:
     asked = np.sort(rng.choice(np.flatnonzero(train), len(turns) // 20, replace=False))
     taught = teach(with_feedback(turns, label, asked, 0.0, rng), around, told.meaning, seed=seed)
     student = learn_student(turns, teacher.p, min_users=3, budget=0.02)
+    after = learn_student(turns, taught.guessed, min_users=3, budget=0.02)
     found = {
         "teacher": teacher.p,
         "teacher, a twentieth of the train turns with feedback": taught.guessed,
         "student": student.held_out,
+        "student of the teacher with feedback": after.held_out,
         "friction": turns["cued"] / 1000,
         "status": np.nan_to_num(turns["failed"]),
     }
     rows = {name: judged(label[dev], p[dev], best_threshold(label[train], p[train])) for name, p in found.items()}
+    refused = dev & (np.nan_to_num(turns["failed"]) == 1)
+    right = taught.guessed[dev]
+    chance = [ece(rng.random(len(right)) < right, right) for _ in range(50)]
     return {
         "seed": seed,
         "turns": int(dev.sum()),
         "defects": int(label[dev].sum()),
+        "even": float(np.mean(chance)),
+        "refused": {
+            "turns": int(refused.sum()),
+            "defects": float(label[refused].mean()),
+            "teacher": float(teacher.p[refused].mean()),
+        },
         "turn": rows,
         "call": _goals(told, data, seed),
     }
@@ -164,10 +186,10 @@ def home(seed: int, days: int, users: int) -> dict[str, Any]:
     nobody = np.zeros(0, dtype=np.int64)
     first = teach(with_feedback(turns, label, nobody, 0.0, rng), around, told.meaning, seed=seed).guessed
     silent = replace(told.meaning, missed=np.full(len(turns), np.nan))
-    random, unsure = rng.permutation(len(turns)), np.argsort(-first * (1 - first), kind="stable")
+    random, taught = rng.permutation(len(turns)), as_asked(turns, first, rng)
     runs = []
     for share, way in SHARES:
-        rows = np.sort((unsure if way == "least sure" else random)[: int(share * len(turns))])
+        rows = np.sort((taught if way == "as it teaches" else random)[: int(share * len(turns))])
         asked = with_feedback(turns, label, rows, NOISE, rng)
         both = teach(asked, around, told.meaning, seed=seed).guessed if share else first
         alone = teach(asked, around, silent, seed=seed)

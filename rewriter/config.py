@@ -141,7 +141,9 @@ class Trigger:
     suggest_loss_share: float = 0.3
     """The same as `max_loss_share` for what is only suggested ("did you mean …?")."""
     max_asked: float = 0.02
-    """Share of the requests that may be followed by "did I get that right?": those whose answer teaches most."""
+    """Share of the requests that may be followed by "did I get that right?": mostly those whose answer teaches most."""
+    max_asked_a_day: int = 1
+    """How often one user may be asked that in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ def _check(config: Config) -> None:
         "loop.half_life_days": (config.loop.half_life_days, 0),
         "loop.refit_days": (config.loop.refit_days, 0),
         "loop.quiet_days": (config.loop.quiet_days, 1),
+        "trigger.max_asked_a_day": (config.trigger.max_asked_a_day, 0),
     }
     for name, (value, low) in least.items():
         if value < low:

@@ -69,7 +69,8 @@ class Rewrite:
         propensity: probability with which that was drawn, 0..1.
         artefact: id of the artefact version that answered.
         ask: whether the answer to "did I get that right?", asked when the assistant has done its part, would teach enough to
-            bother the user; so for at most `Config.trigger.max_asked` of the requests. Log the answer as ``feedback``.
+            bother the user; so for at most `Config.trigger.max_asked` of the requests, and `max_asked_a_day` of one user's in
+            a day. Log the answer as ``feedback``.
     """
 
     id: str

@@ -1,8 +1,10 @@
 """The teacher: P(defect) of every turn of a log, from the whole dialogue around it, the turns after it included.
 
-Explicit feedback is believed. Elsewhere trees say what it would have been, which learned from explicit feedback where there is
-some, and from what the log says of itself: turns that were understood otherwise than other users are with the same words
-(`rewriter.detect.meaning`). A turn is seen with the turn before it and the two after it.
+Explicit feedback is believed. Elsewhere trees say what it would have been. They learn from what the log says of itself: turns
+that were understood otherwise than other users are with the same words (`rewriter.detect.meaning`). Where users were asked, these
+labels are only the beginning: other trees learn from the answers alone, with what the first ones say among what they see, so that
+they find out how far it can be trusted, and how often a turn goes wrong at all. A turn is seen with the turn before it and the
+two after it.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rewriter.detect.answers import coherence
 from rewriter.detect.cues import NAMES, Cues
+from rewriter.detect.feedback import heeded
 from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Floats, Turns
 from rewriter.detect.meaning import Meaning
@@ -56,18 +59,23 @@ def teach(turns: Turns, columns: Columns, meaning: Meaning, *, seed: int) -> Def
     """
     explicit = np.nan_to_num(turns["feedback"]) != 0
     label = np.where(explicit, turns["feedback"] < 0, meaning.missed == 1)
-    rows = np.flatnonzero(explicit | np.isfinite(meaning.missed))
-    if min(label[rows].sum(), (~label[rows]).sum()) < _ENOUGH:
-        guessed = turns["cued"] / 1000
-        return Defects(np.where(explicit, label, guessed), guessed, learned=False)
+    told, known = np.flatnonzero(explicit), np.flatnonzero(explicit | np.isfinite(meaning.missed))
     fold = fold_of(turns["user_no"])
     columns = np.column_stack([columns, coherence(turns, fold, seed=seed)])
-    examples = Examples(rows, label[rows], np.where(explicit[rows], _EXPLICIT, 1.0))
-    p = Forest.fit(columns, examples, fold, seed).p(columns, fold)
-    told = np.flatnonzero(explicit)
-    believed = told if min(label[told].sum(), (~label[told]).sum()) >= _ENOUGH else rows
-    guessed = calibrated(p, p[believed], label[believed])
-    return Defects(np.where(explicit, label, guessed), guessed, learned=True)
+    guessed = turns["cued"] / 1000
+    if _enough(label[known]):
+        examples = Examples(known, label[known], np.where(explicit[known], _EXPLICIT, 1.0))
+        p = Forest.fit(columns, examples, fold, seed).p(columns, fold)
+        guessed = calibrated(p, p[known], label[known])
+    if _enough(label[told]):
+        columns = np.column_stack([columns, log_odds(guessed), meaning.missed]).astype(np.float32)
+        examples = Examples.of(told, label[told])
+        guessed = heeded(turns, Forest.fit(columns, examples, fold, seed, few=True).p(columns, fold))
+    return Defects(np.where(explicit, label, guessed), guessed, learned=_enough(label[known]))
+
+
+def _enough(label: npt.NDArray[np.bool_]) -> bool:
+    return min(int(label.sum()), int((~label).sum())) >= _ENOUGH
 
 
 def calibrated(p: Floats, held_out: Floats, label: npt.NDArray[np.bool_]) -> Floats:

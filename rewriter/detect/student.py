@@ -13,7 +13,7 @@ from rewriter.detect.listed import Floats, Ints, Turns
 from rewriter.detect.pair import PairDetector
 from rewriter.detect.trees import FOLDS, fold_of
 from rewriter.model.logistic import Logistic
-from rewriter.model.risk import COLUMNS, Risk
+from rewriter.model.risk import COLUMNS, Risk, worth
 
 _PRIOR = 2.0  # turns of mean risk that every text and word begins with
 _HEARD = 4  # other hearings that are looked at
@@ -33,7 +33,7 @@ class Student:
     held_out: Floats
 
 
-def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float) -> Student:
+def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float, a_day: int = 1) -> Student:
     """Distil the teacher's P into what can be known at the time of the request.
 
     The columns of a turn are taken from the other folds of users, so that the weights know what a text is worth of which the
@@ -44,6 +44,7 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
         defect: the teacher's P(defect) of each, (n,).
         min_users: distinct users of every text and word that is kept.
         budget: share of the turns that may be asked about.
+        a_day: how often one user may be asked in a day.
     """
     fold = fold_of(turns["user_no"])
     columns = np.zeros((len(turns), len(COLUMNS)))
@@ -57,8 +58,8 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
     weigh = Logistic(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
     p = weigh.p(columns)
     whole = _counted(turns, defect, np.arange(len(turns)), min_users)
-    ask = float(np.quantile(p * (1 - p), 1 - budget))
-    return Student(Risk(whole.texts, whole.words, whole.mean, weigh, ask), p)
+    rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
+    return Student(Risk(whole.texts, whole.words, whole.mean, weigh, rate, a_day), p)
 
 
 def export_risk(pair: PairDetector | None, config: Config, folder: Path) -> None:
@@ -66,12 +67,13 @@ def export_risk(pair: PairDetector | None, config: Config, folder: Path) -> None
 
     Args:
         pair: the detector; its turns and their P(defect) are learned from. Without one nothing is written.
-        config: `launch.min_users` and `trigger.max_asked` are used.
+        config: `launch.min_users`, and of `trigger` the budgets of prompts.
         folder: where the file goes.
     """
     if pair is not None:
-        least, budget = config.launch.min_users, config.trigger.max_asked
-        learn_student(pair.turns, pair.defect, min_users=least, budget=budget).risk.save(folder)
+        least, trigger = config.launch.min_users, config.trigger
+        found = learn_student(pair.turns, pair.defect, min_users=least, budget=trigger.max_asked, a_day=trigger.max_asked_a_day)
+        found.risk.save(folder)
 
 
 def _request(turns: Turns, row: int) -> tuple[list[str], str]:

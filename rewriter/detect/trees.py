@@ -11,6 +11,8 @@ from rewriter.detect.listed import Floats, Ints
 FOLDS = 4
 _MOST = 200_000  # rows of a training set, drawn beyond
 _FAR = 9.2  # log-odds of 1 in 10,000
+_LARGE = {"max_iter": 100, "max_leaf_nodes": 8, "min_samples_leaf": 20}
+_SMALL = {"max_iter": 60, "max_leaf_nodes": 5, "min_samples_leaf": 10, "l2_regularization": 1.0}
 
 Columns = npt.NDArray[np.float32]
 
@@ -57,7 +59,7 @@ class Forest:
     used: npt.NDArray[np.bool_]
 
     @classmethod
-    def fit(cls, columns: Columns, examples: Examples, fold: Ints, seed: int) -> "Forest":
+    def fit(cls, columns: Columns, examples: Examples, fold: Ints, seed: int, *, few: bool = False) -> "Forest":
         """Learn.
 
         Args:
@@ -65,6 +67,7 @@ class Forest:
             examples: rows of them.
             fold: of the user of each row of `columns`, (n,) in 0..FOLDS-1.
             seed: of the sample that many rows are cut to.
+            few: whether there are only some hundred examples, which smaller trees learn from.
         """
         rng = np.random.default_rng(seed)
         with np.errstate(invalid="ignore"):
@@ -75,7 +78,7 @@ class Forest:
         for k in range(FOLDS):
             rows = np.flatnonzero(fold[examples.row] != k)
             rows = np.sort(rng.choice(rows, _MOST, replace=False)) if len(rows) > _MOST else rows
-            models.append(_fitted(columns[examples.row[rows]][:, used], examples.label[rows], examples.weight[rows], seed))
+            models.append(_fitted(columns[examples.row[rows]][:, used], examples.label[rows], examples.weight[rows], seed, few))
         return cls(tuple(models), used)
 
     def p(self, columns: Columns, fold: Ints) -> Floats:
@@ -99,12 +102,13 @@ def log_odds(p: Floats) -> Floats:
         return np.asarray(np.clip(np.log(p) - np.log1p(-p), -_FAR, _FAR), dtype=np.float64)
 
 
-def _fitted(columns: Columns, label: npt.NDArray[np.bool_], weight: Floats, seed: int) -> HistGradientBoostingClassifier | None:
+def _fitted(
+    columns: Columns, label: npt.NDArray[np.bool_], weight: Floats, seed: int, few: bool
+) -> HistGradientBoostingClassifier | None:
     if not columns.shape[1] or label.all() or not label.any():
         return None
     columns = np.where(np.isfinite(columns).any(axis=0), columns, 0.0)  # known outside this fold alone: the trees cannot bin it
     # Small trees: figures of the training part of DSTC2 and of home_spoken hardly change from 4 to 16 leaves.
-    model = HistGradientBoostingClassifier(
-        max_iter=100, learning_rate=0.07, max_leaf_nodes=8, min_samples_leaf=20, early_stopping=False, random_state=seed
-    )
+    size = _SMALL if few else _LARGE
+    model = HistGradientBoostingClassifier(learning_rate=0.07, early_stopping=False, random_state=seed, **size)
     return model.fit(columns, label, sample_weight=weight)

@@ -27,6 +27,7 @@ COLUMNS: Final = (
 
 _FILE = "risk.json"
 _TEXTS = "risk_texts"
+_EVEN = 0.05  # what even a request that seems sure is asked about: a misunderstanding that all users share seems sure, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,16 @@ class Risk:
         words: word -> the same of the turns that hold it.
         mean: the log-odds of any turn, which stand in for what is not known.
         weigh: P of the columns `COLUMNS`.
-        ask: the least p (1 - p) at which asking "did I get that right?" stays within the budget of prompts.
+        rate: P(asked "did I get that right?") by what the answer would teach (`worth`), within the budget of prompts.
+        a_day: prompts to one user in a day, at most.
     """
 
     texts: Mapping[str, float] | TextNumbers
     words: Mapping[str, float]
     mean: float
     weigh: Logistic
-    ask: float = math.inf
+    rate: float = 0.0
+    a_day: int = 1
 
     def p(self, hearings: Sequence[str], previous: str = "") -> float:
         """Return P(defect as spoken), 0..1.
@@ -62,9 +65,9 @@ class Risk:
         """
         return self.weigh.p_of(self.columns(hearings, previous))
 
-    def worth_asking(self, p: float) -> bool:
-        """Return whether the answer to "did I get that right?" would teach enough, of a turn of this risk."""
-        return p * (1 - p) >= self.ask
+    def p_asked(self, p: float) -> float:
+        """Return the probability with which a turn of this risk is followed by "did I get that right?"."""
+        return min(1.0, self.rate * worth(p))
 
     def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
         """Return the columns `COLUMNS` of a request."""
@@ -91,7 +94,8 @@ class Risk:
             "words": dict(self.words),
             "mean": self.mean,
             "weigh": self.weigh.to_dict(),
-            "ask": self.ask if math.isfinite(self.ask) else None,
+            "rate": self.rate,
+            "a_day": self.a_day,
         }
         (folder / _FILE).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
@@ -106,9 +110,21 @@ class Risk:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             words = {str(word): float(odds) for word, odds in data["words"].items()}
-            ask = math.inf if data["ask"] is None else float(data["ask"])
-            return cls(
-                TextNumbers.open(folder, _TEXTS), words, float(data["mean"]), Logistic.from_dict(data["weigh"], len(COLUMNS)), ask
-            )
+            weigh, texts = Logistic.from_dict(data["weigh"], len(COLUMNS)), TextNumbers.open(folder, _TEXTS)
+            return cls(texts, words, float(data["mean"]), weigh, float(data["rate"]), int(data["a_day"]))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
+
+
+def worth(p: float) -> float:
+    """Return how often turns of one risk are to be asked about, in proportion.
+
+    What is drawn by the standard deviation of what is to be learned tells most of a whole (Neyman 1934, "On the two different
+    aspects of the representative method"): ``sqrt(p (1 - p))``, and a little of everything. To ask only what is least sure
+    would teach nothing of the rest.
+
+    Example:
+        >>> [round(worth(p), 2) for p in (0.0, 0.1, 0.5, 1.0)]
+        [0.05, 0.35, 0.55, 0.05]
+    """
+    return math.sqrt(p * (1 - p)) + _EVEN

@@ -26,5 +26,19 @@ def drawn(share: float, unit: str, source: str, day: int, key: bytes) -> Arm:
         >>> drawn(1.0, "ann", "lamp of", 20_000, bytes(16)), drawn(0.0, "ann", "lamp of", 20_000, bytes(16))
         ('rewrite', 'leave')
     """
-    digest = blake2b(f"{unit}\0{day}\0{source}".encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=b"arm").digest()
-    return "rewrite" if _U64.unpack(digest)[0] < share * 2**64 else "leave"
+    return "rewrite" if happens(share, unit, source, day, key, what=b"arm") else "leave"
+
+
+def happens(share: float, unit: str, source: str, day: int, key: bytes, *, what: bytes) -> bool:
+    """Return whether something happens whose probability is `share`, by the keyed hash that `drawn` describes.
+
+    Args:
+        share: 0..1.
+        unit: keyed hash of the user, or the id of the decision.
+        source: normalised utterance.
+        day: whole days since 1970, UTC.
+        key: secret of the artefact.
+        what: is drawn; one thing says nothing of another.
+    """
+    digest = blake2b(f"{unit}\0{day}\0{source}".encode("utf-8", "surrogatepass"), digest_size=8, key=key, person=what).digest()
+    return bool(_U64.unpack(digest)[0] < share * 2**64)

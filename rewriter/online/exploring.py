@@ -1,5 +1,7 @@
-"""Whether to ask "did I get that right?": of the requests that are sent as spoken, those whose answer would teach most."""
+"""Whether to ask "did I get that right?": of the requests that are sent as spoken, mostly those whose answer would teach most."""
 
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +29,8 @@ def open_risk(folder: Path) -> "Risk | None":
     return Risk.open(folder)
 
 
-def teaches(risk: "Risk", hearings: Sequence[str], context: object, max_chars: int) -> bool:
-    """Return whether it is unsure enough how a request ends that is sent as spoken.
+def p_asked(risk: "Risk", hearings: Sequence[str], context: object, max_chars: int) -> float:
+    """Return the probability with which a request that is sent as spoken is followed by a question.
 
     Args:
         risk: of the artefact.
@@ -38,4 +40,35 @@ def teaches(risk: "Risk", hearings: Sequence[str], context: object, max_chars: i
     """
     before = context.get("previous_utterance") if isinstance(context, Mapping) else None
     previous = normalise(str.__str__(before)[:max_chars]) if isinstance(before, str) else ""
-    return risk.worth_asking(risk.p(hearings, previous))
+    return risk.p_asked(risk.p(hearings, previous))
+
+
+class Prompts:
+    """How often each user was asked today by this process; forgotten at the end of the day, and of the process."""
+
+    __slots__ = ("_asked", "_day", "_lock")
+
+    def __init__(self) -> None:
+        self._day, self._asked = 0, Counter[str]()
+        self._lock = threading.Lock()
+
+    def spend(self, user: str, day: int, most: int) -> bool:
+        """Book a question, and return whether it stays within the user's budget of that day.
+
+        Args:
+            user: keyed hash; nobody has no budget of her own.
+            day: whole days since 1970, UTC.
+            most: questions to one user in a day.
+
+        Example:
+            >>> prompts = Prompts()
+            >>> [prompts.spend("ann", 1, 1), prompts.spend("ann", 1, 1), prompts.spend("ann", 2, 1)]
+            [True, False, True]
+        """
+        if not user:
+            return most > 0
+        with self._lock:
+            if day != self._day:
+                self._day, self._asked = day, Counter()
+            self._asked[user] += 1
+            return self._asked[user] <= most

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,8 +13,8 @@ from rewriter.artefact.versions import Version
 from rewriter.model.contextual import ContextRules
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.model.users import hash_user
-from rewriter.online.arms import Arm, drawn
-from rewriter.online.exploring import SURE, open_risk, teaches
+from rewriter.online.arms import Arm, drawn, happens
+from rewriter.online.exploring import SURE, Prompts, open_risk, p_asked
 from rewriter.online.ids import decision_id
 from rewriter.online.locales import lookup_order
 from rewriter.online.overlay import Overlay, mark_of
@@ -102,6 +102,7 @@ class Asking:
     review: Review
     now: Callable[[], float]
     """Tells the time, seconds since 1970."""
+    prompts: Prompts = field(default_factory=Prompts)
 
     def clock(self) -> Callable[[], bool]:
         """Start the clock, and return what says whether the time is up."""
@@ -131,8 +132,7 @@ def answer(
     try:
         decision = _decide(serving, asking, utterance, user_id, locale, nbest, context, after_failure)
         if serving.risk is not None and not after_failure and isinstance(decision, Verdict) and decision.reason not in SURE:
-            heard = _hearings(normalise(str.__str__(utterance)), nbest, serving.max_chars)
-            ask = decision.text is None and teaches(serving.risk, heard, context, serving.max_chars)
+            ask = decision.text is None and _asks(serving, serving.risk, asking, utterance, user_id, nbest, context)
     except Exception:  # noqa: BLE001 - no request may fail because of us
         with suppress(Exception):
             _log.warning("a request was left alone", exc_info=True)
@@ -140,6 +140,23 @@ def answer(
     if isinstance(decision, Ruled):
         return _by_rule(serving, utterance, decision)
     return _by_verdict(serving, utterance, decision, ask)
+
+
+def _asks(
+    serving: Serving, risk: "Risk", asking: Asking, utterance: str, user_id: str | None, nbest: object, context: object
+) -> bool:
+    """Draw whether a request that is sent as spoken is followed by a question, and book it on its user's day."""
+    heard = _hearings(normalise(str.__str__(utterance)), nbest, serving.max_chars)
+    user, day = _hashed(serving, asking, user_id), int(asking.now() // _DAY_S)
+    share = p_asked(risk, heard, context, serving.max_chars)
+    drawn_so = happens(share, user or decision_id(), heard[0], day, serving.user_key, what=b"ask")
+    return drawn_so and asking.prompts.spend(user, day, risk.a_day)
+
+
+def _hashed(serving: Serving, asking: Asking, user_id: str | None) -> str:
+    """Return the user as the artefact stores users; empty for nobody."""
+    user = "" if user_id is None else str.__str__(user_id)
+    return user if asking.hashed or not user else hash_user(user, serving.user_key)
 
 
 class Ruled(NamedTuple):
@@ -177,8 +194,7 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     if not query:
         return Verdict(None, "empty")
     place = None if locale is None else str.__str__(locale)
-    user = "" if user_id is None else str.__str__(user_id)
-    hashed = user if asking.hashed or not user else hash_user(user, serving.user_key)
+    hashed = _hashed(serving, asking, user_id)
     known = _known(serving, asking, query, hashed, place, context, after_failure)
     if known is not None:
         return known

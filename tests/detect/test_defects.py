@@ -74,9 +74,10 @@ def test_the_student_knows_it_beforehand_as_far_as_it_can(taught):
     assert fine < 0.1
     assert 0.3 < half < 0.7
     assert roc_auc_score(label, student.held_out) > 0.95
-    assert student.risk.worth_asking(half)
-    assert not student.risk.worth_asking(fine)
-    assert not student.risk.worth_asking(glow)
+    asked = student.risk.p_asked
+    assert asked(half) > asked(fine)
+    assert asked(half) > asked(glow)
+    assert np.mean([asked(p) for p in student.held_out]) == pytest.approx(0.1)
 
 
 def test_the_student_keeps_nothing_of_few_users(taught):
@@ -92,3 +93,31 @@ def test_without_evidence_friction_stands_in(tmp_path):
     around = surroundings(read, Cues(read, items), Likeness(tables.texts))
     found = teach(read, around, meaning(tables, read, items), seed=0)
     assert (found.p.tolist(), found.learned) == ([1.0, 0.0], False)
+
+
+def silent(asked):
+    """60 users who say "lamp off", are refused "lamp of", and say "glow", which does the wrong thing without a trace."""
+    rng = np.random.default_rng(1)
+    turns = []
+    for u in range(60):
+        for i, (text, meant) in enumerate([("lamp off", OFF), ("lamp of", None), ("glow", ON)] * 2):
+            said = -1 if text != "lamp off" else 1
+            turns.append(turn(f"user {u:02}", 3_600 * i, text, meant, feedback=said if rng.random() < asked else None))
+    return turns
+
+
+def said_of_glow(asked, folder):
+    """Mean P of "glow", and of "lamp off"."""
+    tables = listed(silent(asked), folder)
+    read = Turns.read(tables)
+    items = Items.of(read)
+    p = teach(read, surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items), seed=0).guessed
+    text = read.text[read["said"]]
+    return p[text == "glow"].mean(), p[text == "lamp off"].mean()
+
+
+def test_what_all_users_are_given_wrongly_is_found_by_asking_few(tmp_path):
+    assert said_of_glow(0.0, tmp_path / "nobody")[0] < 0.2
+    glow, fine = said_of_glow(0.3, tmp_path / "few")
+    assert glow > 0.8
+    assert fine < 0.15

@@ -1,5 +1,7 @@
 """The online risk: its columns by hand, and what is read back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ RISK = Risk(
     words={"lamp": -2.0, "of": 1.0},
     mean=-1.0,
     weigh=Logistic(np.arange(1.0, 9.0) / 10, -0.5),
-    ask=0.2,
+    rate=1.5,
+    a_day=2,
 )
 
 
@@ -38,14 +41,16 @@ def test_p_is_logistic_in_the_columns():
     assert RISK.p(["lamp of"]) == pytest.approx(1 / (1 + np.exp(-odds)))
 
 
-def test_only_the_unsure_are_worth_asking():
-    assert [RISK.worth_asking(p) for p in (0.0, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0)] == [False, False, True, True, True, False, False]
+def test_the_unsure_are_asked_most_and_the_sure_hardly():
+    assert [RISK.p_asked(p) for p in (0.0, 0.2, 0.8, 1.0)] == pytest.approx([0.075, 0.675, 0.675, 0.075])
+    assert replace(RISK, rate=2.0).p_asked(0.5) == 1.0
 
 
 def test_saved_and_opened(tmp_path):
     RISK.save(tmp_path)
     again = Risk.open(tmp_path)
-    assert (again.words, again.mean, again.ask) == (RISK.words, RISK.mean, RISK.ask)
+    for name in ("words", "mean", "rate", "a_day"):
+        assert getattr(again, name) == getattr(RISK, name)
     assert [again.texts.get(text, 0.5) for text in ("lamp of", "lamp off", "lamp")] == [2.0, -3.0, 0.5]
     assert again.p(["lamp of", "lamp off"]) == RISK.p(["lamp of", "lamp off"])
     again.save(tmp_path / "again")

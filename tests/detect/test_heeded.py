@@ -1,0 +1,53 @@
+"""What users answered counts for others whose same words were understood alike, one voice each."""
+
+import numpy as np
+import pytest
+from told_logs import listed, turn
+
+from rewriter.detect.feedback import heeded
+from rewriter.detect.listed import Turns
+
+ON, OFF = "TurnOn|name=lamp", "TurnOff|name=lamp"
+
+
+def test_by_hand(tmp_path):
+    turns = [
+        turn("ann", 0, "glow", ON, feedback=-1),
+        turn("ann", 3600, "glow", ON, feedback=-1),
+        turn("ann", 7200, "glow", ON, feedback=1),  # one voice: two thirds bad
+        turn("ben", 0, "glow", ON, feedback=1),
+        turn("cem", 0, "glow", ON),
+        turn("dan", 0, "glow", OFF),  # understood otherwise
+        turn("eva", 0, "glow", None, feedback=-1),
+        turn("fay", 0, "glow", None, feedback=0),
+    ]
+    read = Turns.read(listed(turns, tmp_path))
+    p = dict(zip(read.turn_id, heeded(read, np.full(len(read), 0.1)), strict=True))
+    assert p["cem-000000"] == pytest.approx((2 / 3 + 0.2) / 4)
+    assert p["ann-000000"] == p["ann-007200"] == pytest.approx(0.2 / 3)
+    assert p["ben-000000"] == pytest.approx((2 / 3 + 0.2) / 3)
+    assert p["dan-000000"] == pytest.approx(0.1)
+    assert p["eva-000000"] == pytest.approx(0.1)
+    assert p["fay-000000"] == pytest.approx(1.2 / 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_against_plain_python(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    turns = []
+    for user in range(8):
+        for i in range(12):
+            words, meant, said = rng.choice(["glow", "lamp", "off"]), rng.choice([ON, OFF, ""]), rng.choice([-1, 0, 1, None])
+            turns.append(turn(f"user {user}", i * 3600, str(words), str(meant) or None, feedback=said))
+    read = Turns.read(listed(turns, tmp_path))
+    p = rng.random(len(read))
+    by_id = {t["turn_id"]: t for t in turns}
+    for row, turn_id in enumerate(read.turn_id):
+        one = by_id[turn_id]
+        voices = {}
+        for other in turns:
+            alike = (other["utterance"], other["hypothesis"]) == (one["utterance"], one["hypothesis"])
+            if alike and other["user_id"] != one["user_id"] and other["feedback"] in (-1, 1):
+                voices.setdefault(other["user_id"], []).append(other["feedback"] < 0)
+        bad = sum(sum(of) / len(of) for of in voices.values())
+        assert heeded(read, p)[row] == pytest.approx((bad + 2 * p[row]) / (len(voices) + 2))
