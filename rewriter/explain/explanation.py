@@ -87,6 +87,9 @@ class Explanation:
             if answer.applied
             else f"{self.source!r} is left alone: {answer.reason}"
         ]
+        if answer.reason == "taste":
+            meanings = "; ".join(f"{c.text!r} {c.p_success:.2f}" for c in answer.candidates)
+            told.append(f"people mean different things by it; weighed by this user's habits: {meanings}")
         told += [
             f"in the log ({s.locale}): {s.turns} turns of {s.users} users; {s.success:.1f} ended well as spoken, {s.failure:.1f} "
             "failed, the rest was said again"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rewriter import Rewriter, learn
+from rewriter.explain import explain
 from rewriter.operate.forget import forget
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,12 @@ def test_the_town_that_this_user_asks_about(artefact, user, town):
     answer = Rewriter.open(artefact).rewrite(SHORT, user_id=user)
     assert (answer.text, answer.applied, answer.reason, answer.layer, answer.scope) == (town, True, "taste", "online", "personal")
     assert {candidate.text for candidate in answer.candidates} == {WEST, EAST}
+
+
+def test_it_is_explained(artefact):
+    told = explain(artefact, SHORT, user_id="u49").sentences()
+    assert told[0].startswith(f"{SHORT!r} is rewritten to {WEST!r} (online, personal, P(success) 0.")
+    assert told[1].startswith(f"people mean different things by it; weighed by this user's habits: {WEST!r} 0.")
 
 
 def test_nobody_else(artefact):
