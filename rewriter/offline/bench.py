@@ -44,8 +44,8 @@ class Case:
         loss: (m,) P(it is not); what is missing to one are votes that may be no votes at all.
         wording: of the locale; without the goal where that is new.
         own: 1 where the wording has counted the text.
-        fold: which part it is held out with; texts of one goal share it.
-        weight: how likely it is that the goal is as new as that, if the text is new.
+        fold: which part it is held out with; texts of one goal share it, and all who say a text.
+        weight: of the example, times how likely it is that the goal is as new as that, if the text is new.
     """
 
     example: Example
@@ -143,9 +143,9 @@ class Bench:
         of_pool = np.array([votes.get(goal, (0.0, 0.0)) for goal in seen.pool.interpretations.tolist()])
         win = of_pool[:, 0] * of_pool[:, 1]
         loss = sum(share * p for share, p in votes.values()) - win + of_pool[:, 0] - win
-        fold = int(_draw("fold", str(main) if main >= 0 else text) * FOLDS)
+        fold = int(_draw("fold", str(example.main) if example.main >= 0 else text) * FOLDS)
         unheard = self._new[example.healthy] if example.goals else 0.0
-        weight = unheard if new else 1.0 - unheard
+        weight = example.weight * (unheard if new else 1.0 - unheard)
         return Case(example, seen, win, loss, wording, own, fold, weight)
 
     def _ranker(self, cases: Sequence[Case]) -> Logistic:

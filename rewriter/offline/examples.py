@@ -1,6 +1,7 @@
 """Examples for the ranker and the risk: texts of the log that fail, with what was meant, and texts that are healthy."""
 
 import json
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from rewriter.offline.told import NOBODY, Told
+from rewriter.offline.told import NOBODY, Speaker, Told
 from rewriter.tables import glob
 from rewriter.text import normalise
 
@@ -19,33 +20,37 @@ _MOST = 3_000  # examples of each kind
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text of the log.
+    """One text of the log, as one of its users says it.
 
     Attributes:
         locale: of the text.
         hearings: the text, then what else was heard in one of its turns.
-        goals: interpretation -> share of the votes on the text; of a healthy text its own, with 1.
+        goals: interpretation -> share of her votes on the text; of a healthy text its own, with 1.
+        main: the commonest of the text, whoever says it; -1 where nobody was led anywhere.
         healthy: whether it works as spoken.
         honest: P(the assistant says so | the text fails).
         users: distinct users who said it.
         user: keyed hash of the one of them whose request this is; empty for nobody.
         turns: how often she said it.
+        weight: her part in the text, that of all its examples is 1.
         served: whether a rule answers it, so that the online layer never will.
     """
 
     locale: str
     hearings: Sequence[str]
     goals: Mapping[int, float]
+    main: int
     healthy: bool
     honest: float
     users: int
     user: str
     turns: float
+    weight: float
     served: bool
 
 
 def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]], turns: Path, seed: int) -> list[Example]:
-    """Return healthy texts, and failing ones with their goals as far as the log tells, each as one of its users says it.
+    """Return healthy texts, and failing ones with their goals as far as the log tells, each as a few of its users say it.
 
     Args:
         texts: what `rewriter.offline.stock.said` returned.
@@ -69,16 +74,27 @@ def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]]
             locale=row.locale,
             hearings=heard.get((row.locale, row.query), (row.query,)),
             goals={int(row.node): 1.0} if row.rate >= _HEALTHY else speaker.goals,
+            main=int(row.node) if row.rate >= _HEALTHY else _main(saying),
             healthy=bool(row.rate >= _HEALTHY),
             honest=1.0 if silent else float(row.honest),
             users=int(row.said_by),
             user=speaker.user,
             turns=speaker.turns,
+            weight=1 / len(saying),
             served=(row.locale, row.query) in served,
         )
         for row in chosen
-        for speaker in [speakers.get(row.source, NOBODY)]
+        for saying in [speakers.get(row.source, [NOBODY])[: 1 if row.rate >= _HEALTHY else None]]
+        for speaker in saying
     ]
+
+
+def _main(speakers: Sequence[Speaker]) -> int:
+    """Return the goal that a text most often led to, -1 for none."""
+    votes: Counter[int] = Counter()
+    for speaker in speakers:
+        votes.update(speaker.goals)
+    return min(votes, key=lambda goal: (-votes[goal], goal), default=-1)
 
 
 def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:

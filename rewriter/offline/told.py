@@ -13,6 +13,7 @@ from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Votes
 from rewriter.tables import glob
 
+_SPEAKERS = 5  # users of one text that are heard
 _FAINT = 0.02  # of all votes on a text; fewer are left out
 _STRANGE = 5, 20  # of so many votes so many are for none of everybody's queries, before the log has its say
 
@@ -68,8 +69,8 @@ class Told:
         self.strange = (float(frame.loc[~shared, "turns"].sum()) + _STRANGE[0]) / (float(frame["turns"].sum()) + _STRANGE[1])
         self._votes = frame[(frame["share"] > _FAINT) & (shared | hers)]
 
-    def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, Speaker]:
-        """Draw one user of each text, of those whom it led somewhere if there are any.
+    def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, list[Speaker]]:
+        """Draw a few users of each text whom it led somewhere; one of the others where it led nobody.
 
         Args:
             sources: nodes of texts.
@@ -82,5 +83,11 @@ class Told:
         votes = self._votes[self._votes["source"].isin(said["node"])]
         goals = {key: dict(zip(of["goal"], of["share"], strict=True)) for key, of in votes.groupby(["source", "user"])}
         led = np.array([key in goals for key in zip(said["node"], said["user"], strict=True)], dtype=bool)
-        said = said.iloc[np.lexsort((rng.random(len(said)), ~led, said["node"]))].drop_duplicates("node")
-        return {row.node: Speaker(row.user, float(row.turns), goals.get((row.node, row.user), {})) for row in said.itertuples()}
+        said = said.assign(led=led).iloc[np.lexsort((rng.random(len(said)), ~led, said["node"]))]
+        place = said.groupby("node").cumcount()
+        said = said[(place == 0) | (said["led"] & (place < _SPEAKERS))]
+        found: dict[int, list[Speaker]] = {}
+        for row in said.itertuples():
+            speaker = Speaker(row.user, float(row.turns), goals.get((row.node, row.user), {}))
+            found.setdefault(row.node, []).append(speaker)
+        return found

@@ -37,8 +37,8 @@ def told(tmp_path):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_one_who_was_led_somewhere_speaks(told, seed):
     found = told.speakers({GARBLE, NOISE}, np.random.default_rng(seed))
-    assert found[GARBLE] == Speaker(ANN, 4.0, {LAMP: 0.75, JAZZ: 0.25})  # jazz is no query of everybody's, but her own
-    assert found[NOISE] == Speaker(CEM, 1.0, {})
+    assert found[GARBLE] == [Speaker(ANN, 4.0, {LAMP: 0.75, JAZZ: 0.25})]  # jazz is no query of everybody's, but her own
+    assert found[NOISE] == [Speaker(CEM, 1.0, {})]
 
 
 def test_nobody_says_what_is_not_in_the_log(told):
@@ -65,7 +65,7 @@ def test_what_a_text_led_to_is_no_habit():
         own_all=np.full(4, 8.0),
         private=np.array([False, False, True, False]),
     )
-    example = Example("en", ["a lamb"], {LAMP: 1.0}, False, 1.0, 1, ANN, 2.0, False)
+    example = Example("en", ["a lamb"], {LAMP: 1.0}, LAMP, False, 1.0, 1, ANN, 2.0, 1.0, False)
     less = _unled(pool, example)
     assert less.texts == ["the lamp", "jazz", "another"]  # the secret worked once, and this text may have led there
     assert less.own_turns.tolist() == [3.0, 2.0, 0.0]
