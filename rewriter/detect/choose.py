@@ -47,7 +47,7 @@ class BestDetector:
         candidates = {name: values[known] for name, values in told.candidates.items()}
         found = {
             "rule": float(average_precision_score(told.restates[known], rule.score(candidates) / 1000)),
-            "pair": float(average_precision_score(told.restates[known], pair.p(candidates))),
+            "pair": float(average_precision_score(told.restates[known], pair.p(candidates, told.overheard[known]))),
         }
         self.figures = found | {"restatements": float(told.restates.sum())}
         self.name = max(found, key=lambda name: found[name])

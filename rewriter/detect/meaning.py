@@ -65,12 +65,14 @@ class Evidence:
         ahead: (m,) of the candidate.
         missed: (m,) whether the turn was understood otherwise than other users are with the same words.
         restates: (m,) whether the candidate gave what was missed; False where nothing was.
+        overheard: (m,) whether the other hearings of the turn told what was meant, so that they are no cue besides.
     """
 
     row: Ints
     ahead: Ints
     missed: npt.NDArray[np.bool_]
     restates: npt.NDArray[np.bool_]
+    overheard: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -111,7 +113,8 @@ def meaning(listed: Listed, turns: Turns, items: Items) -> Meaning:
         for name in ("meant", "missed", "evidence"):
             con.execute(f"CREATE TEMP TABLE {name} AS {(_SQL / f'{name}.sql').read_text(encoding='utf-8')}")
         told = con.execute("SELECT row, missed FROM missed").fetchnumpy()
-        found = con.execute("SELECT row, ahead, missed, restates FROM evidence ORDER BY row, ahead").fetchnumpy()
+        found = con.execute("SELECT row, ahead, missed, restates, other FROM evidence ORDER BY row, ahead").fetchnumpy()
     missed = np.full(len(turns), np.nan)
     missed[told["row"]] = told["missed"]
-    return Meaning(missed, Evidence(found["row"], found["ahead"], found["missed"] == 1, found["restates"] == 1))
+    yes = {name: np.asarray(found[name]) == 1 for name in ("missed", "restates", "other")}
+    return Meaning(missed, Evidence(found["row"], found["ahead"], yes["missed"], yes["restates"], yes["other"]))

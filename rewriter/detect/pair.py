@@ -58,11 +58,11 @@ class PairDetector:
         """Return the detector that takes every turn for one that went wrong."""
         return replace(self, known_failures=True)
 
-    def p(self, candidates: Candidates) -> Floats:
-        """Return P of each candidate, (n,)."""
+    def p(self, candidates: Candidates, deaf: npt.NDArray[np.bool_] | None = None) -> Floats:
+        """Return P of each candidate, (n,), of some without a look at the other hearings of the earlier turn."""
         source = self.turns.rows(candidates["user_no"], candidates["turn_no"])
         target = self.turns.rows(candidates["user_no"], candidates["next_turn_no"])
-        columns = self.cues.measure(source, target, candidates)
+        columns = self.cues.measure(source, target, candidates, deaf)
         odds = log_odds(self.forest.p(columns, fold_of(candidates["user_no"])))
         weights = self.failed if self.known_failures else self.joint
         return _p(odds, log_odds(self.defect[source]), weights)
@@ -85,6 +85,8 @@ class Told:
         source: row of the turn of each candidate.
         missed: of each candidate, 1.0 if its turn was misunderstood, 0.0 if not, NaN where nobody tells.
         restates: of each candidate, whether it gave what was missed; False where nobody tells.
+        overheard: of each candidate, whether other hearings told what was meant. Then they are no cue: whoever learned from them
+            would find that what they do not hold is never meant.
     """
 
     turns: Turns
@@ -95,6 +97,7 @@ class Told:
     source: Ints
     missed: Floats
     restates: npt.NDArray[np.bool_]
+    overheard: npt.NDArray[np.bool_]
 
     @classmethod
     def read(cls, listed: Listed) -> "Told":
@@ -113,10 +116,11 @@ class Told:
             for name, values in found.items()
         } | likeness.measure(np.ma.getdata(found["source"]), np.ma.getdata(found["target"]))
         source = turns.rows(columns["user_no"], columns["turn_no"])
-        empty = np.full(len(source), np.nan), np.zeros(len(source), dtype=bool)
+        empty = np.full(len(source), np.nan), *np.zeros((2, len(source)), dtype=bool)
         told = cls(turns, items, said, likeness, columns, source, *empty)
         place = told.places(said.evidence.row, said.evidence.ahead)
         told.missed[place], told.restates[place] = said.evidence.missed, said.evidence.restates
+        told.overheard[place] = said.evidence.overheard
         return told
 
     def places(self, row: Ints, ahead: Ints) -> Ints:
@@ -150,7 +154,7 @@ def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
 
 def _columns(told: Told, cues: Cues) -> Columns:
     target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-    return cues.measure(told.source, target, told.candidates)
+    return cues.measure(told.source, target, told.candidates, told.overheard)
 
 
 def _weights(odds: Floats, label: npt.NDArray[np.bool_]) -> Floats:

@@ -90,6 +90,17 @@ def test_where_the_text_means_nothing_its_other_hearings_do(tmp_path):
     assert pairs == {("ann-000000", 1): (True, False)}
 
 
+def test_what_was_overheard_is_known_as_such(tmp_path):
+    heard = json.dumps(["lamb of", "lamp off"])
+    ann = [turn("ann", 0, "lamb of", nbest=heard), turn("ann", 5, "turn off the lamp", OFF)]
+    ben = [turn("ben", 0, "lamp off", nbest=heard), turn("ben", 5, "turn off the lamp", OFF)]
+    tables = listed([*ann, *ben, *others("lamp off", OFF, n=3)], tmp_path)
+    read = Turns.read(tables)
+    evidence = meaning(tables, read, Items.of(read)).evidence
+    told_by = {read.turn_id[row]: bool(overheard) for row, overheard in zip(evidence.row, evidence.overheard, strict=True)}
+    assert told_by == {"ann-000000": True, "ben-000000": False}
+
+
 def test_the_same_words_again_that_then_work(tmp_path):
     ann = [turn("ann", 0, "my own words"), turn("ann", 5, "my own words", OFF), turn("ann", 9, "turn off the lamp", OFF)]
     pairs, missed = told(ann, tmp_path)

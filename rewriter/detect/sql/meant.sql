@@ -25,5 +25,5 @@ own AS (
     AND 2 * (g.users - CASE WHEN u.said IS NULL THEN 0 ELSE 1 END) >= s.users - CASE WHEN b.said IS NULL THEN 0 ELSE 1 END
 ),
 first AS (SELECT row, MIN(other) AS other FROM own GROUP BY row)
-SELECT o.row, o.item
+SELECT o.row, o.item, o.other
 FROM own AS o JOIN first AS f ON f.row = o.row AND f.other = o.other
