@@ -1,11 +1,14 @@
 """From a log to rewrites with the real `learn`: what is launched, refused, kept private, and survives a kill."""
 
+import json
 import shutil
 import stat
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import lamp_log
+import numpy as np
 import pytest
 from crash import count_steps, run_killed
 
@@ -166,3 +169,32 @@ def test_a_killed_learn_leaves_the_old_version_serving(tmp_path, lamp):
     learn([log], out=root)
     verify(current(root))
     assert {path.name for path in (root / "versions").iterdir()} == set(version_ids(root / "versions"))
+
+
+class Unsure:
+    """A detector that takes everything for a restatement with one and the same probability."""
+
+    columns = ("ahead",)
+
+    def __init__(self, thousandths):
+        self.thousandths = thousandths
+
+    def score(self, candidates):
+        return np.full(len(candidates["ahead"]), self.thousandths, dtype=np.int64)
+
+
+@pytest.mark.parametrize(("thousandths", "unsure"), [(100, True), (900, False)])
+def test_a_rule_rests_on_one_whole_restatement_at_least(tmp_path, thousandths, unsure):
+    start = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+    rows = []
+    for i in range(6):
+        for seconds, text, hypothesis in ((0, "lamp of wrong", None), (5, "turn off the lamp", "TurnOff|name=lamp")):
+            when = (start + timedelta(hours=i, seconds=seconds)).isoformat()
+            status = "failed" if hypothesis is None else "ok"
+            rows.append({"user_id": f"u{i}", "timestamp": when, "utterance": text, "hypothesis": hypothesis, "status": status})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact", detector=Unsure(thousandths))
+    with duckdb.connect() as con:
+        con.read_parquet(str(current(tmp_path / "artefact").state / "rules.parquet")).create_view("rules")
+        [(verdict,)] = con.execute("SELECT verdict FROM rules WHERE scope = 'global' AND source = 'lamp of wrong'").fetchall()
+    assert (verdict == "what users meant is too unsure") == unsure

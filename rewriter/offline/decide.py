@@ -95,6 +95,7 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     reason = np.full(len(frame), "", dtype=object)
     refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
     refuse(reason, pairs.users[best] < k, f"fewer than {k} users meant the target")
+    refuse(reason, pairs.votes[best] < 1.0, "what users meant is too unsure")
     refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
     refuse(reason, later(source, reason), "another target is better")
     refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
