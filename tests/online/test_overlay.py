@@ -83,6 +83,10 @@ def test_what_is_half_written_is_read_when_it_is_whole(tmp_path):
     assert overlay.unwanted("u") == frozenset()
     path.write_text('no line\n{"user_id": 5}\n' + line)
     assert overlay.unwanted("u") == {mark_of("a", "b")}
+    assert overlay.refuses("u", mark_of("a", "b"))
+    assert not overlay.refuses("u", mark_of("b", "a"))
+    assert not overlay.refuses("v", mark_of("a", "b"))
+    assert not overlay.refuses("", mark_of("a", "b"))
 
 
 def test_many_writers(tmp_path):
