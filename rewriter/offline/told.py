@@ -81,11 +81,13 @@ class Told:
                 con.read_parquet(path).create_view(name)
             said = con.execute(_SAID, [sorted(sources)]).df()
         votes = self._votes[self._votes["source"].isin(said["node"])]
-        goals = {key: dict(zip(of["goal"], of["share"], strict=True)) for key, of in votes.groupby(["source", "user"])}
-        led = np.array([key in goals for key in zip(said["node"], said["user"], strict=True)], dtype=bool)
+        voted = pd.MultiIndex.from_frame(votes[["source", "user"]])
+        led = pd.MultiIndex.from_frame(said[["node", "user"]]).isin(voted)
         said = said.assign(led=led).iloc[np.lexsort((rng.random(len(said)), ~led, said["node"]))]
         place = said.groupby("node").cumcount()
         said = said[(place == 0) | (said["led"] & (place < _SPEAKERS))]
+        votes = votes[voted.isin(pd.MultiIndex.from_frame(said[["node", "user"]]))]  # a common text has votes of thousands
+        goals = {key: dict(zip(of["goal"], of["share"], strict=True)) for key, of in votes.groupby(["source", "user"])}
         found: dict[int, list[Speaker]] = {}
         for row in said.itertuples():
             speaker = Speaker(row.user, float(row.turns), goals.get((row.node, row.user), {}))
