@@ -19,8 +19,8 @@ from rewriter.offline.votes import Votes
 from rewriter.offline.wordings import Wordings
 
 _LIKELY = 0.55  # P(win) below which nothing is applied to a request that may be fine as it is
-_BEFORE = {"less": 1 / 4, "quantile": 0.5}  # of the budget; how label noise is read before the NLU, where `_LIKELY` holds too
-_AFTER = {"less": 1 / 10, "quantile": 0.25}  # and after a refusal, where nothing else does, so that few texts excuse little
+_EXCUSED = 0.1  # of the budget: what the surest rewrites are taken to lose in truth; the rest of their losses is label noise
+_MIDDLE, _LOWER = 0.5, 0.25  # quantiles of the noise: before the NLU `_LIKELY` holds too; after a refusal few texts excuse little
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
@@ -71,17 +71,15 @@ def _promises(bench: Bench, budget: Trigger) -> dict[str, list[bars.Promise]]:
             before.append(bench.before(case, fitted))
             after.append(bench.after(case, fitted))
     return {
-        "before": _bars(before, budget, _LIKELY, **_BEFORE),
-        "after": _bars(after, budget, 0.0, **_AFTER),
+        "before": _bars(before, budget, _LIKELY, _MIDDLE),
+        "after": _bars(after, budget, 0.0, _LOWER),
     }
 
 
-def _bars(
-    outcomes: Iterable[Outcome | None], budget: Trigger, least: float, *, less: float, quantile: float
-) -> list[bars.Promise]:
+def _bars(outcomes: Iterable[Outcome | None], budget: Trigger, least: float, quantile: float) -> list[bars.Promise]:
     rows = [outcome for outcome in outcomes if outcome is not None]
     evidence = bars.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
-    noise = bars.label_noise(evidence, less=less * budget.max_loss_share, quantile=quantile)
+    noise = bars.label_noise(evidence, less=_EXCUSED * budget.max_loss_share, quantile=quantile)
     return [
         bars.lowest(evidence, loss_share=budget.max_loss_share, noise=noise, least=least),
         bars.lowest(evidence, loss_share=budget.suggest_loss_share, noise=noise, least=_WORTH_ASKING),
