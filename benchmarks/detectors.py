@@ -1,6 +1,6 @@
 """Which detector finds the turn that restates a request? The rule and the trees side by side, without annotation.
 
-    python benchmarks/detectors.py [--seeds 0 1 2] [--data ../shared/data]
+    python benchmarks/detectors.py [--seeds 0 1 2] [--data ../shared/data] [--reader FOLDER]
 
 DSTC2: each of its turns that failed, of the dev callers and of all, as in `dstc2.py`. Home: three logs of recordings, as in
 `home_spoken.py`. No label is read by any detector: the trees learn from what the log says of itself, and score a user's turns by
@@ -10,6 +10,8 @@ truth of the train callers and of home 0 and 1; of the dev callers nothing was l
 Each detector is asked twice. *Any turn*: P(the candidate restates the turn), as mining asks it. *Failed*: the same for a turn
 that is known to have failed, which is what the judged turns are; the rule cannot be told. P is judged as it is, and as mining
 spends it: candidates of a turn exclude each other, and the nearest takes its part first.
+
+With `--reader`, the folder of a BERT-like transformer, the span detector stands beside them; it takes minutes for each log.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from rewriter.config import Config
 from rewriter.detect.goals import exclusive
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect.readers import learn_span
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline import logs
@@ -54,8 +57,8 @@ def read(log: Path, work: Path, config: Config) -> Told:
     return Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
 
 
-def scores(told: Told, seed: int) -> tuple[dict[str, Floats], dict[str, Any]]:
-    """Return P of every candidate by each detector, and what learning and scoring cost."""
+def scores(told: Told, seed: int, reader: str) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Return P of every candidate by each detector, the span detector only with a reader; and what learning and scoring cost."""
     n = len(told.source)
     began = time.process_time()
     pair = learn_pair(told, seed=seed)
@@ -66,7 +69,14 @@ def scores(told: Told, seed: int) -> tuple[dict[str, Floats], dict[str, Any]]:
     began = time.process_time()
     found = {"rule": RuleDetector().score(told.candidates) / 1000, "pair": pair.p(told.candidates)}
     cost["pairs_per_cpu_s"] = n / (time.process_time() - began)
-    return found | {"pair, failed": pair.of_failures().p(told.candidates)}, cost
+    found["pair, failed"] = pair.of_failures().p(told.candidates)
+    if reader:
+        began = time.process_time()
+        span = learn_span(told, pair, reader, min_users=Config().launch.min_users, seed=seed)
+        cost["span_train_and_read_cpu_s"] = time.process_time() - began
+        cost["span_read"] = int(np.isfinite(span.odds[:, 0]).sum())
+        found |= {"span": span.p(told.candidates), "span, failed": span.of_failures().p(told.candidates)}
+    return found, cost
 
 
 def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) -> dict[str, Any]:
@@ -94,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--reader", default="")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     runs = []
@@ -110,7 +121,7 @@ def main() -> None:
                     home_spoken.log(work / "log.parquet", seed, data=args.data / "home_spoken")
                     truths = {"all": home_spoken.truth(work / "log.parquet")}
                     told = read(work / "log.parquet", work, Config())
-                found, cost = scores(told, seed)
+                found, cost = scores(told, seed, args.reader)
             run = {
                 "log": name,
                 "seed": seed,

@@ -59,6 +59,9 @@ class Rephrases:
     """How many turns ahead are looked at, at most 3."""
     window_ms: int = 60_000
     """How soon a restatement comes."""
+    reader: str = ""
+    """A BERT-like transformer that reads the dialogue where the trees are unsure, a folder or a name that the hub knows; empty
+    for none. It takes minutes, and serves only where it finds more than the trees."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""`BestDetector`: of the rule and the detector learned from a log, the one that finds more of what that log tells of itself."""
+"""`BestDetector`: of the rule and the detectors learned from a log, the one that finds most of what that log tells of itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -12,6 +13,11 @@ from rewriter.detect.pair import PairDetector, Told, learn_pair
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.tables import glob
 
+if TYPE_CHECKING:
+    from rewriter.detect.readers import SpanDetector
+
+NAMES = ("span", "pair", "rule")
+"""Of the detectors."""
 _MOST = 2_000_000  # turns: their cues are worked out in memory
 
 
@@ -21,20 +27,27 @@ class BestDetector:
 
     Attributes:
         seed: of what is drawn while learning.
-        name: of the detector that was chosen, ``rule`` or ``pair``.
+        reader: transformer that may read where the trees are unsure; empty for none.
+        min_users: distinct users that each word must come from that it learns.
+        name: of the detector that was chosen, ``rule``, ``pair`` or ``span``.
         pair: what was learned from it, if anything was, chosen or not.
         figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
             and how many restatements that evidence holds; empty where it holds too few to learn from.
     """
 
     seed: int
+    reader: str = ""
+    min_users: int = 3
     name: str = "rule"
     pair: PairDetector | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def choose(self, listed: Listed) -> Detector:
-        """Learn a detector from the mined tables, and return it if it beats the rule, else the rule; the rule at once for a log
-        that is too large.
+        """Learn detectors from the mined tables, and return the one that finds most; the rule at once for a log that is too large
+        or tells too little.
+
+        Raises:
+            ConfigError, MissingExtraError: there is no such reader, or it lacks a package.
         """
         rule = RuleDetector()
         if _turns(listed) > _MOST:
@@ -43,15 +56,19 @@ class BestDetector:
         self.pair = pair = learn_pair(told, seed=self.seed)
         if pair is None:
             return rule
+        learned: dict[str, PairDetector | SpanDetector] = {"pair": pair}
+        if self.reader:
+            from rewriter.detect.readers import learn_span  # noqa: PLC0415 - only who reads pays for what it needs
+
+            learned["span"] = learn_span(told, pair, self.reader, min_users=self.min_users, seed=self.seed)
         known = np.isfinite(told.missed)
         candidates = {name: values[known] for name, values in told.candidates.items()}
-        found = {
-            "rule": float(average_precision_score(told.restates[known], rule.score(candidates) / 1000)),
-            "pair": float(average_precision_score(told.restates[known], pair.p(candidates, told.overheard[known]))),
-        }
+        p = {"rule": rule.score(candidates) / 1000}
+        p |= {name: detector.p(candidates, told.overheard[known]) for name, detector in learned.items()}
+        found = {name: float(average_precision_score(told.restates[known], values)) for name, values in p.items()}
         self.figures = found | {"restatements": float(told.restates.sum())}
         self.name = max(found, key=lambda name: found[name])
-        return pair if self.name == "pair" else rule
+        return learned.get(self.name, rule)
 
     def metrics(self) -> dict[str, float]:
         """Return the figures as they stand in the manifest."""
@@ -61,8 +78,8 @@ class BestDetector:
         """Say which was chosen, and why."""
         if not self.figures:
             return "rule (log too small, or too large)"
-        rule, pair = self.figures["rule"], self.figures["pair"]
-        return f"{self.name} (held-out AP {pair:.2f}, rule {rule:.2f})"
+        others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
+        return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
 
 
 def _turns(listed: Listed) -> int:

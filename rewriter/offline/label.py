@@ -98,7 +98,7 @@ def label(
     if train is not None:
         nlu.check(Path(train))
     with tempfile.TemporaryDirectory() as folder:
-        work, best = Path(folder), BestDetector(config.seed)
+        work, best = Path(folder), BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
         tell("log")
         file = Path(sql) if sql else None
         key = secrets.token_bytes(32)

@@ -118,7 +118,7 @@ def learn(
         True
     """
     config = config or Config()
-    best = BestDetector(config.seed)
+    best = BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")

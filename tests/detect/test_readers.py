@@ -1,0 +1,131 @@
+"""The detector that reads where the trees are unsure: the contract that all learned detectors keep, and what it adds."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from told_logs import listed, turn
+
+from rewriter.detect import choose, readers
+from rewriter.detect.choose import BestDetector
+from rewriter.detect.listed import Turns
+from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect.readers import SpanDetector, learn_span, unsure
+from rewriter.detect.trees import log_odds
+
+OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
+
+
+def log():
+    """80 users; "lamp of" is refused and then said again, or something else is wanted, and only the words tell which."""
+    rng = np.random.default_rng(0)
+    turns = []
+    for u in range(80):
+        user = f"user {u:02}"
+        turns += [turn(user, 90_000, "lamp of", OFF)] if u % 2 else []
+        for i in range(3):
+            at = 3_600 * i
+            turns.append(turn(user, at, "lamp of", response="sorry"))
+            if rng.random() < 0.5:
+                turns.append(turn(user, at + 5, "lamp off", OFF, response="off"))
+            else:
+                turns.append(turn(user, at + 5, "lamp on", ON, response="on"))
+    return turns
+
+
+class Reader:
+    """Stands in for a transformer: sure that what says "off" restates."""
+
+    taught: ClassVar[list[int]] = []
+
+    @classmethod
+    def open(cls, base, seed):
+        return cls()
+
+    def fit(self, dialogues, share, *, epochs, seed):
+        assert np.allclose(share.sum(axis=1), 1)
+        assert len(dialogues) == len(share)
+        self.taught.append(len(dialogues))
+
+    def p(self, dialogues, most):
+        p = np.zeros((len(dialogues), most + 1))
+        for i, one in enumerate(dialogues):
+            for k, span in enumerate(one.spans):
+                p[i, k] = 0.9 if "off" in one.text[span.first : span.last + 1].split() else 0.01
+            p[i, most] = 1 - p[i].sum()
+        return p
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What the log tells, and both learned detectors; all is taken for unsure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "SpanReader", Reader)
+        patch.setattr(readers, "_LOW", -1.0)
+        patch.setattr(readers, "_HIGH", 2.0)
+        told = Told.read(listed(log(), tmp_path_factory.mktemp("read")))
+        pair = learn_pair(told, seed=0)
+        yield told, {"pair": pair, "span": learn_span(told, pair, "none", min_users=2, seed=0)}
+
+
+@pytest.mark.parametrize("name", ["pair", "span"])
+@pytest.mark.parametrize("failures", [False, True])
+def test_the_contract_of_a_detector(both, name, failures):
+    told, detectors = both
+    detector = detectors[name].of_failures() if failures else detectors[name]
+    candidates = {column: told.candidates[column] for column in detector.columns}
+    scores = detector.score(candidates)
+    assert scores.dtype == np.int64
+    assert scores.shape == (len(told.source),)
+    assert ((scores == 0) | ((scores >= 30) & (scores <= 1000))).all()
+    order = np.random.default_rng(0).permutation(len(scores))
+    again = detector.score({column: values[order] for column, values in candidates.items()})
+    assert again.tolist() == scores[order].tolist()
+    halves = [detector.score({c: v[part] for c, v in candidates.items()}) for part in np.array_split(np.arange(len(scores)), 7)]
+    assert np.concatenate(halves).tolist() == scores.tolist()
+    assert detector.score({column: values[:0] for column, values in candidates.items()}).tolist() == []
+
+
+def test_p_by_hand(both):
+    told, detectors = both
+    span, pair = detectors["span"], detectors["pair"]
+    p, trees = span.p(told.candidates), pair.p(told.candidates)
+    odds = log_odds(trees)
+    read = span.odds[told.source, told.candidates["ahead"] - 1]
+    asked = unsure(trees) & np.isfinite(read)
+    assert asked.all()
+    weigh = span.joint
+    assert weigh[2] > 0
+    assert p[asked] == pytest.approx(1 / (1 + np.exp(-(weigh[0] + weigh[1] * odds[asked] + weigh[2] * read[asked]))), rel=1e-6)
+
+
+def test_only_what_is_unsure_is_read(both):
+    told, detectors = both
+    first = SpanDetector(detectors["pair"], np.full((len(told.turns), 3), np.nan), np.zeros(3), np.zeros(3))
+    assert np.array_equal(first.p(told.candidates), detectors["pair"].p(told.candidates))
+
+
+def test_readers_are_taught_on_the_other_half_of_the_users(both):
+    told, _ = both
+    refused = told.turns["user_no"][told.turns["failed"] == 1] % 2
+    assert Reader.taught[:2] == [int((refused != k).sum()) for k in range(2)] == [120, 120]
+
+
+def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "SpanReader", Reader)
+    monkeypatch.setattr(choose, "_MOST", 10_000)
+    best = BestDetector(seed=0, reader="none", min_users=2)
+    chosen = best.choose(listed(log(), tmp_path))
+    figures = {name.rpartition(" ")[2]: value for name, value in best.metrics().items()}
+    assert set(figures) == {"rule", "pair", "span", "restatements"}
+    assert figures[best.name] == max(figures[name] for name in ("rule", "pair", "span"))
+    assert str(best).startswith(f"{best.name} (held-out AP {figures[best.name]:.2f}, ")
+    assert (best.name == "span") == isinstance(chosen, SpanDetector)
+
+
+def test_shares_exclude_each_other(tmp_path):
+    tables = listed([turn("ann", 0, "a"), turn("ann", 5, "b"), turn("ann", 9, "c"), turn("ann", 20, "d")], tmp_path)
+    told = Told.read(tables)
+    assert len(Turns.read(tables)) == 4
+    found = readers._shares(told, np.array([0, 2]), np.array([0.5, 0.5, 0.25, 1.0, 1.0, 0.75]))
+    assert found.tolist() == [[0.5, 0.25, 0.0625, 0.1875], [0.75, 0.0, 0.0, 0.25]]
