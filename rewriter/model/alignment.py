@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
 
 from rewriter.guardrail.lexicon import Phrase
 from rewriter.guardrail.sound import changes
-from rewriter.model.similarity import phonetic_key
+from rewriter.model.similarity import phonetic_key, phonetic_keys
 
 _LETTERS = 0.4  # share of the letters in how alike two words are; the rest is sound
 _DELETE, _INSERT, _SUBSTITUTE, _JOIN = 0.5, 0.8, 1.3, 1.5
@@ -16,6 +19,8 @@ _SPLICE = 0.2  # what it costs at least that words were run together or torn apa
 _LONGEST = 24
 """Words of a text that are aligned; what comes after them is looked upon as not there."""
 
+_FEW = 4  # pairs of words that are compared one by one, and remembered
+_Rows = list[list[float]]
 _Step = tuple[float, int, int]
 """What the whole way costs up to here; how many heard words, and how many meant ones, the last step goes over."""
 
@@ -93,31 +98,44 @@ def _steps(
     left: Phrase, right: Phrase, heavy_left: Sequence[float], heavy_right: Sequence[float], locale: str
 ) -> list[list[_Step]]:
     """Return, for each pair of prefixes, the cheapest step that leads there; of equally cheap ones that over fewest words."""
+    plain, torn, joined = _unlikes(left, right, locale)
     table: list[list[_Step]] = [[(0.0, 0, 0)]]
     for heavy in heavy_right:
         table[0].append((table[0][-1][0] + _INSERT * heavy, 0, 1))
-    for i, one in enumerate(left):
+    for i in range(len(left)):
         above, dropped = table[i], _DELETE * heavy_left[i]
         row: list[_Step] = [(above[0][0] + dropped, 1, 0)]
-        for j, other in enumerate(right):
-            there = heavy_right[j]
+        for j, there in enumerate(heavy_right):
             best, back, along = row[j][0] + _INSERT * there, 0, 1
             if (cost := above[j + 1][0] + dropped) < best:
                 best, back, along = cost, 1, 0
-            unlike = 1 - alike(one, other, locale)
+            unlike = plain[i][j]
             if (cost := above[j][0] + _SUBSTITUTE * unlike * max(there, dropped)) < best:
                 best, back, along = cost, 1, 1
-            if unlike and j:
-                torn = 1 - alike(one, right[j - 1] + other, locale)
-                if (cost := above[j - 1][0] + _JOIN * torn * (there + heavy_right[j - 1]) + _SPLICE) < best:
-                    best, back, along = cost, 1, 2
-            if unlike and i:
-                joined = 1 - alike(left[i - 1] + one, other, locale)
-                if (cost := table[i - 1][j][0] + _JOIN * joined * there + _SPLICE) < best:
-                    best, back, along = cost, 2, 1
+            pair = there + heavy_right[j - 1]
+            if unlike and j and (cost := above[j - 1][0] + _JOIN * torn[i][j - 1] * pair + _SPLICE) < best:
+                best, back, along = cost, 1, 2
+            if unlike and i and (cost := table[i - 1][j][0] + _JOIN * joined[i - 1][j] * there + _SPLICE) < best:
+                best, back, along = cost, 2, 1
             row.append((best, back, along))
         table.append(row)
     return table
+
+
+def _unlikes(left: Phrase, right: Phrase, locale: str) -> tuple[_Rows, _Rows, _Rows]:
+    """Return how unlike words are: each to each, each to two on the right run together, each two on the left to each."""
+    run_left, run_right = ([a + b for a, b in pairwise(words)] for words in (left, right))
+    if len(left) * len(right) <= _FEW:
+        pairs = ((left, right), (left, run_right), (run_left, right))
+        plain, torn, joined = ([[1 - alike(one, other, locale) for other in others] for one in ones] for ones, others in pairs)
+        return plain, torn, joined
+    ones, others = [*left, *run_left], [*right, *run_right]
+    letters = cdist(ones, others, scorer=Indel.normalized_similarity, dtype=np.float64)
+    heard, meant = phonetic_keys(ones, locale), phonetic_keys(others, locale)
+    sounds = cdist(heard, meant, scorer=Indel.normalized_similarity, dtype=np.float64)
+    unlike = 1 - (_LETTERS * letters + (1 - _LETTERS) * sounds)
+    n, m = len(left), len(right)
+    return unlike[:n, :m].tolist(), unlike[:n, m:].tolist(), unlike[n:, :m].tolist()
 
 
 def _told(left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str) -> Alignment:
