@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from rewriter.detect.dialogue import Dialogue, Scribe
 from rewriter.detect.goals import exclusive
@@ -22,7 +21,7 @@ from rewriter.model.detector import Columns
 REACH = 3
 """Candidates of a turn, at most."""
 _FOLDS = 2  # a transformer takes minutes: half of the users teach the one that reads the others
-_LOW, _HIGH = 0.1, 0.9  # P of the trees between which they are unsure
+_LOW, _HIGH = 0.03, 0.97  # P of the trees between which they are unsure
 _MOST = 1500  # dialogues that a reader learns from
 _EPOCHS = 3
 _LEAST = 30  # P below this, in thousandths, is taken for 0, as the rule does
@@ -36,14 +35,10 @@ class SpanDetector:
         pair: what the trees say.
         odds: (n, REACH) log-odds that a reader of the other users gave each candidate of each turn, by row and place; NaN where
             it has not been read.
-        joint: weights of a constant and the log-odds of both, by which they make one P.
-        failed: the same for turns that are known to have gone wrong.
     """
 
     pair: PairDetector
     odds: Floats
-    joint: Floats
-    failed: Floats
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,13 +50,20 @@ class SpanDetector:
         return replace(self, pair=self.pair.of_failures())
 
     def p(self, candidates: Columns, deaf: npt.NDArray[np.bool_] | None = None) -> Floats:
-        """Return P of each candidate, (n,); to some the trees do not look at the other hearings, see `PairDetector.p`."""
+        """Return P of each candidate, (n,): the mean of both log-odds where both speak.
+
+        They have equal weights: fitted to the evidence, the trees would have nearly all, which learned from cues that the evidence
+        is made of.
+
+        Args:
+            candidates: the columns of each.
+            deaf: of which the trees do not look at the other hearings, see `PairDetector.p`.
+        """
         p = self.pair.p(candidates, deaf)
         source = self.pair.turns.rows(candidates["user_no"], candidates["turn_no"])
         read = self.odds[source, np.asarray(candidates["ahead"], dtype=np.int64) - 1]
         asked = np.flatnonzero(unsure(p) & np.isfinite(read))
-        weights = self.failed if self.pair.known_failures else self.joint
-        p[asked] = _p(log_odds(p[asked]), read[asked], weights)
+        p[asked] = 1 / (1 + np.exp(-(log_odds(p[asked]) + read[asked]) / 2))
         return p
 
     def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
@@ -107,13 +109,7 @@ def learn_span(told: Told, pair: PairDetector, base: str, *, min_users: int, see
         reader.fit(list(_dialogues(told, scribe, rows)), _shares(told, rows, share), epochs=_EPOCHS, seed=seed)
         rows = np.unique(told.source[asked & (fold[told.source] == k)])
         odds[rows] = log_odds(reader.p(list(_dialogues(told, scribe, rows)), REACH)[:, :REACH])
-    read = odds[told.source, told.candidates["ahead"] - 1]
-    return SpanDetector(
-        pair,
-        odds,
-        _weights(joint, read, told.restates, asked & unsure(joint) & np.isfinite(told.missed)),
-        _weights(failed, read, told.restates, asked & unsure(failed) & known),
-    )
+    return SpanDetector(pair, odds)
 
 
 def _dialogues(told: Told, scribe: Scribe, rows: Ints) -> Iterator[Dialogue]:
@@ -131,15 +127,3 @@ def _shares(told: Told, rows: Ints, p: Floats) -> Floats:
     share[np.searchsorted(rows, told.source[near]), told.candidates["ahead"][near] - 1] = exclusive(told.source[near], p[near])
     share[:, REACH] = 1 - share.sum(axis=1)
     return share
-
-
-def _weights(p: Floats, read: Floats, label: npt.NDArray[np.bool_], rows: npt.NDArray[np.bool_]) -> Floats:
-    """Return a constant and the weights of both log-odds, by logistic regression; the trees alone where nothing tells."""
-    if len(np.unique(label[rows])) < 2:
-        return np.array([0.0, 1.0, 0.0])
-    fitted = LogisticRegression(C=1.0).fit(np.column_stack([log_odds(p[rows]), read[rows]]), label[rows])
-    return np.append(fitted.intercept_, fitted.coef_[0])
-
-
-def _p(odds: Floats, read: Floats, weights: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-(weights[0] + weights[1] * odds + weights[2] * read))), dtype=np.float64)

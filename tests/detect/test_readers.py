@@ -94,14 +94,12 @@ def test_p_by_hand(both):
     read = span.odds[told.source, told.candidates["ahead"] - 1]
     asked = unsure(trees) & np.isfinite(read)
     assert asked.all()
-    weigh = span.joint
-    assert weigh[2] > 0
-    assert p[asked] == pytest.approx(1 / (1 + np.exp(-(weigh[0] + weigh[1] * odds[asked] + weigh[2] * read[asked]))), rel=1e-6)
+    assert p == pytest.approx(1 / (1 + np.exp(-(odds + read) / 2)), rel=1e-6)
 
 
 def test_only_what_is_unsure_is_read(both):
     told, detectors = both
-    first = SpanDetector(detectors["pair"], np.full((len(told.turns), 3), np.nan), np.zeros(3), np.zeros(3))
+    first = SpanDetector(detectors["pair"], np.full((len(told.turns), 3), np.nan))
     assert np.array_equal(first.p(told.candidates), detectors["pair"].p(told.candidates))
 
 
