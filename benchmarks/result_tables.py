@@ -194,6 +194,11 @@ def defects(result: Figures) -> str:
         [name, *(number([run["turn"][name][figure] for run in calls]) for figure in ("auc", "f1", "ece"))]
         for name in calls[0]["turn"]
     ]
+    chance = [
+        ["calibration error that chance leaves to what is exactly right", number([run["even"] for run in calls])],
+        ["of those that were refused, defects", percent(calls[0]["refused"]["defects"])],
+        ["the same, as the teacher has it", number([run["refused"]["teacher"] for run in calls])],
+    ]
     call = [[name, number([run["call"][name] for run in calls])] for name in calls[0]["call"]]
     figures = ("auc", "f1", "ece", "f1, feedback alone")
     labels = [
@@ -204,6 +209,7 @@ def defects(result: Figures) -> str:
     return "\n\n".join((
         "Turns of the dev callers of DSTC2, by seed:",
         grid(["told by", "AUC", "F1", "calibration error"], turn),
+        grid(["of the same turns", "value"], chance),
         "Its calls, by seed:",
         grid(["figure", "value"], call),
         "A home with feedback on a part of the turns, by seed:",

@@ -52,8 +52,8 @@ class SpanDetector:
     def p(self, candidates: Columns, deaf: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Return P of each candidate, (n,): the mean of both log-odds where both speak.
 
-        They have equal weights: fitted to the evidence, the trees would have nearly all, which learned from cues that the evidence
-        is made of.
+        They have equal weights: fitted to the evidence, the trees would have nearly all, which learned from the cues that the
+        evidence is made of.
 
         Args:
             candidates: the columns of each.
