@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
 from rewriter.config import Config
+from rewriter.database import glob
 from rewriter.engine import DuckDB
 from rewriter.model.detector import Columns, Detector
 from rewriter.offline.mine import mine
-from rewriter.tables import glob
 
 Pair = tuple[str, str]
 """Turn ids: of a turn that failed, and of the turn that restates it."""

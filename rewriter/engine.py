@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from rewriter.database import glob, quoted
 from rewriter.errors import EngineError
-from rewriter.tables import glob
 
 _PARQUET = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
 """Numbers are written as differences; a dictionary of them would cost more than it saves."""
@@ -72,7 +72,7 @@ class DuckDB:
             EngineError: it is not there, or not Parquet.
         """
         try:
-            self._con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({_quoted(glob(path))})")
+            self._con.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(glob(path))})")
         except self._error as error:
             raise EngineError(f"table {name} cannot be read: {_first_line(error)}") from error
 
@@ -91,7 +91,7 @@ class DuckDB:
         """
         path = self.work / f"{name}.parquet"
         try:
-            self._con.execute(f"COPY ({sql}) TO {_quoted(str(path))} ({_PARQUET})")
+            self._con.execute(f"COPY ({sql}) TO {quoted(str(path))} ({_PARQUET})")
         except self._error as error:
             raise EngineError(f"step {name} failed on DuckDB: {_first_line(error)}") from error
         self.read(name, path)
@@ -104,8 +104,3 @@ class DuckDB:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def _quoted(text: str) -> str:
-    """Quote a file name as a SQL literal: COPY and views take no parameters."""
-    return "'" + text.replace("'", "''") + "'"

@@ -6,14 +6,11 @@ utterance, ``h`` a hypothesis. Texts and users are numbered once (TEXTS, USERS),
 """
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from rewriter.database import connect
 from rewriter.errors import EngineError
-
-if TYPE_CHECKING:
-    import duckdb
 
 Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]
 
@@ -217,38 +214,21 @@ goal_success is P(it was reached in the end). repaired is what the user said in 
 worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
 
 
-def glob(path: Path) -> str:
-    """Return the Parquet files of a table: the file that DuckDB wrote, or all of the folder that Spark wrote."""
-    return str(path / "*.parquet") if path.is_dir() else str(path)
-
-
-@cache
-def _database() -> "duckdb.DuckDBPyConnection":
-    """Return a database without tables; opening one takes longer than checking a small table."""
-    import duckdb  # noqa: PLC0415 - serving declares tables too, and must not pay for it
-
-    return duckdb.connect()
-
-
 def check(table: Table, path: Path) -> None:
     """Compare a Parquet table with its declaration.
 
     Raises:
         EngineError: a column is missing, has another type or holds a NULL where it must not.
     """
-    with _database().cursor() as con:
-        described = con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [glob(path)]).fetchall()
-        found = {row[0]: row[1] for row in described}
+    with connect(checked=path) as con:
+        found = {name: str(kind) for name, kind, *_ in con.execute("FROM checked LIMIT 0").description}
         for column in table.columns:
             if found.get(column.name) != column.type:
                 raise EngineError(
                     f"table {table.name}: column {column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
                 )
         required = [c.name for c in table.columns if c.required]
-        nulls = con.execute(
-            "SELECT " + ", ".join(f"COUNT(*) - COUNT({name})" for name in required) + " FROM read_parquet(?)",
-            [glob(path)],
-        ).fetchone()
-    for name, n in zip(required, nulls or (), strict=False):
-        if n:
+        if con.execute(f"FROM checked WHERE {' OR '.join(f'{name} IS NULL' for name in required)} LIMIT 1").fetchone():
+            nulls = con.execute(f"SELECT {', '.join(f'COUNT(*) - COUNT({name})' for name in required)} FROM checked").fetchone()
+            name, n = next((name, n) for name, n in zip(required, nulls or (), strict=True) if n)
             raise EngineError(f"table {table.name}: column {name} holds {n} NULLs, expected none")

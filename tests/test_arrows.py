@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "text", "result"},
+    {"errors", "text", "result", "database"},
     {"tables", "config", "guardrail"},
     {"engine", "engine_spark"},
     {"artefact", "model"},

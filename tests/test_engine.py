@@ -6,10 +6,10 @@ from collections import Counter
 import duckdb
 import pytest
 
+from rewriter.database import glob
 from rewriter.engine import DuckDB
 from rewriter.engine_spark import Spark, local_session
 from rewriter.errors import EngineError, MissingExtraError
-from rewriter.tables import glob
 from rewriter.text import normalise
 
 

@@ -8,10 +8,10 @@ import duckdb
 import numpy as np
 from sklearn.metrics import average_precision_score
 
+from rewriter.database import glob
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import PairDetector, Told, learn_pair
 from rewriter.model.detector import Detector, RuleDetector
-from rewriter.tables import glob
 
 if TYPE_CHECKING:
     from rewriter.detect.readers import SpanDetector

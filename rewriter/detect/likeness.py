@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.database import connect
 from rewriter.model.similarity import contained, pairwise, phonetic_keys
-from rewriter.tables import glob
 
 NAMES = ("text_similarity", "sound_similarity", "contained")
 
@@ -17,8 +16,7 @@ class Likeness:
     """The utterances of `tables.TEXTS` by id, how they sound, and how alike they are; None stands at the ids of other texts."""
 
     def __init__(self, texts: Path) -> None:
-        with duckdb.connect() as con:
-            con.read_parquet(glob(texts)).create_view("texts")
+        with connect(texts=texts) as con:
             found = con.execute("SELECT id, locale, text FROM texts WHERE kind = 'u'").fetchnumpy()
         ids: npt.NDArray[np.int64] = found["id"]
         size = int(ids.max(initial=-1)) + 1

@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.tables import glob
+from rewriter.database import glob
 from rewriter.text import normalise
 
 Ints = npt.NDArray[np.int64]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from rewriter.database import glob
 from rewriter.detect.listed import Ints, Listed, Turns
 from rewriter.model.hypothesis import intent_of, slots_of
-from rewriter.tables import glob
 
 _SQL = resources.files("rewriter.detect") / "sql"
 _WORD = re.compile(r"[^\W\d_]+")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from rewriter.database import glob
 from rewriter.detect.cues import GIVEN, Cues
 from rewriter.detect.defects import surroundings, teach
 from rewriter.detect.likeness import Likeness
@@ -21,7 +22,6 @@ from rewriter.detect.listed import Floats, Ints, Listed, Turns
 from rewriter.detect.meaning import Items, Meaning, meaning
 from rewriter.detect.trees import Columns, Examples, Forest, fold_of, log_odds
 from rewriter.model.detector import Columns as Candidates
-from rewriter.tables import glob
 
 _ENOUGH = 50  # restatements that the log tells of, below which nothing is learned
 _LEAST = 30  # P below this, in thousandths, is taken for 0, as the rule does

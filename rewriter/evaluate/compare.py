@@ -10,6 +10,7 @@ import numpy as np
 
 from rewriter.artefact.versions import Version, current_id, named, open_version
 from rewriter.config import Config
+from rewriter.database import glob
 from rewriter.errors import LogError
 from rewriter.evaluate.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates
 from rewriter.evaluate.ratios import Interval
@@ -19,7 +20,6 @@ from rewriter.offline.logs_report import LogReport
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.simulate.world import Rewriting
-from rewriter.tables import glob
 from rewriter.text import normalise
 
 COLUMNS = ("method", "A", "B", "B - A")

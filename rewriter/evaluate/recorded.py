@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import duckdb
 
+from rewriter.database import glob
 from rewriter.model.similarity import text_similarity
-from rewriter.tables import glob
 from rewriter.text import normalise
 
 REFUSED: Final = ""

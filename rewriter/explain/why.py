@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
+from rewriter.database import glob
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explain.explanation import Explanation, Here, Rival, Said
 from rewriter.model.users import hash_user
@@ -19,7 +20,7 @@ from rewriter.online.locales import lookup_order
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.star import Star
 from rewriter.online.verdict import Considered, Request
-from rewriter.tables import RULES, glob
+from rewriter.tables import RULES
 from rewriter.text import normalise
 
 _SAID = """

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
-from rewriter.tables import glob
+from rewriter.database import connect, save
 
 _ONE = 1_000_000
 
@@ -44,18 +43,17 @@ def write_cuts(cuts: Mapping[tuple[str, str], int], texts: Path, path: Path) -> 
         "text": np.array([text for _, text in keys], dtype=object),
         "day": np.array([cuts[key] for key in keys], dtype=np.int64),
     }
-    with duckdb.connect() as con:
-        con.execute("CREATE TABLE wanted (locale VARCHAR, text VARCHAR, day BIGINT)")
+    with connect(texts=texts) as con:
+        con.execute("CREATE TEMP TABLE wanted (locale VARCHAR, text VARCHAR, day BIGINT)")
         if keys:
             con.register("given", wanted)
             con.execute("INSERT INTO wanted SELECT * FROM given")
-        con.read_parquet(glob(texts)).create_view("texts")
-        con.sql(_NODES).write_parquet(str(path))
+        save(con, _NODES, path)
     return path
 
 
 def _write(columns: Mapping[str, np.ndarray], path: Path) -> Path:
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("columns", dict(columns))
-        con.sql("SELECT * FROM columns").write_parquet(str(path))
+        save(con, "SELECT * FROM columns", path)
     return path

@@ -26,9 +26,9 @@ from scipy.sparse import csgraph
 from threadpoolctl import threadpool_limits
 
 from rewriter.config import Chain
+from rewriter.database import connect
 from rewriter.errors import EngineError
 from rewriter.offline.components import Floats, Ints, invert, series
-from rewriter.tables import glob
 
 _CELLS = 1 << 21
 """Cells of the dense matrices inverted at once."""
@@ -119,9 +119,9 @@ def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
         EngineError: a table cannot be read, a node is there twice, or an edge names a node that is not there.
     """
     try:
-        with duckdb.connect() as con:
-            masses = con.execute("SELECT node, success, failure FROM read_parquet(?) ORDER BY node", [glob(nodes)]).fetchnumpy()
-            steps = con.execute("SELECT source, target, mass FROM read_parquet(?)", [glob(edges)]).fetchnumpy()
+        with connect(nodes=nodes, edges=edges) as con:
+            masses = con.execute("SELECT node, success, failure FROM nodes ORDER BY node").fetchnumpy()
+            steps = con.execute("SELECT source, target, mass FROM edges").fetchnumpy()
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
     node = masses["node"]

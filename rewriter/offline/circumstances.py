@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 
+from rewriter.database import connect, save
 from rewriter.model.context import circumstances
-from rewriter.tables import CIRCUMSTANCES, glob
+from rewriter.tables import CIRCUMSTANCES
 
 _DISTINCT = "SELECT DISTINCT COALESCE(context, '') AS context, COALESCE(device_type, '') AS device_type FROM turns"
 
@@ -19,12 +19,11 @@ def write_circumstances(turns: Path, out: Path) -> Path:
         turns: Parquet of `tables.TURNS`.
         out: Parquet file to write.
     """
-    with duckdb.connect() as con:
-        con.read_parquet(glob(turns)).create_view("turns")
+    with connect(turns=turns) as con:
         pairs: list[tuple[str, str]] = con.execute(_DISTINCT).fetchall()
         rows = [(context, device, said) for context, device in pairs for said in circumstances(_context(context, device))]
         con.register("said", pd.DataFrame(rows, columns=list(CIRCUMSTANCES.names), dtype=str))
-        con.sql("SELECT * FROM said ORDER BY ALL").write_parquet(str(out))
+        save(con, "SELECT * FROM said ORDER BY ALL", out)
     return out
 
 

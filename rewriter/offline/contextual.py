@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from rewriter.config import Launch
+from rewriter.database import connect, save
 from rewriter.offline import decide, evidence, launch, surface
 from rewriter.offline.decide import Crowd, Ground, Guard
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Ints, Votes
-from rewriter.tables import CONTEXT_RULES, glob
+from rewriter.tables import CONTEXT_RULES
 
 _TURN = 1000.0
 _MOST = 0.9  # share of a source's turns above which a circumstance is no circumstance
@@ -85,9 +85,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         absorbed: (n,) B_i+ of the chain.
         min_users: distinct users of a cell at least.
     """
-    with duckdb.connect() as con:
-        for name in ("counts", "context_counts", "context_steps", "edges", "ages", "cuts", "row_days"):
-            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+    with connect(**mined.named("counts", "context_counts", "context_steps", "edges", "ages", "cuts", "row_days")) as con:
         con.execute(_CELLS, {"k": min_users, "most": _MOST})
         named: dict[str, Any] = con.execute("SELECT source, circumstance FROM cells ORDER BY cell").fetchnumpy()
         rows, steps = con.execute(_ROWS).df(), con.execute(_STEPS).df()
@@ -126,10 +124,9 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
     """
     pairs, k = evidence.gather(found.votes), config.min_users
     names = surface.states(ground.mined.nodes, np.concatenate([found.source, pairs.target]))
-    n = ground.scores.shape[0]
-    commonest, surfaces = (surface.choose(ground.mined.queries, n, users) for users in (1, k))
+    surfaces = ground.surfaces
     source = found.source[pairs.source]
-    near = decide.nearness(names, source, commonest.text[pairs.target])
+    near = decide.nearness(names, source, ground.commonest.text[pairs.target])
     score, stay = _scores(found, pairs)
     rows = np.lexsort((pairs.target, -score, pairs.source))
     rows = rows[(source != pairs.target)[rows]]
@@ -141,7 +138,7 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
         "turns": pairs.turns[rows], "score": score[rows], "stay": stay[cell],
     })  # fmt: skip
     beliefs = launch.believe(crowd.priors, pairs, near, rows)
-    honest = decide.honest(ground.mined.queries, frame, beliefs.p_fails())
+    honest = decide.honest(ground.refused, frame, beliefs.p_fails())
     around = launch.Surroundings(honest, surfaces.understood[target], surfaces.acts[target])
     reason = np.full(len(frame), "", dtype=object)
     decide.refuse(reason, pairs.said_by[rows] < k, f"the source was said by fewer than {k} users here")
@@ -157,9 +154,9 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
 def write(rules: pd.DataFrame, path: Path) -> None:
     """Write rules as Parquet of `tables.CONTEXT_RULES`."""
     columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in CONTEXT_RULES.columns)
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("rules", rules[list(CONTEXT_RULES.names)])
-        con.sql(f"SELECT {columns} FROM rules ORDER BY locale, source, circumstance, score DESC, target").write_parquet(str(path))
+        save(con, f"SELECT {columns} FROM rules ORDER BY locale, source, circumstance, score DESC, target", path)
 
 
 def _scores(found: Cells, pairs: evidence.Pairs) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:

@@ -6,18 +6,16 @@ adding days gives the counts that one run over all of them gives.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from rewriter.artefact.disk import link
 from rewriter.config import Config
+from rewriter.database import connect, quoted, save
 from rewriter.offline.logs_report import LogFile
-from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table, glob
+from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table
 
 OPEN = "open"
 """The part of a table of counts that the next day makes anew, and the table of open turns."""
@@ -70,20 +68,16 @@ class Carried:
             return self.state / f"{table.name}.parquet"
         path = work / f"no_{table.name}.parquet"
         columns = ", ".join(f"CAST(NULL AS {c.type}) AS {c.name}" for c in table.columns)
-        with duckdb.connect() as con:
-            con.sql(f"SELECT {columns} WHERE false").write_parquet(str(path))
+        with connect() as con:
+            save(con, f"SELECT {columns} WHERE false", path)
         return path
 
     def join_open(self, turns: Path, out: Path) -> Path:
         """Write the turns of today and those left open, each once; the earlier reading stands."""
         columns = ", ".join(TURNS.names)
-        with duckdb.connect() as con:
-            con.read_parquet(glob(turns)).create_view("today")
-            con.read_parquet(str(self.known(_OPEN_TURNS, out.parent))).create_view("left_open")
-            con.sql(
-                f"SELECT {columns} FROM left_open UNION ALL"
-                f" SELECT {columns} FROM today WHERE turn_id NOT IN (SELECT turn_id FROM left_open)"
-            ).write_parquet(str(out))
+        left = f"SELECT {columns} FROM left_open"
+        with connect(today=turns, left_open=self.known(_OPEN_TURNS, out.parent)) as con:
+            save(con, f"{left} UNION ALL SELECT {columns} FROM today ANTI JOIN left_open USING (turn_id)", out)
         return out
 
     def parts(self, name: str) -> list[Path]:
@@ -104,6 +98,8 @@ def closed_ms(last_ms: int, config: Config) -> int:
 def part(name: str, counted: Path, carried: Carried, out: Path) -> Path:
     """Make the folder of a table of counts: the parts of the days before, one of what was closed today, and the open one.
 
+    Small parts are joined, so that there are never more than the logarithm of what they hold.
+
     Args:
         name: one of `PARTED`.
         counted: Parquet of that table and a column ``closed``.
@@ -113,18 +109,26 @@ def part(name: str, counted: Path, carried: Carried, out: Path) -> Path:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     before = carried.parts(name)
+    new = out / f"{int(before[-1].stem) + 1 if before else 1:06}.parquet"
+    columns = ", ".join(PARTED[name].names)
+    with connect(counted=counted) as con:
+        for path, closed in ((new, 1), (out / f"{OPEN}.parquet", 0)):
+            save(con, f"SELECT {columns} FROM counted WHERE closed = {closed}", path)
+        size, small = new.stat().st_size, [new]
+        while before and before[-1].stat().st_size < 2 * size:
+            small.append(before.pop())
+            size += small[-1].stat().st_size
+        if len(small) > 1:
+            joined = new.with_suffix(".joined")
+            save(con, f"SELECT {columns} FROM read_parquet([{', '.join(quoted(str(path)) for path in small)}])", joined)
+            joined.replace(new)
     for path in before:
         link(path, out / path.name)
-    columns = ", ".join(PARTED[name].names)
-    with duckdb.connect() as con:
-        con.read_parquet(glob(counted)).create_view("counted")
-        for file, closed in ((f"{len(before) + 1:06}", 1), (OPEN, 0)):
-            con.sql(f"SELECT {columns} FROM counted WHERE closed = {closed}").write_parquet(os.fspath(out / f"{file}.parquet"))
     return out
 
 
 def keep_open(turns: Path, closed: int, out: Path) -> Path:
     """Write the turns that are still open."""
-    with duckdb.connect() as con:
-        con.read_parquet(glob(turns)).filter(f"ts_ms > {closed}").write_parquet(str(out))
+    with connect(turns=turns) as con:
+        save(con, f"SELECT * FROM turns WHERE ts_ms > {closed}", out)
     return out

@@ -5,18 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
 from rewriter.config import Launch
+from rewriter.database import connect, save
 from rewriter.model.similarity import sound_similarity, text_similarity
 from rewriter.offline import evidence, launch, surface
+from rewriter.offline.chain import Absorption
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Floats, Ints, Votes
-from rewriter.tables import RULES, Table, glob
+from rewriter.tables import RULES, Table
 
 LAUNCHED = "launched"
 Guard = Callable[[str, str, str, bool], str | None]
@@ -25,19 +26,34 @@ Guard = Callable[[str, str, str, bool], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What launch stands on: the mined tables, the votes of users, and the chain's S.
+    """What launch stands on: the mined tables, the votes of users, the chain's S, and what can be said for its states.
 
     Attributes:
         mined: the mined tables.
         votes: rows of (source, user).
         scores: (n, n) S_ij.
         stay: (n,) S_ii.
+        commonest: surface of each state, whoever says it.
+        surfaces: the same among what `Launch.min_users` users say.
+        refused: failed and all turns of each (locale, utterance).
     """
 
     mined: Mined
     votes: Votes
     scores: sparse.csr_array
     stay: Floats
+    commonest: surface.Surfaces
+    surfaces: surface.Surfaces
+    refused: pd.DataFrame
+
+    @classmethod
+    def of(cls, mined: Mined, votes: Votes, solved: Absorption, config: Launch) -> "Ground":
+        """Read what can be said for each state of a solved chain."""
+        n = solved.scores.shape[0]
+        commonest, surfaces = (surface.choose(mined.queries, n, users) for users in (1, config.min_users))
+        with connect(queries=mined.queries) as con:
+            refused = con.execute(_REFUSED).df().set_index(["locale", "source"])
+        return cls(mined, votes, solved.scores, solved.stay(), commonest, surfaces, refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +74,14 @@ class Crowd:
 def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     """Decide on the rules that serve everybody; each end of a rule, and the step itself, needs `min_users` users."""
     pairs = evidence.gather(ground.votes)
-    n, k = ground.scores.shape[0], config.min_users
+    k = config.min_users
     names = surface.states(ground.mined.nodes, np.concatenate([pairs.source, pairs.target]))
-    commonest = surface.choose(ground.mined.queries, n, 1)
-    near = nearness(names, pairs.source, commonest.text[pairs.target])
+    near = nearness(names, pairs.source, ground.commonest.text[pairs.target])
     source, goal = evidence.strays(pairs, seed=seed)
-    priors = launch.fit(pairs, near, nearness(names, source, commonest.text[goal]), seed=seed)
+    priors = launch.fit(pairs, near, nearness(names, source, ground.commonest.text[goal]), seed=seed)
 
     score = values_at(ground.scores, pairs.source, pairs.target)
     best = _best(pairs, score, config.rivals)
-    surfaces = surface.choose(ground.mined.queries, n, k)
     source, target = pairs.source[best], pairs.target[best]
     frame = pd.DataFrame(
         {
@@ -75,7 +89,7 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
             "user_id": "",
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
-            "target": surfaces.text[target],
+            "target": ground.surfaces.text[target],
             "state": names["state"].reindex(target).to_numpy(),
             "users": pairs.users[best],
             "turns": pairs.turns[best],
@@ -88,9 +102,9 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
     )
     beliefs = launch.believe(priors, pairs, near, best)
     around = launch.Surroundings(
-        honest=honest(ground.mined.queries, frame, beliefs.p_fails()),
-        understood=surfaces.understood[target],
-        acts=surfaces.acts[target],
+        honest=honest(ground.refused, frame, beliefs.p_fails()),
+        understood=ground.surfaces.understood[target],
+        acts=ground.surfaces.acts[target],
     )
     reason = np.full(len(frame), "", dtype=object)
     refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
@@ -104,12 +118,11 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
 
 def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
     """Decide on rules for single users, from their own restatements and the crowd's of the same source."""
-    votes, n = ground.votes, ground.scores.shape[0]
+    votes = ground.votes
     least = _OWN_SHARE * config.personal_turns
     entries, pairs = evidence.of_users(votes, crowd.pairs, least)
     names = surface.states(ground.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
-    commonest = surface.choose(ground.mined.queries, n, 1)
-    near = nearness(names, votes.source[entries], commonest.text[pairs.target])
+    near = nearness(names, votes.source[entries], ground.commonest.text[pairs.target])
     own_turns = values_at(votes.goals, entries, pairs.target)
     rows = np.flatnonzero((own_turns >= least) & (votes.source[entries] != pairs.target))
     rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
@@ -135,7 +148,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     )
     beliefs = launch.believe(crowd.priors, pairs, near, rows)
     around = launch.Surroundings(
-        honest=honest(ground.mined.queries, frame, beliefs.p_fails()),
+        honest=honest(ground.refused, frame, beliefs.p_fails()),
         understood=np.ones(len(frame)),
         acts=np.ones(len(frame)),
     )
@@ -158,9 +171,9 @@ def write(rules: pd.DataFrame, path: Path) -> None:
 def write_table(table: Table, rows: pd.DataFrame, order: str, path: Path) -> None:
     """Write rows as Parquet of a declared table."""
     columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.columns)
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("rows_given", rows[list(table.names)])
-        con.sql(f"SELECT {columns} FROM rows_given ORDER BY {order}").write_parquet(str(path))
+        save(con, f"SELECT {columns} FROM rows_given ORDER BY {order}", path)
 
 
 def rule_id(user: str, locale: str, source: str, target: str) -> str:
@@ -244,16 +257,13 @@ def nearness(names: pd.DataFrame, source: Ints, target: npt.NDArray[np.object_])
     return np.column_stack([text_similarity(texts.tolist(), target.tolist()), sound])
 
 
-_FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
+_REFUSED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
 
 
-def honest(queries: Path, frame: pd.DataFrame, fails: Floats) -> Floats:
+def honest(refused: pd.DataFrame, frame: pd.DataFrame, fails: Floats) -> Floats:
     """Return P(the assistant says so | the source fails), (m,); 1 for a log without any status, the careful reading."""
-    with duckdb.connect() as con:
-        con.read_parquet(glob(queries)).create_view("queries")
-        said = con.execute(_FAILED).df().set_index(["locale", "source"])
-    if not said["failed"].sum():
+    if not refused["failed"].sum():
         return np.ones(len(frame))
-    found = said.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))
+    found = refused.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))
     share = (found["failed"] / found["turns"]).fillna(1.0).to_numpy(dtype=np.float64)
     return np.asarray(np.minimum(1.0, share / np.maximum(fails, 1e-9)), dtype=np.float64)

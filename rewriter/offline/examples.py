@@ -10,8 +10,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from rewriter.database import glob
 from rewriter.offline.told import NOBODY, Speaker, Told
-from rewriter.tables import glob
 from rewriter.text import normalise
 
 _HEALTHY, _FAILING = 0.6, 0.4  # share of success at least, at most; what lies between teaches nothing

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-import duckdb
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.stats import poisson
 
 from rewriter.config import Launch
+from rewriter.database import connect
 from rewriter.model.contextual import ContextRule
 from rewriter.model.rules import Rule
 from rewriter.offline import contextual, surface
@@ -16,7 +16,6 @@ from rewriter.offline.contextual import Cells, ids
 from rewriter.offline.decide import LAUNCHED, Crowd, Ground, Guard, values_at
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Floats
-from rewriter.tables import glob
 
 STAY = "the rule for everybody does not hold here"
 """Verdict on a circumstance in which nothing is rewritten."""
@@ -75,26 +74,28 @@ def settle(ground: Ground, absorbed: Floats, crowd: Crowd, guard: Guard, config:
         seed: of the draws.
     """
     found = contextual.cells(ground.mined, ground.scores, absorbed, config.min_users)
-    crowd = dependent(found, contextual.in_context(ground, found, crowd, guard, config, seed), crowd, ground.mined)
+    described = _described(found, ground.mined)
     rules = contextual.in_context(ground, found, crowd, guard, config, seed)
-    return Settled(crowd, pd.concat([rules, exceptions(found, rules, crowd, ground.mined)], ignore_index=True), found)
+    left = dependent(described, rules, crowd)
+    if not left.rules["verdict"].equals(crowd.rules["verdict"]):  # a rule that is gone stands in the way of none
+        rules = contextual.in_context(ground, found, left, guard, config, seed)
+    return Settled(left, pd.concat([rules, exceptions(described, rules, left, ground.mined)], ignore_index=True), found)
 
 
-def dependent(found: Cells, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) -> Crowd:
+def dependent(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd) -> Crowd:
     """Refuse the rules for everybody that the rules for the context contradict in a good part of the turns.
 
     Args:
-        found: what users did in each circumstance.
+        described: the cells (`_described`).
         weighed: the rules under consideration in them.
         crowd: the rules for everybody.
-        mined: its table nodes names the sources.
 
     Returns:
         The crowd, the verdicts of some rules changed to `DEPENDS`.
     """
     rules = crowd.rules
     launched = rules.loc[rules["verdict"] == LAUNCHED, ["rule", "locale", "source", "state", "turns"]]
-    there = weighed.loc[weighed["verdict"] == LAUNCHED, ["cell", "state"]].merge(_described(found, mined), on="cell")
+    there = weighed.loc[weighed["verdict"] == LAUNCHED, ["cell", "state"]].merge(described, on="cell")
     there = there.merge(launched, on=["locale", "source"], suffixes=("", "_all"))
     other = there[there["state"] != there["state_all"]]
     other = other.assign(key=[said.partition("=")[0] for said in other["circumstance"]])
@@ -103,7 +104,7 @@ def dependent(found: Cells, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) -
     return replace(crowd, rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), DEPENDS)))
 
 
-def exceptions(found: Cells, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) -> pd.DataFrame:
+def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) -> pd.DataFrame:
     """Return the circumstances in which a launched rule for everybody is not applied.
 
     In some the rule is expected to lose more than it wins. In others hardly anybody says the source, as all the rest is said
@@ -111,16 +112,16 @@ def exceptions(found: Cells, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) 
     launched, that one is applied; elsewhere the request is left alone.
 
     Args:
-        found: what users did in each circumstance.
+        described: the cells (`_described`).
         weighed: the rules under consideration in them.
         crowd: the rules for everybody.
-        mined: its table nodes names the sources.
+        mined: its tables tell where else the sources are said.
 
     Returns:
         Columns of `tables.CONTEXT_RULES`; the target is the source.
     """
     launched = crowd.rules.loc[crowd.rules["verdict"] == LAUNCHED, ["locale", "source", "state"]]
-    there = _described(found, mined).merge(launched, on=["locale", "source"])
+    there = described.merge(launched, on=["locale", "source"])
     there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _TOLD) | (there["stay"] > _HEALTHY)))
@@ -171,9 +172,7 @@ def serving(rules: pd.DataFrame) -> list[ContextRule]:
 
 def _strange(launched: pd.DataFrame, mined: Mined) -> pd.DataFrame:
     """Return the circumstances in which launched sources are strange."""
-    with duckdb.connect() as con:
-        for name in ("counts", "context_counts", "nodes"):
-            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+    with connect(**mined.named("counts", "context_counts", "nodes")) as con:
         con.register("launched", launched)
         profile: pd.DataFrame = con.execute(_PROFILE).df()
     chance = poisson.cdf(profile["users"], profile["expected"])

@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import networkx as nx
 
+from rewriter.database import connect, glob
 from rewriter.errors import EngineError
 from rewriter.offline.chain import Absorption
-from rewriter.tables import glob
 
 RARE = -1
 """The node that stands for all texts of too few users."""
@@ -63,7 +63,7 @@ def rephrase_graph(
     if not 0 <= source < absorption.success.size:
         raise EngineError(f"graph: there is no node {source}, only 0..{absorption.success.size - 1}")
     try:
-        with duckdb.connect() as con:
+        with connect() as con:
             states, hop = _around(lambda wanted: _read(con, nodes, edges, wanted), source, hops, least)
     except duckdb.Error as error:
         raise EngineError(f"graph: cannot read nodes or edges: {str(error).splitlines()[0]}") from error

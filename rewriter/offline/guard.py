@@ -3,12 +3,10 @@
 from collections import defaultdict
 from pathlib import Path
 
-import duckdb
-
+from rewriter.database import connect
 from rewriter.guardrail import Guardrail
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.decide import Guard
-from rewriter.tables import glob
 from rewriter.text import normalise
 
 _UNDERSTOOD = """
@@ -26,9 +24,7 @@ def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
     """
     words: dict[str, set[str]] = defaultdict(set)
     names: dict[str, set[str]] = defaultdict(set)
-    with duckdb.connect() as con:
-        for table, path in (("queries", queries), ("nodes", nodes)):
-            con.read_parquet(glob(path)).create_view(table)
+    with connect(queries=queries, nodes=nodes) as con:
         for locale, query, kind, state in con.execute(_UNDERSTOOD, [min_users]).fetchall():
             words[locale].update(query.split())
             if kind == "h":

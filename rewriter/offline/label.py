@@ -13,6 +13,7 @@ import pandas as pd
 
 from rewriter import tables
 from rewriter.config import Config
+from rewriter.database import glob
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.cues import Cues
 from rewriter.detect.defects import surroundings, teach
@@ -144,7 +145,7 @@ def _defects(best: BestDetector, told: Told, seed: int) -> Floats:
 def _p(told: Told, scores: Path) -> Floats:
     """Return P of each candidate, as mining scored it."""
     with duckdb.connect() as con:
-        found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [tables.glob(scores)]).fetchnumpy()
+        found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
     p = np.zeros(len(told.source))
     p[told.places(told.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
     return p

@@ -205,7 +205,7 @@ def _decide(
     mined: mine.Mined, solved: chain.Absorption, config: Config
 ) -> tuple[decide.Ground, decide.Crowd, exceptions.Settled, pd.DataFrame]:
     """Weigh the rules for everybody, those of single circumstances, and those for single users."""
-    ground = decide.Ground(mined, votes.read(mined, solved.scores, solved.absorbed), solved.scores, solved.stay())
+    ground = decide.Ground.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
     crowd = decide.everybody(ground, guard, config.launch, config.seed)
     settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from rewriter.config import Loop
+from rewriter.database import connect
 from rewriter.offline import decide, life, trials
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.mine import Mined
-from rewriter.tables import LIVES, RULES, glob
+from rewriter.tables import LIVES, RULES
 
 AT_WORK = "another rule of this text is at work"
 RETIRED = "retired: "
@@ -49,8 +49,8 @@ def read(state: Path | None) -> Before:
     """Return what is in the private state of the day before; nothing where there is none."""
     if state is None or not (state / "lives.parquet").exists():
         return Before.nothing()
-    with duckdb.connect() as con:
-        rules, lives = (con.read_parquet(str(state / f"{name}.parquet")).df() for name in ("rules", "lives"))
+    with connect(rules=state / "rules.parquet", lives=state / "lives.parquet") as con:
+        rules, lives = (con.execute(f"SELECT * FROM {name}").df() for name in ("rules", "lives"))
     cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))
     return Before(rules, lives, {(locale, source): day for locale, source, day in cuts})
 
@@ -164,9 +164,7 @@ ORDER BY r.place
 
 def _numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
     """Return the numbers of source, target and user of each rule; the user is -1 for everybody."""
-    with duckdb.connect() as con:
-        for name in ("texts", "users"):
-            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+    with connect(**mined.named("texts", "users")) as con:
         con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
         frame: pd.DataFrame = con.execute(_KEYS).df()
     return frame

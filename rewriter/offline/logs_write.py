@@ -18,6 +18,9 @@ from rewriter.offline.logs_sql import Cell, Relation, all_rows, file_rows, liter
 from rewriter.offline.logs_text import Hash
 from rewriter.tables import REJECTED, TURNS, check
 
+_FEW_ROWS = 10_000
+"""So many rows are held while they are looked at; more are read from their files each time."""
+
 
 @contextmanager
 def connection(work: Path, hashed: Hash) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -57,6 +60,9 @@ def prepare(con: duckdb.DuckDBPyConnection, work: Path, files: list[Source], rel
         file_rows({i: files[i].checksum for i in group}, [relations[i] for i in group], config) for group in alike.values()
     ] or [_no_rows(con, work, config)]
     union = " UNION ALL ".join(branches)
+    if sum(relation.rows for relation in relations) <= _FEW_ROWS:
+        con.execute(f"CREATE TEMP TABLE few_rows AS {union}")
+        branches = [union := "SELECT * FROM few_rows"]
     con.execute(
         f"CREATE TEMP TABLE users AS SELECT user, hashed(user) AS user_id"
         f" FROM (SELECT DISTINCT user FROM ({union}) WHERE user IS NOT NULL)"

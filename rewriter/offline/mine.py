@@ -7,10 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from rewriter import tables
 from rewriter.config import Config
+from rewriter.database import connect, glob
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.listed import Listed
 from rewriter.engine import Engine
@@ -26,7 +25,9 @@ from rewriter.text import normalise
 Progress = Callable[[str], None]
 
 _SQL = resources.files("rewriter.offline") / "sql"
-_DECLARED = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
+_TABLES = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
+_DECLARED = {f"new_{name}" if name in PARTED else name: table for name, table in _TABLES.items()}
+"""Of what is added up day by day the new day is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Mined:
     queries: Path
     locales: Mapping[str, int]
     dropped: int
+
+    def named(self, *names: str) -> dict[str, Path]:
+        """Return some tables by their names, as `database.connect` takes them."""
+        return {name: getattr(self, name) for name in names}
 
 
 def mine(
@@ -170,14 +175,14 @@ class _Steps:
 
 
 _LOCALES = """
-SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM read_parquet($counts) AS c JOIN read_parquet($texts) AS t ON t.id = c.said
+SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM counts AS c JOIN texts AS t ON t.id = c.said
 GROUP BY t.locale ORDER BY t.locale
 """
 
 
 def _locales(counts: Path, texts: Path) -> list[tuple[str, int]]:
-    with duckdb.connect() as con:
-        return con.execute(_LOCALES, {"counts": tables.glob(counts), "texts": tables.glob(texts)}).fetchall()
+    with connect(counts=counts, texts=texts) as con:
+        return con.execute(_LOCALES).fetchall()
 
 
 def last_day(mined: Mined) -> int:
@@ -207,5 +212,5 @@ def _numbers(config: Config) -> dict[str, int]:
 
 
 def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as con:
-        return con.execute(sql, [tables.glob(path)]).fetchall()
+    with connect() as con:
+        return con.execute(sql, [glob(path)]).fetchall()

@@ -12,12 +12,11 @@ row i: a rewrite that fails loses its mass, whoever gave it, and the score of le
 
 from pathlib import Path
 
-import duckdb
 import numpy as np
 
+from rewriter.database import connect, save
 from rewriter.offline import trials
 from rewriter.offline.bivariate import p_better
-from rewriter.tables import glob
 
 _READINGS = """
 SELECT sent, arg_max(state, (turns, state)) FROM (SELECT sent, state, SUM(turns) AS turns FROM counts GROUP BY sent, state)
@@ -50,17 +49,16 @@ def write_mixing(counts: Path, row_days: Path, ages: Path, path: Path) -> Path:
     nothing = np.zeros(len(pairs))
     ratio = p_better(left_number, left_ok, number, ok) / p_better(left_number, left_ok, nothing, nothing)
     columns = {"source": pairs[:, 0], "target": pairs[:, 1], "trust": np.floor(1000 * np.minimum(ratio, 1.0)).astype(np.int64)}
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("columns", columns)
-        con.sql("SELECT * FROM columns").write_parquet(str(path))
+        save(con, "SELECT * FROM columns", path)
     return path
 
 
 def _understood(counts: Path, sent: trials.Ints) -> trials.Ints:
     """Return as what each text is mostly understood."""
     texts, back = np.unique(sent, return_inverse=True)
-    with duckdb.connect() as con:
-        con.read_parquet(glob(counts)).create_view("counts")
+    with connect(counts=counts) as con:
         con.register("wanted", {"sent": texts})
         state = dict(con.execute(_READINGS).fetchall())
     return np.array([state[text] for text in texts.tolist()], dtype=np.int64)[back.reshape(-1)]

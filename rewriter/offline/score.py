@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.database import connect, glob, save
 from rewriter.detect import likeness
 from rewriter.detect.likeness import Likeness
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
-from rewriter.tables import CANDIDATES, glob
+from rewriter.tables import CANDIDATES
 
 Chunk = dict[str, npt.NDArray[Any]]
 
@@ -68,7 +68,7 @@ def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
 
 def _parts(candidates: Path) -> list[_Part]:
     """Cut the files of a table into ranges of rows; at least one range."""
-    with duckdb.connect() as con:
+    with connect() as con:
         sql = "SELECT file_name, num_rows FROM parquet_file_metadata(?) ORDER BY file_name"
         files = con.execute(sql, [glob(candidates)]).fetchall()
     return [(file, start, start + _ROWS) for file, rows in files for start in range(0, rows or 1, _ROWS)]
@@ -78,12 +78,12 @@ def _read(part: _Part, names: set[str]) -> Chunk:
     """Return some columns of a range of rows; one that may be NULL is float64 with NaN, whether there is a NULL or not."""
     columns = [c.name if c.required else f"CAST({c.name} AS DOUBLE) AS {c.name}" for c in CANDIDATES.columns if c.name in names]
     rows = "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ? AND file_row_number < ?"
-    with duckdb.connect() as con:
+    with connect() as con:
         found = con.execute(f"SELECT {', '.join(columns)} {rows}", part).fetchnumpy()
     return {name: np.ma.filled(values, np.nan) if values.dtype == np.float64 else values for name, values in found.items()}
 
 
 def _write(chunk: Chunk, path: Path) -> None:
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("chunk", chunk)
-        con.sql("SELECT * FROM chunk").write_parquet(str(path))
+        save(con, "SELECT * FROM chunk", path)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from rewriter.config import Config
+from rewriter.database import connect
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index
@@ -18,7 +18,6 @@ from rewriter.offline.encoders import Lessons, learn_encoder
 from rewriter.offline.evidence import Pairs
 from rewriter.offline.mine import Mined
 from rewriter.offline.rephrases import rephrases
-from rewriter.tables import glob
 
 _LEAST_TURNS = 1.5  # of success behind a text that others may be rewritten to
 _OWN_TURNS = 0.9  # of success behind a habit: a turn without any cue counts for a little less than one
@@ -155,7 +154,5 @@ def _whole(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def _read(mined: Mined, names: Sequence[str], sql: str, *parameters: float) -> pd.DataFrame:
-    with duckdb.connect() as con:
-        for name in names:
-            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+    with connect(**mined.named(*names)) as con:
         return con.execute(sql, list(parameters)).df()

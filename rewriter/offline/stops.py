@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-import duckdb
-
+from rewriter.database import connect, save
 from rewriter.text import normalise
 
 _WORDS = resources.files("rewriter.offline") / "words" / "stop.json"
@@ -26,9 +25,9 @@ def stop_words(locale: str) -> list[str]:
 
 def write_stops(locales: Iterable[str], path: Path) -> Path:
     """Write the stop words of each locale as Parquet with columns locale and text."""
-    with duckdb.connect() as con:
-        con.execute("CREATE TABLE stops (locale VARCHAR, text VARCHAR)")
+    with connect() as con:
+        con.execute("CREATE TEMP TABLE stops (locale VARCHAR, text VARCHAR)")
         for locale in locales:
             con.execute("INSERT INTO stops SELECT ?, UNNEST(CAST(? AS VARCHAR[]))", [locale, stop_words(locale)])
-        con.table("stops").write_parquet(str(path))
+        save(con, "SELECT * FROM stops", path)
     return path

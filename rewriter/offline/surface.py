@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rewriter.tables import glob
+from rewriter.database import connect
 
 _SURFACES = """
 WITH said AS (
@@ -55,8 +54,7 @@ def choose(queries: Path, n: int, min_users: int) -> Surfaces:
         n: number of nodes.
         min_users: k.
     """
-    with duckdb.connect() as con:
-        con.read_parquet(glob(queries)).create_view("queries")
+    with connect(queries=queries) as con:
         found: dict[str, Any] = con.execute(_SURFACES, [min_users]).fetchnumpy()
     node = np.asarray(found["node"], dtype=np.int64)
     text = np.full(n, "", dtype=object)
@@ -90,9 +88,7 @@ def of_users(counts: Path, texts: Path, user: npt.NDArray[np.int64], node: npt.N
         node: (m,) what is to be said.
     """
     own = np.full(len(node), "", dtype=object)
-    with duckdb.connect() as con:
-        for name, path in (("counts", counts), ("texts", texts)):
-            con.read_parquet(glob(path)).create_view(name)
+    with connect(counts=counts, texts=texts) as con:
         con.register("wanted", pd.DataFrame({"slot": np.arange(len(node)), "user_no": user, "node": node}))
         for slot, text in con.execute(_OWN).fetchall():
             own[slot] = text
@@ -101,15 +97,14 @@ def of_users(counts: Path, texts: Path, user: npt.NDArray[np.int64], node: npt.N
 
 def hashes(users: Path, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     """Return the keyed hash of each of some users, by their numbers."""
-    with duckdb.connect() as con:
-        known = con.read_parquet(glob(users)).order("user_no").project("user_id").fetchnumpy()["user_id"]
+    with connect(users=users) as con:
+        known = con.execute("SELECT user_id FROM users ORDER BY user_no").fetchnumpy()["user_id"]
     return np.asarray(known, dtype=object)[wanted]
 
 
 def states(nodes: Path, wanted: npt.NDArray[np.int64]) -> pd.DataFrame:
     """Return locale, kind and state of the nodes named, indexed by node."""
-    with duckdb.connect() as con:
-        con.read_parquet(glob(nodes)).create_view("nodes")
+    with connect(nodes=nodes) as con:
         con.register("wanted", pd.DataFrame({"node": np.unique(wanted)}))
         frame: pd.DataFrame = con.execute("SELECT node, locale, kind, state FROM nodes JOIN wanted USING (node)").df()
     return frame.set_index("node")

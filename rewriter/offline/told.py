@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from rewriter.database import glob
 from rewriter.offline import surface
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Votes
-from rewriter.tables import glob
 
 _SPEAKERS = 5  # users of one text that are heard
 _FAINT = 0.02  # of all votes on a text; fewer are left out

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.tables import glob
+from rewriter.database import connect
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -86,9 +85,7 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> 
         ages: Parquet of `tables.AGES`.
         said: texts.
     """
-    with duckdb.connect() as con:
-        for name, path in (("counts", counts), ("row_days", row_days), ("ages", ages)):
-            con.read_parquet(glob(path)).create_view(name)
+    with connect(counts=counts, row_days=row_days, ages=ages) as con:
         if said is None:
             con.execute("CREATE TEMP VIEW looked_at AS SELECT DISTINCT said FROM counts WHERE rewritten = 1")
         else:

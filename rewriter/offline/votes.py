@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from rewriter.database import connect
 from rewriter.offline.mine import Mined
-from rewriter.tables import glob
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -67,9 +66,7 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
         scores: (n, n) S_ij of the chain.
         absorbed: (n,) B_i+ of the chain.
     """
-    with duckdb.connect() as con:
-        for name in ("user_nodes", "user_edges", "nodes", "edges"):
-            con.read_parquet(glob(getattr(mined, name))).create_view(name)
+    with connect(**mined.named("user_nodes", "user_edges", "nodes", "edges")) as con:
         con.execute("CREATE TEMP TABLE votes_rows AS " + _ROWS)
         rows: dict[str, Any] = con.execute("SELECT * FROM votes_rows ORDER BY row_no").fetchnumpy()
         steps: dict[str, Any] = con.execute(_STEPS).fetchnumpy()

@@ -8,13 +8,13 @@ import numpy as np
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Publish
+from rewriter.database import glob
 from rewriter.evaluate.clusters import bounds
 from rewriter.evaluate.outcomes import Outcomes, losses, wins
 from rewriter.evaluate.recorded import load
 from rewriter.evaluate.replay import replay
 from rewriter.model.rules import RuleBook
 from rewriter.online.rewriter import Rewriter
-from rewriter.tables import glob
 
 
 class Guard:

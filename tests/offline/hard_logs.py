@@ -9,6 +9,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from rewriter import tables
+from rewriter.database import glob
 
 BLANK = {c.name: None for c in tables.TURNS.columns}
 EVERY_CUE = (
@@ -111,7 +112,7 @@ def write_turns(turns, path):
 def rows(table, path):
     """Return the rows of a table as a multiset of tuples."""
     with duckdb.connect() as con:
-        return Counter(con.read_parquet(tables.glob(path)).project(", ".join(table.names)).fetchall())
+        return Counter(con.read_parquet(glob(path)).project(", ".join(table.names)).fetchall())
 
 
 def expected(table, dicts):

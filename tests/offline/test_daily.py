@@ -178,13 +178,18 @@ def test_afresh_forgets(tmp_path):
     assert (root / "state" / "user.key").read_bytes() == KEY
 
 
-def test_closed_parts_are_linked_and_not_copied(tmp_path):
-    root = folder(tmp_path / "a")
-    for i in range(3):
-        learn([log(tmp_path / f"{i}.jsonl", said(1000 * i, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
-    parts = sorted(p.name for p in (current(root).state / "counts.parquet").glob("*"))
-    assert parts == ["000001.parquet", "000002.parquet", "000003.parquet", "open.parquet"]
-    assert (current(root).state / "counts.parquet" / "000001.parquet").stat().st_nlink == 3
+def test_closed_parts_are_linked_and_small_ones_joined(tmp_path):
+    """Many turns on the first day, one on each of the next: the first part stays, of the others there are few."""
+    root, day = folder(tmp_path / "a"), 86_400
+    many = [said(100 * i, f"lamp {i} on", turn_id=f"t{i}") for i in range(800)]
+    learn([log(tmp_path / "0.jsonl", *many)], out=root, config=EXACT, detector=RuleDetector())
+    for i in range(1, 8):
+        learn([log(tmp_path / f"{i}.jsonl", said(i * day, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
+    parts = current(root).state / "counts.parquet"
+    names = sorted(p.name for p in parts.glob("*"))
+    assert (names[0], names[-1], len(names) < 6) == ("000001.parquet", "open.parquet", True)
+    assert (parts / "000001.parquet").stat().st_nlink == 3
+    assert sum(row[8] for row in tables(root)["counts"]) == 807
 
 
 @pytest.mark.slow

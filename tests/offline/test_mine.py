@@ -9,6 +9,7 @@ from hard_logs import BLANK, Spread, long_log, rows, write_turns
 
 from rewriter import tables
 from rewriter.config import Chain, Config, Loop
+from rewriter.database import glob
 from rewriter.detect import likeness
 from rewriter.engine import DuckDB
 from rewriter.errors import EngineError
@@ -71,7 +72,7 @@ def states(result):
 def query(result, sql):
     with duckdb.connect() as con:
         for name in ("nodes", "edges", "texts", "queries"):
-            con.read_parquet(tables.glob(getattr(result, name))).create_view(name)
+            con.read_parquet(glob(getattr(result, name))).create_view(name)
         return con.execute(sql).fetchall()
 
 
@@ -193,7 +194,7 @@ def test_every_turn_spends_exactly_a_thousand(mined):
     key = "day, user_no, said, sent, rewritten, state"
     with duckdb.connect() as con:
         for name in ("counts", "rephrases"):
-            con.read_parquet(tables.glob(getattr(result, name))).create_view(name)
+            con.read_parquet(glob(getattr(result, name))).create_view(name)
         wrong = con.execute(
             f"SELECT {key} FROM (SELECT {key}, success + failure AS mass, turns FROM counts"
             f" UNION ALL SELECT {key}, mass, 0 FROM rephrases) GROUP BY {key} HAVING SUM(mass) <> 1000 * SUM(turns)"
@@ -242,7 +243,7 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
     result = mined(turns, config=Config())
     with duckdb.connect() as con:
         count = {
-            name: con.read_parquet(tables.glob(result.sessions.parent / f"{name}.parquet")).count("*").fetchall()[0][0]
+            name: con.read_parquet(glob(result.sessions.parent / f"{name}.parquet")).count("*").fetchall()[0][0]
             for name in ("sessions", "candidates", "user_edges")
         }
     assert count == {"sessions": n, "candidates": 3 * n - 6, "user_edges": 7 * 3}
