@@ -15,7 +15,7 @@ from rewriter.config import Config
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.result import Rewrite
+from rewriter.result import Layer, Rewrite
 from rewriter.simulate.changing import day_of
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import Turn, write_log
@@ -115,17 +115,19 @@ def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class SelfAware:
-    """The loop of this package: the exact layer, learned daily, part of the requests left alone.
+    """The loop of this package: the exact layer unless others are named, learned daily, part of the requests left alone.
 
     Args:
         folder: where the artefact and the logs go.
         config: settings; those of the loop are set here.
         detector: scores candidates; the documented rule by default.
+        layers: of the rewriter.
     """
 
     folder: Path
     config: Config = field(default_factory=Config)
     detector: Detector = field(default_factory=RuleDetector)
+    layers: Sequence[Layer] = ("precomputed",)
     rewrite: Rewriting | None = None
     _now: float = 0.0
     _days: int = 0
@@ -146,7 +148,7 @@ class SelfAware:
         learn([log], out=self.root, config=self.config, detector=self.detector)
         log.unlink()
         self._days += 1
-        self.rewrite = Rewriter.open(self.root, layers=("precomputed",), now=lambda: self._now).rewrite
+        self.rewrite = Rewriter.open(self.root, layers=self.layers, now=lambda: self._now).rewrite
 
     def served(self) -> Mapping[str, str]:
         """Return what is rewritten now, for everybody."""

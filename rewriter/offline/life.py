@@ -3,8 +3,8 @@
 - *shadow*: weighed every day and never sent: its gain is unsure, or another rule of its source is at work.
 - *canary*: launched on what people did; a tenth of its requests is left alone until both arms show that it is better.
 - *live*: better beyond doubt. The share that is left alone falls with P(it is not better), down to a floor.
-- *probation*: its success has dropped clearly below what it was. Half of its requests are left alone, until the two arms show
-  that it is better still, or worse.
+- *probation*: its success is clearly below what it was, or below what the words as spoken reached before it. Half of its requests
+  are left alone, until the two arms show that it is better still, or worse.
 - *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
   what people do from then on.
 
@@ -40,7 +40,7 @@ class Evidence:
         left, left_ok: (m,) the same of the source as spoken.
         p_better: (m,) P(the rewrite succeeds more often).
         better, worse: (m,) log e-value against "no better" and "no worse", by what was drawn since the rule came into its life.
-        drop: (m,) log of the e-detector of a drop since then.
+        drop: (m,) log of the e-detector of a drop since then, below what the rule reached before or the words as spoken did.
     """
 
     tried: Floats
@@ -72,10 +72,9 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -
         return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
 
     now = seen.day >= since[rule]
-    tests, well = counted(~now & tried)
-    promised = (well + _PRIOR * expected) / (tests + _PRIOR)
-    unsure = np.sqrt(promised * (1 - promised) / (tests + _PRIOR))
-    level = np.clip(promised - np.maximum(_DEPTH, 2 * unsure), 0.05, 0.95)
+    reached = _at_least(*counted(~now & tried), expected)
+    unchanged = _at_least(*counted(~now & ~tried), np.full(m, _HALF))
+    level = np.clip(np.maximum(reached, unchanged), 0.05, 0.95)
     drawn = now & ~np.isnan(seen.share)
     arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
     alone = now & tried
@@ -90,6 +89,13 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -
         worse=log_e_two_arms(*arms, better=False),
         drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level),
     )
+
+
+def _at_least(n: Floats, ok: Floats, expected: Floats) -> Floats:
+    """Return the rate that n trials, of which some went well, stand for, less what is no drop yet, (m,)."""
+    rate = (ok + _PRIOR * expected) / (n + _PRIOR)
+    unsure = np.sqrt(rate * (1 - rate) / (n + _PRIOR))
+    return np.asarray(rate - np.maximum(_DEPTH, 2 * unsure), dtype=np.float64)
 
 
 def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def read(tmp_path):
         with duckdb.connect() as con:
             con.register("frame", frame)
             con.sql("SELECT * FROM frame").write_parquet(str(paths[name]))
-    return votes.read(SimpleNamespace(**paths), SCORES, SCORES.sum(axis=1))
+    return votes.read(SimpleNamespace(named=lambda *_: paths), SCORES, SCORES.sum(axis=1))
 
 
 def test_votes_follow_the_chain(read):
