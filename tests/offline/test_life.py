@@ -95,6 +95,15 @@ def test_a_live_rule_that_drops_is_watched_closely():
     assert judged("live", weigh(seen), undrawn=True) == ("retired", "it does not work any more")
 
 
+def test_a_live_rule_is_doubted_where_the_words_did_better_before_it():
+    """Four in ten go well: it is a drop where nine in ten went well as spoken, and none where five did."""
+    day, arm = np.repeat([0, 1], 60), np.repeat([0, 1], 60)
+    rewritten = np.tile([1.0, 1.0, 0.0, 0.0, 0.0], 12)
+    for spoken, into in ((np.tile([1.0] * 9 + [0.0], 6), "probation"), (np.tile([1.0, 0.0], 30), "live")):
+        seen = trials(arm, np.concatenate([spoken, rewritten]), share=np.where(arm == 0, np.nan, 0.995), day=day)
+        assert judged("live", weigh(seen, since=1, expected=0.4))[0] == into
+
+
 def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     states = np.array(["canary", "live", "live", "live", "probation", "live"], dtype=object)
     personal = np.array([False] * 5 + [True])
