@@ -1,6 +1,6 @@
 """A synthetic log of any length for the timing of mining, written by DuckDB alone: who speaks when is what counts, not the words.
 
-Users are heavy-tailed (one for each 20 turns), a month long, in sessions of 2.4 turns on average. 12 % of requests are misheard,
+Users are heavy-tailed (one for each 20 turns), in sessions of 2.4 turns on average. 12 % of requests are misheard,
 a third of those are refused and the others understood wrongly. Six in ten speakers who were misheard say it again within ten
 seconds, one in three of them into the answer; all others come back with something new after 40 seconds on average. What is asked
 for is one of 30 intents and one of up to 100,000 names by Zipf's law, in one of five phrasings.
@@ -47,7 +47,7 @@ KINDS = ["one", "two", "red", "blue", "old", "new", "live", "west", "east", "big
 SQL = """
 WITH sessions AS (
   SELECT i AS session, CAST(FLOOR({users} * POW(unit(i, 1), 2)) AS BIGINT) AS user_no,
-         {start} + CAST(30.0 * {day} * unit(i, 2) AS BIGINT) AS start_ms,
+         {start} + CAST({days}.0 * {day} * unit(i, 2) AS BIGINT) AS start_ms,
          1 + CAST(LEAST(11, FLOOR(-1.9 * LN(1 - unit(i, 3)))) AS BIGINT) AS turns
   FROM RANGE({sessions}) AS r(i)
 ),
@@ -105,13 +105,14 @@ ORDER BY ts_ms // {day}
 """
 
 
-def write_log(turns: int, path: Path, seed: int = 0) -> None:
-    """Write a log of about `turns` turns, Parquet of `tables.TURNS`, day after day."""
-    numbers = {"users": max(turns // 20, 10), "sessions": turns * 10 // 24, "start": START_MS, "day": DAY_MS, "seed": seed}
+def write_log(turns: int, path: Path, seed: int = 0, days: int = 30) -> None:
+    """Write a log of about `turns` turns in some days, Parquet of `tables.TURNS`, day after day."""
+    numbers = {"users": max(turns // 20, 10), "sessions": turns * 10 // 24, "seed": seed}
+    times = {"start": START_MS, "day": DAY_MS, "days": days}
     words = {"intents": list(INTENTS), "syllables": SYLLABLES, "endings": ENDINGS, "nouns": NOUNS, "kinds": KINDS}
     lists = {name: str(values) for name, values in words.items()}  # a Python list of plain words reads as a DuckDB list
     vocabularies = "MAP {" + ", ".join(f"'{intent}': {size}" for intent, size in OPEN.items()) + "}"
-    sql = SQL.format(**numbers, **lists, open=vocabularies)
+    sql = SQL.format(**numbers, **times, **lists, open=vocabularies)
     with duckdb.connect() as con:
         con.execute("SET memory_limit = '4GB'; SET threads = 2; SET enable_progress_bar = false")
         con.execute(

@@ -157,9 +157,11 @@ EDGES = _table("edges", "source BIGINT, target BIGINT, mass BIGINT, users BIGINT
 
 QUERIES = _table(
     "queries",
-    "locale VARCHAR, query VARCHAR, node BIGINT, turns BIGINT, success BIGINT, failed BIGINT, users BIGINT",
+    "locale VARCHAR, query VARCHAR, node BIGINT, turns BIGINT, success BIGINT, failed BIGINT, users BIGINT, share BIGINT,"
+    "well BIGINT",
 )
-"""What was sent for each interpretation node, over all days; the surface of a target is chosen from these."""
+"""What was sent for each interpretation node, over all days; the surface of a target is chosen from these. share and well are in
+thousandths of users: the part of each user's turns of the text that was understood as the node, and that was and went well."""
 
 RULES = _table(
     "rules",

@@ -12,11 +12,12 @@ from rewriter.database import connect
 
 _SURFACES = """
 WITH said AS (
-  SELECT locale, query, SUM(turns) AS turns, SUM(failed) AS failed, MAX(users) AS users FROM queries GROUP BY locale, query
+  SELECT locale, query, SUM(turns) AS turns, SUM(failed) AS failed, SUM(share) / 1000.0 AS users
+  FROM queries GROUP BY locale, query
 ),
 offered AS (
   SELECT q.node, q.query, q.turns / s.turns AS understood, s.failed / s.turns AS refused, q.users,
-         q.success / 1000.0 / (s.turns + 2) AS worth
+         q.well / 1000.0 / (s.users + 2) AS worth
   FROM queries AS q JOIN said AS s ON q.locale = s.locale AND q.query = s.query
   WHERE q.users >= ? AND q.success > 0
 )
@@ -46,8 +47,9 @@ class Surfaces:
 def choose(queries: Path, n: int, min_users: int) -> Surfaces:
     """Choose argmax over utterances u of P(h | u) · success(u), among texts of at least `min_users` users.
 
-    The product is the share of the turns of u that were understood as h and went well; two turns are added to the
-    denominator, so that a text seen thrice does not beat one seen a thousand times.
+    The product is the share of the turns of u that were understood as h and went well, in the mean over users, so that nobody
+    decides for all by saying something often; two users are added to the denominator, so that a text of three users does not beat
+    one of a thousand.
 
     Args:
         queries: Parquet of `tables.QUERIES`.

@@ -1,7 +1,7 @@
 """Mining again in plain Python, written from docs/mining.md and not from the SQL: the reference that the engines must equal."""
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from fractions import Fraction
 from itertools import groupby
 from math import floor
@@ -428,14 +428,21 @@ def chain(user_nodes, user_edges, texts, cap):
 
 
 def queries(counts, texts):
-    found = {}
+    found, spoken, by_user = {}, Counter(), defaultdict(Counter)
     for c in counts:
         if c["rewritten"]:
             continue
         text = texts[c["sent"]]
         start = {"locale": text["locale"], "query": text["text"], "node": c["state"], "turns": 0, "success": 0, "failed": 0}
+        start |= {"share": 0, "well": 0}
         query = found.setdefault((c["sent"], c["state"]), (start, set()))
         for name in ("turns", "success", "failed"):
             query[0][name] += c[name]
         query[1].add(c["user_no"])
+        spoken[c["sent"], c["user_no"]] += c["turns"]
+        by_user[c["sent"], c["state"], c["user_no"]].update(turns=c["turns"], success=c["success"])
+    for (sent, state, user), sums in by_user.items():
+        query = found[sent, state][0]
+        query["share"] += 1000 * sums["turns"] // spoken[sent, user]
+        query["well"] += sums["success"] // spoken[sent, user]
     return [row | {"users": len(who)} for row, who in found.values()]
