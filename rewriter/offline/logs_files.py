@@ -67,18 +67,18 @@ def find(sources: Iterable[str | Path]) -> list[Path]:
 def _expand(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        inside = (p for p in path.rglob("*") if p.is_file() and _ending(p) in FORMATS)
+        inside = (p for p in path.rglob("*") if p.is_file() and ending(p) in FORMATS)
         found = sorted(p for p in inside if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts))
         if not found:
             raise LogError(f"folder {path} holds no log: no file there ends in {_endings()}")
         return found
     if path.is_file():
-        if _ending(path) not in FORMATS:
+        if ending(path) not in FORMATS:
             raise LogError(f"cannot tell how to read {path}: its name must end in {_endings()}")
         return [path]
     root = Path(path.anchor)
     try:
-        found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file() and _ending(p) in FORMATS)
+        found = sorted(p for p in root.glob(str(path.relative_to(root))) if p.is_file() and ending(p) in FORMATS)
     except ValueError as error:
         raise LogError(f"no log at {path}: {error}") from error
     if not found:
@@ -86,7 +86,7 @@ def _expand(source: str | Path) -> list[Path]:
     return found
 
 
-def _ending(path: Path) -> str:
+def ending(path: Path) -> str:
     """The ending that tells the format: `.csv` of `log.csv.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
@@ -128,12 +128,11 @@ def identify(paths: Sequence[tuple[Path, str]], seen: frozenset[str]) -> tuple[l
 
 
 def _identify(path: Path, shown: str) -> Source:
-    kind = FORMATS[_ending(path)]
+    kind = FORMATS[ending(path)]
     try:
         with open_text(path) as file:
             head = file.read(64)
-            file.seek(0)
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        content = checksum(path)
     except (OSError, EOFError, zlib.error) as error:
         raise LogError(f"cannot read {shown}: {error}") from error
     if not head:
@@ -142,7 +141,13 @@ def _identify(path: Path, shown: str) -> Source:
         raise LogError(f"{shown} is not a Parquet file")
     if kind == "jsonl" and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         raise LogError(f"{shown} is one JSON list, and JSON lines are needed: write one object a line (jq -c '.[]')")
-    return Source(path, shown, kind, checksum)
+    return Source(path, shown, kind, content)
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of what a file holds, unpacked where it is a .gz, in hex."""
+    with open_text(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_text(path: Path) -> gzip.GzipFile | BufferedReader:

@@ -1,5 +1,6 @@
 """Files outside of the versions without one person: logs, decision logs, what users said of rewrites."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,9 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from rewriter.artefact.disk import sha256
 from rewriter.errors import LogError
-from rewriter.offline.logs_files import find
+from rewriter.offline.logs_files import checksum, ending, find, open_text, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def logs_without(user_id: str, sources: Iterable[str | Path], column: str) -> li
 
     Args:
         user_id: as the log gives it.
-        sources: files, folders and globs: .jsonl, .csv, .parquet.
+        sources: files, folders and globs: .jsonl, .csv, both also .gz, .parquet.
         column: that holds the user ids.
 
     Raises:
@@ -42,16 +42,16 @@ def logs_without(user_id: str, sources: Iterable[str | Path], column: str) -> li
     """
     writers: dict[str, Callable[[Path, Path, str, str], int]] = {".jsonl": _lines, ".csv": _table, ".parquet": _table}
     paths = find(sources) if sources else []
-    if other := next((path for path in paths if path.suffix not in writers), None):
-        raise LogError(f"cannot take anybody out of {other}: unpack it, or convert it to {', '.join(writers)}")
+    if other := next((path for path in paths if ending(path) not in writers), None):
+        raise LogError(f"cannot take anybody out of {other}: convert it to {', '.join(writers)}")
     found: list[Rewritten] = []
     try:
         for path in paths:
             new = path.with_name(f".without-{path.name}")
-            rows = writers[path.suffix](path, new, column, user_id)
+            rows = writers[ending(path)](path, new, column, user_id)
             if rows:
                 new.chmod(path.stat().st_mode & 0o777)
-                found.append(Rewritten(path, new, sha256(new), rows))
+                found.append(Rewritten(path, new, checksum(new), rows))
             else:
                 new.unlink()
     except BaseException:
@@ -81,7 +81,7 @@ def lines_without(path: Path, field: str, value: str) -> int:
 def _lines(path: Path, new: Path, field: str, value: str) -> int:
     """Copy the other lines as they are, torn ones too."""
     left_out = 0
-    with path.open("rb") as old, new.open("wb") as out:
+    with open_text(path) as old, gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
         for raw in old:
             if _is(raw, field, value):
                 left_out += 1
@@ -100,7 +100,7 @@ def _is(raw: bytes, field: str, value: str) -> bool:
 
 def _table(path: Path, new: Path, column: str, value: str) -> int:
     with duckdb.connect() as con:
-        text = path.suffix == ".csv"
+        text = ending(path) == ".csv"
         read = con.read_csv(str(path), all_varchar=True, header=True) if text else con.read_parquet(str(path))
         if column not in read.columns:
             raise LogError(f"{path} has no column {column}; name it with --map user_id=…")
@@ -108,7 +108,7 @@ def _table(path: Path, new: Path, column: str, value: str) -> int:
         quoted = '"' + column.replace('"', '""') + '"'
         kept = con.sql(f"SELECT * FROM found WHERE CAST({quoted} AS VARCHAR) IS DISTINCT FROM $1", params=[value])
         if text:
-            kept.write_csv(str(new), header=True)
+            kept.write_csv(str(new), header=True, compression="gzip" if packed(path) else "none")
         else:
             kept.write_parquet(str(new), compression="zstd")
         return len(read) - len(kept)

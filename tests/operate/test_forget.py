@@ -211,12 +211,29 @@ def test_other_kinds_of_logs(place, suffix):
         assert left.project("utterance, caller").fetchall() == kept
 
 
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".csv.gz"])
+def test_packed_logs_stay_packed_and_are_not_learned_again(place, suffix):
+    path, plain = place / f"log{suffix}", place / "log.jsonl"
+    with duckdb.connect() as con:
+        rows = con.read_json(str(plain))
+        rows.write_csv(str(place / "log.csv"))
+        with gzip.open(path, "wb") as file:
+            file.write((plain if suffix == ".jsonl.gz" else place / "log.csv").read_bytes())
+        kept = [row for row in rows.project("utterance, user_id").fetchall() if row[1] != ANN]
+    report = forget(ANN, place / "a", logs=[path])
+    assert report.logs == {str(path): len(plain.read_text(encoding="utf-8").splitlines()) - len(kept)}
+    with duckdb.connect() as con:
+        left = con.read_json(str(path)) if suffix == ".jsonl.gz" else con.read_csv(str(path))
+        assert left.project("utterance, user_id").fetchall() == kept
+    known = json.loads((current(place / "a").state / "files.json").read_text(encoding="utf-8"))
+    assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() in known
+
+
 def test_what_cannot_be_done_is_said_before_anything_is_done(place):
     root, before = place / "a", current(place / "a").id
-    with gzip.open(place / "log.jsonl.gz", "wb") as file:
-        file.write((place / "log.jsonl").read_bytes())
-    with pytest.raises(LogError, match=r"cannot take anybody out of .*log\.jsonl\.gz: unpack it"):
-        forget(ANN, root, logs=[place / "log.jsonl.gz"])
+    (place / "log.tsv").write_text("user_id\tutterance\nann\tx\n", encoding="utf-8")
+    with pytest.raises(LogError, match=r"cannot take anybody out of .*log\.tsv: convert it to \.jsonl, \.csv, \.parquet"):
+        forget(ANN, root, logs=[place / "log.tsv"])
     (place / "c.csv").write_text("who,utterance\nann,x\n", encoding="utf-8")
     with pytest.raises(LogError, match="has no column user_id; name it with --map"):
         forget(ANN, root, logs=[place / "c.csv"])
