@@ -37,6 +37,22 @@ def online(result: Figures) -> str:
     return "\n\n".join(tables)
 
 
+def ladder(result: Figures) -> str:
+    """Each rung in both modes, and what the personal one adds."""
+    columns = ["rung", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    tables = []
+    for mode, heading in (("before", "Before the NLU"), ("after", "After a refusal")):
+        of = result["modes"][mode]
+        one = next(iter(of["rungs"].values()))
+        lines = [[name, *_effect(row)] for name, row in of["rungs"].items()]
+        added, known = (percent(of[f"personal adds to fixed{who}"]) for who in ("", ", users of the log"))
+        tables.append(
+            f"{heading}, {one['turns']:,} requests, {one['defects']:,} of them defects:\n\n{grid(columns, lines)}\n\n"
+            f"What is personal adds {added} of the defects, of users that the log knows {known}."
+        )
+    return "\n\n".join(tables)
+
+
 def out_of_scope(result: Figures) -> str:
     """What was rewritten that should not have been, over all seeds."""
     columns = ["asked", "rewritten", "of", "share"]

@@ -28,6 +28,7 @@ from result_tables import (
     fit_channel,
     guardrail,
     home_spoken_mining,
+    ladder,
     mining,
     online,
     out_of_scope,
@@ -63,6 +64,10 @@ SECTIONS = (
     Section("peers_home_normal", "Home, normal", ASKED, peers),
     Section("peers_home_noisy", "Home, noisy", ASKED, peers),
     Section("peers_recordings_*", "Synthetic voices and a real recogniser", ASKED, peers),
+    Section("ladder_home", "The ladder: home", "What does each layer add, on the same requests?", ladder),
+    Section(
+        "ladder_media", "The ladder: media and home", "The same, where few words mean what the moment makes them mean?", ladder
+    ),
     Section("context", "Media and home: what context is worth", "What if the log tells the moment, and if not?", context),
     Section("slurp", "SLURP: people and a real recogniser", "How far do rules come where few things are said twice?", slurp),
     Section("calibration", "Is the budget of losses kept?", "Does the launched set lose what was promised?", calibration),
