@@ -36,6 +36,36 @@ def loop(result: Figures) -> str:
     )
 
 
+def year(result: Figures) -> str:
+    """Month by month, without and with rewriting."""
+    without, months = result["months"]["no rewriting"], result["months"]["rewriter"]
+    columns = ["month", "turns", "defects without", "defects with", "by rules", "by the online layer", "wins", "losses"]
+    rows = [
+        [
+            str(i),
+            f"{now['turns']:,}",
+            percent(before["defect rate"]),
+            percent(now["defect rate"]),
+            *(f"{now['rewritten'].get(layer, 0):,}" for layer in ("precomputed", "online")),
+            f"{now['wins']:,}",
+            f"{now['losses']:,}",
+        ]
+        for i, (before, now) in enumerate(zip(without, months, strict=True), start=1)
+    ]
+    whole, fewer = result["whole"]["rewriter"], percent(result["defects fewer than without"])
+    told = f"Over the year {whole['wins']:,} wins and {whole['losses']:,} losses; defects fewer than without rewriting: {fewer}."
+    return f"{grid(columns, rows)}\n\n{told} Months are of 28 days; one seed."
+
+
+def daily(result: Figures) -> str:
+    """Seconds of the processor by step."""
+    day, rebuild = result["day"], result["rebuild"]
+    rows = [[step, f"{day['steps'][step]:.2f}", f"{rebuild['steps'][step]:.2f}"] for step in day["steps"]]
+    rows += [["together", f"{day['seconds']:.2f}", f"{rebuild['seconds']:.2f}"]]
+    columns = ["seconds of the processor", f"a day, {day['turns']:,} turns", f"a rebuild, {rebuild['turns']:,} turns"]
+    return f"{grid(columns, rows)}\n\nThe load of the machine was {result['load']:.0f} on two cores."
+
+
 def _told(name: str, of: Figures) -> str:
     if name.startswith(("flips", "days")):
         return f"{of['value']:.1f} (at most {of['largest']:.0f})"

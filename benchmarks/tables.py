@@ -17,7 +17,7 @@ from pathlib import Path
 from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost
 from experiment_tables import attack, off_policy
-from loop_tables import lives, loop
+from loop_tables import daily, lives, loop, year
 from result_tables import (
     calibration,
     chain,
@@ -91,6 +91,8 @@ SECTIONS = (
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
     Section("lives", "The loop: the life of a rule", "Does it unlearn as fast as it learns?", lives),
     Section("loop", "The loop: a home that changes", "What does a rewriter learn from what it did itself?", loop),
+    Section("year", "The loop: a year at home", "What does a year of learning come to, all layers at work?", year),
+    Section("daily", "The loop: what a day costs", "How much cheaper is it to add a day than to learn the year anew?", daily),
     Section("online", "The online layer at home", "What does it add to exact rules, and what does a call cost?", online),
     Section("out_of_scope", "What must not be rewritten", "Are requests left alone that mean something else?", out_of_scope),
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
