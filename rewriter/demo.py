@@ -1,6 +1,6 @@
 """demo(): simulate a home, learn from its log, rewrite, judge on later days, and write a report that people enjoy."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -10,18 +10,20 @@ import duckdb
 import numpy as np
 
 from rewriter import explain
-from rewriter.artefact.versions import load_current
+from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.evaluate import picture, report
+from rewriter.evaluate import loop_report, picture, report
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
 from rewriter.evaluate.curve import curve
+from rewriter.evaluate.days import days as seen_days
 from rewriter.evaluate.ladder import NOTHING, PERSONAL, RUNGS, climb
 from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
+from rewriter.evaluate.loop import SelfAware, live
 from rewriter.evaluate.outcomes import Outcomes, where
 from rewriter.evaluate.summary import Row, ratio_text, row
 from rewriter.offline import drawing
 from rewriter.offline.learn import LearnReport, learn
-from rewriter.online.rewriter import Rewriter
+from rewriter.result import LAYERS
 from rewriter.simulate.asking import requests
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import Turn, write_log
@@ -73,7 +75,7 @@ def demo(
     seed: int = 0,
     users: int = 120,
     days: int = 14,
-    later: int = 3,
+    later: int = 6,
     asked: int = 2000,
     setting: str = "normal",
     progress: Progress | None = None,
@@ -87,7 +89,7 @@ def demo(
         seed: of the home, its people and their days.
         users: people in the home's world.
         days: days of the log.
-        later: days that are lived twice afterwards, with and without rewriting.
+        later: days that are lived twice afterwards: as spoken, and with rewriting, learning every night.
         asked: fresh requests that are judged.
         setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
         progress: told the name of each step of `STEPS` as it starts.
@@ -107,14 +109,16 @@ def demo(
     tell(STEPS[2])
     learned = learn([folder / "log.parquet"], out=folder / "artefact", afresh=True)
     tell(STEPS[3])
-    rewriter = Rewriter.open(folder / "artefact")
     after = START + timedelta(days=days)
     log = logged(turns)
     climbed = _climbed(world, folder / "artefact", log, after, asked, seed)
     tell(STEPS[4])
+    examples = _examples(folder / "artefact")
+    home = SelfAware(folder, Config.from_dict({"loop": {"draw": True}}), None, LAYERS)
+    loop = live(lambda _: world, home, days=later, start=after, seed=seed)
     by_day = {
         "as spoken": {**_defects(lived), **_defects(simulate(world, days=later, start=after, seed=seed))},
-        "with rewriting": _defects(simulate(world, days=later, start=after, seed=seed, rewrite=rewriter.rewrite)),
+        "with rewriting": _defects(day.turns for day in loop),
     }
     tell(STEPS[5])
     reference = climbed["before the NLU"][NOTHING]
@@ -125,7 +129,7 @@ def demo(
             "exact rules": exact_ceiling(reference, log, min_users=Config().launch.min_users),
             "any rewriting": online_ceiling(reference, log),
         },
-        examples=_examples(folder / "artefact"),
+        examples=examples,
         by_day=by_day,
         report=folder / "report.html",
     )
@@ -153,7 +157,7 @@ def _rows(rungs: Mapping[str, Outcomes]) -> list[Row]:
     ]
 
 
-def _defects(days: Iterable[list[Turn]]) -> dict[str, float]:
+def _defects(days: Iterable[Sequence[Turn]]) -> dict[str, float]:
     """Return the share of each day's wishes that the assistant did not understand as meant."""
     rates = {}
     for day in days:
@@ -168,9 +172,8 @@ _BUSIEST = "SELECT source, target, users, turns, score, win FROM rules ORDER BY 
 
 
 def _examples(artefact: Path) -> list[Example]:
-    version = load_current(artefact, lambda v: v)
     with duckdb.connect() as con:
-        con.read_parquet(str(version.folder / "rules.parquet")).create_view("rules")
+        con.read_parquet(str(current(artefact).folder / "rules.parquet")).create_view("rules")
         return [Example(*row) for row in con.execute(_BUSIEST).fetchall()]
 
 
@@ -197,6 +200,7 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
             [(name, f"{100 * share:.1f} %") for name, share in found.ceilings.items()],
         ),
         report.Picture("Defect rate by day", _DAYS, report.by_day(found.by_day)),
+        *loop_report.parts(seen_days(artefact)),
         report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
         *(
             report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(explain.graph(artefact, e.source)))
@@ -222,9 +226,8 @@ def told(examples: Iterable[Example]) -> list[tuple[str, ...]]:
 
 
 def _refused(artefact: Path) -> list[tuple[str, ...]]:
-    version = load_current(artefact, lambda v: v)
     with duckdb.connect() as con:
-        con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
+        con.read_parquet(str(current(artefact).state / "rules.parquet")).create_view("rules")
         rows = con.execute(_SAID_WHY).fetchall()
     return [(source, target, *(f"{x:.2f}" for x in figures), why) for source, target, *figures, why in rows]
 
@@ -243,7 +246,7 @@ the log holds and for those that it never heard."""
 _CEILINGS = """Exact rules cannot know a text that failed for fewer than three people in the log; no rewriting can reach a
 goal that never succeeded in it."""
 _DAYS = """The days of the log, then later days lived twice: as spoken, and with every request going through rewriter
-first."""
+first, which learns every night. What follows is told by the log alone, as the verb report tells it of any artefact."""
 _RULES = """The busiest of the rules that were launched. S is the probability, by the absorbing chain, that people who are heard
 so end well at the target by themselves; P(success) that the rewrite mends the request at once."""
 _GRAPH = """What people said next, and how that ended. Green works at once, red fails, grey is said again; the figure is the

@@ -188,6 +188,9 @@ LIVES = _table(
 """Every change in the life of a rule, the oldest first: on which day, from what (empty at the beginning) to what, and why, with
 the evidence of that day as in RULES."""
 
+STANDING = _table("standing", "day BIGINT, scope VARCHAR, life VARCHAR, rules BIGINT")
+"""How many rules stood where after each day on which something was learned; those that are not watched are left out."""
+
 CONTEXT_RULES = _table(
     "context_rules",
     "rule VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"

@@ -29,6 +29,7 @@ VERBS = (
     "publish",
     "rollback",
     "review",
+    "report",
     "forget",
     "compare",
     "plan",

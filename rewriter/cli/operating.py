@@ -31,6 +31,30 @@ def versions(artefact: Path) -> None:
 
 @main.command()
 @ARTEFACT
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="Page."
+)
+@plainly
+def report(artefact: Path, out: Path) -> None:
+    """Write a page that shows what became of the requests, day by day: defects by arm, wins and losses, where the rules stand.
+
+    It is read from the private state of DIR, so nothing but DIR is needed, and opens without a network.
+
+    \b
+    Examples:
+      rewriter report artefact
+      rewriter report artefact --out today.html
+    """
+    from rewriter import terminal
+    from rewriter.evaluate.loop_report import figures, write
+
+    found = write(artefact, out)
+    terminal.table(f"the loop of {artefact}", ("what", "figure"), ((what, x) for x, what in figures(found)), right=("figure",))
+    terminal.line(f"report: {out}")
+
+
+@main.command()
+@ARTEFACT
 @VERSION
 @click.option("--force", is_flag=True, help="Though the guard holds it back.")
 @plainly

@@ -115,18 +115,18 @@ def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class SelfAware:
-    """The loop of this package: the exact layer unless others are named, learned daily, part of the requests left alone.
+    """The loop of this package: learned daily, part of the requests left alone; goes on from what is learned already.
 
     Args:
         folder: where the artefact and the logs go.
         config: settings; those of the loop are set here.
-        detector: scores candidates; the documented rule by default.
-        layers: of the rewriter.
+        detector: scores candidates; the documented rule by default, None for the best of the log.
+        layers: which of them are asked; the exact one by default.
     """
 
     folder: Path
     config: Config = field(default_factory=Config)
-    detector: Detector = field(default_factory=RuleDetector)
+    detector: Detector | None = field(default_factory=RuleDetector)
     layers: Sequence[Layer] = ("precomputed",)
     rewrite: Rewriting | None = None
     _now: float = 0.0
@@ -135,6 +135,8 @@ class SelfAware:
     def begin(self, day: date) -> None:
         """Begin a day: the clock by which arms are drawn moves on."""
         self._now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+        if (self.root / "CURRENT").exists():
+            self.rewrite = Rewriter.open(self.root, layers=self.layers, now=lambda: self._now).rewrite
 
     @property
     def root(self) -> Path:
@@ -142,13 +144,12 @@ class SelfAware:
         return self.folder / "artefact"
 
     def learn(self, turns: Sequence[Turn]) -> None:
-        """Add a day and serve the new version."""
+        """Add a day."""
         log = self.folder / f"{self._days:04}.parquet"
         write_log(turns, log)
         learn([log], out=self.root, config=self.config, detector=self.detector)
         log.unlink()
         self._days += 1
-        self.rewrite = Rewriter.open(self.root, layers=self.layers, now=lambda: self._now).rewrite
 
     def served(self) -> Mapping[str, str]:
         """Return what is rewritten now, for everybody."""

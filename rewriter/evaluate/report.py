@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from rewriter.evaluate.summary import Row, cells, ratio_text
 
-_STYLE: dict[Any, Any] = {"svg.hashsalt": "rewriter", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+STYLE: dict[Any, Any] = {"svg.hashsalt": "rewriter", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
 _COLOURS = ("#767676", "#0072B2", "#D55E00")
 
 
@@ -80,7 +80,7 @@ def by_day(rates: Mapping[str, Mapping[str, float]]) -> str:
         rates: name -> ISO day -> defect rate, 0..1.
     """
     days = sorted({day for line in rates.values() for day in line})
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.2), layout="constrained")
         axes = figure.subplots()
         for colour, (name, line) in zip(_COLOURS, rates.items(), strict=False):
@@ -101,7 +101,7 @@ def ladder(rungs: Mapping[str, Sequence[Row]]) -> str:
     Args:
         rungs: mode -> the rows of its rungs.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.8 + 0.5 * max(map(len, rungs.values()))), layout="constrained")
         panels = figure.subplots(1, len(rungs), sharex=True, sharey=True, squeeze=False)[0]
         panels[0].set_xlim(0, 1.6 * max(row.fixed.high for rows in rungs.values() for row in rows))
@@ -130,7 +130,7 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
 def svg(figure: Figure) -> str:
     """Return a figure as one <svg> element, the same for the same figure."""
     out = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    with mpl.rc_context(STYLE):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     page = out.getvalue()
     return page[page.index("<svg") :]

@@ -67,7 +67,7 @@ def svg(graph: nx.DiGraph) -> str:
         figure = Figure(figsize=figsize(graph))
         draw(graph, figure.add_axes((0, 0, 1, 1)))
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     page = out.getvalue()
     return page[page.index("<svg") :]
 
