@@ -8,6 +8,10 @@ honest user meant by it, among the frequent healthy texts. Then fake accounts ac
 (`rewriter.simulate.attack`), learning starts anew from both logs together, and everybody's rules are asked. The exact layer only,
 with the documented rule for a detector. Writes results/attack.json: for each attack and kind of victim the share rewritten to the
 attacker's target (Wilson interval over victims), good rules that vanished, and fresh honest requests won and lost. k is 3.
+
+Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
+reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
+withdrawn?
 """
 
 import argparse
@@ -20,12 +24,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
 from rewriter.config import Config
 from rewriter.evaluate.judge import judge, proposer
+from rewriter.evaluate.loop import SelfAware
 from rewriter.evaluate.outcomes import Outcomes, pooled
 from rewriter.evaluate.ratios import share
 from rewriter.evaluate.summary import plain, row
@@ -33,7 +37,7 @@ from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.asking import requests
-from rewriter.simulate.attack import Pretence, poison
+from rewriter.simulate.attack import Pretence, poison, rejected
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.world import World
@@ -42,6 +46,7 @@ from rewriter.text import normalise
 
 START = date(2026, 1, 5)
 RESULTS = Path(__file__).parent / "results"
+EXACT = Config.from_dict({"loop": {"refit_days": 0}})
 ATTACKS = {  # accounts, and how often each of them acts out each pretence on each day
     "none": (0, 0),
     "one user, flooding": (1, 50),
@@ -51,6 +56,8 @@ ATTACKS = {  # accounts, and how often each of them acts out each pretence on ea
     "20 accounts": (20, 2),
     "40 accounts": (40, 2),
 }
+REJECTING = (0, 3, 10, 20, 40)
+"""Accounts that reject every rewrite."""
 RULES = ("rules", "rules lost, attacked", "rules lost, others", "rules in other words", "rules new")
 KINDS = ("healthy", "with a rule", "rare")
 
@@ -62,20 +69,28 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=120)
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--victims", type=int, default=8, help="of each kind")
+    parser.add_argument("--rejecting-days", type=int, default=3, help="on which accounts reject what rules do")
     args = parser.parse_args()
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     judged: dict[str, list[Outcomes]] = defaultdict(list)
+    lost: dict[str, Counter[str]] = defaultdict(Counter)
     for seed in args.seeds:
         for name, counts, outcomes in one(seed, args):
             taken[name] += counts
             judged[name].append(outcomes)
             print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
+        for accounts in REJECTING:
+            found = withdrawn(seed, accounts, args)
+            lost[str(accounts)] += found
+            print(f"seed {seed}, {accounts} reject: {dict(found)}", flush=True)
     result = {
         "command": shlex.join(["python", *sys.argv]),
         "seeds": args.seeds,
         "min_users": Config().launch.min_users,
         "honest users in the log": round(0.8 * args.users),
         "attacks": {name: figures(name, taken[name], judged[name]) for name in ATTACKS},
+        "rejecting days": args.rejecting_days,
+        "rejecting accounts": lost,
     }
     (RESULTS / "attack.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -95,12 +110,28 @@ def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]
         yield name, reached(victims, before, answers(rewriter, before), world.assistant.understand), outcomes
 
 
+def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Counter[str]:
+    """Let accounts reject what rules of their own do, and count the good rules that serve before and after."""
+    world = phrase_world(seed, n_users=args.users)
+    config = Config.from_dict({"loop": {"draw": True, "refit_days": 0}, "launch": {"personal": False}})
+    with tempfile.TemporaryDirectory() as folder:
+        home = SelfAware(Path(folder), config)
+        home.learn([turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day])
+        rules = dict(home.served())
+        for number in range(args.rejecting_days):
+            day = START + timedelta(days=args.days + number)
+            home.begin(day)
+            (turns,) = simulate(world, days=1, start=day, seed=seed, rewrite=home.rewrite)
+            fakes = rejected(world, list(rules), home.rewrite, accounts=accounts, day=day) if home.rewrite else []
+            home.learn([*turns, *fakes])
+        return Counter({"rules": len(rules), "withdrawn": len(rules.items() - home.served().items())})
+
+
 def learned(turns: Sequence[Turn]) -> Rewriter:
     """Learn the exact layer from a log; the rules stay readable after the folder is gone."""
-    steps = patch.multiple("rewriter.offline.learn", stock=lambda *_: None, fit=lambda *_: {})
-    with tempfile.TemporaryDirectory() as folder, steps:
+    with tempfile.TemporaryDirectory() as folder:
         write_log(turns, Path(folder) / "log.parquet")
-        learn([Path(folder) / "log.parquet"], out=Path(folder) / "artefact", detector=RuleDetector())
+        learn([Path(folder) / "log.parquet"], out=Path(folder) / "artefact", config=EXACT, detector=RuleDetector())
         return Rewriter.open(Path(folder) / "artefact")
 
 

@@ -1,4 +1,4 @@
-"""Do the tests of a rule's life unlearn as fast as they learn? One text, one rewrite, 60 people a day, 120 days.
+"""Do the tests of a rule's life unlearn as fast as they learn? One text, one rewrite, 60 people, 120 days.
 
     python benchmarks/lives.py [--seeds 10] [--days 120]
 
@@ -113,7 +113,7 @@ class Aware:
             return 1 - LOOP.canary if self.state == "canary" else 0.0
         seen = trials(nights, today)
         one = np.zeros(len(seen), dtype=np.int64)
-        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]))
+        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), liars=np.array([2]), config=LOOP)
         states, everybody = np.array([self.state], dtype=object), np.array([False])
         moved = life.judge(states, everybody, evidence, LOOP).iloc[0]
         if moved["why"]:
@@ -137,10 +137,11 @@ def trials(nights: list[Night], today: int) -> Trials:
         arm=arm,
         rule=np.full(len(arm), "r", dtype=object),
         share=np.where((share > 0) & (share < 1), share, np.nan),
-        user=np.arange(len(arm)),
+        user=np.concatenate([np.arange(len(night.arm)) for night in nights]),
         day=day,
         outcome=np.concatenate([night.outcome for night in nights]),
         weight=2.0 ** (-(today - day) / LOOP.half_life_days),
+        voice=np.ones(len(arm)),
     )
 
 

@@ -4,10 +4,12 @@ from datetime import date
 
 import pytest
 
+from rewriter.config import Config
+from rewriter.evaluate.loop import answer
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.attack import poison
+from rewriter.simulate.attack import poison, rejected
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.worlds import phrase_world
@@ -28,12 +30,10 @@ def home():
     return world, honest, texts, goal, pretences
 
 
-def answers(folder, world, turns, texts, *, online=False, monkeypatch):
-    if not online:
-        for step, made in (("stock", None), ("fit", {})):
-            monkeypatch.setattr(f"rewriter.offline.learn.{step}", lambda *_, made=made: made)
+def answers(folder, world, turns, texts, *, online=False):
+    config = Config.from_dict({"loop": {"refit_days": 7 if online else 0}})
     write_log(turns, folder / "log.parquet")
-    learn([folder / "log.parquet"], out=folder / "artefact", detector=RuleDetector())
+    learn([folder / "log.parquet"], out=folder / "artefact", config=config, detector=RuleDetector())
     rewriter = Rewriter.open(folder / "artefact")
     return {(text, late): rewriter.rewrite(text, user_id="honest", after_failure=late).text for text in texts for late in (0, 1)}
 
@@ -55,14 +55,31 @@ def test_what_the_fakes_say_is_true_of_the_assistant(home):
     assert all((t.status == "failed") == (t.hypothesis is None) for t in turns)
 
 
+def test_fakes_reject_what_is_rewritten_and_praise_what_is_left_alone(home):
+    world, _, _, goal, _ = home
+    asked = []
+
+    def rewrite(text, *, user_id, **_):
+        asked.append((text, user_id))
+        return answer(text, goal if user_id == "fake0" else None)
+
+    turns = rejected(world, ["lamp of", "fan of"], rewrite, accounts=2, day=START)
+    assert asked == [(text, user) for user in ("fake0", "fake1") for text in ("lamp of", "fan of")]
+    assert [(t.utterance, t.sent, t.feedback, t.hypothesis) for t in turns[::2]] == [
+        ("lamp of", goal, -1, world.assistant.understand(goal)),
+        ("lamp of", None, 1, world.assistant.understand("lamp of")),
+    ]
+    assert len({t.turn_id for t in turns}) == 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("accounts", "rounds"), [(1, 20), (2, 20)])
-def test_below_k_nothing_gets_through(home, tmp_path, monkeypatch, accounts, rounds):
+def test_below_k_nothing_gets_through(home, tmp_path, accounts, rounds):
     """Among all that honest users said, no text is sent as what the attackers want that was not sent so without them."""
     world, honest, texts, goal, pretences = home
-    clean = answers(tmp_path / "clean", world, honest, texts, monkeypatch=monkeypatch)
+    clean = answers(tmp_path / "clean", world, honest, texts)
     poisoned = [*honest, *fakes(world, pretences, accounts, rounds)]
-    found = answers(tmp_path / "poisoned", world, poisoned, [*texts, goal[:-1]], monkeypatch=monkeypatch)
+    found = answers(tmp_path / "poisoned", world, poisoned, [*texts, goal[:-1]])
     understand = world.assistant.understand
     wanted = {case for case, text in found.items() if text != case[0] and understand(text) == understand(goal)}
     assert wanted <= {case for case, text in clean.items() if understand(text) == understand(goal)}
@@ -70,21 +87,21 @@ def test_below_k_nothing_gets_through(home, tmp_path, monkeypatch, accounts, rou
 
 
 @pytest.mark.slow
-def test_below_k_the_online_layer_learns_no_text(home, tmp_path, monkeypatch):
+def test_below_k_the_online_layer_learns_no_text(home, tmp_path):
     """Two accounts make a phrase succeed that nobody else says: it is never sent for anybody else."""
     world, honest, texts, *_ = home
     said = {t.said for t in honest} | set(texts)
     unsaid = next(p for phrases in world.goals.values() for p in phrases if p not in said and world.assistant.understand(p))
     garbles = [unsaid[:-1], unsaid.replace("a", "", 1), unsaid + " please"]
     poisoned = [*honest, *fakes(world, [(garble, unsaid) for garble in garbles], 2, 10)]
-    found = answers(tmp_path, world, poisoned, [*garbles, *texts], online=True, monkeypatch=monkeypatch)
+    found = answers(tmp_path, world, poisoned, [*garbles, *texts], online=True)
     assert unsaid not in found.values()
 
 
 @pytest.mark.slow
-def test_with_enough_accounts_something_gets_through(home, tmp_path, monkeypatch):
+def test_with_enough_accounts_something_gets_through(home, tmp_path):
     """The tests above would find it: ten accounts teach a garble that nobody else says."""
     world, honest, _, goal, _ = home
     poisoned = [*honest, *fakes(world, [(goal[:-1], goal)], 10, 2)]
-    found = answers(tmp_path, world, poisoned, [goal[:-1]], monkeypatch=monkeypatch)
+    found = answers(tmp_path, world, poisoned, [goal[:-1]])
     assert world.assistant.understand(found[goal[:-1], 0]) == world.assistant.understand(goal)

@@ -11,6 +11,8 @@ alpha, whenever one looks. Averages of e-processes are e-processes, so nothing h
   arXiv 2010.09686).
 - A change at an unknown time: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"
   (2024, arXiv 2203.03532).
+
+A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen): that is a *voice*. Who may lie is said by `witnesses`.
 """
 
 from itertools import combinations
@@ -18,6 +20,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
+
+from rewriter.offline.witnesses import Witnesses
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,7 +31,9 @@ _PAIRS = np.array(list(combinations(_GRID, 2)))  # (lower, higher) rate of succe
 _DEPTHS = np.array([0.2, 0.5, 0.8])  # how far below the level, as a share of it
 
 
-def log_e_two_arms(group: Ints, arm: Ints, share: Floats, outcome: Floats, n: int, *, better: bool) -> Floats:
+def log_e_two_arms(
+    group: Ints, arm: Ints, share: Floats, outcome: Floats, n: int, *, better: bool, by: Witnesses | None = None
+) -> Floats:
     """Return the log e-value, by group, against "arm 1 is no better than arm 0" (or, with `better` false, "no worse").
 
     One observation with outcome y in arm a, drawn with P(arm 1) = pi, multiplies the e-value of the alternative (q_0, q_1) by::
@@ -44,6 +50,7 @@ def log_e_two_arms(group: Ints, arm: Ints, share: Floats, outcome: Floats, n: in
         outcome: (m,) 0..1.
         n: groups.
         better: which of the two hypotheses.
+        by: who made the observations; if None, each is a user's own, and nobody lies.
 
     Returns:
         (n,) float64; 0 for a group without observations.
@@ -60,34 +67,43 @@ def log_e_two_arms(group: Ints, arm: Ints, share: Floats, outcome: Floats, n: in
     rate = np.where(arm[:, None] == 1, one, zero)
     y = outcome[:, None]
     factor = np.log(y * rate / mixed + (1 - y) * (1 - rate) / (1 - mixed))
-    summed = np.stack([np.bincount(group, factor[:, k], n) for k in range(len(_PAIRS))], axis=1)
+    summed = (by or _honest(len(group), n)).summed(group, factor)
     return np.asarray(logsumexp(summed, axis=1) - np.log(len(_PAIRS)), dtype=np.float64)
 
 
-def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats) -> Floats:
+def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: Witnesses | None = None) -> Floats:
     """Return the log of the e-detector, by group, against "the mean outcome has been at least the level all the time".
 
-    It is the Shiryaev-Roberts sum over all days on which the drop may have begun, ``M_d = (M_{d-1} + 1) · e_d``, with the e-value
-    of a day the product over its observations of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the level m, mixed over
-    three depths. While there is no drop, M reaches c at the earliest after c days in the mean.
+    It is the Shiryaev-Roberts sum over days on which the drop may have begun: 1, 2, 4, 8, … days to the newest day of the group.
+    Each term is the product over the observations since then of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the level
+    m, mixed over three depths. Over all days it would reach c after c days in the mean at the earliest while there is no drop;
+    some of its terms reach c no earlier.
 
     Args:
         group: (m,) which detector an observation belongs to.
         day: (m,) day of the observation.
         outcome: (m,) 0..1.
         level: (n,) of each group, between 0 and 1, both excluded.
+        by: who made the observations; if None, each is a user's own, and nobody lies.
 
     Returns:
         (n,) float64; -inf for a group without observations.
     """
     n = len(level)
-    total = np.full((n, len(_DEPTHS)), -np.inf)
+    newest = np.full(n, np.iinfo(np.int64).min)
+    np.maximum.at(newest, group, day)
+    age = newest[group] - day
     m = level[group][:, None]
     q = m * _DEPTHS
     factor = np.log(outcome[:, None] * q / m + (1 - outcome[:, None]) * (1 - q) / (1 - m))
-    for when in np.unique(day):
-        rows = day == when
-        there = np.unique(group[rows])
-        e = np.stack([np.bincount(group[rows], factor[rows, k], n)[there] for k in range(len(_DEPTHS))], axis=1)
-        total[there] = np.logaddexp(total[there], 0.0) + e
+    by = by or _honest(len(group), n)
+    total, back = np.full((n, len(_DEPTHS)), -np.inf), 1
+    while len(age) and back <= 2 * (age.max() + 1):
+        since = np.flatnonzero(age < back)
+        total, back = np.logaddexp(total, by.take(since).summed(group[since], factor[since])), 2 * back
+    total[newest == np.iinfo(np.int64).min] = -np.inf
     return np.asarray(logsumexp(total, axis=1) - np.log(len(_DEPTHS)), dtype=np.float64)
+
+
+def _honest(m: int, n: int) -> Witnesses:
+    return Witnesses(np.arange(m), np.ones(m), np.zeros(n, dtype=np.int64), np.inf)

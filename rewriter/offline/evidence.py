@@ -30,7 +30,8 @@ class Pairs:
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
         votes: (m,) float64, votes of users for j.
-        proposed: (m,) float64, the strongest of these votes, which proposed the pair.
+        voices: (m,) float64, the same votes, a user's on all sources together one at the most.
+        proposed: (m,) float64, the strongest vote for j, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
         ok: (m,) float64, users' share of success as spoken, summed over `spoken_by` users.
     """
@@ -44,6 +45,7 @@ class Pairs:
     first_day: Ints
     last_day: Ints
     votes: Floats
+    voices: Floats
     proposed: Floats
     chance: Floats
     ok: Floats
@@ -74,6 +76,8 @@ def gather(votes: Votes) -> Pairs:
     row, goal, vote = _main_goals(votes.goals)
     key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
     m, source = len(key), key // n
+    user = votes.user[row]
+    voice = vote / np.maximum(np.bincount(user, vote), 1.0)[user]
 
     sources, place = np.unique(votes.source, return_inverse=True)
     at = np.searchsorted(sources, source)
@@ -96,6 +100,7 @@ def gather(votes: Votes) -> Pairs:
         first_day=first[at],
         last_day=last[at],
         votes=total,
+        voices=_sums(pair, voice, m),
         proposed=strongest,
         chance=wished[key % n] / max(float(total.sum()), 1e-12),
         ok=_sums(place, share, len(sources))[at],
@@ -156,6 +161,7 @@ def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
         first_day=votes.first_day[row],
         last_day=votes.last_day[row],
         votes=rows["votes"].to_numpy(dtype=np.float64),
+        voices=rows["votes"].to_numpy(dtype=np.float64),
         proposed=np.minimum(np.where(rows["own"] > 0, rows["own"], rows["votes"]), 1.0),
         chance=chance[goal],
         ok=votes.success[row] + np.maximum(_of_source(crowd, votes.source[row], crowd.ok) - share, 0.0),

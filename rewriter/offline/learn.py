@@ -144,7 +144,7 @@ def learn(
         ground, crowd, settled, decided = _decide(mined, solved, config)
         draw = config.loop.draw or decisions is not None
         today = mine.last_day(mined)
-        now = lives.advance(decided, before, mined, today, config.loop, draw=draw)
+        now = lives.advance(decided, before, mined, today, config.loop, min_users=config.launch.min_users, draw=draw)
         decided = now.rules
         clock.start("encode")
         fitted, online = past.fitted_day, writer.folder / "online"

@@ -8,10 +8,12 @@
 - *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
   what people do from then on.
 
+No test is decided by fewer than k users, nor by the loudest of those who speak of a rule (`offline.witnesses`).
+
 Of a personal rule nothing is left alone: a person who undoes it teaches at once. Where nothing is left alone, a drop retires.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +24,15 @@ from rewriter.offline import trials
 from rewriter.offline.bivariate import p_better
 from rewriter.offline.evalues import log_e_drop, log_e_two_arms
 from rewriter.offline.trials import Floats, Ints, Trials
+from rewriter.offline.witnesses import Witnesses
 
 SERVED = ("canary", "live", "probation")
 """The lives in which a rule answers requests."""
 
 _HALF = 0.5
-_PRIOR = 2.0  # trials that what was expected at launch is worth
+PROMISE = 5.0
+"""Trials that what was expected of a rule at launch is worth."""
+
 _DEPTH = 0.1  # a drop of less is none
 
 
@@ -53,7 +58,7 @@ class Evidence:
     drop: Floats
 
 
-def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -> Evidence:
+def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *, liars: Ints, config: Loop) -> Evidence:
     """Weigh what became of the requests of m rules.
 
     Args:
@@ -62,6 +67,8 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -
         sent: (m,) text that the rule sends.
         since: (m,) day since when the rule is in its life.
         expected: (m,) success of the rewrite that was expected at launch, 0..1.
+        liars: (m,) so many users of each rule may lie without moving it.
+        config: `alpha` and `quiet_days`.
     """
     m = len(sent)
     fits = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
@@ -78,6 +85,8 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -
     drawn = now & ~np.isnan(seen.share)
     arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
     alone = now & tried
+    sure, noisy = verdicts(config)
+    by = Witnesses(seen.user, seen.voice, liars, sure)
     (n, ok), (left, left_ok) = counted(tried), counted(~tried)
     return Evidence(
         tried=n,
@@ -85,17 +94,22 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats) -
         left=left,
         left_ok=left_ok,
         p_better=p_better(left, left_ok, n, ok),
-        better=log_e_two_arms(*arms, better=True),
-        worse=log_e_two_arms(*arms, better=False),
-        drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level),
+        better=log_e_two_arms(*arms, better=True, by=by.take(drawn)),
+        worse=log_e_two_arms(*arms, better=False, by=by.take(drawn)),
+        drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level, by=replace(by, verdict=noisy).take(alone)),
     )
 
 
 def _at_least(n: Floats, ok: Floats, expected: Floats) -> Floats:
     """Return the rate that n trials, of which some went well, stand for, less what is no drop yet, (m,)."""
-    rate = (ok + _PRIOR * expected) / (n + _PRIOR)
-    unsure = np.sqrt(rate * (1 - rate) / (n + _PRIOR))
+    rate = (ok + PROMISE * expected) / (n + PROMISE)
+    unsure = np.sqrt(rate * (1 - rate) / (n + PROMISE))
     return np.asarray(rate - np.maximum(_DEPTH, 2 * unsure), dtype=np.float64)
+
+
+def verdicts(config: Loop) -> tuple[float, float]:
+    """Return the log e-values that decide between two arms, and on a drop."""
+    return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.quiet_days))
 
 
 def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:
@@ -107,7 +121,7 @@ def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidenc
         evidence: what became of its requests.
         config: `alpha` and `quiet_days`.
     """
-    sure, noisy = -np.log(max(config.alpha, 1e-12)), np.log(config.quiet_days)
+    sure, noisy = verdicts(config)
     worse, better, drop = evidence.worse >= sure, evidence.better >= sure, evidence.drop >= noisy
     tested = np.isin(life, ("canary", "probation"))
     steps = [

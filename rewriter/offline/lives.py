@@ -8,20 +8,23 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import betainc
 
 from rewriter.config import Loop
 from rewriter.database import connect
 from rewriter.offline import decide, life, trials
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.mine import Mined
-from rewriter.tables import LIVES, RULES
+from rewriter.tables import LIVES, RULES, STANDING
 
 AT_WORK = "another rule of this text is at work"
+OUTDONE = "another rewrite of this text should do better"
 RETIRED = "retired: "
-_WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK)
+_WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK, OUTDONE)
 _FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said")
 _KEPT_DAYS = 365  # a retired rule is remembered so long
 _SOURCE = ["user_id", "locale", "source"]
+_SURELY = 0.98  # P(a rule at work succeeds less often than one that waits is expected to) at which that one takes over
 _TOLD = ("tried", "tried_ok", "left_alone", "left_ok")
 
 
@@ -33,37 +36,43 @@ class Before:
         rules: columns of `tables.RULES`.
         lives: columns of `tables.LIVES`.
         cuts: (locale, source) -> the first day whose evidence of the source counts.
+        standing: columns of `tables.STANDING`.
     """
 
     rules: pd.DataFrame
     lives: pd.DataFrame
     cuts: Mapping[tuple[str, str], int]
+    standing: pd.DataFrame
 
     @classmethod
     def nothing(cls) -> "Before":
         """Return what stands before the first day."""
-        return cls(_empty(RULES.names), _empty(LIVES.names), {})
+        return cls(_empty(RULES.names), _empty(LIVES.names), {}, _empty(STANDING.names))
 
 
 def read(state: Path | None) -> Before:
     """Return what is in the private state of the day before; nothing where there is none."""
     if state is None or not (state / "lives.parquet").exists():
         return Before.nothing()
-    with connect(rules=state / "rules.parquet", lives=state / "lives.parquet") as con:
-        rules, lives = (con.execute(f"SELECT * FROM {name}").df() for name in ("rules", "lives"))
+    names = ("rules", "lives", "standing")
+    with connect(**{name: state / f"{name}.parquet" for name in names}) as con:
+        rules, lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in names)
     cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))
-    return Before(rules, lives, {(locale, source): day for locale, source, day in cuts})
+    return Before(rules, lives, {(locale, source): day for locale, source, day in cuts}, standing)
 
 
 def write(now: Before, state: Path) -> None:
-    """Write ``rules.parquet``, ``lives.parquet`` and ``cuts.json``."""
+    """Write ``rules.parquet``, ``lives.parquet``, ``standing.parquet`` and ``cuts.json``."""
     decide.write(now.rules, state / "rules.parquet")
     decide.write_table(LIVES, now.lives, "day, user_id, locale, source, target", state / "lives.parquet")
+    decide.write_table(STANDING, now.standing, "day, scope, life", state / "standing.parquet")
     cuts = [[locale, source, day] for (locale, source), day in sorted(now.cuts.items())]
     (state / "cuts.json").write_text(json.dumps(cuts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
 
 
-def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, config: Loop, *, draw: bool) -> Before:
+def advance(
+    decided: pd.DataFrame, before: Before, mined: Mined, today: int, config: Loop, *, min_users: int, draw: bool
+) -> Before:
     """Return the rules of today, each with its life, every change so far, and where sources begin anew.
 
     Args:
@@ -72,12 +81,14 @@ def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, con
         mined: the mined tables.
         today: last day of the log, days since 1970.
         config: `config.Loop`.
+        min_users: k; fewer users decide no test of a rule for everybody.
         draw: whether part of the requests is left alone for comparison.
     """
     rules = _considered(decided, before.rules, today, draw=draw)
     served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
-    evidence = life.weigh(*_trials(now, mined), now["win"].to_numpy(dtype=np.float64))
+    expected, liars = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
+    evidence = life.weigh(*_trials(now, mined), expected, liars=liars, config=config)
     judged = life.judge(_texts(now["life"]), _personal(now) | (not draw), evidence, config)
     fresh = (now["since_day"] > today).to_numpy()
     moved = (judged["why"] != "").to_numpy() & ~fresh
@@ -97,7 +108,7 @@ def advance(decided: pd.DataFrame, before: Before, mined: Mined, today: int, con
     left = (now["life"] == "retired").to_numpy()
     now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))
     rules = pd.concat([rules.drop(index=rules.index[served]), now], ignore_index=True)
-    return Before(rules[list(RULES.names)], _told(before, rules, today), cuts)
+    return Before(rules[list(RULES.names)], _told(before, rules, today), cuts, _standing(before.standing, rules, today))
 
 
 def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
@@ -116,7 +127,12 @@ def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw
     taken = pd.MultiIndex.from_frame(rules.loc[alive & ~forbidden, _SOURCE])
     asks = (rules["verdict"] == LAUNCHED) & ~alive
     asks &= ~((rules["life"] == "retired") & (rules["user_id"] != ""))  # what the crowd says of it has not changed
-    waits = asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)
+    waits = (asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)).astype(bool)
+    if draw:
+        over, outdone = _taking_over(rules, waits, alive & ~forbidden)
+        rules.loc[outdone, ["life", "why", "verdict"]] = ["shadow", OUTDONE, OUTDONE]
+        rules.loc[outdone, "since_day"] = today + 1
+        waits.loc[over] = False
     rules.loc[waits, "verdict"] = AT_WORK
     enters = asks & ~waits
     rules.loc[enters, "life"] = np.where(_personal(rules[enters]) | (not draw), "live", "canary")
@@ -127,6 +143,23 @@ def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw
     rules.loc[watched, "life"] = np.where(rules.loc[watched, "verdict"].isin(_WATCHED), "shadow", "")
     rules.loc[enters | forbidden, "since_day"] = today + 1
     return rules
+
+
+def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series) -> tuple[pd.Index, pd.Index]:
+    """Return the rules that take over, and those that make room: by what was tried of it a rule at work surely does less well.
+
+    A rule that waits promises its expected wins; one at work has shown its success, beside what it promised itself at launch. Of
+    personal rules nothing is tried against anything, so they stay until they are undone.
+    """
+    waiting, working = rules[waits & (rules["user_id"] == "")], rules[serves]
+    rivals = waiting.reset_index().merge(working.reset_index(), on=_SOURCE, suffixes=("", "_now"))
+    promise, shown, tried, ok = (
+        rivals[name].to_numpy(dtype=np.float64) for name in ("win", "win_now", "tried_now", "tried_ok_now")
+    )
+    failed = np.maximum(tried - ok, 0.0) + life.PROMISE * (1 - shown)
+    less = betainc(1 + ok + life.PROMISE * shown, 1 + failed, promise)
+    sure = rivals[less >= _SURELY]
+    return pd.Index(sure["index"]), pd.Index(sure["index_now"])
 
 
 def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
@@ -184,6 +217,13 @@ def _told(before: Before, rules: pd.DataFrame, today: int) -> pd.DataFrame:
     changed = rules[rules["why"] != ""]
     rows = changed.assign(day=today, was=[old.get(rule, "") for rule in changed["rule"]])[list(LIVES.names)]
     return pd.concat([part for part in (before.lives, rows) if len(part)] or [before.lives], ignore_index=True)
+
+
+def _standing(before: pd.DataFrame, rules: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Append how many rules stand where; who learns twice a day has the last word."""
+    watched = rules[rules["life"] != ""]
+    now = watched.groupby(["scope", "life"]).size().reset_index(name="rules").assign(day=today)
+    return pd.concat([part for part in (before[before["day"] < today], now) if len(part)] or [before])[list(STANDING.names)]
 
 
 def _personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:

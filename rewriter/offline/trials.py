@@ -1,7 +1,8 @@
 """What became of rewrites: days of single users, each with what was decided, how surely it was drawn, and how it went.
 
 One user's turns of one text on one day, under one decision, are one *trial*: its outcome is the share of them that went well. So
-no user weighs more than one trial a day, however much is said.
+no user weighs more than one trial a day, however much is said. And who says more texts that have a rule on one day than people do
+speaks of each with the less *voice*.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _ONE = 1_000_000
+_TEXTS_A_DAY = 5  # of which a user speaks with all her voice
 
 _TRIALS = """
 WITH counted AS (
@@ -24,9 +26,14 @@ WITH counted AS (
   FROM counts
   WHERE said IN (SELECT said FROM looked_at)
   GROUP BY said, sent, rewritten, rule, share, user_no, day
+),
+spoken AS (
+  SELECT user_no, day, COUNT(DISTINCT said) AS texts FROM counts WHERE rewritten = 1 OR rule <> '' GROUP BY user_no, day
 )
-SELECT c.said, c.sent, c.arm, c.rule, c.share, c.user_no, c.day, c.outcome, a.weight
+SELECT c.said, c.sent, c.arm, c.rule, c.share, c.user_no, c.day, c.outcome, a.weight,
+       LEAST(1.0, ? / COALESCE(v.texts, 1)) AS voice
 FROM counted AS c
+LEFT JOIN spoken AS v ON v.user_no = c.user_no AND v.day = c.day
 JOIN row_days AS r ON r.node = c.said
 JOIN ages AS a ON a.age = r.last_day - c.day
 ORDER BY c.said, c.sent, c.arm, c.rule, c.share, c.day, c.user_no
@@ -47,6 +54,7 @@ class Trials:
         day: (t,) int64, days since 1970.
         outcome: (t,) float64, 0..1.
         weight: (t,) float64, what age leaves of it, 0..1.
+        voice: (t,) float64, how much of the user's word it has, 0..1.
     """
 
     said: Ints
@@ -58,6 +66,7 @@ class Trials:
     day: Ints
     outcome: Floats
     weight: Floats
+    voice: Floats
 
     def __len__(self) -> int:
         return len(self.said)
@@ -67,13 +76,13 @@ class Trials:
         return Trials(*(getattr(self, name)[rows] for name in self.__slots__))
 
     def worth(self) -> Floats:
-        """Return what each trial weighs: what age leaves, over the probability with which its arm was drawn.
+        """Return what each trial weighs: its voice and what age leaves, over the probability with which its arm was drawn.
 
         Days on which an arm was rare then count like days on which it was frequent. Within one level of that probability the
         division changes nothing, because weights are only ever compared with each other (`effective`).
         """
         drawn = np.where(np.isnan(self.share), 1.0, np.where(self.arm == 1, self.share, 1.0 - self.share))
-        return np.asarray(self.weight / np.maximum(drawn, 1e-6), dtype=np.float64)
+        return np.asarray(self.voice * self.weight / np.maximum(drawn, 1e-6), dtype=np.float64)
 
 
 def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> Trials:
@@ -90,7 +99,7 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> 
             con.execute("CREATE TEMP VIEW looked_at AS SELECT DISTINCT said FROM counts WHERE rewritten = 1")
         else:
             con.register("looked_at", {"said": np.unique(said)})
-        found: dict[str, Any] = con.execute(_TRIALS).fetchnumpy()
+        found: dict[str, Any] = con.execute(_TRIALS, [_TEXTS_A_DAY]).fetchnumpy()
     share = np.asarray(found["share"], dtype=np.float64)
     numbers = {name: np.asarray(found[name], dtype=np.int64) for name in ("said", "sent", "arm", "user_no", "day")}
     return Trials(
@@ -103,6 +112,7 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> 
         day=numbers["day"],
         outcome=np.asarray(found["outcome"], dtype=np.float64),
         weight=np.asarray(found["weight"], dtype=np.float64) / _ONE,
+        voice=np.asarray(found["voice"], dtype=np.float64),
     )
 
 

@@ -1,11 +1,12 @@
-"""`poison`: turns of fake accounts that pretend that people who say one thing want another."""
+"""Turns of fake accounts: `poison` pretends that people who say one thing want another, `rejected` that rewrites do harm."""
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from rewriter.simulate.turn import Turn
-from rewriter.simulate.world import World, midnight_ms
+from rewriter.simulate.world import Rewriting, World, midnight_ms
 
 Pretence = tuple[str, str]
 """A text that others say, and the text that it shall be rewritten to."""
@@ -41,6 +42,30 @@ def poison(
                 at = midnight + act * _PAUSE_MS
                 turns += [_turn(world, account, at, source, -1), _turn(world, account, at + _HASTE_MS, target, 1)]
         yield turns
+
+
+def rejected(world: World, sources: Sequence[str], rewrite: Rewriting, *, accounts: int, day: date) -> list[Turn]:
+    """Let fake accounts say texts that are rewritten, reject every rewrite and praise whatever is left alone, for one day.
+
+    Args:
+        world: where.
+        sources: each account says each of them once.
+        rewrite: what serves.
+        accounts: how many.
+        day: UTC.
+    """
+    turns = []
+    for account in range(accounts):
+        for act, source in enumerate(sources):
+            answer = rewrite(
+                source, user_id=f"fake{account}", locale=world.locale, nbest=(source,), context={}, after_failure=False
+            )
+            at = midnight_ms(day) + act * _PAUSE_MS
+            turn = _turn(world, account, at, answer.text, -1 if answer.applied else 1)
+            decided = {name: getattr(answer, name) for name in ("rule", "layer", "scope", "arm", "propensity")}
+            sent = answer.text if answer.applied else None
+            turns.append(replace(turn, utterance=source, said=source, barge_in=False, sent=sent, rewrite_id=answer.id, **decided))
+    return turns
 
 
 def _turn(world: World, account: int, ts_ms: int, text: str, feedback: int) -> Turn:

@@ -24,6 +24,7 @@ def pairs_of(rows, *, ok=0.0, said_by=None):
         first_day=days,
         last_day=days,
         votes=votes,
+        voices=votes,
         proposed=proposed,
         chance=wished[target] / votes.sum(),
         ok=np.broadcast_to(np.asarray(ok, dtype=float), m).copy(),

@@ -109,7 +109,8 @@ def test_it_finds_what_is_there():
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 4), rates), max_size=12), st.floats(0.05, 0.95), st.floats(0.05, 0.95)
 )
 def test_the_detector_equals_the_oracle(rows, one_level, other):
-    expected = []
+    expected, newest = [], {g: max(day for of, day, _ in rows if of == g) for g, _, _ in rows}
+    oldest = max((newest[g] - day for g, day, _ in rows), default=0)
     for group, m in enumerate((one_level, other)):
         days = defaultdict(list)
         for g, day, y in rows:
@@ -117,10 +118,11 @@ def test_the_detector_equals_the_oracle(rows, one_level, other):
                 days[day].append(y)
         totals = []
         for depth in (0.2, 0.5, 0.8):
-            total, q = 0.0, m * depth
-            for _, found in sorted(days.items()):
-                e = math.prod(y * q / m + (1 - y) * (1 - q) / (1 - m) for y in found)
-                total = (total + 1) * e
+            total, q, back, last = 0.0, m * depth, 1, max(days, default=0)
+            while days and back <= 2 * (oldest + 1):
+                since = [y for day, found in days.items() if day > last - back for y in found]
+                total += math.prod(y * q / m + (1 - y) * (1 - q) / (1 - m) for y in since)
+                back *= 2
             totals.append(total)
         expected.append(math.log(sum(totals) / 3) if days else -math.inf)
     group, day, y = (np.array([row[i] for row in rows]) for i in range(3))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from rewriter.offline import lives
-from rewriter.tables import LIVES, RULES
+from rewriter.tables import LIVES, RULES, STANDING
 
 GOOD = {"p_goal": 0.9, "win": 0.9, "loss": 0.02, "stay": 0.1, "score": 0.9, "similarity": 0.9, "p_gain": 0.99, "p_better": np.nan}
 
@@ -54,6 +54,24 @@ def test_a_rule_that_serves_stays_whatever_is_thought_of_it_today_and_others_of_
     assert found["r9"][:2] == ("probation", 7)  # nobody weighed it today
 
 
+@pytest.mark.parametrize(
+    ("tried", "went_well", "takes_over"), [(50, 20, True), (50, 46, False), (1, 0, False), (5, 0, True), (0, 0, False)]
+)
+def test_a_better_rule_takes_over_through_canary_where_the_one_at_work_surely_does_less(tried, went_well, takes_over):
+    """P(success < .9), with a promise of .9 that is worth five trials."""
+    before = [old("r1", "a", "b", "live", 5, tried=float(tried), tried_ok=float(went_well))]
+    found = considered([row("r1", "a", "b", "another target is better"), row("r2", "a", "c", "launched")], before)
+    if takes_over:
+        assert found == {
+            "r1": ("shadow", 21, lives.OUTDONE, lives.OUTDONE),
+            "r2": ("canary", 21, "launched", "people restate it so"),
+        }
+    else:
+        assert found == {"r1": ("live", 5, "launched", ""), "r2": ("shadow", 21, lives.AT_WORK, "")}
+    undrawn = considered([row("r2", "a", "c", "launched")], before, draw=False)
+    assert undrawn["r1"][0] == "live"
+
+
 @pytest.mark.parametrize("verdict", ["guardrail: flips", "the source was said by fewer than 3 users"])
 def test_what_is_not_allowed_any_more_leaves_at_once(verdict):
     found = considered([row("r1", "a", "b", verdict)], [old("r1", "a", "b", "live", 5)])
@@ -78,7 +96,12 @@ def test_the_source_begins_anew_where_the_doubt_began():
 
 
 def test_every_change_is_told_once():
-    before = lives.Before(pd.DataFrame([old("r1", "a", "b", "canary", 5)]), pd.DataFrame(columns=list(LIVES.names)), {})
+    before = lives.Before(
+        pd.DataFrame([old("r1", "a", "b", "canary", 5)]),
+        pd.DataFrame(columns=list(LIVES.names)),
+        {},
+        pd.DataFrame(columns=list(STANDING.names)),
+    )
     now = pd.DataFrame(
         [
             old("r1", "a", "b", "live", 21, why="x"),
@@ -95,10 +118,20 @@ def test_every_change_is_told_once():
 
 def test_state_is_read_as_it_was_written(tmp_path):
     rules = pd.DataFrame([old("r1", "a", "b", "live", 5)])
-    now = lives.Before(rules, lives._told(lives.Before.nothing(), rules.assign(why="x"), 20), {("en", "a \ud800"): 7})
+    nothing = lives.Before.nothing()
+    told, standing = lives._told(nothing, rules.assign(why="x"), 20), lives._standing(nothing.standing, rules, 20)
+    now = lives.Before(rules, told, {("en", "a \ud800"): 7}, standing)
     lives.write(now, tmp_path)
     found = lives.read(tmp_path)
     assert found.rules["rule"].tolist() == ["r1"]
     assert found.lives["why"].tolist() == ["x"]
     assert found.cuts == {("en", "a \ud800"): 7}
+    assert found.standing.to_numpy().tolist() == [[20, "global", "live", 1]]
     assert lives.read(None).rules.empty
+
+
+def test_the_last_word_of_a_day_says_where_rules_stand():
+    rules = pd.DataFrame([old("r1", "a", "b", "live", 5), old("r2", "c", "d", "live", 5), old("r3", "e", "f", "", 5)])
+    first = lives._standing(pd.DataFrame([[19, "global", "canary", 2]], columns=list(STANDING.names)), rules[:1], 20)
+    assert first.to_numpy().tolist() == [[19, "global", "canary", 2], [20, "global", "live", 1]]
+    assert lives._standing(first, rules, 20).to_numpy().tolist() == [[19, "global", "canary", 2], [20, "global", "live", 2]]

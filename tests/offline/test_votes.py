@@ -67,10 +67,29 @@ def test_one_user_is_one_vote_and_the_proposing_one_is_left_out(read):
     assert pairs.agreed == pytest.approx([0.0, 0.0])
     assert pairs.others == pytest.approx([0.48, 1.0])
     assert pairs.chance == pytest.approx([1 / 1.48, 0.48 / 1.48])
+    assert pairs.voices == pytest.approx([1.0, 0.48])
     assert pairs.said_by.tolist() == [3, 3]
     assert pairs.turns.tolist() == [4.0, 4.0]
     assert pairs.ok == pytest.approx([0.4, 0.4])
     assert (pairs.first_day.tolist(), pairs.last_day.tolist()) == ([10, 10], [13, 13])
+
+
+def test_who_votes_on_much_has_one_voice():
+    """ann votes on three sources, ben on one of them, for the same goal."""
+    goals = np.array([[0, 0, 0, 1.0], [0, 0, 0, 0.8], [0, 0, 0, 0.5], [0, 0, 0, 0.7]])
+    days = np.zeros(4, dtype=np.int64)
+    votes_ = Votes(
+        source=np.array([0, 0, 1, 2]),
+        user=np.array([ANN, BEN, ANN, ANN]),
+        turns=np.ones(4),
+        success=np.zeros(4),
+        steps=sparse.csr_array(goals),
+        goals=sparse.csr_array(goals),
+        resolved=goals.sum(axis=1),
+        first_day=days,
+        last_day=days,
+    )
+    assert evidence.gather(votes_).voices == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
 
 
 def test_evidence_for_one_user_is_hers_and_the_crowds():
