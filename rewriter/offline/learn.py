@@ -19,7 +19,7 @@ from rewriter.engine import DuckDB
 from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, contextual, decide, exceptions, lives, logs, mine, votes
+from rewriter.offline import chain, context_life, contextual, decide, exceptions, lives, logs, mine, votes
 from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
@@ -159,9 +159,10 @@ def learn(
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         write_rules(writer.folder / "rules", _rules(launched))
-        by_context = exceptions.serving(settled.rules)
+        in_context = context_life.withdraw(settled.rules, mined, config)
+        by_context = exceptions.serving(in_context)
         ContextRules(by_context).save(writer.folder / "rules")
-        contextual.write(settled.rules, writer.state / "context_rules.parquet")
+        contextual.write(in_context, writer.state / "context_rules.parquet")
         decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):

@@ -173,7 +173,7 @@ def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.D
 
 def _trials(rules: pd.DataFrame, mined: Mined) -> tuple[trials.Trials, trials.Ints, trials.Ints, trials.Ints]:
     """Return the trials of the sources of some rules, the rule of each, and what each rule sends and since when."""
-    keys = _numbered(rules, mined)
+    keys = numbered(rules, mined)
     seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy())
     frame = pd.DataFrame({"said": seen.said, "user": seen.user})
     everybody = keys[keys["user"] < 0].drop_duplicates("said").set_index("said")["place"]
@@ -195,7 +195,7 @@ ORDER BY r.place
 """
 
 
-def _numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
+def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
     """Return the numbers of source, target and user of each rule; the user is -1 for everybody."""
     with connect(**mined.named("texts", "users")) as con:
         con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
