@@ -1,13 +1,20 @@
 """Rules for the context on trials made by hand: who keeps the promise stays, who does not is withdrawn."""
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
+import room_log
 
 from rewriter.config import Config
+from rewriter.model.detector import RuleDetector
 from rewriter.offline import context_life
 from rewriter.offline.decide import LAUNCHED
+from rewriter.offline.learn import learn
 from rewriter.offline.trials import Trials
+from rewriter.online.rewriter import Rewriter
 
 WITHDRAWN = "retired: it does not work any more"
 TODAY = 400
@@ -68,8 +75,29 @@ def test_fewer_than_k_users_withdraw_nothing_and_what_is_long_ago_is_forgotten(v
 
 
 def test_what_is_refused_already_stays_as_it_is(verdicts):
-    frame = rules("r1", "r2").assign(verdict=["the rule for everybody does not hold here", LAUNCHED])
-    assert verdicts(frame, trials("r1", 10, 0.0), trials("r2", 10, 0.0)) == [
-        "the rule for everybody does not hold here",
-        WITHDRAWN,
-    ]
+    refused = "the rule for everybody does not hold here"
+    frame = rules("r1", "r2").assign(verdict=[refused, LAUNCHED])
+    assert verdicts(frame, trials("r1", 10, 0.0), trials("r2", 10, 0.0)) == [refused, WITHDRAWN]
+
+
+@pytest.mark.slow
+def test_what_people_undo_in_one_room_is_not_sent_there_any_more(tmp_path):
+    def answer(room):
+        return Rewriter.open(tmp_path / "artefact").rewrite(room_log.SAID, user_id="guest", context={"room": room})
+
+    def undone(day, user):
+        when = datetime(2026, 1, 17, 8, tzinfo=UTC) + timedelta(days=day)
+        row = {"user_id": user, "timestamp": when.isoformat(), "utterance": room_log.SAID, "status": "ok", "feedback": -1}
+        decision = {"sent": before.text, "rule": before.rule, "layer": "precomputed", "scope": "global"}
+        return row | decision | {"hypothesis": "LightOn|name=kitchen", "context": {"room": "kitchen"}}
+
+    exact = Config.from_dict({"loop": {"refit_days": 0}})
+    arguments = {"out": tmp_path / "artefact", "config": exact, "detector": RuleDetector()}
+    learn([room_log.write(tmp_path / "log.jsonl")], **arguments)
+    before, office = answer("kitchen"), answer("office")
+    assert (before.text, office.text) == tuple(room_log.TARGETS.values())
+    rows = [undone(day, user) for day in range(4) for user in room_log.USERS]
+    (tmp_path / "undone.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    learn([tmp_path / "undone.jsonl"], **arguments)
+    assert answer("kitchen").text == room_log.SAID
+    assert answer("office").text == office.text
