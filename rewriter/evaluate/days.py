@@ -5,15 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 
 from rewriter.artefact.versions import current
+from rewriter.database import connect
 from rewriter.errors import ArtefactError
 from rewriter.evaluate.clusters import bounds
 from rewriter.evaluate.ratios import Interval, odds
-from rewriter.tables import LIVES, STANDING, glob
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
 """What was done: drawn to be rewritten, drawn to be left alone, rewritten without a draw, and all other requests."""
@@ -110,19 +109,17 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
     state, unknown = version.state, int(version.manifest.config["friction"]["unknown"])
     if not (state / "counts.parquet").exists():
         raise ArtefactError(f"{state} is not here: what became of requests is in the private state")
-    with duckdb.connect() as con:
-        con.read_parquet(glob(state / "counts.parquet")).create_view("mined")
+    tables = {"mined": "counts", "lives": "lives", "standing": "standing"}
+    with connect(**{name: state / f"{file}.parquet" for name, file in tables.items()}) as con:
         con.execute(_COUNTS.replace("$unknown", str(unknown)))
-        ((first, last),) = con.sql("SELECT MIN(day), MAX(day) FROM counts").fetchall()
+        ((first, last),) = con.execute("SELECT MIN(day), MAX(day) FROM counts").fetchall()
         if first is None:
             raise ArtefactError(f"{root} has learned from no turn yet; give `rewriter learn` a log first")
         span = next((s for s in _SPANS if last - first < s * _POINTS), _SPANS[-1])
         known = {"first": first, "span": span}
         counted = con.execute(_DEFECTS, known).df()
         won = con.execute(_WON, known | {"half_life": _HALF_LIFE_DAYS}).df()
-        lives, standing = (
-            con.read_parquet(str(state / f"{t.name}.parquet")).project(", ".join(t.names)).df() for t in (LIVES, STANDING)
-        )
+        lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in ("lives", "standing"))
     by_arm = {arm: counted[counted["arm"] == arm] for arm in ARMS}
     newest = lives[lives["user_id"] == ""].iloc[::-1].head(changes)
     return Days(
