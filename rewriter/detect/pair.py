@@ -142,14 +142,37 @@ def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
     cues = Cues(turns, told.items)
     defect = teach(turns, surroundings(turns, cues, told.likeness), told.meaning, seed=seed).p
     columns, fold = _columns(told, cues), fold_of(told.candidates["user_no"])
-    first = Examples.of(went_wrong, told.restates[went_wrong])
-    p = Forest.fit(columns, first, fold, seed).p(columns, fold)
+    foreign, of = elsewhere(told, cues, went_wrong, seed)
+    taught, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
+    label = np.concatenate([told.restates[went_wrong], np.zeros(len(of), dtype=bool)])
+    first = Examples.of(np.concatenate([went_wrong, len(columns) + np.arange(len(of))]), label)
+    p = Forest.fit(taught, first, folds, seed).p(columns, fold)
     others = np.flatnonzero(told.missed != 1)
-    forest = Forest.fit(columns, first.soft(others, p[others]), fold, seed)
+    forest = Forest.fit(taught, first.soft(others, p[others]), folds, seed)
     odds, risk = log_odds(forest.p(columns, fold)), log_odds(defect[told.source])
     joint = _weights(np.column_stack([odds, risk])[known], told.restates[known])
     failed = _weights(odds[went_wrong, None], told.restates[went_wrong])
     return PairDetector(cues, turns, forest, defect, joint, np.append(failed, 0.0))
+
+
+def elsewhere(told: Told, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, Ints]:
+    """Return the cues of candidates with a turn of somebody else's dialogue in their place, which restates nothing.
+
+    Args:
+        told: what the log tells.
+        cues: of the log.
+        rows: of the candidates, (m,).
+        seed: of the turns that are drawn.
+
+    Returns:
+        The cues, and the row of the candidate of each; fewer than m where a turn of the same user was drawn.
+    """
+    other = np.random.default_rng(seed).integers(0, len(told.turns), len(rows))
+    foreign = told.turns["user_no"][other] != told.candidates["user_no"][rows]
+    rows, other = rows[foreign], other[foreign]
+    said, source = told.turns["said"], told.source[rows]
+    given = {name: told.candidates[name][rows] for name in GIVEN} | told.likeness.measure(said[source], said[other])
+    return cues.measure(source, other, given, told.overheard[rows]), rows
 
 
 def _columns(told: Told, cues: Cues) -> Columns:

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from rapidfuzz.distance import Indel
 from sklearn.metrics import average_precision_score
 from told_logs import listed, turn
 
@@ -14,8 +15,9 @@ from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.detect import choose
 from rewriter.detect.choose import BestDetector
+from rewriter.detect.cues import NAMES, Cues
 from rewriter.detect.listed import Listed
-from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect.pair import Told, elsewhere, learn_pair
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline import logs
@@ -127,3 +129,26 @@ def test_what_nobody_overheard_is_restated_too(tmp_path):
     # At once 7 of 10 restate with .85, 3 want something else with .15; after a while it is the other way round.
     assert p[at_once & unheard].mean() == pytest.approx(0.7 * 0.85 / (0.7 * 0.85 + 0.3 * 0.15), abs=0.05)
     assert p[~at_once & unheard].mean() == pytest.approx(0.7 * 0.15 / (0.7 * 0.15 + 0.3 * 0.85), abs=0.08)
+
+
+def test_turns_of_other_dialogues_restate_nothing(tmp_path):
+    turns = [
+        turn(f"user {i}", at, text, meant)
+        for i in range(6)
+        for at, text, meant in ((0, f"lamp {i}", None), (5 + i, f"play abba {i}", "Play"))
+    ]
+    told = Told.read(listed(turns, tmp_path))
+    cues = Cues(told.turns, told.items)
+    rows = np.arange(len(told.source))
+    found, of = elsewhere(told, cues, rows, seed=0)
+    other = np.random.default_rng(0).integers(0, 12, 6)
+    foreign = told.turns["user_no"][other] != told.candidates["user_no"]
+    assert of.tolist() == rows[foreign].tolist()
+    by_name = dict(zip(NAMES, found.T, strict=True))
+    assert by_name["gap_ms"].tolist() == told.candidates["gap_ms"][of].tolist()
+    text = told.turns.text[told.turns["said"]]
+    alike = [
+        round(1000 * Indel.normalized_similarity(text[s], text[o])) for s, o in zip(told.source[of], other[foreign], strict=True)
+    ]
+    assert by_name["text_similarity"].tolist() == alike
+    assert by_name["target_failed"].tolist() == told.turns["failed"][other[foreign]].tolist()
