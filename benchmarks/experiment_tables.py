@@ -43,4 +43,7 @@ def attack(result: Figures) -> str:
         f" wins and losses of {honest['turns']:,} fresh honest requests, before the NLU. Rare: failing texts that fewer than k"
         " people said. A rule is lost that is gone or means something else."
     )
-    return f"{about}\n\n{grid(columns, lines)}"
+    days, served = result["rejecting days"], result["rejecting accounts"]
+    withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in served.items()]
+    rejected = f"Rules that serve, and accounts that say all of their texts for {days} days and reject every rewrite:"
+    return f"{about}\n\n{grid(columns, lines)}\n\n{rejected}\n\n{grid(['accounts', 'rules withdrawn'], withdrawn)}"
