@@ -137,6 +137,9 @@ class Retriever:
     def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
         queries = self.encoder.encode(hearings)
         pooled = _pooled(self.index.search(queries, locale, pool), own.rows)
+        sendable = self.shelf.sendable(pooled.rows)
+        if sendable is not None:
+            pooled = pooled.take(np.flatnonzero(sendable))
         dense = self.shelf.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))

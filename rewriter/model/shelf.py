@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.errors import ArtefactError
 from rewriter.model.encoder import Vectors
 from rewriter.model.habits import Habit, Habits
 from rewriter.model.querybook import Ints, QueryBook
+from rewriter.model.textcolumn import mapped
 
+_SPOKEN = "spoken.npy"
 _NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
 
 
@@ -20,14 +23,16 @@ class Shelf:
     Args:
         book: the global book.
         habits: the personal index, whose rows point into `book`.
+        spoken: (n,) which rows of `book` something may be rewritten to; None for all.
 
     Attributes:
         newest: the last day of any row, days since 1970-01-01 UTC.
     """
 
-    __slots__ = ("_locales", "book", "habits", "newest")
+    __slots__ = ("_locales", "_spoken", "book", "habits", "newest")
 
-    def __init__(self, book: QueryBook, habits: Habits) -> None:
+    def __init__(self, book: QueryBook, habits: Habits, spoken: npt.NDArray[np.bool_] | None = None) -> None:
+        self._spoken = None if spoken is None or spoken.all() else spoken
         self.book = book
         self.habits = habits
         self.newest = max(book.newest, habits.private.newest)
@@ -35,12 +40,21 @@ class Shelf:
 
     @classmethod
     def open(cls, folder: Path) -> "Shelf":
-        """Open ``book`` and ``habits`` of an artefact.
+        """Open ``book``, ``habits`` and ``spoken`` of an artefact.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        return cls(QueryBook.open(folder / "book"), Habits.open(folder / "habits"))
+        book, path = QueryBook.open(folder / "book"), folder / _SPOKEN
+        if not path.exists():
+            return cls(book, Habits.open(folder / "habits"))
+        try:
+            spoken = np.asarray(mapped(path), dtype=bool)
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
+        if spoken.shape != (len(book),):
+            raise ArtefactError(f"{path} is not of this book; copy the artefact again or go back a version")
+        return cls(book, Habits.open(folder / "habits"), spoken)
 
     def own(self, user: str, locale: str) -> Habit:
         """Return a user's slice, less the rows of other locales; empty for an unknown user.
@@ -86,6 +100,13 @@ class Shelf:
         """Return how often rows were sent, and the thousandths of that which succeeded; of private rows by their user alone."""
         return self._column("turns", rows), self._column("success", rows)
 
+    def sendable(self, rows: Ints) -> npt.NDArray[np.bool_] | None:
+        """Return to which rows something may be rewritten, (m,) bool; None for all of them."""
+        if self._spoken is None:
+            return None
+        shared = rows < len(self.book)
+        return ~shared | self._spoken[np.where(shared, rows, 0)]
+
     def private(self, rows: Ints) -> npt.NDArray[np.bool_]:
         """Return which rows are private, (m,) bool."""
         return np.asarray(rows >= len(self.book), dtype=bool)
@@ -121,3 +142,8 @@ class Shelf:
             return rows, rows[:0]
         cut = int(rows.searchsorted(n))
         return rows[:cut], rows[cut:] - n
+
+
+def save_spoken(folder: Path, spoken: npt.NDArray[np.bool_]) -> None:
+    """Write which rows of the global book something may be rewritten to, (n,)."""
+    np.save(folder / _SPOKEN, spoken)

@@ -18,7 +18,7 @@ from rewriter.offline.told import Told
 from rewriter.offline.votes import Votes
 from rewriter.offline.wordings import Wordings
 
-_LIKELY = 0.55  # P(win) below which nothing is applied to a request that may be fine as it is
+_LIKELY = 0.65  # P(win) below which nothing is applied to a request that may be fine as it is
 _EXCUSED = 0.1  # of the budget: what the surest rewrites are taken to lose in truth; the rest of their losses is label noise
 _MIDDLE, _LOWER = 0.5, 0.25  # quantiles of the noise: before the NLU `_LIKELY` holds too; after a refusal few texts excuse little
 _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
@@ -45,7 +45,7 @@ def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, c
         What the held-out evidence promises, by name.
     """
     k = config.launch.min_users
-    wordings = Wordings(stocked.good)
+    wordings = Wordings(stocked.good[stocked.spoken])
     rules = crowd.rules[crowd.rules["verdict"] == LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
     told = Told(mined, votes, stocked.good, stocked.own)

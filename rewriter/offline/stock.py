@@ -14,6 +14,8 @@ from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.querybook import Queries, QueryBook, write_book
+from rewriter.model.shelf import save_spoken
+from rewriter.offline.echoes import echoes
 from rewriter.offline.encoders import Lessons, learn_encoder
 from rewriter.offline.evidence import Pairs
 from rewriter.offline.mine import Mined
@@ -87,17 +89,19 @@ class Stock:
 
     Attributes:
         texts: every text that was sent, from `said`.
-        good: those that others may be rewritten to, from `worthy`.
+        good: those that work for enough users, from `worthy`.
+        spoken: (n,) which of these people would say, and others may be rewritten to; not the `echoes`.
         own: what each user said with success, from `habits`.
     """
 
     texts: pd.DataFrame
     good: pd.DataFrame
+    spoken: npt.NDArray[np.bool_]
     own: pd.DataFrame
 
 
 def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
-    """Learn the encoder and write ``encoder``, ``book``, ``index`` and ``habits``, which `model.retrieve.Retriever` opens.
+    """Learn the encoder and write what `model.retrieve.Retriever` opens: the encoder, the books and the index.
 
     Args:
         mined: the mined tables.
@@ -116,8 +120,10 @@ def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
     )
     encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
     failing = texts.loc[texts["rate"] < _FAILS, "query"]
+    spoken = ~echoes(good)
     _shelve(folder, good, own, failing.sample(min(len(failing), _SAMPLES), random_state=config.seed).tolist(), encoder)
-    return Stock(texts, good, own)
+    save_spoken(folder, spoken)
+    return Stock(texts, good, spoken, own)
 
 
 def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 from shelves import ENCODER, shelve, user
 
+from rewriter.errors import ArtefactError
 from rewriter.model.mix import Mix, alike
 from rewriter.model.retrieve import Retriever
+from rewriter.model.shelf import save_spoken
 from rewriter.model.similarity import phonetic_key
 
 WORDS = [
@@ -107,6 +109,19 @@ def test_a_later_hearing_finds_what_the_first_does_not(tmp_path):
     found = retriever.retrieve(["tournament of lamb", "turn off the lamp"], "en", k=1)
     assert (found.texts, found.hearings.tolist()) == (["turn off the lamp"], [1])
     assert found.similarity[0] == pytest.approx(Mix().later, abs=1e-3)
+
+
+def test_an_echo_is_known_and_never_found(tmp_path):
+    folder = shelve(tmp_path, ["play dracula", "jungle dracula", "stop"], private=[(user(1), "jungle the dracula")])
+    assert "jungle dracula" in Retriever.open(folder).retrieve(["jungle dracula now"], "en").texts
+    save_spoken(folder, np.array([True, False, True]))
+    retriever = Retriever.open(folder)
+    assert set(retriever.retrieve(["jungle dracula now"], "en", user(1)).texts) == {"play dracula", "stop", "jungle the dracula"}
+    assert "jungle dracula" not in retriever.find(["jungle dracula now"], "en").texts
+    assert retriever.knows("jungle dracula", "en")
+    save_spoken(folder, np.array([True]))
+    with pytest.raises(ArtefactError, match="not of this book"):
+        Retriever.open(folder)
 
 
 def test_other_locales_are_not_looked_at(tmp_path):
