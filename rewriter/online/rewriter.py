@@ -10,9 +10,10 @@ from typing import Any
 from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.model.users import hash_user
+from rewriter.online.answering import Asking, answer
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.reviewed import Review
-from rewriter.online.serving import Asking, Serving, answer
+from rewriter.online.serving import Serving
 from rewriter.online.verdict import Understands
 from rewriter.result import LAYERS, Layer, Rewrite
 
