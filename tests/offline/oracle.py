@@ -306,14 +306,17 @@ def mix(counts, newest, config):
     for c in counts:
         understood[c["sent"]][c["state"]] += c["turns"]
     reading = {sent: max(states, key=lambda state: (states[state], state)) for sent, states in understood.items()}
-    trials = defaultdict(lambda: [0, 0])
+    trials, ruled = defaultdict(lambda: [0, 0]), defaultdict(set)
     for c in counts:
+        if c["rewritten"] or c["rule"]:
+            ruled[c["user_no"], c["day"]].add(c["said"])
         key = (c["said"], c["sent"], c["rewritten"], c["rule"], c["share"], c["day"], c["user_no"])
         add(trials[key], c["success"], c["turns"])
     spoken, sent = defaultdict(list), defaultdict(list)
-    for (said, text, rewritten, _, drawn, day, _), (success, turns) in sorted(trials.items()):
+    for (said, text, rewritten, _, drawn, day, user), (success, turns) in sorted(trials.items()):
+        voice = min(1.0, 5 / max(len(ruled[user, day]), 1))
         p = 1.0 if drawn < 0 else drawn / 1_000_000 if rewritten else 1 - drawn / 1_000_000
-        worth = weight_of(newest[said] - day, config) / 1_000_000 / max(p, 1e-6)
+        worth = voice * weight_of(newest[said] - day, config) / 1_000_000 / max(p, 1e-6)
         (sent[said, reading[text]] if rewritten else spoken[said]).append((worth, success / 1000 / turns))
     return {
         (said, state): floor(1000 * min(1.0, better(kish(spoken[said]), kish(tried)) / better(kish(spoken[said]), (0.0, 0.0))))
