@@ -91,12 +91,7 @@ def _percent(rate: Interval) -> str:
     return f"{100 * rate.value:.1f} %"
 
 
-_SCOPES = {
-    "global": "Rules for everybody",
-    "context": "Rules for a context",
-    "online": "The online layer",
-    "personal": "Personal rules",
-}
+_SCOPES = {"global": "Rules for everybody", "personal": "Personal rules"}
 _LEAD = """What became of the requests, by what the log itself tells: a turn fails as far as it was refused, restated,
 interrupted or disliked."""
 _DEFECTS = """Part of the requests that a rule knows is left alone, as a draw decides: the drawn ones, rewritten or left alone,

@@ -11,6 +11,7 @@ from rewriter.model import wording as words
 from rewriter.model.alignment import Alignment, align
 from rewriter.model.pool import Floats, Pool
 from rewriter.model.similarity import phonetic_keys
+from rewriter.model.wish import wanted
 from rewriter.model.wording import Wording
 
 RANK = {
@@ -50,8 +51,6 @@ other hearings are worded, and how near the nearest text is that works."""
 _HEARINGS = 5
 _HEARING_COST = 0.5  # a later hearing is believed where it is cheaper by this for each place
 _NO_RIVAL = 30.0
-_PRIOR = 20.0  # turns of her own that weigh as much as what everybody wants (Dirichlet smoothing)
-_RAREST = 1e-4  # share of everybody's wishes that a wish of nobody but this user is taken for
 
 
 class Look(NamedTuple):
@@ -116,7 +115,7 @@ def _columns(
         "cost_first": costs[0].tolist(),
         "exact": [text in hearings for text in pool.texts],
         "own": (pool.own_turns > 0).tolist(),
-        "wish": np.log((pool.own_turns + _PRIOR * np.maximum(pool.wished, _RAREST)) / (pool.own_all + _PRIOR)).tolist(),
+        "wish": wanted(pool.own_turns, pool.own_all, pool.wished).tolist(),
         "own_age": np.log1p(pool.own_age).tolist(),
         **_among(pool, way["cost"], costs.argmin(axis=1).tolist()),
     }

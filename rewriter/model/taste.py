@@ -12,13 +12,10 @@ import numpy.typing as npt
 from rewriter.errors import ArtefactError
 from rewriter.model.shelf import Shelf
 from rewriter.model.textcolumn import TextColumn, mapped, save_texts
-
-Floats = npt.NDArray[np.float64]
+from rewriter.model.wish import RAREST, Floats, wanted
 
 _HEADER = "taste.json"
 _COLUMNS = ("keys", "starts", "rows", "share", "fails")
-_SMOOTH = 20.0  # turns of her own that weigh as much as what everybody wants (Dirichlet smoothing)
-_RAREST = 1e-4  # share of everybody's wishes that a wish of nobody is taken for
 
 
 def lean(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
@@ -53,9 +50,9 @@ def liking_of(own: Floats, own_all: Floats, wished: Floats) -> tuple[Floats, Flo
         own_all: (…,) all of hers.
         wished: (…, m) share of everybody's wishes.
     """
-    wished = np.maximum(wished, _RAREST)
-    stranger = np.log(_SMOOTH / (own_all + _SMOOTH))
-    return np.log((own + _SMOOTH * wished) / (_SMOOTH * wished)) + stranger[..., None], stranger
+    wished = np.maximum(wished, RAREST)
+    stranger = wanted(np.zeros_like(own_all), own_all, np.ones_like(own_all))
+    return wanted(own, own_all[..., None], wished) - np.log(wished), stranger
 
 
 class Leaning(NamedTuple):

@@ -10,13 +10,13 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 
 from rewriter.config import Launch
-from rewriter.model.taste import Floats, Meanings, lean, liking_of, write_tastes
+from rewriter.model.taste import Meanings, lean, liking_of, write_tastes
 from rewriter.offline import bars, surface
 from rewriter.offline.decide import Crowd, Guard
 from rewriter.offline.guard import guard_of
 from rewriter.offline.mine import Mined
 from rewriter.offline.stock import Stock
-from rewriter.offline.votes import Votes
+from rewriter.offline.votes import Floats, Votes
 
 _MEANINGS = 8  # of a text, the commonest, that are looked at
 _RARE = 0.1  # share of the votes below which they may be next wishes, which are as people like them
