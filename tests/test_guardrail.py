@@ -129,7 +129,7 @@ def test_every_listed_pair_of_sides_is_a_flip(language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_weekdays_and_months_agree_with_cldr(language):
-    dates = pytest.importorskip("babel.dates")
+    dates = pytest.importorskip("babel.dates", reason="pip install 'rewriter[dev]'")
     lexicon = for_locale(language)
     for number, day in enumerate(MONDAY_FIRST):
         assert read(normalise(dates.get_day_names("wide", locale=language)[number]), lexicon).values("day") == [day]
@@ -147,7 +147,7 @@ WRONG_IN_NUM2WORDS = {("it", hundred + 18) for hundred in range(100, 1000, 100)}
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_cardinals_agree_with_num2words(language):
-    num2words = pytest.importorskip("num2words").num2words
+    num2words = pytest.importorskip("num2words", reason="pip install 'rewriter[dev]'").num2words
     for n in range(1000):
         if (language, n) not in READ_AS_ARTICLE | WRONG_IN_NUM2WORDS:
             assert numbers(num2words(n, lang=language), language) == [str(n)]
@@ -155,7 +155,7 @@ def test_cardinals_agree_with_num2words(language):
 
 @pytest.mark.parametrize("language", ["de", "en", "fr", "it", "nl"])
 def test_ordinals_agree_with_num2words(language):
-    num2words = pytest.importorskip("num2words").num2words
+    num2words = pytest.importorskip("num2words", reason="pip install 'rewriter[dev]'").num2words
     for n in range(1, 32):
         assert numbers(num2words(n, lang=language, to="ordinal"), language) == [str(n)]
 
@@ -343,7 +343,7 @@ FRAMED = st.one_of(
     st.sampled_from(LANGUAGES), st.sampled_from(FRAMES), st.integers(0, 999), st.integers(0, 999), st.booleans(), st.booleans()
 )
 def test_another_number_is_always_blocked(language, frame, one, other, first_in_words, second_in_words):
-    num2words = pytest.importorskip("num2words").num2words
+    num2words = pytest.importorskip("num2words", reason="pip install 'rewriter[dev]'").num2words
     spelt = {(n, words) for n, words in ((one, first_in_words), (other, second_in_words)) if words}
     assume(one != other)
     assume(not any((language, n) in READ_AS_ARTICLE | WRONG_IN_NUM2WORDS for n, _ in spelt))
@@ -355,7 +355,7 @@ def test_another_number_is_always_blocked(language, frame, one, other, first_in_
 @given(FRAMED, st.integers(0, 999))
 def test_the_same_number_in_words_passes(framed, n):
     language, frame = framed
-    num2words = pytest.importorskip("num2words").num2words
+    num2words = pytest.importorskip("num2words", reason="pip install 'rewriter[dev]'").num2words
     assume((language, n) not in READ_AS_ARTICLE | WRONG_IN_NUM2WORDS)
     source, target = normalise(frame.format(num2words(n, lang=language))), normalise(frame.format(n))
     assert Guardrail.open(language).verdict(source, target) is None

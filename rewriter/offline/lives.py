@@ -12,6 +12,7 @@ from scipy.special import betainc
 
 from rewriter.config import Loop
 from rewriter.database import connect
+from rewriter.errors import ArtefactError
 from rewriter.offline import decide, life, trials
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.mine import Mined
@@ -51,10 +52,16 @@ class Before:
 
 
 def read(state: Path | None) -> Before:
-    """Return what is in the private state of the day before; nothing where there is none."""
+    """Return what is in the private state of the day before; nothing where there is none.
+
+    Raises:
+        ArtefactError: it is of an older release.
+    """
     if state is None or not (state / "lives.parquet").exists():
         return Before.nothing()
     names = ("rules", "lives", "standing")
+    if not (state / "standing.parquet").exists():
+        raise ArtefactError(f"{state} is of an older release, without standing.parquet; learn with --afresh")
     with connect(**{name: state / f"{name}.parquet" for name in names}) as con:
         rules, lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in names)
     cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))

@@ -74,7 +74,7 @@ def test_what_succeeded_is_left_alone(peer):
 
 @pytest.mark.slow
 def test_symspell_mends_words_towards_those_of_the_log():
-    pytest.importorskip("symspellpy")
+    pytest.importorskip("symspellpy", reason="pip install 'rewriter[dev]'")
     peer = SymSpell()
     text, score, *_ = ask(peer, "turn on the kitchem light")
     assert (text, score) == ("turn on the kitchen light", 1 - 1 / 25)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rewriter.errors import ArtefactError
 from rewriter.offline import lives
 from rewriter.tables import LIVES, RULES, STANDING
 
@@ -135,3 +136,10 @@ def test_the_last_word_of_a_day_says_where_rules_stand():
     first = lives._standing(pd.DataFrame([[19, "global", "canary", 2]], columns=list(STANDING.names)), rules[:1], 20)
     assert first.to_numpy().tolist() == [[19, "global", "canary", 2], [20, "global", "live", 1]]
     assert lives._standing(first, rules, 20).to_numpy().tolist() == [[19, "global", "canary", 2], [20, "global", "live", 2]]
+
+
+def test_a_state_of_an_older_release_is_told_in_one_line(tmp_path):
+    assert lives.read(tmp_path / "nothing").lives.empty
+    (tmp_path / "lives.parquet").write_bytes(b"")
+    with pytest.raises(ArtefactError, match="of an older release"):
+        lives.read(tmp_path)
