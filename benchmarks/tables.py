@@ -45,6 +45,8 @@ HEAD = """# Benchmarks
 
 Written by `python benchmarks/tables.py` from the files in `benchmarks/results`; not edited by hand. Intervals are 95 %. What the
 figures mean: [measuring.md](measuring.md). How to run the scripts: [benchmarks/README.md](../benchmarks/README.md).
+
+Each file is as old as its last commit (`git log -1 benchmarks/results/NAME.json`): not all are run anew for every change.
 """
 
 
