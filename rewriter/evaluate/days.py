@@ -107,10 +107,12 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
     """
     version = current(root)
     state, unknown = version.state, int(version.manifest.config["friction"]["unknown"])
-    if not (state / "counts.parquet").exists():
-        raise ArtefactError(f"{state} is not here: what became of requests is in the private state")
-    tables = {"mined": "counts", "lives": "lives", "standing": "standing"}
-    with connect(**{name: state / f"{file}.parquet" for name, file in tables.items()}) as con:
+    tables = {
+        name: state / f"{file}.parquet" for name, file in (("mined", "counts"), ("lives", "lives"), ("standing", "standing"))
+    }
+    if lacking := [path.name for path in tables.values() if not path.exists()]:
+        raise ArtefactError(f"{state} lacks {', '.join(lacking)}: what became of requests is in the private state; learn again")
+    with connect(**tables) as con:
         con.execute(_COUNTS.replace("$unknown", str(unknown)))
         ((first, last),) = con.execute("SELECT MIN(day), MAX(day) FROM counts").fetchall()
         if first is None:

@@ -111,8 +111,11 @@ def test_where_rules_stood_stays_until_somebody_learns_again(read):
 def test_an_artefact_without_its_state_or_without_a_turn_is_refused(read, tmp_path):
     with pytest.raises(ArtefactError, match="no turn yet"):
         read([])
+    (tmp_path / "standing.parquet").unlink()
+    with pytest.raises(ArtefactError, match=r"lacks standing\.parquet: .* private state"):
+        days(tmp_path)
     (tmp_path / "counts.parquet").unlink()
-    with pytest.raises(ArtefactError, match="private state"):
+    with pytest.raises(ArtefactError, match=r"lacks counts\.parquet, standing\.parquet"):
         days(tmp_path)
 
 
