@@ -83,7 +83,9 @@ class Naive:
         learn(self.logs[-WINDOW:], out=root, afresh=True, config=Config.from_dict(EXACT), detector=RuleDetector())
         with duckdb.connect() as con:
             state = current(root).state
-            found = con.execute(f"SELECT source, target, verdict, p_gain FROM '{state}/rules.parquet'").fetchall()
+            found = con.execute(
+                f"SELECT source, target, verdict, p_gain FROM '{state}/rules.parquet' WHERE circumstance = ''"
+            ).fetchall()
             heard = {text for (text,) in con.execute(f"SELECT state FROM '{state}/nodes.parquet' WHERE kind = 'u'").fetchall()}
         kept = {source: target for source, target in self.rules.items() if source not in heard}
         self.rules = kept | {source: target for source, target, verdict, _ in found if verdict == "launched"}
@@ -138,9 +140,9 @@ def inject(learner: Learner, source: Source, day: int) -> None:
             rules = con.read_parquet(str(path)).df()
         today = START.toordinal() - date(1970, 1, 1).toordinal() + day
         bad = rules.iloc[:1].assign(
-            rule=rule_id("", "en", source.text, source.target), source=source.text, target=source.target, state=source.meant,
-            verdict="launched", life="live", since_day=today, share=0.995, win=0.9, loss=0.1, stay=0.1,
-            tried=0.0, tried_ok=0.0, left_alone=0.0, left_ok=0.0,
+            rule=rule_id("", "en", source.text, source.target), scope="global", locale="en", source=source.text,
+            target=source.target, state=source.meant, verdict="launched", life="live", since_day=today, share=0.995, win=0.9,
+            loss=0.1, stay=0.1, tried=0.0, tried_ok=0.0, left_alone=0.0, left_ok=0.0,
         )  # fmt: skip
         others = rules[rules["source"] != source.text]
         path.unlink()

@@ -13,8 +13,8 @@ from rewriter.model.users import hash_user
 from rewriter.text import normalise
 
 _CHANGES = """
-SELECT day, source, target, scope, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives
-WHERE source = ? AND user_id IN ('', ?) ORDER BY day, scope, target
+SELECT day, source, target, scope, circumstance, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives
+WHERE source = ? AND user_id IN ('', ?) ORDER BY day, scope, circumstance, target
 """
 
 
@@ -26,7 +26,8 @@ class Change:
         day: since when, ISO date; the evidence is of the days before.
         source: what is rewritten.
         target: what is sent instead.
-        scope: ``global`` or ``personal``.
+        scope: ``global``, ``personal`` or ``context``.
+        circumstance: where the rule holds; empty for everywhere.
         was: where it stood before; empty for a rule that is new.
         life: where it stands then.
         share: probability with which it is applied then.
@@ -39,6 +40,7 @@ class Change:
     source: str
     target: str
     scope: str
+    circumstance: str
     was: str
     life: str
     share: float
@@ -51,7 +53,8 @@ class Change:
     def row(self) -> tuple[str, ...]:
         """Return the change as a row of a table with `COLUMNS`."""
         sent, spoken = _share(self.tried_ok, self.tried), _share(self.left_ok, self.left_alone)
-        return self.day, self.target, self.was or "new", self.life, f"{self.share:.3f}", sent, spoken, self.why
+        target = f"{self.target} ({self.circumstance})" if self.circumstance else self.target
+        return self.day, target, self.was or "new", self.life, f"{self.share:.3f}", sent, spoken, self.why
 
 
 COLUMNS = ("since", "target", "was", "is", "applied", "went well rewritten", "as spoken", "because")

@@ -113,8 +113,9 @@ is 1 where that turn was the same utterance and not rewritten; turns counts thos
 AGES = _table("ages", "age BIGINT, weight BIGINT")
 """What evidence weighs that is so many days older than the newest of its row, in millionths; older evidence weighs nothing."""
 
-CUTS = _table("cuts", "node BIGINT, day BIGINT")
-"""Rows whose evidence before a day is not read any more: a rewrite of theirs was retired, so their meaning has changed."""
+CUTS = _table("cuts", "node BIGINT, circumstance VARCHAR, day BIGINT")
+"""Rows whose evidence before a day is not read any more: a rewrite of theirs was retired, so their meaning has changed. Where a
+circumstance is named, it has changed there alone."""
 
 MIXING = _table("mixing", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
@@ -165,15 +166,17 @@ thousandths of users: the part of each user's turns of the text that was underst
 
 RULES = _table(
     "rules",
-    "rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
-    "turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE, win DOUBLE, loss DOUBLE,"
-    "similarity DOUBLE, verdict VARCHAR, life VARCHAR, since_day BIGINT, share DOUBLE, tried DOUBLE, tried_ok DOUBLE,"
-    "left_alone DOUBLE, left_ok DOUBLE",
+    "rule VARCHAR, scope VARCHAR, user_id VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR,"
+    "state VARCHAR, users BIGINT, turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE,"
+    "win DOUBLE, loss DOUBLE, similarity DOUBLE, verdict VARCHAR, life VARCHAR, since_day BIGINT, share DOUBLE, tried DOUBLE,"
+    "tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
     "p_gain DOUBLE, p_better DOUBLE",
 )
-"""A rewrite under consideration with its evidence. user_id is empty for a global rule; score is S_ij and stay S_ii of the
-chain; p_goal is the posterior mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per
-request; verdict is 'launched' or the reason why not.
+"""A rewrite under consideration with its evidence. scope is ``global``, ``personal`` or ``context``; user_id is empty but for a
+personal rule, and circumstance but for one that holds where the context says so (`rewriter.model.context.circumstances`), of
+which users, turns, first_day and last_day are counted there. score is S_ij and stay S_ii of the chain; p_goal is the posterior
+mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per request; verdict is 'launched' or
+the reason why not.
 
 life is where the rule stands (`offline.life`): shadow, canary, live, probation, retired, or empty for a rule that is not watched;
 since_day is the day since when, and share the probability with which it is applied. tried is how many days of single users speak
@@ -182,22 +185,15 @@ same of the source as spoken. p_better is P(it succeeds more often rewritten tha
 
 LIVES = _table(
     "lives",
-    "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, was VARCHAR,"
-    "life VARCHAR, share DOUBLE, why VARCHAR, tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
+    "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR,"
+    "target VARCHAR, was VARCHAR, life VARCHAR, share DOUBLE, why VARCHAR, tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE,"
+    "left_ok DOUBLE",
 )
 """Every change in the life of a rule, the oldest first: on which day, from what (empty at the beginning) to what, and why, with
 the evidence of that day as in RULES."""
 
 STANDING = _table("standing", "day BIGINT, scope VARCHAR, life VARCHAR, rules BIGINT")
 """How many rules stood where after each day on which something was learned; those that are not watched are left out."""
-
-CONTEXT_RULES = _table(
-    "context_rules",
-    "rule VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR, state VARCHAR, users BIGINT,"
-    "turns DOUBLE, score DOUBLE, stay DOUBLE, p_goal DOUBLE, win DOUBLE, loss DOUBLE, verdict VARCHAR",
-    "p_gain DOUBLE",
-)
-"""A rewrite under consideration where the context says `circumstance`; the other columns are those of RULES, counted there."""
 
 OUTCOMES = _table(
     "outcomes",

@@ -153,17 +153,18 @@ class SelfAware:
 
     def served(self) -> Mapping[str, str]:
         """Return what is rewritten now, for everybody."""
-        return dict(self._ask("SELECT source, target FROM rules WHERE user_id = '' AND life IN ('canary', 'live', 'probation')"))
+        served = "scope = 'global' AND life IN ('canary', 'live', 'probation')"
+        return dict(self._ask(f"SELECT source, target FROM rules WHERE {served}"))
 
     def states(self) -> Mapping[str, int]:
         """Return how many rules for everybody stand where."""
-        return Counter(life for (life,) in self._ask("SELECT life FROM rules WHERE user_id = '' AND life <> ''"))
+        return Counter(life for (life,) in self._ask("SELECT life FROM rules WHERE scope = 'global' AND life <> ''"))
 
     def scores(self) -> Mapping[tuple[str, str], float]:
         """Return P(better) of rules that were tried, P(gain) of the others."""
         sql = """
             SELECT source, target, CASE WHEN tried > 0 THEN p_better ELSE COALESCE(p_gain, 0) END FROM rules
-            WHERE user_id = '' AND target <> '' AND life <> 'retired'
+            WHERE scope = 'global' AND target <> '' AND life <> 'retired'
         """
         return {(source, target): score for source, target, score in self._ask(sql)}
 

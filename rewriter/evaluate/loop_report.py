@@ -12,7 +12,7 @@ from rewriter.evaluate.summary import ratio_text
 from rewriter.offline.life import SERVED
 
 _EPOCH = date(1970, 1, 1).toordinal()
-_CHANGES = ("since", "heard", "sent instead", "was", "is", "went well rewritten", "as spoken", "because")
+_CHANGES = ("since", "heard", "where", "sent instead", "was", "is", "went well rewritten", "as spoken", "because")
 
 
 def write(root: str | Path, out: str | Path) -> Days:
@@ -38,7 +38,7 @@ def figures(found: Days) -> list[tuple[str, str]]:
     rates = [(_percent(rate), f"of the turns fail, {arm}") for arm, rate in found.overall.items()]
     ratio = [(ratio_text(found.ratio), "wins for each loss of rewriting")] if found.ratios else []
     newest = found.standing[found.standing["day"] == found.standing["day"].max()]
-    served = int(newest.loc[newest["life"].isin(SERVED) & (newest["scope"] != "personal"), "rules"].sum())
+    served = int(newest.loc[newest["life"].isin(SERVED) & (newest["scope"] == "global"), "rules"].sum())
     return [*rates, *ratio, (f"{served:,}", "rules that serve everybody")]
 
 
@@ -76,8 +76,8 @@ def _standing(found: Days, scope: str) -> dict[str, dict[int, int]]:
 def _told(found: Days) -> list[Sequence[str]]:
     return [
         (
-            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.target, c.was or "new", c.life,
-            _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
+            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.circumstance or "everywhere", c.target, c.was or "new",
+            c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
         )
         for c in found.changes.itertuples()
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def _percent(rate: Interval) -> str:
     return f"{100 * rate.value:.1f} %"
 
 
-_SCOPES = {"global": "Rules for everybody", "personal": "Personal rules"}
+_SCOPES = {"global": "Rules for everybody", "context": "Rules for a context", "personal": "Personal rules"}
 _LEAD = """What became of the requests, by what the log itself tells: a turn fails as far as it was refused, restated,
 interrupted or disliked."""
 _DEFECTS = """Part of the requests that a rule knows is left alone, as a draw decides: the drawn ones, rewritten or left alone,

@@ -42,7 +42,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A rule under consideration for a circumstance: the columns of `tables.CONTEXT_RULES` that people ask for."""
+    """A rule under consideration for a circumstance: the columns of `tables.RULES` that people ask for."""
 
     circumstance: str
     target: str

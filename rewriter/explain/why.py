@@ -29,10 +29,13 @@ SELECT locale, turns, users, success / 1000, failure / 1000 FROM nodes WHERE kin
 _NODE = """
 SELECT node FROM nodes WHERE kind = 'u' AND state = ? AND (locale = ? OR ? IS NULL) ORDER BY turns DESC, node LIMIT 1
 """
-_RIVALS = "SELECT {columns} FROM rules WHERE source = ? AND user_id IN ('', ?) ORDER BY scope DESC, locale, score DESC, target"
+_RIVALS = """
+SELECT {columns} FROM rules WHERE source = ? AND circumstance = '' AND user_id IN ('', ?)
+ORDER BY scope DESC, locale, score DESC, target
+"""
 
 _HERE = """
-SELECT {columns} FROM context_rules WHERE source = ?
+SELECT {columns} FROM rules WHERE source = ? AND circumstance <> ''
 QUALIFY ROW_NUMBER() OVER (PARTITION BY circumstance ORDER BY score DESC, target) = 1 ORDER BY turns DESC, circumstance LIMIT 10
 """
 
@@ -72,7 +75,6 @@ def explain(
             con.read_parquet(glob(version.state / f"{table}.parquet")).create_view(table)
         said = [Said(*row) for row in con.execute(_SAID, [source]).fetchall()]
         rivals = con.execute(_RIVALS.format(columns=", ".join(names)), [source, user]).fetchall()
-        con.read_parquet(glob(version.state / "context_rules.parquet")).create_view("context_rules")
         here = con.execute(_HERE.format(columns=", ".join(Here.__dataclass_fields__)), [source]).fetchall()
     return Explanation(
         source,

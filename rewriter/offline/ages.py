@@ -9,8 +9,12 @@ from rewriter.database import connect, save
 
 _ONE = 1_000_000
 
+Cuts = Mapping[tuple[str, str, str], int]
+"""(locale, utterance, circumstance) -> the first day whose evidence of the utterance counts there, days since 1970. An empty
+circumstance is everywhere."""
+
 _NODES = """
-SELECT t.id AS node, w.day
+SELECT t.id AS node, w.circumstance, w.day
 FROM wanted AS w JOIN texts AS t ON t.kind = 'u' AND t.locale = w.locale AND t.text = w.text
 """
 
@@ -29,22 +33,23 @@ def write_ages(half_life_days: int, path: Path) -> Path:
     return _write({"age": age, "weight": weight.astype(np.int64)}, path)
 
 
-def write_cuts(cuts: Mapping[tuple[str, str], int], texts: Path, path: Path) -> Path:
+def write_cuts(cuts: Cuts, texts: Path, path: Path) -> Path:
     """Write `tables.CUTS`.
 
     Args:
-        cuts: (locale, utterance) -> the first day whose evidence counts, days since 1970.
+        cuts: the first days whose evidence counts.
         texts: Parquet of `tables.TEXTS`.
         path: file to write.
     """
     keys = list(cuts)
     wanted = {
-        "locale": np.array([locale for locale, _ in keys], dtype=object),
-        "text": np.array([text for _, text in keys], dtype=object),
+        "locale": np.array([locale for locale, _, _ in keys], dtype=object),
+        "text": np.array([text for _, text, _ in keys], dtype=object),
+        "circumstance": np.array([circumstance for _, _, circumstance in keys], dtype=object),
         "day": np.array([cuts[key] for key in keys], dtype=np.int64),
     }
     with connect(texts=texts) as con:
-        con.execute("CREATE TEMP TABLE wanted (locale VARCHAR, text VARCHAR, day BIGINT)")
+        con.execute("CREATE TEMP TABLE wanted (locale VARCHAR, text VARCHAR, circumstance VARCHAR, day BIGINT)")
         if keys:
             con.register("given", wanted)
             con.execute("INSERT INTO wanted SELECT * FROM given")

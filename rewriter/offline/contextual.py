@@ -7,7 +7,6 @@ worked is a step that was taken for the user.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,11 @@ import pandas as pd
 from scipy import sparse
 
 from rewriter.config import Launch
-from rewriter.database import connect, save
+from rewriter.database import connect
 from rewriter.offline import decide, evidence, launch, surface
 from rewriter.offline.decide import Crowd, Ground, Guard
 from rewriter.offline.mine import Mined
 from rewriter.offline.votes import Ints, Votes
-from rewriter.tables import CONTEXT_RULES
 
 _TURN = 1000.0
 _MOST = 0.9  # share of a source's turns above which a circumstance is no circumstance
@@ -32,9 +30,10 @@ within AS (
   FROM context_counts GROUP BY said, circumstance
 )
 SELECT ROW_NUMBER() OVER (ORDER BY w.source, w.circumstance) - 1 AS cell, w.source, w.circumstance, r.last_day,
-       COALESCE(b.day, 0) AS first_day
+       GREATEST(COALESCE(e.day, 0), COALESCE(b.day, 0)) AS first_day
 FROM within AS w JOIN heard AS h ON h.source = w.source JOIN row_days AS r ON r.node = w.source
-LEFT JOIN cuts AS b ON b.node = w.source
+LEFT JOIN cuts AS e ON e.node = w.source AND e.circumstance = ''
+LEFT JOIN cuts AS b ON b.node = w.source AND b.circumstance = w.circumstance
 WHERE w.users >= $k AND w.turns <= $most * h.turns
   AND w.source IN (SELECT source FROM edges WHERE target <> source)
 """
@@ -120,7 +119,7 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
         seed: of the draws.
 
     Returns:
-        Columns of `tables.CONTEXT_RULES`, and cell and node, of the target.
+        Columns of `tables.RULES` but for those of life, and cell and node, of the target.
     """
     pairs, k = evidence.gather(found.votes), config.min_users
     names = surface.states(ground.mined.nodes, np.concatenate([found.source, pairs.target]))
@@ -132,10 +131,11 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
     rows = rows[(source != pairs.target)[rows]]
     cell, target = pairs.source[rows], pairs.target[rows]
     frame = pd.DataFrame({
-        "cell": cell, "node": target, "scope": "global", "user_id": "", "circumstance": found.circumstance[cell],
+        "cell": cell, "node": target, "scope": "context", "user_id": "", "circumstance": found.circumstance[cell],
         "locale": names["locale"].reindex(source[rows]).to_numpy(), "source": names["state"].reindex(source[rows]).to_numpy(),
         "target": surfaces.text[target], "state": names["state"].reindex(target).to_numpy(), "users": pairs.users[rows],
-        "turns": pairs.turns[rows], "score": score[rows], "stay": stay[cell],
+        "turns": pairs.turns[rows], "first_day": pairs.first_day[rows], "last_day": pairs.last_day[rows], "score": score[rows],
+        "stay": stay[cell], "similarity": near[rows, 0],
     })  # fmt: skip
     beliefs = launch.believe(crowd.priors, pairs, near, rows)
     honest = decide.honest(ground.refused, frame, beliefs.p_fails())
@@ -149,14 +149,6 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
     decide.refuse(reason, decide.served(frame, crowd.rules), "the rule for everybody does the same")
     weighed = decide.verdicts(frame, beliefs, around, reason, guard, config, seed)
     return weighed.assign(rule=ids(weighed))
-
-
-def write(rules: pd.DataFrame, path: Path) -> None:
-    """Write rules as Parquet of `tables.CONTEXT_RULES`."""
-    columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in CONTEXT_RULES.columns)
-    with connect() as con:
-        con.register("rules", rules[list(CONTEXT_RULES.names)])
-        save(con, f"SELECT {columns} FROM rules ORDER BY locale, source, circumstance, score DESC, target", path)
 
 
 def _scores(found: Cells, pairs: evidence.Pairs) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:

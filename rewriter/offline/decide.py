@@ -87,6 +87,7 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
         {
             "scope": "global",
             "user_id": "",
+            "circumstance": "",
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
             "target": ground.surfaces.text[target],
@@ -133,6 +134,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
         {
             "scope": "personal",
             "user_id": surface.hashes(ground.mined.users, votes.user[row]),
+            "circumstance": "",
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
             "target": own,
@@ -165,7 +167,7 @@ _OWN_SHARE = 0.7  # a sure restatement is worth a little less than one vote, so 
 
 def write(rules: pd.DataFrame, path: Path) -> None:
     """Write rules as Parquet of `tables.RULES`."""
-    write_table(RULES, rules, "user_id, locale, source, score DESC, target", path)
+    write_table(RULES, rules, "user_id, circumstance, locale, source, score DESC, target", path)
 
 
 def write_table(table: Table, rows: pd.DataFrame, order: str, path: Path) -> None:

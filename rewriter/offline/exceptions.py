@@ -53,7 +53,7 @@ class Settled:
 
     Attributes:
         crowd: the rules for everybody, those that depend on the context refused.
-        rules: those for a circumstance and the exceptions, columns of `tables.CONTEXT_RULES`.
+        rules: the exceptions and those for a circumstance, columns of `tables.RULES` but for those of life.
         cells: what users did in each circumstance.
     """
 
@@ -79,7 +79,7 @@ def settle(ground: Ground, absorbed: Floats, crowd: Crowd, guard: Guard, config:
     left = dependent(described, rules, crowd)
     if not left.rules["verdict"].equals(crowd.rules["verdict"]):  # a rule that is gone stands in the way of none
         rules = contextual.in_context(ground, found, left, guard, config, seed)
-    return Settled(left, pd.concat([rules, exceptions(described, rules, left, ground.mined)], ignore_index=True), found)
+    return Settled(left, pd.concat([exceptions(described, rules, left, ground.mined), rules], ignore_index=True), found)
 
 
 def dependent(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd) -> Crowd:
@@ -118,19 +118,20 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd, min
         mined: its tables tell where else the sources are said.
 
     Returns:
-        Columns of `tables.CONTEXT_RULES`; the target is the source.
+        Columns of `tables.RULES` but for those of life; the target is the source.
     """
-    launched = crowd.rules.loc[crowd.rules["verdict"] == LAUNCHED, ["locale", "source", "state"]]
+    launched = crowd.rules.loc[crowd.rules["verdict"] == LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]]
     there = described.merge(launched, on=["locale", "source"])
     there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _TOLD) | (there["stay"] > _HEALTHY)))
     ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == LAUNCHED, "cell"])
     bad = there[against & ~ruled].assign(verdict=STAY)
-    kept = pd.concat([bad, _strange(launched, mined).assign(verdict=STRANGE)])
-    kept = kept.drop_duplicates(["locale", "source", "circumstance"])
+    strange = _strange(launched, mined).merge(launched.drop(columns="state"), on=["locale", "source"])
+    kept = pd.concat([bad, strange.assign(verdict=STRANGE)]).drop_duplicates(["locale", "source", "circumstance"])
     text, zero = kept["source"], np.zeros(len(kept))
     kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero)
+    kept = kept.assign(scope="context", user_id="", similarity=1.0)
     return kept.assign(rule=ids(kept))
 
 
@@ -164,9 +165,10 @@ def explained(settled: Settled, personal: pd.DataFrame, mined: Mined) -> pd.Data
 
 
 def serving(rules: pd.DataFrame) -> list[ContextRule]:
-    """Return the launched rules, and the exceptions, as they are served."""
-    kept = rules[rules["verdict"].isin([LAUNCHED, STAY, STRANGE])]
-    columns = (kept[name] for name in ("circumstance", "rule", "locale", "source", "target", "win"))
+    """Return the launched rules for a circumstance, and the exceptions, as they are served."""
+    kept = rules[(rules["circumstance"] != "") & rules["verdict"].isin([LAUNCHED, STAY, STRANGE])]
+    kept = kept.assign(share=kept["share"].where(kept["verdict"] == LAUNCHED, 1.0))
+    columns = (kept[name] for name in ("circumstance", "rule", "locale", "source", "target", "win", "share"))
     return [ContextRule(said, Rule(rule, "", *rest)) for said, rule, *rest in zip(*columns, strict=True)]
 
 

@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,8 @@ from rewriter.engine import DuckDB
 from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, context_life, contextual, decide, exceptions, lives, logs, mine, votes
+from rewriter.offline import chain, decide, exceptions, lives, logs, mine, votes
+from rewriter.offline.ages import Cuts
 from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
@@ -158,11 +160,10 @@ def learn(
             promised = writer.take_over("online") if fitted is not None else {}
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
+        by_context = exceptions.serving(decided)
+        launched = launched[launched["circumstance"] == ""]
         write_rules(writer.folder / "rules", _rules(launched))
-        in_context = context_life.withdraw(settled.rules, mined, config)
-        by_context = exceptions.serving(in_context)
         ContextRules(by_context).save(writer.folder / "rules")
-        contextual.write(in_context, writer.state / "context_rules.parquet")
         decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
@@ -184,7 +185,7 @@ def learn(
         held=writer.reasons,
         log=log,
         rules={"global": 0, "personal": 0, **rules},
-        refused=decided.loc[decided["verdict"] != decide.LAUNCHED, "verdict"].map(_kind).value_counts().to_dict(),
+        refused=_refused(decided),
         win=expected["win"],
         loss=expected["loss"],
         detector=type(detector).__name__ if detector else str(best),
@@ -192,9 +193,7 @@ def learn(
     )
 
 
-def _mine(
-    turns: Path, detector: Detector | BestDetector, config: Config, cuts: Mapping[tuple[str, str], int], past: Carried
-) -> mine.Mined:
+def _mine(turns: Path, detector: Detector | BestDetector, config: Config, cuts: Cuts, past: Carried) -> mine.Mined:
     engine = DuckDB(turns.parent)
     try:
         return mine.mine(engine, turns, detector, config, cuts=cuts, carried=past)
@@ -210,11 +209,11 @@ def _decide(
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
     crowd = decide.everybody(ground, guard, config.launch, config.seed)
     settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
-    if not config.launch.personal:
-        return ground, crowd, settled, settled.crowd.rules
-    personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
-    personal = exceptions.explained(settled, personal, mined)
-    return ground, crowd, settled, pd.concat([settled.crowd.rules, personal], ignore_index=True)
+    every = [settled.crowd.rules, settled.rules]
+    if config.launch.personal:
+        personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
+        every.append(exceptions.explained(settled, personal, mined))
+    return ground, crowd, settled, pd.concat(every, ignore_index=True)
 
 
 def _tastes(
@@ -245,6 +244,12 @@ def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
         "expected losses": expected["loss"],
         "expected loss share": expected["loss"] / decided if decided else math.nan,
     }
+
+
+def _refused(decided: pd.DataFrame) -> dict[str, int]:
+    """Count the refused rules by reason, those for the context apart: a text has as many of these as it has circumstances."""
+    rows = decided[(decided["verdict"] != decide.LAUNCHED) & (decided["circumstance"] == "")]
+    return dict(Counter(map(_kind, rows["verdict"])))
 
 
 def _kind(verdict: str) -> str:

@@ -1,7 +1,6 @@
 """From the verdicts of a day and the lives of the day before to the rules that serve: who enters, who moves on, who leaves."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from scipy.special import betainc
 from rewriter.config import Loop
 from rewriter.database import connect
 from rewriter.errors import ArtefactError
-from rewriter.offline import decide, life, trials
+from rewriter.offline import decide, life, whose
+from rewriter.offline.ages import Cuts
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.mine import Mined
 from rewriter.tables import LIVES, RULES, STANDING
@@ -24,7 +24,7 @@ RETIRED = "retired: "
 _WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK, OUTDONE)
 _FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said")
 _KEPT_DAYS = 365  # a retired rule is remembered so long
-_SOURCE = ["user_id", "locale", "source"]
+_SOURCE = ["user_id", "circumstance", "locale", "source"]
 _SURELY = 0.98  # P(a rule at work succeeds less often than one that waits is expected to) at which that one takes over
 _TOLD = ("tried", "tried_ok", "left_alone", "left_ok")
 
@@ -36,13 +36,13 @@ class Before:
     Attributes:
         rules: columns of `tables.RULES`.
         lives: columns of `tables.LIVES`.
-        cuts: (locale, source) -> the first day whose evidence of the source counts.
+        cuts: the first days whose evidence of the sources counts.
         standing: columns of `tables.STANDING`.
     """
 
     rules: pd.DataFrame
     lives: pd.DataFrame
-    cuts: Mapping[tuple[str, str], int]
+    cuts: Cuts
     standing: pd.DataFrame
 
     @classmethod
@@ -64,16 +64,18 @@ def read(state: Path | None) -> Before:
         raise ArtefactError(f"{state} is of an older release, without standing.parquet; learn with --afresh")
     with connect(**{name: state / f"{name}.parquet" for name in names}) as con:
         rules, lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in names)
+    if lacking := set(RULES.names) - set(rules):
+        raise ArtefactError(f"{state} is of an older release, its rules without {', '.join(lacking)}; learn with --afresh")
     cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))
-    return Before(rules, lives, {(locale, source): day for locale, source, day in cuts}, standing)
+    return Before(rules, lives, {tuple(key): day for *key, day in cuts}, standing)
 
 
 def write(now: Before, state: Path) -> None:
     """Write ``rules.parquet``, ``lives.parquet``, ``standing.parquet`` and ``cuts.json``."""
     decide.write(now.rules, state / "rules.parquet")
-    decide.write_table(LIVES, now.lives, "day, user_id, locale, source, target", state / "lives.parquet")
+    decide.write_table(LIVES, now.lives, "day, user_id, circumstance, locale, source, target", state / "lives.parquet")
     decide.write_table(STANDING, now.standing, "day, scope, life", state / "standing.parquet")
-    cuts = [[locale, source, day] for (locale, source), day in sorted(now.cuts.items())]
+    cuts = [[*key, day] for key, day in sorted(now.cuts.items())]
     (state / "cuts.json").write_text(json.dumps(cuts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
 
 
@@ -95,10 +97,11 @@ def advance(
     served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
     expected, liars = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
-    evidence = life.weigh(*_trials(now, mined), expected, liars=liars, config=config)
+    seen, rule, sent = whose.trials_of(now, pd.Index(rules.loc[rules["circumstance"] != "", "rule"]), mined)
+    since = now["since_day"].to_numpy(dtype=np.int64)
+    evidence = life.weigh(seen, rule, sent, since, expected, liars=liars, config=config)
     judged = life.judge(_texts(now["life"]), _personal(now) | (not draw), evidence, config)
-    fresh = (now["since_day"] > today).to_numpy()
-    moved = (judged["why"] != "").to_numpy() & ~fresh
+    moved = (judged["why"] != "").to_numpy() & (since <= today)
     now = now.assign(
         life=np.where(moved, judged["life"], now["life"]),
         since_day=np.where(moved, today + 1, now["since_day"]),
@@ -178,44 +181,12 @@ def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.D
     return decided.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
 
 
-def _trials(rules: pd.DataFrame, mined: Mined) -> tuple[trials.Trials, trials.Ints, trials.Ints, trials.Ints]:
-    """Return the trials of the sources of some rules, the rule of each, and what each rule sends and since when."""
-    keys = numbered(rules, mined)
-    seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy())
-    frame = pd.DataFrame({"said": seen.said, "user": seen.user})
-    everybody = keys[keys["user"] < 0].drop_duplicates("said").set_index("said")["place"]
-    own = keys[keys["user"] >= 0].set_index(["said", "user"])["place"]
-    place = pd.MultiIndex.from_frame(frame).map(own) if len(own) else pd.Series(np.nan, index=frame.index)
-    rule = pd.Series(np.asarray(place, dtype=np.float64)).fillna(frame["said"].map(everybody)).to_numpy(dtype=np.float64)
-    kept = np.flatnonzero(~np.isnan(rule))
-    return seen.take(kept), rule[kept].astype(np.int64), keys["sent"].to_numpy(), rules["since_day"].to_numpy(dtype=np.int64)
-
-
-_KEYS = """
-SELECT r.place, COALESCE(s.id, -1) AS said, COALESCE(t.id, -1) AS sent,
-       CASE WHEN r.user_id = '' THEN -1 ELSE COALESCE(u.user_no, -2) END AS "user"
-FROM wanted AS r
-LEFT JOIN texts AS s ON s.kind = 'u' AND s.locale = r.locale AND s.text = r.source
-LEFT JOIN texts AS t ON t.kind = 'u' AND t.locale = r.locale AND t.text = r.target
-LEFT JOIN users AS u ON u.user_id = r.user_id
-ORDER BY r.place
-"""
-
-
-def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
-    """Return the numbers of source, target and user of each rule; the user is -1 for everybody."""
-    with connect(**mined.named("texts", "users")) as con:
-        con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
-        frame: pd.DataFrame = con.execute(_KEYS).df()
-    return frame
-
-
-def _cuts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str], int]:
+def _cuts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
     """Say where the sources of rules that have just been retired begin anew: where their meaning was first in doubt."""
     left = ((moved["life"] == "retired") & (moved["user_id"] == "")).to_numpy()
     first = np.where(was["life"] == "live", today + 1, was["since_day"])
-    rows = zip(moved["locale"], moved["source"], first, left, strict=True)
-    return {(locale, source): int(day) for locale, source, day, gone in rows if gone}
+    rows = zip(moved["locale"], moved["source"], moved["circumstance"], first, left, strict=True)
+    return {(locale, source, circumstance): int(day) for locale, source, circumstance, day, gone in rows if gone}
 
 
 def _told(before: Before, rules: pd.DataFrame, today: int) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from rewriter.detect.listed import Listed
 from rewriter.engine import Engine
 from rewriter.model.detector import Detector
 from rewriter.offline import score
-from rewriter.offline.ages import write_ages, write_cuts
+from rewriter.offline.ages import Cuts, write_ages, write_cuts
 from rewriter.offline.circumstances import write_circumstances
 from rewriter.offline.daily import KNOWN, PARTED, Carried, closed_ms, keep_open, part
 from rewriter.offline.mixing import write_mixing
@@ -76,7 +76,7 @@ def mine(
     detector: Detector | BestDetector,
     config: Config,
     progress: Progress | None = None,
-    cuts: Mapping[tuple[str, str], int] | None = None,
+    cuts: Cuts | None = None,
     carried: Carried | None = None,
 ) -> Mined:
     """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
@@ -87,7 +87,7 @@ def mine(
         detector: gives P that a turn restates an earlier one, or chooses what does.
         config: its sections sessions, friction, rephrases, chain and loop are used.
         progress: told the name of each step as it starts.
-        cuts: (locale, utterance) -> the first day, since 1970, whose evidence of the utterance counts.
+        cuts: the first days whose evidence counts.
         carried: what the days before left; `turns` are added to it.
 
     Raises:

@@ -75,6 +75,18 @@ class Trials:
         """Return some trials."""
         return Trials(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    @classmethod
+    def as_spoken(cls, said: Ints, user: Ints, day: Ints, outcome: Floats, weight: Ints) -> "Trials":
+        """Return trials of texts that no rule had a say in, (t,) each; the weight is in millionths."""
+        n = len(said)
+        none, nothing = np.zeros(n, dtype=np.int64), np.full(n, "", dtype=object)
+        columns = said, said, none, nothing, np.full(n, np.nan), user, day, outcome, np.asarray(weight) / _ONE, np.ones(n)
+        return cls(*(np.asarray(column) for column in columns))
+
+    def and_also(self, others: "Trials") -> "Trials":
+        """Return these trials and then the others."""
+        return Trials(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
+
     def worth(self) -> Floats:
         """Return what each trial weighs: its voice and what age leaves, over the probability with which its arm was drawn.
 

@@ -29,7 +29,10 @@ from rewriter.online.overlay import FILE as FEEDBACK
 from rewriter.operate.scrub import Person, find, state_without, table_without
 from rewriter.operate.scrub_logs import discard, lines_without, logs_without
 
-_SERVED = "SELECT rule, user_id, locale, source, target, win, share FROM read_parquet(?) WHERE verdict = 'launched'"
+_SERVED = """
+SELECT rule, user_id, locale, source, target, win, share FROM read_parquet(?)
+WHERE verdict = 'launched' AND scope IN ('global', 'personal')
+"""
 _EVERYBODYS = "SELECT * FROM read_parquet(?) WHERE verdict = 'launched' AND scope = 'global'"
 
 

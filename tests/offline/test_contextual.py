@@ -3,16 +3,20 @@
 import json
 import secrets
 from collections import Counter, defaultdict
+from datetime import date
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 import room_log
+from scipy import sparse
 
 from rewriter import Config, Rewriter
 from rewriter.engine import DuckDB
 from rewriter.model.context import circumstances
 from rewriter.model.detector import RuleDetector
-from rewriter.offline import logs, mine
+from rewriter.offline import contextual, logs, mine, surface
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.exceptions import DEPENDS, STRANGE
 from rewriter.offline.learn import learn
@@ -68,10 +72,29 @@ def test_turns_count_once_in_each_of_their_circumstances(made):
         assert con.execute("SELECT COUNT(*) FROM rephrases").fetchone()[0] > 0
 
 
+def test_a_cut_in_one_circumstance_leaves_the_others_alone(tmp_path):
+    logs.read([room_log.write(tmp_path / "log.jsonl")], out=tmp_path, key=secrets.token_bytes(32), config=Config().logs)
+    engine = DuckDB(tmp_path)
+    first = [date(2026, 1, 5 + later).toordinal() - date(1970, 1, 1).toordinal() for later in (0, 4, 8)]
+    cuts = {("en", room_log.SAID, "room=office"): first[1], ("en", room_log.GARBLE, ""): first[2]}
+    mined = mine.mine(engine, tmp_path / "turns.parquet", RuleDetector(), Config(), cuts=cuts)
+    engine.close()
+    n = duckdb.read_parquet(str(mined.nodes)).shape[0]
+    found = contextual.cells(mined, sparse.csr_array((n, n)), np.zeros(n), 3)
+    names = surface.states(mined.nodes, found.source)["state"].reindex(found.source)
+    begins = pd.Series(found.votes.first_day).groupby(found.votes.source).min()
+    told = {(name, said): begins[cell] for cell, (name, said) in enumerate(zip(names, found.circumstance, strict=True))}
+    rooms = {key: day for key, day in told.items() if key[0] == room_log.SAID and key[1].startswith("room=")}
+    assert rooms == {(room_log.SAID, "room=kitchen"): first[0], (room_log.SAID, "room=office"): first[1]}
+    nodes = dict(duckdb.read_parquet(str(mined.nodes)).project("state, first_day").fetchall())
+    assert (nodes[room_log.SAID], nodes[room_log.GARBLE]) == (first[0], first[2] + 1)  # heard every third day
+
+
 def test_what_is_launched_and_what_is_not(artefact):
     rules = defaultdict(set)
-    for said, source, target, verdict in state(artefact, "context_rules", "circumstance, source, target, verdict"):
-        rules[verdict].add((said, source, target))
+    for said, source, target, verdict in state(artefact, "rules", "circumstance, source, target, verdict"):
+        if said:
+            rules[verdict].add((said, source, target))
     assert rules[LAUNCHED] == {(f"room={room}", room_log.SAID, target) for room, target in room_log.TARGETS.items()}
     assert rules[STRANGE] == {(f"room={room}", room_log.GARBLE, room_log.GARBLE) for room in room_log.ROOMS}
     everybody = {
@@ -117,4 +140,4 @@ def test_a_log_without_context_has_no_such_rules(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     report = learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact")
     assert "context" not in report.rules
-    assert state(tmp_path / "artefact", "context_rules", "rule") == []
+    assert set(state(tmp_path / "artefact", "rules", "circumstance")) == {("",)}

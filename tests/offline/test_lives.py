@@ -12,8 +12,17 @@ GOOD = {"p_goal": 0.9, "win": 0.9, "loss": 0.02, "stay": 0.1, "score": 0.9, "sim
 
 
 def row(rule, source, target, verdict, *, user="", **values):
-    fixed = {"scope": "personal" if user else "global", "user_id": user, "locale": "en", "state": target, "users": 5}
-    days = {"turns": 9.0, "first_day": 1, "last_day": 9, "rule": rule, "source": source, "target": target, "verdict": verdict}
+    fixed = {"scope": "personal" if user else "global", "user_id": user, "circumstance": "", "locale": "en", "state": target}
+    days = {
+        "users": 5,
+        "turns": 9.0,
+        "first_day": 1,
+        "last_day": 9,
+        "rule": rule,
+        "source": source,
+        "target": target,
+        "verdict": verdict,
+    }
     return fixed | days | GOOD | values
 
 
@@ -93,7 +102,7 @@ def test_the_source_begins_anew_where_the_doubt_began():
         [old("r1", "a", "b", "retired", 21), old("r2", "c", "d", "retired", 21), old("r3", "e", "f", "live", 21)]
     )
     was = pd.DataFrame({"life": ["probation", "live", "canary"], "since_day": [12, 3, 4]})
-    assert lives._cuts(moved, was, 20) == {("en", "a"): 12, ("en", "c"): 21}
+    assert lives._cuts(moved, was, 20) == {("en", "a", ""): 12, ("en", "c", ""): 21}
 
 
 def test_every_change_is_told_once():
@@ -121,12 +130,12 @@ def test_state_is_read_as_it_was_written(tmp_path):
     rules = pd.DataFrame([old("r1", "a", "b", "live", 5)])
     nothing = lives.Before.nothing()
     told, standing = lives._told(nothing, rules.assign(why="x"), 20), lives._standing(nothing.standing, rules, 20)
-    now = lives.Before(rules, told, {("en", "a \ud800"): 7}, standing)
+    now = lives.Before(rules, told, {("en", "a \ud800", "room=hall"): 7}, standing)
     lives.write(now, tmp_path)
     found = lives.read(tmp_path)
     assert found.rules["rule"].tolist() == ["r1"]
     assert found.lives["why"].tolist() == ["x"]
-    assert found.cuts == {("en", "a \ud800"): 7}
+    assert found.cuts == {("en", "a \ud800", "room=hall"): 7}
     assert found.standing.to_numpy().tolist() == [[20, "global", "live", 1]]
     assert lives.read(None).rules.empty
 

@@ -16,7 +16,7 @@ aged AS (
   FROM by_day AS t
   JOIN row_days AS r ON r.node = t.source
   JOIN ages AS a ON a.age = r.last_day - t.day
-  LEFT JOIN cuts AS c ON c.node = t.source
+  LEFT JOIN cuts AS c ON c.node = t.source AND c.circumstance = ''
   WHERE COALESCE(c.day, 0) <= t.day
 )
 SELECT s.user_no, s.source, s.target, s.turns, CAST(FLOOR(s.mass * COALESCE(m.trust, 1000) / 1000) AS BIGINT) AS mass,
