@@ -122,7 +122,10 @@ class Loop:
     half_life_days: int = 30
     """Evidence of a text that is so much older than the newest of it weighs half; 0 for no ageing."""
     refit_days: int = 7
-    """The online layer is fitted anew so many days after it was; 0 for no online layer."""
+    """What is fitted (detector, priors, the online layer) is fitted anew so many days after it was, or once the log has grown by
+    half; 0 for no online layer, and all else anew with every run."""
+    recent_days: int = 28
+    """Turns of so many days are kept, privately, for the detector and the online layer to learn from."""
     draw: bool = False
     """Whether part of the requests is left alone for comparison; on where `learn` is given decisions."""
     canary: float = 0.1
@@ -275,6 +278,7 @@ def _check(config: Config) -> None:
         "publish.replayed": (config.publish.replayed, 0),
         "loop.half_life_days": (config.loop.half_life_days, 0),
         "loop.refit_days": (config.loop.refit_days, 0),
+        "loop.recent_days": (config.loop.recent_days, 0),
         "loop.quiet_days": (config.loop.quiet_days, 1),
         "trigger.max_asked_a_day": (config.trigger.max_asked_a_day, 0),
     }

@@ -72,7 +72,7 @@ SESSIONS = _table(
     "sessions",
     "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
     "day BIGINT, locale_no BIGINT, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, rule VARCHAR, share BIGINT,"
-    "stop BIGINT, friction BIGINT",
+    "stop BIGINT, friction BIGINT, counted BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
 """Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
@@ -80,7 +80,8 @@ opens is 1 where a session begins, alone where no other turn of it is within the
 session ids of the log, and is 0 where it names none. said, sent, hypothesis and reply are ids of texts; state is the
 interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in thousandths; rewritten is 1
 where what was sent differs from what was said; rule is the id of the rule that was applied or held out, or empty; share is P(the
-turn is rewritten) in millionths where that was drawn, else -1; failed is NULL where the log has no status."""
+turn is rewritten) in millionths where that was drawn, else -1; counted is 1 where an earlier run counted the turn for good, so
+that it is only looked at; failed is NULL where the log has no status."""
 
 CANDIDATES = _table(
     "candidates",

@@ -1,4 +1,4 @@
-"""`coherence`: does the answer fit the turn? Learned from the log alone, by giving turns the answers of other dialogues."""
+"""`coherence` and `fits`: does the answer fit the turn? Learned from the log alone, which answers are swapped in."""
 
 import numpy as np
 from rapidfuzz import fuzz
@@ -11,8 +11,8 @@ from rewriter.model.hypothesis import intent_of
 _PRIOR = 1.0  # turns that the commonest answers count for, beside those to one interpretation
 
 
-def coherence(turns: Turns, fold: Ints, *, seed: int) -> Floats:
-    """Return the log-odds that a turn and its answer belong together, (n,); NaN where there is no answer.
+def coherence(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
+    """Learn whether a turn and its answer belong together; None where fewer than two turns have an answer.
 
     The negatives of this self-supervision are turns with the answer of a turn drawn at random, as a defect model is pre-trained
     (Sarikaya 2022: swap answers between dialogues).
@@ -23,17 +23,21 @@ def coherence(turns: Turns, fold: Ints, *, seed: int) -> Floats:
         seed: of what is drawn.
     """
     answered = np.flatnonzero(turns["reply"] >= 0)
-    fits = np.full(len(turns), np.nan)
     if len(answered) < 2:
-        return fits
+        return None
     swapped = np.random.default_rng(seed).permutation(turns["reply"][answered])
-    real = _columns(turns, answered, turns["reply"][answered], fold)
-    both = np.concatenate([real, _columns(turns, answered, swapped, fold)])
-    folds = np.tile(fold[answered], 2)
+    both = np.concatenate([_columns(turns, answered, reply, fold) for reply in (turns["reply"][answered], swapped)])
     label = np.repeat([True, False], len(answered))
-    forest = Forest.fit(both, Examples.of(np.arange(len(both)), label), folds, seed)
-    fits[answered] = log_odds(forest.p(real, fold[answered]))
-    return fits
+    return Forest.fit(both, Examples.of(np.arange(len(both)), label), np.tile(fold[answered], 2), seed)
+
+
+def fits(forest: Forest | None, turns: Turns, fold: Ints) -> Floats:
+    """Return the log-odds that each turn and its answer belong together, (n,); NaN where there is no answer, or no forest."""
+    answered = np.flatnonzero(turns["reply"] >= 0)
+    odds = np.full(len(turns), np.nan)
+    if forest is not None:
+        odds[answered] = log_odds(forest.p(_columns(turns, answered, turns["reply"][answered], fold), fold[answered]))
+    return odds
 
 
 def _columns(turns: Turns, rows: Ints, reply: Ints, fold: Ints) -> Columns:

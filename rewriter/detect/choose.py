@@ -1,7 +1,10 @@
 """`BestDetector`: of the rule and the detectors learned from a log, the one that finds most of what that log tells of itself."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMES = ("span", "pair", "rule")
 """Of the detectors."""
+_CHOICE, _PAIR = "choice.json", "pair.npz"
 _MOST = 2_000_000  # turns: their cues are worked out in memory
 
 
@@ -29,6 +33,7 @@ class BestDetector:
         seed: of what is drawn while learning.
         reader: transformer that may read where the trees are unsure; empty for none.
         min_users: distinct users that each word must come from that it learns.
+        kept: folder that `save` wrote, of which the choice stands; None to learn and choose anew.
         name: of the detector that was chosen, ``rule``, ``pair`` or ``span``.
         pair: what was learned from it, if anything was, chosen or not.
         figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
@@ -38,9 +43,15 @@ class BestDetector:
     seed: int
     reader: str = ""
     min_users: int = 3
+    kept: Path | None = None
     name: str = "rule"
     pair: PairDetector | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is yet to be chosen."""
+        return self.kept is None
 
     def choose(self, listed: Listed) -> Detector:
         """Learn detectors from the mined tables, and return the one that finds most; the rule at once for a log that is too large
@@ -52,6 +63,8 @@ class BestDetector:
         rule = RuleDetector()
         if _turns(listed) > _MOST:
             return rule
+        if self.kept is not None:
+            return self._as_before(self.kept, listed)
         told = Told.read(listed)
         self.pair = pair = learn_pair(told, seed=self.seed)
         if pair is None:
@@ -70,6 +83,22 @@ class BestDetector:
         self.name = max(found, key=lambda name: found[name])
         return learned.get(self.name, rule)
 
+    def save(self, folder: Path) -> None:
+        """Write what was chosen and learned, for the days until it is chosen anew; a reader is not kept, the trees stand in."""
+        folder.mkdir(parents=True)
+        choice = {"name": self.name, "figures": dict(self.figures), "scikit-learn": version("scikit-learn")}
+        (folder / _CHOICE).write_text(json.dumps(choice), encoding="utf-8")
+        if self.pair is not None:
+            self.pair.save(folder / _PAIR)
+
+    def _as_before(self, kept: Path, listed: Listed) -> Detector:
+        choice = json.loads((kept / _CHOICE).read_text(encoding="utf-8"))
+        self.name, self.figures = choice["name"], choice["figures"]
+        if self.name == "rule":
+            return RuleDetector()
+        self.pair = PairDetector.open(kept / _PAIR, listed)
+        return self.pair
+
     def metrics(self) -> dict[str, float]:
         """Return the figures as they stand in the manifest."""
         return {f"detector, held out: {name}": value for name, value in self.figures.items()}
@@ -80,6 +109,12 @@ class BestDetector:
             return "rule (log too small, or too large)"
         others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
         return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
+
+
+def is_kept(folder: Path) -> bool:
+    """Return whether a folder holds what `BestDetector.save` wrote, by the scikit-learn that is installed: it lays out trees."""
+    path = folder / _CHOICE
+    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["scikit-learn"] == version("scikit-learn")
 
 
 def _turns(listed: Listed) -> int:

@@ -8,6 +8,7 @@ says of held-out users.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rewriter.database import glob
 from rewriter.detect.cues import GIVEN, Cues
-from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.defects import Teacher, surroundings
 from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Floats, Ints, Listed, Turns
 from rewriter.detect.meaning import Items, Meaning, meaning
@@ -34,8 +35,9 @@ class PairDetector:
     Attributes:
         cues: of the log.
         turns: of the log.
+        teacher: tells P(defect).
+        defect: that of each turn, (n,).
         forest: P(restates | the turn went wrong), before calibration.
-        defect: P(defect) of each turn, (n,).
         joint: weights of a constant, the log-odds of the forest, and those of the defect.
         failed: the same without the defect, for turns that are known to have gone wrong.
         known_failures: whether P is asked given that the turn went wrong.
@@ -43,8 +45,9 @@ class PairDetector:
 
     cues: Cues
     turns: Turns
-    forest: Forest
+    teacher: Teacher
     defect: Floats
+    forest: Forest
     joint: Floats
     failed: Floats
     known_failures: bool = False
@@ -71,6 +74,27 @@ class PairDetector:
         """Return P in thousandths, (n,), each 0..1000."""
         p = np.rint(1000 * self.p(candidates)).astype(np.int64)
         return np.where(p < _LEAST, 0, p)
+
+    def save(self, path: Path) -> None:
+        """Write what was learned, without a turn or a text of the log, as ``.npz``."""
+        learned = self.forest.arrays("forest") | self.teacher.arrays() | {"joint": self.joint, "failed": self.failed}
+        np.savez(path, allow_pickle=False, **learned)
+
+    @classmethod
+    def open(cls, path: Path, listed: Listed) -> "PairDetector":
+        """Return what was learned from one log for the turns of another, whose users have the numbers that they had there.
+
+        Raises:
+            KeyError, ValueError: the file is not what `save` writes.
+        """
+        with np.load(path, allow_pickle=False) as found:
+            arrays = dict(found)
+        turns = Turns.read(listed)
+        items = Items.of(turns)
+        cues, teacher = Cues(turns, items), Teacher.of_arrays(arrays)
+        around = surroundings(turns, cues, Likeness(listed.texts))
+        defect = teacher.judge(turns, around, meaning(listed, turns, items)).p
+        return cls(cues, turns, teacher, defect, Forest.of_arrays("forest", arrays), arrays["joint"], arrays["failed"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +164,9 @@ def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
     if min(told.restates.sum(), (~told.restates[went_wrong]).sum()) < _ENOUGH:
         return None
     cues = Cues(turns, told.items)
-    defect = teach(turns, surroundings(turns, cues, told.likeness), told.meaning, seed=seed).p
+    around = surroundings(turns, cues, told.likeness)
+    teacher = Teacher.learn(turns, around, told.meaning, seed=seed)
+    defect = teacher.judge(turns, around, told.meaning).p
     columns, fold = _columns(told, cues), fold_of(told.candidates["user_no"])
     foreign, of = elsewhere(told, cues, went_wrong, seed)
     taught, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
@@ -152,7 +178,7 @@ def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
     odds, risk = log_odds(forest.p(columns, fold)), log_odds(defect[told.source])
     joint = _weights(np.column_stack([odds, risk])[known], told.restates[known])
     failed = _weights(odds[went_wrong, None], told.restates[went_wrong])
-    return PairDetector(cues, turns, forest, defect, joint, np.append(failed, 0.0))
+    return PairDetector(cues, turns, teacher, defect, forest, joint, np.append(failed, 0.0))
 
 
 def elsewhere(told: Told, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, Ints]:

@@ -1,10 +1,14 @@
 """Gradient-boosted trees whose P of a user's rows comes from the other users: what is scored was never learned from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
 from rewriter.detect.listed import Floats, Ints
 
@@ -47,15 +51,42 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
-    """One model for each fold of the users, learned from all others; columns that say nothing are left out.
+class Trees:
+    """Boosted trees as arrays, which can be kept in a file; no trees, P 0, where there was nothing to tell apart.
 
     Attributes:
-        models: of the folds; None where there was nothing to tell apart.
+        start: log-odds that all rows begin with.
+        nodes: of each tree, as scikit-learn lays them out; no column is a category.
+    """
+
+    start: float = 0.0
+    nodes: tuple[npt.NDArray[Any], ...] = ()
+
+    @classmethod
+    def of(cls, model: HistGradientBoostingClassifier) -> "Trees":
+        """Take the trees out of a fitted model of two classes."""
+        return cls(float(model._baseline_prediction.item()), tuple(tree.nodes for (tree,) in model._predictors))
+
+    def p(self, columns: Columns) -> Floats:
+        """Return P of each row, (n,): what `predict_proba` of the model says."""
+        if not self.nodes:
+            return np.zeros(len(columns))
+        rows, none = np.ascontiguousarray(columns, dtype=np.float64), np.zeros((0, 8), dtype=np.uint32)
+        places = np.zeros(rows.shape[1], dtype=np.uint32)
+        grown = (TreePredictor(nodes, none, none).predict(rows, none, places, n_threads=1) for nodes in self.nodes)
+        return np.asarray(expit(self.start + sum(grown)), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Trees for each fold of the users, learned from all others; columns that say nothing are left out.
+
+    Attributes:
+        models: of the folds.
         used: (f,) which columns are looked at.
     """
 
-    models: tuple[HistGradientBoostingClassifier | None, ...]
+    models: tuple[Trees, ...]
     used: npt.NDArray[np.bool_]
 
     @classmethod
@@ -82,13 +113,36 @@ class Forest:
         return cls(tuple(models), used)
 
     def p(self, columns: Columns, fold: Ints) -> Floats:
-        """Return P of each row by the model of its fold, (n,); 0 where there is none."""
+        """Return P of each row by the trees of its fold, (n,)."""
         p = np.zeros(len(columns))
-        for k, model in enumerate(self.models):
+        for k, trees in enumerate(self.models):
             rows = np.flatnonzero(fold == k)
-            if model is not None and len(rows):
-                p[rows] = model.predict_proba(columns[rows][:, self.used])[:, 1]
+            p[rows] = trees.p(columns[rows][:, self.used])
         return p
+
+    def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Return what `of_arrays` reads again, by names that begin with the one given."""
+        found: dict[str, npt.NDArray[Any]] = {f"{name}.used": self.used}
+        for k, trees in enumerate(self.models):
+            found[f"{name}.{k}.start"] = np.array(trees.start)
+            found[f"{name}.{k}.sizes"] = np.array([len(nodes) for nodes in trees.nodes], dtype=np.int64)
+            if trees.nodes:
+                found[f"{name}.{k}.nodes"] = np.concatenate(trees.nodes)
+        return found
+
+    @classmethod
+    def of_arrays(cls, name: str, found: Mapping[str, npt.NDArray[Any]]) -> "Forest":
+        """Return the forest of some arrays.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        models = []
+        for k in range(FOLDS):
+            sizes = found[f"{name}.{k}.sizes"]
+            nodes = np.split(found[f"{name}.{k}.nodes"], np.cumsum(sizes)[:-1]) if len(sizes) else []
+            models.append(Trees(float(found[f"{name}.{k}.start"]), tuple(nodes)))
+        return cls(tuple(models), found[f"{name}.used"])
 
 
 def fold_of(user_no: Ints) -> Ints:
@@ -102,13 +156,11 @@ def log_odds(p: Floats) -> Floats:
         return np.asarray(np.clip(np.log(p) - np.log1p(-p), -_FAR, _FAR), dtype=np.float64)
 
 
-def _fitted(
-    columns: Columns, label: npt.NDArray[np.bool_], weight: Floats, seed: int, few: bool
-) -> HistGradientBoostingClassifier | None:
+def _fitted(columns: Columns, label: npt.NDArray[np.bool_], weight: Floats, seed: int, few: bool) -> Trees:
     if not columns.shape[1] or label.all() or not label.any():
-        return None
+        return Trees()
     columns = np.where(np.isfinite(columns).any(axis=0), columns, 0.0)  # known outside this fold alone: the trees cannot bin it
     # Small trees: figures of the training part of DSTC2 and of home_spoken hardly change from 4 to 16 leaves.
     size = _SMALL if few else _LARGE
     model = HistGradientBoostingClassifier(learning_rate=0.07, early_stopping=False, random_state=seed, **size)
-    return model.fit(columns, label, sample_weight=weight)
+    return Trees.of(model.fit(columns, label, sample_weight=weight))

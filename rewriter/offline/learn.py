@@ -13,8 +13,8 @@ import pandas as pd
 
 from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
-from rewriter.config import Config, Loop
-from rewriter.detect.choose import BestDetector
+from rewriter.config import Config
+from rewriter.detect.choose import BestDetector, is_kept
 from rewriter.detect.student import export_risk
 from rewriter.engine import DuckDB
 from rewriter.model.contextual import ContextRules
@@ -30,8 +30,10 @@ from rewriter.offline.stock import Stock, stock
 from rewriter.offline.taste import learn_tastes
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
-KEPT = ("users", "texts", "open", *PARTED, "nodes", "edges", "queries")
+KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
+DETECTOR = "detector"
+"""The folder of the private state that keeps the detector between fits."""
 Progress = Callable[[str], None]
 Judge = Callable[[Path, Version], Sequence[str]]
 """(turns that were read, finished version) -> why it must not serve yet."""
@@ -120,7 +122,6 @@ def learn(
         True
     """
     config = config or Config()
-    best = BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")
@@ -139,7 +140,9 @@ def learn(
         )
         turns = writer.work / "turns.parquet"
         clock.start("mine")
-        mined = _mine(turns, detector or best, config, before.cuts, past)
+        due = past.due(log, config.loop)
+        best = _best(None if due else known, config)
+        mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or detector is None)
         clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
@@ -149,15 +152,15 @@ def learn(
         now = lives.advance(decided, before, mined, today, config.loop, min_users=config.launch.min_users, draw=draw)
         decided = now.rules
         clock.start("encode")
-        fitted, online = past.fitted_day, writer.folder / "online"
-        if _due(today, fitted, config.loop):
-            fitted, stocked = today, stock(mined, crowd.pairs, config, online)
+        online = writer.folder / "online"
+        if due:
+            stocked = stock(mined, crowd.pairs, config, online)
             clock.start("fit")
-            promised = fit(mined, settled.crowd, ground.votes, stocked, turns, config, online)
+            promised = fit(mined, settled.crowd, ground.votes, stocked, mined.said, config, online)
             promised |= _tastes(mined, ground, settled, stocked, config, online)
             export_risk(best.pair, config, online)
         else:
-            promised = writer.take_over("online") if fitted is not None else {}
+            promised = writer.take_over("online") if past.fitted_day is not None else {}
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         by_context = exceptions.serving(decided)
@@ -168,8 +171,10 @@ def learn(
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
-        left = past.after(log.files, log.turns, log.last_ms, fitted)
+        left = past.after(log, config, fitted=due)
         left.write(writer.state)
+        if config.loop.refit_days:
+            best.save(writer.state / DETECTOR)
         rules = launched["scope"].value_counts().to_dict() | ({"context": len(by_context)} if by_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
@@ -193,10 +198,18 @@ def learn(
     )
 
 
-def _mine(turns: Path, detector: Detector | BestDetector, config: Config, cuts: Cuts, past: Carried) -> mine.Mined:
+def _best(known: Path | None, config: Config) -> BestDetector:
+    """Return the detector that was kept in a state, or one that is yet to learn."""
+    kept = known / DETECTOR if known is not None and config.loop.refit_days and is_kept(known / DETECTOR) else None
+    return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, kept)
+
+
+def _mine(
+    turns: Path, detector: Detector | BestDetector, config: Config, cuts: Cuts, past: Carried, *, whole: bool
+) -> mine.Mined:
     engine = DuckDB(turns.parent)
     try:
-        return mine.mine(engine, turns, detector, config, cuts=cuts, carried=past)
+        return mine.mine(engine, turns, detector, config, cuts=cuts, carried=past, whole=whole)
     finally:
         engine.close()
 
@@ -225,11 +238,6 @@ def _tastes(
     by_context = settled.rules[settled.rules["verdict"] == decide.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
     told = set(by_context.index[by_context > 1])
     return learn_tastes(mined, settled.crowd, ground.votes, stocked, told, config.launch, online)
-
-
-def _due(today: int, fitted: int | None, config: Loop) -> bool:
-    """Whether the online layer is to be fitted today."""
-    return config.refit_days > 0 and (fitted is None or today - fitted >= config.refit_days)
 
 
 def _rules(launched: pd.DataFrame) -> Iterable[Rule]:

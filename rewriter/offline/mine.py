@@ -17,7 +17,7 @@ from rewriter.model.detector import Detector
 from rewriter.offline import score
 from rewriter.offline.ages import Cuts, write_ages, write_cuts
 from rewriter.offline.circumstances import write_circumstances
-from rewriter.offline.daily import KNOWN, PARTED, Carried, closed_ms, keep_open, part
+from rewriter.offline.daily import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
 from rewriter.offline.mixing import write_mixing
 from rewriter.offline.stops import write_stops
 from rewriter.text import normalise
@@ -38,14 +38,16 @@ class Mined:
         users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, cuts, mixing,
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
-        open: Parquet of `tables.TURNS` that the next day mines again.
+        said: the turns that were mined, `tables.TURNS` and whether they were counted before.
+        recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
         locales: turns of each locale, over all days.
         dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
     """
 
     users: Path
     texts: Path
-    open: Path
+    said: Path
+    recent: Path
     sessions: Path
     candidates: Path
     scores: Path
@@ -78,6 +80,7 @@ def mine(
     progress: Progress | None = None,
     cuts: Cuts | None = None,
     carried: Carried | None = None,
+    whole: bool = False,
 ) -> Mined:
     """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
 
@@ -89,17 +92,20 @@ def mine(
         progress: told the name of each step as it starts.
         cuts: the first days whose evidence counts.
         carried: what the days before left; `turns` are added to it.
+        whole: whether all recent turns are looked at again, not only the open ones: by a detector that learns from them or that
+            has, or by what is fitted on them.
 
     Raises:
         EngineError: a step failed, a table is not as declared, or the detector gave what is no P.
     """
     tables.check(tables.TURNS, turns)
     past = carried or Carried.read(None)
-    said = past.join_open(turns, engine.work / "said.parquet")
-    closed = closed_ms(max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0]), config)
+    said = past.join_recent(turns, engine.work / "said.parquet", whole=whole)
+    last_ms = max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0])
+    numbers = {"closed_ms": closed_ms(last_ms, config), "learns": int(isinstance(detector, BestDetector) and detector.learns)}
     known = {table.name: past.known(table, engine.work) for table in KNOWN}
     next_number = {name: _fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0] for name, path in known.items()}
-    steps = _Steps(engine, _numbers(config) | next_number | {"closed_ms": closed}, progress)
+    steps = _Steps(engine, _numbers(config) | next_number | numbers, progress)
     engine.read("turns", said)
     for name, path in known.items():
         engine.read(f"known_{name}", path)
@@ -129,7 +135,8 @@ def mine(
     return Mined(
         users=users,
         texts=texts,
-        open=keep_open(said, closed, engine.work / "open.parquet"),
+        said=said,
+        recent=past.keep_recent(turns, recent_ms(last_ms, config), engine.work / "recent.parquet"),
         sessions=sessions,
         candidates=candidates,
         scores=scores,
@@ -208,6 +215,7 @@ def _numbers(config: Config) -> dict[str, int]:
         "texts": 0,
         "users": 0,
         "closed_ms": 0,
+        "learns": 0,
     }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from told_logs import listed, turn
 
-from rewriter.detect.answers import coherence
+from rewriter.detect.answers import coherence, fits
 from rewriter.detect.listed import Turns
 from rewriter.detect.trees import fold_of
 
@@ -20,12 +20,12 @@ def test_answers_to_something_else_stand_out(tmp_path):
         turns.append(turn(f"user {i % 40}", i * 900, f"{thing} off", f"TurnOff|name={thing}", response=answer))
     turns.append(turn("mute", 0, "hello", "Hello"))
     read = Turns.read(listed(turns, tmp_path))
-    fits = coherence(read, fold_of(read["user_no"]), seed=0)
-    answered = np.isfinite(fits)
+    odds = fits(coherence(read, fold_of(read["user_no"]), seed=0), read, fold_of(read["user_no"]))
+    answered = np.isfinite(odds)
     assert [read.turn_id[row] for row in np.flatnonzero(~answered)] == ["mute-000000"]
-    assert roc_auc_score([odd[t] for t in read.turn_id[answered]], -fits[answered]) > 0.95
+    assert roc_auc_score([odd[t] for t in read.turn_id[answered]], -odds[answered]) > 0.95
 
 
 def test_a_log_without_answers(tmp_path):
     read = Turns.read(listed([turn("ann", 0, "lamp off")], tmp_path))
-    assert np.isnan(coherence(read, fold_of(read["user_no"]), seed=0)).all()
+    assert np.isnan(fits(coherence(read, fold_of(read["user_no"]), seed=0), read, fold_of(read["user_no"]))).all()

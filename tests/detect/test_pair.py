@@ -17,7 +17,7 @@ from rewriter.detect import choose
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.cues import NAMES, Cues
 from rewriter.detect.listed import Listed
-from rewriter.detect.pair import Told, elsewhere, learn_pair
+from rewriter.detect.pair import PairDetector, Told, elsewhere, learn_pair
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline import logs
@@ -34,7 +34,8 @@ def sample(tmp_path_factory):
     engine = DuckDB(work / "mined", threads=2)
     mined = mine(engine, work / "turns.parquet", RuleDetector(), Config())
     engine.close()
-    told = Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
+    tables = Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates)
+    told = Told.read(tables)
     with duckdb.connect() as con:
         rows = con.execute("SELECT turn_id, goal, COALESCE(hypothesis, '') = goal FROM read_parquet(?)", [str(SAMPLE)]).fetchall()
     goal, reached = ({turn_id: row[k] for turn_id, *row in rows} for k in (0, 1))
@@ -44,12 +45,12 @@ def sample(tmp_path_factory):
     for i, (source, target) in enumerate(zip(told.source, later, strict=True)):
         if failed[i] and source != last and reached[target] and goal[target] == goal[told.turns.turn_id[source]]:
             hit[i], last = True, source
-    return told, hit, failed
+    return told, hit, failed, tables
 
 
 @pytest.mark.slow
-def test_it_finds_more_than_the_rule_and_knows_how_much(sample):
-    told, hit, failed = sample
+def test_it_finds_more_than_the_rule_and_knows_how_much(sample, tmp_path):
+    told, hit, failed, tables = sample
     detector = learn_pair(told, seed=0)
     rule = average_precision_score(hit, RuleDetector().score(told.candidates))
     p = detector.p(told.candidates)
@@ -57,6 +58,8 @@ def test_it_finds_more_than_the_rule_and_knows_how_much(sample):
     sure = p >= 0.8
     assert hit[sure].mean() > 0.9
     assert p[~failed].mean() < 0.02  # after a success the next request is a new goal
+    detector.save(tmp_path / "pair.npz")  # what is kept says the same, to the last bit
+    assert PairDetector.open(tmp_path / "pair.npz", tables).p(told.candidates).tolist() == p.tolist()
     asked = detector.of_failures()
     assert average_precision_score(hit[failed], asked.p(told.candidates)[failed]) > 0.9
     assert asked.p(told.candidates)[~failed].mean() > p[~failed].mean()
@@ -64,7 +67,7 @@ def test_it_finds_more_than_the_rule_and_knows_how_much(sample):
 
 @pytest.mark.slow
 def test_labels_are_right_and_come_from_no_column_of_truth(sample):
-    told, hit, failed = sample
+    told, hit, failed, _ = sample
     assert hit[told.restates].mean() > 0.95
     assert failed[told.missed == 1].mean() > 0.95
     assert failed[told.missed == 0].mean() < 0.25  # silent misunderstandings that most users share
@@ -79,6 +82,27 @@ def test_learning_says_which_it_used_and_writes_both_figures(tmp_path):
     assert report.detector == f"pair (held-out AP {pair:.2f}, rule {rule:.2f})"
     assert ("restatements by", report.detector) in report.rows()
     assert metrics["detector, held out: restatements"] >= 50
+
+
+@pytest.mark.slow
+def test_between_two_fits_days_are_scored_by_what_was_learned(tmp_path, monkeypatch):
+    days = ("<", ">=")
+    with duckdb.connect() as con:
+        for i, side in enumerate(days):
+            last = f"(SELECT MAX(timestamp) - INTERVAL 2 HOUR FROM '{SAMPLE}')"
+            con.execute(f"COPY (SELECT * FROM '{SAMPLE}' WHERE timestamp {side} {last}) TO '{tmp_path / str(i)}.parquet'")
+    root = tmp_path / "artefact"
+    first = learn([tmp_path / "0.parquet"], out=root)
+    kept = (current(root).state / "detector" / "pair.npz").read_bytes()
+    monkeypatch.setattr(choose, "learn_pair", None)
+    second = learn([tmp_path / "1.parquet"], out=root)
+    assert second.detector == first.detector != "rule (log too small, or too large)"
+    assert (current(root).state / "detector" / "pair.npz").read_bytes() == kept
+    assert second.log.turns > 20
+
+    monkeypatch.undo()
+    monkeypatch.setattr(choose, "version", lambda name: "0.1")  # another scikit-learn lays trees out otherwise
+    assert not choose.is_kept(current(root).state / "detector")
 
 
 def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):

@@ -106,6 +106,7 @@ def place(turns):
                 "rewritten": int(said != sent),
                 "rule": t["rule"] or "",
                 "share": share(t["arm"], t["propensity"]),
+                "counted": 0,
                 "stop": texts[said]["stop"],
                 "reply": None if t["response"] is None else number[t["locale"], "r", t["response"]],
                 "failed": {"failed": 1, "ok": 0}.get(t["status"]),
@@ -129,7 +130,10 @@ def follow(turns, texts, config):
     for i, t in enumerate(turns):
         before, after = turns[i - 1] if i else None, turns[i + 1] if i + 1 < len(turns) else None
         row = {name: t[name] for name in ("turn_id", "user_no", "session_no", "ts_ms", "locale_no", "said", "sent", "state")}
-        row |= {name: t[name] for name in ("rewritten", "rule", "share", "stop", "hypothesis", "failed", "reply", "barge_in")}
+        row |= {
+            name: t[name]
+            for name in ("rewritten", "rule", "share", "stop", "counted", "hypothesis", "failed", "reply", "barge_in")
+        }
         row |= {"turn_no": i + 1, "opens": int(not joined(before, t, config)), "day": t["ts_ms"] // DAY}
         row["alone"] = int(not any(o and close(o, t, config) for o in (before, after)))
         row["engaged"] = evidence_of_success(t)

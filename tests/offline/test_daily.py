@@ -7,13 +7,18 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import hard_logs
 import pytest
 from hard_logs import long_log, write_turns
 
+from rewriter import tables as declared
 from rewriter.artefact.versions import current
 from rewriter.config import Config
+from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
+from rewriter.offline.daily import Carried
 from rewriter.offline.learn import learn
+from rewriter.offline.mine import mine
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.worlds import phrase_world
@@ -192,19 +197,51 @@ def test_closed_parts_are_linked_and_small_ones_joined(tmp_path):
     assert sum(row[8] for row in tables(root)["counts"]) == 807
 
 
+def test_turns_that_are_counted_are_looked_at_and_not_counted_again(tmp_path):
+    """The second day, mined beside all of the first or beside its open turns alone, counts the same."""
+    turns = sorted(long_log(300, seed=7), key=lambda t: (t["ts_ms"], t["turn_id"]))
+    first, second = (write_turns(part, tmp_path / f"{i}.parquet") for i, part in enumerate((turns[:200], turns[200:])))
+    as_log(first, tmp_path / "log.parquet")
+    learn([tmp_path / "log.parquet"], out=tmp_path / "a", config=EXACT, detector=RuleDetector())
+    carried, found = Carried.read(current(tmp_path / "a").state), []
+    for whole in (False, True):
+        engine = DuckDB(tmp_path / f"work{whole}", threads=1)
+        found.append(mine(engine, second, RuleDetector(), Config(), carried=carried, whole=whole))
+        engine.close()
+    beside, counted = (duckdb.sql(f"SELECT COUNT(*), SUM(counted) FROM '{m.sessions}'").fetchall()[0] for m in found)
+    assert beside[1] == 0 < counted[1] == counted[0] - beside[0]
+    for table in (declared.COUNTS, declared.REPHRASES, declared.NODES, declared.EDGES, declared.QUERIES):
+        one, other = (hard_logs.rows(table, getattr(m, table.name)) for m in found)
+        assert one == other
+        assert one
+    # Turns are numbered otherwise beside the turns before them.
+    listed = [sum(hard_logs.rows(declared.CANDIDATES, m.candidates).values()) for m in found]
+    assert listed[0] == listed[1] > 0
+
+
+def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
+    root, day = folder(tmp_path / "a"), 86_400
+    config = Config.from_dict({"loop": {"refit_days": 0, "recent_days": 2}})
+    for i in range(4):
+        learn([log(tmp_path / f"{i}.jsonl", said(i * day, f"lamp {i}"))], out=root, config=config, detector=RuleDetector())
+    with duckdb.connect() as con:
+        kept = con.execute(f"SELECT utterance FROM '{current(root).state}/recent.parquet/*.parquet' ORDER BY ts_ms").fetchall()
+    assert kept == [("lamp 2",), ("lamp 3",)]
+
+
 @pytest.mark.slow
 def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
     import rewriter.offline.learn as module
 
     fitted = []
     real = module.fit
-    monkeypatch.setattr(module, "fit", lambda *args: fitted.append(1) or real(*args))
+    monkeypatch.setattr(module, "fit", lambda *args: fitted.append(i) or real(*args))
     world = phrase_world(0, n_users=12)
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 2}})
-    for i, turns in enumerate(simulate(world, days=4, start=date(2026, 1, 5), seed=0)):
+    for i, turns in enumerate(simulate(world, days=6, start=date(2026, 1, 5), seed=0)):
         write_log(turns, tmp_path / f"{i}.parquet")
         learn([tmp_path / f"{i}.parquet"], out=root, config=config, detector=RuleDetector())
         version = current(root)
         assert (version.folder / "online" / "decider.json").exists()
         assert any(name.startswith("online before") for name in version.manifest.metrics)
-    assert len(fitted) == 2
+    assert fitted == [0, 1, 2, 4]  # the log doubles, then grows by half, then two days have passed

@@ -269,7 +269,14 @@ def test_progress_names_the_steps(tmp_path):
     engine.close()
     assert seen[0] == "locales"
     assert seen[-3:] == ["nodes", "edges", "queries"]
-    assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == {*seen, "said", "open", "no_open", "no_texts", "no_users"}
+    assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == {
+        *seen,
+        "said",
+        "recent",
+        "no_recent",
+        "no_texts",
+        "no_users",
+    }
 
 
 def test_a_bad_detector_is_found_out(mined):

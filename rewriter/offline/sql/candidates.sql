@@ -1,15 +1,15 @@
 -- The next few turns of the same session and locale, each with the cues that a detector reads. LEAD looks ahead in one pass
 -- (a self-join grows with the square of a session); chosen makes one row of each turn ahead.
 -- Without session ids, the silence that ends a session is longer than the window, which config.py makes sure of.
--- A stop word restates nothing, so it is no target.
+-- A stop word restates nothing, so it is no target. Of turns that are counted already none are listed but where a detector learns.
 WITH goals AS (
-  SELECT user_no, turn_no, session_no, locale_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in,
+  SELECT user_no, turn_no, session_no, locale_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in, counted,
          CASE WHEN stop = 0 THEN said END AS goal
   FROM sessions
   WHERE alone = 0
 ),
 ahead AS (
-  SELECT user_no, turn_no, ts_ms, said, friction, failed, engaged, hypothesis, reply,
+  SELECT user_no, turn_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, counted,
          LEAD(turn_no, 1) OVER w AS turn_no_1, LEAD(turn_no, 2) OVER w AS turn_no_2, LEAD(turn_no, 3) OVER w AS turn_no_3,
          LEAD(ts_ms, 1) OVER w AS ts_ms_1, LEAD(ts_ms, 2) OVER w AS ts_ms_2, LEAD(ts_ms, 3) OVER w AS ts_ms_3,
          LEAD(goal, 1) OVER w AS target_1, LEAD(goal, 2) OVER w AS target_2, LEAD(goal, 3) OVER w AS target_3,
@@ -23,7 +23,7 @@ ahead AS (
   WINDOW w AS (PARTITION BY user_no, session_no, locale_no ORDER BY turn_no)
 ),
 chosen AS (
-  SELECT user_no, turn_no, k.ahead, ts_ms, said, friction, failed, engaged, hypothesis, reply,
+  SELECT user_no, turn_no, k.ahead, ts_ms, said, friction, failed, engaged, hypothesis, reply, counted,
          CASE k.ahead WHEN 1 THEN turn_no_1 WHEN 2 THEN turn_no_2 ELSE turn_no_3 END AS next_turn_no,
          CASE k.ahead WHEN 1 THEN ts_ms_1 WHEN 2 THEN ts_ms_2 ELSE ts_ms_3 END AS next_ts_ms,
          CASE k.ahead WHEN 1 THEN target_1 WHEN 2 THEN target_2 ELSE target_3 END AS target,
@@ -44,4 +44,4 @@ SELECT user_no, turn_no, CAST(ahead AS BIGINT) AS ahead, next_turn_no, said AS s
          AS same_hypothesis,
        CAST(CASE WHEN reply = next_reply THEN 1 WHEN reply <> next_reply THEN 0 END AS BIGINT) AS same_response
 FROM chosen
-WHERE target IS NOT NULL AND next_ts_ms - ts_ms <= {window_ms}
+WHERE target IS NOT NULL AND next_ts_ms - ts_ms <= {window_ms} AND counted <= {learns}

@@ -8,6 +8,7 @@ WITH placed AS (
   JOIN circumstances AS c ON c.context = CASE WHEN t.context IS NULL THEN '' ELSE t.context END
                          AND c.device_type = CASE WHEN t.device_type IS NULL THEN '' ELSE t.device_type END
   LEFT JOIN spent AS p ON p.user_no = s.user_no AND p.turn_no = s.turn_no
+  WHERE s.counted = 0
 )
 SELECT day, user_no, said, rewritten, state, circumstance, CAST(closed AS BIGINT) AS closed, CAST(COUNT(*) AS BIGINT) AS turns,
        CAST(SUM(rest - CAST(FLOOR((rest * friction + 500) / 1000) AS BIGINT)) AS BIGINT) AS success

@@ -16,7 +16,7 @@ placed AS (
   JOIN turns AS t ON t.turn_id = s.turn_id
   JOIN circumstances AS c ON c.context = CASE WHEN t.context IS NULL THEN '' ELSE t.context END
                          AND c.device_type = CASE WHEN t.device_type IS NULL THEN '' ELSE t.device_type END
-  WHERE m.mass > 0
+  WHERE m.mass > 0 AND s.counted = 0
 )
 SELECT day, user_no, said, circumstance, target, CAST(closed AS BIGINT) AS closed, CAST(SUM(mass) AS BIGINT) AS mass
 FROM placed

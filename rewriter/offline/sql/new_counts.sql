@@ -5,6 +5,7 @@ WITH spending AS (
          COALESCE(p.rest, 1000) AS rest, CASE WHEN s.ts_ms <= {closed_ms} THEN 1 ELSE 0 END AS closed
   FROM sessions AS s
   LEFT JOIN spent AS p ON p.user_no = s.user_no AND p.turn_no = s.turn_no
+  WHERE s.counted = 0
 ),
 split AS (
   SELECT day, user_no, said, sent, rewritten, state, rule, share, failed, rest, closed,

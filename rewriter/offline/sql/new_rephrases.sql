@@ -12,7 +12,7 @@ steps AS (
   FROM moved AS m
   LEFT JOIN sessions AS s ON s.user_no = m.user_no AND s.turn_no = m.turn_no
   LEFT JOIN sessions AS t ON t.user_no = m.user_no AND t.turn_no = m.next_turn_no
-  WHERE m.mass > 0
+  WHERE m.mass > 0 AND s.counted = 0
 )
 SELECT day, user_no, said, sent, rewritten, state, target, CAST(again AS BIGINT) AS again, CAST(closed AS BIGINT) AS closed,
        CAST(SUM(mass) AS BIGINT) AS mass, CAST(COUNT(*) AS BIGINT) AS turns

@@ -5,7 +5,7 @@
 -- overrules everything. share is P(the turn is rewritten), in millionths, where it was drawn whether it is, else -1.
 WITH placed AS (
   SELECT t.turn_id, u.user_no, COALESCE(s.session_no, 0) AS session_no, t.ts_ms, p.locale_no, p.said, p.sent, p.stop,
-         p.hypothesis, r.id AS reply, t.barge_in, t.feedback, COALESCE(t.rule, '') AS rule,
+         p.hypothesis, r.id AS reply, t.barge_in, t.feedback, t.counted, COALESCE(t.rule, '') AS rule,
          CASE t.arm WHEN 'rewrite' THEN FLOOR(t.propensity * 1000000 + 0.5)
                     WHEN 'leave' THEN 1000000 - FLOOR(t.propensity * 1000000 + 0.5) END AS share,
          CASE t.status WHEN 'failed' THEN 1 WHEN 'ok' THEN 0 END AS failed,
@@ -22,7 +22,7 @@ WITH placed AS (
 ),
 beside AS (
   SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         rule, share, doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_no) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
+         counted, rule, share, doubt, ROW_NUMBER() OVER w AS turn_no, LAG(session_no) OVER w AS last_session, LAG(ts_ms) OVER w AS last_ms,
          LEAD(session_no) OVER w AS next_session, LEAD(ts_ms) OVER w AS next_ms,
          LEAD(GREATEST(COALESCE(barge_in, 0) * {barge_in}, stop * {stop})) OVER w AS next_protest
   FROM placed
@@ -30,7 +30,7 @@ beside AS (
 ),
 judged AS (
   SELECT turn_id, user_no, session_no, ts_ms, locale_no, said, sent, stop, hypothesis, reply, barge_in, feedback, failed, engaged,
-         rule, share, turn_no,
+         counted, rule, share, turn_no,
          CASE WHEN last_session = session_no AND (session_no <> 0 OR ts_ms - last_ms <= {session_gap_ms})
               THEN 0 ELSE 1 END AS opens,
          CASE WHEN (next_session = session_no AND next_ms - ts_ms <= {window_ms})
@@ -47,5 +47,5 @@ SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGIN
                           WHEN 1 THEN 0
                           ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
                                         FLOOR(strongest * (1000 - COALESCE(engaged, 0)) / 1000)) END AS BIGINT) AS friction,
-       session_no, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
+       counted, session_no, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
 FROM judged
