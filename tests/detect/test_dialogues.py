@@ -1,5 +1,6 @@
 """What a reader of dialogues gets to see."""
 
+import pytest
 from told_logs import listed, turn
 
 from rewriter.detect.dialogue import Scribe
@@ -31,3 +32,22 @@ def test_written_down_by_hand(tmp_path):
 def test_long_texts_are_cut(tmp_path):
     turns = Turns.read(listed([turn("ann", 0, " ".join(["lamp"] * 40))], tmp_path))
     assert Scribe(turns, 1).write(0, []).text.split(" ;")[0].split() == ["lamp"] * 24
+
+
+@pytest.mark.parametrize(
+    ("gap_ms", "written"),
+    [(3000, "3"), (3001, "6"), (6000, "6"), (12_000, "12"), (12_001, "25"), (25_000, "25"), (60_000, "60"), (60_001, "many")],
+)
+def test_the_time_between_is_written_down(gap_ms, written, tmp_path):
+    turns = Turns.read(listed([turn("ann", 0, "lamp of"), turn("ann", 0, "lamp", turn_id="later", ts_ms=gap_ms)], tmp_path))
+    assert Scribe(turns, 1).write(0, [1]).text == f"lamp of ; refused :  [SEP] {written} seconds : lamp ; refused : "
+
+
+def test_what_was_done_and_cut_short_is_trouble(tmp_path):
+    ann = [
+        turn("ann", 0, "lamp of", OFF, response="on it"),
+        turn("ann", 2, "no stop", None, barge_in=1),
+        turn("ann", 900, "tv", OFF),
+    ]
+    turns = Turns.read(listed(ann, tmp_path))
+    assert [Scribe(turns, 1).write(row, []).text for row in (0, 2)] == ["lamp of ; trouble : on it", "tv ; fine : "]

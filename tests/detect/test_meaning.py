@@ -67,6 +67,14 @@ def test_what_restates(meant, reached, restates, tmp_path):
     assert pairs["ann-000000", 1] == (True, restates)
 
 
+@pytest.mark.parametrize(("at", "found"), [(60, {("ann-000000", 1): (True, True)}), (61, {})])
+def test_what_is_reached_after_the_window_tells_nothing(at, found, tmp_path):
+    ann = [turn("ann", 0, "lamp off"), turn("ann", at, "turn off the lamp", OFF)]
+    pairs, missed = told([*ann, *others("lamp off", OFF)], tmp_path)
+    assert pairs == found
+    assert missed["ann-000000"]
+
+
 def test_nobody_vouches_for_herself_and_one_other_is_too_few(tmp_path):
     ann = [turn("ann", 0, "lamp off"), turn("ann", 5, "turn off the lamp", OFF), turn("ann", 9000, "lamp off", OFF)]
     pairs, missed = told([*ann, *others("lamp off", OFF, n=1)], tmp_path)

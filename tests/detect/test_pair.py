@@ -13,11 +13,12 @@ from told_logs import listed, turn
 from rewriter import learn
 from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.detect import choose
+from rewriter.detect import choose, pair
 from rewriter.detect.choose import BestDetector
 from rewriter.detect.cues import NAMES, Cues
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import PairDetector, Told, elsewhere, learn_pair
+from rewriter.detect.trees import FOLDS, Forest, Trees
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline import logs
@@ -176,3 +177,24 @@ def test_turns_of_other_dialogues_restate_nothing(tmp_path):
     ]
     assert by_name["text_similarity"].tolist() == alike
     assert by_name["target_failed"].tolist() == told.turns["failed"][other[foreign]].tolist()
+
+
+def test_what_the_trees_are_taught_first(tmp_path, monkeypatch):
+    """Restatements that the log tells of against the other candidates of the same turns, and turns of other people."""
+    seen = []
+
+    def fit(columns, examples, fold, seed, **kinds):
+        seen.append((len(columns), examples))
+        return Forest((Trees(),) * FOLDS, np.ones(columns.shape[1], dtype=bool))
+
+    told = Told.read(listed(list(rooms()), tmp_path))
+    monkeypatch.setattr(pair, "Forest", type("Taught", (), {"fit": staticmethod(fit)}))
+    monkeypatch.setattr(pair, "log_odds", np.nan_to_num)
+    learn_pair(told, seed=0)
+    n, (_, first) = len(told.source), seen[0]
+    own, foreign = first.row < n, first.row >= n
+    assert first.row[own].tolist() == np.flatnonzero(told.missed == 1).tolist()
+    assert first.label[own].tolist() == told.restates[told.missed == 1].tolist()
+    assert foreign.sum() > 0.9 * own.sum()
+    assert not first.label[foreign].any()
+    assert (first.weight == 1).all()

@@ -8,6 +8,7 @@ from told_logs import listed, turn
 
 from rewriter.detect import choose, readers
 from rewriter.detect.choose import BestDetector
+from rewriter.detect.dialogue import Dialogue
 from rewriter.detect.listed import Turns
 from rewriter.detect.pair import Told, learn_pair
 from rewriter.detect.readers import SpanDetector, learn_span, unsure
@@ -36,7 +37,8 @@ def log():
 class Reader:
     """Stands in for a transformer: sure that what says "off" restates."""
 
-    taught: ClassVar[list[int]] = []
+    taught: ClassVar[list[list[Dialogue]]] = []
+    asked: ClassVar[list[list[Dialogue]]] = []
 
     @classmethod
     def open(cls, base, seed):
@@ -45,9 +47,10 @@ class Reader:
     def fit(self, dialogues, share, *, epochs, seed):
         assert np.allclose(share.sum(axis=1), 1)
         assert len(dialogues) == len(share)
-        self.taught.append(len(dialogues))
+        self.taught.append(dialogues)
 
     def p(self, dialogues, most):
+        self.asked.append(dialogues)
         p = np.zeros((len(dialogues), most + 1))
         for i, one in enumerate(dialogues):
             for k, span in enumerate(one.spans):
@@ -56,11 +59,17 @@ class Reader:
         return p
 
 
+class First(Reader):
+    """The one of the log below."""
+
+    taught: ClassVar[list[list[Dialogue]]] = []
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What the log tells, and both learned detectors; all is taken for unsure."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "SpanReader", Reader)
+        patch.setattr(readers, "SpanReader", First)
         patch.setattr(readers, "_LOW", -1.0)
         patch.setattr(readers, "_HIGH", 2.0)
         told = Told.read(listed(log(), tmp_path_factory.mktemp("read")))
@@ -106,7 +115,83 @@ def test_only_what_is_unsure_is_read(both):
 def test_readers_are_taught_on_the_other_half_of_the_users(both):
     told, _ = both
     refused = told.turns["user_no"][told.turns["failed"] == 1] % 2
-    assert Reader.taught[:2] == [int((refused != k).sum()) for k in range(2)] == [120, 120]
+    assert [len(of) for of in First.taught] == [int((refused != k).sum()) for k in range(2)] == [120, 120]
+
+
+def spoken(one):
+    """The utterances that can be marked."""
+    return [one.text[span.first : span.last + 1] for span in one.spans]
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """What the log tells, what a reader was taught and what asked; everybody speaks again after a minute, and a second later."""
+    watched = type("Watched", (Reader,), {"taught": [], "asked": []})
+    again = [
+        turn(f"user {u:02}", 3_600 * i + at, text, ON)
+        for u in range(80)
+        for i in range(3)
+        for at, text in ((60, "at last"), (61, "in the end"))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "SpanReader", watched)
+        patch.setattr(readers, "_LOW", -1.0)
+        told = Told.read(listed([*log(), *again], tmp_path_factory.mktemp("late")))
+        learn_span(told, learn_pair(told, seed=0), "none", min_users=2, seed=0)
+    return told, watched.taught, watched.asked
+
+
+@pytest.mark.slow
+def test_candidates_are_cut_by_time(late):
+    """What comes after the window is neither learned from nor read."""
+    told, taught, asked = late
+    refusals = [one for of in (*taught, *asked) for one in of if one.text.startswith("lamp of ; refused")]
+    assert len(refusals) >= 240
+    assert {tuple(spoken(one)[1:]) for one in refusals} == {("at last",)}
+    assert told.candidates["gap_ms"].max() == 60_000
+
+
+@pytest.mark.slow
+def test_what_was_understood_as_meant_teaches_nothing(late):
+    """What follows a success is the next goal."""
+    told, taught, _ = late
+    assert (told.turns["failed"][told.source] == 0).sum() > 200
+    assert {one.text.split(" ;")[0] for of in taught for one in of} == {"lamp of"}
+
+
+class Nobody(Reader):
+    """Marks the null span, always."""
+
+    def p(self, dialogues, most):
+        return np.tile(np.append(np.zeros(most), 1.0), (len(dialogues), 1))
+
+
+def test_the_null_span_speaks_against_all_candidates(both, monkeypatch):
+    told, detectors = both
+    monkeypatch.setattr(readers, "SpanReader", Nobody)
+    trees = detectors["pair"].p(told.candidates)
+    p = learn_span(told, detectors["pair"], "none", min_users=2, seed=0).p(told.candidates)
+    least = np.log(1e4)  # log-odds are bounded, about 1 in 10,000
+    assert p == pytest.approx(1 / (1 + np.exp((least - log_odds(trees)) / 2)), rel=0.01)
+    assert (p < trees)[trees > 0.01].all()
+
+
+def test_the_trees_keep_what_they_are_sure_of(both, monkeypatch):
+    told, detectors = both
+    failed, joint = (trees.p(told.candidates, told.overheard) for trees in (detectors["pair"].of_failures(), detectors["pair"]))
+    low, high = np.quantile(joint, [0.3, 0.7])
+    monkeypatch.setattr(readers, "_LOW", low)
+    monkeypatch.setattr(readers, "_HIGH", high)
+    found = learn_span(told, detectors["pair"], "none", min_users=2, seed=0)
+    band = (joint > low) & (joint < high)
+    wrong = (detectors["pair"].defect[told.source] > 0.5) | (told.missed == 1)
+    asked = np.unique(told.source[band | (wrong & (failed > low) & (failed < high))])
+    read = np.flatnonzero(np.isfinite(found.odds).all(axis=1))
+    assert 0 < len(read) < len(told.turns)
+    assert read.tolist() == asked.tolist()
+    p = found.p(told.candidates, told.overheard)
+    assert p[~band].tolist() == joint[~band].tolist()
+    assert (p != joint)[band].all()
 
 
 def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from rewriter.detect.dialogue import Dialogue, Span
 from rewriter.detect.span import SpanReader
 from rewriter.errors import ConfigError
 
-WORDS = ["lamp", "off", "turn", "the", "play", "abba", "sorry", "ok", "fine", "refused", "seconds", "3", ";", ":", "##s"]
+WORDS = ["lamp", "off", "turn", "the", "play", "abba", "sorry", "ok", "fine", "refused", "seconds", "3", "60", ";", ":", "##s"]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,10 @@ def base(tmp_path_factory):
     return str(folder)
 
 
-def dialogue(source, *candidates):
+def dialogue(source, *candidates, seconds=3):
     text, spans = f"{source} ; refused : sorry", []
     for said in candidates:
-        text += " [SEP] 3 seconds : "
+        text += f" [SEP] {seconds} seconds : "
         spans.append(Span(len(text), len(text) + len(said) - 1))
         text += f"{said} ; fine : ok"
     return Dialogue(text, tuple(spans))
@@ -104,6 +104,19 @@ def test_it_learns_what_restates(base, monkeypatch):
     p = reader.p(dialogues, 3)
     assert (p * share).sum(axis=1).mean() > before + 0.3
     assert (p.argmax(axis=1) == share.argmax(axis=1)).mean() > 0.9
+
+
+@pytest.mark.slow
+def test_it_learns_from_the_time_between(base, monkeypatch):
+    """The same words restate at once, and are a new goal after a minute."""
+    monkeypatch.setattr(span, "_RATE", 3e-3)
+    near, far = (dialogue("lamp", "turn the lamp off", seconds=seconds) for seconds in (3, 60))
+    share = np.tile([[1.0, 0.0], [0.0, 1.0]], (80, 1))
+    reader = SpanReader.open(base, seed=0)
+    reader.fit([near, far] * 80, share, epochs=10, seed=0)
+    p = reader.p([near, far], 1)
+    assert p[0, 0] > 0.9
+    assert p[1, 1] > 0.9
 
 
 def test_only_the_last_layers_learn(base):
