@@ -1,4 +1,4 @@
-"""Which detector finds the turn that restates a request? The rule and the trees side by side, without annotation.
+"""Which detector finds the turn that restates a request? The rule, the trees and a reader side by side, without annotation.
 
     python benchmarks/detectors.py [--seeds 0 1 2] [--data ../shared/data] [--reader FOLDER]
 
@@ -11,7 +11,9 @@ Each detector is asked twice. *Any turn*: P(the candidate restates the turn), as
 that is known to have failed, which is what the judged turns are; the rule cannot be told. P is judged as it is, and as mining
 spends it: candidates of a turn exclude each other, and the nearest takes its part first.
 
-With `--reader`, the folder of a BERT-like transformer, the span detector stands beside them; it takes minutes for each log.
+With `--reader`, the folder of a BERT-like transformer, the span detector stands beside them; it takes minutes for each log. Last
+comes a simulated home of 100,000 turns, where only the cost is of interest. Mining up to the candidates is not part of any cost;
+seconds are those of the processor, on however many cores, and of the clock, which others on the machine stretch.
 """
 
 import argparse
@@ -32,16 +34,23 @@ import numpy.typing as npt
 from pairs import Pair, average_precision, best_f1, interval, judge
 
 from rewriter.config import Config
+from rewriter.detect.dialogue import Scribe
 from rewriter.detect.goals import exclusive
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import Told, learn_pair
-from rewriter.detect.readers import learn_span
+from rewriter.detect.readers import REACH, learn_span
+from rewriter.detect.span import SpanReader
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline import logs
 from rewriter.offline.mine import mine
+from rewriter.simulate.logs import simulate_log
 
 OUT = Path("benchmarks/results/detectors.json")
+DAYS, USERS = 14, 840
+"""Of a home with about 100,000 turns."""
+DIALOGUES = 256
+"""Read to tell how fast the reader is."""
 Floats = npt.NDArray[np.float64]
 Truths = Mapping[str, tuple[dict[str, str], dict[Pair, bool]]]
 
@@ -57,26 +66,52 @@ def read(log: Path, work: Path, config: Config) -> Told:
     return Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
 
 
+class Clock:
+    """Seconds since it was made, of the processor and of the clock."""
+
+    def __init__(self) -> None:
+        self._cpu, self._clock = time.process_time(), time.perf_counter()
+
+    def cpu(self) -> float:
+        """Return the seconds of the processor, all threads together."""
+        return time.process_time() - self._cpu
+
+    def named(self, what: str) -> dict[str, float]:
+        """Return both, by name."""
+        return {f"{what}_cpu_s": self.cpu(), f"{what}_s": time.perf_counter() - self._clock}
+
+
 def scores(told: Told, seed: int, reader: str) -> tuple[dict[str, Floats], dict[str, Any]]:
     """Return P of every candidate by each detector, the span detector only with a reader; and what learning and scoring cost."""
     n = len(told.source)
-    began = time.process_time()
+    clock = Clock()
     pair = learn_pair(told, seed=seed)
     if pair is None:
         raise SystemExit("the log tells of too few restatements")
     cost: dict[str, Any] = {"turns": len(told.turns), "candidates": n, "restatements_told": int(told.restates.sum())}
-    cost["train_cpu_s"] = time.process_time() - began
-    began = time.process_time()
+    cost |= clock.named("train")
+    clock = Clock()
     found = {"rule": RuleDetector().score(told.candidates) / 1000, "pair": pair.p(told.candidates)}
-    cost["pairs_per_cpu_s"] = n / (time.process_time() - began)
+    cost["pairs_per_cpu_s"] = n / clock.cpu()
     found["pair, failed"] = pair.of_failures().p(told.candidates)
     if reader:
-        began = time.process_time()
+        clock = Clock()
         span = learn_span(told, pair, reader, min_users=Config().launch.min_users, seed=seed)
-        cost["span_train_and_read_cpu_s"] = time.process_time() - began
+        cost |= clock.named("span_train_and_read")
         cost["span_read"] = int(np.isfinite(span.odds[:, 0]).sum())
+        cost["span_dialogues_per_cpu_s"] = reading_rate(told, reader, seed)
         found |= {"span": span.p(told.candidates), "span, failed": span.of_failures().p(told.candidates)}
     return found, cost
+
+
+def reading_rate(told: Told, reader: str, seed: int) -> float:
+    """Return how many turns with their candidates are read in a second of the processor."""
+    sources = np.random.default_rng(seed).permutation(np.unique(told.source))[:DIALOGUES].tolist()
+    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
+    scribe, reads = Scribe(told.turns, Config().launch.min_users), SpanReader.open(reader, seed)
+    clock = Clock()
+    reads.p([scribe.write(source, target[told.source == source].tolist()) for source in sources], REACH)
+    return len(sources) / clock.cpu()
 
 
 def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) -> dict[str, Any]:
@@ -99,6 +134,33 @@ def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) 
     }
 
 
+def opened(name: str, seed: int, data: Path, work: Path) -> tuple[Told, Truths]:
+    """Write the log of a name and a seed, and mine it; with the truth of its parts, which is none for the large one."""
+    log = work / "log.parquet"
+    if name == "dstc2":
+        dstc2.convert(data / "dstc2", log)
+        return read(log, work, dstc2.CONFIG), {part: dstc2.truth(data / "dstc2", part) for part in ("dev", "all")}
+    if name == "home":
+        home_spoken.log(log, seed, data=data / "home_spoken")
+        return read(log, work, Config()), {"all": home_spoken.truth(log)}
+    simulate_log("home", log, days=DAYS, users=USERS, seed=seed)
+    return read(log, work, Config()), {}
+
+
+def run(name: str, seed: int, data: Path, reader: str) -> dict[str, Any]:
+    """Learn from one log, judge and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        told, truths = opened(name, seed, data, Path(folder))
+        found, cost = scores(told, seed, reader)
+    parts = figures(told, found, truths, seed)
+    print(name, seed, cost, flush=True)
+    for part, rows in parts.items():
+        for detector, ways in rows.items():
+            cells = [f"{ways[way][f]['value']:.3f}" for way in ways for f in ("average_precision", "best_f1")]
+            print(f"  {part:<6}{detector:<14} AP, F1 as it is / as spent: {' '.join(cells)}", flush=True)
+    return {"log": name, "seed": seed, "parts": parts, "cost": cost, "load": os.getloadavg()[0]}
+
+
 def main() -> None:
     """Learn, judge, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,41 +169,24 @@ def main() -> None:
     parser.add_argument("--reader", default="")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    runs = []
-    for name in ("dstc2", "home"):
-        for seed in args.seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                work = Path(folder)
-                truths: Truths
-                if name == "dstc2":
-                    dstc2.convert(args.data / "dstc2", work / "log.parquet")
-                    truths = {part: dstc2.truth(args.data / "dstc2", part) for part in ("dev", "all")}
-                    told = read(work / "log.parquet", work, dstc2.CONFIG)
-                else:
-                    home_spoken.log(work / "log.parquet", seed, data=args.data / "home_spoken")
-                    truths = {"all": home_spoken.truth(work / "log.parquet")}
-                    told = read(work / "log.parquet", work, Config())
-                found, cost = scores(told, seed, args.reader)
-            run = {
-                "log": name,
-                "seed": seed,
-                "parts": figures(told, found, truths, seed),
-                "cost": cost,
-                "load": os.getloadavg()[0],
-            }
-            runs.append(run)
-            print(name, seed, cost, flush=True)
-            for part, rows in run["parts"].items():
-                for detector, ways in rows.items():
-                    cells = [f"{ways[way][f]['value']:.3f}" for way in ways for f in ("average_precision", "best_f1")]
-                    print(f"  {part:<6}{detector:<14} AP, F1 as it is / as spent: {' '.join(cells)}", flush=True)
+    runs: list[dict[str, Any]] = []
+    for i, seed in enumerate(args.seeds):
+        runs += [run(name, seed, args.data, args.reader) for name in ("dstc2", "home")]
+        write(args.out, runs, args.seeds[: i + 1], args.reader)
+    write(args.out, [*runs, run("large", args.seeds[0], args.data, args.reader)], args.seeds, args.reader)
+
+
+def write(out: Path, runs: list[dict[str, Any]], seeds: list[int], reader: str) -> None:
+    """Write what is known after some seeds, as if they had been all."""
+    asked = f" --reader {Path(reader).name}" if reader else ""
+    packages = ("rewriter", "duckdb", "scikit-learn", *(("torch", "transformers") if reader else ()))
     result = {
-        "command": f"python benchmarks/detectors.py --seeds {' '.join(map(str, args.seeds))}",
-        "seeds": args.seeds,
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("rewriter", "duckdb", "scikit-learn")},
+        "command": f"python benchmarks/detectors.py --seeds {' '.join(map(str, seeds))}{asked}",
+        "seeds": seeds,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
         "runs": runs,
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -198,9 +198,23 @@ def detectors(result: Figures) -> str:
         for name, ways in found.items()
     ]
     columns = ["log and seed, part", "detector", "AP", "best F1", "AP, as spent", "best F1, as spent"]
-    costs = [[f"{run['log']} {run['seed']}", *(number(value) for value in run["cost"].values())] for run in result["runs"]]
-    names = ["log and seed", "turns", "candidates", "restatements it tells of", "learning, s of the processor", "pairs a s of it"]
-    return f"{grid(columns, rows)}\n\n{grid(names, costs)}"
+    told = {name: title for name, title in _COSTS.items() if any(name in run["cost"] for run in result["runs"])}
+    costs = [[f"{run['log']} {run['seed']}", *(number(run["cost"].get(name)) for name in told)] for run in result["runs"]]
+    return f"{grid(columns, rows)}\n\n{grid(['log and seed', *told.values()], costs)}"
+
+
+_COSTS = {
+    "turns": "turns",
+    "candidates": "candidates",
+    "restatements_told": "restatements it tells of",
+    "train_cpu_s": "pair: learning, s of the processor",
+    "train_s": "of the clock",
+    "pairs_per_cpu_s": "pairs a s of the processor",
+    "span_train_and_read_cpu_s": "span: learning and reading, s of the processor",
+    "span_train_and_read_s": "of the clock",
+    "span_read": "turns read",
+    "span_dialogues_per_cpu_s": "turns read a s of the processor",
+}
 
 
 def defects(result: Figures) -> str:
