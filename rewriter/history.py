@@ -1,4 +1,4 @@
-"""history(): the life of the rules of a text, from the private state: when each came, moved on and left, and on what evidence."""
+"""history(): the life of the rules of a text, or of the online layer, from the private state: when each came, left, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rewriter.text import normalise
 
 _CHANGES = """
 SELECT day, source, target, scope, circumstance, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives
-WHERE source = ? AND user_id IN ('', ?) ORDER BY day, scope, circumstance, target
+WHERE {which} AND user_id IN ('', ?) ORDER BY day, scope, circumstance, target
 """
 
 
@@ -24,9 +24,9 @@ class Change:
 
     Attributes:
         day: since when, ISO date; the evidence is of the days before.
-        source: what is rewritten.
-        target: what is sent instead.
-        scope: ``global``, ``personal`` or ``context``.
+        source: what is rewritten; of the online layer the name of a part (`rewriter.model.parts`).
+        target: what is sent instead; empty for a part of the online layer.
+        scope: ``global``, ``personal``, ``context`` or ``online``.
         circumstance: where the rule holds; empty for everywhere.
         was: where it stood before; empty for a rule that is new.
         life: where it stands then.
@@ -53,19 +53,19 @@ class Change:
     def row(self) -> tuple[str, ...]:
         """Return the change as a row of a table with `COLUMNS`."""
         sent, spoken = _share(self.tried_ok, self.tried), _share(self.left_ok, self.left_alone)
-        target = f"{self.target} ({self.circumstance})" if self.circumstance else self.target
+        target = f"{self.target} ({self.circumstance})" if self.circumstance else self.target or self.source
         return self.day, target, self.was or "new", self.life, f"{self.share:.3f}", sent, spoken, self.why
 
 
 COLUMNS = ("since", "target", "was", "is", "applied", "went well rewritten", "as spoken", "because")
 
 
-def history(root: str | Path, text: str, *, user_id: str | None = None) -> Sequence[Change]:
+def history(root: str | Path, text: str | None = None, *, user_id: str | None = None) -> Sequence[Change]:
     """Return every change in the life of the rules of a text, the oldest first.
 
     Args:
         root: the artefact folder.
-        text: the request.
+        text: the request; None for the parts of the online layer, which has no rules.
         user_id: whose personal rules are told too.
 
     Raises:
@@ -78,7 +78,8 @@ def history(root: str | Path, text: str, *, user_id: str | None = None) -> Seque
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
     with duckdb.connect() as con:
         con.read_parquet(str(path)).create_view("lives")
-        rows = con.execute(_CHANGES, [normalise(text), user]).fetchall()
+        which, whose = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
+        rows = con.execute(_CHANGES.format(which=which), [whose, user]).fetchall()
     start = date(1970, 1, 1).toordinal()
     return [Change(date.fromordinal(start + day + 1).isoformat(), *rest) for day, *rest in rows]
 

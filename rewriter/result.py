@@ -9,7 +9,7 @@ LAYERS: Final[tuple[Layer, ...]] = ("lesson", "precomputed", "online")
 Scope = Literal["personal", "global"]
 Reason = Literal[
     "rule",  # a precomputed rule was applied
-    "held_out",  # a rule knows this text, and this request was drawn to be left alone, for comparison
+    "held_out",  # a rule knows this text, or the online layer a candidate; it was drawn to be left alone, for comparison
     "online",  # a candidate of the online layer was applied
     "taste",  # people mean different things by this text, and this user's habits told which was applied
     "no_rule",  # no rule knows this text, and the artefact has no online layer for it
@@ -22,6 +22,7 @@ Reason = Literal[
     "deadline",  # there was no time left
     "vetoed",  # people blocked this rewrite in review
     "unwanted",  # this user has undone this rewrite
+    "withdrawn",  # a candidate of the online layer was likely enough, but what the layer sent did not do well
     "stay",  # a rule says that this text is right as it is, or this user's habits speak against the rule for everybody
     "empty",  # nothing is left of the text after normalisation
     "too_long",  # longer than any text of a log may be
@@ -59,12 +60,12 @@ class Rewrite:
         text: what to send to the NLU; equal to `source` where nothing was applied.
         applied: whether `text` is a rewrite.
         layer: which layer decided, None where nothing was applied.
-        scope: whose evidence was used; of a rule that was held out, too; else None where nothing was applied.
+        scope: whose evidence was used; of what was held out, too; else None where nothing was applied.
         reason: why it was applied or left alone.
         score: probability that the rewritten request succeeds, 0..1; None where nothing was applied.
         suggestion: a text too unsure to apply but worth asking about ("did you mean …?").
         candidates: what was considered, best first.
-        rule: id of the rule that was applied, or held out.
+        rule: id of the rule that was applied, or held out; of the online layer the name of the part (`rewriter.model.parts`).
         arm: what was drawn for this call, ``rewrite`` or ``leave``; None where nothing was drawn.
         propensity: probability with which that was drawn, 0..1.
         artefact: id of the artefact version that answered.

@@ -86,17 +86,20 @@ def explain(
 
 @main.command()
 @ARTEFACT
-@click.argument("text")
+@click.argument("text", required=False)
 @click.option("--user", help="Whose personal rules are told too.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
 @plainly
-def history(artefact: Path, text: str, user: str | None, as_json: bool) -> None:
+def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -> None:
     """Tell the life of the rules of TEXT: when they came, moved on and left, and why.
+
+    Without TEXT the life of the online layer is told, which is judged as a whole, by mode and scope.
 
     \b
     Examples:
       rewriter history artefact "turn of the lamp"
       rewriter history artefact "play my mix" --user ann --json
+      rewriter history artefact
     """
     from rewriter import history as lives
     from rewriter import terminal
@@ -105,9 +108,10 @@ def history(artefact: Path, text: str, user: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(terminal.as_json([dataclasses.asdict(change) for change in changes]))
     elif changes:
-        terminal.table(f"rules of {text!r}", lives.COLUMNS, [change.row() for change in changes], right=lives.COLUMNS[4:7])
+        of = "the online layer" if text is None else f"rules of {text!r}"
+        terminal.table(of, lives.COLUMNS, [change.row() for change in changes], right=lives.COLUMNS[4:7])
     else:
-        terminal.line(f"no rule of {text!r} has ever served")
+        terminal.line("the online layer has never served" if text is None else f"no rule of {text!r} has ever served")
 
 
 @main.command()

@@ -15,6 +15,7 @@ from rewriter.errors import LogError
 from rewriter.evaluate.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates
 from rewriter.evaluate.ratios import Interval
 from rewriter.evaluate.recorded import Turn, firsts, load, restatements, troubles
+from rewriter.model.parts import PARTS
 from rewriter.offline import logs
 from rewriter.offline.logs_report import LogReport
 from rewriter.online.rewriter import Rewriter
@@ -176,7 +177,9 @@ def release_of(asked: Sequence[tuple[Turn, Decision]], rewrite: Rewriting) -> Re
     for i, (turn, decision) in enumerate(asked):
         answer = rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale, nbest=turn.nbest, context=turn.context)
         share[i] = _share(answer)
-        same = answer.rule == decision.rule if answer.rule else turn.rewritten and answer.text == normalise(turn.sent)
+        same = bool(answer.rule) and answer.rule == decision.rule
+        if turn.rewritten and answer.applied and answer.rule in (None, *PARTS):  # what they send is theirs to choose
+            same = answer.text == normalise(turn.sent)
         could_rewrite = same and (turn.rewritten or decision.drawn)
         could_leave = not turn.rewritten or decision.drawn
         supported[i] = (could_rewrite or share[i] == 0) and (could_leave or share[i] == 1)

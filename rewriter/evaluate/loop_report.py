@@ -76,8 +76,8 @@ def _standing(found: Days, scope: str) -> dict[str, dict[int, int]]:
 def _told(found: Days) -> list[Sequence[str]]:
     return [
         (
-            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.circumstance or "everywhere", c.target, c.was or "new",
-            c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
+            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.circumstance or "everywhere", c.target or "–",
+            c.was or "new", c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
         )
         for c in found.changes.itertuples()
     ]  # fmt: skip
@@ -91,7 +91,12 @@ def _percent(rate: Interval) -> str:
     return f"{100 * rate.value:.1f} %"
 
 
-_SCOPES = {"global": "Rules for everybody", "context": "Rules for a context", "personal": "Personal rules"}
+_SCOPES = {
+    "global": "Rules for everybody",
+    "context": "Rules for a context",
+    "personal": "Personal rules",
+    "online": "Parts of the online layer",
+}
 _LEAD = """What became of the requests, by what the log itself tells: a turn fails as far as it was refused, restated,
 interrupted or disliked."""
 _DEFECTS = """Part of the requests that a rule knows is left alone, as a draw decides: the drawn ones, rewritten or left alone,

@@ -154,7 +154,7 @@ FIGURES = COLUMNS[1:6]
 
 
 def _by(answer: Rewrite) -> str:
-    return f"{answer.scope} rule {answer.rule}" if answer.rule else f"{answer.layer}, {answer.scope}"
+    return f"online, {answer.scope}" if answer.layer == "online" else f"{answer.scope} rule {answer.rule}"
 
 
 def _day(days: int) -> str:

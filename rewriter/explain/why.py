@@ -13,6 +13,7 @@ from rewriter.config import Config
 from rewriter.database import glob
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explain.explanation import Explanation, Here, Rival, Said
+from rewriter.model.parts import PARTS
 from rewriter.model.users import hash_user
 from rewriter.offline import chain, drawing
 from rewriter.offline.graph import rephrase_graph
@@ -66,7 +67,8 @@ def explain(
     answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
     source = normalise(text)
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
-    candidates = () if answer.rule or not source else _considered(version, source, user, locale, after_failure)
+    asked = source and answer.rule in (None, *PARTS)
+    candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     if not (version.state / "rules.parquet").exists():
         return Explanation(source, answer, (), (), (), candidates, state=False)
     names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]

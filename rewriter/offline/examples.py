@@ -34,6 +34,7 @@ class Example:
         turns: how often she said it.
         weight: her part in the text, that of all its examples is 1.
         served: whether a rule answers it, so that the online layer never will.
+        first_day: on which it was first heard, days since 1970.
     """
 
     locale: str
@@ -47,6 +48,7 @@ class Example:
     turns: float
     weight: float
     served: bool
+    first_day: int
 
 
 def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]], turns: Path, seed: int) -> list[Example]:
@@ -82,6 +84,7 @@ def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]]
             turns=speaker.turns,
             weight=1 / len(saying),
             served=(row.locale, row.query) in served,
+            first_day=int(row.first_day),
         )
         for row in chosen
         for saying in [speakers.get(row.source, [NOBODY])[: 1 if row.rate >= _HEALTHY else None]]

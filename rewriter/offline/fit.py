@@ -1,6 +1,7 @@
 """Fitting the online layer: wording, ranker, risk, and the bars that held-out evidence can promise."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,16 @@ _WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
 _HEARD = 0.05  # share of examples with other hearings from which on their worth is known
 
 
-def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, config: Config, folder: Path) -> dict[str, float]:
+def fit(
+    mined: Mined,
+    crowd: Crowd,
+    votes: Votes,
+    stocked: Stock,
+    turns: Path,
+    config: Config,
+    folder: Path,
+    doubted: Mapping[str, int],
+) -> dict[str, float]:
     """Fit the online layer and write it.
 
     Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
@@ -40,9 +50,10 @@ def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, c
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
         folder: where the files go.
+        doubted: withdrawn part of the layer (`rewriter.model.parts`) -> the day since when it was in doubt.
 
     Returns:
-        What the held-out evidence promises, by name.
+        What the held-out evidence promises, by name; for a withdrawn part what the texts that were first heard since promise.
     """
     k = config.launch.min_users
     wordings = Wordings(stocked.good[stocked.spoken])
@@ -51,33 +62,39 @@ def fit(mined: Mined, crowd: Crowd, votes: Votes, stocked: Stock, turns: Path, c
     told = Told(mined, votes, stocked.good, stocked.own)
     found = examples(stocked.texts, told, served, turns, config.seed)
     bench = Bench(found, Retriever.open(folder), wordings, k, told.strange)
-    promises = _promises(bench, config.trigger)
+    promises = _promises(bench, config.trigger, doubted)
     before, after = (Bar(of[0].bar, of[1].bar) for of in (promises["before"], promises["after"]))
     fitted = bench.fit()
     hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _HEARD
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wordings.all.items():
         of.save(folder / "wording" / locale)
-    return {f"online {mode}: {name}": value for mode, of in promises.items() for name, value in _told(of[0]).items()}
+    named = {mode if mode in doubted else f"online {mode}": of for mode, of in promises.items()}
+    return {f"{mode}: {name}": value for mode, of in named.items() for name, value in _told(of[0]).items()}
 
 
-def _promises(bench: Bench, budget: Trigger) -> dict[str, list[bars.Promise]]:
-    """Hold out one fold after the other, and find the bars for what is applied and for what is suggested in each mode."""
-    before: list[Outcome | None] = []
-    after: list[Outcome | None] = []
+def _promises(bench: Bench, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[bars.Promise]]:
+    """Hold out one fold after the other, and find the bars for what is applied and for what is suggested in each mode.
+
+    For a withdrawn part they are found once more, on the texts that were first heard since it was in doubt.
+    """
+    before: list[tuple[int, Outcome]] = []
+    after: list[tuple[int, Outcome]] = []
     for fold in range(FOLDS):
         fitted = bench.fit(without=fold)
         for case in (c for c in bench.cases if c.fold == fold and c.example.goals and not c.example.served):
-            before.append(bench.before(case, fitted))
-            after.append(bench.after(case, fitted))
-    return {
-        "before": _bars(before, budget, _LIKELY, _MIDDLE),
-        "after": _bars(after, budget, 0.0, _LOWER),
-    }
+            for outcomes, outcome in ((before, bench.before(case, fitted)), (after, bench.after(case, fitted))):
+                if outcome is not None:
+                    outcomes.append((case.example.first_day, outcome))
+    modes = {"before": partial(_bars, before, budget, _LIKELY, _MIDDLE), "after": partial(_bars, after, budget, 0.0, _LOWER)}
+    since = {part: modes[part.split("-")[1]](since=day) for part, day in doubted.items() if part.startswith("online-")}
+    return {mode: found(since=0) for mode, found in modes.items()} | since
 
 
-def _bars(outcomes: Iterable[Outcome | None], budget: Trigger, least: float, quantile: float) -> list[bars.Promise]:
-    rows = [outcome for outcome in outcomes if outcome is not None]
+def _bars(
+    outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
+) -> list[bars.Promise]:
+    rows = [outcome for day, outcome in outcomes if day >= since]
     evidence = bars.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
     noise = bars.label_noise(evidence, less=_EXCUSED * budget.max_loss_share, quantile=quantile)
     return [
@@ -88,6 +105,7 @@ def _bars(outcomes: Iterable[Outcome | None], budget: Trigger, least: float, qua
 
 def _told(promise: bars.Promise) -> dict[str, float]:
     return {
+        "bar": promise.bar,
         "held-out wins": promise.win,
         "held-out losses": promise.loss,
         "win/loss": promise.ratio,

@@ -19,8 +19,9 @@ from rewriter.detect.student import export_risk
 from rewriter.engine import DuckDB
 from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
+from rewriter.model.parts import save_shares
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, decide, exceptions, lives, logs, mine, votes
+from rewriter.offline import chain, decide, exceptions, lives, logs, mine, parts, votes
 from rewriter.offline.ages import Cuts
 from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
@@ -147,26 +148,30 @@ def learn(
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
         ground, crowd, settled, decided = _decide(mined, solved, config)
-        draw = config.loop.draw or decisions is not None
-        today = mine.last_day(mined)
-        now = lives.advance(decided, before, mined, today, config.loop, min_users=config.launch.min_users, draw=draw)
-        decided = now.rules
+        today, waiting = mine.last_day(mined), parts.doubted(before.rules, before.cuts)
         clock.start("encode")
         online = writer.folder / "online"
         if due:
             stocked = stock(mined, crowd.pairs, config, online)
             clock.start("fit")
-            promised = fit(mined, settled.crowd, ground.votes, stocked, mined.said, config, online)
+            promised = fit(mined, settled.crowd, ground.votes, stocked, mined.said, config, online, waiting)
             promised |= _tastes(mined, ground, settled, stocked, config, online)
             export_risk(best.pair, config, online)
         else:
             promised = writer.take_over("online") if past.fitted_day is not None else {}
+        clock.start("launch")
+        layer = parts.decided(promised, waiting, today, fitted=due)
+        decided = pd.concat([decided, layer], ignore_index=True) if len(layer) else decided
+        draw, k = config.loop.draw or decisions is not None, config.launch.min_users
+        now = lives.advance(decided, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
+        decided = now.rules
         clock.start("artefact")
         launched = decided[decided["verdict"] == decide.LAUNCHED]
         by_context = exceptions.serving(decided)
-        launched = launched[launched["circumstance"] == ""]
+        launched = launched[launched["scope"].isin(["global", "personal"])]
         write_rules(writer.folder / "rules", _rules(launched))
         ContextRules(by_context).save(writer.folder / "rules")
+        save_shares(writer.folder / "rules", parts.shares(decided))
         decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
@@ -255,8 +260,8 @@ def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
 
 
 def _refused(decided: pd.DataFrame) -> dict[str, int]:
-    """Count the refused rules by reason, those for the context apart: a text has as many of these as it has circumstances."""
-    rows = decided[(decided["verdict"] != decide.LAUNCHED) & (decided["circumstance"] == "")]
+    """Count the refused rules by reason, less those for the context: a text has as many of these as it has circumstances."""
+    rows = decided[(decided["verdict"] != decide.LAUNCHED) & decided["scope"].isin(["global", "personal"])]
     return dict(Counter(map(_kind, rows["verdict"])))
 
 
@@ -275,7 +280,7 @@ class _Clock:
     def start(self, step: str) -> None:
         now = time.perf_counter()
         if self._step:
-            self.seconds[self._step] = now - self._since
+            self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._since
         self._step, self._since = step, now
         if step and self._progress:
             self._progress(step)

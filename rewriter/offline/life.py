@@ -112,7 +112,14 @@ def verdicts(config: Loop) -> tuple[float, float]:
     return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.quiet_days))
 
 
-def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidence: Evidence, config: Loop) -> pd.DataFrame:
+def judge(
+    life: npt.NDArray[np.object_],
+    undrawn: npt.NDArray[np.bool_],
+    evidence: Evidence,
+    config: Loop,
+    *,
+    strict: npt.NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
     """Say into which life each of m rules comes, and why; `why` is empty where nothing changes.
 
     Args:
@@ -120,13 +127,14 @@ def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidenc
         undrawn: (m,) whether nothing of it is left alone, so that there is nothing to compare with: a drop then retires it.
         evidence: what became of its requests.
         config: `alpha` and `quiet_days`.
+        strict: (m,) whether a drop retires it in any case; if None, none is such.
     """
     sure, noisy = verdicts(config)
     worse, better, drop = evidence.worse >= sure, evidence.better >= sure, evidence.drop >= noisy
     tested = np.isin(life, ("canary", "probation"))
     steps = [
         (worse & ~undrawn, "retired", "it does worse than the words as spoken"),
-        (drop & undrawn, "retired", "it does not work any more"),
+        (drop & (undrawn if strict is None else undrawn | strict), "retired", "it does not work any more"),
         (drop & (life == "live"), "probation", "it works less often than it did"),
         (better & tested, "live", "it does better than the words as spoken"),
     ]
@@ -137,17 +145,26 @@ def judge(life: npt.NDArray[np.object_], undrawn: npt.NDArray[np.bool_], evidenc
     return pd.DataFrame({"life": into, "why": why})
 
 
-def share(life: npt.NDArray[np.object_], personal: npt.NDArray[np.bool_], better: Floats, config: Loop) -> Floats:
+def share(
+    life: npt.NDArray[np.object_],
+    undrawn: npt.NDArray[np.bool_],
+    better: Floats,
+    config: Loop,
+    *,
+    promised: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
     """Return the probability with which each of m rules is applied, where part of its requests is left alone.
 
     Args:
         life: (m,) where each rule stands.
-        personal: (m,) whether it serves one user.
+        undrawn: (m,) whether nothing of it is left alone.
         better: (m,) P(it succeeds more often than the words as spoken).
         config: `canary` and `floor`.
+        promised: (m,) whether held-out evidence spoke for it before anything of it was tried, so that it is doubted no more than
+            others while it is young; if None, none is such.
     """
     doubt = 1.0 - better
-    canary = np.clip(doubt, config.canary, _HALF)
+    canary = np.clip(doubt, config.canary, _HALF if promised is None else np.where(promised, config.canary, _HALF))
     live = np.clip(doubt, config.floor, max(config.floor, config.canary))
     held = np.select([life == "canary", life == "live", life == "probation"], [canary, live, np.full(len(life), _HALF)], 1.0)
-    return np.asarray(np.where(personal & np.isin(life, SERVED), 1.0, 1.0 - held), dtype=np.float64)
+    return np.asarray(np.where(undrawn & np.isin(life, SERVED), 1.0, 1.0 - held), dtype=np.float64)

@@ -12,7 +12,8 @@ from scipy.special import betainc
 from rewriter.config import Loop
 from rewriter.database import connect
 from rewriter.errors import ArtefactError
-from rewriter.offline import decide, life, whose
+from rewriter.model.parts import PARTS
+from rewriter.offline import decide, life, parts, whose
 from rewriter.offline.ages import Cuts
 from rewriter.offline.decide import LAUNCHED
 from rewriter.offline.mine import Mined
@@ -22,7 +23,7 @@ AT_WORK = "another rule of this text is at work"
 OUTDONE = "another rewrite of this text should do better"
 RETIRED = "retired: "
 _WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK, OUTDONE)
-_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said")
+_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said", parts.NO_BAR)
 _KEPT_DAYS = 365  # a retired rule is remembered so long
 _SOURCE = ["user_id", "circumstance", "locale", "source"]
 _SURELY = 0.98  # P(a rule at work succeeds less often than one that waits is expected to) at which that one takes over
@@ -80,31 +81,43 @@ def write(now: Before, state: Path) -> None:
 
 
 def advance(
-    decided: pd.DataFrame, before: Before, mined: Mined, today: int, config: Loop, *, min_users: int, draw: bool
+    decided: pd.DataFrame,
+    before: Before,
+    mined: Mined,
+    today: int,
+    config: Loop,
+    *,
+    min_users: int,
+    draw: bool,
+    fitted: bool = False,
 ) -> Before:
     """Return the rules of today, each with its life, every change so far, and where sources begin anew.
 
     Args:
-        decided: the rules under consideration with their verdicts; columns of `tables.RULES` but for those of life.
+        decided: the rules under consideration with their verdicts, the parts of the online layer among them; columns of
+            `tables.RULES` but for those of life.
         before: what the day before left.
         mined: the mined tables.
         today: last day of the log, days since 1970.
         config: `config.Loop`.
         min_users: k; fewer users decide no test of a rule for everybody.
         draw: whether part of the requests is left alone for comparison.
+        fitted: whether the online layer was fitted today: where nothing of it is drawn, what it reached until then is the level
+            that it is held against from then on.
     """
     rules = _considered(decided, before.rules, today, draw=draw)
     served = np.flatnonzero(rules["life"].isin(life.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
     expected, liars = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
-    seen, rule, sent = whose.trials_of(now, pd.Index(rules.loc[rules["circumstance"] != "", "rule"]), mined)
+    seen, rule, sent = whose.trials_of(now, _only_by_id(rules), mined, before.cuts)
     since = now["since_day"].to_numpy(dtype=np.int64)
     evidence = life.weigh(seen, rule, sent, since, expected, liars=liars, config=config)
-    judged = life.judge(_texts(now["life"]), _personal(now) | (not draw), evidence, config)
+    undrawn, part = _undrawn(now, draw=draw), parts.is_part(now)
+    judged = life.judge(_texts(now["life"]), undrawn, evidence, config, strict=part)
     moved = (judged["why"] != "").to_numpy() & (since <= today)
     now = now.assign(
         life=np.where(moved, judged["life"], now["life"]),
-        since_day=np.where(moved, today + 1, now["since_day"]),
+        since_day=np.where(moved | (part & undrawn & fitted), today + 1, since),
         why=np.where(moved, judged["why"], now["why"]),
         tried=evidence.tried,
         tried_ok=evidence.tried_ok,
@@ -114,7 +127,8 @@ def advance(
     )
     was = rules.iloc[served][["life", "since_day"]].reset_index(drop=True)
     cuts = dict(before.cuts) | _cuts(now[moved], was[moved], today)
-    now = now.assign(share=life.share(_texts(now["life"]), _personal(now), evidence.p_better, config) if draw else 1.0)
+    shares = life.share(_texts(now["life"]), undrawn, evidence.p_better, config, promised=part)
+    now = now.assign(share=shares)
     left = (now["life"] == "retired").to_numpy()
     now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))
     rules = pd.concat([rules.drop(index=rules.index[served]), now], ignore_index=True)
@@ -145,8 +159,8 @@ def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw
         waits.loc[over] = False
     rules.loc[waits, "verdict"] = AT_WORK
     enters = asks & ~waits
-    rules.loc[enters, "life"] = np.where(_personal(rules[enters]) | (not draw), "live", "canary")
-    rules.loc[enters, "why"] = "people restate it so"
+    rules.loc[enters, "life"] = np.where(_undrawn(rules[enters], draw=draw), "live", "canary")
+    rules.loc[enters, "why"] = np.where(parts.is_part(rules[enters]), "held-out evidence promises it", "people restate it so")
     stays_out = (rules["verdict"] == LAUNCHED) & ~rules["life"].isin(life.SERVED)
     rules.loc[stays_out, "verdict"] = RETIRED + "it did not work for this user"
     watched = ~rules["life"].isin([*life.SERVED, "retired"])
@@ -206,6 +220,16 @@ def _standing(before: pd.DataFrame, rules: pd.DataFrame, today: int) -> pd.DataF
 
 def _personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(rules["user_id"] != "", dtype=bool)
+
+
+def _undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
+    """Say of each rule whether nothing of it is left alone for comparison."""
+    return _personal(rules) | parts.undrawn(rules) | (not draw)
+
+
+def _only_by_id(rules: pd.DataFrame) -> pd.Index:
+    """Return the ids of rules that answer for nothing but what was decided under them."""
+    return pd.Index([*rules.loc[rules["circumstance"] != "", "rule"], *PARTS])
 
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:

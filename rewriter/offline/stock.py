@@ -40,7 +40,7 @@ best AS (
 SELECT b.locale, b.query, b.node, b.users, b.success, s.said, b.success / (s.said + 1) AS share, s.worked / s.said AS rate,
        s.failed / GREATEST(s.said - s.worked, s.failed, 1e-9) AS honest, n.kind, n.state, u.node AS source,
        COALESCE(u.users, b.users) AS said_by,
-       COALESCE(u.last_day, n.last_day) AS last_day
+       COALESCE(u.first_day, n.first_day) AS first_day, COALESCE(u.last_day, n.last_day) AS last_day
 FROM best AS b
 JOIN said AS s ON b.locale = s.locale AND b.query = s.query
 JOIN nodes AS n ON n.node = b.node

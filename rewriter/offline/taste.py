@@ -85,7 +85,8 @@ def learn_tastes(
         for (locale, text), of in shared.groupby(["locale", "text"])
     ]
     write_tastes(folder / "taste", meanings, trust=trust, bar=promise.bar)
-    return {"taste: trust": trust, "taste: held-out wins": promise.win, "taste: held-out losses": promise.loss}
+    found = {"trust": trust, "bar": promise.bar, "held-out wins": promise.win, "held-out losses": promise.loss}
+    return {f"online taste: {name}": value for name, value in found.items()}
 
 
 def _ambiguous(

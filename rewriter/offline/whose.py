@@ -1,16 +1,19 @@
 """Which rule answers for which trial: its own, by the id that was logged, else the one of its text or of its user.
 
-A rule for a context answers for what was decided under its id alone: the same text means something else in the next room. What
-its text comes to there as spoken is told by those who said it while the rule was not asked, too.
+A part of the online layer answers for what was decided under its name. So does a rule for a context, for the same text means
+something else in the next room; what its text comes to there as spoken is told by those, too, who said it while it was not asked.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from rewriter.database import connect
-from rewriter.offline import trials
+from rewriter.offline import parts, trials
+from rewriter.offline.ages import Cuts
 from rewriter.offline.mine import Mined
 from rewriter.offline.trials import Ints, Trials
 
@@ -36,26 +39,28 @@ ORDER BY w.place, c.day, c.user_no
 """
 
 
-def trials_of(rules: pd.DataFrame, here: pd.Index, mined: Mined) -> tuple[Trials, Ints, Ints]:
+def trials_of(rules: pd.DataFrame, only_by_id: pd.Index, mined: Mined, cuts: Cuts) -> tuple[Trials, Ints, Ints]:
     """Return the trials of some rules, the rule of each, 0..m-1, and what each rule sends, (m,).
 
     Args:
         rules: m of them, columns of `tables.RULES`.
-        here: ids of all rules for a context that are known, at work or not.
+        only_by_id: ids of all that answer for nothing else than what was decided under them, at work or not.
         mined: its tables are read.
+        cuts: the first days whose evidence counts; of rules they have been heeded in the making of the tables.
     """
     keys = numbered(rules, mined)
     sent = keys["sent"].to_numpy(dtype=np.int64)
     seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy())
-    within = (rules["circumstance"] != "").to_numpy(dtype=bool)
-    place = _by_text(keys[~within], seen)
-    by_id = pd.Series(np.flatnonzero(within), index=rules.loc[within, "rule"], dtype=np.float64)
-    place = np.where(pd.Index(seen.rule).isin(here), by_id.reindex(seen.rule).to_numpy(), place)
+    within, part = (rules["circumstance"] != "").to_numpy(dtype=bool), parts.is_part(rules)
+    place = _by_text(keys[~within & ~part], seen)
+    place = np.where(pd.Index(seen.rule).isin(only_by_id), _by_id(rules, within, seen), place)
     kept = np.flatnonzero(~np.isnan(place))
-    if not within.any():
-        return seen.take(kept), place[kept].astype(np.int64), sent
-    spoken, rule = _spoken_there(rules, keys, mined)
-    return seen.take(kept).and_also(spoken), np.append(place[kept].astype(np.int64), rule), sent
+    found = [(seen.take(kept), place[kept].astype(np.int64))]
+    if within.any():
+        found.append(_spoken_there(rules, keys, mined))
+    if part.any():
+        found.append(_of_parts(rules, part, mined, cuts))
+    return trials.joined([seen for seen, _ in found]), np.concatenate([rule for _, rule in found]), sent
 
 
 def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
@@ -74,6 +79,20 @@ def _by_text(keys: pd.DataFrame, seen: Trials) -> trials.Floats:
     place = pd.MultiIndex.from_frame(frame).map(own) if len(own) else pd.Series(np.nan, index=frame.index)
     found = pd.Series(np.asarray(place, dtype=np.float64)).fillna(frame["said"].map(everybody))
     return np.asarray(found, dtype=np.float64)
+
+
+def _by_id(rules: pd.DataFrame, some: npt.NDArray[np.bool_], seen: Trials) -> trials.Floats:
+    """Return which of some rules each trial was decided under; NaN for none."""
+    place = pd.Series(np.flatnonzero(some), index=rules.loc[some, "rule"], dtype=np.float64)
+    return np.asarray(place.reindex(seen.rule), dtype=np.float64)
+
+
+def _of_parts(rules: pd.DataFrame, part: npt.NDArray[np.bool_], mined: Mined, cuts: Cuts) -> tuple[Trials, Ints]:
+    """Return what was decided under parts of the online layer since they were last in doubt, whatever was sent."""
+    seen = trials.read_by_rule(mined.counts, mined.ages, rules.loc[part, "rule"].tolist())
+    first = np.array([cuts.get(parts.key(name), 0) for name in seen.rule.tolist()], dtype=np.int64)
+    seen = seen.take(np.flatnonzero(seen.day >= first))
+    return replace(seen, sent=np.full(len(seen), -1)), _by_id(rules, part, seen).astype(np.int64)
 
 
 def _spoken_there(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) -> tuple[Trials, Ints]:

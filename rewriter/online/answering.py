@@ -1,58 +1,30 @@
 """What one request is answered with: the rules, drawn or not, then the online layer, and the reason."""
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.model.rules import Rule
 from rewriter.model.users import hash_user
 from rewriter.online.arms import Arm, drawn, happens
-from rewriter.online.exploring import SURE, Prompts, p_asked
+from rewriter.online.asking import Asking
+from rewriter.online.exploring import SURE, p_asked
 from rewriter.online.ids import decision_id
-from rewriter.online.overlay import Overlay, mark_of
-from rewriter.online.reviewed import EDITED, Decided, Review
+from rewriter.online.layer import retrieved, tasted
+from rewriter.online.overlay import mark_of
+from rewriter.online.reviewed import EDITED
 from rewriter.online.serving import Serving
-from rewriter.online.verdict import Request, Understands, Verdict
-from rewriter.result import Layer, Rewrite
+from rewriter.online.verdict import Request, Verdict
+from rewriter.result import Rewrite
 from rewriter.text import normalise
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
-    from rewriter.online.star import Star
 
 _log = logging.getLogger(__name__)
 _TEXT_OR_NONE = (str, type(None))
-_DAY_S = 86_400
 _HEARINGS = 5  # that are looked at, the utterance itself among them
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What the opener of a `Rewriter` asked for."""
-
-    understands: Understands | None
-    deadline_ms: float | None
-    layers: frozenset[Layer]
-    hashed: bool
-    overlay: Overlay
-    review: Review
-    now: Callable[[], float]
-    """Tells the time, seconds since 1970."""
-    prompts: Prompts = field(default_factory=Prompts)
-
-    def clock(self) -> Callable[[], bool]:
-        """Start the clock, and return what says whether the time is up."""
-        if self.deadline_ms is None:
-            return _never
-        end = time.perf_counter() + self.deadline_ms / 1000
-        return lambda: time.perf_counter() >= end
-
-
-def _never() -> bool:
-    return False
 
 
 def answer(
@@ -86,7 +58,7 @@ def _asks(
 ) -> bool:
     """Draw whether a request that is sent as spoken is followed by a question, and book it on its user's day."""
     heard = _hearings(normalise(str.__str__(utterance)), nbest, serving.max_chars)
-    user, day = _hashed(serving, asking, user_id), int(asking.now() // _DAY_S)
+    user, day = _hashed(serving, asking, user_id), asking.today()
     share = p_asked(risk, heard, context, serving.max_chars)
     drawn_so = happens(share, user or decision_id(), heard[0], day, serving.user_key, what=b"ask")
     return drawn_so and asking.prompts.spend(user, day, risk.a_day)
@@ -143,7 +115,7 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")
     request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
-    return _retrieved(serving.star, asking, request, late)
+    return retrieved(serving, serving.star, asking, request, late)
 
 
 def _known(
@@ -156,41 +128,13 @@ def _known(
         rule, special = edit, True
     if user and not special and "online" in asking.layers:
         asked = Request([query], serving.place(place) or "", user, bool(after_failure))
-        if (tasted := _tasted(serving.star, asking, asked, rule, decided)) is not None:
-            return tasted
+        if (verdict := tasted(serving, asking, asked, rule, decided)) is not None:
+            return verdict
     if rule is None:
         return None
     if decided.blocks(rule.locale, query, rule.target):
         return Verdict(None, "vetoed")
     return _ruled(serving, asking, rule, user, after_failure)
-
-
-def _tasted(star: "Star | None", asking: Asking, request: Request, rule: Rule | None, decided: Decided) -> Verdict | None:
-    """Ask the user's habits; None where they have nothing to say, or what people blocked."""
-    verdict = star.taste(request, None if rule is None else rule.target) if star is not None and request.locale else None
-    if verdict is None or verdict.text is None:
-        return verdict
-    query = request.hearings[0]
-    if decided.blocks(request.locale, query, verdict.text):
-        return None
-    mark = mark_of(query, verdict.text)
-    return Verdict(None, "unwanted") if asking.overlay.refuses(request.user, mark) else verdict._replace(mark=mark)
-
-
-def _retrieved(star: "Star", asking: Asking, request: Request, late: Callable[[], bool]) -> Verdict:
-    """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
-    query, locale, decided = request.hearings[0], request.locale, asking.review.decided()
-    if decided.blocks(locale, query):
-        return Verdict(None, "vetoed")
-
-    def sendable(candidate: str) -> bool:
-        return not decided.blocks(locale, query, candidate) and (asking.understands is None or asking.understands(candidate))
-
-    verdict = star.decide(request, late=late, understands=sendable if decided.blocks_any else asking.understands)
-    if verdict.text is None:
-        return verdict
-    mark = mark_of(query, verdict.text)
-    return Verdict(None, "unwanted") if asking.overlay.refuses(request.user, mark) else verdict._replace(mark=mark)
 
 
 def _ruled(serving: Serving, asking: Asking, rule: Rule, user: str, after_failure: bool) -> Ruled | Verdict:
@@ -203,8 +147,7 @@ def _ruled(serving: Serving, asking: Asking, rule: Rule, user: str, after_failur
     name = f"{decision_id()}-{mark}"
     if rule.share >= 1.0 or after_failure:
         return Ruled(name, rule, None)
-    day = int(asking.now() // _DAY_S)
-    return Ruled(name, rule, drawn(rule.share, user or name, rule.source, day, serving.user_key))
+    return Ruled(name, rule, drawn(rule.share, user or name, rule.source, asking.today(), serving.user_key))
 
 
 def _hearings(query: str, nbest: object, max_chars: int) -> list[str]:
@@ -220,7 +163,7 @@ def _by_rule(serving: Serving, utterance: str, ruled: Ruled) -> Rewrite:
     name, rule, arm = ruled
     applied = arm != "leave"
     return Rewrite(
-        id=name,
+        id=name if applied else name.rpartition("-")[0],  # an undo says nothing of what was not sent
         source=utterance,
         text=rule.target if applied else utterance,
         applied=applied,
@@ -250,9 +193,9 @@ def _by_verdict(serving: Serving, utterance: str, verdict: Verdict, ask: bool) -
         score=verdict.score,
         suggestion=verdict.suggestion,
         candidates=verdict.candidates,
-        rule=None,
-        arm=None,
-        propensity=None,
+        rule=verdict.part,
+        arm=verdict.arm,
+        propensity=verdict.propensity,
         artefact=serving.id,
         ask=ask,
     )

@@ -12,8 +12,9 @@ from rewriter.text import normalise
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
 
-SURE: frozenset[Reason] = frozenset({"empty", "too_long", "not_text", "error", "stay", "understood"})
-"""Reasons for leaving a request alone of which nobody need be asked."""
+SURE: frozenset[Reason] = frozenset({"empty", "too_long", "not_text", "error", "stay", "understood", "held_out"})
+"""Reasons for leaving a request alone of which nobody need be asked; what was held out is to be compared with what nobody is
+asked about."""
 
 
 def open_risk(folder: Path) -> "Risk | None":

@@ -10,7 +10,8 @@ from typing import Any
 from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.model.users import hash_user
-from rewriter.online.answering import Asking, answer
+from rewriter.online.answering import answer
+from rewriter.online.asking import Asking
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.reviewed import Review
 from rewriter.online.serving import Serving

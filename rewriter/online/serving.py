@@ -1,13 +1,14 @@
 """`Serving`: one version of an artefact, opened."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewriter.artefact.versions import Version
 from rewriter.model.contextual import ContextRules
+from rewriter.model.parts import open_shares
 from rewriter.model.rules import Rule, RuleBook
 from rewriter.online.exploring import open_risk
 from rewriter.online.locales import lookup_order
@@ -34,6 +35,8 @@ class Serving:
     """Locale of a request -> the locale in which the online layer answers it."""
     risk: "Risk | None"
     """P(a request goes wrong), where the log told enough to learn it."""
+    shares: Mapping[str, float]
+    """Part of the online layer (`rewriter.model.parts`) -> the probability with which it is applied."""
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -55,7 +58,8 @@ class Serving:
             return next((known for known in lookup_order(locale, turns) if known in answered), None)
 
         key, risk = bytes.fromhex(manifest.user_key), open_risk(version.folder / "online")
-        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, risk)
+        shares = open_shares(version.folder / "rules")
+        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, risk, shares)
 
     def rule(self, query: str, place: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
         """Return the user's own rule, else one for this context, else one for everybody; and whether not the last."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from rewriter.online.arms import Arm
 from rewriter.result import Candidate, Reason, Scope
 
 Understands = Callable[[str], bool]
@@ -56,8 +57,11 @@ class Verdict(NamedTuple):
         score: expected share of wins; None where the request is left alone.
         suggestion: worth asking about, where nothing is sent.
         candidates: what was considered, best first.
-        scope: whether this user has said the text with success; None where the request is left alone.
+        scope: whether this user has said the text with success; None where the request is left alone for any reason but a draw.
         mark: of the rewrite to `text` (`overlay.mark_of`).
+        part: of the online layer, that rewrites or is left out by a draw (`rewriter.model.parts`).
+        arm: what was drawn; None where nothing was.
+        propensity: probability with which that was drawn, 0..1.
     """
 
     text: str | None
@@ -67,3 +71,6 @@ class Verdict(NamedTuple):
     candidates: tuple[Candidate, ...] = ()
     scope: Scope | None = None
     mark: str = ""
+    part: str | None = None
+    arm: Arm | None = None
+    propensity: float | None = None

@@ -21,6 +21,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
 from rewriter.model.habits import Habits
+from rewriter.model.parts import open_shares, save_shares
 from rewriter.model.querybook import QueryBook
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.taste import tasted_texts
@@ -165,6 +166,7 @@ def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[
         con.sql(_EVERYBODYS, params=[str(new)]).write_parquet(str(folder / "rules.parquet"))
     write_rules(folder / "rules", (Rule(*row) for row in counted[1]))
     _context_rules(person, version.folder / "rules" / "context.json", folder / "rules" / "context.json")
+    save_shares(folder / "rules", open_shares(version.folder / "rules"))
     kinds = [
         {"global rules": sum(not row[1] for row in rows), "personal rules": sum(bool(row[1]) for row in rows)} for rows in counted
     ]

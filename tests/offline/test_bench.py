@@ -36,7 +36,9 @@ class Shelf:
 
 
 def example(text, goals, healthy=False, users=3, user="ann", honest=1.0):
-    return Example("en", (text,), goals, max(goals, default=-1), healthy, honest, users, user, 1.0, 1.0, served=False)
+    return Example(
+        "en", (text,), goals, max(goals, default=-1), healthy, honest, users, user, 1.0, 1.0, served=False, first_day=0
+    )
 
 
 def bench(*found, min_users=3, strange=0.2):

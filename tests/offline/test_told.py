@@ -65,7 +65,7 @@ def test_what_a_text_led_to_is_no_habit():
         own_all=np.full(4, 8.0),
         private=np.array([False, False, True, False]),
     )
-    example = Example("en", ["a lamb"], {LAMP: 1.0}, LAMP, False, 1.0, 1, ANN, 2.0, 1.0, False)
+    example = Example("en", ["a lamb"], {LAMP: 1.0}, LAMP, False, 1.0, 1, ANN, 2.0, 1.0, False, 0)
     less = _unled(pool, example)
     assert less.texts == ["the lamp", "jazz", "another"]  # the secret worked once, and this text may have led there
     assert less.own_turns.tolist() == [3.0, 2.0, 0.0]

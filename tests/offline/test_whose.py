@@ -14,6 +14,7 @@ SAID, SENT, KITCHEN, OFFICE = range(4)
 TEXTS = ["light", "lamp", "kitchen light", "office light"]
 COUNTS = ["day", "user_no", "said", "sent", "rewritten", "state", "rule", "share", "turns", "failed", "success", "failure"]
 SHARE = 900_000
+PART = "online-before-global"
 
 
 @pytest.fixture
@@ -36,6 +37,9 @@ def mined(tmp_path):
         (DAY, 1, SAID, SAID, 0, 7, "kitchen", SHARE, 1, 0, 250, 750),
         (DAY, 2, SAID, OFFICE, 1, 7, "gone", -1, 1, 0, 1_000, 0),
         (DAY, 3, SAID, SAID, 0, 7, "", -1, 1, 0, 0, 1_000),
+        (4, 0, SENT, KITCHEN, 1, 7, PART, SHARE, 1, 0, 1_000, 0),
+        (7, 1, SENT, OFFICE, 1, 7, PART, SHARE, 1, 0, 500, 500),
+        (7, 2, SAID, SAID, 0, 7, PART, SHARE, 1, 0, 0, 1_000),
     ]
     write("counts", rows, COUNTS)
     there = [
@@ -55,11 +59,11 @@ def mined(tmp_path):
 RULES = pd.DataFrame(
     [("kitchen", "room=kitchen", TEXTS[KITCHEN]), ("all", "", TEXTS[SENT]), ("office", "room=office", TEXTS[OFFICE])],
     columns=["rule", "circumstance", "target"],
-).assign(user_id="", locale="en", source=TEXTS[SAID])
+).assign(user_id="", scope="global", locale="en", source=TEXTS[SAID])
 
 
-def told(rules, mined):
-    seen, rule, sent = whose.trials_of(rules, pd.Index(["kitchen", "office", "gone"]), mined)
+def told(rules, mined, cuts=None):
+    seen, rule, sent = whose.trials_of(rules, pd.Index(["kitchen", "office", "gone", PART]), mined, cuts or {})
     rows = zip(rules["rule"].to_numpy()[rule], seen.user, seen.day, seen.arm, seen.share, seen.outcome, seen.weight, strict=True)
     return {(name, int(user), int(day)): tuple(map(float, rest)) for name, user, day, *rest in rows}, sent.tolist()
 
@@ -82,3 +86,18 @@ def test_a_rule_for_a_room_answers_for_its_own_decisions_and_for_what_its_text_c
 def test_without_rules_for_a_context_nothing_is_looked_up_there(mined):
     found, _ = told(RULES[RULES["rule"] == "all"].reset_index(drop=True), mined)
     assert set(found) == {("all", 0, 9), ("all", 1, 9), ("all", 3, DAY)}
+
+
+def test_a_part_of_the_online_layer_answers_for_all_that_was_decided_under_its_name_since_it_was_in_doubt(mined):
+    part = pd.DataFrame([{"rule": PART, "scope": "online", "circumstance": "", "locale": "", "source": PART, "target": ""}])
+    rules = pd.concat([RULES, part.assign(user_id="")], ignore_index=True)
+    found, sent = told(rules, mined)
+    drawn = SHARE / 1e6
+    of_part = {key: value for key, value in found.items() if key[0] == PART}
+    assert of_part == {  # all age towards the newest day, each text with its own
+        (PART, 0, 4): (1, drawn, 1.0, 1 / 64), (PART, 1, 7): (1, drawn, 0.5, 1 / 8), (PART, 2, 7): (0, drawn, 0.0, 1 / 8)
+    }  # fmt: skip
+    assert sent[-1] == -1
+    later, _ = told(rules, mined, {("", PART, ""): 5})
+    assert {key for key in later if key[0] == PART} == {(PART, 1, 7), (PART, 2, 7)}
+    assert {key: v for key, v in later.items() if key[0] != PART}.keys() == told(RULES, mined)[0].keys()

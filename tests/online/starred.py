@@ -8,6 +8,7 @@ from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.features import RANK, RISK
 from rewriter.model.logistic import Logistic
+from rewriter.model.parts import save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.users import hash_user
 from rewriter.model.wording import Wording
@@ -19,10 +20,10 @@ def weights(names, **given):
     return np.array([given.get(name, 0.0) for name in names])
 
 
-def publish(root, texts, names, before=OPEN[0], after=OPEN[1], hears=True, *, private=(), keep=3):
+def publish(root, texts, names, before=OPEN[0], after=OPEN[1], hears=True, *, private=(), keep=3, shares=None):
     """Publish one rule, a ranker (the cheaper the way, the likelier) and a risk (the more unknown words, the likelier to fail).
 
-    `private` holds (user, text).
+    `private` holds (user, text), `shares` the parts of the layer with the probability with which each is applied.
     """
     ranker = Logistic(weights(RANK, cost=-1.0), 2.0)
     risk = Logistic(weights(RISK, unknown=4.0), -5.0)
@@ -32,5 +33,6 @@ def publish(root, texts, names, before=OPEN[0], after=OPEN[1], hears=True, *, pr
         own = [(hash_user(user, writer.user_key), text) for user, text in private]
         shelve(folder, texts, everybody=working(texts), private=own)
         Wording.of(zip(texts, names, strict=True)).save(folder / "wording" / "en")
+        save_shares(writer.folder / "rules", shares or {})
         Decider(ranker, risk, before, after, hears).save(folder)
         return writer.publish(config=Config(), locales={"en": 9}, counts={}, metrics={})

@@ -87,3 +87,11 @@ def test_a_rule_that_is_sure_is_not_drawn(tmp_path):
     publish(tmp_path, {(None, "en", TEXT): "turn off the lamp"})
     answer = Rewriter.open(tmp_path).rewrite(TEXT, user_id="ann")
     assert (answer.applied, answer.arm, answer.propensity) == (True, None, None)
+
+
+def test_an_undo_of_a_request_that_was_left_alone_says_nothing_of_the_rule(root):
+    rewriter = Rewriter.open(root, now=lambda: 5 * DAY)
+    for user in (f"user{i}" for i in range(30)):
+        answer = rewriter.rewrite(TEXT, user_id=user)
+        rewriter.feedback(answer.id, -1, user)
+        assert rewriter.rewrite(TEXT, user_id=user).reason == ("unwanted" if answer.applied else "held_out")

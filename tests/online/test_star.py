@@ -35,7 +35,7 @@ def rewriter(root):
 def test_a_garble_is_sent_as_what_it_sounds_like(rewriter):
     answer = rewriter.rewrite("turn off the lamb", after_failure=True)
     assert (answer.text, answer.reason, answer.layer, answer.scope, answer.rule) == (
-        "turn off the lamp", "online", "online", "global", None,
+        "turn off the lamp", "online", "online", "global", "online-after-global",
     )  # fmt: skip
     assert answer.candidates[0].text == "turn off the lamp"
     assert answer.candidates[0].p_success == answer.score > 0.6
