@@ -24,7 +24,7 @@ def rules_of(root):
     version = current(root)
     with duckdb.connect() as con:
         con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
-        found = con.execute("SELECT scope, user_id, source, target, verdict FROM rules").fetchall()
+        found = con.execute("SELECT scope, user_id, source, target, verdict FROM rules WHERE scope <> 'online'").fetchall()
     key = bytes.fromhex(version.manifest.user_key)
     names = {hash_user(user, key): user for user in lamp_log.USERS} | {"": ""}
     return {(scope, names[user], source, target): verdict for scope, user, source, target, verdict in found}

@@ -164,15 +164,8 @@ def learn(
         decided = pd.concat([decided, layer], ignore_index=True) if len(layer) else decided
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
         now = lives.advance(decided, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
-        decided = now.rules
         clock.start("artefact")
-        launched = decided[decided["verdict"] == decide.LAUNCHED]
-        by_context = exceptions.serving(decided)
-        launched = launched[launched["scope"].isin(["global", "personal"])]
-        write_rules(writer.folder / "rules", _rules(launched))
-        ContextRules(by_context).save(writer.folder / "rules")
-        save_shares(writer.folder / "rules", parts.shares(decided))
-        decide.write(launched[launched["scope"] == "global"], writer.folder / "rules.parquet")
+        launched, in_context = _write_served(now.rules, writer.folder)
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
@@ -180,7 +173,7 @@ def learn(
         left.write(writer.state)
         if config.loop.refit_days:
             best.save(writer.state / DETECTOR)
-        rules = launched["scope"].value_counts().to_dict() | ({"context": len(by_context)} if by_context else {})
+        rules = launched["scope"].value_counts().to_dict() | ({"context": in_context} if in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
             config=config,
@@ -195,7 +188,7 @@ def learn(
         held=writer.reasons,
         log=log,
         rules={"global": 0, "personal": 0, **rules},
-        refused=_refused(decided),
+        refused=_refused(now.rules),
         win=expected["win"],
         loss=expected["loss"],
         detector=type(detector).__name__ if detector else str(best),
@@ -243,6 +236,17 @@ def _tastes(
     by_context = settled.rules[settled.rules["verdict"] == decide.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
     told = set(by_context.index[by_context > 1])
     return learn_tastes(mined, settled.crowd, ground.votes, stocked, told, config.launch, online)
+
+
+def _write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
+    """Write all that serves; return the rules for everybody and for single users, and how many there are for a context."""
+    launched = rules[(rules["verdict"] == decide.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
+    in_context = exceptions.serving(rules)
+    write_rules(folder / "rules", _rules(launched))
+    ContextRules(in_context).save(folder / "rules")
+    save_shares(folder / "rules", parts.shares(rules))
+    decide.write(launched[launched["scope"] == "global"], folder / "rules.parquet")
+    return launched, len(in_context)
 
 
 def _rules(launched: pd.DataFrame) -> Iterable[Rule]:
