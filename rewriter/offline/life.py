@@ -10,7 +10,8 @@
 
 No test is decided by fewer than k users, nor by the loudest of those who speak of a rule (`offline.witnesses`).
 
-Of a personal rule nothing is left alone: a person who undoes it teaches at once. Where nothing is left alone, a drop retires.
+Of a personal rule nothing is left alone: a person who undoes it teaches at once. Where nothing is left alone, a drop retires. So
+it does a part of the online layer (`offline.parts`), whose requests mostly fail as spoken, so that two arms would tell it late.
 """
 
 from dataclasses import dataclass, replace

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -24,9 +23,10 @@ _TEXTS_A_DAY = 5  # of which a user speaks with all her voice
 
 _TRIALS = """
 WITH counted AS (
-  SELECT said, sent, rewritten AS arm, rule, share, user_no, day, SUM(success) / 1000.0 / SUM(turns) AS outcome
+  SELECT said, sent, rewritten AS arm, rule, share, user_no, day, SUM(success) / 1000.0 / SUM(turns) AS outcome,
+         rule IN (SELECT rule FROM named) AS by_name
   FROM counts
-  WHERE {kept} IN (SELECT {kept} FROM looked_at)
+  WHERE said IN (SELECT said FROM looked_at) OR rule IN (SELECT rule FROM named)
   GROUP BY said, sent, rewritten, rule, share, user_no, day
 ),
 spoken AS (
@@ -36,14 +36,11 @@ SELECT c.said, c.sent, c.arm, c.rule, c.share, c.user_no, c.day, c.outcome, a.we
        LEAST(1.0, ? / COALESCE(v.texts, 1)) AS voice
 FROM counted AS c
 LEFT JOIN spoken AS v ON v.user_no = c.user_no AND v.day = c.day
-JOIN {newest}
-JOIN ages AS a ON a.age = r.last_day - c.day
+JOIN row_days AS r ON r.node = c.said
+CROSS JOIN (SELECT MAX(day) AS day FROM counts) AS newest
+JOIN ages AS a ON a.age = IF(c.by_name, newest.day, r.last_day) - c.day
 ORDER BY c.said, c.sent, c.arm, c.rule, c.share, c.day, c.user_no
 """
-
-
-_BY_TEXT = _TRIALS.format(kept="said", newest="row_days AS r ON r.node = c.said")
-_BY_RULE = _TRIALS.format(kept="rule", newest="(SELECT MAX(day) AS last_day FROM counts) AS r ON true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +86,10 @@ class Trials:
         columns = said, said, none, nothing, np.full(n, np.nan), user, day, outcome, np.asarray(weight) / _ONE, np.ones(n)
         return cls(*(np.asarray(column) for column in columns))
 
+    def and_also(self, others: "Trials") -> "Trials":
+        """Return these trials and then the others."""
+        return Trials(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
+
     def worth(self) -> Floats:
         """Return what each trial weighs: its voice and what age leaves, over the probability with which its arm was drawn.
 
@@ -99,7 +100,7 @@ class Trials:
         return np.asarray(self.voice * self.weight / np.maximum(drawn, 1e-6), dtype=np.float64)
 
 
-def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> Trials:
+def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, named: Sequence[str] = ()) -> Trials:
     """Read the trials of some sources, of all that were ever rewritten if `said` is None.
 
     Args:
@@ -107,30 +108,16 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None) -> 
         row_days: the newest day of each row.
         ages: Parquet of `tables.AGES`.
         said: texts.
+        named: ids under which anything may have been decided, whatever was said: these trials are read, too, and age towards the
+            newest day of the log and not of their text.
     """
     with connect(counts=counts, row_days=row_days, ages=ages) as con:
+        con.register("named", {"rule": np.array(named, dtype=np.str_)})
         if said is None:
             con.execute("CREATE TEMP VIEW looked_at AS SELECT DISTINCT said FROM counts WHERE rewritten = 1")
         else:
             con.register("looked_at", {"said": np.unique(said)})
-        return _read(con, _BY_TEXT)
-
-
-def read_by_rule(counts: Path, ages: Path, rules: Sequence[str]) -> Trials:
-    """Read the trials that were decided under some ids, whatever was said; all age towards the newest day of the log.
-
-    Args:
-        counts: Parquet of `tables.COUNTS`.
-        ages: Parquet of `tables.AGES`.
-        rules: ids.
-    """
-    with connect(counts=counts, ages=ages) as con:
-        con.register("looked_at", {"rule": np.array(rules, dtype=object)})
-        return _read(con, _BY_RULE)
-
-
-def _read(con: duckdb.DuckDBPyConnection, query: str) -> Trials:
-    found: dict[str, Any] = con.execute(query, [_TEXTS_A_DAY]).fetchnumpy()
+        found: dict[str, Any] = con.execute(_TRIALS, [_TEXTS_A_DAY]).fetchnumpy()
     share = np.asarray(found["share"], dtype=np.float64)
     numbers = {name: np.asarray(found[name], dtype=np.int64) for name in ("said", "sent", "arm", "user_no", "day")}
     return Trials(
@@ -145,11 +132,6 @@ def _read(con: duckdb.DuckDBPyConnection, query: str) -> Trials:
         weight=np.asarray(found["weight"], dtype=np.float64) / _ONE,
         voice=np.asarray(found["voice"], dtype=np.float64),
     )
-
-
-def joined(some: Sequence[Trials]) -> Trials:
-    """Return all trials of several, one after the other."""
-    return Trials(*(np.concatenate([getattr(each, name) for each in some]) for name in Trials.__slots__))
 
 
 def effective(group: Ints, worth: Floats, outcome: Floats, n: int) -> tuple[Floats, Floats]:

@@ -50,17 +50,20 @@ def trials_of(rules: pd.DataFrame, only_by_id: pd.Index, mined: Mined, cuts: Cut
     """
     keys = numbered(rules, mined)
     sent = keys["sent"].to_numpy(dtype=np.int64)
-    seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy())
     within, part = (rules["circumstance"] != "").to_numpy(dtype=bool), parts.is_part(rules)
-    place = _by_text(keys[~within & ~part], seen)
-    place = np.where(pd.Index(seen.rule).isin(only_by_id), _by_id(rules, within, seen), place)
+    named = rules.loc[part, "rule"].tolist()
+    seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy(), named)
+    only = pd.Index(seen.rule).isin(only_by_id)
+    place = np.where(only, _by_id(rules, within | part, seen), _by_text(keys[~within & ~part], seen))
+    first = np.array([cuts.get(parts.key(name), 0) for name in rules["rule"]], dtype=np.int64)
     kept = np.flatnonzero(~np.isnan(place))
-    found = [(seen.take(kept), place[kept].astype(np.int64))]
-    if within.any():
-        found.append(_spoken_there(rules, keys, mined))
-    if part.any():
-        found.append(_of_parts(rules, part, mined, cuts))
-    return trials.joined([seen for seen, _ in found]), np.concatenate([rule for _, rule in found]), sent
+    kept = kept[seen.day[kept] >= first[place[kept].astype(np.int64)]]
+    seen, rule = seen.take(kept), place[kept].astype(np.int64)
+    seen = replace(seen, sent=np.where(part[rule], -1, seen.sent))  # what a part sends is its to choose
+    if not within.any():
+        return seen, rule, sent
+    spoken, there = _spoken_there(rules, keys, mined)
+    return seen.and_also(spoken), np.append(rule, there), sent
 
 
 def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
@@ -85,14 +88,6 @@ def _by_id(rules: pd.DataFrame, some: npt.NDArray[np.bool_], seen: Trials) -> tr
     """Return which of some rules each trial was decided under; NaN for none."""
     place = pd.Series(np.flatnonzero(some), index=rules.loc[some, "rule"], dtype=np.float64)
     return np.asarray(place.reindex(seen.rule), dtype=np.float64)
-
-
-def _of_parts(rules: pd.DataFrame, part: npt.NDArray[np.bool_], mined: Mined, cuts: Cuts) -> tuple[Trials, Ints]:
-    """Return what was decided under parts of the online layer since they were last in doubt, whatever was sent."""
-    seen = trials.read_by_rule(mined.counts, mined.ages, rules.loc[part, "rule"].tolist())
-    first = np.array([cuts.get(parts.key(name), 0) for name in seen.rule.tolist()], dtype=np.int64)
-    seen = seen.take(np.flatnonzero(seen.day >= first))
-    return replace(seen, sent=np.full(len(seen), -1)), _by_id(rules, part, seen).astype(np.int64)
 
 
 def _spoken_there(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) -> tuple[Trials, Ints]:

@@ -1,5 +1,6 @@
 """From verdicts and yesterday's lives to today's: who enters, who waits, who leaves and comes back. Plain frames, no log."""
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,4 +152,14 @@ def test_a_state_of_an_older_release_is_told_in_one_line(tmp_path):
     assert lives.read(tmp_path / "nothing").lives.empty
     (tmp_path / "lives.parquet").write_bytes(b"")
     with pytest.raises(ArtefactError, match="of an older release"):
+        lives.read(tmp_path)
+
+
+def test_rules_of_an_older_release_are_told_in_one_line(tmp_path):
+    lives.write(lives.Before.nothing(), tmp_path)
+    with duckdb.connect() as con:
+        older = con.read_parquet(str(tmp_path / "rules.parquet")).project("* EXCLUDE (circumstance)").df()
+        con.register("older", older)
+        con.sql("FROM older").write_parquet(str(tmp_path / "rules.parquet"))
+    with pytest.raises(ArtefactError, match="without circumstance; learn with --afresh"):
         lives.read(tmp_path)

@@ -29,7 +29,7 @@ class World:
     def __init__(self, folder, *, part=BEFORE, users=40, seed=0):
         self.folder, self.part, self.users, self.rng = folder, part, users, np.random.default_rng(seed)
         self.rows, self.before, self.day, self.share = [], lives.Before.nothing(), START, None
-        for name, columns in {"texts": "id locale kind text", "users": "user_no user_id", "row_days": "node last_day"}.items():
+        for name, columns in {"texts": "id locale kind text", "users": "user_no user_id"}.items():
             self._write(name, [], columns)
         write_ages(Loop().half_life_days, folder / "ages.parquet")
 
@@ -68,6 +68,7 @@ class World:
     def learn(self, *, fitted=False, draw=True, promised=PROMISED):
         """Learn the day, and return the share and the life of the part from the next day on."""
         self._write("counts", self.rows, COUNTS)
+        self._write("row_days", [(row[2], row[0]) for row in self.rows], "node last_day")
         named = {name: self.folder / f"{name}.parquet" for name in ("counts", "texts", "users", "row_days", "ages")}
         mined = SimpleNamespace(named=lambda *names: {name: named[name] for name in names}, **named)
         waiting = parts.doubted(self.before.rules, self.before.cuts)

@@ -28,7 +28,7 @@ def mined(tmp_path):
 
     write("texts", [(i, "en", "u", text, 0) for i, text in enumerate(TEXTS)], ["id", "locale", "kind", "text", "stop"])
     write("users", [(i, f"u{i}") for i in range(4)], ["user_no", "user_id"])
-    write("row_days", [(SAID, DAY)], ["node", "last_day"])
+    write("row_days", [(SAID, DAY), (SENT, 7)], ["node", "last_day"])
     write("ages", [(age, 1_000_000 >> age) for age in range(DAY)], ["age", "weight"])
     rows = [
         (9, 0, SAID, SENT, 1, 7, "all", SHARE, 2, 0, 1_000, 1_000),
