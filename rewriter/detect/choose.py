@@ -34,6 +34,7 @@ class BestDetector:
         reader: transformer that may read where the trees are unsure; empty for none.
         min_users: distinct users that each word must come from that it learns.
         kept: folder that `save` wrote, of which the choice stands; None to learn and choose anew.
+        asked: whether it has chosen.
         name: of the detector that was chosen, ``rule``, ``pair`` or ``span``.
         pair: what was learned from it, if anything was, chosen or not.
         figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
@@ -44,6 +45,7 @@ class BestDetector:
     reader: str = ""
     min_users: int = 3
     kept: Path | None = None
+    asked: bool = False
     name: str = "rule"
     pair: PairDetector | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class BestDetector:
         Raises:
             ConfigError, MissingExtraError: there is no such reader, or it lacks a package.
         """
-        rule = RuleDetector()
+        self.asked, rule = True, RuleDetector()
         if _turns(listed) > _MOST:
             return rule
         if self.kept is not None:
@@ -84,7 +86,12 @@ class BestDetector:
         return learned.get(self.name, rule)
 
     def save(self, folder: Path) -> None:
-        """Write what was chosen and learned, for the days until it is chosen anew; a reader is not kept, the trees stand in."""
+        """Write what was chosen and learned, for the days until it is chosen anew; a reader is not kept, the trees stand in.
+
+        Nothing is written where it was not asked.
+        """
+        if not self.asked:
+            return
         folder.mkdir(parents=True)
         choice = {"name": self.name, "figures": dict(self.figures), "scikit-learn": version("scikit-learn")}
         (folder / _CHOICE).write_text(json.dumps(choice), encoding="utf-8")

@@ -43,7 +43,7 @@ class Items:
         slots: dict[str, int] = {}
         rows = [
             (int(h), numbers.setdefault((slot, value), len(numbers)), slots.setdefault(slot, len(slots)) if slot else -1)
-            for h in np.flatnonzero(turns.kind == "h")
+            for h in np.unique(turns["hypothesis"][turns["hypothesis"] >= 0])
             for slot, value in _items(turns.text[h])
         ]
         hypothesis, item, slot = np.asarray(rows, dtype=np.int64).reshape(-1, 3).T

@@ -120,7 +120,8 @@ class Carried:
         before = [] if self.state is None else sorted((self.state / f"{_RECENT.name}.parquet").glob("*.parquet"))
         columns, new = ", ".join(TURNS.names), int(before[-1].stem) + 1 if before else 1
         with connect(today=turns, recent=self.known(_RECENT, out.parent)) as con:
-            save(con, f"SELECT {columns} FROM today ANTI JOIN recent USING (turn_id)", out / f"{new:06}.parquet")
+            fresh = f"SELECT {columns} FROM today ANTI JOIN recent USING (turn_id) WHERE ts_ms > {since_ms}"
+            save(con, fresh, out / f"{new:06}.parquet")
             for path in before:
                 (last,) = con.execute("SELECT MAX(ts_ms) FROM read_parquet(?)", [str(path)]).fetchall()
                 if last[0] is not None and last[0] > since_ms:

@@ -71,14 +71,23 @@ class Crowd:
     rules: pd.DataFrame
 
 
-def everybody(ground: Ground, guard: Guard, config: Launch, seed: int) -> Crowd:
-    """Decide on the rules that serve everybody; each end of a rule, and the step itself, needs `min_users` users."""
+def everybody(ground: Ground, guard: Guard, config: Launch, seed: int, priors: launch.Priors | None = None) -> Crowd:
+    """Decide on the rules that serve everybody; each end of a rule, and the step itself, needs `min_users` users.
+
+    Args:
+        ground: what launch stands on.
+        guard: the guardrail.
+        config: settings.
+        seed: of the draws.
+        priors: of the log as they were fitted some days ago; None to fit them.
+    """
     pairs = evidence.gather(ground.votes)
     k = config.min_users
     names = surface.states(ground.mined.nodes, np.concatenate([pairs.source, pairs.target]))
     near = nearness(names, pairs.source, ground.commonest.text[pairs.target])
-    source, goal = evidence.strays(pairs, seed=seed)
-    priors = launch.fit(pairs, near, nearness(names, source, ground.commonest.text[goal]), seed=seed)
+    if priors is None:
+        source, goal = evidence.strays(pairs, seed=seed)
+        priors = launch.fit(pairs, near, nearness(names, source, ground.commonest.text[goal]), seed=seed)
 
     score = values_at(ground.scores, pairs.source, pairs.target)
     best = _best(pairs, score, config.rivals)

@@ -9,11 +9,9 @@ from rewriter.model.hypothesis import slots_of
 from rewriter.offline.decide import Guard
 from rewriter.text import normalise
 
-_UNDERSTOOD = """
-SELECT q.locale, q.query, n.kind, n.state
-FROM queries AS q JOIN nodes AS n ON q.node = n.node
-WHERE q.users >= ? AND q.success > 0
-"""
+_UNDERSTOOD = "FROM queries AS q JOIN nodes AS n ON q.node = n.node WHERE q.users >= ? AND q.success > 0"
+_WORDS = f"SELECT DISTINCT q.locale, UNNEST(string_split(q.query, ' ')) {_UNDERSTOOD}"
+_STATES = f"SELECT DISTINCT q.locale, n.state {_UNDERSTOOD} AND n.kind = 'h'"
 
 
 def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
@@ -25,10 +23,10 @@ def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
     words: dict[str, set[str]] = defaultdict(set)
     names: dict[str, set[str]] = defaultdict(set)
     with connect(queries=queries, nodes=nodes) as con:
-        for locale, query, kind, state in con.execute(_UNDERSTOOD, [min_users]).fetchall():
-            words[locale].update(query.split())
-            if kind == "h":
-                names[locale].update(normalise(value) for value in slots_of(state).values())
+        for locale, word in con.execute(_WORDS, [min_users]).fetchall():
+            words[locale].add(word)
+        for locale, state in con.execute(_STATES, [min_users]).fetchall():
+            names[locale].update(normalise(value) for value in slots_of(state).values())
     known = {locale: frozenset(values) for locale, values in names.items()}
 
     def guard(locale: str, source: str, target: str, personal: bool) -> str | None:

@@ -1,6 +1,8 @@
 """Launch: what a rule is expected to win and to lose, and the largest set of rules within a stated budget of losses."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ from rewriter.offline.evidence import Pairs
 from rewriter.offline.votes import Floats, Ints
 
 _OK_START = (0.5, 0.5)
+_PRIORS = "priors.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,29 @@ class Priors:
 
     agreement: agreement.Agreement
     ok: prior.Beta
+
+    def save(self, state: Path) -> None:
+        """Write ``priors.json``."""
+        told = asdict(self)
+        told["agreement"]["weights"] = self.agreement.weights.tolist()
+        (state / _PRIORS).write_text(json.dumps(told), encoding="utf-8")
+
+    @classmethod
+    def open(cls, state: Path | None) -> "Priors | None":
+        """Return the priors that were saved in a state; None where none were.
+
+        Example:
+            >>> import tempfile
+            >>> state, alike = Path(tempfile.mkdtemp()), agreement.Agreement(np.ones(3), 0.2, 4.0, 0.5, 100)
+            >>> Priors(alike, prior.Beta(0.5, 0.5, 100)).save(state)
+            >>> Priors.open(state).agreement.stray
+            0.2
+        """
+        if state is None or not (state / _PRIORS).exists():
+            return None
+        told = json.loads((state / _PRIORS).read_text(encoding="utf-8"))
+        told["agreement"]["weights"] = np.array(told["agreement"]["weights"], dtype=np.float64)
+        return cls(agreement.Agreement(**told["agreement"]), prior.Beta(**told["ok"]))
 
 
 def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:

@@ -21,11 +21,12 @@ from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
 from rewriter.model.parts import save_shares
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, decide, exceptions, lives, logs, mine, parts, votes
+from rewriter.offline import chain, decide, exceptions, lives, logs, mine, parts, resolve, votes
 from rewriter.offline.ages import Cuts
 from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
 from rewriter.offline.guard import guard_of
+from rewriter.offline.launch import Priors
 from rewriter.offline.logs_report import LogReport
 from rewriter.offline.stock import Stock, stock
 from rewriter.offline.taste import learn_tastes
@@ -145,9 +146,9 @@ def learn(
         best = _best(None if due else known, config)
         mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or detector is None)
         clock.start("chain")
-        solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
+        solved = resolve.resolve(*chain.load(mined.nodes, mined.edges), config.chain, resolve.read(known, config.chain))
         clock.start("launch")
-        ground, crowd, settled, decided = _decide(mined, solved, config)
+        ground, crowd, settled, decided = _decide(mined, solved, config, Priors.open(None if due else known))
         today, waiting = mine.last_day(mined), parts.doubted(before.rules, before.cuts)
         clock.start("encode")
         online = writer.folder / "online"
@@ -169,9 +170,11 @@ def learn(
         lives.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
+        resolve.write(solved, config.chain, writer.state)
         left = past.after(log, config, fitted=due)
         left.write(writer.state)
         if config.loop.refit_days:
+            crowd.priors.save(writer.state)
             best.save(writer.state / DETECTOR)
         rules = launched["scope"].value_counts().to_dict() | ({"context": in_context} if in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
@@ -213,12 +216,12 @@ def _mine(
 
 
 def _decide(
-    mined: mine.Mined, solved: chain.Absorption, config: Config
+    mined: mine.Mined, solved: chain.Absorption, config: Config, priors: Priors | None
 ) -> tuple[decide.Ground, decide.Crowd, exceptions.Settled, pd.DataFrame]:
     """Weigh the rules for everybody, those of single circumstances, and those for single users."""
     ground = decide.Ground.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
-    crowd = decide.everybody(ground, guard, config.launch, config.seed)
+    crowd = decide.everybody(ground, guard, config.launch, config.seed, priors)
     settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
     every = [settled.crowd.rules, settled.rules]
     if config.launch.personal:
