@@ -58,12 +58,16 @@ def year(result: Figures) -> str:
 
 
 def daily(result: Figures) -> str:
-    """Seconds of the processor by step."""
-    day, rebuild = result["day"], result["rebuild"]
-    rows = [[step, f"{day['steps'][step]:.2f}", f"{rebuild['steps'][step]:.2f}"] for step in day["steps"]]
-    rows += [["together", f"{day['seconds']:.2f}", f"{rebuild['seconds']:.2f}"]]
-    columns = ["seconds of the processor", f"a day, {day['turns']:,} turns", f"a rebuild, {rebuild['turns']:,} turns"]
-    return f"{grid(columns, rows)}\n\nThe load of the machine was {result['load']:.0f} on two cores."
+    """Seconds of the processor by step, of everything and of the exact layer alone."""
+    parts = []
+    for name in ("everything", "exact layer"):
+        day, rebuild = result[name]["day"], result[name]["rebuild"]
+        rows = [[step, f"{day['steps'].get(step, 0.0):.2f}", f"{of:.2f}"] for step, of in rebuild["steps"].items()]
+        rows += [["together", f"{day['seconds']:.2f}", f"{rebuild['seconds']:.2f}"]]
+        columns = [f"{name}: seconds of the processor"]
+        columns += [f"{of}, {found['turns']:,} turns" for of, found in (("a day", day), ("a rebuild", rebuild))]
+        parts.append(f"{grid(columns, rows)}\n\nA day costs 1/{result[name]['rebuild / day']:.1f} of a rebuild.")
+    return "\n\n".join([*parts, f"The load of the machine was {result['load']:.0f} on two cores."])
 
 
 def _told(name: str, of: Figures) -> str:

@@ -122,6 +122,9 @@ def _hearings(
     nbest: Iterable[object], spoken: Iterable[str], said: Ints, text: list[str], kind: list[str], locale: list[str]
 ) -> tuple[Ints, Ints]:
     """Number the hearings of all turns; texts that are not known yet are added to `text`, `kind` and `locale`."""
+    nbest = list(nbest)
+    if not any(isinstance(listed, str) for listed in nbest):
+        return np.zeros(0, dtype=np.int64), np.zeros(len(nbest) + 1, dtype=np.int64)
     number = {(locale[i], text[i]): i for i in range(len(text)) if kind[i] == "u"}
 
     def numbered(place: str, hearing: str) -> int:
