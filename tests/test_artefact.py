@@ -72,7 +72,7 @@ def test_the_manifest_is_plain_json(tmp_path):
     version_id = publish(tmp_path, locales={"en": np.int64(7)}, **figures)
     text = (tmp_path / "versions" / version_id / "manifest.json").read_text(encoding="utf-8")
     data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert (data["id"], data["schema_version"]) == (version_id, 2)
+    assert (data["id"], data["schema_version"]) == (version_id, 3)
     assert (data["counts"], data["metrics"], data["locales"]) == ({"turns": 7}, {"none": None, "f1": 0.5}, {"en": 7})
 
 
@@ -255,7 +255,7 @@ def test_no_byte_of_the_manifest_changes_unseen(tmp_path):
         current(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "7", "{}", '{"schema_version": "1"}', '{"schema_version": 2, "id": 5}'])
+@pytest.mark.parametrize("content", ["[]", "null", "7", "{}", '{"schema_version": "1"}', '{"schema_version": 3, "id": 5}'])
 def test_json_that_is_no_manifest(tmp_path, content):
     publish(tmp_path)
     (current(tmp_path).folder / "manifest.json").write_text(content)
@@ -266,16 +266,16 @@ def test_json_that_is_no_manifest(tmp_path, content):
 def test_an_older_schema_asks_for_a_new_folder(tmp_path):
     publish(tmp_path)
     path = current(tmp_path).folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
-    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 1, older than 2: learn into a new folder"):
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 2'))
+    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 2, older than 3: learn into a new folder"):
         current(tmp_path)
 
 
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path):
     publish(tmp_path)
     path = current(tmp_path).folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
-    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 3, newer than 2: upgrade"):
+    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 4'))
+    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 4, newer than 3: upgrade"):
         current(tmp_path)
 
 

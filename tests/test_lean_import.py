@@ -11,6 +11,7 @@ from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.features import RANK, RISK
 from rewriter.model.logistic import Logistic
+from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.wording import Wording
 
@@ -74,5 +75,6 @@ def test_an_online_layer_imports_what_it_needs_and_no_more(tmp_path):
         Wording.of((phrase, {}) for phrase in phrases).save(folder / "wording" / "en")
         never = (Logistic(np.zeros(len(names)), 0.0) for names in (RANK, RISK))
         Decider(*never, Bar(), Bar(), hears=False).save(folder)
+        Risk({}, {}, -2.0, Logistic(np.zeros(len(COLUMNS)), 0.0)).save(folder)
         writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
     assert imported_by(tmp_path, "unsure") & HEAVY <= ONLINE

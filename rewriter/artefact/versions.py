@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rewriter.artefact.disk import sha256
 from rewriter.errors import ArtefactError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when an older reader would misread what a newer writer wrote, or the other way round."""
 
 HELD = Path("state", "held.json")

@@ -1,23 +1,20 @@
 """The student: what the teacher knows of a turn after the fact, taught to a `Risk` that sees it before the NLU does."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from rewriter.config import Config
+from rewriter.detect.hindsight import Hindsight
 from rewriter.detect.listed import Floats, Ints, Turns
 from rewriter.detect.pair import PairDetector
 from rewriter.detect.trees import FOLDS, fold_of
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk, worth
 
-_PRIOR = 2.0  # turns of mean risk that every text and word begins with
 _HEARD = 4  # other hearings that are looked at
-_NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +47,34 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
     columns = np.zeros((len(turns), len(COLUMNS)))
     for k in range(FOLDS):
         rows = np.flatnonzero(fold == k)
-        seen = _counted(turns, defect, np.flatnonzero(fold != k), min_users)
+        seen = _hindsight(turns, defect, np.flatnonzero(fold != k), min_users).risk()
         for row in rows:
             columns[row] = seen.columns(*_request(turns, int(row)))
-    twice, label = np.concatenate([columns, columns]), np.repeat([True, False], len(turns))
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(twice, label, sample_weight=np.concatenate([defect, 1 - defect]))
+    spoken = turns["rewritten"] == 0
+    twice, label = np.concatenate([columns[spoken], columns[spoken]]), np.repeat([True, False], spoken.sum())
+    weight = np.concatenate([defect[spoken], 1 - defect[spoken]])
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(twice, label, sample_weight=weight)
     weigh = Logistic(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
     p = weigh.p(columns)
-    whole = _counted(turns, defect, np.arange(len(turns)), min_users)
+    whole = _hindsight(turns, defect, np.arange(len(turns)), min_users).risk()
     rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
-    return Student(Risk(whole.texts, whole.words, whole.mean, weigh, rate, a_day), p)
+    return Student(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
 
 
-def export_risk(pair: PairDetector | None, config: Config, folder: Path) -> None:
-    """Teach a student what the teacher of a detector knows, and write ``risk.json``, which `Risk.open` reads while serving.
+def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: Path) -> None:
+    """Write ``risk.json``, which `Risk.open` reads while serving.
 
     Args:
-        pair: the detector; its turns and their P(defect) are learned from. Without one nothing is written.
+        pair: the detector; its turns and their P(defect) say how much each column is worth. Without one nobody is asked.
+        known: how texts and words fared, by all that is known (`Hindsight.risk`).
         config: `launch.min_users`, and of `trigger` the budgets of prompts.
         folder: where the file goes.
     """
     if pair is not None:
         least, trigger = config.launch.min_users, config.trigger
         found = learn_student(pair.turns, pair.defect, min_users=least, budget=trigger.max_asked, a_day=trigger.max_asked_a_day)
-        found.risk.save(folder)
+        known = replace(found.risk, texts=known.texts, words=known.words, mean=known.mean)
+    known.save(folder)
 
 
 def _request(turns: Turns, row: int) -> tuple[list[str], str]:
@@ -83,39 +84,7 @@ def _request(turns: Turns, row: int) -> tuple[list[str], str]:
     return hearings, "" if turns["opens"][row] else str(turns.text[turns["said"][row - 1]])
 
 
-def _counted(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> Risk:
-    """Return the log-odds of texts and words among some turns, without weights."""
-    mean = float(defect[rows].mean()) if len(rows) else 0.5
-    texts, words = _Tally(mean), _Tally(mean)
-    for row in rows:
-        text, user = str(turns.text[turns["said"][row]]), int(turns["user_no"][row])
-        texts.add((text,), user, float(defect[row]))
-        words.add(set(text.split()), user, float(defect[row]))
-    return Risk(texts.odds(min_users), words.odds(min_users), _odds(mean), _NO_WEIGHTS)
-
-
-class _Tally:
-    """Adds up defects and users by key."""
-
-    def __init__(self, mean: float) -> None:
-        self._mean = mean
-        self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._users: dict[str, set[int]] = defaultdict(set)
-
-    def add(self, keys: Iterable[str], user: int, defect: float) -> None:
-        for key in keys:
-            self._sums[key][0] += defect
-            self._sums[key][1] += 1
-            self._users[key].add(user)
-
-    def odds(self, min_users: int) -> dict[str, float]:
-        return {
-            key: round(_odds((bad + _PRIOR * self._mean) / (n + _PRIOR)), 3)
-            for key, (bad, n) in self._sums.items()
-            if len(self._users[key]) >= min_users
-        }
-
-
-def _odds(p: float) -> float:
-    p = min(max(p, 1e-4), 1 - 1e-4)
-    return float(np.log(p / (1 - p)))
+def _hindsight(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> Hindsight:
+    """Count those of some turns whose words were sent as they were spoken: what becomes of a rewrite is not their doing."""
+    rows = rows[turns["rewritten"][rows] == 0]
+    return Hindsight(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)

@@ -10,6 +10,7 @@ from rapidfuzz.distance import Indel
 from rewriter.model import wording as words
 from rewriter.model.alignment import Alignment, align
 from rewriter.model.pool import Floats, Pool
+from rewriter.model.risk import WORDED, Risk
 from rewriter.model.similarity import phonetic_keys
 from rewriter.model.wish import wanted
 from rewriter.model.wording import Wording
@@ -43,10 +44,10 @@ _PLACES = [list(RANK).index(name) for name in _OF_BEST]
 RISK = (
     *words.FEATURES, "p_goal", *(f"best_{name}" for name in _OF_BEST),
     "likelier", "least_likelier", "less_unknown", "less_new", "other_template", "other_known", "hearings",
-    "nearest_text", "nearest_sound", "nearest_cost",
+    "nearest_text", "nearest_sound", "nearest_cost", *WORDED,
 )  # fmt: skip
 """What says whether a request fails as it is spoken: how it is worded, what the best candidate looks like, how much better the
-other hearings are worded, and how near the nearest text is that works."""
+other hearings are worded, how near the nearest text is that works, and how its words fared (`model.risk.Risk`)."""
 
 _HEARINGS = 5
 _HEARING_COST = 0.5  # a later hearing is believed where it is cheaper by this for each place
@@ -141,14 +142,15 @@ def _among(pool: Pool, cost: Sequence[float], nearest: Sequence[int]) -> dict[st
     }
 
 
-def risk(seen: Look, best: int, p_goal: float, wording: Wording, *, own: int = 0) -> Floats:
-    """Measure how a request is worded, the columns of `RISK`, (len(RISK),).
+def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, *, own: int = 0) -> Floats:
+    """Measure what tells whether a request fails, the columns of `RISK`, (len(RISK),).
 
     Args:
         seen: its candidates; at least one.
         best: the candidate under consideration.
         p_goal: what the ranker says of it.
         wording: of the locale.
+        student: knows how words fared.
         own: 1 for a text that the wording has counted, which is left out; else 0.
     """
     fluent = wording.fluency(seen.hearings[0], own=own)
@@ -165,4 +167,5 @@ def risk(seen: Look, best: int, p_goal: float, wording: Wording, *, own: int = 0
         gain("likelihood", 1), gain("least_likelihood", 1), gain("unknown", -1), gain("new_steps", -1),
         max((other[template] for other in others), default=0.0), float(any(h in seen.pool.texts for h in seen.hearings[1:])),
         len(seen.hearings), table[:, 0].max(), table[:, 1].max(), table[:, list(RANK).index("cost_first")].min(),
+        *student.worded(seen.hearings),
     ])  # fmt: skip

@@ -25,6 +25,9 @@ COLUMNS: Final = (
 )
 """What the risk is made of."""
 
+WORDED: Final = ("worst_word", "mean_word", "unknown_words", "agreement")
+"""Those of them that tell of a text that was never heard: the trigger reads them, too (`model.features.RISK`)."""
+
 _FILE = "risk.json"
 _TEXTS = "risk_texts"
 _EVEN = 0.05  # what even a request that seems sure is asked about: a misunderstanding that all users share seems sure, too
@@ -71,20 +74,35 @@ class Risk:
 
     def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
         """Return the columns `COLUMNS` of a request."""
-        text, words = hearings[0], hearings[0].split()
-        odds = [self.words.get(word, self.mean) for word in words] or [self.mean]
+        text = hearings[0]
+        worst, mean, unknown, agreement = self.worded(hearings)
         own = self.texts.get(text, self.mean)
         others = [self.texts.get(other, self.mean) for other in hearings[1:]]
         return [
             own,
-            max(odds),
-            sum(odds) / len(odds),
-            sum(word not in self.words for word in words) / max(len(words), 1),
-            math.log1p(len(words)),
+            worst,
+            mean,
+            unknown,
+            math.log1p(len(text.split())),
             max(0.0, own - min(others, default=own)),
-            Indel.normalized_similarity(text, hearings[1]) if len(hearings) > 1 else 1.0,
+            agreement,
             Indel.normalized_similarity(text, previous) if previous else 0.0,
         ]
+
+    def worded(self, hearings: Sequence[str]) -> tuple[float, float, float, float]:
+        """Return the columns `WORDED` of a request.
+
+        Example:
+            >>> import numpy as np
+            >>> risk = Risk({}, {"lamp": -3.0, "of": 1.0}, -2.0, Logistic(np.zeros(8), 0.0))
+            >>> risk.worded(["turn of lamp lamp", "turn of lamp lamp"])
+            (1.0, -1.75, 0.25, 1.0)
+        """
+        words = hearings[0].split()
+        odds = [self.words.get(word, self.mean) for word in words] or [self.mean]
+        unknown = sum(word not in self.words for word in words) / max(len(words), 1)
+        agreement = Indel.normalized_similarity(*hearings[:2]) if len(hearings) > 1 else 1.0
+        return max(odds), sum(odds) / len(odds), unknown, agreement
 
     def save(self, folder: Path) -> None:
         """Write ``risk.json``, and the texts, of which there may be many, as arrays."""

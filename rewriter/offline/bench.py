@@ -1,18 +1,22 @@
 """`Bench`: examples with their candidates, what is fitted on some of them, and what would become of the others."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.detect.hindsight import Hindsight
 from rewriter.guardrail import Guardrail
 from rewriter.model.decider import choose, may
 from rewriter.model.features import RANK, RISK, Look, look, risk
 from rewriter.model.logistic import Logistic
 from rewriter.model.pool import MEASURED, Finder, Pool
+from rewriter.model.risk import Risk
 from rewriter.model.wording import Wording
 from rewriter.offline import logistic_fit
 from rewriter.offline.crowds import averaged
@@ -27,6 +31,7 @@ _UNHEARD = 5, 20  # of so many texts that are new so many ask for what is new, b
 _DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
 _NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so that nothing hangs on habits
 _ASKED = 40  # candidates of an example, so that enough are left when its goals are taken away
+_TAUGHT = 0.25  # what hindsight of its turns says in the label of a text, beside the verdict of the log
 _CAP = 5  # users of one text that count
 _RISK_SIGNS = [0] * len(RISK)
 
@@ -43,6 +48,7 @@ class Case:
         win: (m,) P(each candidate is meant | the text fails), as the votes of the log have it.
         loss: (m,) P(it is not); what is missing to one are votes that may be no votes at all.
         wording: of the locale; without the goal where that is new.
+        student: how the words of the text fared in other texts, of other goals where its own is new.
         own: 1 where the wording has counted the text.
         fold: which part it is held out with; texts of one goal share it, and all who say a text.
         weight: of the example, times how likely it is that the goal is as new as that, if the text is new.
@@ -53,6 +59,7 @@ class Case:
     win: Floats
     loss: Floats
     wording: Wording
+    student: Risk
     own: int
     fold: int
     weight: float
@@ -83,14 +90,26 @@ class Bench:
         wordings: of all locales.
         min_users: k, users behind whatever anything is fitted on.
         strange: P(nobody has asked for the goal | the text fails), see `Told`.
+        hindsight: how the turns of all texts went.
     """
 
-    def __init__(self, found: Sequence[Example], finder: Finder, wordings: Wordings, min_users: int, strange: float) -> None:
+    def __init__(
+        self,
+        found: Sequence[Example],
+        finder: Finder,
+        wordings: Wordings,
+        min_users: int,
+        strange: float,
+        hindsight: Hindsight,
+    ) -> None:
         self._wordings = wordings
+        self._hindsight = hindsight
+        self._without = cache(hindsight.without)
         self._min_users = min_users
         self._allowed: dict[tuple[int, int, bool], bool] = {}
         numbers = {user: number for number, user in enumerate(dict.fromkeys(example.user for example in found))}
         self._number = numbers.__getitem__
+        self._asking = _asking(found, wordings)
         drafts = [_draft(example, finder) for example in found if example.locale in wordings.all]
         self._new = {False: strange, True: _unheard(found, wordings, min_users)}
         cases = (self._case(*pair, new) for pair in zip(drafts, _real(drafts), strict=True) for new in (False, True))
@@ -102,10 +121,16 @@ class Bench:
         ranker = self._ranker([case for case in kept if case.example.goals and not case.example.healthy])
         kept = [case for case in kept if not case.example.served]
         columns = np.array([self._risk(case, ranker)[0] for case in kept]).reshape(-1, len(RISK))
-        fails = np.array([not case.example.healthy for case in kept], dtype=np.float64)
+        fails = np.array([self._fails(case.example) for case in kept], dtype=np.float64)
         weight, users = np.array([case.weight for case in kept]), np.array([self._user(case) for case in kept], dtype=np.int64)
         rows = averaged(columns, fails, weight, users, self._min_users)
         return Fitted(ranker, logistic_fit.fit(*rows, _RISK_SIGNS) if len(rows[0]) else _never(len(RISK)))
+
+    def _fails(self, example: Example) -> float:
+        """Return P(a text fails) that the risk learns: the verdict of the log, with some of what hindsight says of each turn."""
+        verdict = float(not example.healthy)
+        p = self._hindsight.p(example.hearings[0])
+        return verdict if p is None else (1 - _TAUGHT) * verdict + _TAUGHT * p
 
     def before(self, case: Case, fitted: Fitted) -> Outcome | None:
         """Return what would become of a case before the NLU; None where nothing would be sent."""
@@ -131,11 +156,13 @@ class Bench:
         other = np.array([candidate != text for candidate in pool.texts], dtype=bool)
         own = int(not other.all())
         main = max(example.goals, key=lambda goal: example.goals[goal], default=-1)
+        unheard = frozenset({text})
         if new:
             if not example.goals:
                 return None
             other &= ~np.isin(pool.interpretations, list(example.goals))
             wording, own = self._wordings.without(example.locale, main), 0
+            unheard |= self._asking[example.locale, main]
         seen = look(hearings, pool.keep(other, MEASURED), wording, example.locale)
         if not len(seen.pool):
             return None
@@ -144,9 +171,9 @@ class Bench:
         win = of_pool[:, 0] * of_pool[:, 1]
         loss = sum(share * p for share, p in votes.values()) - win + of_pool[:, 0] - win
         fold = int(_draw("fold", str(example.main) if example.main >= 0 else text) * FOLDS)
-        unheard = self._new[example.healthy] if example.goals else 0.0
-        weight = example.weight * (unheard if new else 1.0 - unheard)
-        return Case(example, seen, win, loss, wording, own, fold, weight)
+        share = self._new[example.healthy] if example.goals else 0.0
+        weight = example.weight * (share if new else 1.0 - share)
+        return Case(example, seen, win, loss, wording, self._without(unheard), own, fold, weight)
 
     def _ranker(self, cases: Sequence[Case]) -> Logistic:
         allowed = [~c.seen.pool.private & [self._may(c, i, after_failure=True) for i in range(len(c.seen.pool))] for c in cases]
@@ -170,7 +197,7 @@ class Bench:
         p = ranker.p(case.seen.features)
         best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=False))
         told = int(p.argmax()) if best is None else best
-        return risk(case.seen, told, float(p[told]), case.wording, own=case.own), best, float(p[told])
+        return risk(case.seen, told, float(p[told]), case.wording, case.student, own=case.own), best, float(p[told])
 
     def _may(self, case: Case, i: int, *, after_failure: bool) -> bool:
         """Ask the guardrail, once."""
@@ -205,6 +232,15 @@ def _unheard(found: Sequence[Example], wordings: Wordings, min_users: int) -> fl
     rare = [example for example in found if example.healthy and example.users < min_users]
     new = sum(not wordings.heard(example.locale, next(iter(example.goals))) for example in rare)
     return (new + _UNHEARD[0]) / (len(rare) + _UNHEARD[1])
+
+
+def _asking(found: Sequence[Example], wordings: Wordings) -> dict[tuple[str, int], set[str]]:
+    """Return the texts by which each goal is asked for, healthy and failing ones."""
+    texts: dict[tuple[str, int], set[str]] = defaultdict(set, {key: set(of) for key, of in wordings.texts.items()})
+    for example in found:
+        if example.main >= 0:
+            texts[example.locale, example.main].add(example.hearings[0])
+    return texts
 
 
 def _unled(pool: Pool, example: Example) -> Pool:

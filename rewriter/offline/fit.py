@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.config import Config, Trigger
+from rewriter.detect.hindsight import Hindsight
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.retrieve import Retriever
 from rewriter.offline import bars
@@ -31,6 +32,7 @@ def fit(
     crowd: Crowd,
     votes: Votes,
     stocked: Stock,
+    known: Hindsight,
     turns: Path,
     config: Config,
     folder: Path,
@@ -47,6 +49,7 @@ def fit(
         crowd: what all users together say; its launched rules answer before the online layer does.
         votes: what each user's turns say was meant.
         stocked: what `rewriter.offline.stock.stock` wrote into the folder.
+        known: how the turns of all texts went.
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
         folder: where the files go.
@@ -61,7 +64,7 @@ def fit(
     served = set(zip(rules["locale"], rules["source"], strict=True))
     told = Told(mined, votes, stocked.good, stocked.own)
     found = examples(stocked.texts, told, served, turns, config.seed)
-    bench = Bench(found, Retriever.open(folder), wordings, k, told.strange)
+    bench = Bench(found, Retriever.open(folder), wordings, k, told.strange, known)
     promises = _promises(bench, config.trigger, doubted)
     before, after = (Bar(of[0].bar, of[1].bar) for of in (promises["before"], promises["after"]))
     fitted = bench.fit()

@@ -22,6 +22,7 @@ from rewriter.model.detector import Detector
 from rewriter.model.parts import save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline import chain, decide, exceptions, lives, logs, mine, parts, resolve, votes
+from rewriter.offline.afterwards import afterwards
 from rewriter.offline.ages import Cuts
 from rewriter.offline.daily import PARTED, Carried
 from rewriter.offline.fit import fit
@@ -155,9 +156,10 @@ def learn(
         if due:
             stocked = stock(mined, crowd.pairs, config, online)
             clock.start("fit")
-            promised = fit(mined, settled.crowd, ground.votes, stocked, mined.said, config, online, waiting)
+            went = afterwards(mined, best.pair, config.launch.min_users)
+            export_risk(best.pair, went.risk(), config, online)
+            promised = fit(mined, settled.crowd, ground.votes, stocked, went, mined.said, config, online, waiting)
             promised |= _tastes(mined, ground, settled, stocked, config, online)
-            export_risk(best.pair, config, online)
         else:
             promised = writer.take_over("online") if past.fitted_day is not None else {}
         clock.start("launch")

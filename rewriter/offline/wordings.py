@@ -18,16 +18,17 @@ class Wordings:
 
     Attributes:
         all: locale -> wording.
+        texts: (locale, goal) -> the texts that ask for it.
     """
 
     def __init__(self, good: pd.DataFrame) -> None:
-        self._texts: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self.texts: dict[tuple[str, int], list[str]] = defaultdict(list)
         named: dict[tuple[str, str], set[int]] = defaultdict(set)
         said: dict[str, list[tuple[str, Mapping[str, str]]]] = defaultdict(list)
         for locale, text, goal, kind, state in zip(*(good[c] for c in ("locale", "query", "node", "kind", "state")), strict=True):
             names = _names(kind, state)
             said[locale].append((text, names))
-            self._texts[locale, goal].append(text)
+            self.texts[locale, goal].append(text)
             for name in names:
                 named[locale, name].add(goal)
         self._names: dict[tuple[str, int], set[str]] = defaultdict(set)
@@ -39,7 +40,7 @@ class Wordings:
 
     def heard(self, locale: str, goal: int) -> bool:
         """Whether any text asks for a goal."""
-        return (locale, goal) in self._texts
+        return (locale, goal) in self.texts
 
     def without(self, locale: str, goal: int) -> Wording:
         """Return the wording as it would be had nobody asked for a goal: without its texts, and the names in no other goal.
@@ -50,7 +51,7 @@ class Wordings:
         """
         key = (locale, goal)
         if key not in self._without:
-            self._without[key] = self.all[locale].without(self._texts.get(key, []), self._names.get(key, set()))
+            self._without[key] = self.all[locale].without(self.texts.get(key, []), self._names.get(key, set()))
         return self._without[key]
 
 

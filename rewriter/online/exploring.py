@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewriter.result import Reason
@@ -15,19 +14,6 @@ if TYPE_CHECKING:
 SURE: frozenset[Reason] = frozenset({"empty", "too_long", "not_text", "error", "stay", "understood", "held_out"})
 """Reasons for leaving a request alone of which nobody need be asked; what was held out is to be compared with what nobody is
 asked about."""
-
-
-def open_risk(folder: Path) -> "Risk | None":
-    """Open the risk of an artefact; only who has one pays for its libraries.
-
-    Raises:
-        ArtefactError: the file is none of ours.
-    """
-    if not (folder / "risk.json").exists():
-        return None
-    from rewriter.model.risk import Risk  # noqa: PLC0415
-
-    return Risk.open(folder)
 
 
 def p_asked(risk: "Risk", hearings: Sequence[str], context: object, max_chars: int) -> float:

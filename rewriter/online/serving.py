@@ -10,7 +10,6 @@ from rewriter.artefact.versions import Version
 from rewriter.model.contextual import ContextRules
 from rewriter.model.parts import open_shares
 from rewriter.model.rules import Rule, RuleBook
-from rewriter.online.exploring import open_risk
 from rewriter.online.locales import lookup_order
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ class Serving:
     """The online layer, where `learn` made one."""
     place: Callable[[str | None], str | None]
     """Locale of a request -> the locale in which the online layer answers it."""
-    risk: "Risk | None"
-    """P(a request goes wrong), where the log told enough to learn it."""
     shares: Mapping[str, float]
     """Part of the online layer (`rewriter.model.parts`) -> the probability with which it is applied."""
 
@@ -57,9 +54,13 @@ class Serving:
         def place(locale: str | None) -> str | None:
             return next((known for known in lookup_order(locale, turns) if known in answered), None)
 
-        key, risk = bytes.fromhex(manifest.user_key), open_risk(version.folder / "online")
-        shares = open_shares(version.folder / "rules")
-        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, risk, shares)
+        key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
+        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, shares)
+
+    @property
+    def risk(self) -> "Risk | None":
+        """P(a request goes wrong), where there is an online layer."""
+        return None if self.star is None else self.star.student
 
     def rule(self, query: str, place: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
         """Return the user's own rule, else one for this context, else one for everybody; and whether not the last."""

@@ -11,6 +11,7 @@ from rewriter.model.decider import Bar, Decider, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.pool import MEASURED, Finder, Pool
 from rewriter.model.retrieve import Retriever
+from rewriter.model.risk import Risk
 from rewriter.model.similarity import text_similarity
 from rewriter.model.taste import Tastes
 from rewriter.model.wording import Wording
@@ -28,15 +29,19 @@ class Star:
         finder: finds candidates.
         wording: how healthy texts are made, by locale.
         decider: what `learn` fitted.
+        student: the risk of texts and words, of which the decider reads columns.
         tastes: texts that mean different things to different users; None where `learn` found none worth serving.
     """
 
-    __slots__ = ("_decider", "_finder", "_tastes", "_wording")
+    __slots__ = ("_decider", "_finder", "_tastes", "_wording", "student")
 
-    def __init__(self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, tastes: Tastes | None = None) -> None:
+    def __init__(
+        self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, student: Risk, tastes: Tastes | None = None
+    ) -> None:
         self._finder = finder
         self._wording = wording
         self._decider = decider
+        self.student = student
         self._tastes = tastes
 
     @classmethod
@@ -48,7 +53,7 @@ class Star:
         """
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
-        return cls(retriever, wording, Decider.open(folder), Tastes.open(folder / "taste", retriever.shelf))
+        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), Tastes.open(folder / "taste", retriever.shelf))
 
     @property
     def locales(self) -> frozenset[str]:
@@ -113,7 +118,7 @@ class Star:
         bar, score = self._decider.after, p[best]
         if not request.after_failure:
             bar = self._decider.before
-            score *= float(self._decider.risk.p(risk(seen, best, p[best], wording)[None])[0])
+            score *= float(self._decider.risk.p(risk(seen, best, p[best], wording, self.student)[None])[0])
         if late():
             return Verdict(None, "deadline", candidates=_named(seen, p))
         return _against(bar, score, p[best], seen.pool, best, _named(seen, p))
@@ -138,7 +143,7 @@ class Star:
             text, score, bar = pool.texts[i], p[i], self._decider.after
             if not request.after_failure:
                 bar = self._decider.before
-                score *= float(self._decider.risk.p(risk(seen, i, p[i], wording)[None])[0])
+                score *= float(self._decider.risk.p(risk(seen, i, p[i], wording, self.student)[None])[0])
             why = "another one is likelier" if i != best else _held(bar, score)
             if not may_be[i]:
                 forbidden = guardrail.verdict(hearings[0], text, names=wording.names.keys(), knows=wording.knows, online=True)

@@ -10,7 +10,9 @@ from rapidfuzz import fuzz
 
 from rewriter.model.alignment import align
 from rewriter.model.features import RANK, RISK, look, risk
+from rewriter.model.logistic import Logistic
 from rewriter.model.pool import Pool
+from rewriter.model.risk import COLUMNS, WORDED, Risk
 from rewriter.model.similarity import phonetic_key
 from rewriter.model.wording import FEATURES, Wording
 
@@ -20,6 +22,7 @@ WORDING = Wording.of([
     ("turn off the radio", {"radio": "name"}),
     ("play some jazz", {}),
 ])  # fmt: skip
+STUDENT = Risk({}, {"turn": -4.0, "of": 1.0, "lamp": -3.0}, -2.0, Logistic(np.zeros(len(COLUMNS)), 0.0))
 TEXTS = ["turn off the lamp", "switch the lamp off", "turn on the lamp", "play some jazz"]
 
 
@@ -107,7 +110,7 @@ def test_every_candidate_by_itself(hearings, candidates):
 def test_the_risk_reads_the_wording_the_best_candidate_and_the_other_hearings():
     hearings = ["turn of the lamp", "turn off the lamp", "turnoff the lamp"]
     seen = look(hearings, pool(TEXTS, [1, 1, 2, 3], [0.9, 0.7, 0.8, 0.1]), WORDING, "en")
-    measured = dict(zip(RISK, risk(seen, 1, 0.75, WORDING).tolist(), strict=True))
+    measured = dict(zip(RISK, risk(seen, 1, 0.75, WORDING, STUDENT).tolist(), strict=True))
     fluent, *others = (dict(zip(FEATURES, WORDING.fluency(h), strict=True)) for h in hearings)
     assert {name: measured[name] for name in FEATURES} == fluent
     assert {name: measured[f"best_{name}"] for name in RANK if f"best_{name}" in RISK} == {
@@ -122,10 +125,12 @@ def test_the_risk_reads_the_wording_the_best_candidate_and_the_other_hearings():
     assert measured["nearest_text"] == max(column(seen, "text"))
     assert measured["nearest_sound"] == max(column(seen, "sound"))
     assert measured["nearest_cost"] == min(column(seen, "cost_first"))
+    student = STUDENT.worded(hearings)
+    assert tuple(measured[name] for name in WORDED) == student == (1.0, (-4 + 1 - 2 - 3) / 4, 0.25, pytest.approx(32 / 33))
 
 
 def test_with_one_hearing_nothing_is_gained_by_others():
     seen = look(["turn of the lamp"], pool(TEXTS, [1, 1, 2, 3], [0.9, 0.7, 0.8, 0.1]), WORDING, "en")
-    measured = dict(zip(RISK, risk(seen, 0, 0.5, WORDING).tolist(), strict=True))
+    measured = dict(zip(RISK, risk(seen, 0, 0.5, WORDING, STUDENT).tolist(), strict=True))
     gains = ("likelier", "least_likelier", "less_unknown", "less_new", "other_template", "other_known")
     assert [measured[name] for name in gains] == [0] * 6

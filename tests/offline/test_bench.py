@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rewriter.detect.hindsight import Hindsight
+from rewriter.model.features import RISK
 from rewriter.model.pool import Pool
 from rewriter.offline.bench import FOLDS, Bench
 from rewriter.offline.examples import Example
@@ -20,6 +22,9 @@ PHRASES = {
 GOOD = pd.DataFrame(
     [("en", text, goal, "u", text) for text, goal in PHRASES.items()], columns=["locale", "query", "node", "kind", "state"]
 )
+
+
+NOTHING = Hindsight(*(np.zeros(0, dtype=of) for of in (object, np.int64, np.float64, np.float64)), 1)
 
 
 class Shelf:
@@ -41,8 +46,15 @@ def example(text, goals, healthy=False, users=3, user="ann", honest=1.0):
     )
 
 
-def bench(*found, min_users=3, strange=0.2):
-    return Bench(found, Shelf(), Wordings(GOOD), min_users, strange)
+def hindsight(*said, k=1):
+    """Of (text, user, share of defects, turns)."""
+    text, user, bad, turns = zip(*said, strict=True) if said else ((), (), (), ())
+    turns = np.array(turns, dtype=np.float64)
+    return Hindsight(np.array(text, dtype=object), np.array(user, dtype=np.int64), turns * np.array(bad, dtype=float), turns, k)
+
+
+def bench(*found, min_users=3, strange=0.2, seen=NOTHING):
+    return Bench(found, Shelf(), Wordings(GOOD), min_users, strange, seen)
 
 
 def test_a_failing_text_is_two_cases_whose_weights_make_one():
@@ -107,3 +119,28 @@ def test_fewer_than_k_users_teach_nothing(monkeypatch):
     assert flooded.risk.weights.tolist() == pytest.approx(plain.risk.weights.tolist())
     third = bench(*base, *lone, example("yy lamp", {2: 1.0}, users=1, user="joe")).fit()
     assert third.risk.weights.tolist() != pytest.approx(plain.risk.weights.tolist(), abs=0.01)
+
+
+def test_an_example_does_not_see_how_it_went_itself():
+    # "lamb" is in no other text; "lamp" is in others, some of which ask for the goal of the example, too
+    said = [("turn on the lamb", 0, 1.0, 8), ("turn on the lamp", 1, 0.0, 30), ("turn on lamp", 0, 1.0, 9), ("lamp", 2, 0.5, 4)]
+    found = [example("turn on the lamb", {1: 1.0}), example("turn on lamp", {1: 1.0})]
+    mean = sum(p * n for *_, p, n in said) / sum(n for *_, n in said)
+
+    def odds(bad, n):
+        p = (bad + 2 * mean) / (n + 2)
+        return np.log(p / (1 - p))
+
+    heard, new, *_ = bench(*found, seen=hindsight(*said)).cases
+    assert heard.student.words == pytest.approx({"turn": odds(9, 39), "on": odds(9, 39), "the": odds(0, 30)}, abs=0.001)
+    assert new.student.words == pytest.approx({"lamp": odds(2, 4)}, abs=0.001)  # of the words of goal 1 all that is left
+    assert heard.student.mean == new.student.mean == pytest.approx(np.log(mean / (1 - mean)))
+    column = dict(zip(RISK, bench(*found, seen=hindsight(*said))._risk(heard, bench(*found).fit().ranker)[0], strict=True))
+    assert (column["worst_word"], column["unknown_words"]) == (pytest.approx(odds(0, 0), abs=0.001), 0.25)
+
+
+def test_what_the_risk_learns_of_a_text():
+    of = bench(seen=hindsight(("lamp", 0, 0.5, 4), ("lamp", 1, 1.0, 4)))
+    assert of._fails(example("lamp", {1: 1.0})) == 0.75 + 0.25 * 0.75
+    assert of._fails(example("lamp", {1: 1.0}, healthy=True)) == 0.25 * 0.75
+    assert of._fails(example("glow", {1: 1.0})) == 1.0

@@ -1,18 +1,18 @@
 """Who is asked "did I get that right?": mostly where the answer would teach, within what a user bears, not about what is sure."""
 
 import hashlib
-import shutil
 import threading
 
 import numpy as np
 import pytest
+import starred
 
 from rewriter import Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.users import hash_user
-from rewriter.online.exploring import Prompts, open_risk, p_asked
+from rewriter.online.exploring import Prompts, p_asked
 
 BY_TEXT = Logistic(np.array([1.0, *[0.0] * (len(COLUMNS) - 2), -3.0]), 0.0)
 RISK = Risk(
@@ -22,11 +22,10 @@ DAY = 86_400.0
 
 
 @pytest.fixture(scope="module")
-def root(lamp, tmp_path_factory):
-    """The artefact of the lamp, as if its log had told enough to learn the risk."""
+def root(tmp_path_factory):
+    """One rule and a lamp, and a student that a teacher had."""
     root = tmp_path_factory.mktemp("asking") / "artefact"
-    shutil.copytree(lamp[0], root)
-    RISK.save(current(root).folder / "online")
+    starred.publish(root, ["turn off the lamp", "turn on the lamp"], [{"lamp": "name"}] * 2, student=RISK)
     return root
 
 
@@ -100,6 +99,7 @@ def test_nothing_odd_is_asked_about(asking):
         assert (answer.text, answer.reason, answer.ask) == (odd, reason, False)
 
 
-def test_without_a_risk_nobody_is_asked(lamp, tmp_path):
-    assert open_risk(tmp_path) is None
-    assert not Rewriter.open(lamp[0]).rewrite("half and half").ask
+def test_without_a_teacher_nobody_is_asked(lamp):
+    student = Risk.open(current(lamp[0]).folder / "online")
+    assert (student.rate, student.words["lamb"] > student.mean > student.words["off"]) == (0.0, True)
+    assert not any(Rewriter.open(lamp[0]).rewrite("half and half", user_id=f"user {i}").ask for i in range(50))

@@ -1,6 +1,7 @@
 """The online stages: what is left alone and why, what is sent, what is only suggested."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import starred
@@ -45,6 +46,17 @@ def test_before_the_nlu_the_score_is_that_it_fails_and_that_this_is_meant(rewrit
     before, after = (rewriter.rewrite("turn off the lamb", after_failure=late) for late in (False, True))
     fails = 1 / (1 + math.exp(-(4.0 * 1 - 5.0)))  # one unknown word
     assert before.score == pytest.approx(after.score * fails)
+
+
+def test_what_the_student_knows_of_a_word_is_a_column_of_the_risk(tmp_path):
+    for worst in (3.0, 1.0, -1.0):
+        student = replace(starred.STUDENT, words={"lamb": worst, "turn": -4.0})
+        root = tmp_path / str(worst)
+        starred.publish(root, TEXTS, NAMES, Bar(0.0, 0.0), student=student, by_student=0.5)
+        before, after = (Rewriter.open(root).rewrite("turn off the lamb", after_failure=late) for late in (False, True))
+        assert before.score == pytest.approx(after.score / (1 + math.exp(-(4.0 * 1 + 0.5 * worst - 5.0))))
+        told = Star.open(current(root).folder / "online").consider(Request(["turn off the lamb"], "en", "", False))
+        assert told[0].score == before.score
 
 
 @pytest.mark.parametrize(
