@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from rewriter.detect.answers import coherence, fits
 from rewriter.detect.cues import NAMES, Cues
-from rewriter.detect.feedback import heeded
+from rewriter.detect.feedback import heeded, leaning
 from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Floats, Turns
 from rewriter.detect.meaning import Meaning
@@ -113,7 +113,8 @@ class Teacher:
         return np.asarray(expit(self.scale[0] + self.scale[1] * odds), dtype=np.float64)
 
     def _told(self, turns: Turns, columns: Columns, meaning: Meaning) -> Columns:
-        return np.column_stack([columns, log_odds(self._guessed(turns, columns)), meaning.missed]).astype(np.float32)
+        seen = log_odds(self._guessed(turns, columns)), meaning.missed, leaning(turns)
+        return np.column_stack([columns, *seen]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

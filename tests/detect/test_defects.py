@@ -121,3 +121,24 @@ def test_what_all_users_are_given_wrongly_is_found_by_asking_few(tmp_path):
     glow, fine = said_of_glow(0.3, tmp_path / "few")
     assert glow > 0.8
     assert fine < 0.15
+
+
+def rare(asked):
+    """60 users; "off" does the wrong thing for half of the words that are understood so, each word said by one user only."""
+    rng = np.random.default_rng(2)
+    for u in range(60):
+        for i in range(8):
+            wrong = i % 2 == 1
+            said = None if rng.random() >= asked else -1 if wrong else 1
+            words, meant = (f"night{i}x{u}", OFF) if wrong else (f"light{i}x{u}", ON)
+            yield turn(f"user {u:02}", 3_600 * i, words, meant, feedback=said)
+
+
+def test_what_is_often_understood_wrongly_is_known_from_other_words(tmp_path):
+    tables = listed(list(rare(0.3)), tmp_path)
+    read = Turns.read(tables)
+    items = Items.of(read)
+    p = teach(read, surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items), seed=0).guessed
+    wrong = read.text[read["hypothesis"]] == OFF
+    assert p[wrong].min() > 0.8
+    assert p[~wrong].max() < 0.2

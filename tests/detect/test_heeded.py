@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from told_logs import listed, turn
 
-from rewriter.detect.feedback import heeded
+from rewriter.detect.feedback import heeded, leaning
 from rewriter.detect.listed import Turns
 
 ON, OFF = "TurnOn|name=lamp", "TurnOff|name=lamp"
@@ -31,6 +31,23 @@ def test_by_hand(tmp_path):
     assert p["fay-000000"] == pytest.approx(1.2 / 3)
 
 
+def test_what_leans_by_hand(tmp_path):
+    turns = [
+        turn("ann", 0, "glow", ON, feedback=-1, response="done"),
+        turn("ann", 3600, "shine", ON, feedback=1, response="done"),  # one voice: half bad
+        turn("ben", 0, "light", ON, feedback=-1, response="done"),
+        turn("cem", 0, "rare words", ON, response="done"),
+        turn("dan", 0, "glow", ON, response="which one"),  # answered otherwise
+        turn("eva", 0, "glow", OFF, feedback=-1, response="done"),  # understood otherwise
+    ]
+    read = Turns.read(listed(turns, tmp_path))
+    odds = dict(zip(read.turn_id, leaning(read), strict=True))
+    assert odds["cem-000000"] == pytest.approx(np.log(2 / 1))
+    assert odds["ann-000000"] == odds["ann-003600"] == pytest.approx(np.log(1.5 / 0.5))
+    assert odds["ben-000000"] == pytest.approx(np.log(1 / 1))
+    assert odds["dan-000000"] == odds["eva-000000"] == 0
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_against_plain_python(seed, tmp_path):
     rng = np.random.default_rng(seed)
@@ -38,16 +55,20 @@ def test_against_plain_python(seed, tmp_path):
     for user in range(8):
         for i in range(12):
             words, meant, said = rng.choice(["glow", "lamp", "off"]), rng.choice([ON, OFF, ""]), rng.choice([-1, 0, 1, None])
-            turns.append(turn(f"user {user}", i * 3600, str(words), str(meant) or None, feedback=said))
+            reply = str(rng.choice(["done", "sorry"]))
+            turns.append(turn(f"user {user}", i * 3600, str(words), str(meant) or None, feedback=said, response=reply))
     read = Turns.read(listed(turns, tmp_path))
     p = rng.random(len(read))
     by_id = {t["turn_id"]: t for t in turns}
     for row, turn_id in enumerate(read.turn_id):
         one = by_id[turn_id]
-        voices = {}
-        for other in turns:
-            alike = (other["utterance"], other["hypothesis"]) == (one["utterance"], one["hypothesis"])
-            if alike and other["user_id"] != one["user_id"] and other["feedback"] in (-1, 1):
-                voices.setdefault(other["user_id"], []).append(other["feedback"] < 0)
-        bad = sum(sum(of) / len(of) for of in voices.values())
-        assert heeded(read, p)[row] == pytest.approx((bad + 2 * p[row]) / (len(voices) + 2))
+        for alike, found, law in (
+            (("utterance", "hypothesis"), heeded(read, p)[row], lambda bad, n, row=row: (bad + 2 * p[row]) / (n + 2)),
+            (("hypothesis", "response"), leaning(read)[row], lambda bad, n: np.log((bad + 0.5) / (n - bad + 0.5))),
+        ):
+            voices = {}
+            for other in turns:
+                same = all(other[name] == one[name] for name in alike)
+                if same and other["user_id"] != one["user_id"] and other["feedback"] in (-1, 1):
+                    voices.setdefault(other["user_id"], []).append(other["feedback"] < 0)
+            assert found == pytest.approx(law(sum(sum(of) / len(of) for of in voices.values()), len(voices)))
