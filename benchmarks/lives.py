@@ -1,6 +1,6 @@
 """Do the tests of a rule's life unlearn as fast as they learn? One text, one rewrite, 60 people, 120 days.
 
-    python benchmarks/lives.py [--seeds 10] [--days 120]
+    python benchmarks/lives.py [--seeds 100 101 102] [--days 120]
 
 Nothing is mined here: a request succeeds with a known probability, as spoken and as rewritten, and a rewriter decides every
 night whether the next day's requests are rewritten. Whose request fails restates it with probability .6, and then succeeds as
@@ -119,7 +119,7 @@ class Aware:
         if moved["why"]:
             if moved["life"] == "retired":
                 self.cut = self.since if self.state != "live" else today + 1
-            self.state, self.since = str(moved["life"]), today + 1
+            self.state, self.since = str(moved["life"]), today + 1 if moved["anew"] else self.since
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
             return 0.0
@@ -183,12 +183,12 @@ def interval(values: list[float]) -> dict[str, float]:
 def main() -> None:
     """Run all stories and readings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(100, 110)))
     parser.add_argument("--days", type=int, default=120)
     args = parser.parse_args()
     result: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
-        "seeds": list(range(args.seeds)),
+        "seeds": args.seeds,
         "versions": {name: metadata.version(name) for name in ("numpy", "scipy")} | {"python": platform.python_version()},
         "load": os.getloadavg()[0],
         "stories": {},
@@ -201,7 +201,7 @@ def main() -> None:
         }
         result["stories"][name] = {}
         for reading, begin in readings.items():
-            runs = [lived(story, begin(), args.days, seed) for seed in range(args.seeds)]
+            runs = [lived(story, begin(), args.days, seed) for seed in args.seeds]
             figures = {figure: interval([run[figure] for run in runs]) for figure in runs[0]}
             result["stories"][name][reading] = figures
             print(name, "|", reading, {k: round(v["value"], 3) for k, v in figures.items()}, flush=True)

@@ -167,7 +167,7 @@ def summary(home: Changing, lived: list[Day], days: int, seconds: list[float]) -
     sources = {s.kind: s for s in home.sources}
     served = {kind: [s.text in day.served for day in lived] for kind, s in sources.items()}
     first = next((i for i, on in enumerate(served["steady"]) if on), days)
-    bad = served["wrong"][days // 6 :]
+    bad = [any(t.utterance == sources["wrong"].text and t.sent is not None for t in day.turns) for day in lived]
     late = lived[-min(30, days // 2) :]
     turned = [(day, t) for day in late for t in day.turns if t.utterance == sources["turns"].text]
     wins, losses = sum(day.wins for day in lived), sum(day.losses for day in lived)
@@ -181,9 +181,7 @@ def summary(home: Changing, lived: list[Day], days: int, seconds: list[float]) -
         "flips of the good rule": sum(
             a != b for a, b in zip(served["steady"][first:], served["steady"][first + 1 :], strict=False)
         ),
-        "days until the bad rule is gone": bad[bad.index(True) :].index(False)
-        if True in bad and False in bad[bad.index(True) :]
-        else bad.count(True),
+        "days on which the bad rule answered": sum(bad),
         "points lost by leaving alone": 100
         * sum(lost(home.world(day.number).assistant.understand, day) for day in lived)
         / sum(len(day.turns) for day in lived),
@@ -232,7 +230,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=120)
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
-    tasks = [(seed, name, args.days) for name in SYSTEMS for seed in args.seeds]
+    tasks = [(seed, name, args.days) for seed in args.seeds for name in SYSTEMS]
     found: dict[str, list[dict[str, Any]]] = {}
     with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
         for (seed, name, days), each in zip(tasks, pool.map(run, tasks), strict=True):

@@ -28,11 +28,20 @@ Ints = npt.NDArray[np.int64]
 
 _GRID = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 _PAIRS = np.array(list(combinations(_GRID, 2)))  # (lower, higher) rate of success
+_KNOWN = 20.0  # trials that what was known before is worth at most
 _DEPTHS = np.array([0.2, 0.5, 0.8])  # how far below the level, as a share of it
 
 
 def log_e_two_arms(
-    group: Ints, arm: Ints, share: Floats, outcome: Floats, n: int, *, better: bool, by: Witnesses | None = None
+    group: Ints,
+    arm: Ints,
+    share: Floats,
+    outcome: Floats,
+    n: int,
+    *,
+    better: bool,
+    by: Witnesses | None = None,
+    known: tuple[Floats, Floats] | None = None,
 ) -> Floats:
     """Return the log e-value, by group, against "arm 1 is no better than arm 0" (or, with `better` false, "no worse").
 
@@ -51,6 +60,8 @@ def log_e_two_arms(
         n: groups.
         better: which of the two hypotheses.
         by: who made the observations; if None, each is a user's own, and nobody lies.
+        known: trials of each arm before the first observation, and those that went well, (n, 2) each: where to look first. Half
+            of the weight goes to alternatives by what they say of those, half to all alike.
 
     Returns:
         (n,) float64; 0 for a group without observations.
@@ -68,7 +79,23 @@ def log_e_two_arms(
     y = outcome[:, None]
     factor = np.log(y * rate / mixed + (1 - y) * (1 - rate) / (1 - mixed))
     summed = (by or _honest(len(group), n)).summed(group, factor)
-    return np.asarray(logsumexp(summed, axis=1) - np.log(len(_PAIRS)), dtype=np.float64)
+    weight = np.full((n, len(_PAIRS)), -np.log(len(_PAIRS)))
+    if known is not None:
+        weight = np.logaddexp(weight, _likely(*known, np.stack([zero, one]))) - np.log(2)
+    return np.asarray(logsumexp(summed + weight, axis=1), dtype=np.float64)
+
+
+def _likely(trials: Floats, well: Floats, rate: Floats) -> Floats:
+    """Return the log of the share of the likelihood of what was known that falls to each alternative, (n, alternatives).
+
+    Args:
+        trials: (n, 2) of each arm; more than `_KNOWN` weigh no more, for things change.
+        well: (n, 2) of them.
+        rate: (2, alternatives) of each arm.
+    """
+    less = np.minimum(1.0, _KNOWN / np.maximum(trials, 1e-9))
+    log = (well * less) @ np.log(rate) + ((trials - well) * less) @ np.log1p(-rate)
+    return np.asarray(log - logsumexp(log, axis=1, keepdims=True), dtype=np.float64)
 
 
 def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: Witnesses | None = None) -> Floats:

@@ -2,7 +2,7 @@
 
 - *shadow*: weighed every day and never sent: its gain is unsure, or another rule of its source is at work.
 - *canary*: launched on what people did; a tenth of its requests is left alone until both arms show that it is better.
-- *live*: better beyond doubt. The share that is left alone falls with P(it is not better), down to a floor.
+- *live*: better beyond doubt. The share that is left alone is P(it is not better), down to a floor.
 - *probation*: its success is clearly below what it was, or below what the words as spoken reached before it. Half of its requests
   are left alone, until the two arms show that it is better still, or worse.
 - *retired*: worse than the words as spoken. What its source meant before is not read any more, so it can only come back on
@@ -80,8 +80,9 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
         return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
 
     now = seen.day >= since[rule]
-    reached = _at_least(*counted(~now & tried), expected)
-    unchanged = _at_least(*counted(~now & ~tried), np.full(m, _HALF))
+    alone_then, tried_then = counted(~now & ~tried), counted(~now & tried)
+    reached, unchanged = _at_least(*tried_then, expected), _at_least(*alone_then, np.full(m, _HALF))
+    known = np.stack([alone_then[0], tried_then[0]], axis=1), np.stack([alone_then[1], tried_then[1]], axis=1)
     level = np.clip(np.maximum(reached, unchanged), 0.05, 0.95)
     drawn = now & ~np.isnan(seen.share)
     arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
@@ -95,8 +96,8 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
         left=left,
         left_ok=left_ok,
         p_better=p_better(left, left_ok, n, ok),
-        better=log_e_two_arms(*arms, better=True, by=by.take(drawn)),
-        worse=log_e_two_arms(*arms, better=False, by=by.take(drawn)),
+        better=log_e_two_arms(*arms, better=True, by=by.take(drawn), known=known),
+        worse=log_e_two_arms(*arms, better=False, by=by.take(drawn), known=known),
         drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level, by=replace(by, verdict=noisy).take(alone)),
     )
 
@@ -123,6 +124,9 @@ def judge(
 ) -> pd.DataFrame:
     """Say into which life each of m rules comes, and why; `why` is empty where nothing changes.
 
+    `anew` says whether its tests begin anew then. In probation they do where both arms have spoken for the rule so far; where
+    they speak against it already, the doubt only goes on.
+
     Args:
         life: (m,) canary, live or probation.
         undrawn: (m,) whether nothing of it is left alone, so that there is nothing to compare with: a drop then retires it.
@@ -143,7 +147,7 @@ def judge(
     for where, new, reason in steps:
         rows = where & (why == "")
         into[rows], why[rows] = new, reason
-    return pd.DataFrame({"life": into, "why": why})
+    return pd.DataFrame({"life": into, "why": why, "anew": (why != "") & ~((into == "probation") & (evidence.worse > 0))})
 
 
 def share(
@@ -165,7 +169,7 @@ def share(
             others while it is young; if None, none is such.
     """
     doubt = 1.0 - better
-    canary = np.clip(doubt, config.canary, _HALF if promised is None else np.where(promised, config.canary, _HALF))
-    live = np.clip(doubt, config.floor, max(config.floor, config.canary))
+    most = _HALF if promised is None else np.where(promised, config.canary, _HALF)
+    canary, live = np.clip(doubt, config.canary, most), np.clip(doubt, config.floor, np.maximum(config.floor, most))
     held = np.select([life == "canary", life == "live", life == "probation"], [canary, live, np.full(len(life), _HALF)], 1.0)
     return np.asarray(np.where(undrawn & np.isin(life, SERVED), 1.0, 1.0 - held), dtype=np.float64)

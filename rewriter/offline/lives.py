@@ -117,7 +117,7 @@ def advance(
     moved = (judged["why"] != "").to_numpy() & (since <= today)
     now = now.assign(
         life=np.where(moved, judged["life"], now["life"]),
-        since_day=np.where(moved | (part & undrawn & fitted), today + 1, since),
+        since_day=np.where((moved & judged["anew"]) | (part & undrawn & fitted), today + 1, since),
         why=np.where(moved, judged["why"], now["why"]),
         tried=evidence.tried,
         tried_ok=evidence.tried_ok,

@@ -68,6 +68,31 @@ def test_equals_the_oracle(rows, better):
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+KNOWN = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=2, max_size=2)
+
+
+@given(ROWS, st.booleans(), KNOWN)
+def test_what_was_known_before_says_where_to_look_first(rows, better, known):
+    """Half of the weight of each alternative is what it says of the trials before, of which twenty count at most."""
+    trials, well = np.array([[a + b for a, b in known]], dtype=float), np.array([[a for a, _ in known]], dtype=float)
+    likely, products = [], []
+    for low, high in combinations(_GRID, 2):
+        q = (low, high) if better else (high, low)
+        less = [min(1.0, 20 / max(a + b, 1)) for a, b in known]
+        likely.append(math.prod((rate**a * (1 - rate) ** b) ** c for rate, (a, b), c in zip(q, known, less, strict=True)))
+        e = 1.0
+        for _, arm, share, y in rows:
+            mix = share * q[1] + (1 - share) * q[0]
+            e *= y * q[arm] / mix + (1 - y) * (1 - q[arm]) / (1 - mix)
+        products.append(e)
+    weight = [0.5 * of / sum(likely) + 0.5 / len(likely) for of in likely]
+    assert sum(weight) == pytest.approx(1.0)  # so that it stays an e-process
+    expected = math.log(sum(w * e for w, e in zip(weight, products, strict=True)))
+    _, arm, share, y = (np.array([row[i] for row in rows]) for i in range(4))
+    columns = np.zeros(len(rows), dtype=np.int64), arm.astype(np.int64), share.astype(float), y.astype(float)
+    assert log_e_two_arms(*columns, 1, better=better, known=(trials, well))[0] == pytest.approx(expected, abs=1e-9)
+
+
 def crossings(rate_spoken, rate_sent, share, *, better, alpha=0.02, n=400, runs=600, seed=0):
     """Share of runs in which the test ever says yes, looked at after every observation."""
     rng = np.random.default_rng(seed)

@@ -1,5 +1,7 @@
 """The life of a rule on evidence made by hand, and against worlds whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,7 +112,23 @@ def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     states = np.array(["canary", "live", "live", "live", "probation", "live"], dtype=object)
     personal = np.array([False] * 5 + [True])
     better = np.array([0.999, 0.8, 0.98, 1.0, 0.99, 0.5])
-    assert life.share(states, personal, better, LOOP) == pytest.approx([0.9, 0.9, 0.98, 0.995, 0.5, 1.0])
+    assert life.share(states, personal, better, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
+    promised = np.array([False, True, False, False, False, False])
+    assert life.share(states, personal, better - 0.4, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
+
+
+def test_a_doubt_that_goes_on_begins_nothing_anew():
+    """A live rule fails from its first day on: both arms speak against it before the drop is sure, and go on to do so."""
+    arm, day = np.tile([0, 1, 1, 1], 6), np.repeat([1, 2, 3], 8)
+    before, harms = trials([0] * 40, [1.0] * 40, share=np.nan, day=0), trials(arm, 1.0 - arm, share=0.75, day=day)
+    seen = Trials(*(np.concatenate([getattr(p, name) for p in (before, harms)]) for name in Trials.__slots__))
+    found = replace(weigh(seen, since=1), drop=np.array([99.0]))
+    assert found.worse[0] > 0
+    for worse, anew in ((found.worse[0], False), (-1.0, True)):
+        into = life.judge(
+            np.array(["live"], dtype=object), np.array([False]), replace(found, worse=np.array([min(worse, 1.0)])), LOOP
+        )
+        assert (into["life"][0], into["anew"][0]) == ("probation", anew)
 
 
 def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0.9):
@@ -125,9 +143,9 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
             weight = 2.0 ** (-(day - seen.day) / 30)
             seen = Trials(*(weight if name == "weight" else getattr(seen, name) for name in Trials.__slots__))
             evidence = weigh(seen, since=since, expected=expected)
-            new, why = judged(state, evidence)
-            if why:
-                state, since = new, day + 1
+            moved = life.judge(np.array([state], dtype=object), np.array([False]), evidence, LOOP).iloc[0]
+            if moved["why"]:
+                state, since = moved["life"], day + 1 if moved["anew"] else since
             share = life.share(np.array([state], dtype=object), np.array([False]), evidence.p_better, LOOP)[0]
         told.append((day, state, share))
     return told
