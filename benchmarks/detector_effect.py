@@ -6,6 +6,9 @@
 people, phrases and goals that the log never held among them. The truth says of each turn that missed its goal which later turn,
 among those that mining looks at, was the first to reach it: no detector can do better, so it is the ceiling. The part of the way
 from the rule to the ceiling that the learned detector goes is the gap it closes.
+
+`--world recordings`: people are heard as in the recordings of home_spoken, which the log plays again and again (once each would
+make a log too short to learn from); the requests that are judged play others.
 """
 
 import argparse
@@ -94,7 +97,7 @@ def restated(turns: list[Turn]) -> frozenset[tuple[str, str]]:
 def build(args: argparse.Namespace, seed: int) -> World:
     """Make the world that the command line names."""
     if args.world == "recordings":
-        return recorded_world(SPOKEN / "recordings.parquet", SPOKEN / "phrases.csv", seed=seed, n_users=args.users)
+        return recorded_world(SPOKEN / "recordings.parquet", SPOKEN / "phrases.csv", seed=seed, n_users=args.users, again=True)
     return home_world(seed, setting=args.setting, n_users=args.users)
 
 

@@ -42,23 +42,26 @@ class Recording(NamedTuple):
 
 
 class RecordingChannel:
-    """Plays back recordings, each at most once.
+    """Plays back recordings, each at most once unless `again`.
 
     Args:
         recordings: what there is to play.
+        again: whether a recording may be played any number of times.
     """
 
-    def __init__(self, recordings: Iterable[Recording]) -> None:
+    def __init__(self, recordings: Iterable[Recording], *, again: bool = False) -> None:
+        self._again = again
         self._left: dict[tuple[str, str], list[Heard]] = {}
         for recording in recordings:
             self._left.setdefault((recording.speaker, recording.said), []).append(recording.heard)
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard | None:
-        """Return a recording of `speaker` saying `said` that was not played yet, None where there is none."""
+        """Return a recording of `speaker` saying `said`, drawn from what may still be played; None where there is none."""
         left = self._left.get((speaker, said))
         if not left:
             return None
-        return left.pop(int(rng.random() * len(left)))
+        place = int(rng.random() * len(left))
+        return left[place] if self._again else left.pop(place)
 
 
 def read_recordings(path: Path) -> list[Recording]:

@@ -39,8 +39,9 @@ def recorded_world(
     n_users: int = 120,
     assistant: Assistant | None = None,
     behaviour: Behaviour | None = None,
+    again: bool = False,
 ) -> World:
-    """Return a world in which people are heard as in recordings, drawn without replacement.
+    """Return a world in which people are heard as in recordings, each of which is heard once.
 
     A recogniser's scores order its hearings, and are rarely probabilities: a confidence of this world is the share of the
     recordings whose score is no higher.
@@ -55,6 +56,8 @@ def recorded_world(
         assistant: the NLU; a goal is then what it makes of the clean phrase, and phrases it refuses are left out. None for
             one that knows the phrases word by word, with the goals of the table.
         behaviour: how people act; None for the defaults.
+        again: whether the log may hear a recording any number of times, so that few recordings make a long log. Judging hears
+            other ones, each once.
 
     Raises:
         LogError: a table cannot be read, or lacks a column.
@@ -68,7 +71,8 @@ def recorded_world(
     users = people(goals, n_users, seed=seed, behaviour=acts, speakers=voices)
     split = split_of(goals, users, seed=seed)
     log, judging = _deal(heard, split, {u.speaker for u in users if u.user_id in split.users}, seed)
-    return World("recordings", "en", nlu, goals, users, RecordingChannel(log), RecordingChannel(judging), acts, split)
+    channels = RecordingChannel(log, again=again), RecordingChannel(judging)
+    return World("recordings", "en", nlu, goals, users, *channels, acts, split)
 
 
 def read_phrases(path: Path) -> dict[str, str]:

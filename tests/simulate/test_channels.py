@@ -29,6 +29,15 @@ def test_every_recording_is_played_exactly_once(pairs, seed):
             assert channel.hear(said, speaker, rng) is None
 
 
+def test_recordings_may_be_played_again():
+    made = [Recording("ann", "lamp on", Heard(f"take {i}", (f"take {i}",), 0.5)) for i in range(4)]
+    channel, rng = RecordingChannel(made, again=True), np.random.default_rng(0)
+    played = Counter(channel.hear("lamp on", "ann", rng).text for _ in range(400))
+    assert set(played) == {f"take {i}" for i in range(4)}
+    assert max(played.values()) < 150
+    assert channel.hear("lamp off", "ann", rng) is None
+
+
 def test_nothing_is_heard_of_a_stranger():
     assert RecordingChannel([]).hear("lamp on", "ann", np.random.default_rng(0)) is None
 
