@@ -123,7 +123,7 @@ class Aware:
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
             return 0.0
-        return float(life.share(states, everybody, evidence.p_better, LOOP)[0])
+        return float(life.share(states, everybody, evidence, LOOP)[0])
 
 
 def trials(nights: list[Night], today: int) -> Trials:

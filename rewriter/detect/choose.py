@@ -93,7 +93,7 @@ class BestDetector:
         if not self.asked:
             return
         folder.mkdir(parents=True)
-        choice = {"name": self.name, "figures": dict(self.figures), "scikit-learn": version("scikit-learn")}
+        choice = {"name": self.name, "figures": dict(self.figures), "learned by": _learned_by()}
         (folder / _CHOICE).write_text(json.dumps(choice), encoding="utf-8")
         if self.pair is not None:
             self.pair.save(folder / _PAIR)
@@ -118,10 +118,15 @@ class BestDetector:
         return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
 
 
+def _learned_by() -> dict[str, str]:
+    """Return what lays out the columns and the trees."""
+    return {name: version(name) for name in ("rewriter", "scikit-learn")}
+
+
 def is_kept(folder: Path) -> bool:
-    """Return whether a folder holds what `BestDetector.save` wrote, by the scikit-learn that is installed: it lays out trees."""
+    """Return whether a folder holds what `BestDetector.save` wrote, as it would still be laid out."""
     path = folder / _CHOICE
-    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["scikit-learn"] == version("scikit-learn")
+    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["learned by"] == _learned_by()
 
 
 def _turns(listed: Listed) -> int:

@@ -45,6 +45,7 @@ class Evidence:
         tried, tried_ok: (m,) effective trials of the rewrite, and those that went well.
         left, left_ok: (m,) the same of the source as spoken.
         p_better: (m,) P(the rewrite succeeds more often).
+        p_spared: (m,) the same without the users who have most against it, who may lie.
         better, worse: (m,) log e-value against "no better" and "no worse", by what was drawn since the rule came into its life.
         drop: (m,) log of the e-detector of a drop since then, below what the rule reached before or the words as spoken did.
     """
@@ -54,6 +55,7 @@ class Evidence:
     left: Floats
     left_ok: Floats
     p_better: Floats
+    p_spared: Floats
     better: Floats
     worse: Floats
     drop: Floats
@@ -90,12 +92,15 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     sure, noisy = verdicts(config)
     by = Witnesses(seen.user, seen.voice, liars, sure)
     (n, ok), (left, left_ok) = counted(tried), counted(~tried)
+    spared = tried.copy()
+    spared[tried] = by.take(tried).heard(rule[tried], (worth * (1.0 - seen.outcome))[tried])
     return Evidence(
         tried=n,
         tried_ok=ok,
         left=left,
         left_ok=left_ok,
         p_better=p_better(left, left_ok, n, ok),
+        p_spared=p_better(left, left_ok, *counted(spared)),
         better=log_e_two_arms(*arms, better=True, by=by.take(drawn), known=known),
         worse=log_e_two_arms(*arms, better=False, by=by.take(drawn), known=known),
         drop=log_e_drop(rule[alone], seen.day[alone], seen.outcome[alone], level, by=replace(by, verdict=noisy).take(alone)),
@@ -153,7 +158,7 @@ def judge(
 def share(
     life: npt.NDArray[np.object_],
     undrawn: npt.NDArray[np.bool_],
-    better: Floats,
+    evidence: Evidence,
     config: Loop,
     *,
     promised: npt.NDArray[np.bool_] | None = None,
@@ -163,13 +168,13 @@ def share(
     Args:
         life: (m,) where each rule stands.
         undrawn: (m,) whether nothing of it is left alone.
-        better: (m,) P(it succeeds more often than the words as spoken).
+        evidence: what became of its requests; few users cannot make a live rule doubtful.
         config: `canary` and `floor`.
         promised: (m,) whether held-out evidence spoke for it before anything of it was tried, so that it is doubted no more than
             others while it is young; if None, none is such.
     """
-    doubt = 1.0 - better
     most = _HALF if promised is None else np.where(promised, config.canary, _HALF)
-    canary, live = np.clip(doubt, config.canary, most), np.clip(doubt, config.floor, np.maximum(config.floor, most))
+    canary = np.clip(1.0 - evidence.p_better, config.canary, most)
+    live = np.clip(1.0 - evidence.p_spared, config.floor, np.maximum(config.floor, most))
     held = np.select([life == "canary", life == "live", life == "probation"], [canary, live, np.full(len(life), _HALF)], 1.0)
     return np.asarray(np.where(undrawn & np.isin(life, SERVED), 1.0, 1.0 - held), dtype=np.float64)

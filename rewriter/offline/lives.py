@@ -127,7 +127,7 @@ def advance(
     )
     was = rules.iloc[served][["life", "since_day"]].reset_index(drop=True)
     cuts = dict(before.cuts) | _cuts(now[moved], was[moved], today)
-    shares = life.share(_texts(now["life"]), undrawn, evidence.p_better, config, promised=part)
+    shares = life.share(_texts(now["life"]), undrawn, evidence, config, promised=part)
     now = now.assign(share=shares)
     left = (now["life"] == "retired").to_numpy()
     now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))

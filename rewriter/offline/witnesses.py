@@ -43,6 +43,25 @@ class Witnesses:
         """Return who made some of the observations."""
         return Witnesses(self.user[rows], self.voice[rows], self.liars, self.verdict)
 
+    def heard(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
+        """Mark the observations of all but the K users of each group who have most against it, (m,).
+
+        Args:
+            group: (m,) of each observation.
+            against: (m,) what it has against the group, >= 0.
+
+        Example:
+            >>> three = Witnesses(np.array([0, 0, 1, 2]), np.ones(4), np.array([1]), 0.0)
+            >>> three.heard(np.zeros(4, dtype=np.int64), np.array([0.5, 0.5, 0.75, 0.0])).tolist()
+            [False, False, True, True]
+        """
+        keys, place = np.unique(np.stack([group, self.user]), axis=1, return_inverse=True)
+        of, place = keys[0].astype(np.int64), place.reshape(-1)
+        order = np.lexsort((-np.bincount(place, against, len(of)), of))
+        rank = np.empty(len(of), dtype=np.int64)
+        rank[order] = np.arange(len(of)) - np.searchsorted(of, of)
+        return np.asarray((rank >= self.liars[of])[place], dtype=bool)
+
     def summed(self, group: Ints, factor: Floats) -> Floats:
         """Return the sum of the words by group, (n, a).
 

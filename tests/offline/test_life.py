@@ -112,9 +112,24 @@ def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     states = np.array(["canary", "live", "live", "live", "probation", "live"], dtype=object)
     personal = np.array([False] * 5 + [True])
     better = np.array([0.999, 0.8, 0.98, 1.0, 0.99, 0.5])
-    assert life.share(states, personal, better, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
+    nothing = np.zeros(6)
+    evidence = life.Evidence(nothing, nothing, nothing, nothing, better, better, nothing, nothing, nothing)
+    assert life.share(states, personal, evidence, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
     promised = np.array([False, True, False, False, False, False])
-    assert life.share(states, personal, better - 0.4, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
+    doubted = replace(evidence, p_better=better - 0.4, p_spared=better - 0.4)
+    assert life.share(states, personal, doubted, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
+
+
+def test_few_users_cannot_make_a_live_rule_doubtful():
+    """Four are served well for ten days; two others say every day that it failed, and are not heard; of three one is."""
+    users, day = np.tile(np.arange(7), 10), np.repeat(np.arange(1, 11), 7)
+    spoken = trials([0] * 40, [0.0] * 10 + [1.0] * 30, share=np.nan, day=0)
+    served = replace(trials([1] * 70, (users >= 3).astype(float), share=0.995, day=day), user=users)
+    for told, heard in ((users != 0, users >= 3), (users >= 0, (users == 0) | (users >= 3))):
+        found = weigh(spoken.and_also(served.take(np.flatnonzero(told))), since=1)
+        honest = weigh(spoken.and_also(served.take(np.flatnonzero(heard))), since=1)
+        assert found.p_spared == pytest.approx(honest.p_better)
+        assert found.p_better[0] < 0.5 * found.p_spared[0]
 
 
 def test_a_doubt_that_goes_on_begins_nothing_anew():
@@ -146,7 +161,7 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
             moved = life.judge(np.array([state], dtype=object), np.array([False]), evidence, LOOP).iloc[0]
             if moved["why"]:
                 state, since = moved["life"], day + 1 if moved["anew"] else since
-            share = life.share(np.array([state], dtype=object), np.array([False]), evidence.p_better, LOOP)[0]
+            share = life.share(np.array([state], dtype=object), np.array([False]), evidence, LOOP)[0]
         told.append((day, state, share))
     return told
 
