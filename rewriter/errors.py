@@ -8,6 +8,11 @@ RewriterError
 └── MissingExtraError  a package of an optional tier is not installed
 """
 
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class RewriterError(Exception):
     """Base of every error that this package raises on purpose; its text is one line."""
@@ -31,3 +36,21 @@ class ArtefactError(RewriterError):
 
 class MissingExtraError(RewriterError, ImportError):
     """A package of an optional tier is not installed; names the `pip install` that brings it."""
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Raise what is wrong with a file of the private state as an `ArtefactError` that names it.
+
+    Example:
+        >>> try:
+        ...     with undamaged(Path("state/days.json")):
+        ...         raise ValueError("not JSON")
+        ... except ArtefactError as error:
+        ...     print(error)
+        state/days.json is damaged (not JSON); put it back from a backup, or learn with --afresh
+    """
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ArtefactError(f"{path} is damaged ({error}); put it back from a backup, or learn with --afresh") from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score
 from rewriter.database import glob
 from rewriter.detect.listed import Listed
 from rewriter.detect.pair import PairDetector, Told, learn_pair
+from rewriter.errors import undamaged
 from rewriter.model.detector import Detector, RuleDetector
 
 if TYPE_CHECKING:
@@ -99,11 +100,12 @@ class BestDetector:
             self.pair.save(folder / _PAIR)
 
     def _as_before(self, kept: Path, listed: Listed) -> Detector:
-        choice = json.loads((kept / _CHOICE).read_text(encoding="utf-8"))
+        choice = _choice(kept)
         self.name, self.figures = choice["name"], choice["figures"]
         if self.name == "rule":
             return RuleDetector()
-        self.pair = PairDetector.open(kept / _PAIR, listed)
+        with undamaged(kept / _PAIR):
+            self.pair = PairDetector.open(kept / _PAIR, listed)
         return self.pair
 
     def metrics(self) -> dict[str, float]:
@@ -125,8 +127,13 @@ def _learned_by() -> dict[str, str]:
 
 def is_kept(folder: Path) -> bool:
     """Return whether a folder holds what `BestDetector.save` wrote, as it would still be laid out."""
-    path = folder / _CHOICE
-    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["learned by"] == _learned_by()
+    return (folder / _CHOICE).exists() and _choice(folder)["learned by"] == _learned_by()
+
+
+def _choice(folder: Path) -> dict[str, Any]:
+    with undamaged(folder / _CHOICE):
+        choice: dict[str, Any] = json.loads((folder / _CHOICE).read_text(encoding="utf-8"))
+        return {name: choice[name] for name in ("name", "figures", "learned by")}
 
 
 def _turns(listed: Listed) -> int:

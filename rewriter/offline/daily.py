@@ -13,7 +13,7 @@ from pathlib import Path
 from rewriter.artefact.disk import link
 from rewriter.config import Config, Loop
 from rewriter.database import connect, quoted, save
-from rewriter.errors import ArtefactError
+from rewriter.errors import ArtefactError, undamaged
 from rewriter.offline.logs_report import LogReport
 from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table
 
@@ -52,8 +52,10 @@ class Carried:
         """Return what is in the state of the day before; nothing where there is none."""
         if state is None or not (state / "days.json").exists():
             return cls(None, {}, 0, 0, 0, None, 0)
-        data = json.loads((state / "days.json").read_text(encoding="utf-8"))
-        files = json.loads((state / "files.json").read_text(encoding="utf-8"))
+        with undamaged(state / "days.json"):
+            data = dict(json.loads((state / "days.json").read_text(encoding="utf-8")))
+        with undamaged(state / "files.json"):
+            files = dict(json.loads((state / "files.json").read_text(encoding="utf-8")))
         if "closed_ms" not in data:
             raise ArtefactError(f"{state} is of an older release, without recent turns; learn with --afresh")
         return cls(state, files, **data)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.errors import undamaged
 from rewriter.offline import agreement, prior
 from rewriter.offline.evidence import Pairs
 from rewriter.offline.votes import Floats, Ints
@@ -90,9 +91,10 @@ class Priors:
         """
         if state is None or not (state / _PRIORS).exists():
             return None
-        told = json.loads((state / _PRIORS).read_text(encoding="utf-8"))
-        told["agreement"]["weights"] = np.array(told["agreement"]["weights"], dtype=np.float64)
-        return cls(agreement.Agreement(**told["agreement"]), prior.Beta(**told["ok"]))
+        with undamaged(state / _PRIORS):
+            told = json.loads((state / _PRIORS).read_text(encoding="utf-8"))
+            told["agreement"]["weights"] = np.array(told["agreement"]["weights"], dtype=np.float64)
+            return cls(agreement.Agreement(**told["agreement"]), prior.Beta(**told["ok"]))
 
 
 def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:

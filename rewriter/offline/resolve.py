@@ -14,6 +14,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from rewriter.config import Chain
+from rewriter.errors import undamaged
 from rewriter.offline.chain import Absorption, load, solve
 from rewriter.offline.components import Ints
 
@@ -39,7 +40,7 @@ def read(state: Path | None, config: Chain) -> Before | None:
     """Return what the day before left; None where there is nothing, or it was solved with other settings."""
     if state is None or not (state / _FILE).exists():
         return None
-    with np.load(state / _FILE, allow_pickle=False) as found:
+    with undamaged(state / _FILE), np.load(state / _FILE, allow_pickle=False) as found:
         if str(found["config"]) != _told(config):
             return None
         n = len(found["absorbed"])

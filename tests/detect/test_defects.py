@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from told_logs import listed, turn
 
 from rewriter.detect.cues import Cues
-from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.defects import Teacher, surroundings, teach
 from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Turns
 from rewriter.detect.meaning import Items, meaning
@@ -50,6 +50,17 @@ def taught(tmp_path_factory):
     around = surroundings(read, Cues(read, items), Likeness(tables.texts))
     label = np.array([bad.get(t, False) for t in read.turn_id])
     return read, label, teach(read, around, meaning(tables, read, items), seed=0)
+
+
+def test_what_is_kept_of_the_teacher_says_the_same(tmp_path):
+    tables = listed(log(0.2)[0], tmp_path)
+    read = Turns.read(tables)
+    items = Items.of(read)
+    seen = surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items)
+    teacher = Teacher.learn(read, *seen, seed=0)
+    assert teacher.told is not None
+    again = Teacher.of_arrays(teacher.arrays())
+    assert again.judge(read, *seen).p.tolist() == teacher.judge(read, *seen).p.tolist()
 
 
 def test_explicit_feedback_wins(taught):

@@ -15,6 +15,7 @@ from rewriter import tables as declared
 from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.engine import DuckDB
+from rewriter.errors import ArtefactError
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.daily import Carried
 from rewriter.offline.learn import learn
@@ -227,6 +228,19 @@ def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     with duckdb.connect() as con:
         kept = con.execute(f"SELECT utterance FROM '{current(root).state}/recent.parquet/*.parquet' ORDER BY ts_ms").fetchall()
     assert kept == [("lamp 2",), ("lamp 3",)]
+
+
+@pytest.mark.parametrize("name", ["days.json", "files.json", "priors.json", "chain.npz", "detector/choice.json"])
+def test_a_damaged_state_is_told_in_one_line(tmp_path, name):
+    root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 7}})
+    rows = [said(60 * i, f"lamp {i % 5}", f"u{i % 4}") for i in range(90)]
+    learn([log(tmp_path / "1.jsonl", *rows)], out=root, config=config)
+    served = current(root).id
+    (current(root).state / name).write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(ArtefactError, match=f"{name} is damaged .*; put it back from a backup, or learn with --afresh"):
+        learn([log(tmp_path / "2.jsonl", said(9_000, "lamp 1"))], out=root, config=config)
+    assert current(root).id == served
+    assert learn([log(tmp_path / "2.jsonl", said(9_000, "lamp 1"))], out=root, config=config, afresh=True).log.turns == 1
 
 
 @pytest.mark.slow
