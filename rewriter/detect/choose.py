@@ -20,7 +20,8 @@ from rewriter.model.detector import Detector, RuleDetector
 if TYPE_CHECKING:
     from rewriter.detect.readers import SpanDetector
 
-NAMES = ("span", "pair", "rule")
+RULE = "rule"
+NAMES = ("span", "pair", RULE)
 """Of the detectors."""
 _CHOICE, _PAIR = "choice.json", "pair.npz"
 _MOST = 2_000_000  # turns: their cues are worked out in memory
@@ -47,7 +48,7 @@ class BestDetector:
     min_users: int = 3
     kept: Path | None = None
     asked: bool = False
-    name: str = "rule"
+    name: str = RULE
     pair: PairDetector | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
 
@@ -55,6 +56,11 @@ class BestDetector:
     def learns(self) -> bool:
         """Whether it is yet to be chosen."""
         return self.kept is None
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it asks for turns that are counted already: to learn from them, or for how others fared with the same words."""
+        return self.kept is None or _choice(self.kept)["name"] != RULE
 
     def choose(self, listed: Listed) -> Detector:
         """Learn detectors from the mined tables, and return the one that finds most; the rule at once for a log that is too large
@@ -79,7 +85,7 @@ class BestDetector:
             learned["span"] = learn_span(told, pair, self.reader, min_users=self.min_users, seed=self.seed)
         known = np.isfinite(told.missed)
         candidates = {name: values[known] for name, values in told.candidates.items()}
-        p = {"rule": rule.score(candidates) / 1000}
+        p = {RULE: rule.score(candidates) / 1000}
         p |= {name: detector.p(candidates, told.overheard[known]) for name, detector in learned.items()}
         found = {name: float(average_precision_score(told.restates[known], values)) for name, values in p.items()}
         self.figures = found | {"restatements": float(told.restates.sum())}
@@ -102,7 +108,7 @@ class BestDetector:
     def _as_before(self, kept: Path, listed: Listed) -> Detector:
         choice = _choice(kept)
         self.name, self.figures = choice["name"], choice["figures"]
-        if self.name == "rule":
+        if self.name == RULE:
             return RuleDetector()
         with undamaged(kept / _PAIR):
             self.pair = PairDetector.open(kept / _PAIR, listed)

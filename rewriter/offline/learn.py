@@ -145,7 +145,7 @@ def learn(
         clock.start("mine")
         due = past.due(log, config.loop)
         best = _best(None if due else known, config)
-        mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or detector is None)
+        mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or (detector is None and best.looks_back))
         clock.start("chain")
         solved = resolve.resolve(*chain.load(mined.nodes, mined.edges), config.chain, resolve.read(known, config.chain))
         clock.start("launch")

@@ -220,6 +220,19 @@ def test_turns_that_are_counted_are_looked_at_and_not_counted_again(tmp_path):
     assert listed[0] == listed[1] > 0
 
 
+def test_the_rule_looks_at_no_turn_twice(tmp_path, monkeypatch):
+    """A log too small to learn from keeps the rule: its days are mined beside the open turns alone."""
+    import rewriter.offline.learn as module
+
+    seen, real = [], module.mine.mine
+    monkeypatch.setattr(module.mine, "mine", lambda *args, **options: seen.append(options["whole"]) or real(*args, **options))
+    root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 7}})
+    for i in range(3):
+        rows = [said(86_400 * i + 60 * j, f"lamp {j % 5}", f"u{j % 4}") for j in range(90 if i == 0 else 5)]
+        learn([log(tmp_path / f"{i}.jsonl", *rows)], out=root, config=config)
+    assert seen == [True, False, False]
+
+
 def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     root, day = folder(tmp_path / "a"), 86_400
     config = Config.from_dict({"loop": {"refit_days": 0, "recent_days": 2}})
