@@ -153,18 +153,19 @@ SCRIPT = "from rewriter import learn\nlearn([sys.argv[2]], out=sys.argv[1])"
 
 @pytest.mark.slow
 def test_a_killed_learn_leaves_the_old_version_serving(tmp_path, lamp):
-    """SIGKILL at 50 steps on the disk, spread over the whole job."""
+    """SIGKILL at 20 steps on the disk, spread over the whole job, more of them over its end, where it publishes."""
     log = lamp_log.write(tmp_path / "log.jsonl")
     root = tmp_path / "artefact"
     shutil.copytree(lamp[0], root)
     steps = count_steps(SCRIPT, root, str(log))
     assert steps > 60
-    for i in range(50):
+    late = 4 * steps // 5
+    for step in np.concatenate([np.linspace(1, late, 8), np.linspace(late + 1, steps, 12)]).astype(int).tolist():
         serving = current(root).id
-        killed = run_killed(SCRIPT, 1 + i * (steps - 1) // 49, root, str(log))
+        killed = run_killed(SCRIPT, step, root, str(log))
         version = current(root)
         verify(version)
-        assert version.id == serving or not killed or i > 40, "a killed learn published before its last steps"
+        assert version.id == serving or not killed or step > late, "a killed learn published before its last steps"
         assert Rewriter.open(root).rewrite("turn of the lamp").text == "turn off the lamp"
     learn([log], out=root)
     verify(current(root))
