@@ -1,6 +1,6 @@
 """The figures of experiments and attacks as Markdown."""
 
-from cells import Figures, grid, number, percent
+from cells import Figures, grid, number, per_1000, percent, ratio
 
 _METHODS = ("IPS", "SNIPS", "DR")
 
@@ -47,3 +47,28 @@ def attack(result: Figures) -> str:
     withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in served.items()]
     rejected = f"Rules that serve, and accounts that say all of their texts for {days} days and reject every rewrite:"
     return f"{about}\n\n{grid(columns, lines)}\n\n{rejected}\n\n{grid(['accounts', 'rules withdrawn'], withdrawn)}"
+
+
+def detector_effect(result: Figures) -> str:
+    """What the counts of the rule, of the learned detector and of the truth come to."""
+    told = {"rule": "of the rule", "learned": "of the learned detector", "truth": "of the truth"}
+    rows = [
+        [
+            mode,
+            told[name],
+            str(row["wins"]),
+            str(row["losses"]),
+            ratio(row),
+            percent(row["fixed"]),
+            per_1000(row["broken_unseen"]),
+        ]
+        for mode, found in result["modes"].items()
+        for name, row in found["systems"].items()
+    ]
+    columns = ["mode", "counts", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    gaps = {mode: found["gap_closed"] for mode, found in result["modes"].items()}
+    closed = [f"{mode} {gap:.0%}" for mode, gap in gaps.items() if gap is not None and 0 <= gap <= 1]
+    if not closed:
+        return grid(columns, rows)
+    about = f"Of the way from the rule to the truth, by fixed, the learned detector goes: {', '.join(closed)}."
+    return f"{grid(columns, rows)}\n\n{about}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost
-from experiment_tables import attack, off_policy
+from experiment_tables import attack, detector_effect, off_policy
 from loop_tables import daily, lives, loop, year
 from result_tables import (
     calibration,
@@ -85,7 +85,7 @@ SECTIONS = (
     Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found, in a log that is not ours?", dstc2_mining),
     Section("detectors", "Detectors", "Does a detector that learns from the log itself find more than the rule?", detectors),
     Section("defects", "Defects", "Which turns went wrong, which calls, and how few labels are enough?", defects),
-    Section("detector_effect_*", "Detectors: what they are worth", "What do better counts mend?", whole),
+    Section("detector_effect_*", "Detectors: what they are worth", "What do better counts mend?", detector_effect),
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
