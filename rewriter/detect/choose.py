@@ -110,8 +110,7 @@ class BestDetector:
         self.name, self.figures = choice["name"], choice["figures"]
         if self.name == RULE:
             return RuleDetector()
-        with undamaged(kept / _PAIR):
-            self.pair = PairDetector.open(kept / _PAIR, listed)
+        self.pair = PairDetector.open(kept / _PAIR, listed)
         return self.pair
 
     def metrics(self) -> dict[str, float]:

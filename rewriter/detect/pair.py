@@ -22,6 +22,7 @@ from rewriter.detect.likeness import Likeness
 from rewriter.detect.listed import Floats, Ints, Listed, Turns
 from rewriter.detect.meaning import Items, Meaning, meaning
 from rewriter.detect.trees import Columns, Examples, Forest, fold_of, log_odds
+from rewriter.errors import undamaged
 from rewriter.model.detector import Columns as Candidates
 
 _ENOUGH = 50  # restatements that the log tells of, below which nothing is learned
@@ -85,16 +86,18 @@ class PairDetector:
         """Return what was learned from one log for the turns of another, whose users have the numbers that they had there.
 
         Raises:
-            KeyError, ValueError: the file is not what `save` writes.
+            ArtefactError: the file is not what `save` writes.
         """
-        with np.load(path, allow_pickle=False) as found:
+        with undamaged(path), np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
+            teacher, forest = Teacher.of_arrays(arrays), Forest.of_arrays("forest", arrays)
+            joint, failed = arrays["joint"], arrays["failed"]
         turns = Turns.read(listed)
         items = Items.of(turns)
-        cues, teacher = Cues(turns, items), Teacher.of_arrays(arrays)
+        cues = Cues(turns, items)
         around = surroundings(turns, cues, Likeness(listed.texts))
         defect = teacher.judge(turns, around, meaning(listed, turns, items)).p
-        return cls(cues, turns, teacher, defect, Forest.of_arrays("forest", arrays), arrays["joint"], arrays["failed"])
+        return cls(cues, turns, teacher, defect, forest, joint, failed)
 
 
 @dataclass(frozen=True, slots=True)
