@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -241,49 +242,28 @@ def _build(cls: type, data: dict[str, Any], prefix: str) -> Any:  # noqa: ANN401
     return cls(**values)
 
 
+_SHARES = (
+    *("logs.max_rejected", "friction.confidence", "chain.prune", "launch.max_loss_share", "launch.min_p_gain"),
+    *("trigger.max_loss_share", "trigger.suggest_loss_share", "trigger.max_asked", "publish.min_size", "publish.max_churn"),
+    *("loop.canary", "loop.floor", "loop.alpha"),
+)
+_LEAST = (
+    dict.fromkeys(("sessions.gap_ms", "rephrases.window_ms", "publish.replayed", "trigger.max_asked_a_day"), 0)
+    | dict.fromkeys(("loop.half_life_days", "loop.refit_days", "loop.recent_days"), 0)
+    | dict.fromkeys(("logs.max_chars", "rephrases.reach", "publish.few_rules", "loop.quiet_days"), 1)
+    | dict.fromkeys(("chain.user_cap", "chain.exact", "chain.hops", "chain.top"), 1)
+    | dict.fromkeys(("launch.min_users", "launch.personal_turns", "launch.rivals"), 1)
+    | {"launch.draws": 10}
+)
+
+
 def _check(config: Config) -> None:
     """Refuse values that no step can work with."""
-    shares = {
-        "logs.max_rejected": config.logs.max_rejected,
-        "launch.max_loss_share": config.launch.max_loss_share,
-        "launch.min_p_gain": config.launch.min_p_gain,
-        "trigger.max_loss_share": config.trigger.max_loss_share,
-        "publish.min_size": config.publish.min_size,
-        "publish.max_churn": config.publish.max_churn,
-        "trigger.suggest_loss_share": config.trigger.suggest_loss_share,
-        "loop.canary": config.loop.canary,
-        "loop.floor": config.loop.floor,
-        "loop.alpha": config.loop.alpha,
-        "trigger.max_asked": config.trigger.max_asked,
-        "friction.confidence": config.friction.confidence,
-        "chain.prune": config.chain.prune,
-    }
-    for name, value in shares.items():
-        if not 0.0 <= value <= 1.0:
+    for name in _SHARES:
+        if not 0.0 <= (value := attrgetter(name)(config)) <= 1.0:
             raise ConfigError(f"setting {name} must lie between 0 and 1, not {value}")
-    least = {
-        "launch.min_users": (config.launch.min_users, 1),
-        "launch.personal_turns": (config.launch.personal_turns, 1),
-        "launch.rivals": (config.launch.rivals, 1),
-        "launch.draws": (config.launch.draws, 10),
-        "chain.user_cap": (config.chain.user_cap, 1),
-        "chain.hops": (config.chain.hops, 1),
-        "chain.exact": (config.chain.exact, 1),
-        "chain.top": (config.chain.top, 1),
-        "rephrases.reach": (config.rephrases.reach, 1),
-        "rephrases.window_ms": (config.rephrases.window_ms, 0),
-        "sessions.gap_ms": (config.sessions.gap_ms, 0),
-        "logs.max_chars": (config.logs.max_chars, 1),
-        "publish.few_rules": (config.publish.few_rules, 1),
-        "publish.replayed": (config.publish.replayed, 0),
-        "loop.half_life_days": (config.loop.half_life_days, 0),
-        "loop.refit_days": (config.loop.refit_days, 0),
-        "loop.recent_days": (config.loop.recent_days, 0),
-        "loop.quiet_days": (config.loop.quiet_days, 1),
-        "trigger.max_asked_a_day": (config.trigger.max_asked_a_day, 0),
-    }
-    for name, (value, low) in least.items():
-        if value < low:
+    for name, low in _LEAST.items():
+        if (value := attrgetter(name)(config)) < low:
             raise ConfigError(f"setting {name} must be at least {low}, not {value}")
     if config.rephrases.reach > 3:
         raise ConfigError(f"setting rephrases.reach must be at most 3, not {config.rephrases.reach}")
