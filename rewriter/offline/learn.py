@@ -144,12 +144,13 @@ def learn(
         turns = writer.work / "turns.parquet"
         clock.start("mine")
         due = past.due(log, config.loop)
-        best = _best(None if due else known, config)
+        kept = known if config.loop.refit_days and not due else None
+        best = _best(kept, config)
         mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or (detector is None and best.looks_back))
         clock.start("chain")
         solved = resolve.resolve(*chain.load(mined.nodes, mined.edges), config.chain, resolve.read(known, config.chain))
         clock.start("launch")
-        ground, crowd, settled, decided = _decide(mined, solved, config, Priors.open(None if due else known))
+        ground, crowd, settled, decided = _decide(mined, solved, config, Priors.open(kept))
         today, waiting = mine.last_day(mined), parts.doubted(before.rules, before.cuts)
         clock.start("encode")
         online = writer.folder / "online"
@@ -201,9 +202,9 @@ def learn(
     )
 
 
-def _best(known: Path | None, config: Config) -> BestDetector:
-    """Return the detector that was kept in a state, or one that is yet to learn."""
-    kept = known / DETECTOR if known is not None and config.loop.refit_days and is_kept(known / DETECTOR) else None
+def _best(state: Path | None, config: Config) -> BestDetector:
+    """Return the detector that is kept in a state, or one that is yet to learn."""
+    kept = state / DETECTOR if state is not None and is_kept(state / DETECTOR) else None
     return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, kept)
 
 

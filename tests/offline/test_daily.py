@@ -233,6 +233,20 @@ def test_the_rule_looks_at_no_turn_twice(tmp_path, monkeypatch):
     assert seen == [True, False, False]
 
 
+def test_what_was_kept_is_not_used_where_nothing_stands(tmp_path, monkeypatch):
+    """A folder whose priors stood between fits is learned into with `refit_days` = 0: they are fitted anew."""
+    import rewriter.offline.decide as module
+
+    fitted, real = [], module.launch.fit
+    monkeypatch.setattr(module.launch, "fit", lambda *args, **options: fitted.append(day) or real(*args, **options))
+    root = folder(tmp_path / "a")
+    for day, refit in enumerate((7, 7, 0, 0)):
+        rows = [said(86_400 * day + 60 * j, f"lamp {j % 5}", f"u{j % 4}") for j in range(90 if day == 0 else 5)]
+        config = Config.from_dict({"loop": {"refit_days": refit}})
+        learn([log(tmp_path / f"{day}.jsonl", *rows)], out=root, config=config)
+    assert fitted == [0, 2, 3]
+
+
 def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     root, day = folder(tmp_path / "a"), 86_400
     config = Config.from_dict({"loop": {"refit_days": 0, "recent_days": 2}})
