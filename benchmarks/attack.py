@@ -5,7 +5,7 @@
 For each seed: simulate the log of a strict phrase assistant, learn from it, and choose as victims the most frequent healthy
 texts, the sources of the most frequent rules, and failing texts that fewer than k people said; each is given a target that no
 honest user meant by it, among the frequent healthy texts. Then fake accounts act all of it out, every day
-(`rewriter.simulate.attack`), learning starts anew from both logs together, and everybody's rules are asked. The exact layer only,
+(`worlds.attack`), learning starts anew from both logs together, and everybody's rules are asked. The exact layer only,
 with the documented rule for a detector. Writes results/attack.json: for each attack and kind of victim the share rewritten to the
 attacker's target (Wilson interval over victims), good rules that vanished, and fresh honest requests won and lost. k is 3.
 
@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worlds.attack import Pretence, poison, rejected
 
 from rewriter.config import Config
+from rewriter.evaluate.intervals import share
 from rewriter.evaluate.judge import judge, proposer
 from rewriter.evaluate.loop import SelfAware
 from rewriter.evaluate.outcomes import Outcomes, pooled
-from rewriter.evaluate.ratios import share
 from rewriter.evaluate.summary import plain, row
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.asking import requests
-from rewriter.simulate.attack import Pretence, poison, rejected
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.world import World

@@ -21,8 +21,7 @@ from matplotlib.ticker import PercentFormatter
 
 from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluate.outcomes import Outcomes, losses, only, pooled, win_loss, wins
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rewriter.evaluate.ratios import Interval
+from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.summary import ratio_text
 
 Figures = Mapping[str, Any]

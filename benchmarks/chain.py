@@ -29,7 +29,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from rewriter.config import Chain
-from rewriter.offline.chain import Absorption, load, solve
+from rewriter.offline.rules.chain import Absorption, load, solve
 
 Counts = tuple[sparse.csr_array, NDArray[np.int64], NDArray[np.int64]]
 SETTINGS = {

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worlds.media import WISHES, media_world
+from worlds.wishes import Wish, read_wishes
 
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluate.outcomes import Outcomes, pooled, where
 from rewriter.evaluate.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
@@ -34,9 +35,7 @@ from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.simulate.asking import requests
 from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.media import WISHES, media_world
 from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.wishes import Wish, read_wishes
 from rewriter.simulate.world import Request
 
 START = date(2026, 1, 5)

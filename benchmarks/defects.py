@@ -32,14 +32,15 @@ from detectors import read
 from scipy.stats import spearmanr
 from sklearn.metrics import f1_score, roc_auc_score
 
+from rewriter.arrays import Bools, Floats
 from rewriter.config import Config
-from rewriter.detect.cues import Cues
+from rewriter.detect.boosting import Columns
 from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.features import Cues
 from rewriter.detect.goals import segment
-from rewriter.detect.listed import Turns
-from rewriter.detect.pair import Told, learn_pair
-from rewriter.detect.student import learn_student
-from rewriter.detect.trees import Columns
+from rewriter.detect.rephrase import Told, learn_pair
+from rewriter.detect.turns import Turns
+from rewriter.detect.word_risk import learn_student
 from rewriter.model.risk import worth
 from rewriter.simulate.logs import simulate_log
 
@@ -48,8 +49,6 @@ SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "as it teaches"), (1.0, "
 DAY_MS = 86_400_000
 NOISE = 0.05
 BINS = 15
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 
 def ece(label: Bools, p: Floats) -> float:

@@ -25,20 +25,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from worlds.recorded import recorded_world
 
-from rewriter.detect.choose import BestDetector
-from rewriter.detect.listed import Listed, Turns
-from rewriter.evaluate.curve import curve
-from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.detect.select import BestDetector
+from rewriter.detect.turns import Listed, Turns
+from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluate.outcomes import Outcomes, pooled
-from rewriter.evaluate.summary import plain, row
+from rewriter.evaluate.summary import curve, plain, row
 from rewriter.model.detector import Columns, Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.asking import requests
 from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.recorded import recorded_world
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.world import World
 from rewriter.simulate.worlds import home_world

@@ -30,20 +30,19 @@ from typing import Any
 import dstc2
 import home_spoken
 import numpy as np
-import numpy.typing as npt
 from pairs import Pair, average_precision, best_f1, interval, judge
 
+from rewriter.arrays import Floats
 from rewriter.config import Config
-from rewriter.detect.dialogue import Scribe
 from rewriter.detect.goals import exclusive
-from rewriter.detect.listed import Listed
-from rewriter.detect.pair import Told, learn_pair
 from rewriter.detect.readers import REACH, learn_span
-from rewriter.detect.span import SpanReader
+from rewriter.detect.rephrase import Told, learn_pair
+from rewriter.detect.span import Scribe, SpanReader
+from rewriter.detect.turns import Listed
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
-from rewriter.offline import logs
-from rewriter.offline.mine import mine
+from rewriter.offline.logs import reader as reader_
+from rewriter.offline.mining.pipeline import mine
 from rewriter.simulate.logs import simulate_log
 
 OUT = Path("benchmarks/results/detectors.json")
@@ -51,13 +50,12 @@ DAYS, USERS = 14, 840
 """Of a home with about 100,000 turns."""
 DIALOGUES = 256
 """Read to tell how fast the reader is."""
-Floats = npt.NDArray[np.float64]
 Truths = Mapping[str, tuple[dict[str, str], dict[Pair, bool]]]
 
 
 def read(log: Path, work: Path, config: Config) -> Told:
     """Mine a log as far as the candidates."""
-    logs.read([log], out=work, key=bytes(16), config=config.logs)
+    reader_.read([log], out=work, key=bytes(16), config=config.logs)
     engine = DuckDB(work / "mined", threads=2)
     try:
         mined = mine(engine, work / "turns.parquet", RuleDetector(), config)

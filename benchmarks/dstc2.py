@@ -33,8 +33,8 @@ from pairs import Judged, Pair, TextRatio, average_precision, best_f1, best_thre
 from rewriter.config import Config, Logs
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.model.hypothesis import hypothesis
-from rewriter.offline import logs
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 
 DATA = Path("../shared/data/dstc2")
 OUT = Path("benchmarks/results/dstc2_mining.json")
@@ -157,7 +157,7 @@ def evaluate_detector(detector: Detector, split: str = "dev", *, data: Path = DA
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         convert(data, work / "log.parquet")
-        logs.read([work / "log.parquet"], out=work, key=bytes(16), config=CONFIG.logs)
+        reader.read([work / "log.parquet"], out=work, key=bytes(16), config=CONFIG.logs)
         found = mined_pairs(work / "turns.parquet", detector, work / "mined", CONFIG)
     train, judged = (judge(found, *truth(data, s)) for s in ("train", split))
     return figures(judged, best_threshold(train), seed)

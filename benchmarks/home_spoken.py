@@ -27,14 +27,14 @@ from typing import Any
 
 import duckdb
 from pairs import Pair, TextRatio, average_precision, best_f1, interval, judge, mined_pairs
+from worlds.recorded import recorded_world
 
 from rewriter.config import Config
 from rewriter.model.detector import Detector, RuleDetector
-from rewriter.offline import logs
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 from rewriter.simulate.channels import RecordingChannel, read_recordings
 from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.recorded import recorded_world
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.world import Split
 
@@ -95,7 +95,7 @@ def evaluate_detector(path: Path, detector: Detector, seed: int) -> dict[str, An
     """Return how well a detector finds the restatements of a log, each figure with its interval over users."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        logs.read([path], out=work, key=bytes(16), config=Config().logs)
+        reader.read([path], out=work, key=bytes(16), config=Config().logs)
         found = mined_pairs(work / "turns.parquet", detector, work / "mined", Config())
     judged = judge(found, *truth(path))
     return {

@@ -22,16 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from worlds.media import media_world
 
-from rewriter.evaluate.ladder import GLOBAL, PERSONAL, RUNGS, climb
-from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.intervals import net_share, per_user
+from rewriter.evaluate.judge import GLOBAL, PERSONAL, RUNGS, climb, healthy_texts, logged
 from rewriter.evaluate.outcomes import Outcomes, broken, defects, pooled, where, wins
-from rewriter.evaluate.ratios import net_share, per_user
 from rewriter.evaluate.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
 from rewriter.simulate.asking import requests
 from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.media import media_world
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.world import World
 from rewriter.simulate.worlds import home_world

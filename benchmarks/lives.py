@@ -6,7 +6,7 @@ Nothing is mined here: a request succeeds with a known probability, as spoken an
 night whether the next day's requests are rewritten. Whose request fails restates it with probability .6, and then succeeds as
 often as the rewrite does. Three readings of the same log: by what was spoken (a success is one of the words, whatever was
 sent), by what was sent (a success is one of the target, which has 300 healthy requests a day of its own), and self-aware
-(`rewriter.offline.life`). The first two look back 14 days and rewrite where P(target better than words) > .95. Writes
+(`rewriter.offline.lifecycle.stages`). The first two look back 14 days and rewrite where P(target better than words) > .95. Writes
 results/lives.json.
 """
 
@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.arrays import Floats
 from rewriter.config import Loop
-from rewriter.offline import life
-from rewriter.offline.bivariate import p_better
-from rewriter.offline.trials import Trials
+from rewriter.offline.lifecycle import stages
+from rewriter.offline.trials.p_better import p_better
+from rewriter.offline.trials.trials import Trials
 
 RESULTS = Path(__file__).parent / "results"
 PEOPLE, WINDOW, RESTATE, HEALTHY, HEALTH = 60, 14, 0.6, 300, 0.95
 LOOP = Loop()
-Floats = npt.NDArray[np.float64]
 Decide = Callable[[list["Night"], float], float]
 
 
@@ -113,9 +113,11 @@ class Aware:
             return 1 - LOOP.canary if self.state == "canary" else 0.0
         seen = trials(nights, today)
         one = np.zeros(len(seen), dtype=np.int64)
-        evidence = life.weigh(seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), liars=np.array([2]), config=LOOP)
+        evidence = stages.weigh(
+            seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), liars=np.array([2]), config=LOOP
+        )
         states, everybody = np.array([self.state], dtype=object), np.array([False])
-        moved = life.judge(states, everybody, evidence, LOOP).iloc[0]
+        moved = stages.judge(states, everybody, evidence, LOOP).iloc[0]
         if moved["why"]:
             if moved["life"] == "retired":
                 self.cut = self.since if self.state != "live" else today + 1
@@ -123,7 +125,7 @@ class Aware:
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
             return 0.0
-        return float(life.share(states, everybody, evidence, LOOP)[0])
+        return float(stages.share(states, everybody, evidence, LOOP)[0])
 
 
 def trials(nights: list[Night], today: int) -> Trials:

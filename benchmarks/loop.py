@@ -39,8 +39,8 @@ from rewriter.config import Config
 from rewriter.evaluate.loop import Day, Learner, Nothing, SelfAware, answer, live
 from rewriter.evaluate.report import by_day
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.decide import rule_id, write
 from rewriter.offline.learn import learn
+from rewriter.offline.rules.launch import rule_id, write
 from rewriter.result import Rewrite
 from rewriter.simulate.changing import Changing, Source
 from rewriter.simulate.turn import Turn, write_log

@@ -22,13 +22,13 @@ from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.encoder import SavedEncoder
+from rewriter.model.fluency import Wording
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index
-from rewriter.model.querybook import QueryBook, write_book
+from rewriter.model.query_store import QueryBook, write_book
 from rewriter.model.risk import Risk
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.users import hash_user
-from rewriter.model.wording import Wording
 from rewriter.text import normalise
 
 USERS, HABITS, PRIVATE, RULES = 100_000, 10, 2, 100_000

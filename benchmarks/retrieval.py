@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shelving import Floats, ranks, recall, shelved
+from shelving import ranks, recall, shelved
 from spoken import SPLITS, Recording, Split
 
+from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder
 from rewriter.model.encoder_static import StaticEncoder, random_table
-from rewriter.model.mix import MIX, Mix
-from rewriter.offline.fit_encoder import Rephrases, examples, fit_static
+from rewriter.model.retrieve import MIX, Mix
+from rewriter.offline.fit.static_encoder import Rephrases, examples, fit_static
 
 PACKAGES = ("rewriter", "numpy", "faiss-cpu", "rapidfuzz", "sentence-transformers", "torch")
 VERSIONS = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from spoken import Recording
 
+from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import GlobalIndex, build_index
-from rewriter.model.mix import Mix
-from rewriter.model.querybook import Queries, QueryBook, write_book
-from rewriter.model.retrieve import Retriever
-from rewriter.model.shelf import Shelf
+from rewriter.model.query_store import Queries, QueryBook, write_book
+from rewriter.model.retrieve import Mix, Retriever
+from rewriter.model.user_view import Shelf
 
 NOTHING = np.zeros(0, dtype=np.int64)
-Floats = npt.NDArray[np.float64]
 
 
 def columns(texts: Sequence[str], interpretations: Sequence[int]) -> Queries:

@@ -37,13 +37,13 @@ from peers import MODES, OURS, Case, figures, judge_all
 
 from rewriter.config import Config, Logs
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.curve import curve
-from rewriter.evaluate.logged import logged
+from rewriter.evaluate.judge import logged
 from rewriter.evaluate.outcomes import Outcomes, pooled
 from rewriter.evaluate.picture import draw, save
+from rewriter.evaluate.summary import curve
 from rewriter.model.hypothesis import hypothesis
-from rewriter.offline import logs
 from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
 from rewriter.simulate.assistants import PhraseAssistant
 from rewriter.simulate.channels import Heard, Recording, RecordingChannel
 from rewriter.simulate.dialogue import simulate
@@ -153,7 +153,7 @@ def prepare(takes: Sequence[Take], args: argparse.Namespace, seed: int, folder: 
     write(turns, path)
     config = Config.from_dict({"launch": {"min_users": MIN_USERS}})
     report = learn([path], out=folder / "artefact", config=config)
-    logs.read([path], out=folder / "read", key=bytes(32), config=Logs())
+    reader.read([path], out=folder / "read", key=bytes(32), config=Logs())
     asked = list(requests(kept, names, frozenset(learners), turns, START + timedelta(days=args.days), seed))
     return Case(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked), dict(report.rules)
 

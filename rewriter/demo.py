@@ -14,14 +14,12 @@ from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.evaluate import loop_report, picture, report
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.curve import curve
 from rewriter.evaluate.days import days as seen_days
-from rewriter.evaluate.ladder import NOTHING, PERSONAL, RUNGS, climb
-from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
+from rewriter.evaluate.judge import NOTHING, PERSONAL, RUNGS, LoggedTurn, climb, healthy_texts, logged
 from rewriter.evaluate.loop import SelfAware, live
 from rewriter.evaluate.outcomes import Outcomes, where
-from rewriter.evaluate.summary import Row, ratio_text, row
-from rewriter.offline import drawing
+from rewriter.evaluate.summary import Row, curve, ratio_text, row
+from rewriter.explain import drawing
 from rewriter.offline.learn import LearnReport, learn
 from rewriter.result import LAYERS
 from rewriter.simulate.asking import requests

@@ -65,7 +65,7 @@ class Rewrite:
         score: probability that the rewritten request succeeds, 0..1; None where nothing was applied.
         suggestion: a text too unsure to apply but worth asking about ("did you mean …?").
         candidates: what was considered, best first.
-        rule: id of the rule that was applied, or held out; of the online layer the name of the part (`rewriter.model.parts`).
+        rule: id of the rule that was applied, or held out; of the online layer its slice (`rewriter.model.layer_slices`).
         arm: what was drawn for this call, ``rewrite`` or ``leave``; None where nothing was drawn.
         propensity: probability with which that was drawn, 0..1.
         artefact: id of the artefact version that answered.

@@ -122,7 +122,7 @@ MIXING = _table("mixing", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
 (`offline.mixing`); a step that was never rewritten is believed."""
 CIRCUMSTANCES = _table("circumstances", "context VARCHAR, device_type VARCHAR, circumstance VARCHAR")
-"""What each context and device of the log says (`rewriter.model.context.circumstances`), a row for each thing; both are empty
+"""What each context and device of the log says (`rewriter.model.rules.circumstances`), a row for each thing; both are empty
 where the log has none."""
 
 CONTEXT_COUNTS = _table(
@@ -174,7 +174,7 @@ RULES = _table(
     "p_gain DOUBLE, p_better DOUBLE",
 )
 """A rewrite under consideration with its evidence. scope is ``global``, ``personal`` or ``context``; user_id is empty but for a
-personal rule, and circumstance but for one that holds where the context says so (`rewriter.model.context.circumstances`), of
+personal rule, and circumstance but for one that holds where the context says so (`rewriter.model.rules.circumstances`), of
 which users, turns, first_day and last_day are counted there. score is S_ij and stay S_ii of the chain; p_goal is the posterior
 mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per request; verdict is 'launched' or
 the reason why not.
@@ -211,7 +211,7 @@ LABELS = _table(
     "turn_id VARCHAR, locale VARCHAR, utterance VARCHAR, p_defect DOUBLE, goal BIGINT, goal_success DOUBLE",
     "repaired VARCHAR, intent VARCHAR, slots VARCHAR",
 )
-"""What a log tells of each of its turns (`rewriter.offline.label`). utterance is normalised; goal numbers the goals of the log;
+"""What a log tells of each of its turns (`rewriter.operate.label`). utterance is normalised; goal numbers the goals of the log;
 goal_success is P(it was reached in the end). repaired is what the user said in the end, where the turn went wrong and that
 worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
 

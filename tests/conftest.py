@@ -1,14 +1,8 @@
 """What several tests share: an artefact that the real `learn` made of a small log."""
 
-import sys
-from pathlib import Path
-
+import lamp_log
 import pytest
 from hypothesis import settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import lamp_log
 
 from rewriter.offline.learn import learn
 

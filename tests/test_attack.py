@@ -3,13 +3,13 @@
 from datetime import date
 
 import pytest
+from worlds.attack import poison, rejected
 
 from rewriter.config import Config
 from rewriter.evaluate.loop import answer
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.attack import poison, rejected
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import write_log
 from rewriter.simulate.worlds import phrase_world

@@ -4,16 +4,16 @@ import subprocess
 import sys
 
 import numpy as np
-from shelves import shelve, working
+from user_views import shelve, working
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.decider import Bar, Decider
 from rewriter.model.features import RANK, RISK
+from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.wording import Wording
 
 HEAVY = {
     "torch",

@@ -1,6 +1,5 @@
 """SLURP as a world: what is a goal, and what stays on one side of the split."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,6 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data" / "slurp"
 if not (ROOT / "benchmarks" / "slurp.py").exists():
     pytest.skip("benchmarks are not part of this distribution", allow_module_level=True)
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import slurp  # noqa: E402
 

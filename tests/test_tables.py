@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 if not (ROOT / "benchmarks" / "tables.py").exists():
     pytest.skip("benchmarks and their pages are not part of this distribution", allow_module_level=True)
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import cells  # noqa: E402
 import tables  # noqa: E402

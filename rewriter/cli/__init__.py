@@ -7,14 +7,14 @@ try:
 except ImportError:  # pragma: no cover - the serving tier has no command line
     sys.exit("the command line needs the learning tier: pip install 'rewriter[learn]'")
 
-from rewriter.cli import (
+from rewriter.cli import (  # each file hangs its verbs into the group
     asking,
     experimenting,
     labelling,
     learning,
     measuring,
     operating,
-)  # each file hangs its verbs into the group
+)
 from rewriter.cli.group import main
 
 __all__ = ["asking", "experimenting", "labelling", "learning", "main", "measuring", "operating"]

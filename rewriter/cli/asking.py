@@ -101,8 +101,8 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
       rewriter history artefact "play my mix" --user ann --json
       rewriter history artefact
     """
-    from rewriter import history as lives
     from rewriter import terminal
+    from rewriter.operate import history as lives
 
     changes = lives.history(artefact, text, user_id=user)
     if as_json:
@@ -128,7 +128,7 @@ def info(artefact: Path, verify: bool) -> None:
     """
     from rewriter import terminal
     from rewriter.artefact import versions
-    from rewriter.online.info import info as describe
+    from rewriter.operate.info import info as describe
 
     found = describe(artefact)
     if verify:

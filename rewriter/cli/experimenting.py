@@ -60,7 +60,7 @@ def plan(base: float, change: float, per_cluster: float, alike: float, power: fl
       rewriter plan --base 0.15 --change -0.13 --per-cluster 40 --alike 0.05
     """
     from rewriter import terminal
-    from rewriter.evaluate.planning import plan as planned
+    from rewriter.evaluate.experiment import plan as planned
 
     try:
         found = planned(base, change, per_cluster=per_cluster, alike=alike, power=power)

@@ -31,7 +31,7 @@ def label(
     """
     from rewriter import terminal
     from rewriter.config import Config
-    from rewriter.offline import label as job
+    from rewriter.operate import label as job
 
     if not logs and sql is None:
         raise click.UsageError("name at least one log, or give --sql FILE")

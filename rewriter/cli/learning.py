@@ -43,7 +43,7 @@ def learn(
     from rewriter import terminal
     from rewriter.config import Config
     from rewriter.offline import learn as job
-    from rewriter.offline import logs as reader
+    from rewriter.offline.logs import reader
     from rewriter.operate.guard import Guard
 
     if not logs and sql is None:

@@ -29,7 +29,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
     """
     from rewriter import demo as show
     from rewriter import terminal
-    from rewriter.evaluate.ladder import RUNGS
+    from rewriter.evaluate.judge import RUNGS
     from rewriter.evaluate.summary import asked, brief
 
     with terminal.steps(show.STEPS) as progress:
@@ -48,7 +48,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
 @click.option(
     "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Log to write: .parquet, .jsonl or .csv."
 )
-@click.option("--world", type=click.Choice(["home", "phrases", "media"]), default="home", show_default=True, help="Which one.")
+@click.option("--world", type=click.Choice(["home", "phrases"]), default="home", show_default=True, help="Which one.")
 @click.option("--days", default=10, show_default=True, help="Days of the log.")
 @click.option("--users", default=120, show_default=True, help="People; a fifth of them never enters the log.")
 @SEED

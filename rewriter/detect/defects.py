@@ -1,10 +1,14 @@
 """The teacher: P(defect) of every turn of a log, from the whole dialogue around it, the turns after it included.
 
 Explicit feedback is believed. Elsewhere trees say what it would have been. They learn from what the log says of itself: turns
-that were understood otherwise than other users are with the same words (`rewriter.detect.meaning`). Where users were asked, these
+that were understood otherwise than other users are with the same words (`detect.weak_labels`). Where users were asked, these
 labels are only the beginning: other trees learn from the answers alone, with what the first ones say among what they see, so that
 they find out how far it can be trusted, and how often a turn goes wrong at all. A turn is seen with the turn before it and the
 two after it.
+
+`coherence` and `fits`: does the answer fit the turn? Learned from the log alone, which answers are swapped in.
+
+What users said of a turn counts for others: of the same words understood alike, and of what was done alike.
 """
 
 from collections.abc import Mapping
@@ -13,16 +17,125 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rapidfuzz import fuzz
+from rapidfuzz.process import cpdist
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from rewriter.detect.answers import coherence, fits
-from rewriter.detect.cues import NAMES, Cues
-from rewriter.detect.feedback import heeded, leaning
-from rewriter.detect.likeness import Likeness
-from rewriter.detect.listed import Floats, Turns
-from rewriter.detect.meaning import Meaning
-from rewriter.detect.trees import Columns, Examples, Forest, fold_of, log_odds
+from rewriter.arrays import Floats, Ints
+from rewriter.detect.boosting import FOLDS, Columns, Examples, Forest, fold_of, log_odds
+from rewriter.detect.features import NAMES, Cues
+from rewriter.detect.turns import Likeness, Turns
+from rewriter.detect.weak_labels import Meaning
+from rewriter.model.hypothesis import intent_of
+
+_PRIOR = 1.0  # turns that the commonest answers count for, beside those to one interpretation
+
+
+def coherence(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
+    """Learn whether a turn and its answer belong together; None where fewer than two turns have an answer.
+
+    The negatives of this self-supervision are turns with the answer of a turn drawn at random, as a defect model is pre-trained
+    (Sarikaya 2022: swap answers between dialogues).
+
+    Args:
+        turns: of a log.
+        fold: of the user of each turn; each is judged by a model of the other folds.
+        seed: of what is drawn.
+    """
+    answered = np.flatnonzero(turns["reply"] >= 0)
+    if len(answered) < 2:
+        return None
+    swapped = np.random.default_rng(seed).permutation(turns["reply"][answered])
+    both = np.concatenate([_columns(turns, answered, reply, fold) for reply in (turns["reply"][answered], swapped)])
+    label = np.repeat([True, False], len(answered))
+    return Forest.fit(both, Examples.of(np.arange(len(both)), label), np.tile(fold[answered], 2), seed)
+
+
+def fits(forest: Forest | None, turns: Turns, fold: Ints) -> Floats:
+    """Return the log-odds that each turn and its answer belong together, (n,); NaN where there is no answer, or no forest."""
+    answered = np.flatnonzero(turns["reply"] >= 0)
+    odds = np.full(len(turns), np.nan)
+    if forest is not None:
+        odds[answered] = log_odds(forest.p(_columns(turns, answered, turns["reply"][answered], fold), fold[answered]))
+    return odds
+
+
+def _columns(turns: Turns, rows: Ints, reply: Ints, fold: Ints) -> Columns:
+    """Return what tells an answer that fits, (m, 4): words in common with utterance and hypothesis, how often it is given at all,
+    and how much more often it is given to the intent.
+
+    Counts are those of the other folds: a count that held the turn itself would tell which answer is its own.
+    """
+    text, said, hypothesis = turns.text, turns["said"][rows], turns["hypothesis"][rows]
+    understood = np.asarray([text[h].replace("|", " ").replace("=", " ") if h >= 0 else "" for h in hypothesis], dtype=object)
+    alike = [cpdist(one, text[reply], scorer=fuzz.token_set_ratio, dtype=np.float64) / 100 for one in (text[said], understood)]
+    intents: dict[str, int] = {}
+    named = {h: intents.setdefault(intent_of(text[h]), len(intents) + 1) for h in np.unique(turns["hypothesis"]) if h >= 0}
+    intent = np.asarray([named.get(h, 0) for h in turns["hypothesis"]], dtype=np.int64)
+    share, lift = np.zeros(len(rows)), np.zeros(len(rows))
+    for k in range(FOLDS):
+        own, others = np.flatnonzero(fold[rows] == k), fold != k
+        given, answer = intent[rows[own]], reply[own]
+        n = max(int(others.sum()), 1)
+        share[own] = (_times(turns["reply"][others], answer) + _PRIOR) / (n + _PRIOR)
+        both = _times(turns["reply"][others] * (len(intents) + 1) + intent[others], answer * (len(intents) + 1) + given)
+        lift[own] = np.log((both + _PRIOR * share[own]) / (_times(intent[others], given) + _PRIOR) / share[own])
+    return np.column_stack([*alike, np.log(share), lift]).astype(np.float32)
+
+
+def _times(values: Ints, wanted: Ints) -> Ints:
+    """How often each wanted number is among the values, (m,)."""
+    known, many = np.unique(np.append(values, -2), return_counts=True)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[place] == wanted, many[place], 0)
+
+
+_PRIOR_FEEDBACK = 2.0  # answers that a model's P counts for
+_EVEN = 0.5  # answers of each kind that every share begins with
+
+
+def heeded(turns: Turns, p: Floats) -> Floats:
+    """Draw P(defect) towards the explicit feedback of other users, ``(bad + 2 p) / (told + 2)``, (n,).
+
+    A misunderstanding that most users of a text share looks fine in all that a model can see of it; one answer tells. Every user
+    has one voice for the same words understood alike, the mean of her answers. Her own turns are left to what others say.
+
+    Args:
+        turns: of a log.
+        p: what a model says, (n,).
+    """
+    bad, told = _voices(turns, "said", "hypothesis")
+    return (bad + _PRIOR_FEEDBACK * p) / (told + _PRIOR_FEEDBACK)
+
+
+def leaning(turns: Turns) -> Floats:
+    """Return the log-odds of bad answers of others, ``log((bad + 1/2) / (good + 1/2))``, (n,), where the same was done.
+
+    Of rare words nobody was asked; but what is often understood where something else was meant, and answered as if nothing had
+    happened, is known from other words. Every user has one voice for the same interpretation with the same response.
+
+    Args:
+        turns: of a log.
+    """
+    bad, told = _voices(turns, "hypothesis", "reply")
+    return np.asarray(np.log((bad + _EVEN) / (told - bad + _EVEN)), dtype=np.float64)
+
+
+def _voices(turns: Turns, *alike: str) -> tuple[Floats, Floats]:
+    """Return how many other users said that turns like each went wrong, and how many said anything of them, (n,) each."""
+    answer = np.nan_to_num(turns["feedback"])
+    _, same = np.unique(np.column_stack([turns[name] for name in alike]), axis=0, return_inverse=True)
+    pairs, own = np.unique(np.column_stack([same, turns["user_no"]]), axis=0, return_inverse=True)
+    answers = np.bincount(own, answer != 0)
+    told = (answers > 0).astype(np.float64)  # of each user and what is alike
+    bad = np.bincount(own, answer < 0) / np.maximum(answers, 1)
+
+    def others(voice: Floats) -> Floats:
+        return np.asarray(np.bincount(pairs[:, 0], voice)[same] - voice[own], dtype=np.float64)
+
+    return others(bad), others(told)
+
 
 _BESIDE = (-1, 1, 2)  # turns before and after that are looked at
 _ENOUGH = 30  # examples of each kind, below which nothing is learned

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from rewriter.detect.listed import Floats, Ints
+from rewriter.arrays import Floats, Ints
 
 _LIKELY = 0.5  # P from which on a candidate is taken for a restatement, a turn for a defect
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.detect.dialogue import Dialogue, Scribe
+from rewriter.arrays import Floats, Ints
+from rewriter.detect.boosting import log_odds
 from rewriter.detect.goals import exclusive
-from rewriter.detect.listed import Floats, Ints
-from rewriter.detect.pair import PairDetector, Told
-from rewriter.detect.span import SpanReader
-from rewriter.detect.trees import log_odds
+from rewriter.detect.rephrase import PairDetector, Told
+from rewriter.detect.span import Dialogue, Scribe, SpanReader
 from rewriter.model.detector import Columns
 
 REACH = 3

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rewriter.evaluate.logged import LoggedTurn
+from rewriter.evaluate.judge import LoggedTurn
 from rewriter.evaluate.outcomes import Outcomes, defects
 from rewriter.text import normalise
 

@@ -12,12 +12,12 @@ from rewriter.artefact.versions import Version, current_id, named, open_version
 from rewriter.config import Config
 from rewriter.database import glob
 from rewriter.errors import LogError
+from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates
-from rewriter.evaluate.ratios import Interval
 from rewriter.evaluate.recorded import Turn, firsts, load, restatements, troubles
-from rewriter.model.parts import PARTS
-from rewriter.offline import logs
-from rewriter.offline.logs_report import LogReport
+from rewriter.model.layer_slices import PARTS
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.reader import LogReport
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.simulate.world import Rewriting
@@ -106,7 +106,7 @@ def compare(
     borrowed = {"device_id": names.get("user_id", "user_id")}  # a release is asked with user ids as the log gives them
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        log = logs.read(
+        log = reader.read(
             sources,
             out=work,
             key=bytes.fromhex(one.manifest.user_key),

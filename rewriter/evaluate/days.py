@@ -11,8 +11,7 @@ import pandas as pd
 from rewriter.artefact.versions import current
 from rewriter.database import connect
 from rewriter.errors import ArtefactError
-from rewriter.evaluate.clusters import bounds
-from rewriter.evaluate.ratios import Interval, odds
+from rewriter.evaluate.intervals import Interval, bounds, odds
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
 """What was done: drawn to be rewritten, drawn to be left alone, rewritten without a draw, and all other requests."""

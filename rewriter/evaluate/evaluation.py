@@ -1,24 +1,85 @@
-"""`evaluate`: from an artefact and a log to outcomes, a table and a picture."""
+"""`evaluate`: from an artefact and a log to outcomes, a table and a picture.
+
+Outcomes as a Parquet table, for whoever wants to look at single turns.
+
+What a version was learned from, as its private state tells.
+"""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Config
-from rewriter.evaluate.curve import Point, curve
-from rewriter.evaluate.files import write_outcomes
-from rewriter.evaluate.learned import healthy_texts, learned_days
-from rewriter.evaluate.outcomes import Outcomes
+from rewriter.evaluate.outcomes import Outcomes, Texts, losses, ties, unknowns, wins
 from rewriter.evaluate.picture import draw, save
 from rewriter.evaluate.recorded import load
 from rewriter.evaluate.replay import replay
-from rewriter.evaluate.summary import Row, summary, table
-from rewriter.offline import logs
-from rewriter.offline.logs_report import LogReport
+from rewriter.evaluate.summary import Point, Row, curve, summary, table
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.reader import LogReport
 from rewriter.online.rewriter import Rewriter
+from rewriter.tables import OUTCOMES
+
+
+def write_outcomes(outcomes: Outcomes, path: Path, *, turn_ids: Sequence[str] | None = None) -> None:
+    """Write one row per judged turn, in the layout of `tables.OUTCOMES`, for the owner's eyes only: it holds what people said.
+
+    Args:
+        outcomes: the judged turns.
+        path: the Parquet file.
+        turn_ids: their names; None for their numbers.
+    """
+    names = [str(i) for i in range(len(outcomes))] if turn_ids is None else list(turn_ids)
+    columns = {"turn_id": names, "user_id": outcomes.user, "verdict": verdicts(outcomes)}
+    rest = {name: getattr(outcomes, name) for name in OUTCOMES.names if name not in columns}
+    frame = pd.DataFrame(columns | rest)
+    select = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in OUTCOMES.columns)
+    with duckdb.connect() as con:
+        con.register("frame", frame)
+        con.execute(f"COPY (SELECT {select} FROM frame) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+    path.chmod(0o600)
+
+
+def verdicts(outcomes: Outcomes) -> Texts:
+    """Return ``win``, ``loss``, ``tie`` or ``unknown`` for each rewritten turn, empty for those left alone, (n,)."""
+    kinds = [wins(outcomes), losses(outcomes), ties(outcomes), unknowns(outcomes)]
+    return np.select(kinds, ["win", "loss", "tie", "unknown"], "").astype(object)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def healthy_texts(version: Version) -> frozenset[str] | None:
+    """Return the normalised texts that its log holds as healthy: more success than not; None where the state is not here."""
+    path = version.state / "queries.parquet"
+    if not path.exists():
+        return None
+    sql = "SELECT query FROM read_parquet(?) GROUP BY query HAVING SUM(success) >= 500 * SUM(turns)"
+    return frozenset(text for (text,) in _rows(sql, path))
+
+
+def learned_days(version: Version) -> tuple[int, int] | None:
+    """Return its first and last day, in whole days since 1970-01-01 UTC; None where the state is not here or empty."""
+    path = version.state / "nodes.parquet"
+    if not path.exists():
+        return None
+    ((first, last),) = _rows("SELECT MIN(first_day), MAX(last_day) FROM read_parquet(?)", path)
+    return None if first is None else (first, last)
+
+
+def _rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con:
+        return con.execute(sql, [str(path)]).fetchall()
+
 
 _DAY_MS = 86_400_000
 
@@ -94,7 +155,7 @@ def evaluate(
         work = Path(folder)
         key = bytes.fromhex(version.manifest.user_key)
         config = Config.from_dict(dict(version.manifest.config)).logs
-        log = logs.read(sources, out=work, key=key, config=config, mapping=names | borrowed)
+        log = reader.read(sources, out=work, key=key, config=config, mapping=names | borrowed)
         turns = load(work / "turns.parquet", speaker="device_id", truth="response" if truth else None)
     outcomes = replay(
         turns,

@@ -1,12 +1,33 @@
-"""`judge`: outcomes in a closed world, where the wish behind every request is known and the assistant can be asked again."""
+"""`judge`: outcomes in a closed world, where the wish behind every request is known and the assistant can be asked again.
+
+`climb`: the ladder of layers, every rung judged on the same requests.
+
+`LoggedTurn`: a turn of the log of a closed world, with the truth about it.
+"""
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from rewriter.evaluate.outcomes import FAILED_HONESTLY, OK, WRONG, Bools, Outcome, Outcomes
-from rewriter.evaluate.proposal import LEFT_ALONE, Judged, Proposal, ask, gather, proposal_of
+from rewriter.arrays import Bools
+from rewriter.evaluate.outcomes import (
+    FAILED_HONESTLY,
+    LEFT_ALONE,
+    OK,
+    WRONG,
+    Judged,
+    Outcome,
+    Outcomes,
+    Proposal,
+    ask,
+    gather,
+    proposal_of,
+)
+from rewriter.online.rewriter import Rewriter
 from rewriter.simulate.assistants import Assistant
+from rewriter.simulate.turn import Turn
 from rewriter.simulate.world import Request, Rewriting
 from rewriter.text import normalise
 
@@ -101,3 +122,72 @@ def slices_of(requests: Sequence[Request], as_spoken: Sequence[Outcome]) -> dict
         "never-heard goals": flags(not r.known_goal for r in requests),
         "silent defects": flags(o == WRONG for o in as_spoken),
     }
+
+
+NOTHING, EXACT, GLOBAL, PERSONAL = RUNGS = ("no rewriting", "exact rules", "+ global", "+ personal")
+"""No rewriting; the precomputed rules for everybody; what the online layer finds among everybody's queries besides; and all that
+is the user's own besides: personal rules, habits."""
+
+
+def climb(
+    artefact: Path,
+    requests: Sequence[Request],
+    assistant: Assistant,
+    *,
+    after_failure: bool,
+    healthy_in_log: Container[str],
+) -> dict[str, Outcomes]:
+    """Judge an artefact rung by rung; the last one is how it serves.
+
+    Args:
+        artefact: the folder.
+        requests: see `judge`, as are the arguments that follow.
+        assistant: the NLU.
+        after_failure: which mode.
+        healthy_in_log: the normalised texts that the log holds as healthy.
+
+    Returns:
+        Rung of `RUNGS` -> what became of each request, in the order of `requests`.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+    """
+    everything = Rewriter.open(artefact).rewrite
+    rungs: dict[str, Propose] = {
+        NOTHING: lambda request, after_failure: LEFT_ALONE,  # noqa: ARG005 - the signature of what is judged
+        EXACT: proposer(Rewriter.open(artefact, layers=("precomputed",)).rewrite, personal=False),
+        GLOBAL: proposer(everything, personal=False),
+        PERSONAL: proposer(everything),
+    }
+
+    def judged(propose: Propose) -> Outcomes:
+        return judge(requests, propose, assistant, after_failure=after_failure, healthy_in_log=healthy_in_log)
+
+    return {name: judged(propose) for name, propose in rungs.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTurn:
+    """One turn of the log from which a rewriter learned.
+
+    Attributes:
+        user: who spoke, named as in the judged turns.
+        text: what was heard.
+        goal: the interpretation that the user wanted; empty where it is unknown.
+        failed: whether the turn failed as spoken, noticed or not.
+    """
+
+    user: str
+    text: str
+    goal: str
+    failed: bool
+
+
+def logged(turns: Iterable[Turn]) -> list[LoggedTurn]:
+    """Return simulated turns as they are needed here; rewritten ones are left out, for they do not tell how the text ends."""
+    return [LoggedTurn(t.user_id, t.utterance, t.goal, t.hypothesis != t.goal) for t in turns if t.sent is None and t.goal]
+
+
+def healthy_texts(log: Iterable[LoggedTurn]) -> frozenset[str]:
+    """Return the normalised texts that were healthy at least once."""
+    return frozenset(normalise(turn.text) for turn in log if not turn.failed)

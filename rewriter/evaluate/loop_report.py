@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rewriter.evaluate import timeline
 from rewriter.evaluate.days import Days, days
-from rewriter.evaluate.ratios import Interval
+from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.report import Picture, Report, Table, html
 from rewriter.evaluate.summary import ratio_text
-from rewriter.offline.life import SERVED
+from rewriter.offline.lifecycle.stages import SERVED
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _CHANGES = ("since", "heard", "where", "sent instead", "was", "is", "went well rewritten", "as spoken", "because")

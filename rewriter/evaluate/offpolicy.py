@@ -16,14 +16,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from rewriter.evaluate.clusters import bounds
-from rewriter.evaluate.ratios import Interval
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from rewriter.arrays import Bools, Floats, Ints
+from rewriter.evaluate.intervals import Interval, bounds
 
 Method = Literal["IPS", "SNIPS", "DR"]
 METHODS: Final[tuple[Method, ...]] = ("IPS", "SNIPS", "DR")

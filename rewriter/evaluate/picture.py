@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from rewriter.evaluate.curve import Point
+from rewriter.evaluate.summary import Point
 
 PUBLISHED = {"Alexa 2020: 11.8": 11.8, "Alexa 2022: 8.5": 8.5}
 """Win/loss ratios of a system in production: Ponnusamy et al. 2020 (arXiv 1911.02557) and a keynote of 2022."""

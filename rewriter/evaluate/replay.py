@@ -2,8 +2,20 @@
 
 from collections.abc import Container, Mapping, Sequence
 
-from rewriter.evaluate.outcomes import FAILED_HONESTLY, OK, UNKNOWN, WRONG, Outcome, Outcomes
-from rewriter.evaluate.proposal import LEFT_ALONE, Judged, Proposal, ask, gather, proposal_of
+from rewriter.evaluate.outcomes import (
+    FAILED_HONESTLY,
+    LEFT_ALONE,
+    OK,
+    UNKNOWN,
+    WRONG,
+    Judged,
+    Outcome,
+    Outcomes,
+    Proposal,
+    ask,
+    gather,
+    proposal_of,
+)
 from rewriter.evaluate.recorded import REFUSED, Turn, answers, goals
 from rewriter.simulate.world import Rewriting
 from rewriter.text import normalise

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from rewriter.evaluate.ratios import Interval
+from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.report import STYLE, svg
 
 # Okabe and Ito's colours (2008), told apart by every kind of sight.

@@ -13,7 +13,7 @@ from rewriter.errors import LogError
 from rewriter.evaluate.compare import opened
 from rewriter.evaluate.experiment import Reading, Split, families, readings
 from rewriter.evaluate.recorded import firsts, load, restatements, troubles
-from rewriter.offline import logs
+from rewriter.offline.logs import reader
 from rewriter.text import normalise
 
 _DAY_MS = 86_400_000
@@ -49,7 +49,7 @@ def trial(
     borrowed = {"device_id": names.get("user_id", "user_id")}  # the split knows user ids as the log gives them
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        logs.read(sources, out=work, key=secrets.token_bytes(32), config=Logs(), mapping=names | borrowed)
+        reader.read(sources, out=work, key=secrets.token_bytes(32), config=Logs(), mapping=names | borrowed)
         turns = load(work / "turns.parquet", speaker="device_id")
     bad = [a or b for a, b in zip(troubles(turns), restatements(turns), strict=True)]
     kept = [i for i, first in enumerate(firsts(turns)) if first]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from rewriter.online.verdict import Considered
+from rewriter.online.request import Considered
 from rewriter.result import Rewrite
 
 

@@ -12,15 +12,16 @@ from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
 from rewriter.database import glob
 from rewriter.errors import ArtefactError, ConfigError
+from rewriter.explain import drawing
 from rewriter.explain.explanation import Explanation, Here, Rival, Said
-from rewriter.model.parts import PARTS
+from rewriter.explain.graph import rephrase_graph
+from rewriter.model.layer_slices import PARTS
 from rewriter.model.users import hash_user
-from rewriter.offline import chain, drawing
-from rewriter.offline.graph import rephrase_graph
-from rewriter.online.locales import lookup_order
+from rewriter.offline.rules import chain
+from rewriter.online.layer import Star
+from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
-from rewriter.online.star import Star
-from rewriter.online.verdict import Considered, Request
+from rewriter.online.serving import lookup_order
 from rewriter.tables import RULES
 from rewriter.text import normalise
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail
 from rewriter.model.features import RANK, RISK
+from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
-from rewriter.model.wording import Wording
 
 _FILE = "decider.json"
 _TRIED = 5  # candidates shown to the guardrail, best first

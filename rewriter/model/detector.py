@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 Columns = Mapping[str, npt.NDArray[Any]]
-Floats = npt.NDArray[np.float64]
 
 
 class Detector(Protocol):

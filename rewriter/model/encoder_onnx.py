@@ -24,7 +24,7 @@ _MOST_TOKENS = 128
 class OnnxEncoder:
     """Runs ``model.onnx``, which maps ``input_ids`` and ``attention_mask`` to one vector per text, on one thread.
 
-    A millisecond or less a text for six layers in 8 bits (`rewriter.offline.export` writes such a folder).
+    A millisecond or less a text for six layers in 8 bits (`rewriter.offline.fit.transformer_encoder` writes such a folder).
 
     Args:
         folder: with ``encoder.json``, ``model.onnx`` and ``tokenizer.json``.

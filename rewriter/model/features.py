@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from rapidfuzz.distance import Indel
 
-from rewriter.model import wording as words
+from rewriter.arrays import Floats
+from rewriter.model import fluency as words
 from rewriter.model.alignment import Alignment, align
-from rewriter.model.pool import Floats, Pool
+from rewriter.model.candidates import Pool
+from rewriter.model.fluency import Wording
 from rewriter.model.risk import WORDED, Risk
 from rewriter.model.similarity import phonetic_keys
 from rewriter.model.wish import wanted
-from rewriter.model.wording import Wording
 
 RANK = {
     "text": 1, "sound": 1, "cost": -1, "cost_share": -1, "replaced": -1, "worst": -1, "missing": -1, "most_missing": -1,

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rewriter.arrays import Ints
 from rewriter.errors import ArtefactError
 from rewriter.model.encoder import Encoder
-from rewriter.model.querybook import Ints, Queries, QueryBook, write_book
-from rewriter.model.textcolumn import mapped
+from rewriter.model.query_store import Queries, QueryBook, mapped, write_book
 
 _Hashes = npt.NDArray[np.uint64]
 

@@ -10,9 +10,10 @@ from typing import Any
 import faiss
 import numpy as np
 
+from rewriter.arrays import Ints
 from rewriter.errors import ArtefactError
 from rewriter.model.encoder import Vectors
-from rewriter.model.querybook import Ints, QueryBook
+from rewriter.model.query_store import QueryBook
 
 _HEADER = "index.json"
 _TOP = 10  # the nearest rows of which the recall is measured

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from operator import mul
 
 import numpy as np
-import numpy.typing as npt
+
+from rewriter.arrays import Floats
 
 _SURE = 30.0  # log-odds beyond which nothing is told apart
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

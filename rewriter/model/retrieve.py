@@ -1,20 +1,74 @@
-"""`Retriever`: from what was heard to the queries that may have been meant, everybody's and the user's own."""
+"""`Retriever`: from what was heard to the queries that may have been meant, everybody's and the user's own.
+
+`Mix`: how the channels are weighed into one similarity.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
 
+from rewriter.arrays import Floats, Ints
+from rewriter.model.candidates import Pool
 from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
-from rewriter.model.mix import MIX, Mix, alike
-from rewriter.model.pool import Floats, Pool
-from rewriter.model.querybook import Ints
-from rewriter.model.shelf import Shelf
 from rewriter.model.similarity import phonetic_keys
+from rewriter.model.user_view import Shelf
+
+CHANNELS = ("dense", "letters", "sounds")
+"""What a hearing and a query are compared by: their vectors, their spelling, their phonetic keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Weights of the channels, and what a later hearing is worth.
+
+    The weights that come with it did as well on recordings of other speakers and other requests as any that were fitted to
+    a log (`benchmarks/retrieval.py`): near the best the similarity hardly depends on them.
+
+    Attributes:
+        dense: weight of the inner product of the vectors.
+        letters: weight of the Indel similarity of the texts.
+        sounds: weight of the Indel similarity of their phonetic keys.
+        later: what a similarity is multiplied with for each place its hearing stands below the first.
+
+    Example:
+        >>> mix = Mix(dense=0.5, letters=0.5, sounds=0.0, later=0.5)
+        >>> mix.of(np.array([[[0.75, 0.25, 0.0], [0.5, 0.5, 0.0]]], dtype=np.float32)).tolist()
+        [[0.5, 0.25]]
+    """
+
+    dense: float = 0.3
+    letters: float = 0.5
+    sounds: float = 0.2
+    later: float = 0.97
+
+    def of(self, channels: Vectors) -> Vectors:
+        """Weigh similarities by channel into one, (m, hearings) float32.
+
+        Args:
+            channels: (m, hearings, 3), in the order of `CHANNELS`.
+        """
+        mixed: Vectors = channels @ np.array((self.dense, self.letters, self.sounds), dtype=np.float32)
+        for place in range(1, channels.shape[1]):
+            mixed[:, place] *= self.later**place
+        return mixed
+
+
+MIX = Mix()
+
+
+def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:
+    """Return the normalised Indel similarity of each of one list to each of another, (n, m) float32 in 0..1."""
+    table: Vectors = cdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float32)
+    return table
+
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -33,7 +87,7 @@ class Retrieved(NamedTuple):
         last_day: (m,) int64, when this user last did, in days since 1970-01-01 UTC; 0 for never.
         hearings: (m,) int64, which hearing is most like it, 0 for the first.
         similarity: (m,) float32, that hearing's channels mixed.
-        channels: (m, 3) float32, that hearing's similarity in each of `rewriter.model.mix.CHANNELS`.
+        channels: (m, 3) float32, that hearing's similarity in each of `rewriter.model.retrieve.CHANNELS`.
     """
 
     rows: Ints
@@ -93,11 +147,11 @@ class Retriever:
         return frozenset(self.shelf.book.locales)
 
     def knows(self, text: str, locale: str, user: str = "") -> bool:
-        """Whether a text is itself a query; see `rewriter.model.pool.Finder`."""
+        """Whether a text is itself a query; see `rewriter.model.candidates.Finder`."""
         return self.shelf.holds(text, locale, user)
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
-        """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.pool.Finder`."""
+        """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.candidates.Finder`."""
         own = self.shelf.own(user, locale)
         found = self._retrieve(hearings, locale, own, k, _POOLED)
         turns, success = self.shelf.worked(found.rows)

@@ -1,4 +1,9 @@
-"""The precomputed rules: what `learn` hands to the look-up that serves them, in two memory-mapped LMDB files."""
+"""The precomputed rules: what `learn` hands to the look-up that serves them, in two memory-mapped LMDB files.
+
+`circumstances`: what a context says, as values that can be counted and compared.
+
+`ContextRules`: rules that hold where the context of a request has a certain value.
+"""
 
 import json
 import os
@@ -15,6 +20,7 @@ import lmdb
 
 from rewriter.errors import ArtefactError
 from rewriter.result import Scope
+from rewriter.text import normalise
 
 
 class Rule(NamedTuple):
@@ -213,3 +219,128 @@ def _unlock_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock_after_fork)
+
+
+KEYS = ("hour", "room", "place", "device_type", "previous_utterance")
+"""The keys that are read, beside all that begin with `STATE`; any other is the assistant's own business."""
+STATE = "state."
+_HOURS = 3  # that count as one moment of the day
+
+
+def circumstances(context: object) -> list[str]:
+    """Return ``key=value`` of each reserved key of a context; of what is no mapping of scalars, what can be read.
+
+    Hours are taken three at a time, texts in their normal form; what is empty says nothing.
+
+    Example:
+        >>> circumstances({"hour": 7, "room": "Kitchen", "state.oven": True, "battery": 80})
+        ['hour=6-8', 'room=kitchen', 'state.oven=true']
+    """
+    if not isinstance(context, Mapping):
+        return []
+    pairs = ((key, _value(key, value)) for key, value in context.items() if isinstance(key, str) and _read(key))
+    return [f"{key}={value}" for key, value in pairs if value]
+
+
+def _read(key: str) -> bool:
+    return key in KEYS or key.startswith(STATE)
+
+
+def _value(key: str, value: object) -> str:
+    if key == "hour":
+        return _hours(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return normalise(str(value)) if isinstance(value, (str, int, float)) else ""
+
+
+def _hours(value: object) -> str:
+    """Return the part of the day of an hour, 0..23; empty for anything else."""
+    try:
+        hour = int(float(value))  # type: ignore[arg-type] # whatever a log or a caller holds
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    start = hour // _HOURS * _HOURS
+    return f"{start}-{start + _HOURS - 1}" if 0 <= hour < 24 else ""
+
+
+_FILE = "context.json"
+
+
+class ContextRule(NamedTuple):
+    """A rule and where it holds; one whose target is its source says that the text is right as it is there.
+
+    Attributes:
+        circumstance: see `rewriter.model.rules.circumstances`.
+        rule: global.
+    """
+
+    circumstance: str
+    rule: Rule
+
+
+class ContextRules:
+    """The rules of one artefact version that depend on the context. Few sources have any, so all are held in memory.
+
+    Args:
+        rules: in any order.
+
+    Example:
+        >>> rule = Rule("r", "", "en", "what is the temperature", "what is the temperature of the oven", 0.9)
+        >>> book = ContextRules([ContextRule("state.oven=on", rule)])
+        >>> book.find("what is the temperature", ["en"], {"hour": 18, "state.oven": "on"}).target
+        'what is the temperature of the oven'
+        >>> book.find("what is the temperature", ["en"], {"hour": 18, "state.oven": "off"})
+    """
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, rules: Iterable[ContextRule]) -> None:
+        self._rules: dict[tuple[str, str], dict[str, Rule]] = {}
+        for circumstance, rule in sorted(rules, key=lambda of: (of.rule.score, of.rule.rule)):  # the surest overwrites
+            self._rules.setdefault((rule.locale, rule.source), {})[circumstance] = rule
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rules.values()))
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is any rule."""
+        return frozenset(locale for locale, _ in self._rules)
+
+    def find(self, text: str, locales: Sequence[str], context: object) -> Rule | None:
+        """Return the surest rule for a normalised text that holds in a context.
+
+        Args:
+            text: normalised utterance.
+            locales: spelled as in the log, best first.
+            context: as given with the request, whatever it is.
+        """
+        for locale in locales:
+            rules = self._rules.get((locale, text))
+            if rules:
+                holding = [rules[said] for said in circumstances(context) if said in rules]
+                return max(holding, key=lambda rule: rule.score, default=None)
+        return None
+
+    def save(self, folder: Path) -> None:
+        """Write ``context.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [[said, *rule] for of in self._rules.values() for said, rule in of.items()]
+        (folder / _FILE).write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
+
+    @classmethod
+    def open(cls, folder: Path) -> "ContextRules":
+        """Open what `save` wrote; no file holds no rules.
+
+        Raises:
+            ArtefactError: the file is none of ours.
+        """
+        path = folder / _FILE
+        if not path.exists():
+            return cls(())
+        try:
+            rows: list[list[object]] = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+            return cls(ContextRule(str(said), Rule(*rule)) for said, *rule in rows)  # type: ignore[arg-type]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error

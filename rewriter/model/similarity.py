@@ -11,7 +11,8 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cpdist
 
-Floats = npt.NDArray[np.float64]
+from rewriter.arrays import Floats
+
 Texts = Sequence[str] | npt.NDArray[np.object_]
 
 

@@ -1,9 +1,8 @@
 """`wanted`: how much a user wants a thing, by her own turns and everybody's."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from rewriter.arrays import Floats
 
 _PRIOR = 20.0  # turns of her own that weigh as much as what everybody wants (Dirichlet smoothing)
 RAREST = 1e-4

@@ -14,23 +14,24 @@ import pandas as pd
 from rewriter.artefact.versions import Version
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.detect.choose import BestDetector, is_kept
-from rewriter.detect.student import export_risk
+from rewriter.detect.select import BestDetector, is_kept
+from rewriter.detect.word_risk import export_risk
 from rewriter.engine import DuckDB
-from rewriter.model.contextual import ContextRules
 from rewriter.model.detector import Detector
-from rewriter.model.parts import save_shares
-from rewriter.model.rules import Rule, write_rules
-from rewriter.offline import chain, decide, exceptions, lives, logs, mine, parts, resolve, votes
-from rewriter.offline.afterwards import afterwards
-from rewriter.offline.ages import Cuts
-from rewriter.offline.daily import PARTED, Carried
-from rewriter.offline.fit import fit
-from rewriter.offline.guard import guard_of
-from rewriter.offline.launch import Priors
-from rewriter.offline.logs_report import LogReport
-from rewriter.offline.stock import Stock, stock
-from rewriter.offline.taste import learn_tastes
+from rewriter.model.layer_slices import save_shares
+from rewriter.model.rules import ContextRules, Rule, write_rules
+from rewriter.offline.fit.ambiguity import learn_tastes
+from rewriter.offline.fit.query_index import Stock, stock
+from rewriter.offline.fit.ranker import afterwards, fit
+from rewriter.offline.lifecycle import layer_slices, transitions
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.mining import pipeline
+from rewriter.offline.mining.incremental import PARTED, Carried
+from rewriter.offline.mining.small_tables import Cuts
+from rewriter.offline.rules import chain, context, launch, votes
+from rewriter.offline.rules.expected_outcome import Priors
+from rewriter.offline.rules.launch import guard_of
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
@@ -105,7 +106,7 @@ def learn(
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
         detector: scores candidates; if None, the one learned from the log or the documented rule, whichever finds more of what
-            the log tells of itself (`rewriter.detect.choose`).
+            the log tells of itself (`rewriter.detect.select`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
         afresh: whether everything that `out` knows is forgotten first, but for the key of its users.
         judge: asked about the finished version, and the turns that were read, why it must not serve yet; a version that it
@@ -129,8 +130,8 @@ def learn(
     with Writer(out) as writer:
         clock.start("log")
         known = None if afresh else writer.previous_state
-        past, before = Carried.read(known), lives.read(known)
-        log = logs.read(
+        past, before = Carried.read(known), transitions.read(known)
+        log = reader.read(
             sources,
             out=writer.work,
             key=writer.user_key,
@@ -148,10 +149,10 @@ def learn(
         best = _best(kept, config)
         mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or (detector is None and best.looks_back))
         clock.start("chain")
-        solved = resolve.resolve(*chain.load(mined.nodes, mined.edges), config.chain, resolve.read(known, config.chain))
+        solved = chain.resolve(*chain.load(mined.nodes, mined.edges), config.chain, chain.read(known, config.chain))
         clock.start("launch")
         ground, crowd, settled, decided = _decide(mined, solved, config, Priors.open(kept))
-        today, waiting = mine.last_day(mined), parts.doubted(before.rules, before.cuts)
+        today, waiting = pipeline.last_day(mined), layer_slices.doubted(before.rules, before.cuts)
         clock.start("encode")
         online = writer.folder / "online"
         if due:
@@ -164,16 +165,16 @@ def learn(
         else:
             promised = writer.take_over("online") if past.fitted_day is not None else {}
         clock.start("launch")
-        layer = parts.decided(promised, waiting, today, fitted=due)
+        layer = layer_slices.decided(promised, waiting, today, fitted=due)
         decided = pd.concat([decided, layer], ignore_index=True) if len(layer) else decided
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
-        now = lives.advance(decided, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
+        now = transitions.advance(decided, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
         clock.start("artefact")
         launched, in_context = _write_served(now.rules, writer.folder)
-        lives.write(now, writer.state)
+        transitions.write(now, writer.state)
         for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
             shutil.move(path, writer.state / path.name)
-        resolve.write(solved, config.chain, writer.state)
+        chain.write(solved, config.chain, writer.state)
         left = past.after(log, config, fitted=due)
         left.write(writer.state)
         if config.loop.refit_days:
@@ -210,48 +211,48 @@ def _best(state: Path | None, config: Config) -> BestDetector:
 
 def _mine(
     turns: Path, detector: Detector | BestDetector, config: Config, cuts: Cuts, past: Carried, *, whole: bool
-) -> mine.Mined:
+) -> pipeline.Mined:
     engine = DuckDB(turns.parent)
     try:
-        return mine.mine(engine, turns, detector, config, cuts=cuts, carried=past, whole=whole)
+        return pipeline.mine(engine, turns, detector, config, cuts=cuts, carried=past, whole=whole)
     finally:
         engine.close()
 
 
 def _decide(
-    mined: mine.Mined, solved: chain.Absorption, config: Config, priors: Priors | None
-) -> tuple[decide.Ground, decide.Crowd, exceptions.Settled, pd.DataFrame]:
+    mined: pipeline.Mined, solved: chain.Absorption, config: Config, priors: Priors | None
+) -> tuple[launch.Ground, launch.Crowd, context.Settled, pd.DataFrame]:
     """Weigh the rules for everybody, those of single circumstances, and those for single users."""
-    ground = decide.Ground.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
+    ground = launch.Ground.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
-    crowd = decide.everybody(ground, guard, config.launch, config.seed, priors)
-    settled = exceptions.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
+    crowd = launch.everybody(ground, guard, config.launch, config.seed, priors)
+    settled = context.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
     every = [settled.crowd.rules, settled.rules]
     if config.launch.personal:
-        personal = decide.one_user(ground, settled.crowd, guard, config.launch, config.seed)
-        every.append(exceptions.explained(settled, personal, mined))
+        personal = launch.one_user(ground, settled.crowd, guard, config.launch, config.seed)
+        every.append(context.explained(settled, personal, mined))
     return ground, crowd, settled, pd.concat(every, ignore_index=True)
 
 
 def _tastes(
-    mined: mine.Mined, ground: decide.Ground, settled: exceptions.Settled, stocked: Stock, config: Config, online: Path
+    mined: pipeline.Mined, ground: launch.Ground, settled: context.Settled, stocked: Stock, config: Config, online: Path
 ) -> dict[str, float]:
     """Learn what texts of more than one meaning mean to whom, but for those whose meaning the context tells."""
     if not config.launch.personal:
         return {}
-    by_context = settled.rules[settled.rules["verdict"] == decide.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
+    by_context = settled.rules[settled.rules["verdict"] == launch.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
     told = set(by_context.index[by_context > 1])
     return learn_tastes(mined, settled.crowd, ground.votes, stocked, told, config.launch, online)
 
 
 def _write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
     """Write all that serves; return the rules for everybody and for single users, and how many there are for a context."""
-    launched = rules[(rules["verdict"] == decide.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
-    in_context = exceptions.serving(rules)
+    launched = rules[(rules["verdict"] == launch.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
+    in_context = context.serving(rules)
     write_rules(folder / "rules", _rules(launched))
     ContextRules(in_context).save(folder / "rules")
-    save_shares(folder / "rules", parts.shares(rules))
-    decide.write(launched[launched["scope"] == "global"], folder / "rules.parquet")
+    save_shares(folder / "rules", layer_slices.shares(rules))
+    launch.write(launched[launched["scope"] == "global"], folder / "rules.parquet")
     return launched, len(in_context)
 
 
@@ -271,7 +272,7 @@ def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
 
 def _refused(decided: pd.DataFrame) -> dict[str, int]:
     """Count the refused rules by reason, less those for the context: a text has as many of these as it has circumstances."""
-    rows = decided[(decided["verdict"] != decide.LAUNCHED) & decided["scope"].isin(["global", "personal"])]
+    rows = decided[(decided["verdict"] != launch.LAUNCHED) & decided["scope"].isin(["global", "personal"])]
     return dict(Counter(map(_kind, rows["verdict"])))
 
 

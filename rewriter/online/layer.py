@@ -1,60 +1,183 @@
-"""What the online layer answers: found, not blocked or undone, and drawn or left alone like a rule."""
+"""The online stages of a request: find, measure, rank, ask the guardrail, clear the bar."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from rewriter.model.parts import part_of
-from rewriter.model.rules import Rule
-from rewriter.online.arms import drawn
-from rewriter.online.asking import Asking
-from rewriter.online.ids import decision_id
-from rewriter.online.overlay import mark_of
-from rewriter.online.reviewed import Decided
-from rewriter.online.serving import Serving
-from rewriter.online.verdict import Request, Verdict
+import numpy as np
 
-if TYPE_CHECKING:
-    from rewriter.online.star import Star
+from rewriter.guardrail import Guardrail
+from rewriter.model.ambiguity import Tastes
+from rewriter.model.candidates import MEASURED, Finder, Pool
+from rewriter.model.decider import Bar, Decider, choose, may
+from rewriter.model.features import RANK, Look, look, risk
+from rewriter.model.fluency import Wording
+from rewriter.model.retrieve import Retriever
+from rewriter.model.risk import Risk
+from rewriter.model.similarity import text_similarity
+from rewriter.online.request import Considered, Request, Understands, Verdict
+from rewriter.result import Candidate, Reason, Scope
 
-
-def tasted(serving: Serving, asking: Asking, request: Request, rule: Rule | None, decided: Decided) -> Verdict | None:
-    """Ask the user's habits; None where they have nothing to say, or what people blocked."""
-    star = serving.star
-    verdict = star.taste(request, None if rule is None else rule.target) if star is not None and request.locale else None
-    if verdict is None or verdict.text is None:
-        return verdict
-    query = request.hearings[0]
-    return None if decided.blocks(request.locale, query, verdict.text) else _found(serving, asking, request, verdict)
+_TOLD = 5  # of them that the answer names
+_LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
 
 
-def retrieved(serving: Serving, star: "Star", asking: Asking, request: Request, late: Callable[[], bool]) -> Verdict:
-    """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
-    query, locale, decided = request.hearings[0], request.locale, asking.review.decided()
-    if decided.blocks(locale, query):
-        return Verdict(None, "vetoed")
+class Star:
+    """The online layer of one artefact version.
 
-    def sendable(candidate: str) -> bool:
-        return not decided.blocks(locale, query, candidate) and (asking.understands is None or asking.understands(candidate))
+    Args:
+        finder: finds candidates.
+        wording: how healthy texts are made, by locale.
+        decider: what `learn` fitted.
+        student: the risk of texts and words, of which the decider reads columns.
+        tastes: texts that mean different things to different users; None where `learn` found none worth serving.
+    """
 
-    verdict = star.decide(request, late=late, understands=sendable if decided.blocks_any else asking.understands)
-    return verdict if verdict.text is None else _found(serving, asking, request, verdict)
+    __slots__ = ("_decider", "_finder", "_tastes", "_wording", "student")
+
+    def __init__(
+        self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, student: Risk, tastes: Tastes | None = None
+    ) -> None:
+        self._finder = finder
+        self._wording = wording
+        self._decider = decider
+        self.student = student
+        self._tastes = tastes
+
+    @classmethod
+    def open(cls, folder: Path) -> "Star":
+        """Open what `learn` wrote.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
+        retriever = Retriever.open(folder)
+        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), Tastes.open(folder / "taste", retriever.shelf))
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is anything to rewrite to."""
+        return frozenset(self._wording)
+
+    def taste(self, request: Request, rule: str | None) -> Verdict | None:
+        """Say what to do with a text that means different things to different users; None where habits tell nothing.
+
+        Args:
+            request: what is asked.
+            rule: what the rule for everybody would send; None where there is none.
+        """
+        if self._tastes is None:
+            return None
+        text = request.hearings[0]
+        leaning = self._tastes.of(text, request.locale, request.user)
+        if leaning is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
+            return None
+        texts, p, fails = leaning
+        if fails * p[0] < self._tastes.bar:
+            return None if rule in (None, texts[0]) else Verdict(None, "stay")
+        near = text_similarity([text] * len(texts), texts).tolist()
+        candidates = tuple(Candidate(of, "online", "personal", *told) for of, *told in zip(texts, near, p, strict=True))
+        return Verdict(texts[0], "taste", fails * p[0], None, candidates, "personal")
+
+    def decide(  # noqa: PLR0911 - each way out has its reason
+        self, request: Request, *, late: Callable[[], bool], understands: Understands | None
+    ) -> Verdict:
+        """Say what to do with a request that no rule knows.
+
+        Args:
+            request: what is asked.
+            late: whether the time is up; asked between stages.
+            understands: the assistant's own parser; candidates that it does not understand are not sent.
+        """
+        hearings = request.hearings if self._decider.hears else request.hearings[:1]
+        wording = self._wording[request.locale]
+        if not request.after_failure and self._finder.knows(hearings[0], request.locale, request.user):
+            return Verdict(None, "healthy")
+        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
+        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
+        if not len(pool):
+            return Verdict(None, "no_candidate")
+        if late():
+            return Verdict(None, "deadline")
+        seen = look(hearings, pool, wording, request.locale)
+        p = self._decider.ranker.p(seen.features).tolist()
+        if late():
+            return Verdict(None, "deadline", candidates=_named(seen, p))
+        guardrail = Guardrail.open(request.locale)
+
+        def allowed(i: int) -> bool:
+            text = seen.pool.texts[i]
+            return may(hearings, text, guardrail, wording, after_failure=request.after_failure) and (
+                understands is None or understands(text)
+            )
+
+        best = choose(p, allowed)
+        if best is None:
+            return Verdict(None, "blocked", candidates=_named(seen, p))
+        bar, score = self._decider.after, p[best]
+        if not request.after_failure:
+            bar = self._decider.before
+            score *= float(self._decider.risk.p(risk(seen, best, p[best], wording, self.student)[None])[0])
+        if late():
+            return Verdict(None, "deadline", candidates=_named(seen, p))
+        return _against(bar, score, p[best], seen.pool, best, _named(seen, p))
+
+    def consider(self, request: Request) -> tuple[Considered, ...]:
+        """Tell of each candidate what was measured and what becomes of it, the likeliest first; the answer itself is `decide`'s.
+
+        Args:
+            request: what is asked.
+        """
+        hearings = request.hearings if self._decider.hears else request.hearings[:1]
+        wording, guardrail = self._wording[request.locale], Guardrail.open(request.locale)
+        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
+        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
+        seen = look(hearings, pool, wording, request.locale)
+        ranker = self._decider.ranker
+        p = ranker.p(seen.features).tolist()
+        may_be = [may(hearings, text, guardrail, wording, after_failure=request.after_failure) for text in pool.texts]
+        best = choose(p, lambda i: may_be[i])
+
+        def one(i: int) -> Considered:
+            text, score, bar = pool.texts[i], p[i], self._decider.after
+            if not request.after_failure:
+                bar = self._decider.before
+                score *= float(self._decider.risk.p(risk(seen, i, p[i], wording, self.student)[None])[0])
+            why = "another one is likelier" if i != best else _held(bar, score)
+            if not may_be[i]:
+                forbidden = guardrail.verdict(hearings[0], text, names=wording.names.keys(), knows=wording.knows, online=True)
+                why = f"guardrail: {forbidden or 'the utterance says otherwise'}"
+            measured = dict(zip(RANK, seen.features[i].tolist(), strict=True))
+            return Considered(
+                text, _scope(pool, i), p[i], score, why, measured, dict(zip(RANK, ranker.weights.tolist(), strict=True))
+            )
+
+        return tuple(one(i) for i in sorted(range(len(p)), key=lambda i: -p[i]))
 
 
-def _found(serving: Serving, asking: Asking, request: Request, verdict: Verdict) -> Verdict:
-    """Say what becomes of a rewrite that the online layer found; as with rules, after a refusal nothing is drawn."""
-    query, scope = request.hearings[0], verdict.scope
-    if verdict.text is None or scope is None:
-        return verdict
-    mark = mark_of(query, verdict.text)
-    if asking.overlay.refuses(request.user, mark):
-        return Verdict(None, "unwanted")
-    part = part_of(verdict.reason, scope, after_failure=request.after_failure)
-    share = serving.shares.get(part, 1.0)
-    if share <= 0.0:
-        return Verdict(None, "withdrawn", candidates=verdict.candidates)
-    if share >= 1.0:
-        return verdict._replace(mark=mark, part=part)
-    arm = drawn(share, request.user or decision_id(), query, asking.today(), serving.user_key)
-    if arm == "rewrite":
-        return verdict._replace(mark=mark, part=part, arm=arm, propensity=share)
-    return Verdict(None, "held_out", scope=scope, candidates=verdict.candidates, part=part, arm=arm, propensity=1.0 - share)
+def _held(bar: Bar, score: float) -> str:
+    """Say how a score stands to a bar."""
+    if not math.isfinite(bar.apply):
+        return "held-out evidence could promise no bar"
+    if score >= bar.apply:
+        return f"clears the bar of {bar.apply:.2f}"
+    return f"below the bar of {bar.apply:.2f}" + (", worth asking about" if score >= bar.suggest else "")
+
+
+def _against(bar: Bar, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]) -> Verdict:
+    text = pool.texts[best]
+    if score >= bar.apply:
+        return Verdict(text, "online", score, None, candidates, _scope(pool, best))
+    why: Reason = "unsure" if score == meant or meant < _LIKELY else "fluent"
+    return Verdict(None, why, None, text if score >= bar.suggest else None, candidates)
+
+
+def _named(seen: Look, p: Sequence[float]) -> tuple[Candidate, ...]:
+    order = sorted(range(len(p)), key=lambda i: -p[i])[:_TOLD]
+    pool, similarity = seen.pool, seen.features[:, 0].tolist()
+    return tuple(Candidate(pool.texts[i], "online", _scope(pool, i), similarity[i], p[i]) for i in order)
+
+
+def _scope(pool: Pool, i: int) -> Scope:
+    return "personal" if pool.own_turns[i] > 0 else "global"

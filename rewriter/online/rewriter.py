@@ -10,12 +10,12 @@ from typing import Any
 from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.model.users import hash_user
-from rewriter.online.answering import answer
-from rewriter.online.asking import Asking
+from rewriter.online.decide import answer
+from rewriter.online.options import Asking
 from rewriter.online.overlay import FILE, Overlay
-from rewriter.online.reviewed import Review
+from rewriter.online.request import Understands
+from rewriter.online.review import Review
 from rewriter.online.serving import Serving
-from rewriter.online.verdict import Understands
 from rewriter.result import LAYERS, Layer, Rewrite
 
 _log = logging.getLogger(__name__)

@@ -1,20 +1,55 @@
-"""`Serving`: one version of an artefact, opened."""
+"""`Serving`: one version of an artefact, opened.
+
+`lookup_order`: in which locales of the log a request is looked up.
+"""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewriter.artefact.versions import Version
-from rewriter.model.contextual import ContextRules
-from rewriter.model.parts import open_shares
-from rewriter.model.rules import Rule, RuleBook
-from rewriter.online.locales import lookup_order
+from rewriter.model.layer_slices import open_shares
+from rewriter.model.rules import ContextRules, Rule, RuleBook
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
-    from rewriter.online.star import Star
+    from rewriter.online.layer import Star
+
+
+def lookup_order(locale: str | None, turns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the locales in which a request is looked up, best first.
+
+    First the locale itself, then without its last subtag and so on (RFC 4647, section 3.4), then all others of the same
+    language, the commonest first. Case, ``de_DE`` for ``de-DE`` and a POSIX ending such as ``.UTF-8`` make no difference.
+
+    Args:
+        locale: locale of the request; None or empty for the commonest of the log.
+        turns: turns of the log by locale, spelled as in the rules.
+
+    Example:
+        >>> lookup_order("en_US.UTF-8", {"de": 9, "en-GB": 5, "en": 1, "en-US": 2})
+        ('en-US', 'en', 'en-GB')
+        >>> lookup_order(None, {"de-AT": 1, "en-GB": 5})
+        ('en-GB',)
+    """
+
+    def commonest_first(known: str) -> tuple[int, str]:
+        return -turns[known], known
+
+    def distance(known: str) -> int:
+        tags = _subtags(known)
+        return len(wanted) - len(tags) if tags == wanted[: len(tags)] else len(wanted)
+
+    wanted = _subtags(locale or min(turns, key=commonest_first, default=""))
+    alike = [known for known in turns if _subtags(known)[0] == wanted[0]]
+    return tuple(sorted(alike, key=lambda known: (distance(known), commonest_first(known))))
+
+
+def _subtags(locale: str) -> list[str]:
+    return re.split("[-_]", re.split("[.@]", locale, maxsplit=1)[0].lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +68,7 @@ class Serving:
     place: Callable[[str | None], str | None]
     """Locale of a request -> the locale in which the online layer answers it."""
     shares: Mapping[str, float]
-    """Part of the online layer (`rewriter.model.parts`) -> the probability with which it is applied."""
+    """Part of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied."""
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -74,6 +109,6 @@ def _open_star(folder: Path) -> "Star | None":
     """Open the online layer; only who has one pays for its libraries."""
     if not folder.is_dir():
         return None
-    from rewriter.online.star import Star  # noqa: PLC0415
+    from rewriter.online.layer import Star  # noqa: PLC0415
 
     return Star.open(folder)

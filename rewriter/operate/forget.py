@@ -20,11 +20,11 @@ from rewriter.artefact.versions import Version, current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
+from rewriter.model.ambiguity import tasted_texts
 from rewriter.model.habits import Habits
-from rewriter.model.parts import open_shares, save_shares
-from rewriter.model.querybook import QueryBook
+from rewriter.model.layer_slices import open_shares, save_shares
+from rewriter.model.query_store import QueryBook
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.taste import tasted_texts
 from rewriter.model.users import hash_user
 from rewriter.online.overlay import FILE as FEEDBACK
 from rewriter.operate.scrub import Person, find, state_without, table_without

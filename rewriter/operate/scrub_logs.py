@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from rewriter.errors import LogError
-from rewriter.offline.logs_files import checksum, ending, find, open_text, packed
+from rewriter.offline.logs.files import checksum, ending, find, open_text, packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,7 @@ from rewriter.simulate.channels import Channel, Heard, Recording, RecordingChann
 from rewriter.simulate.circumstances import Around, Circumstances
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.household import Household, Phrase
-from rewriter.simulate.logs import simulate_log
-from rewriter.simulate.media import media_world
-from rewriter.simulate.recorded import household_of, recorded_world
+from rewriter.simulate.logs import WORLDS, simulate_log
 from rewriter.simulate.textchannel import TextChannel
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.users import Behaviour, User
@@ -16,6 +14,7 @@ from rewriter.simulate.world import Request, Rewriting, Split, World
 from rewriter.simulate.worlds import home_world, phrase_world, text_world
 
 __all__ = [
+    "WORLDS",
     "Around",
     "Assistant",
     "Behaviour",
@@ -37,10 +36,7 @@ __all__ = [
     "User",
     "World",
     "home_world",
-    "household_of",
-    "media_world",
     "phrase_world",
-    "recorded_world",
     "requests",
     "simulate",
     "simulate_log",

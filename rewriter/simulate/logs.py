@@ -7,12 +7,12 @@ from typing import Final
 
 from rewriter.errors import ConfigError
 from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.media import media_world
 from rewriter.simulate.turn import Turn, write_log
+from rewriter.simulate.world import World
 from rewriter.simulate.worlds import home_world, phrase_world
 
-KINDS: Final = {"home": home_world, "phrases": phrase_world, "media": media_world}
-"""The worlds that can be written as a log, by name."""
+WORLDS: Final[dict[str, Callable[..., World]]] = {"home": home_world, "phrases": phrase_world}
+"""The worlds that can be written as a log, by name. Add an entry to register a world of your own."""
 
 
 def simulate_log(
@@ -31,8 +31,8 @@ def simulate_log(
     The same arguments give the same rows.
 
     Args:
-        kind: ``home`` (Home Assistant's parser), ``phrases`` (a strict phrase table, faster) or ``media`` (words whose meaning
-            depends on the moment).
+        kind: name in `WORLDS`: ``home`` (Home Assistant's parser), ``phrases`` (a strict phrase table, faster), or one that
+            was registered there.
         out: file to write, see `write_log`.
         days: how many days.
         users: how many people the world has; a fifth of them never enters the log.
@@ -48,9 +48,9 @@ def simulate_log(
         ConfigError: `kind` or `setting` is unknown.
         LogError: the file cannot be written.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"unknown world {kind!r}; choose one of {', '.join(KINDS)}")
-    world = KINDS[kind](seed, setting=setting, n_users=users)
+    if kind not in WORLDS:
+        raise ConfigError(f"unknown world {kind!r}; choose one of {', '.join(WORLDS)}")
+    world = WORLDS[kind](seed, setting=setting, n_users=users)
 
     def turns() -> Iterator[Turn]:
         for n, day in enumerate(simulate(world, days=days, start=start, seed=seed)):

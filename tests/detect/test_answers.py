@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from told_logs import listed, turn
 
-from rewriter.detect.answers import coherence, fits
-from rewriter.detect.listed import Turns
-from rewriter.detect.trees import fold_of
+from rewriter.detect.boosting import fold_of
+from rewriter.detect.defects import coherence, fits
+from rewriter.detect.turns import Turns
 
 
 def test_answers_to_something_else_stand_out(tmp_path):

@@ -5,12 +5,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from told_logs import listed, turn
 
-from rewriter.detect.cues import Cues
 from rewriter.detect.defects import Teacher, surroundings, teach
-from rewriter.detect.likeness import Likeness
-from rewriter.detect.listed import Turns
-from rewriter.detect.meaning import Items, meaning
-from rewriter.detect.student import learn_student
+from rewriter.detect.features import Cues
+from rewriter.detect.turns import Likeness, Turns
+from rewriter.detect.weak_labels import Items, meaning
+from rewriter.detect.word_risk import learn_student
 
 OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
 

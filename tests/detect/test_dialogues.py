@@ -3,8 +3,8 @@
 import pytest
 from told_logs import listed, turn
 
-from rewriter.detect.dialogue import Scribe
-from rewriter.detect.listed import Turns
+from rewriter.detect.span import Scribe
+from rewriter.detect.turns import Turns
 
 OFF = "TurnOff|name=lamp"
 

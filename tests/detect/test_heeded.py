@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from told_logs import listed, turn
 
-from rewriter.detect.feedback import heeded, leaning
-from rewriter.detect.listed import Turns
+from rewriter.detect.defects import heeded, leaning
+from rewriter.detect.turns import Turns
 
 ON, OFF = "TurnOn|name=lamp", "TurnOff|name=lamp"
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from told_logs import listed, turn
 
-from rewriter.detect import choose, readers
-from rewriter.detect.choose import BestDetector
-from rewriter.detect.dialogue import Dialogue
-from rewriter.detect.listed import Turns
-from rewriter.detect.pair import Told, learn_pair
+from rewriter.detect import readers, select
+from rewriter.detect.boosting import log_odds
 from rewriter.detect.readers import SpanDetector, learn_span, unsure
-from rewriter.detect.trees import log_odds
+from rewriter.detect.rephrase import Told, learn_pair
+from rewriter.detect.select import BestDetector
+from rewriter.detect.span import Dialogue
+from rewriter.detect.turns import Turns
 
 OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
 
@@ -196,7 +196,7 @@ def test_the_trees_keep_what_they_are_sure_of(both, monkeypatch):
 
 def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "SpanReader", Reader)
-    monkeypatch.setattr(choose, "_MOST", 10_000)
+    monkeypatch.setattr(select, "_MOST", 10_000)
     best = BestDetector(seed=0, reader="none", min_users=2)
     chosen = best.choose(listed(log(), tmp_path))
     figures = {name.rpartition(" ")[2]: value for name, value in best.metrics().items()}

@@ -9,8 +9,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from rewriter.detect import span
-from rewriter.detect.dialogue import Dialogue, Span
-from rewriter.detect.span import SpanReader
+from rewriter.detect.span import Dialogue, Span, SpanReader
 from rewriter.errors import ConfigError
 
 WORDS = ["lamp", "off", "turn", "the", "play", "abba", "sorry", "ok", "fine", "refused", "seconds", "3", "60", ";", ":", "##s"]

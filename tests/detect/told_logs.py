@@ -1,17 +1,12 @@
 """Logs for the tests of learning from a log: turns by hand, mined as far as the candidates."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "offline"))
-
 from hard_logs import BLANK, write_turns
 
 from rewriter.config import Config
-from rewriter.detect.listed import Listed
+from rewriter.detect.turns import Listed
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.mine import mine
+from rewriter.offline.mining.pipeline import mine
 
 
 def turn(user, at, utterance, hypothesis=None, **values):

@@ -7,7 +7,7 @@ import pytest
 from hand_made import make, texts
 
 from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.logged import LoggedTurn, healthy_texts, logged
+from rewriter.evaluate.judge import LoggedTurn, healthy_texts, logged
 from rewriter.evaluate.outcomes import where
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.worlds import phrase_world

@@ -3,8 +3,8 @@ import math
 import pytest
 from hand_made import make
 
-from rewriter.evaluate.curve import curve
 from rewriter.evaluate.picture import PUBLISHED, draw, save
+from rewriter.evaluate.summary import curve
 
 FAILED, OK, WRONG = "failed_honestly", "ok", "wrong"
 ROWS = [

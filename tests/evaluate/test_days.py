@@ -13,7 +13,7 @@ from rewriter.errors import ArtefactError
 from rewriter.evaluate import days as module
 from rewriter.evaluate import loop_report, timeline
 from rewriter.evaluate.days import ARMS, days
-from rewriter.evaluate.ratios import Interval
+from rewriter.evaluate.intervals import Interval
 from rewriter.tables import COUNTS, LIVES, STANDING
 
 TREATED, HELD, UNDRAWN, CONTROL = ARMS

@@ -6,10 +6,9 @@ from itertools import chain
 import pytest
 
 from rewriter.artefact.versions import current
-from rewriter.evaluate.evaluation import evaluate
-from rewriter.evaluate.learned import healthy_texts, learned_days
-from rewriter.evaluate.logged import healthy_texts as truly_healthy
-from rewriter.evaluate.logged import logged
+from rewriter.evaluate.evaluation import evaluate, healthy_texts, learned_days
+from rewriter.evaluate.judge import healthy_texts as truly_healthy
+from rewriter.evaluate.judge import logged
 from rewriter.offline.learn import learn
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.turn import write_log

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.proposal import LEFT_ALONE, Proposal
+from rewriter.evaluate.outcomes import LEFT_ALONE, Proposal
 from rewriter.result import Rewrite
 from rewriter.simulate.world import Request
 

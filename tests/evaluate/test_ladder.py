@@ -4,7 +4,7 @@ import lamp_log
 import numpy as np
 import pytest
 
-from rewriter.evaluate.ladder import EXACT, GLOBAL, NOTHING, PERSONAL, RUNGS, climb
+from rewriter.evaluate.judge import EXACT, GLOBAL, NOTHING, PERSONAL, RUNGS, climb
 from rewriter.evaluate.outcomes import wins
 from rewriter.simulate import PhraseAssistant
 from rewriter.simulate.world import Request

@@ -1,17 +1,13 @@
 """The peers' rules, on a small log whose answers are worked by hand."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from peer_rules import Nothing, SymSpell, Willow, peers, successful
 
-from rewriter.evaluate.proposal import LEFT_ALONE
+from rewriter.evaluate.outcomes import LEFT_ALONE
 from rewriter.evaluate.recorded import REFUSED, Turn
 from rewriter.simulate.world import Request
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from peer_rules import Nothing, SymSpell, Willow, peers, successful
 
 QUICK = [p for p in peers() if not isinstance(p, SymSpell)]
 PLAIN = Turn("t", "ann", "ann", 0, "en", "", "", None, False, False, (), {}, None)

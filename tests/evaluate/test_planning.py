@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rewriter.evaluate.planning import alike_within, plan
+from rewriter.evaluate.experiment import alike_within, plan
 
 
 @pytest.mark.parametrize(

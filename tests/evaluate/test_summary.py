@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hand_made import make
 
-from rewriter.evaluate.ratios import Interval
+from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.summary import plain, ratio_text, row, summary, table
 
 ROWS = [

@@ -5,9 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
-from rewriter.model.context import circumstances
-from rewriter.model.contextual import ContextRule, ContextRules
-from rewriter.model.rules import Rule
+from rewriter.model.rules import ContextRule, ContextRules, Rule, circumstances
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail
 from rewriter.model.decider import Bar, Decider, choose, may
 from rewriter.model.features import RANK, RISK
+from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
-from rewriter.model.wording import Wording
 
 WORDING = Wording.of([
     ("turn off the lamp", {"lamp": "name"}),

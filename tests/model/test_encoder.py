@@ -12,8 +12,7 @@ from rewriter.errors import ArtefactError
 from rewriter.model import encoder_static
 from rewriter.model.encoder import open_encoder, unit_rows
 from rewriter.model.encoder_blocks import BlockEncoder
-from rewriter.model.encoder_static import StaticEncoder, random_table
-from rewriter.model.pieces import buckets, parts
+from rewriter.model.encoder_static import StaticEncoder, buckets, parts, random_table
 from rewriter.text import normalise
 
 TABLE = random_table(dim=32, seed=0)

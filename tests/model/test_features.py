@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
 from rewriter.model.alignment import align
+from rewriter.model.candidates import Pool
 from rewriter.model.features import RANK, RISK, look, risk
+from rewriter.model.fluency import FEATURES, Wording
 from rewriter.model.logistic import Logistic
-from rewriter.model.pool import Pool
 from rewriter.model.risk import COLUMNS, WORDED, Risk
 from rewriter.model.similarity import phonetic_key
-from rewriter.model.wording import FEATURES, Wording
 
 WORDING = Wording.of([
     ("turn off the lamp", {"lamp": "name"}),

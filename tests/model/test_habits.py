@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shelves import ENCODER, queries, user
+from user_views import ENCODER, queries, user
 
 from rewriter.errors import ArtefactError
 from rewriter.model.habits import Habits, Said, write_habits

@@ -3,12 +3,12 @@ import json
 import faiss
 import numpy as np
 import pytest
-from shelves import queries
+from user_views import queries
 
 from rewriter.errors import ArtefactError
 from rewriter.model.encoder import unit_rows
 from rewriter.model.index import GlobalIndex, build_index
-from rewriter.model.querybook import QueryBook, write_book
+from rewriter.model.query_store import QueryBook, write_book
 
 
 class Given:

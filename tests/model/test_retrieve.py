@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
-from shelves import ENCODER, shelve, user
+from user_views import ENCODER, shelve, user
 
 from rewriter.errors import ArtefactError
-from rewriter.model.mix import Mix, alike
-from rewriter.model.retrieve import Retriever
-from rewriter.model.shelf import save_spoken
+from rewriter.model.retrieve import Mix, Retriever, alike
 from rewriter.model.similarity import phonetic_key
+from rewriter.model.user_view import save_spoken
 
 WORDS = [
     "turn",

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewriter.model.textnumbers import TextNumbers
+from rewriter.model.risk import TextNumbers
 
 TEXTS = st.text(max_size=4) | st.sampled_from(["lamp", "lamp off", "\ud800"])
 

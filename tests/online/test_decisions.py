@@ -16,7 +16,7 @@ from published import publish
 from rewriter import DecisionLog, Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.users import hash_user
-from rewriter.online import decision_files
+from rewriter.online import decisions
 
 RULES = {(None, "en", "turn of the lamp"): "turn off the lamp"}
 
@@ -82,14 +82,14 @@ def test_many_threads_lose_nothing(root, tmp_path):
 
 def test_a_full_queue_drops_and_counts(root, tmp_path, monkeypatch):
     answer, hold, begun = Rewriter.open(root).rewrite("x"), threading.Event(), threading.Event()
-    write = decision_files._write
+    write = decisions._write
 
     def slow(handle, raw):
         begun.set()
         hold.wait()
         write(handle, raw)
 
-    monkeypatch.setattr(decision_files, "_write", slow)
+    monkeypatch.setattr(decisions, "_write", slow)
     log = DecisionLog(tmp_path / "d", artefact=root, room=3)
     log.write(answer, turn_id="first")
     begun.wait()
@@ -105,7 +105,7 @@ def test_a_full_queue_drops_and_counts(root, tmp_path, monkeypatch):
 
 
 def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_path, monkeypatch, caplog):
-    answer, write = Rewriter.open(root).rewrite("x"), decision_files._write
+    answer, write = Rewriter.open(root).rewrite("x"), decisions._write
     log = DecisionLog(tmp_path / "d", artefact=root)
     log.write(answer, turn_id="before")
     assert log.flush()
@@ -114,10 +114,10 @@ def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_pat
         os.write(handle, raw[: len(raw) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decision_files, "_write", full)
+    monkeypatch.setattr(decisions, "_write", full)
     log.write(answer, turn_id="lost")
     log.flush()
-    monkeypatch.setattr(decision_files, "_write", write)
+    monkeypatch.setattr(decisions, "_write", write)
     log.write(answer, turn_id="after")
     log.close()
     assert log.dropped == 1
@@ -130,10 +130,10 @@ def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_pat
 
 def test_files_end_by_size_and_by_day(root, tmp_path):
     answer = Rewriter.open(root).rewrite("x")
-    files = decision_files.DecisionFiles(tmp_path / "d", b"0" * 16, max_bytes=1)
+    files = decisions.DecisionFiles(tmp_path / "d", b"0" * 16, max_bytes=1)
     day = 86_400_000
     for ts_ms in (0, 1, day):
-        files.append([decision_files.Decision(answer, None, str(ts_ms), ts_ms)])
+        files.append([decisions.Decision(answer, None, str(ts_ms), ts_ms)])
     names = sorted(path.name for path in (tmp_path / "d").glob("*"))
     assert [name[:10] for name in names] == ["1970-01-01", "1970-01-01", "1970-01-02"]
     assert [line["turn_id"] for line in lines(tmp_path / "d")] == ["0", "1", str(day)]

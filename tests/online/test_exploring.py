@@ -3,16 +3,16 @@
 import hashlib
 import threading
 
+import layered
 import numpy as np
 import pytest
-import starred
 
 from rewriter import Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.users import hash_user
-from rewriter.online.exploring import Prompts, p_asked
+from rewriter.online.options import Prompts, p_asked
 
 BY_TEXT = Logistic(np.array([1.0, *[0.0] * (len(COLUMNS) - 2), -3.0]), 0.0)
 RISK = Risk(
@@ -25,7 +25,7 @@ DAY = 86_400.0
 def root(tmp_path_factory):
     """One rule and a lamp, and a student that a teacher had."""
     root = tmp_path_factory.mktemp("asking") / "artefact"
-    starred.publish(root, ["turn off the lamp", "turn on the lamp"], [{"lamp": "name"}] * 2, student=RISK)
+    layered.publish(root, ["turn off the lamp", "turn on the lamp"], [{"lamp": "name"}] * 2, student=RISK)
     return root
 
 

@@ -1,13 +1,13 @@
 """What the online layer finds is drawn by mode and scope, told in the answer, undone by one user, and not sent once withdrawn."""
 
+import layered
 import pytest
-import starred
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
-from rewriter.model.parts import DRAWN, PARTS, open_shares, save_shares
+from rewriter.model.layer_slices import DRAWN, PARTS, open_shares, save_shares
 from rewriter.model.users import hash_user
-from rewriter.online.arms import drawn
+from rewriter.online.assignment import drawn
 from rewriter.online.rewriter import Rewriter
 
 TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz"]
@@ -21,7 +21,7 @@ GLOBAL, PERSONAL = "online-before-global", "online-before-personal"
 def root(tmp_path):
     def published(**shares):
         named = {part.replace("_", "-"): share for part, share in shares.items()}
-        starred.publish(tmp_path, TEXTS, NAMES, private=[("ann", OWN)], shares=named)
+        layered.publish(tmp_path, TEXTS, NAMES, private=[("ann", OWN)], shares=named)
         return tmp_path
 
     return published

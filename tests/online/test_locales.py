@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.online.locales import lookup_order
+from rewriter.online.serving import lookup_order
 
 TURNS = {
     "en": 1,

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from starred import publish
+from layered import publish
 
 import rewriter.online.rewriter as module
 from rewriter.online.rewriter import Rewriter

@@ -15,7 +15,7 @@ from rewriter.cli import main
 from rewriter.config import Config, Publish
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.users import hash_user
-from rewriter.offline import logs
+from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate.guard import Guard
 
@@ -58,7 +58,7 @@ def log(root, folder, rows):
     ]
     path.write_text("".join(json.dumps(turn) + "\n" for turn in turns), encoding="utf-8")
     key = bytes.fromhex(current(root).manifest.user_key)
-    logs.read([path], out=folder, key=key, config=Config().logs, mapping={})
+    reader.read([path], out=folder, key=key, config=Config().logs, mapping={})
     return folder / "turns.parquet"
 
 

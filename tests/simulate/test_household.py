@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from worlds.recorded import household_of
 
 from rewriter.errors import ConfigError
-from rewriter.simulate import Household, Phrase, household_of
+from rewriter.simulate import Household, Phrase
 from rewriter.text import normalise
 
 SMALL = {

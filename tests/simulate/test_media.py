@@ -7,12 +7,12 @@ from datetime import date
 
 import numpy as np
 import pytest
+from worlds.media import WISHES, media_world
+from worlds.routines import ROOMS, routines
+from worlds.wishes import read_wishes
 
 from rewriter.errors import ConfigError
-from rewriter.simulate import Around, media_world, requests, simulate, simulate_log
-from rewriter.simulate.media import WISHES
-from rewriter.simulate.routines import ROOMS, routines
-from rewriter.simulate.wishes import read_wishes
+from rewriter.simulate import Around, requests, simulate, simulate_log
 from rewriter.simulate.world import Split
 
 START = date(2026, 1, 5)

@@ -9,7 +9,7 @@ import pytest
 
 from rewriter.config import Logs
 from rewriter.errors import LogError
-from rewriter.offline.logs import read
+from rewriter.offline.logs.reader import read
 from rewriter.simulate import phrase_world, simulate, write_log
 
 

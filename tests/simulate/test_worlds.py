@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from worlds.recorded import household_of, read_phrases, recorded_world
 
 from rewriter.errors import ConfigError, LogError
 from rewriter.simulate import (
@@ -15,14 +16,11 @@ from rewriter.simulate import (
     Phrase,
     PhraseAssistant,
     home_world,
-    household_of,
     phrase_world,
-    recorded_world,
     requests,
     simulate,
     text_world,
 )
-from rewriter.simulate.recorded import read_phrases
 from rewriter.simulate.users import people, shares_said
 from rewriter.simulate.world import split_of
 from rewriter.simulate.worlds import MISROUTED, REFUSED, faults

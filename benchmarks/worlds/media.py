@@ -1,0 +1,145 @@
+"""`media_world`: people with screens, rooms, tastes and routines, whose few words mean what the moment makes them mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rewriter.simulate.assistants import Guessing, Misrouting, PhraseAssistant
+from rewriter.simulate.circumstances import HOUR_MS, Around, Before
+from rewriter.simulate.textchannel import TextChannel
+from rewriter.simulate.users import Behaviour, User, people, shares_said
+from rewriter.simulate.world import Split, World, split_of, spread
+from rewriter.simulate.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
+from worlds.routines import Routine, routines
+from worlds.wishes import Wish, read_wishes
+
+WISHES = Path(__file__).parent / "media.en.json"
+BEHAVIOUR = Behaviour(zipf=0.7, taste=1.5, repertoire=45, owns_name=0.4, follow_up=0.4, related=0.0)
+"""People of this world want more kinds of things, more at once, and what comes next depends on what came before. `owns_name` is
+the probability that a thing of taste (a song, a station, a town) is one of a person's own."""
+
+_BREVITY = 0.75  # probability of few words where they are enough
+_OUT_OF_PLACE = 0.1  # how much less a wish of a certain moment is wanted outside it
+_WITHHELD = 0.2  # share of the brief phrases that never enter the log, as of all others
+
+
+class Media:
+    """People who name things in full, except where the moment or their taste says the rest.
+
+    Args:
+        wishes: what there is to want.
+        people: who, with all that they ever want.
+        days: user id -> where this person is when.
+    """
+
+    matter = True
+
+    def __init__(self, wishes: Iterable[Wish], people: Iterable[User], days: Mapping[str, Routine]) -> None:
+        self._wishes = {wish.goal: wish for wish in wishes}
+        self._days = days
+        self._own = {user.user_id: self._favourites(user) for user in people}
+
+    def around(self, user: User, ts_ms: int, before: Before | None) -> Around:
+        """Return the device that is near, and what the assistant knows of the moment."""
+        at = self._days[user.user_id].at(ts_ms)
+        context: dict[str, str | int] = {"hour": ts_ms // HOUR_MS % 24, "room": at.room, "place": at.place, "state.oven": at.oven}
+        if before:
+            context["previous_utterance"] = before.heard
+        return Around(f"{user.device_id}-{at.room}", at.device_type, context, before.goal if before else "")
+
+    def pick(self, user: User, around: Around, rng: np.random.Generator) -> str:
+        """Draw from the person's wishes; those of a certain moment mostly come up in it."""
+        weights = np.array(user.weights) * [self._wanted(goal, around) for goal in user.goals]
+        return user.goals[int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))]
+
+    def phrase(self, user: User, goal: str, around: Around, habit: float, rng: np.random.Generator) -> str:
+        """Draw few words where they are enough, else the full ones."""
+        few, full = self._parted(user, goal)
+        enough = [text for text in few if self.meant(user, text, around) == goal]
+        phrases = enough if enough and rng.random() < _BREVITY else full
+        return phrases[0 if rng.random() < habit else int(rng.random() * len(phrases))]
+
+    def otherwise(self, user: User, goal: str, said: str, rng: np.random.Generator) -> str:
+        """Draw full words, others than before where there are any."""
+        _, full = self._parted(user, goal)
+        others = [text for text in full if text != said] or full
+        return others[int(rng.random() * len(others))]
+
+    def meant(self, user: User, brief: str, around: Around) -> str | None:
+        """Return the goal that a person means by a brief phrase at a moment; None where the person would not use it there."""
+        fitting = [w for w in self._wishes.values() if brief in w.brief and w.fits(around)]
+        goals = [w.goal for w in fitting if not w.mine or w.goal == self._own[user.user_id].get(brief)]
+        return goals[0] if goals else None
+
+    def _wanted(self, goal: str, around: Around) -> float:
+        wish = self._wishes[goal]
+        if not wish.when:
+            return 1.0
+        return wish.pull if wish.fits(around) else _OUT_OF_PLACE
+
+    def _parted(self, user: User, goal: str) -> tuple[list[str], list[str]]:
+        brief = self._wishes[goal].brief
+        said = user.phrases[goal]
+        return [text for text in said if text in brief], [text for text in said if text not in brief]
+
+    def _favourites(self, user: User) -> dict[str, str]:
+        """Return brief phrase -> what the person wants most of what is a matter of taste in it."""
+        liked = [(text, goal) for goal in user.goals for text in self._wishes[goal].brief if self._wishes[goal].mine]
+        return dict(reversed(liked))
+
+
+def media_world(
+    seed: int = 0,
+    *,
+    setting: str = "normal",
+    n_users: int = 120,
+    behaviour: Behaviour | None = None,
+    misrouted: float = MISROUTED,
+    refused: float = REFUSED,
+    guessed: float = GUESSED,
+) -> World:
+    """Return a world in which the right interpretation of many phrases depends on who says them where, and after what.
+
+    The assistant knows phrases word by word, and nothing of the moment: brief phrases it takes for their default, or refuses.
+    So a goal is still one hypothesis, and phrases that name it in full always reach it.
+
+    The arguments are those of `home_world`, without the language.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    wishes, stop = read_wishes(WISHES)
+    acts = behaviour or BEHAVIOUR
+    goals = {wish.goal: wish.full + wish.brief for wish in wishes}
+    owned = {wish.goal: {"name": wish.goal} for wish in wishes if wish.mine}
+    users = people(goals, n_users, seed=seed, behaviour=acts, owned=owned, rooms=("home",))
+    split = _split(wishes, users, seed)
+    full: Goals = {wish.goal: wish.full for wish in wishes}
+    default: dict[str, str | None] = {text: None for wish in wishes for text in wish.brief}
+    default |= {text: wish.goal for wish in wishes if wish.default for text in wish.brief}
+    wrong = faults(full, split, shares_said(users, acts.habit), seed=seed, misrouted=misrouted, refused=refused)
+    known = {text: goal for goal, texts in full.items() for text in texts}
+    guesses = {text: goal for text, goal in known.items() if goal not in split.goals}
+    assistant = Misrouting(Guessing(PhraseAssistant(known | {stop: "stop"}), guesses, guessed), wrong | default)
+    channel = TextChannel([*known, *default], setting=setting, locale="en", seed=seed)
+    moments = Media(wishes, users, routines((user.user_id for user in users), seed=seed))
+    return World(f"media, {setting}", "en", assistant, goals, users, channel, channel, acts, split, stop, moments)
+
+
+def _split(wishes: Sequence[Wish], users: Sequence[User], seed: int) -> Split:
+    """Withhold users, goals and full phrases as in every world, and as large a share of the brief phrases.
+
+    A brief phrase stays away too where the assistant takes it for a goal that does, and where all that it can mean does.
+    """
+    split = split_of({wish.goal: wish.full for wish in wishes}, users, seed=seed)
+    meant: dict[str, list[Wish]] = {}
+    for wish in wishes:
+        for text in wish.brief:
+            meant.setdefault(text, []).append(wish)
+    gone = {text for text, of in meant.items() if all(w.goal in split.goals for w in of)}
+    gone |= {text for text, of in meant.items() if any(w.default and w.goal in split.goals for w in of)}
+    said = shares_said(users, habit=1.0)
+    left = sorted(meant.keys() - gone, key=lambda text: (-said.get(text, 0.0), text))
+    gone.update(spread(left, _WITHHELD, np.random.default_rng([seed, 7])))
+    return Split(split.users, split.phrases | gone, split.goals)

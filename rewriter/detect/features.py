@@ -1,0 +1,231 @@
+"""`Cues`: what a learned detector sees of a turn and a later one: text, sound, time, outcome, response, interpretation."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz import fuzz
+from rapidfuzz.process import cpdist
+from scipy import sparse
+
+from rewriter.arrays import Floats, Ints
+from rewriter.detect.turns import Turns
+from rewriter.detect.weak_labels import Items
+from rewriter.model.detector import Columns
+from rewriter.model.similarity import pairwise
+
+GIVEN: Final = ("gap_ms", "ahead", "barge_in", "text_similarity", "sound_similarity", "contained")
+"""Columns of a candidate that are cues as they stand."""
+
+NAMES: Final = (
+    *GIVEN,
+    "source_friction",  # what the assistant and the next turn say of both
+    "target_friction",
+    "source_failed",
+    "target_failed",
+    "source_engaged",
+    "source_words",
+    "target_words",
+    "same_response",
+    "same_prompt",  # the assistant had asked both times the same
+    "source_unheeded",  # its answer was what the assistant had just said before
+    "target_unheeded",
+    "same_hypothesis",
+    "source_items",  # slots and words of the intent that were understood
+    "target_items",
+    "items_new",  # understood in the later turn only
+    "items_gone",
+    "slots_new",
+    "slots_common",
+    "target_rate",  # share of its users for whom the later text works
+    "target_answers",  # log of how much more often its slots follow what the assistant had just said
+    "heard_alike",  # the later text, and the nearest of the hearings of the earlier one
+    "value_alike",  # what the later turn gave anew, somewhere in the earlier text
+    "value_heard",  # the same, in any of its hearings
+)
+"""The cues, one column each."""
+
+_HEARD = 5  # other hearings of a turn that are compared with
+_VALUES = 3  # slots given anew that are looked for
+_PRIOR = 2.0  # turns that the commonest answers count for, beside those after a prompt
+
+
+class Cues:
+    """The turns of a log, ready to be looked at in pairs.
+
+    Args:
+        turns: of the log.
+        items: of their hypotheses.
+    """
+
+    def __init__(self, turns: Turns, items: Items) -> None:
+        self._turns = turns
+        self._value = items.value
+        self._words = np.asarray([text.count(" ") + 1 for text in turns.text], dtype=np.float64)
+        self._items = _matrix(items.hypothesis, items.item, len(turns.text))
+        named = items.slot >= 0
+        self._slots = _matrix(items.hypothesis[named], items.slot[named], len(turns.text))
+        self._valued = _matrix(items.hypothesis[named], items.item[named], len(turns.text), self._items.shape[1])
+        self._prompt = turns.prompt
+        self._rate = _rate(turns)
+        self._signature = _signatures(self._slots)[turns["hypothesis"]]
+        self._answers = _answers(self._prompt, self._signature)
+
+    def measure(
+        self, source: Ints, target: Ints, given: Columns, deaf: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the cues of pairs of turns, (m, len(NAMES)); NaN where the log does not tell.
+
+        Args:
+            source: rows of the earlier turns, (m,).
+            target: rows of the later ones, (m,).
+            given: the columns `GIVEN`, (m,) each.
+            deaf: pairs whose other hearings are not looked at, (m,); None for none.
+        """
+        found: dict[str, npt.NDArray[Any]] = {name: given[name] for name in GIVEN}
+        found |= self._outcome(source, target) | self._understood(source, target)
+        found |= self._heard(source, target, np.zeros(len(source), dtype=bool) if deaf is None else deaf)
+        return np.column_stack([np.asarray(found[name], dtype=np.float32) for name in NAMES])
+
+    def _outcome(self, source: Ints, target: Ints) -> dict[str, npt.NDArray[Any]]:
+        t, prompt = self._turns, self._prompt
+        return {
+            "source_friction": t["cued"][source],
+            "target_friction": t["cued"][target],
+            "source_failed": t["failed"][source],
+            "target_failed": t["failed"][target],
+            "source_engaged": t["engaged"][source],
+            "source_words": self._words[t["said"][source]],
+            "target_words": self._words[t["said"][target]],
+            "same_response": _same(t["reply"][source], t["reply"][target]),
+            "same_prompt": _same(prompt[source], prompt[target]),
+            "source_unheeded": _same(prompt[source], t["reply"][source]),
+            "target_unheeded": _same(prompt[target], t["reply"][target]),
+            "target_rate": self._rate[t["said"][target]],
+            "target_answers": self._answers[target],
+        }
+
+    def _understood(self, source: Ints, target: Ints) -> dict[str, npt.NDArray[Any]]:
+        one, other = self._turns["hypothesis"][source], self._turns["hypothesis"][target]
+        items, slots = (_common(matrix, one, other) for matrix in (self._items, self._slots))
+        return {
+            "same_hypothesis": _same(one, other),
+            "source_items": items[0],
+            "target_items": items[1],
+            "items_new": items[1] - items[2],
+            "items_gone": items[0] - items[2],
+            "slots_new": slots[1] - slots[2],
+            "slots_common": slots[2],
+        }
+
+    def _heard(self, source: Ints, target: Ints, deaf: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:
+        said, text = self._turns["said"], self._turns.text
+        pair, hearing = self._hearings(source, deaf)
+        alike = _best(pair, _once(text, text, hearing, said[target[pair]], pairwise), len(source))
+        of, value = self._anew(source, target)
+        plain = _best(of, _once(text, self._value, said[source[of]], value, _somewhere), len(source))
+        # Each value with each hearing of its pair.
+        many, place = np.bincount(pair, minlength=len(source)), np.searchsorted(pair, np.arange(len(source)))
+        each = np.repeat(np.arange(len(of)), many[of])
+        nth = np.arange(len(each)) - np.repeat(np.cumsum(many[of]) - many[of], many[of])
+        heard = _once(text, self._value, hearing[place[of[each]] + nth], value[each], _somewhere)
+        return {
+            "heard_alike": np.maximum(alike, given_alike(text, said[source], said[target])),
+            "value_alike": plain,
+            "value_heard": np.maximum(plain, _best(of[each], heard, len(source))),
+        }
+
+    def _hearings(self, source: Ints, deaf: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """Return the pair and the text of each of the first other hearings of the earlier turns, ordered by pair."""
+        start, end = self._turns.heard_at[source], self._turns.heard_at[source + 1]
+        many = np.where(deaf, 0, np.minimum(end - start, _HEARD))
+        pair = np.repeat(np.arange(len(source)), many)
+        nth = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
+        return pair, self._turns.heard[start[pair] + nth]
+
+    def _anew(self, source: Ints, target: Ints) -> tuple[Ints, Ints]:
+        """Return the pair and the item of each of the first slots that only the later turn was understood to give."""
+        one, other = self._turns["hypothesis"][source], self._turns["hypothesis"][target]
+        new = _rows_of(self._valued, other) - _rows_of(self._valued, one).multiply(_rows_of(self._valued, other))
+        new.eliminate_zeros()
+        new.sort_indices()
+        pair = np.repeat(np.arange(len(source)), np.diff(new.indptr))
+        first = np.arange(len(pair)) - np.repeat(new.indptr[:-1], np.diff(new.indptr)) < _VALUES
+        return pair[first], new.indices[first].astype(np.int64)
+
+
+def given_alike(text: npt.NDArray[np.object_], one: Ints, other: Ints) -> Floats:
+    """Return how alike two texts are by their numbers, each pair compared once, (m,) in 0..1."""
+    return _once(text, text, one, other, pairwise)
+
+
+def _somewhere(text: npt.NDArray[np.object_], value: npt.NDArray[np.object_]) -> Floats:
+    """How alike a value is to the part of a text that is most like it, (m,) in 0..1."""
+    return np.asarray(cpdist(value, text, scorer=fuzz.partial_ratio, dtype=np.float64)) / 100 if len(text) else np.zeros(0)
+
+
+def _once(one: npt.NDArray[np.object_], other: npt.NDArray[np.object_], left: Ints, right: Ints, compare: Any) -> Floats:  # noqa: ANN401
+    """Compare texts by their numbers, each pair once however often it comes."""
+    pairs, places = np.unique(left * max(len(other), 1) + right, return_inverse=True)
+    first, second = np.divmod(pairs, max(len(other), 1))
+    return np.asarray(compare(one[first], other[second]), dtype=np.float64)[places]
+
+
+def _best(of: Ints, value: Floats, n: int) -> Floats:
+    """Return the greatest value of each of n things, 0 where it has none."""
+    best = np.zeros(n)
+    np.maximum.at(best, of, value)
+    return best
+
+
+def _same(one: Ints, other: Ints) -> Floats:
+    """1.0 or 0.0; NaN where either is none (-1)."""
+    return np.where((one < 0) | (other < 0), np.nan, one == other)
+
+
+def _matrix(row: Ints, column: Ints, rows: int, columns: int | None = None) -> sparse.csr_array:
+    """0/1, one row for each text, and an empty one at the end, which -1 stands for."""
+    width = columns if columns is not None else int(column.max(initial=-1)) + 1
+    return sparse.csr_array((np.ones(len(row), dtype=np.int32), (row, column)), shape=(rows + 1, max(width, 1)))
+
+
+def _rows_of(matrix: sparse.csr_array, rows: Ints) -> sparse.csr_array:
+    return matrix[np.where(rows < 0, matrix.shape[0] - 1, rows)]
+
+
+def _common(matrix: sparse.csr_array, one: Ints, other: Ints) -> tuple[Ints, Ints, Ints]:
+    """How many entries each of two rows has, and how many both have, (m,) each."""
+    left, right = _rows_of(matrix, one), _rows_of(matrix, other)
+    return tuple(np.asarray(m.sum(axis=1)).ravel() for m in (left, right, left.multiply(right)))  # type: ignore[return-value]
+
+
+def _rate(turns: Turns) -> Floats:
+    """Share of the users of each text for whom it works, drawn to a half, (texts,)."""
+    n = len(turns.text)
+    users = [
+        np.bincount(
+            np.unique(turns["said"][rows] * len(turns.start) + turns["user_no"][rows]) // max(len(turns.start), 1), minlength=n
+        )
+        for rows in (turns["friction"] < 500, slice(None))
+    ]
+    return np.asarray((users[0] + 0.5) / (users[1] + 1))
+
+
+def _signatures(slots: sparse.csr_array) -> Ints:
+    """Number the sets of slots that texts name, (texts + 1,)."""
+    slots.sort_indices()
+    numbers: dict[bytes, int] = {}
+    ends = zip(slots.indptr[:-1], slots.indptr[1:], strict=True)
+    return np.asarray([numbers.setdefault(slots.indices[a:b].tobytes(), len(numbers)) for a, b in ends], dtype=np.int64)
+
+
+def _answers(prompt: Ints, signature: Ints) -> Floats:
+    """Log of P(slots of a turn | what the assistant had said) / P(slots), the turn itself left out, (n,)."""
+    n = len(prompt)
+    share = np.bincount(signature)[signature] / max(n, 1)
+    _, place, many = np.unique(prompt, return_inverse=True, return_counts=True)
+    _, both, together = np.unique(
+        place * (int(signature.max(initial=0)) + 1) + signature, return_inverse=True, return_counts=True
+    )
+    p = (together[both] - 1 + _PRIOR * share) / (many[place] - 1 + _PRIOR)
+    return np.asarray(np.log(p / share), dtype=np.float64)

@@ -1,0 +1,205 @@
+"""`Listed`: the mined tables that stand before any P(restates); `Turns`: their turns as arrays, one row each.
+
+`Likeness`: how alike two utterances of a log are, each pair of texts compared once.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.arrays import Ints
+from rewriter.database import connect, glob
+from rewriter.model.similarity import contained, pairwise, phonetic_keys
+from rewriter.text import normalise
+
+_HEARD = 9  # hearings of a turn that are looked at, beside the first
+
+_TURNS = """
+SELECT s.turn_id, s.user_no, s.turn_no, s.session_no, s.opens, s.locale_no, s.said, s.stop, s.friction, s.ts_ms, s.rewritten,
+       COALESCE(s.hypothesis, -1) AS hypothesis, COALESCE(s.reply, -1) AS reply, CAST(s.failed AS DOUBLE) AS failed,
+       CASE WHEN t.feedback IN (-1, 1) THEN CASE WHEN s.failed = 1 THEN 1000 ELSE 50 END ELSE s.friction END AS cued,
+       CAST(CASE WHEN t.feedback IN (-1, 1) THEN NULL ELSE s.engaged END AS DOUBLE) AS engaged,
+       CAST(s.barge_in AS DOUBLE) AS barge_in, CAST(t.feedback AS DOUBLE) AS feedback,
+       t.asr_confidence, t.nlu_confidence, t.nbest
+FROM sessions AS s JOIN turns AS t ON t.turn_id = s.turn_id
+ORDER BY s.user_no, s.turn_no
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Where the tables are, Parquet each: `tables.TURNS`, `tables.SESSIONS`, `tables.TEXTS` and `tables.CANDIDATES`."""
+
+    turns: Path
+    sessions: Path
+    texts: Path
+    candidates: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The turns of a log in the order of user and turn, n of them; the place of a turn here is its *row*.
+
+    Attributes:
+        turn_id: (n,) str.
+        start: row of the first turn of each user, by number.
+        column: name -> (n,): int64 ``user_no, turn_no, session_no, opens, locale_no, said, stop, friction, ts_ms, rewritten,
+            hypothesis, reply`` (-1 for none), and ``cued``, the friction that is there without explicit feedback; float64
+            ``failed, engaged, barge_in, feedback, asr_confidence, nlu_confidence`` (NaN for none; engaged without feedback).
+        heard: (m,) numbers of the other hearings of all turns, best first; `heard_at` says whose.
+        heard_at: (n + 1,), the hearings of a row are ``heard[heard_at[row] : heard_at[row + 1]]``.
+        text: (t,) str: every text of `tables.TEXTS` by its id, then the hearings that are none of them.
+        kind: (t,) str: ``u``, ``h``, ``r`` as in the table, and ``n`` for a hearing that is none of them.
+        locale: (t,) str.
+    """
+
+    turn_id: npt.NDArray[np.object_]
+    start: Ints
+    column: dict[str, npt.NDArray[Any]]
+    heard: Ints
+    heard_at: Ints
+    text: npt.NDArray[np.object_]
+    kind: npt.NDArray[np.object_]
+    locale: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.turn_id)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.column[name]
+
+    def rows(self, user_no: Ints, turn_no: Ints) -> Ints:
+        """Return the rows of turns by their key, (m,)."""
+        return np.asarray(self.start[user_no] + turn_no - 1, dtype=np.int64)
+
+    @property
+    def prompt(self) -> Ints:
+        """What the assistant had said before each turn: the response of the turn before in the session, -1 for none, (n,)."""
+        before = np.concatenate([[-1], self["reply"][:-1]])[: len(self)]
+        return np.where(self["opens"] == 1, -1, before)
+
+    @property
+    def last(self) -> npt.NDArray[np.bool_]:
+        """Whether each turn ends its session, (n,)."""
+        return np.append(self["opens"][1:] == 1, True)[: len(self)]
+
+    @classmethod
+    def read(cls, listed: Listed) -> "Turns":
+        """Read the turns of a log."""
+        with duckdb.connect() as con:
+            for name in ("turns", "sessions", "texts"):
+                con.read_parquet(glob(getattr(listed, name))).create_view(name)
+            found = con.execute(_TURNS).fetchnumpy()
+            texts = con.execute("SELECT text, kind, locale FROM texts ORDER BY id").fetchnumpy()
+        column = {name: _plain(values) for name, values in found.items() if name not in ("turn_id", "nbest")}
+        text, kind, locale = (list(texts[name]) for name in ("text", "kind", "locale"))
+        spoken = np.asarray([locale[said] for said in column["said"]], dtype=object)
+        heard, heard_at = _hearings(found["nbest"], spoken, column["said"], text, kind, locale)
+        first = np.flatnonzero(column["turn_no"] == 1)
+        start = np.zeros(int(column["user_no"].max(initial=-1)) + 1, dtype=np.int64)
+        start[column["user_no"][first]] = first  # a user may have no turn: normalisation left nothing of what was said
+        return cls(
+            turn_id=np.asarray(found["turn_id"], dtype=object),
+            start=start,
+            column=column,
+            heard=heard,
+            heard_at=heard_at,
+            text=np.asarray(text, dtype=object),
+            kind=np.asarray(kind, dtype=object),
+            locale=np.asarray(locale, dtype=object),
+        )
+
+
+def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ma.filled(values, np.nan) if values.dtype == np.float64 else np.asarray(values)
+
+
+def _hearings(
+    nbest: Iterable[object], spoken: Iterable[str], said: Ints, text: list[str], kind: list[str], locale: list[str]
+) -> tuple[Ints, Ints]:
+    """Number the hearings of all turns; texts that are not known yet are added to `text`, `kind` and `locale`."""
+    nbest = list(nbest)
+    if not any(isinstance(listed, str) for listed in nbest):
+        return np.zeros(0, dtype=np.int64), np.zeros(len(nbest) + 1, dtype=np.int64)
+    number = {(locale[i], text[i]): i for i in range(len(text)) if kind[i] == "u"}
+
+    def numbered(place: str, hearing: str) -> int:
+        known = number.setdefault((place, hearing), len(text))
+        if known == len(text):
+            text.append(hearing)
+            kind.append("n")
+            locale.append(place)
+        return known
+
+    once = _cached(normalise)
+    lists: list[list[int]] = []
+    for listed, place, first in zip(nbest, spoken, said, strict=True):
+        hearings = json.loads(listed)[: _HEARD + 1] if isinstance(listed, str) else []
+        ids = dict.fromkeys(numbered(place, clean) for h in hearings if isinstance(h, str) and (clean := once(h)))
+        lists.append([i for i in ids if i != first])
+    at = np.cumsum([0, *map(len, lists)])
+    return np.asarray([i for ids in lists for i in ids], dtype=np.int64), at.astype(np.int64)
+
+
+def _cached(function: Callable[[str], str]) -> Callable[[str], str]:
+    """Remember what a function gave for the lifetime of one reading."""
+    memory: dict[str, str] = {}
+
+    def remembered(text: str) -> str:
+        if text not in memory:
+            memory[text] = function(text)
+        return memory[text]
+
+    return remembered
+
+
+NAMES = ("text_similarity", "sound_similarity", "contained")
+
+
+class Likeness:
+    """The utterances of `tables.TEXTS` by id, and how alike they are; None stands at the ids of other texts.
+
+    How a text sounds is worked out when it is compared: of a day's texts few are, and of those of all days before hardly any.
+    """
+
+    def __init__(self, texts: Path) -> None:
+        with connect(texts=texts) as con:
+            found = con.execute("SELECT id, locale, text FROM texts WHERE kind = 'u'").fetchnumpy()
+        ids: npt.NDArray[np.int64] = found["id"]
+        size = int(ids.max(initial=-1)) + 1
+        self.text, self._sound, self._locale = np.full((3, size), None, dtype=object)
+        self.text[ids], self._locale[ids] = found["text"], found["locale"]
+
+    def measure(self, source: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+        """Compare each pair of texts once, however often it comes: thousandths, and whether one holds the other (0/1)."""
+        pairs, places = np.unique(source * len(self.text) + target, return_inverse=True)
+        one, other = np.divmod(pairs, max(len(self.text), 1))
+        text = pairwise(self.text[one], self.text[other])
+        sound = pairwise(self._sounds(one), self._sounds(other))
+        values = (np.rint(text * 1000), np.rint(sound * 1000), self._contained(one, other, text))
+        return {name: value.astype(np.int64)[places] for name, value in zip(NAMES, values, strict=True)}
+
+    def _sounds(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+        new = np.unique(ids)
+        new = new[[sound is None for sound in self._sound[new]]]
+        for locale in set(self._locale[new]):
+            rows = new[self._locale[new] == locale]
+            self._sound[rows] = phonetic_keys(self.text[rows], locale)
+        return np.asarray(self._sound[ids], dtype=object)
+
+    def _contained(
+        self, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], alike: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.bool_]:
+        """Look into the words only where all letters of the shorter text are in the longer one, in their order."""
+        letters = [np.array([len(text) for text in self.text[ids]], dtype=np.int64) for ids in (one, other)]
+        common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
+        found = common > np.minimum(*letters) - 0.5
+        for i in np.flatnonzero(found):
+            found[i] = contained(self.text[one[i]], self.text[other[i]])
+        return found

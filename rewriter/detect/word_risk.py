@@ -1,0 +1,198 @@
+"""`Hindsight`: how the turns of each text went, as it was known afterwards, and what that tells of texts and words.
+
+The student: what the teacher knows of a turn after the fact, taught to a `Risk` that sees it before the NLU does.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from rewriter.arrays import Floats, Ints
+from rewriter.config import Config
+from rewriter.detect.boosting import FOLDS, fold_of, log_odds
+from rewriter.detect.rephrase import PairDetector
+from rewriter.detect.turns import Turns
+from rewriter.model.logistic import Logistic
+from rewriter.model.risk import COLUMNS, Risk, worth
+
+_PRIOR = 2.0  # turns of mean risk that every text and word begins with
+_NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
+
+
+class Hindsight:
+    """Counts of turns and defects by text and user. Counts, not odds: what somebody said can be taken out again.
+
+    Args:
+        said: (n,) str, what was said, normalised; the same text and user may come more than once.
+        user: (n,) int64, whose turns they are.
+        bad: (n,) how many of them went wrong, in expectation.
+        turns: (n,) how many there are, > 0.
+        min_users: k, distinct users of a text or word that anything is told of.
+
+    Example:
+        >>> said = np.array(["lamp off", "lamp off", "lamp of"], dtype=object)
+        >>> seen = Hindsight(said, np.array([0, 1, 1]), np.array([0.0, 0.0, 2.0]), np.array([4.0, 4.0, 2.0]), 1)
+        >>> seen.p("lamp of"), seen.p("lamp")
+        (1.0, None)
+        >>> seen.risk().words["off"] < seen.risk().mean < seen.risk().words["of"]
+        True
+        >>> sorted(seen.without(["lamp of"]).words)
+        ['lamp']
+    """
+
+    def __init__(self, said: npt.NDArray[np.object_], user: Ints, bad: Floats, turns: Floats, min_users: int) -> None:
+        self._k = min_users
+        self._mean = float(bad.sum() / turns.sum()) if len(turns) else 0.5
+        self._users = int(user.max(initial=0)) + 1
+        texts, number = np.unique(said.astype(object), return_inverse=True)
+        key, row = np.unique(number * self._users + user, return_inverse=True)
+        self._text, self._user = np.divmod(key, self._users)
+        self._bad, self._turns = (np.bincount(row, values, len(key)) for values in (bad, turns))
+        self._number = {text: i for i, text in enumerate(texts.tolist())}
+        self._at = np.searchsorted(self._text, np.arange(len(texts) + 1))
+        self._words: dict[str, int] = {}
+        words = [[self._words.setdefault(word, len(self._words)) for word in dict.fromkeys(t.split())] for t in self._number]
+        self._entry_row, self._entry_word = _entries(words, self._text)
+        self._entry_at = np.searchsorted(self._entry_row, self._at)
+        self._of_word = self._summed(self._entry_word, self._entry_row, len(self._words))
+        self._pairs, self._pair_texts = np.unique(self._pair(slice(None)), return_counts=True)
+        self._users_of_word = np.bincount(self._pairs // self._users, minlength=len(self._words))
+
+    def p(self, text: str) -> float | None:
+        """Return the share of the turns of a text that went wrong; None where nobody said it."""
+        if text not in self._number:
+            return None
+        first, last = self._at[self._number[text] :][:2]
+        return float(self._bad[first:last].sum() / self._turns[first:last].sum())
+
+    def risk(self) -> Risk:
+        """Return the log-odds of a defect of all texts and words of enough users; the weights of its columns are 0."""
+        users = np.diff(self._at)
+        texts = self._odds(list(self._number), self._summed(self._text, np.arange(len(self._text)), len(users)), users)
+        return self._told(texts, self._odds(list(self._words), self._of_word, self._users_of_word))
+
+    def without(self, texts: Collection[str]) -> Risk:
+        """Return what would be known of the words of some texts had nobody ever said these texts.
+
+        Args:
+            texts: none twice.
+
+        Returns:
+            The log-odds of their words, from all other texts that hold them; of no other words, and of no text. What stands in
+            for unknown words is the mean of all turns: it is the same for whatever is left out, so that it gives nothing away.
+        """
+        held = {self._words[word]: word for text in texts for word in text.split() if word in self._words}
+        place = np.array(sorted(held), dtype=np.int64)
+        gone = [self._number[text] for text in sorted(texts) if text in self._number]
+        entry = np.concatenate([np.arange(0), *(np.arange(self._entry_at[i], self._entry_at[i + 1]) for i in gone)])
+        row, word = self._entry_row[entry], np.searchsorted(place, self._entry_word[entry])
+        left = self._of_word[:, place] - self._summed(word, row, len(place))
+        pairs, said = np.unique(self._pair(entry), return_counts=True)
+        silent = pairs[said == self._pair_texts[np.searchsorted(self._pairs, pairs)]] // self._users
+        users = self._users_of_word[place] - np.bincount(np.searchsorted(place, silent), minlength=len(place))
+        return self._told({}, self._odds([held[i] for i in place.tolist()], left, users))
+
+    def _pair(self, entry: Ints | slice) -> Ints:
+        """Return one number for word and user of each entry."""
+        return np.asarray(self._entry_word[entry] * self._users + self._user[self._entry_row[entry]], dtype=np.int64)
+
+    def _summed(self, group: Ints, row: Ints, groups: int) -> Floats:
+        """Return defects and turns of each group of rows, (2, groups)."""
+        return np.array([np.bincount(group, part[row], groups) for part in (self._bad, self._turns)], dtype=np.float64)
+
+    def _odds(self, names: Sequence[str], counts: Floats, users: Ints) -> dict[str, float]:
+        bad, turns = counts
+        odds = log_odds((bad + _PRIOR * self._mean) / (turns + _PRIOR)).round(3).tolist()
+        return {name: odds[i] for i, name in enumerate(names) if users[i] >= self._k}
+
+    def _told(self, texts: Mapping[str, float], words: Mapping[str, float]) -> Risk:
+        return Risk(texts, words, float(log_odds(np.array([self._mean]))[0]), _NO_WEIGHTS)
+
+
+def _entries(words: Sequence[Sequence[int]], text: Ints) -> tuple[Ints, Ints]:
+    """Return one entry for each word of the text of each row: its row and its word, in the order of the rows."""
+    length = np.array([len(of) for of in words], dtype=np.int64)
+    flat = np.array([word for of in words for word in of], dtype=np.int64)
+    row = np.repeat(np.arange(len(text)), length[text])
+    first = np.searchsorted(row, np.arange(len(text)))
+    return row, flat[(np.cumsum(length) - length)[text][row] + np.arange(len(row)) - first[row]]
+
+
+_HEARD = 4  # other hearings that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """What was learned, and how far it can be trusted.
+
+    Attributes:
+        risk: for serving.
+        held_out: (n,) P of each turn of the log, by counts of other users.
+    """
+
+    risk: Risk
+    held_out: Floats
+
+
+def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float, a_day: int = 1) -> Student:
+    """Distil the teacher's P into what can be known at the time of the request.
+
+    The columns of a turn are taken from the other folds of users, so that the weights know what a text is worth of which the
+    user says the first time what others said before.
+
+    Args:
+        turns: of a log.
+        defect: the teacher's P(defect) of each, (n,).
+        min_users: distinct users of every text and word that is kept.
+        budget: share of the turns that may be asked about.
+        a_day: how often one user may be asked in a day.
+    """
+    fold = fold_of(turns["user_no"])
+    columns = np.zeros((len(turns), len(COLUMNS)))
+    for k in range(FOLDS):
+        rows = np.flatnonzero(fold == k)
+        seen = _hindsight(turns, defect, np.flatnonzero(fold != k), min_users).risk()
+        for row in rows:
+            columns[row] = seen.columns(*_request(turns, int(row)))
+    spoken = turns["rewritten"] == 0
+    twice, label = np.concatenate([columns[spoken], columns[spoken]]), np.repeat([True, False], spoken.sum())
+    weight = np.concatenate([defect[spoken], 1 - defect[spoken]])
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(twice, label, sample_weight=weight)
+    weigh = Logistic(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
+    p = weigh.p(columns)
+    whole = _hindsight(turns, defect, np.arange(len(turns)), min_users).risk()
+    rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
+    return Student(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
+
+
+def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: Path) -> None:
+    """Write ``risk.json``, which `Risk.open` reads while serving.
+
+    Args:
+        pair: the detector; its turns and their P(defect) say how much each column is worth. Without one nobody is asked.
+        known: how texts and words fared, by all that is known (`Hindsight.risk`).
+        config: `launch.min_users`, and of `trigger` the budgets of prompts.
+        folder: where the file goes.
+    """
+    if pair is not None:
+        least, trigger = config.launch.min_users, config.trigger
+        found = learn_student(pair.turns, pair.defect, min_users=least, budget=trigger.max_asked, a_day=trigger.max_asked_a_day)
+        known = replace(found.risk, texts=known.texts, words=known.words, mean=known.mean)
+    known.save(folder)
+
+
+def _request(turns: Turns, row: int) -> tuple[list[str], str]:
+    """Return the hearings of a turn, and what the user had said before in the session."""
+    first, last = turns.heard_at[row], turns.heard_at[row + 1]
+    hearings = [str(turns.text[i]) for i in (turns["said"][row], *turns.heard[first : min(last, first + _HEARD)])]
+    return hearings, "" if turns["opens"][row] else str(turns.text[turns["said"][row - 1]])
+
+
+def _hindsight(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> Hindsight:
+    """Count those of some turns whose words were sent as they were spoken: what becomes of a rewrite is not their doing."""
+    rows = rows[turns["rewritten"][rows] == 0]
+    return Hindsight(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)

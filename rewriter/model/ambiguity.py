@@ -1,0 +1,198 @@
+"""`Tastes`: texts that mean one thing to one user and another to the next, and which of them a user's habits speak for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.arrays import Floats
+from rewriter.errors import ArtefactError
+from rewriter.model.query_store import TextColumn, mapped, save_texts
+from rewriter.model.user_view import Shelf
+from rewriter.model.wish import RAREST, wanted
+
+_HEADER = "taste.json"
+_COLUMNS = ("keys", "starts", "rows", "share", "fails")
+
+
+def lean(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
+    """Return P(each meaning | the text, the user), (…, m).
+
+    What everybody means by the text is weighed by how much more this user wants it than others do (Bayes' rule, were what is
+    wanted and how it is said independent)::
+
+        P(j | text, user) = share_j · e^(trust · liking_j) / (sum over all j of the same + rest · e^(trust · stranger))
+
+    Args:
+        share: (…, m) of the votes of everybody on the text; the rest, ``1 - sum``, is for anything else.
+        liking: (…, m) how much the user wants each, from `liking_of`.
+        stranger: (…,) the same for what she never wanted.
+        trust: 0 where habits tell nothing, 1 where they are taken at their word.
+
+    Example:
+        >>> share, likes = np.array([0.6, 0.3]), np.array([0.0, np.log(20)])
+        >>> lean(share, likes, np.array(-1.0), 1.0).round(2).tolist(), lean(share, likes, np.array(-1.0), 0.0).round(2).tolist()
+        ([0.09, 0.9], [0.6, 0.3])
+    """
+    weight = share * np.exp(trust * liking)
+    rest = np.maximum(1 - share.sum(axis=-1), 0.0) * np.exp(trust * stranger)
+    return np.asarray(weight / np.maximum(weight.sum(axis=-1) + rest, 1e-300)[..., None], dtype=np.float64)
+
+
+def liking_of(own: Floats, own_all: Floats, wished: Floats) -> tuple[Floats, Floats]:
+    """Return log (P(this user wants it) / P(anybody does)), (…, m), and the same for what she never wanted, (…,).
+
+    Args:
+        own: (…, m) turns of the user's own that were understood so with success.
+        own_all: (…,) all of hers.
+        wished: (…, m) share of everybody's wishes.
+    """
+    wished = np.maximum(wished, RAREST)
+    stranger = wanted(np.zeros_like(own_all), own_all, np.ones_like(own_all))
+    return wanted(own, own_all[..., None], wished) - np.log(wished), stranger
+
+
+class Leaning(NamedTuple):
+    """What a text means to one user.
+
+    Attributes:
+        texts: what would be sent for each meaning, likeliest first.
+        p: P(each is meant | the text fails).
+        fails: P(the text fails as spoken).
+    """
+
+    texts: Sequence[str]
+    p: Sequence[float]
+    fails: float
+
+
+class Meanings(NamedTuple):
+    """What a text means to everybody.
+
+    Attributes:
+        locale: of the text.
+        text: normalised.
+        rows: of the global book, one for each meaning.
+        share: of the votes for each; they add up to 1 at most.
+        fails: P(the text fails as spoken).
+    """
+
+    locale: str
+    text: str
+    rows: Sequence[int]
+    share: Sequence[float]
+    fails: float
+
+
+class Tastes:
+    """The texts of one artefact that have more than one meaning, read from memory maps. Safe to use from many threads.
+
+    Attributes:
+        bar: what P(a win) must reach for a meaning to be sent.
+        trust: see `lean`.
+
+    Example:
+        >>> import tempfile
+        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
+        >>> from rewriter.model.habits import Said, write_habits
+        >>> from rewriter.model.query_store import Queries, write_book
+        >>> folder, encoder, ann, two = Path(tempfile.mkdtemp()), StaticEncoder(random_table(64, seed=0)), "a" * 32, np.arange(2)
+        >>> songs = Queries(["play dancing queen", "play dancing shoes"], ["en"] * 2, two, *([9 + 0 * two] * 4))
+        >>> write_book(folder / "book", songs, encoder)
+        >>> none = songs.take(two[:0])
+        >>> write_habits(folder / "habits", Said([ann], two[1:], 30 * two[1:], two[1:]), [], none, 2, encoder)
+        >>> write_tastes(folder / "taste", [Meanings("en", "play dancing", [0, 1], [0.7, 0.2], 1.0)], trust=1.0, bar=0.5)
+        >>> tastes = Tastes.open(folder / "taste", Shelf.open(folder))
+        >>> tastes.of("play dancing", "en", ann).texts[0], tastes.of("play dancing", "en", "b" * 32)
+        ('play dancing shoes', None)
+    """
+
+    __slots__ = ("_fails", "_keys", "_rows", "_share", "_shelf", "_starts", "_texts", "bar", "trust")
+
+    def __init__(self, folder: Path, shelf: Shelf) -> None:
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        self.trust, self.bar = float(header["trust"]), float(header["bar"])
+        self._texts = TextColumn.open(folder, "texts")
+        self._keys, self._starts, self._rows, self._share, self._fails = (mapped(folder / f"{name}.npy") for name in _COLUMNS)
+        self._shelf = shelf
+
+    @classmethod
+    def open(cls, folder: Path, shelf: Shelf) -> "Tastes | None":
+        """Map what `write_tastes` wrote; None where `learn` wrote nothing.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        if not folder.is_dir():
+            return None
+        try:
+            return cls(folder, shelf)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
+
+    def of(self, text: str, locale: str, user: str) -> Leaning | None:
+        """Return what a text means to a user; None for a text of one meaning, and for a user of whom nothing is known.
+
+        Args:
+            text: normalised.
+            locale: as spelled in the log.
+            user: keyed hash; empty for nobody.
+        """
+        place = self._place(text, locale)
+        if place is None:
+            return None
+        habit = self._shelf.own(user, locale)
+        if not len(habit.rows):
+            return None
+        rows = self._rows[self._starts[place] : self._starts[place + 1]]
+        goals = self._shelf.book.interpretations[rows]
+        own = (goals[:, None] == self._shelf.interpretations(habit.rows)) @ habit.turns.astype(np.float64)
+        liking, stranger = liking_of(own, np.asarray(habit.turns.sum(), dtype=np.float64), self._shelf.book.wished(goals))
+        p = lean(self._share[self._starts[place] : self._starts[place + 1]], liking, stranger, self.trust)
+        order = np.argsort(-p, kind="stable")
+        return Leaning([self._shelf.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))
+
+    def _place(self, text: str, locale: str) -> int | None:
+        key = np.uint64(_key(locale, text))
+        place = int(self._keys.searchsorted(key))
+        found = place < len(self._keys) and self._keys[place] == key and self._texts.take(np.array([place])) == [text]
+        return place if found else None
+
+
+def write_tastes(folder: Path, meanings: Sequence[Meanings], *, trust: float, bar: float) -> None:
+    """Write the texts of more than one meaning.
+
+    Args:
+        folder: where the files go; made if it is missing.
+        meanings: in any order; of each text, and each of its meanings, at least k users.
+        trust: see `lean`.
+        bar: what P(a win) must reach.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(meanings, key=lambda of: _key(of.locale, of.text))
+    columns: Mapping[str, npt.NDArray[np.generic]] = {
+        "keys": np.array([_key(of.locale, of.text) for of in ordered], dtype=np.uint64),
+        "starts": np.cumsum([0, *(len(of.rows) for of in ordered)], dtype=np.int64),
+        "rows": np.array([row for of in ordered for row in of.rows], dtype=np.int64),
+        "share": np.array([share for of in ordered for share in of.share], dtype=np.float64),
+        "fails": np.array([of.fails for of in ordered], dtype=np.float64),
+    }
+    for name in _COLUMNS:
+        np.save(folder / f"{name}.npy", columns[name])
+    save_texts(folder, "texts", [of.text for of in ordered])
+    (folder / _HEADER).write_text(json.dumps({"trust": trust, "bar": bar}), encoding="utf-8")
+
+
+def tasted_texts(folder: Path) -> list[str]:
+    """Return the texts of more than one meaning in a folder; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return TextColumn.open(folder, "texts").take(np.arange(len(mapped(folder / "keys.npy"))))
+
+
+def _key(locale: str, text: str) -> int:
+    return int.from_bytes(blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest())

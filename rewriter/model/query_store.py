@@ -1,0 +1,296 @@
+"""`QueryBook`: the texts that are known to work, their counts and their vectors, in memory-mapped arrays.
+
+`TextColumn`: many short texts in one memory-mapped file.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.arrays import Floats, Ints
+from rewriter.errors import ArtefactError
+from rewriter.model.encoder import Encoder
+from rewriter.model.similarity import phonetic_key
+
+
+class TextColumn:
+    """Texts by row number.
+
+    Args:
+        blob: the texts' bytes (UTF-8), one after the other, uint8.
+        starts: (n + 1,) int64, where each text starts in `blob`, and where the last one ends.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_texts(folder, "texts", ["play", "stop", ""])
+        >>> TextColumn.open(folder, "texts").take(np.array([1, 2, 0]))
+        ['stop', '', 'play']
+    """
+
+    __slots__ = ("_blob", "_starts")
+
+    def __init__(self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> None:
+        self._blob: memoryview = blob.data
+        self._starts = starts
+
+    @classmethod
+    def open(cls, folder: Path, name: str) -> "TextColumn":
+        """Map what `save_texts` wrote."""
+        return cls(mapped(folder / f"{name}.npy"), mapped(folder / f"{name}_starts.npy"))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """Return the texts of rows."""
+        blob, spans = self._blob, zip(self._starts[rows].tolist(), self._starts[rows + 1].tolist(), strict=True)
+        return [str(blob[start:end], "utf-8", "surrogatepass") for start, end in spans]
+
+
+def save_texts(folder: Path, name: str, texts: Iterable[str]) -> None:
+    """Write texts as ``<name>.npy`` (bytes) and ``<name>_starts.npy``."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    np.save(folder / f"{name}.npy", np.frombuffer(b"".join(encoded), dtype=np.uint8))
+    np.save(folder / f"{name}_starts.npy", np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
+    """Return the array of an npy file as a read-only memory map, viewed as a plain array: slices of a memmap are slow."""
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+    return np.asarray(array)
+
+
+_Keys = npt.NDArray[np.uint64]
+
+_BATCH = 20_000  # texts encoded at once
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Utterances that were sent with success, as parallel columns.
+
+    Attributes:
+        texts: normalised utterances.
+        locales: BCP 47, of each.
+        interpretations: (n,) int64; texts that the NLU understood alike share one number.
+        turns: (n,) int64, how often it was sent.
+        success: (n,) int64, how much of that succeeded, in thousandths of a turn.
+        users: (n,) int64, how many distinct users said it.
+        last_day: (n,) int64, days since 1970-01-01 UTC.
+    """
+
+    texts: Sequence[str]
+    locales: Sequence[str]
+    interpretations: Ints
+    turns: Ints
+    success: Ints
+    users: Ints
+    last_day: Ints
+
+    def take(self, order: Ints) -> "Queries":
+        """Return the rows at these places, in this order."""
+        texts, locales = ([column[i] for i in order.tolist()] for column in (self.texts, self.locales))
+        return Queries(texts, locales, *(getattr(self, name)[order] for name in _COLUMNS))
+
+
+_COLUMNS = tuple(f.name for f in fields(Queries))[2:]
+_HEADER = "book.json"
+_KEYS, _PLACES = "keys", "places"  # hashes of the texts, ascending, and the row of each
+_GOALS, _WISHES = "goals", "wishes"  # interpretations, ascending, and the share of all wishes of the locale that is each
+
+
+class QueryBook:
+    """The rows of one file of queries, read from memory maps that all processes share.
+
+    Attributes:
+        locales: the locales that occur.
+        newest: the last day of any row, days since 1970-01-01 UTC; 0 where there is none.
+        locale_ids: (n,) int16, numbers into `locales`.
+        interpretations: as in `Queries`, like the four below.
+        turns: (n,) int64.
+        success: (n,) int64, thousandths.
+        users: (n,) int64.
+        last_day: (n,) int64.
+        vectors: (n, dim) float16, what the encoder made of the texts.
+
+    Example:
+        >>> import tempfile
+        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
+        >>> one = np.ones(1, dtype=np.int64)
+        >>> queries = Queries(["turn off the lamp"], ["en"], one, 9 * one, 8500 * one, 4 * one, 20_000 * one)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_book(folder, queries, StaticEncoder(random_table(64, seed=0)))
+        >>> book = QueryBook.open(folder)
+        >>> rows = np.array([0])
+        >>> len(book), book.texts(rows), book.sounds(rows), book.locale(0), int(book.turns[0]), book.vectors.shape
+        (1, ['turn off the lamp'], ['TRN OF 0 LMP'], 'en', 9, (1, 64))
+    """
+
+    __slots__ = (
+        "_goals",
+        "_keys",
+        "_places",
+        "_sounds",
+        "_texts",
+        "locale_ids",
+        "locales",
+        "newest",
+        "vectors",
+        "_wishes",
+        *_COLUMNS,
+    )
+
+    def __init__(self, folder: Path) -> None:
+        header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+        self.locales: tuple[str, ...] = tuple(header["locales"])
+        self.newest = int(header["newest"])
+        self._texts = TextColumn.open(folder, "texts")
+        self._sounds = TextColumn.open(folder, "sounds")
+        self._keys: _Keys = mapped(folder / f"{_KEYS}.npy")
+        self._places: Ints = mapped(folder / f"{_PLACES}.npy")
+        self._goals: Ints = mapped(folder / f"{_GOALS}.npy")
+        self._wishes: Floats = mapped(folder / f"{_WISHES}.npy")
+        self.locale_ids: npt.NDArray[np.int16] = mapped(folder / "locale_ids.npy")
+        self.vectors: npt.NDArray[np.float16] = mapped(folder / "vectors.npy")
+        self.interpretations: Ints = mapped(folder / "interpretations.npy")
+        self.turns: Ints = mapped(folder / "turns.npy")
+        self.success: Ints = mapped(folder / "success.npy")
+        self.users: Ints = mapped(folder / "users.npy")
+        self.last_day: Ints = mapped(folder / "last_day.npy")
+
+    @classmethod
+    def open(cls, folder: Path) -> "QueryBook":
+        """Map what `write_book` wrote.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        try:
+            return cls(folder)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
+
+    def __len__(self) -> int:
+        return len(self.turns)
+
+    def texts(self, rows: Ints) -> list[str]:
+        """Return the utterances of rows."""
+        return self._texts.take(rows)
+
+    def sounds(self, rows: Ints) -> list[str]:
+        """Return the phonetic keys of rows (`rewriter.model.similarity.phonetic_key`)."""
+        return self._sounds.take(rows)
+
+    def rows_of(self, text: str, locale: str) -> Ints:
+        """Return the rows that hold exactly this text, ascending; the text itself is compared, not only its hash.
+
+        Args:
+            text: normalised.
+            locale: BCP 47, as spelled in the book.
+        """
+        if locale not in self.locales:
+            return _NOWHERE
+        key = np.uint64(int.from_bytes(_digest(text, locale), "little"))
+        first = int(self._keys.searchsorted(key))
+        if first == len(self._keys) or self._keys[first] != key:
+            return _NOWHERE
+        rows = self._places[first : int(self._keys.searchsorted(key, side="right"))]
+        return rows[[held == text for held in self.texts(rows)]]
+
+    def wished(self, interpretations: Ints) -> Floats:
+        """Return the share of all wishes of its locale that each interpretation is, (m,); 0 for one that has no row here."""
+        place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
+        if not len(self._goals):
+            return np.zeros(len(interpretations))
+        return np.where(self._goals[place] == interpretations, self._wishes[place], 0.0)
+
+    def locale(self, row: int) -> str:
+        """Return the locale of a row."""
+        return self.locales[int(self.locale_ids[row])]
+
+    def speaks(self, rows: Ints, locale: str) -> npt.NDArray[np.bool_]:
+        """Return which of the rows are of this locale, (m,) bool."""
+        number = self.locales.index(locale) if locale in self.locales else -1
+        spoken: npt.NDArray[np.bool_] = self.locale_ids[rows] == number
+        return spoken
+
+    def keep(self, kept: npt.NDArray[np.bool_], folder: Path) -> None:
+        """Write the rows that are kept, (n,) bool, as a book of its own."""
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = np.flatnonzero(kept)
+        save_texts(folder, "texts", self.texts(rows))
+        save_texts(folder, "sounds", self.sounds(rows))
+        for name in ("locale_ids", "vectors", *_COLUMNS):
+            np.save(folder / f"{name}.npy", getattr(self, name)[kept])
+        _save_keys(folder, self.texts(rows), [self.locale(row) for row in rows.tolist()])
+        _save_wishes(folder, self.interpretations[kept], self.success[kept], self.locale_ids[kept])
+        _save_header(folder, self.locales, self.newest)
+
+
+def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
+    """Encode queries and write them, in their order, as the files that `QueryBook` maps.
+
+    For the global index every text must come from at least `Config.launch.min_users` users: the caller has filtered, and
+    `Queries.users` says so. `rewriter.model.index.build_index` wants the rows of one locale side by side.
+
+    Args:
+        folder: where the files go; made if it is missing.
+        queries: the rows.
+        encoder: what encodes them, and will encode requests; the caller saves it.
+
+    Raises:
+        ValueError: the columns differ in length.
+    """
+    n = len(queries.texts)
+    for name in ("locales", *_COLUMNS):
+        if len(getattr(queries, name)) != n:
+            raise ValueError(f"column {name} has {len(getattr(queries, name))} rows, texts has {n}")
+    folder.mkdir(parents=True, exist_ok=True)
+    save_texts(folder, "texts", queries.texts)
+    save_texts(folder, "sounds", map(phonetic_key, queries.texts, queries.locales))
+    numbers = {locale: i for i, locale in enumerate(dict.fromkeys(queries.locales))}
+    np.save(folder / "locale_ids.npy", np.array([numbers[locale] for locale in queries.locales], dtype=np.int16))
+    for name in _COLUMNS:
+        np.save(folder / f"{name}.npy", np.asarray(getattr(queries, name), dtype=np.int64))
+    vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float16, shape=(n, encoder.dim))
+    for start in range(0, n, _BATCH):
+        vectors[start : start + _BATCH] = encoder.encode(queries.texts[start : start + _BATCH])
+    vectors.flush()
+    _save_keys(folder, queries.texts, queries.locales)
+    _save_wishes(folder, queries.interpretations, queries.success, np.load(folder / "locale_ids.npy"))
+    _save_header(folder, list(numbers), int(np.max(queries.last_day, initial=0)))
+
+
+_NOWHERE = np.zeros(0, dtype=np.int64)
+
+
+def _save_keys(folder: Path, texts: Iterable[str], locales: Iterable[str]) -> None:
+    keys = _keys(texts, locales)
+    order = np.argsort(keys, kind="stable").astype(np.int64)
+    np.save(folder / f"{_KEYS}.npy", keys[order])
+    np.save(folder / f"{_PLACES}.npy", order)
+
+
+def _save_wishes(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
+    goals, first, place = np.unique(interpretations, return_index=True, return_inverse=True)
+    wishes = np.bincount(place, weights=success, minlength=len(goals))
+    of = locales[first]  # an interpretation is of one locale
+    totals = np.bincount(of, weights=wishes, minlength=1)
+    np.save(folder / f"{_GOALS}.npy", goals)
+    np.save(folder / f"{_WISHES}.npy", wishes / np.maximum(totals[of], 1.0))
+
+
+def _save_header(folder: Path, locales: Sequence[str], newest: int) -> None:
+    (folder / _HEADER).write_text(json.dumps({"locales": list(locales), "newest": newest}), encoding="utf-8")
+
+
+def _keys(texts: Iterable[str], locales: Iterable[str]) -> _Keys:
+    return np.frombuffer(b"".join(map(_digest, texts, locales)), dtype="<u8").astype(np.uint64)
+
+
+def _digest(text: str, locale: str) -> bytes:
+    return blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -1,0 +1,1 @@
+"""Fit the parts of the online layer: encoder, ranker, thresholds, ambiguity."""

@@ -1,0 +1,222 @@
+"""`stock`: from the mined tables to the shelf: everybody's queries, each user's habits, and the index over them.
+
+`echoes`: texts that are a rarer way to say what a text much like them says, and that nothing need be rewritten to.
+
+`rephrases`: the pairs of texts that a shared encoder may learn from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
+
+from rewriter.config import Config
+from rewriter.database import connect
+from rewriter.model.encoder import SavedEncoder
+from rewriter.model.habits import Said, write_habits
+from rewriter.model.index import build_index
+from rewriter.model.query_store import Queries, QueryBook, write_book
+from rewriter.model.user_view import save_spoken
+from rewriter.offline.fit.encoder import Lessons, learn_encoder
+from rewriter.offline.fit.static_encoder import Rephrases
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.rules.votes import Pairs
+
+_ALIKE = 0.75  # normalised Indel similarity of an echo to what it echoes
+_RARER = 5.0  # times as much success has what it echoes
+
+
+def echoes(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Mark texts beside which another one, much alike and of the same interpretation, has far more success, (n,).
+
+    An assistant that forgives much understands many a garble: "jungle the audiobook dracula". Such a text is healthy, and is left
+    alone. But nobody speaks so, and as a target it would only be nearer to other garbles than what was meant.
+
+    Args:
+        good: texts with the columns locale, query, node and success.
+
+    Example:
+        >>> texts = ["play the audiobook dracula", "jungle the audiobook dracula", "play it"]
+        >>> said = {"locale": ["en"] * 3, "query": texts, "node": [1, 1, 2], "success": [90.0, 4.0, 4.0]}
+        >>> echoes(pd.DataFrame(said)).tolist()
+        [False, True, False]
+    """
+    found = np.zeros(len(good), dtype=bool)
+    texts, success = good["query"].to_numpy(), good["success"].to_numpy(dtype=np.float64)
+    for rows in good.groupby(["locale", "node"]).indices.values():
+        alike = cdist(texts[rows].tolist(), texts[rows].tolist(), scorer=Indel.normalized_similarity) >= _ALIKE
+        found[rows] = (alike & (success[rows] >= _RARER * success[rows][:, None])).any(axis=1)
+    return found
+
+
+_FAILING = 0.5  # share of success of a source, at most
+_LEAST_SHARE_REPHRASES = 0.25  # of the votes on a source
+
+
+def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: int) -> Rephrases:
+    """Return failing texts, each with a text that says what was meant; both come from enough users.
+
+    Args:
+        texts: every text (`rewriter.offline.fit.query_index.said`).
+        good: those that others may be rewritten to (`worthy`); the one with the most success speaks for
+            its interpretation.
+        pairs: what all users together say was meant.
+        min_users: k.
+    """
+    failing = texts[(texts["said_by"] >= min_users) & (texts["rate"] <= _FAILING) & texts["source"].notna()]
+    spoken = good.sort_values("success", ascending=False, kind="stable").drop_duplicates(["locale", "node"])
+    voted = pd.DataFrame({"source": pairs.source, "node": pairs.target, "votes": pairs.votes})
+    voted["share"] = voted["votes"] / voted.groupby("source")["votes"].transform("sum")
+    led = voted[voted["share"] >= _LEAST_SHARE_REPHRASES].merge(failing[["source", "locale", "query", "said_by"]], on="source")
+    found = led.merge(spoken[["node", "locale", "query", "users"]], on=["node", "locale"], suffixes=("", "_meant"))
+    found = found[found["query"] != found["query_meant"]]
+    users = np.minimum(found["said_by"], found["users"]).to_numpy(dtype=np.int64)
+    return Rephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
+
+
+_LEAST_TURNS = 1.5  # of success behind a text that others may be rewritten to
+_OWN_TURNS = 0.9  # of success behind a habit: a turn without any cue counts for a little less than one
+_LEAST_SHARE = 0.4  # of the turns of a text that were understood so and went well
+_SAMPLES = 500  # failing texts that the index is tuned on
+_FAILS = 0.5  # share of success below which a text is such as will be searched for
+
+_TEXTS = """
+WITH said AS (
+  SELECT locale, query, SUM(turns) AS said, SUM(success) / 1000.0 AS worked, SUM(failed) AS failed
+  FROM queries GROUP BY locale, query
+),
+best AS (
+  SELECT locale, query, node, users, success / 1000.0 AS success
+  FROM queries
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY locale, query ORDER BY success DESC, turns DESC, node) = 1
+)
+SELECT b.locale, b.query, b.node, b.users, b.success, s.said, b.success / (s.said + 1) AS share, s.worked / s.said AS rate,
+       s.failed / GREATEST(s.said - s.worked, s.failed, 1e-9) AS honest, n.kind, n.state, u.node AS source,
+       COALESCE(u.users, b.users) AS said_by,
+       COALESCE(u.first_day, n.first_day) AS first_day, COALESCE(u.last_day, n.last_day) AS last_day
+FROM best AS b
+JOIN said AS s ON b.locale = s.locale AND b.query = s.query
+JOIN nodes AS n ON n.node = b.node
+LEFT JOIN nodes AS u ON u.kind = 'u' AND u.locale = b.locale AND u.state = b.query
+WHERE b.query <> ''
+ORDER BY b.locale, b.query
+"""
+
+_HABITS = """
+WITH said AS (
+  SELECT user_no, sent, state, SUM(turns) AS turns, SUM(success) / 1000.0 AS success, MAX(day) AS last_day
+  FROM counts WHERE rewritten = 0 GROUP BY user_no, sent, state
+),
+best AS (
+  SELECT user_no, sent, state, success, last_day, SUM(turns) OVER (PARTITION BY user_no, sent) AS turns
+  FROM said
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY user_no, sent ORDER BY success DESC, turns DESC, state) = 1
+)
+SELECT u.user_id, t.locale, t.text AS query, b.state AS node, CAST(b.turns AS BIGINT) AS turns, b.success, b.last_day
+FROM best AS b
+JOIN users AS u ON u.user_no = b.user_no
+JOIN texts AS t ON t.id = b.sent
+WHERE t.text <> '' AND b.success >= ? AND b.success / (b.turns + 1) >= ?
+ORDER BY u.user_id, t.locale, t.text
+"""
+
+
+def said(mined: Mined) -> pd.DataFrame:
+    """Return every text that was sent, with the interpretation that it had most success with, one row each."""
+    return _read(mined, ("queries", "nodes"), _TEXTS)
+
+
+def worthy(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
+    """Return the texts of enough users that work well enough to be sent for others; those of a locale stand together."""
+    return texts[(texts["users"] >= min_users) & (texts["success"] >= _LEAST_TURNS) & (texts["share"] >= _LEAST_SHARE)]
+
+
+def habits(mined: Mined) -> pd.DataFrame:
+    """Return what each user said with success, as it was understood most often; what we put into a mouth is no habit."""
+    return _read(mined, ("counts", "users", "texts"), _HABITS, _OWN_TURNS, _LEAST_SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a log knows of texts.
+
+    Attributes:
+        texts: every text that was sent, from `said`.
+        good: those that work for enough users, from `worthy`.
+        spoken: (n,) which of these people would say, and others may be rewritten to; not the `echoes`.
+        own: what each user said with success, from `habits`.
+    """
+
+    texts: pd.DataFrame
+    good: pd.DataFrame
+    spoken: npt.NDArray[np.bool_]
+    own: pd.DataFrame
+
+
+def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
+    """Learn the encoder and write what `model.retrieve.Retriever` opens: the encoder, the books and the index.
+
+    Args:
+        mined: the mined tables.
+        pairs: what all users together say was meant.
+        config: its sections launch and encoder are used.
+        folder: where the files go.
+    """
+    k = config.launch.min_users
+    texts, own = said(mined), habits(mined)
+    good = worthy(texts, k)
+    lessons = Lessons(
+        texts=texts.loc[texts["said_by"] >= k, "query"].tolist(),
+        queries=good["query"].tolist(),
+        pairs=rephrases(texts, good, pairs, k),
+        min_users=k,
+    )
+    encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
+    failing = texts.loc[texts["rate"] < _FAILS, "query"]
+    spoken = ~echoes(good)
+    _shelve(folder, good, own, failing.sample(min(len(failing), _SAMPLES), random_state=config.seed).tolist(), encoder)
+    save_spoken(folder, spoken)
+    return Stock(texts, good, spoken, own)
+
+
+def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
+    """Write the books: what is a user's own and not among the good ones becomes a private row.
+
+    The effort of the index is measured on failing texts, such as will be searched for.
+    """
+    write_book(folder / "book", _queries(good, good["said"], good["users"]), encoder)
+    build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(failing))
+    places = {key: row for row, key in enumerate(zip(good["locale"], good["query"], good["node"], strict=True))}
+    texts = set(zip(good["locale"], good["query"], strict=True))
+    row = np.array([places.get(key, -1) for key in zip(own["locale"], own["query"], own["node"], strict=True)], dtype=np.int64)
+    shared = np.array([key in texts for key in zip(own["locale"], own["query"], strict=True)], dtype=bool)
+    common, private = own[row >= 0], own[~shared]
+    habit = Said(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
+    alone = _queries(private, private["turns"], np.ones(len(private)))
+    write_habits(folder / "habits", habit, private["user_id"].tolist(), alone, len(good), encoder)
+
+
+def _queries(rows: pd.DataFrame, turns: npt.ArrayLike, users: npt.ArrayLike) -> Queries:
+    return Queries(
+        texts=rows["query"].tolist(),
+        locales=rows["locale"].tolist(),
+        interpretations=_whole(rows["node"]),
+        turns=_whole(turns),
+        success=_whole(rows["success"] * 1000),
+        users=_whole(users),
+        last_day=_whole(rows["last_day"]),
+    )
+
+
+def _whole(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    return np.rint(np.asarray(values, dtype=np.float64)).astype(np.int64)
+
+
+def _read(mined: Mined, names: Sequence[str], sql: str, *parameters: float) -> pd.DataFrame:
+    with connect(**mined.named(*names)) as con:
+        return con.execute(sql, list(parameters)).df()

@@ -1,0 +1,151 @@
+"""Fitting the online layer: wording, ranker, risk, and the bars that held-out evidence can promise.
+
+`afterwards`: what a log knows of how the turns of each text went: by the teacher, or else by the books of mining.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rewriter.config import Config, Trigger
+from rewriter.database import connect
+from rewriter.detect.rephrase import PairDetector
+from rewriter.detect.word_risk import Hindsight
+from rewriter.model.decider import Bar, Decider
+from rewriter.model.retrieve import Retriever
+from rewriter.offline.fit import thresholds
+from rewriter.offline.fit.cross_validation import FOLDS, Bench, Outcome, Wordings
+from rewriter.offline.fit.examples import Told, examples
+from rewriter.offline.fit.query_index import Stock
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.rules.launch import LAUNCHED, Crowd
+from rewriter.offline.rules.votes import Votes
+
+_LIKELY = 0.65  # P(win) below which nothing is applied to a request that may be fine as it is
+_EXCUSED = 0.1  # of the budget: what the surest rewrites are taken to lose in truth; the rest of their losses is label noise
+_MIDDLE, _LOWER = 0.5, 0.25  # quantiles of the noise: before the NLU `_LIKELY` holds too; after a refusal few texts excuse little
+_WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
+_HEARD = 0.05  # share of examples with other hearings from which on their worth is known
+
+
+def fit(
+    mined: Mined,
+    crowd: Crowd,
+    votes: Votes,
+    stocked: Stock,
+    known: Hindsight,
+    turns: Path,
+    config: Config,
+    folder: Path,
+    doubted: Mapping[str, int],
+) -> dict[str, float]:
+    """Fit the online layer and write it.
+
+    Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
+    and the risk are fitted on such texts and on averages over as many users. The bars are two numbers for each mode; they are
+    counted on all texts, those of few users above all, because those are what the layer will meet.
+
+    Args:
+        mined: the mined tables.
+        crowd: what all users together say; its launched rules answer before the online layer does.
+        votes: what each user's turns say was meant.
+        stocked: what `rewriter.offline.fit.query_index.stock` wrote into the folder.
+        known: how the turns of all texts went.
+        turns: Parquet of `tables.TURNS`.
+        config: its sections launch and trigger are used.
+        folder: where the files go.
+        doubted: withdrawn part of the layer (`rewriter.model.layer_slices`) -> the day since when it was in doubt.
+
+    Returns:
+        What the held-out evidence promises, by name; for a withdrawn part what the texts that were first heard since promise.
+    """
+    k = config.launch.min_users
+    wordings = Wordings(stocked.good[stocked.spoken])
+    rules = crowd.rules[crowd.rules["verdict"] == LAUNCHED]
+    served = set(zip(rules["locale"], rules["source"], strict=True))
+    told = Told(mined, votes, stocked.good, stocked.own)
+    found = examples(stocked.texts, told, served, turns, config.seed)
+    bench = Bench(found, Retriever.open(folder), wordings, k, told.strange, known)
+    promises = _promises(bench, config.trigger, doubted)
+    before, after = (Bar(of[0].bar, of[1].bar) for of in (promises["before"], promises["after"]))
+    fitted = bench.fit()
+    hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _HEARD
+    Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
+    for locale, of in wordings.all.items():
+        of.save(folder / "wording" / locale)
+    named = {mode if mode in doubted else f"online {mode}": of for mode, of in promises.items()}
+    return {f"{mode}: {name}": value for mode, of in named.items() for name, value in _told(of[0]).items()}
+
+
+def _promises(bench: Bench, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[thresholds.Promise]]:
+    """Hold out one fold after the other, and find the bars for what is applied and for what is suggested in each mode.
+
+    For a withdrawn part they are found once more, on the texts that were first heard since it was in doubt.
+    """
+    before: list[tuple[int, Outcome]] = []
+    after: list[tuple[int, Outcome]] = []
+    for fold in range(FOLDS):
+        fitted = bench.fit(without=fold)
+        for case in (c for c in bench.cases if c.fold == fold and c.example.goals and not c.example.served):
+            for outcomes, outcome in ((before, bench.before(case, fitted)), (after, bench.after(case, fitted))):
+                if outcome is not None:
+                    outcomes.append((case.example.first_day, outcome))
+    modes = {"before": partial(_bars, before, budget, _LIKELY, _MIDDLE), "after": partial(_bars, after, budget, 0.0, _LOWER)}
+    since = {part: modes[part.split("-")[1]](since=day) for part, day in doubted.items() if part.startswith("online-")}
+    return {mode: found(since=0) for mode, found in modes.items()} | since
+
+
+def _bars(
+    outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
+) -> list[thresholds.Promise]:
+    rows = [outcome for day, outcome in outcomes if day >= since]
+    evidence = thresholds.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
+    noise = thresholds.label_noise(evidence, less=_EXCUSED * budget.max_loss_share, quantile=quantile)
+    return [
+        thresholds.lowest(evidence, loss_share=budget.max_loss_share, noise=noise, least=least),
+        thresholds.lowest(evidence, loss_share=budget.suggest_loss_share, noise=noise, least=_WORTH_ASKING),
+    ]
+
+
+def _told(promise: thresholds.Promise) -> dict[str, float]:
+    return {
+        "bar": promise.bar,
+        "held-out wins": promise.win,
+        "held-out losses": promise.loss,
+        "win/loss": promise.ratio,
+        "win/loss, low": promise.low,
+    }
+
+
+_MILLION = 1_000_000  # whole numbers add up to the same in every order
+
+_TAUGHT = "SELECT said, user_no, 1 AS turns, bad FROM taught WHERE rewritten = 0"
+_BOOKS = "SELECT said, user_no, turns, 1000 * (1000 * turns - success) AS bad FROM counts WHERE rewritten = 0"
+_SUMMED = """
+SELECT t.text, s.user_no, CAST(SUM(s.turns) AS DOUBLE) AS turns, CAST(SUM(s.bad) AS DOUBLE) AS bad
+FROM ({}) AS s JOIN texts AS t ON t.id = s.said
+GROUP BY t.text, s.user_no
+ORDER BY t.text, s.user_no
+"""
+
+
+def afterwards(mined: Mined, pair: PairDetector | None, min_users: int) -> Hindsight:
+    """Count turns and defects by text and user, as far as the words were sent as they were spoken.
+
+    The teacher says how likely each recent turn went wrong. Where there is none, the books of mining say of all turns how much
+    of them was success; the rest is friction or was restated.
+
+    Args:
+        mined: its tables counts and texts are read.
+        pair: holds recent turns and what the teacher says of them; None where there is no teacher.
+        min_users: k, users of any text or word that is told of.
+    """
+    with connect(**mined.named("counts", "texts")) as con:
+        if pair is not None:
+            columns = {name: pair.turns[name] for name in ("said", "user_no", "rewritten")}
+            con.register("taught", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))
+        found = con.execute(_SUMMED.format(_BOOKS if pair is None else _TAUGHT)).fetchnumpy()
+    return Hindsight(found["text"], found["user_no"], found["bad"] / _MILLION, found["turns"], min_users)

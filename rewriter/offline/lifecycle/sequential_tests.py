@@ -1,0 +1,217 @@
+"""Tests that may be looked at every day: evidence against a hypothesis that no amount of looking inflates.
+
+An *e-value* is a number >= 0 whose expectation is at most 1 where the hypothesis is true. Products of e-values of successive
+observations are again such (an e-process), and by Ville's inequality the probability that one ever reaches 1/alpha is at most
+alpha, whenever one looks. Averages of e-processes are e-processes, so nothing has to be guessed: a grid of alternatives is mixed
+(Robbins's method of mixtures).
+
+- Two arms, drawn with a known probability: Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests that
+  allow for optional stopping" (2024, arXiv 2106.02693).
+- Bounded outcomes as bets: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2024,
+  arXiv 2010.09686).
+- A change at an unknown time: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"
+  (2024, arXiv 2203.03532).
+
+A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen): that is a *voice*. Who may lie is said by `witnesses`.
+
+`Witnesses`: what users say for and against a hypothesis, so that few of them cannot decide a test by lying.
+
+All that one user says of a group is one *word*, the sum of her log factors, with two limits. The K loudest words for the e-value
+are left out; of the others none more than doubles it, unless so few speak that half of them could not reach a verdict then. Words
+against it count in full.
+
+A sum less its K largest terms is at most that sum less any other K terms. So if no more than K users lie, whoever they are, what
+is left is at most what the honest say, and an e-process of the honest bounds it from above at each moment: the probability that
+it ever reaches 1/alpha where the hypothesis holds is at most alpha, whatever the liars do, and however often. Each further liar
+at most doubles that probability. The limits are a trimmed sum and a bounded influence (Huber and Ronchetti, Robust Statistics,
+2009), on the one side on which an e-value can be forged.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from rewriter.arrays import Floats, Ints
+
+_DOUBLES = float(np.log(2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who made m observations of n groups, and how many of them may lie.
+
+    Attributes:
+        user: (m,) number of the user.
+        voice: (m,) what the observation counts, 0..1, fixed before its outcome was known.
+        liars: (n,) K, so many users of each group may lie.
+        verdict: log of the e-value that decides.
+    """
+
+    user: Ints
+    voice: Floats
+    liars: Ints
+    verdict: float
+
+    def take(self, rows: npt.NDArray[Any]) -> "Witnesses":
+        """Return who made some of the observations."""
+        return Witnesses(self.user[rows], self.voice[rows], self.liars, self.verdict)
+
+    def heard(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
+        """Mark the observations of all but the K users of each group who have most against it, (m,).
+
+        Args:
+            group: (m,) of each observation.
+            against: (m,) what it has against the group, >= 0.
+
+        Example:
+            >>> three = Witnesses(np.array([0, 0, 1, 2]), np.ones(4), np.array([1]), 0.0)
+            >>> three.heard(np.zeros(4, dtype=np.int64), np.array([0.5, 0.5, 0.75, 0.0])).tolist()
+            [False, False, True, True]
+        """
+        keys, place = np.unique(np.stack([group, self.user]), axis=1, return_inverse=True)
+        of, place = keys[0].astype(np.int64), place.reshape(-1)
+        order = np.lexsort((-np.bincount(place, against, len(of)), of))
+        rank = np.empty(len(of), dtype=np.int64)
+        rank[order] = np.arange(len(of)) - np.searchsorted(of, of)
+        return np.asarray((rank >= self.liars[of])[place], dtype=bool)
+
+    def summed(self, group: Ints, factor: Floats) -> Floats:
+        """Return the sum of the words by group, (n, a).
+
+        Args:
+            group: (m,) of each observation.
+            factor: (m, a) log of what each multiplies the e-value of each of a alternatives by.
+
+        Example:
+            >>> five = Witnesses(np.arange(5), np.ones(5), np.array([1]), 0.0)
+            >>> said = np.array([[9.0], [0.5], [-1.0], [0.25], [3.0]])
+            >>> round(float(five.summed(np.zeros(5, dtype=np.int64), said)[0, 0]), 3)
+            0.443
+        """
+        n, alternatives = len(self.liars), factor.shape[1]
+        keys, place = np.unique(np.stack([group, self.user]), axis=1, return_inverse=True)
+        of, place = keys[0].astype(np.int64), place.reshape(-1)
+        users = np.bincount(of, minlength=n)
+        most = np.maximum(_DOUBLES, 2 * self.verdict / np.maximum(users - self.liars, 1))[of]
+        first = np.searchsorted(of, np.arange(n))
+        total = np.empty((n, alternatives))
+        for a in range(alternatives):
+            word = np.bincount(place, self.voice * factor[:, a], len(of))
+            word = word[np.lexsort((-word, of))]
+            loudest = (np.arange(len(of)) - first[of] < self.liars[of]) & (word > 0)
+            total[:, a] = np.bincount(of, np.where(loudest, 0.0, np.minimum(word, most)), n)
+        return total
+
+
+_GRID = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
+_PAIRS = np.array(list(combinations(_GRID, 2)))  # (lower, higher) rate of success
+_KNOWN = 20.0  # trials that what was known before is worth at most
+_DEPTHS = np.array([0.2, 0.5, 0.8])  # how far below the level, as a share of it
+
+
+def log_e_two_arms(
+    group: Ints,
+    arm: Ints,
+    share: Floats,
+    outcome: Floats,
+    n: int,
+    *,
+    better: bool,
+    by: Witnesses | None = None,
+    known: tuple[Floats, Floats] | None = None,
+) -> Floats:
+    """Return the log e-value, by group, against "arm 1 is no better than arm 0" (or, with `better` false, "no worse").
+
+    One observation with outcome y in arm a, drawn with P(arm 1) = pi, multiplies the e-value of the alternative (q_0, q_1) by::
+
+        y · q_a / q  +  (1 - y) · (1 - q_a) / (1 - q)        q = pi q_1 + (1 - pi) q_0
+
+    Its expectation is 1 + pi (q_1/q - (1-q_1)/(1-q)) (mu_1 - mu_0), linear in the true means, hence at most 1 where mu_1 <= mu_0,
+    for outcomes anywhere in [0, 1] and any pi that was fixed beforehand. Where pi is 0 or 1 the factor is 1: nothing is learned.
+
+    Args:
+        group: (m,) 0..n-1, which test an observation belongs to.
+        arm: (m,) 0 or 1.
+        share: (m,) P(arm 1), 0..1.
+        outcome: (m,) 0..1.
+        n: groups.
+        better: which of the two hypotheses.
+        by: who made the observations; if None, each is a user's own, and nobody lies.
+        known: trials of each arm before the first observation, and those that went well, (n, 2) each: where to look first. Half
+            of the weight goes to alternatives by what they say of those, half to all alike.
+
+    Returns:
+        (n,) float64; 0 for a group without observations.
+
+    Example:
+        >>> arm = np.tile([0, 1], 20)
+        >>> e = log_e_two_arms(np.zeros(40, dtype=np.int64), arm, np.full(40, 0.5), arm * 1.0, 1, better=True)
+        >>> bool(np.exp(e[0]) > 1e6)
+        True
+    """
+    low, high = _PAIRS.T
+    one, zero = (high, low) if better else (low, high)
+    mixed = share[:, None] * one + (1 - share[:, None]) * zero
+    rate = np.where(arm[:, None] == 1, one, zero)
+    y = outcome[:, None]
+    factor = np.log(y * rate / mixed + (1 - y) * (1 - rate) / (1 - mixed))
+    summed = (by or _honest(len(group), n)).summed(group, factor)
+    weight = np.full((n, len(_PAIRS)), -np.log(len(_PAIRS)))
+    if known is not None:
+        weight = np.logaddexp(weight, _likely(*known, np.stack([zero, one]))) - np.log(2)
+    return np.asarray(logsumexp(summed + weight, axis=1), dtype=np.float64)
+
+
+def _likely(trials: Floats, well: Floats, rate: Floats) -> Floats:
+    """Return the log of the share of the likelihood of what was known that falls to each alternative, (n, alternatives).
+
+    Args:
+        trials: (n, 2) of each arm; more than `_KNOWN` weigh no more, for things change.
+        well: (n, 2) of them.
+        rate: (2, alternatives) of each arm.
+    """
+    less = np.minimum(1.0, _KNOWN / np.maximum(trials, 1e-9))
+    log = (well * less) @ np.log(rate) + ((trials - well) * less) @ np.log1p(-rate)
+    return np.asarray(log - logsumexp(log, axis=1, keepdims=True), dtype=np.float64)
+
+
+def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: Witnesses | None = None) -> Floats:
+    """Return the log of the e-detector, by group, against "the mean outcome has been at least the level all the time".
+
+    It is the Shiryaev-Roberts sum over days on which the drop may have begun: 1, 2, 4, 8, … days to the newest day of the group.
+    Each term is the product over the observations since then of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the level
+    m, mixed over three depths. Over all days it would reach c after c days in the mean at the earliest while there is no drop;
+    some of its terms reach c no earlier.
+
+    Args:
+        group: (m,) which detector an observation belongs to.
+        day: (m,) day of the observation.
+        outcome: (m,) 0..1.
+        level: (n,) of each group, between 0 and 1, both excluded.
+        by: who made the observations; if None, each is a user's own, and nobody lies.
+
+    Returns:
+        (n,) float64; -inf for a group without observations.
+    """
+    n = len(level)
+    newest = np.full(n, np.iinfo(np.int64).min)
+    np.maximum.at(newest, group, day)
+    age = newest[group] - day
+    m = level[group][:, None]
+    q = m * _DEPTHS
+    factor = np.log(outcome[:, None] * q / m + (1 - outcome[:, None]) * (1 - q) / (1 - m))
+    by = by or _honest(len(group), n)
+    total, back = np.full((n, len(_DEPTHS)), -np.inf), 1
+    while len(age) and back <= 2 * (age.max() + 1):
+        since = np.flatnonzero(age < back)
+        total, back = np.logaddexp(total, by.take(since).summed(group[since], factor[since])), 2 * back
+    total[newest == np.iinfo(np.int64).min] = -np.inf
+    return np.asarray(logsumexp(total, axis=1) - np.log(len(_DEPTHS)), dtype=np.float64)
+
+
+def _honest(m: int, n: int) -> Witnesses:
+    return Witnesses(np.arange(m), np.ones(m), np.zeros(n, dtype=np.int64), np.inf)

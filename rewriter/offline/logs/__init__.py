@@ -1,0 +1,1 @@
+"""Read dialogue logs into one table of turns."""

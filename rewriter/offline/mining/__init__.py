@@ -1,0 +1,1 @@
+"""Mine rephrases and count transitions."""

@@ -1,0 +1,222 @@
+"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of `score`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rewriter import tables
+from rewriter.config import Config
+from rewriter.database import connect, glob
+from rewriter.detect.select import BestDetector
+from rewriter.detect.turns import Listed
+from rewriter.engine import Engine
+from rewriter.model.detector import Detector
+from rewriter.offline.mining import score
+from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
+from rewriter.offline.mining.small_tables import Cuts, write_ages, write_circumstances, write_cuts, write_stops
+from rewriter.offline.trials.edge_discount import write_mixing
+from rewriter.text import normalise
+
+Progress = Callable[[str], None]
+
+_SQL = resources.files("rewriter.offline") / "sql"
+_TABLES = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
+_DECLARED = {f"new_{name}" if name in PARTED else name: table for name, table in _TABLES.items()}
+"""Of what is added up day by day the new day is checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Where the mined tables are, and two counts.
+
+    Attributes:
+        users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, cuts, mixing,
+            user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
+        row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
+        said: the turns that were mined, `tables.TURNS` and whether they were counted before.
+        recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
+        locales: turns of each locale, over all days.
+        dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
+    """
+
+    users: Path
+    texts: Path
+    said: Path
+    recent: Path
+    sessions: Path
+    candidates: Path
+    scores: Path
+    counts: Path
+    rephrases: Path
+    context_counts: Path
+    context_steps: Path
+    ages: Path
+    cuts: Path
+    mixing: Path
+    row_days: Path
+    user_nodes: Path
+    user_edges: Path
+    nodes: Path
+    edges: Path
+    queries: Path
+    locales: Mapping[str, int]
+    dropped: int
+
+    def named(self, *names: str) -> dict[str, Path]:
+        """Return some tables by their names, as `database.connect` takes them."""
+        return {name: getattr(self, name) for name in names}
+
+
+def mine(
+    engine: Engine,
+    turns: Path,
+    detector: Detector | BestDetector,
+    config: Config,
+    progress: Progress | None = None,
+    cuts: Cuts | None = None,
+    carried: Carried | None = None,
+    whole: bool = False,
+) -> Mined:
+    """Mine a log: sessions, friction, candidates, P(restates), and what each turn spends in the absorbing chain.
+
+    Args:
+        engine: runs the SQL, and says where the tables go.
+        turns: Parquet of `tables.TURNS`.
+        detector: gives P that a turn restates an earlier one, or chooses what does.
+        config: its sections sessions, friction, rephrases, chain and loop are used.
+        progress: told the name of each step as it starts.
+        cuts: the first days whose evidence counts.
+        carried: what the days before left; `turns` are added to it.
+        whole: whether all recent turns are looked at again, not only the open ones: by a detector that learns from them or that
+            has, or by what is fitted on them.
+
+    Raises:
+        EngineError: a step failed, a table is not as declared, or the detector gave what is no P.
+    """
+    tables.check(tables.TURNS, turns)
+    past = carried or Carried.read(None)
+    said = past.join_recent(turns, engine.work / "said.parquet", whole=whole)
+    last_ms = max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0])
+    numbers = {"closed_ms": closed_ms(last_ms, config), "learns": int(isinstance(detector, BestDetector) and detector.learns)}
+    known = {table.name: past.known(table, engine.work) for table in KNOWN}
+    next_number = {name: _fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0] for name, path in known.items()}
+    steps = _Steps(engine, _numbers(config) | next_number | numbers, progress)
+    engine.read("turns", said)
+    for name, path in known.items():
+        engine.read(f"known_{name}", path)
+    engine.function("normalise", normalise)
+    locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
+    steps.python("stops", lambda out: write_stops(locales, out))
+    for name in ("heard", "clean", "phrases"):
+        steps.sql(name)
+    texts = steps.sql("texts")
+    steps.sql("spellings")
+    users = steps.sql("users")
+    steps.sql("session_ids")
+    sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
+    chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
+    scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
+    steps.sql("spent")
+    steps.python("circumstances", lambda out: write_circumstances(said, out))
+    new = {name: steps.sql(f"new_{name}") for name in PARTED}
+    parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
+    counts = parts["counts"]
+    ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
+    cut = steps.python("cuts", lambda out: write_cuts(cuts or {}, texts, out))
+    row_days = steps.sql("row_days")
+    mixing = steps.python("mixing", lambda out: write_mixing(counts, row_days, ages, out))
+    steps.sql("steps")
+    user_edges = steps.sql("user_edges")
+    return Mined(
+        users=users,
+        texts=texts,
+        said=said,
+        recent=past.keep_recent(turns, recent_ms(last_ms, config), engine.work / "recent.parquet"),
+        sessions=sessions,
+        candidates=candidates,
+        scores=scores,
+        **parts,
+        ages=ages,
+        cuts=cut,
+        mixing=mixing,
+        row_days=row_days,
+        user_nodes=steps.sql("user_nodes"),
+        user_edges=user_edges,
+        nodes=steps.sql("nodes"),
+        edges=steps.sql("edges"),
+        queries=steps.sql("queries"),
+        locales=dict(_locales(counts, texts)),
+        dropped=sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Runs steps by name; a table that is declared is checked."""
+
+    engine: Engine
+    numbers: Mapping[str, int]
+    progress: Progress | None
+
+    def sql(self, name: str) -> Path:
+        text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers)))
+
+    def python(self, name: str, write: Callable[[Path], Path]) -> Path:
+        path = self._checked(name, lambda: write(self.engine.work / f"{name}.parquet"))
+        self.engine.read(name, path)
+        return path
+
+    def _checked(self, name: str, run: Callable[[], Path]) -> Path:
+        if self.progress is not None:
+            self.progress(name)
+        path = run()
+        if name in _DECLARED:
+            tables.check(_DECLARED[name], path)
+        return path
+
+
+_LOCALES = """
+SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM counts AS c JOIN texts AS t ON t.id = c.said
+GROUP BY t.locale ORDER BY t.locale
+"""
+
+
+def _locales(counts: Path, texts: Path) -> list[tuple[str, int]]:
+    with connect(counts=counts, texts=texts) as con:
+        return con.execute(_LOCALES).fetchall()
+
+
+def last_day(mined: Mined) -> int:
+    """Return the last day of a log, days since 1970; 0 where it has no turns."""
+    return int(_fetch("SELECT COALESCE(MAX(day), 0) FROM read_parquet(?)", mined.counts)[0][0])
+
+
+def _numbers(config: Config) -> dict[str, int]:
+    """Return the parameters of the SQL by name: whole numbers only."""
+    friction = config.friction
+    return {
+        "session_gap_ms": config.sessions.gap_ms,
+        "heed_ms": friction.window_ms,
+        "failed": friction.failed,
+        "barge_in": friction.barge_in,
+        "stop": friction.stop,
+        "low_confidence": friction.low_confidence,
+        "unknown": friction.unknown,
+        "confidence": round(friction.confidence * 1000),
+        "reach": config.rephrases.reach,
+        "window_ms": config.rephrases.window_ms,
+        "user_cap": config.chain.user_cap,
+        "texts": 0,
+        "users": 0,
+        "closed_ms": 0,
+        "learns": 0,
+    }
+
+
+def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:
+    with connect() as con:
+        return con.execute(sql, [glob(path)]).fetchall()

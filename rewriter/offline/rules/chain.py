@@ -1,0 +1,373 @@
+"""The absorbing chain: who says what next, and does it end well? Integer masses in, a ranking of targets for each state out.
+
+A request in state i succeeds (``R_i = c_i+ / T_i``), fails (``c_i- / T_i``) or is said again as j (``Q_ij = C_ij / T_i``), where
+T_i is all mass of row i. With ``N = (I - Q)^-1`` (expected visits), ``S_ij = N_ij R_j`` is the probability that a path from i
+ends in success with j as its last state; ``sum_j S_ij = B_i``, the probability that it ends in success at all; S_ii is the
+score of leaving the request alone. Kemeny and Snell, *Finite Markov Chains* (1960), chapter 3; Ponnusamy et al.,
+arXiv 1911.02557, use the chain for rewriting.
+
+Two facts make it small before anything is solved:
+
+- A self-loop changes no score: ``I - Q = D (I - Q')`` with ``D = diag(1 - Q_ii)``, where Q' is the chain whose loops were never
+  counted, so ``N = N' D^-1`` and ``N_ij R_j = N'_ij R'_j``. Loops are dropped from the counts, in integers.
+- A state from which no path leads to success scores 0 everywhere and gives nothing to others. Without such states, closed
+  classes among them, every state that is left reaches an exit, and I - Q is regular.
+
+Solving components of the chain: exactly where they are small, by a series with a known error where one is large.
+
+Both take the chain as `chain` leaves it: Q without self-loops (CSR), R, every state able to reach success.
+
+What a day has not touched is not solved again: components of the chain that stand as they stood keep their scores.
+
+The graph of both days together says what belongs together. A component of it in which no row has changed is the same chain as
+before, whoever is around it, so its part of the solution is the same to the last bit.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+from threadpoolctl import threadpool_limits
+
+from rewriter.arrays import Floats, Ints
+from rewriter.config import Chain
+from rewriter.database import connect
+from rewriter.errors import EngineError, undamaged
+
+_ROWS = 4096
+"""Rows of a large component that walk together."""
+_GAP = 1e-12
+"""How near the two sides of `_bracket` must come."""
+_ROUNDS = 1000
+"""Steps after which `_bracket` stops all the same; what is left of the gap enters the bound."""
+
+
+class Rows(NamedTuple):
+    """Solved states 0..m-1.
+
+    Attributes:
+        row, column, score: the entries kept of S: the `top` best targets of each row, and its diagonal even where that is 0.
+        absorbed: (m,) B_i.
+        bound: (m,) at most so much is missing from B_i and from each entry kept.
+    """
+
+    row: Ints
+    column: Ints
+    score: Floats
+    absorbed: Floats
+    bound: Floats
+
+
+def invert(steps: sparse.csr_array, exits: Floats, size: int, top: int) -> Rows:
+    """Solve components of one size exactly: a stack of dense inverses, measured to be faster than sparse LU up to 400 states.
+
+    The transpose is inverted, because each column of ``(I - Q)^T`` is dominated by its diagonal: elimination then swaps no rows
+    and subtracts nothing off the diagonal, so that scores come out non-negative, and exactly 0 where no path leads.
+    """
+    moves = steps.tocoo()
+    system = np.zeros((exits.size // size, size, size))
+    system[moves.row // size, moves.col % size, moves.row % size] = -moves.data
+    diagonal = np.arange(size)
+    system[:, diagonal, diagonal] = 1.0
+    scores = np.linalg.inv(system).swapaxes(1, 2) * exits.reshape(-1, 1, size)
+    absorbed = np.minimum(scores.sum(axis=2).ravel(), 1.0)
+    weight = -scores
+    weight[:, diagonal, diagonal] = -np.inf
+    best = np.argpartition(weight, top, axis=2)[:, :, : top + 1] if size > top + 1 else np.broadcast_to(diagonal, scores.shape)
+    score = np.take_along_axis(scores, best, axis=2).ravel()
+    row = np.repeat(np.arange(exits.size), best.shape[2])
+    column = row // size * size + best.ravel()
+    kept = (score > 0) | (row == column)
+    return Rows(row[kept], column[kept], score[kept], absorbed, np.zeros(exits.size))
+
+
+def series(steps: sparse.csr_array, exits: Floats, config: Chain) -> Rows:
+    """Solve one large component by ``N = I + Q + Q^2 + …``, cut after `config.hops` terms and pruned.
+
+    An entry of a power is dropped when the success it can still bring, entry times B_j, is below `config.prune`. Q is
+    non-negative, so each pruned power, and with it each score s_ij, is at most the true one. All errors of row i therefore have
+    one sign and add up to ``B_i - sum_j s_ij``: none of them can be larger than that. B_i itself lies in ``[b_i, b_i + g_i]``
+    (`_bracket`), hence ``bound_i = max(0, b_i - sum_j s_ij) + g_i``.
+    """
+    absorbed, gap = _bracket(steps, exits)
+    parts = [_walk(steps, exits, absorbed, first, config) for first in range(0, exits.size, _ROWS)]
+    row, column, score, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Rows(row, column, score, absorbed, np.maximum(absorbed - found, 0.0) + gap)
+
+
+def _bracket(steps: sparse.csr_array, exits: Floats) -> tuple[Floats, Floats]:
+    """Return b and g with ``b <= B <= b + g``: success within k steps, and what still walks after k, which may all succeed."""
+    absorbed, walking = np.zeros(exits.size), np.ones(exits.size)
+    for _ in range(_ROUNDS):
+        absorbed, walking = steps @ absorbed + exits, steps @ walking
+        if walking.max() <= _GAP:
+            break
+    return absorbed, walking
+
+
+def _walk(
+    steps: sparse.csr_array, exits: Floats, absorbed: Floats, first: int, config: Chain
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """Walk the series from `_ROWS` states; return row, column and score of the entries kept, and the sum of each full row."""
+    start = np.arange(first, min(first + _ROWS, exits.size))
+    power = sparse.csr_array((np.ones(start.size), (start - first, start)), shape=(start.size, exits.size))
+    visits = power
+    for _ in range(config.hops - 1):
+        power = power @ steps
+        power.data[power.data * absorbed[power.indices] < config.prune] = 0.0
+        power.eliminate_zeros()
+        if power.nnz == 0:
+            break
+        visits = visits + power
+    row = np.repeat(start, np.diff(visits.indptr))
+    score = visits.data * exits[visits.indices]
+    stays = visits.indices == row
+    # Scores are at most 1, so that one key sorts by row and, within the row, by score: a third of the time of two keys.
+    order = np.argsort(3.0 * (row - first) - np.where(stays, 2.0, score))
+    rank = np.arange(order.size) - np.repeat(visits.indptr[:-1], np.diff(visits.indptr))
+    kept = order[(rank <= config.top) & ((score > 0) | stays)[order]]
+    return row[kept], visits.indices[kept].astype(np.int64), score[kept], visits @ exits
+
+
+_CELLS = 1 << 21
+"""Cells of the dense matrices inverted at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absorption:
+    """The solved chain of n states.
+
+    Attributes:
+        success: (n,) R_i, probability that a request in state i succeeds at once.
+        absorbed: (n,) B_i, probability that a path from i ends in success.
+        scores: (n, n) CSR; row i holds S_ij of its best targets, and S_ii even where that is 0.
+        bound: (n,) at most so much is missing from B_i, and from each stored S_ij; 0 where the component was inverted (exact up
+            to rounding). Stored values never exceed the true ones by more than rounding.
+    """
+
+    success: Floats
+    absorbed: Floats
+    scores: sparse.csr_array
+    bound: Floats
+
+    def stay(self) -> Floats:
+        """Return S_ii of every state, shape (n,): the score of leaving the request alone."""
+        stay: Floats = self.scores.diagonal()
+        return stay
+
+    def ranking(self, state: int) -> list[tuple[int, float]]:
+        """Return the stored (target, S_ij) of one state, the best first; the state itself is among them."""
+        row = slice(self.scores.indptr[state], self.scores.indptr[state + 1])
+        pairs = zip(self.scores.indices[row].tolist(), self.scores.data[row].tolist(), strict=True)
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: Chain) -> Absorption:
+    """Rank the targets of every state by S_ij.
+
+    Weakly connected components of up to `config.exact` states are inverted, many of one size at a time; in a larger one each
+    row walks a pruned power series, whose error is known (`components.series`).
+
+    Args:
+        transitions: (n, n) int64, C_ij in thousandths of a turn: said in state i, then again as j.
+        success: (n,) int64, c_i+ in thousandths.
+        failure: (n,) int64, c_i- in thousandths.
+        config: `exact`, `hops`, `prune`, `top`.
+
+    Raises:
+        EngineError: the shapes differ, or a mass is negative.
+
+    Example:
+        A always fails and is said again, half as B and half as C; B works half the time and else becomes C; C works.
+
+        >>> steps = sparse.csr_array(np.array([[0, 500, 500], [0, 0, 500], [0, 0, 0]]))
+        >>> a = solve(steps, np.array([0, 500, 1000]), np.array([0, 0, 0]), Chain())
+        >>> a.ranking(0)
+        [(2, 0.75), (1, 0.25), (0, 0.0)]
+    """
+    _check(transitions, success, failure)
+    states, sizes, steps, exits = _reduce(transitions, success, failure)
+    n = success.size
+    absorbed, bound = np.zeros(n), np.zeros(n)
+    lost = np.ones(n, dtype=np.bool_)
+    lost[states] = False
+    never = np.flatnonzero(lost)
+    entries = [(never, never, np.zeros(never.size))]
+    # On matrices this small, BLAS threads gain nothing on idle cores and cost sixfold on busy ones.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start, stop, size in _batches(sizes, config.exact):
+            block, out = steps[start:stop, start:stop], exits[start:stop]
+            rows = invert(block, out, size, config.top) if size <= config.exact else series(block, out, config)
+            names = states[start:stop]
+            entries.append((names[rows.row], names[rows.column], rows.score))
+            absorbed[names], bound[names] = rows.absorbed, rows.bound
+    row, column, score = (np.concatenate(part) for part in zip(*entries, strict=True))
+    scores = sparse.csr_array(sparse.coo_array((score, (row, column)), shape=(n, n)))
+    total = np.maximum(transitions.sum(axis=1) + success + failure, 1)
+    return Absorption(success / total, absorbed, scores, bound)
+
+
+def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
+    """Read the chain's counts from the tables NODES and EDGES.
+
+    Returns:
+        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths: the arguments of `solve`, with n
+        one more than the largest number; numbers that no node has are states without mass.
+
+    Raises:
+        EngineError: a table cannot be read, a node is there twice, or an edge names a node that is not there.
+    """
+    try:
+        with connect(nodes=nodes, edges=edges) as con:
+            masses = con.execute("SELECT node, success, failure FROM nodes ORDER BY node").fetchnumpy()
+            steps = con.execute("SELECT source, target, mass FROM edges").fetchnumpy()
+    except duckdb.Error as error:
+        raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
+    node = masses["node"]
+    n = int(node.max(initial=-1)) + 1
+    ends = np.concatenate([steps["source"], steps["target"]])
+    if node.min(initial=0) < 0 or not np.isin(ends, node).all() or np.unique(node).size < node.size:
+        raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
+    success, failure = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    success[node], failure[node] = masses["success"], masses["failure"]
+    pairs = (steps["mass"], (steps["source"], steps["target"]))
+    return sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64)), success, failure
+
+
+def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:
+    n = success.size
+    if transitions.shape != (n, n) or failure.shape != (n,):
+        raise EngineError(f"step chain: {n} successes, {failure.size} failures and transitions {transitions.shape} do not match")
+    if min(transitions.data.min(initial=0), success.min(initial=0), failure.min(initial=0)) < 0:
+        raise EngineError("step chain: a mass is negative")
+
+
+def _reduce(transitions: sparse.csr_array, success: Ints, failure: Ints) -> tuple[Ints, Ints, sparse.csr_array, Floats]:
+    """Drop self-loops and states that never reach success; sort the rest so that components, small first, lie together.
+
+    Returns:
+        states (m,) in their new order, sizes of the components in that order, Q' (m, m) and R' (m,).
+    """
+    counts = transitions.tocoo()
+    kept = (counts.row != counts.col) & (counts.data > 0)
+    row, column, mass = counts.row[kept], counts.col[kept], counts.data[kept]
+    n = success.size
+    moves = sparse.csr_array((mass, (row, column)), shape=(n, n))
+    total = moves.sum(axis=1) + success + failure
+    states = np.flatnonzero(_reaches_success(row, column, success))
+    _, label = csgraph.connected_components(moves[states][:, states], directed=True, connection="weak")
+    size = np.bincount(label)
+    order = np.lexsort((label, size[label]))
+    states = states[order]
+    steps = sparse.csr_array(moves[states][:, states], dtype=np.float64)
+    steps.data /= np.repeat(total[states], np.diff(steps.indptr))
+    return states, np.sort(size), steps, success[states] / total[states]
+
+
+def _reaches_success(row: Ints, column: Ints, success: Ints) -> NDArray[np.bool_]:
+    """Walk all edges backwards, from one root behind every state that succeeds."""
+    root = success.size
+    good = np.flatnonzero(success > 0)
+    ends = np.concatenate([column, np.full(good.size, root)]), np.concatenate([row, good])
+    back = sparse.csr_array((np.ones(ends[0].size), ends), shape=(root + 1, root + 1))
+    reached = np.zeros(root + 1, dtype=np.bool_)
+    reached[csgraph.breadth_first_order(back, root, return_predecessors=False)] = True
+    return reached[:root]
+
+
+def _batches(sizes: Ints, exact: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (first state, last state + 1, component size): components of one size that fit `_CELLS`, or one large component."""
+    start = 0
+    for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
+        many = max(1, _CELLS // int(size) ** 2) if size <= exact else 1
+        for done in range(0, int(count), many):
+            stop = start + min(many, int(count) - done) * int(size)
+            yield start, stop, int(size)
+            start = stop
+
+
+_FILE = "chain.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """The chain of the day before, solved.
+
+    Attributes:
+        transitions, success, failure: what `chain.solve` was given.
+        solved: what it returned.
+    """
+
+    transitions: sparse.csr_array
+    success: Ints
+    failure: Ints
+    solved: Absorption
+
+
+def read(state: Path | None, config: Chain) -> Before | None:
+    """Return what the day before left; None where there is nothing, or it was solved with other settings."""
+    if state is None or not (state / _FILE).exists():
+        return None
+    with undamaged(state / _FILE), np.load(state / _FILE, allow_pickle=False) as found:
+        if str(found["config"]) != _told(config):
+            return None
+        n = len(found["absorbed"])
+        scores = sparse.csr_array((found["data"], found["indices"], found["indptr"]), shape=(n, n))
+        solved = Absorption(found["success"], found["absorbed"], scores, found["bound"])
+    return Before(*load(state / "nodes.parquet", state / "edges.parquet"), solved)
+
+
+def write(solved: Absorption, config: Chain, state: Path) -> None:
+    """Write what the next day may keep, ``chain.npz``; numbers only."""
+    s = solved.scores
+    parts = {"data": s.data, "indices": s.indices, "indptr": s.indptr}
+    sums = {"success": solved.success, "absorbed": solved.absorbed, "bound": solved.bound}
+    np.savez(state / _FILE, allow_pickle=False, config=np.array(_told(config)), **parts, **sums)
+
+
+def resolve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: Chain, before: Before | None) -> Absorption:
+    """Return what `chain.solve` returns, of the components that have changed anew, of all others as it was.
+
+    Args:
+        transitions: (n, n) int64, C_ij in thousandths; the first states are those of the day before, in their order.
+        success: (n,) int64, c_i+ in thousandths.
+        failure: (n,) int64, c_i- in thousandths.
+        config: settings of the chain, those of the day before.
+        before: the day before; None to solve everything.
+    """
+    if before is None or len(before.success) > len(success):
+        return solve(transitions, success, failure, config)
+    touched = _touched(transitions, success, failure, before)
+    states, kept = np.flatnonzero(touched), np.flatnonzero(~touched)
+    part = solve(transitions[states][:, states], success[states], failure[states], config)
+    n, old, new = len(success), before.solved.scores[kept].tocoo(), part.scores.tocoo()
+    row, column = np.concatenate([kept[old.row], states[new.row]]), np.concatenate([old.col, states[new.col]])
+    scores = sparse.csr_array(sparse.coo_array((np.concatenate([old.data, new.data]), (row, column)), shape=(n, n)))
+    sums = np.empty((3, n))
+    sums[:, states] = part.success, part.absorbed, part.bound
+    sums[:, kept] = [values[kept] for values in (before.solved.success, before.solved.absorbed, before.solved.bound)]
+    return Absorption(sums[0], sums[1], scores, sums[2])
+
+
+def _touched(transitions: sparse.csr_array, success: Ints, failure: Ints, before: Before) -> NDArray[np.bool_]:
+    """Mark the states of components with a row that is not what it was, (n,)."""
+    n, m = len(success), len(before.success)
+    was = sparse.csr_array(before.transitions, copy=True)
+    was.resize((n, n))
+    moved = np.asarray(abs(transitions - was).sum(axis=1)).ravel() > 0
+    changed = moved | np.concatenate(
+        [(success[:m] != before.success) | (failure[:m] != before.failure), np.ones(n - m, dtype=bool)]
+    )
+    _, label = csgraph.connected_components(abs(transitions) + was, directed=True, connection="weak")
+    return np.isin(label, label[changed])
+
+
+def _told(config: Chain) -> str:
+    return json.dumps(asdict(config), sort_keys=True)

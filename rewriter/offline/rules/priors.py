@@ -1,0 +1,178 @@
+"""What was meant, when some who seem to restate a wish have in truth moved on to a new one. Other users can tell.
+
+A vote for goal j of source i is *stray* with probability `stray`: a new wish, drawn as wishes are drawn. Else it is real: it
+is for the goal that i mostly stands for with probability theta, and else for another goal that sounds like i. theta has a Beta
+prior, a little of it flat. How much likelier a real goal is than a stray one to sound so alike is `likeness`. With q_k =
+likeness of the k-th vote for another goal, and c = share of j among all wishes, a source with n votes for j has the
+likelihood::
+
+    ((1 - stray) theta + stray c)^n  ·  prod_k ((1 - stray)(1 - theta) + stray / q_k)
+
+A pair exists because one user proposed it, so that vote is left out of n; it is stray itself with the odds
+stray : (1 - stray) q, and then theta = 0. The three numbers are fitted on all pairs of the log at once; theta is kept on a
+grid, which makes the posterior of each pair exact up to the grid's cells.
+
+The empirical-Bayes prior of a rate: what the log as a whole says before a rate's own few observations are looked at.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import betainc, betaln, expit, logit, logsumexp
+
+from rewriter.arrays import Floats
+from rewriter.offline.rules.votes import Pairs
+
+_EDGES = np.sin(np.linspace(0.0, np.pi / 2, 33)) ** 2  # cells are small where rates like to be: near 0 and near 1
+THETA = (_EDGES[1:] + _EDGES[:-1]) / 2
+"""The grid of theta, (32,) float64; a posterior has one cell more in front, for theta = 0."""
+
+# Where the log is too small to tell.
+_LIKENESS = np.array([-4.0, 5.0, 3.0])
+_CENTRE = np.array([logit(0.2), np.log(4.0), np.log(0.5)])
+_SPREAD = 1.5
+_LARGEST = 20_000  # pairs that a fit looks at
+_PLENTY = 5.0  # agreed votes above which a pair says no more about likeness
+_FLAT = 0.05  # share of theta's prior that is flat: no fit may rule out that a text means now this and now that
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The fitted model.
+
+    Attributes:
+        weights: (3,) float64; log likeness = weights @ (1, text similarity, sound similarity).
+        stray: probability that a vote is stray.
+        a, b: of the Beta distribution of theta.
+        fitted_on: pairs that had another user's vote.
+    """
+
+    weights: Floats
+    stray: float
+    a: float
+    b: float
+    fitted_on: int
+
+    def log_likeness(self, near: Floats) -> Floats:
+        """Return how much likelier a real goal is than a stray one to be so near, log, (m, 2) -> (m,)."""
+        return np.asarray(self.weights[0] + near @ self.weights[1:], dtype=np.float64)
+
+    def posterior(self, pairs: Pairs, near: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+        """Return the posterior of theta of some pairs, (len(rows), 1 + 32): mass of theta = 0, then of each cell of `THETA`."""
+        theta = np.array([logit(self.stray), np.log(self.a), np.log(self.b)])
+        log = _log_joint(theta, pairs, self.log_likeness(near), rows)
+        return np.asarray(np.exp(log - logsumexp(log, axis=1, keepdims=True)), dtype=np.float64)
+
+
+def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
+    """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
+
+    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with the voices of those who
+    voted for it: the question is what the others say when a user, drawn at random, has proposed a pair. Whoever votes on much has
+    no more to say of the whole log than anybody else, so what few accounts do cannot make all restatements look like accidents.
+    And a log weighs no more than it has pairs.
+
+    Args:
+        pairs: every source with every goal.
+        near: (m, 2) text and sound similarity of the two texts, 0..1.
+        unlike: (s, 2) the same of random sources with random goals, drawn as votes are cast: what strays look like.
+        seed: of the sample that a large log is cut to.
+    """
+    rng = np.random.default_rng(seed)
+    agreed = np.minimum(pairs.agreed, _PLENTY)
+    voiced = agreed * pairs.voices / np.maximum(pairs.votes, _TINY)
+    weights = _fit_likeness(near, voiced * (agreed.sum() / max(float(voiced.sum()), _TINY)), unlike)
+    likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
+    told = np.flatnonzero(pairs.others > 0)
+    rows = rng.choice(told, _LARGEST, replace=False) if len(told) > _LARGEST else told
+    weight = pairs.voices[rows] * (len(rows) / max(float(pairs.voices[rows].sum()), _TINY))
+
+    def loss(theta: Floats) -> float:
+        likelihood = logsumexp(_log_joint(theta, pairs, likeness, rows), axis=1)
+        return float(0.5 * np.sum(((theta - _CENTRE) / _SPREAD) ** 2) - weight @ likelihood)
+
+    bounds = [(logit(0.005), logit(0.8)), (-2.0, 5.0), (-4.0, 4.0)]
+    best = minimize(loss, _CENTRE, method="L-BFGS-B", bounds=bounds).x if len(rows) else _CENTRE
+    return Agreement(weights, float(expit(best[0])), float(np.exp(best[1])), float(np.exp(best[2])), len(told))
+
+
+def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
+    """Logistic regression with both sides of equal weight, so that its logit is the log of a likelihood ratio."""
+    size = min(float(weight.sum()), float(len(unlike)))
+    weight = weight * (size / max(float(weight.sum()), _TINY))
+    weight_unlike = size / max(len(unlike), 1)
+
+    def loss(weights: Floats) -> float:
+        likelihood = weight @ np.logaddexp(0, -(weights[0] + real @ weights[1:]))
+        likelihood += weight_unlike * np.logaddexp(0, weights[0] + unlike @ weights[1:]).sum()
+        return float(0.5 * np.sum(((weights - _LIKENESS) / 2.0) ** 2) + likelihood)
+
+    bounds = [(None, None), (0.0, None), (0.0, None)]
+    return np.asarray(minimize(loss, _LIKENESS, method="L-BFGS-B", bounds=bounds).x, dtype=np.float64)
+
+
+def _log_joint(theta: Floats, pairs: Pairs, likeness: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+    """Return log P(theta's cell, votes) of some pairs, (len(rows), 1 + 32)."""
+    stray, a, b = expit(theta[0]), np.exp(theta[1]), np.exp(theta[2])
+    cells = np.log((1 - _FLAT) * np.diff(betainc(a, b, _EDGES)) + _FLAT * np.diff(_EDGES))
+    sources, place = np.unique(pairs.source[rows], return_inverse=True)
+    mine = np.flatnonzero(np.isin(pairs.source, sources))
+    group = np.searchsorted(sources, pairs.source[mine])
+    strayed = stray * np.exp(np.clip(-likeness, -30.0, 30.0))
+    proposer = np.log(stray) - np.log1p(-stray) - likeness[rows]  # log odds that the proposing vote was stray
+    out = np.empty((len(rows), 1 + len(THETA)))
+    for cell, rate in enumerate(np.concatenate([[0.0], THETA])):
+        against = np.log((1 - stray) * (1 - rate) + strayed)
+        of_source = np.bincount(group, pairs.votes[mine] * against[mine], len(sources))
+        others = of_source[place] - pairs.votes[rows] * against[rows]
+        agreed = pairs.agreed[rows] * np.log((1 - stray) * rate + stray * pairs.chance[rows] + _TINY)
+        prior = -np.logaddexp(0, -proposer) if cell == 0 else cells[cell - 1] - np.logaddexp(0, proposer)
+        out[:, cell] = prior + agreed + others
+    return out
+
+
+_SPREAD_PRIOR = 2.0  # standard deviation of the normal prior on the logarithms of a and b
+
+
+@dataclass(frozen=True, slots=True)
+class Beta:
+    """A Beta distribution over rates, fitted on `fitted_on` of them."""
+
+    a: float
+    b: float
+    fitted_on: int
+
+    def after(self, successes: Floats, trials: Floats) -> tuple[Floats, Floats]:
+        """Return the two parameters of each rate's posterior, (n,) and (n,)."""
+        return self.a + successes, self.b + np.maximum(trials - successes, 0.0)
+
+
+def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float]) -> Beta:
+    """Fit a beta-binomial by penalised maximum likelihood.
+
+    A normal prior on log a and log b, centred on `start`, keeps a small log near it; a large one forgets it. Counts may be
+    fractions: the likelihood ``B(a + s, b + n - s) / B(a, b)`` is defined for them (Gelman et al., Bayesian Data Analysis,
+    3rd ed., section 5.3).
+
+    Args:
+        successes: (n,) observed successes.
+        trials: (n,) observed trials, at least `successes`.
+        start: a and b where there is nothing to fit.
+
+    Example:
+        >>> beta = fit(np.array([9.0, 10.0, 8.0] * 50), np.full(150, 10.0), start=(1.0, 1.0))
+        >>> bool(0.88 < beta.a / (beta.a + beta.b) < 0.92)
+        True
+    """
+    centre = np.log(np.array(start))
+
+    def loss(theta: Floats) -> float:
+        a, b = np.exp(theta)
+        likelihood = betaln(a + successes, b + trials - successes) - betaln(a, b)
+        return float(0.5 * np.sum(((theta - centre) / _SPREAD_PRIOR) ** 2) - likelihood.sum())
+
+    best = minimize(loss, centre, method="L-BFGS-B", bounds=[(-5, 8)] * 2).x if len(trials) else centre
+    return Beta(float(np.exp(best[0])), float(np.exp(best[1])), len(trials))

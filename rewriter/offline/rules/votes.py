@@ -1,0 +1,265 @@
+"""From votes to evidence: for each rule i -> j, how often i fails, and how often j was meant.
+
+What each user's turns say was meant: the votes that launch rests on.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from rewriter.arrays import Floats, Ints
+from rewriter.database import connect
+from rewriter.offline.mining.pipeline import Mined
+
+_TURN = 1000.0  # thousandths
+
+_ROWS = """
+SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.spoken, u.success,
+       u.first_day, u.last_day
+FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node
+WHERE n.kind = 'u' AND u.node IN (SELECT source FROM edges WHERE target <> source)
+"""
+
+_STEPS = """
+SELECT r.row_no, e.target, e.mass
+FROM user_edges AS e JOIN votes_rows AS r ON r.source = e.source AND r.user_no = e.user_no
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """One row for each (source, user) of a source that anybody ever restated, ordered by source.
+
+    Attributes:
+        source: (r,) int64, node of the utterance.
+        user: (r,) int64, number of the user who said it (`tables.USERS`).
+        turns: (r,) float64, how often as spoken; age has reduced it, as it has all that follows.
+        success: (r,) float64, turns that succeeded as spoken.
+        steps: (r, n) float64 CSR, turns that were restated as node j next.
+        goals: (r, n) float64 CSR, turns whose way ended well at node j, downstream of the restatement by the chain's S.
+        resolved: (r,) float64, row sums of what `goals` would be without the chain's cut to the best targets.
+        first_day: (r,) int64, days since 1970.
+        last_day: (r,) int64.
+    """
+
+    source: Ints
+    user: Ints
+    turns: Floats
+    success: Floats
+    steps: sparse.csr_array
+    goals: sparse.csr_array
+    resolved: Floats
+    first_day: Ints
+    last_day: Ints
+
+
+def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
+    """Follow every restatement to where the chain says that it ends.
+
+    A user's step from source i to state k is worth S_kj votes for goal j: the row is the user's own, what lies downstream is
+    the crowd's (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is kept apart by user).
+
+    Args:
+        mined: its tables user_nodes, user_edges, nodes and edges are read.
+        scores: (n, n) S_ij of the chain.
+        absorbed: (n,) B_i+ of the chain.
+    """
+    with connect(**mined.named("user_nodes", "user_edges", "nodes", "edges")) as con:
+        con.execute("CREATE TEMP TABLE votes_rows AS " + _ROWS)
+        rows: dict[str, Any] = con.execute("SELECT * FROM votes_rows ORDER BY row_no").fetchnumpy()
+        steps: dict[str, Any] = con.execute(_STEPS).fetchnumpy()
+    shape = (len(rows["row_no"]), scores.shape[0])
+    moved = sparse.csr_array((steps["mass"] / _TURN, (steps["row_no"], steps["target"])), shape=shape)
+    return Votes(
+        source=np.asarray(rows["source"], dtype=np.int64),
+        user=np.asarray(rows["user_no"], dtype=np.int64),
+        turns=np.asarray(rows["spoken"], dtype=np.float64) / _TURN,
+        success=np.asarray(rows["success"], dtype=np.float64) / _TURN,
+        steps=moved,
+        goals=sparse.csr_array(moved @ scores),
+        resolved=np.asarray(moved @ absorbed, dtype=np.float64),
+        first_day=np.asarray(rows["first_day"], dtype=np.int64),
+        last_day=np.asarray(rows["last_day"], dtype=np.int64),
+    )
+
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+_FAINT = 0.05  # of a turn; what the chain spreads further is no vote
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Every source i with every goal j that a way led to, one row each, ordered by source; a user is one vote at the most.
+
+    Attributes:
+        source: (m,) int64, node of the utterance i.
+        target: (m,) int64, node j; j = i is in it where people came back to the same words.
+        users: (m,) int64, distinct users who voted for j.
+        said_by: (m,) int64, distinct users who said i.
+        spoken_by: (m,) float64, users whose success with i as spoken is known; who was rewritten, or was heard long ago, is part
+            of one.
+        turns: (m,) float64, turns of i in the log.
+        first_day: (m,) int64, days since 1970 of the first turn of i.
+        last_day: (m,) int64.
+        votes: (m,) float64, votes of users for j.
+        voices: (m,) float64, the same votes, a user's on all sources together one at the most.
+        proposed: (m,) float64, the strongest vote for j, which proposed the pair.
+        chance: (m,) float64, share of j among the votes of all sources.
+        ok: (m,) float64, users' share of success as spoken, summed over `spoken_by` users.
+    """
+
+    source: Ints
+    target: Ints
+    users: Ints
+    said_by: Ints
+    spoken_by: Floats
+    turns: Floats
+    first_day: Ints
+    last_day: Ints
+    votes: Floats
+    voices: Floats
+    proposed: Floats
+    chance: Floats
+    ok: Floats
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def agreed(self) -> Floats:
+        """Votes of the other users for j, (m,): all but the one that proposed the pair."""
+        return np.maximum(self.votes - self.proposed, 0.0)
+
+    @property
+    def others(self) -> Floats:
+        """Votes of the other users for anything, (m,)."""
+        sources, place = np.unique(self.source, return_inverse=True)
+        return np.maximum(_sums(place, self.votes, len(sources))[place] - self.proposed, 0.0)
+
+
+def gather(votes: Votes) -> Pairs:
+    """Count votes by user.
+
+    A user has one vote on each source: the goal that most of the user's turns of it led to, and as much of a vote as there is
+    evidence for that, one turn at the most. A pair is only looked at because somebody proposed it, so the strongest vote is no
+    evidence for it: the `agreed` ones are a fair sample of other users.
+    """
+    n = votes.goals.shape[1]
+    row, goal, vote = _main_goals(votes.goals)
+    key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
+    m, source = len(key), key // n
+    user = votes.user[row]
+    voice = vote / np.maximum(np.bincount(user, vote), 1.0)[user]
+
+    sources, place = np.unique(votes.source, return_inverse=True)
+    at = np.searchsorted(sources, source)
+    known = np.minimum(votes.turns, 1.0)
+    share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0) * known
+    total = _sums(pair, vote, m)
+    wished = _sums(key % n, total, n)
+    strongest = np.zeros(m)
+    np.maximum.at(strongest, pair, vote)
+    first, last = np.full(len(sources), np.iinfo(np.int64).max), np.full(len(sources), np.iinfo(np.int64).min)
+    np.minimum.at(first, place, votes.first_day)
+    np.maximum.at(last, place, votes.last_day)
+    return Pairs(
+        source=source,
+        target=key % n,
+        users=np.bincount(pair, minlength=m).astype(np.int64),
+        said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
+        spoken_by=_sums(place, known, len(sources))[at],
+        turns=_sums(place, votes.turns, len(sources))[at],
+        first_day=first[at],
+        last_day=last[at],
+        votes=total,
+        voices=_sums(pair, voice, m),
+        proposed=strongest,
+        chance=wished[key % n] / max(float(total.sum()), 1e-12),
+        ok=_sums(place, share, len(sources))[at],
+    )
+
+
+def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
+    """Draw random sources with random goals, each as often as votes are cast on it: what a new wish would look like."""
+    rng = np.random.default_rng(seed)
+    if not len(pairs):
+        return pairs.source, pairs.target
+    share = pairs.votes / pairs.votes.sum()
+    return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
+
+
+def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
+    """Return the evidence for every user who was led from a source to some goal at least `least` times: hers and the crowd's.
+
+    Each turn of the user's own is a vote, and so is every other user of the source. It is the user's own vote that proposes.
+    Pairs without a second vote are left out: nothing could be launched on them.
+
+    Args:
+        votes: rows of (source, user).
+        crowd: what `gather` made of them.
+        least: turns of the user's own, may be a fraction.
+
+    Returns:
+        The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row: what is weighed for one user says
+        nothing of another.
+    """
+    entries = sparse.coo_array(votes.goals)
+    own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
+    main_row, main_goal, main_vote = _main_goals(votes.goals)
+    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote})
+    said = pd.DataFrame({"source": crowd.source, "goal": crowd.target, "votes": crowd.votes, "pair": np.arange(len(crowd))})
+
+    busy = np.unique(own.loc[own["own"] >= least, "row"])
+    rows = pd.DataFrame({"row": busy, "source": votes.source[busy]}).merge(said, on="source")
+    rows = rows.merge(own, on=["row", "goal"], how="outer").merge(counted, on=["row", "goal"], how="left")
+    rows = rows[rows["row"].isin(busy)].fillna({"votes": 0.0, "own": 0.0, "counted": 0.0, "pair": -1})
+    rows["votes"] += rows["own"] - rows["counted"]
+    rows = rows[rows["votes"] > _FAINT]
+    second = rows[(rows["own"] >= least) & (rows["votes"] - rows["own"].clip(upper=1.0) > _FAINT)]
+    rows = rows[rows["row"].isin(second["row"])].sort_values(["row", "goal"])
+
+    row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
+    chance = _sums(crowd.target, crowd.votes, votes.goals.shape[1]) / max(float(crowd.votes.sum()), 1e-12)
+    known = np.minimum(votes.turns[row], 1.0)
+    others = np.maximum(_of_source(crowd, votes.source[row], crowd.spoken_by) - known, 0.0)
+    share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0) * known
+    return row, Pairs(
+        source=row,
+        target=goal,
+        users=np.where(pair >= 0, np.append(crowd.users, 1)[pair], 1),
+        said_by=_of_source(crowd, votes.source[row], crowd.said_by),
+        spoken_by=votes.turns[row] + others,
+        turns=votes.turns[row],
+        first_day=votes.first_day[row],
+        last_day=votes.last_day[row],
+        votes=rows["votes"].to_numpy(dtype=np.float64),
+        voices=rows["votes"].to_numpy(dtype=np.float64),
+        proposed=np.minimum(np.where(rows["own"] > 0, rows["own"], rows["votes"]), 1.0),
+        chance=chance[goal],
+        ok=votes.success[row] + np.maximum(_of_source(crowd, votes.source[row], crowd.ok) - share, 0.0),
+    )
+
+
+def _of_source(crowd: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Return what all pairs of a source have in common, for each of some sources."""
+    return value[np.searchsorted(crowd.source, source)]
+
+
+def _main_goals(goals: sparse.csr_array) -> tuple[Ints, Ints, Floats]:
+    """Return (row, goal, vote) of the greatest entry of each row that has one, at most one vote."""
+    cast = sparse.coo_array(goals)
+    order = np.lexsort((-cast.col, cast.data, cast.row))
+    row = cast.row[order].astype(np.int64)
+    last = np.flatnonzero(np.diff(row, append=-1))
+    picked = order[last]
+    kept = picked[cast.data[picked] > 0]
+    return cast.row[kept].astype(np.int64), cast.col[kept].astype(np.int64), np.minimum(cast.data[kept], 1.0)
+
+
+def _sums(place: Ints, value: npt.NDArray[np.float64], n: int) -> Floats:
+    return np.asarray(np.bincount(place, value, n), dtype=np.float64)

@@ -1,0 +1,212 @@
+"""The online layer as a whole, in worlds whose truth is known: a good one is left alone less and less, a bad one is withdrawn."""
+
+import math
+from types import SimpleNamespace
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from rewriter.config import Config, Loop
+from rewriter.offline.fit import ranker
+from rewriter.offline.fit.cross_validation import FOLDS, Outcome
+from rewriter.offline.lifecycle import layer_slices, transitions
+from rewriter.offline.mining.small_tables import write_ages
+from rewriter.offline.rules.launch import LAUNCHED
+from rewriter.online.assignment import drawn
+
+BEFORE, AFTER = "online-before-global", "online-after-global"
+COUNTS = "day user_no said sent rewritten state rule share turns failed success failure"
+START, K, KEY = 20_000, 3, bytes(16)
+PROMISED = {"online before: bar": 0.7, "online after: bar": 0.6}
+GOOD = {True: 0.85, False: 0.2}
+BROKEN = {True: 0.02, False: 0.2}
+
+
+class World:
+    """Users whose requests the layer finds something for; every text is said once."""
+
+    def __init__(self, folder, *, part=BEFORE, users=40, seed=0):
+        self.folder, self.part, self.users, self.rng = folder, part, users, np.random.default_rng(seed)
+        self.rows, self.before, self.day, self.share = [], transitions.Before.nothing(), START, None
+        for name, columns in {"texts": "id locale kind text", "users": "user_no user_id"}.items():
+            self._write(name, [], columns)
+        write_ages(Loop().half_life_days, folder / "ages.parquet")
+
+    def _write(self, name, rows, columns):
+        types = {"locale": "", "kind": "", "text": "", "user_id": "", "rule": ""}
+        frame = pd.DataFrame(rows, columns=columns.split())
+        frame = frame.astype({c: object if c in types else np.int64 for c in frame})
+        with duckdb.connect() as con:
+            con.register("given", frame)
+            kinds = ", ".join(f"CAST({c} AS {'VARCHAR' if c in types else 'BIGINT'}) AS {c}" for c in frame)
+            con.sql(f"SELECT {kinds} FROM given").write_parquet(str(self.folder / f"{name}.parquet"))
+
+    def request(self, user, truth):
+        text = len(self.rows)
+        arm = drawn(self.share, f"u{user}", f"text {text}", self.day, KEY) if self.share < 1 else "rewrite"
+        sent = arm == "rewrite"
+        ok = int(self.rng.random() < truth[sent])
+        share = round(1e6 * self.share) if self.share < 1 else -1
+        self.rows.append(
+            (
+                self.day,
+                user,
+                text,
+                text + 1_000_000 * sent,
+                int(sent),
+                0,
+                self.part,
+                share,
+                1,
+                1 - ok,
+                1_000 * ok,
+                1_000 - 1_000 * ok,
+            )
+        )
+
+    def learn(self, *, fitted=False, draw=True, promised=PROMISED):
+        """Learn the day, and return the share and the life of the part from the next day on."""
+        self._write("counts", self.rows, COUNTS)
+        self._write("row_days", [(row[2], row[0]) for row in self.rows], "node last_day")
+        named = {name: self.folder / f"{name}.parquet" for name in ("counts", "texts", "users", "row_days", "ages")}
+        mined = SimpleNamespace(named=lambda *names: {name: named[name] for name in names}, **named)
+        waiting = layer_slices.doubted(self.before.rules, self.before.cuts)
+        decided = layer_slices.decided(promised, waiting, self.day, fitted=fitted)
+        self.before = transitions.advance(decided, self.before, mined, self.day, Loop(), min_users=K, draw=draw, fitted=fitted)
+        self.share = layer_slices.shares(self.before.rules)[self.part]
+        self.day += 1
+        return self.share, self.life()
+
+    def life(self):
+        return self.before.rules.set_index("rule")["life"][self.part]
+
+    def live(self, days, truth, *, each=1, draw=True, promised=PROMISED):
+        """Live through some days, until the part is withdrawn, and return its share after each; it is fitted weekly."""
+        shares = []
+        for _ in range(days):
+            for user in range(self.users):
+                for _ in range(each):
+                    self.request(user, truth)
+            shares.append(self.learn(fitted=(self.day - START) % 7 == 0, draw=draw, promised=promised)[0])
+            if self.life() == "retired":
+                break
+        return shares
+
+
+@pytest.fixture
+def world(tmp_path):
+    def begun(**arguments):
+        draw = arguments.pop("draw", True)
+        made = World(tmp_path, **arguments)
+        made.learn(fitted=True, draw=draw)
+        return made
+
+    return begun
+
+
+@pytest.mark.slow
+def test_a_good_layer_begins_with_a_tenth_left_alone_and_ends_at_the_floor(world):
+    good = world()
+    assert (good.share, good.life()) == (pytest.approx(0.9), "canary")
+    shares = good.live(40, GOOD)
+    assert good.life() == "live"
+    assert all(share >= 0.9 for share in shares)
+    assert shares[-1] == pytest.approx(1 - Loop().floor)
+    row = good.before.rules.set_index("rule").loc[BEFORE]
+    assert row["tried_ok"] / row["tried"] == pytest.approx(GOOD[True], abs=0.05)
+    assert row["left_ok"] / row["left_alone"] == pytest.approx(GOOD[False], abs=0.15)
+    told = good.before.lives[good.before.lives["rule"] == BEFORE]
+    assert told["life"].tolist() == ["canary", "live"]
+    assert set(told["scope"]) == {"online"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_an_nlu_release_that_breaks_its_targets_withdraws_it_within_days(world, seed):
+    layer = world(seed=seed)
+    layer.live(30, GOOD)
+    assert layer.life() == "live"
+    assert len(layer.live(30, BROKEN)) <= 4
+    assert (layer.share, layer.life()) == (0.0, "retired")
+
+
+def test_a_layer_that_does_harm_from_the_start_is_withdrawn_by_both_arms(world):
+    layer = world()
+    days = len(layer.live(40, {True: 0.45, False: 0.9}))
+    assert days < 30
+    assert layer.before.lives.iloc[-1]["why"] == "it does worse than the words as spoken"
+
+
+@pytest.mark.slow
+def test_after_a_refusal_nothing_is_drawn_and_a_drop_below_what_it_reached_withdraws_it(world):
+    layer = world(part=AFTER)
+    assert (layer.share, layer.life()) == (1.0, "live")
+    layer.live(30, GOOD)
+    assert layer.life() == "live"
+    assert len(layer.live(30, {True: 0.4})) <= 7
+    assert layer.life() == "retired"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("users", "life"), [(K - 1, "live"), (2 * K, "retired")])
+def test_fewer_than_k_users_withdraw_nothing(world, users, life):
+    layer = world(draw=False)
+    assert layer.life() == "live"
+    layer.live(20, GOOD, draw=False)
+    layer.users = users
+    layer.live(30, {True: 0.0}, each=10, draw=False)
+    assert layer.life() == life
+
+
+@pytest.mark.slow
+def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_heard_since(world):
+    layer = world()
+    layer.live(20, GOOD)
+    layer.live(30, BROKEN)
+    doubt = layer_slices.doubted(layer.before.rules, layer.before.cuts)
+    assert doubt == {BEFORE: layer.day}
+    again = PROMISED | {f"{BEFORE}: bar": 0.75}
+    assert layer.learn(fitted=False, promised=again)[1] == "retired"
+    assert layer.learn(fitted=True, promised=PROMISED | {f"{BEFORE}: bar": math.inf})[1] == "retired"
+    assert layer.learn(fitted=True, promised=again) == (pytest.approx(0.9), "canary")
+    assert layer.before.rules.set_index("rule")["tried"][BEFORE] == 0  # what it did before the doubt is not held against it
+    layer.live(30, GOOD)
+    assert layer.life() == "live"
+
+
+def test_a_part_of_which_nothing_is_promised_is_not_at_work():
+    found = layer_slices.decided({"online before: bar": math.inf, "online after: bar": 0.6}, {}, START, fitted=True)
+    assert dict(zip(found["rule"], found["verdict"], strict=True)) == {
+        BEFORE: layer_slices.NO_BAR,
+        "online-before-personal": layer_slices.NO_BAR,
+        AFTER: LAUNCHED,
+        "online-after-personal": LAUNCHED,
+    }
+    assert layer_slices.decided({}, {}, START, fitted=False).empty
+
+
+class Bench:
+    """Forty texts, one first heard each day, of which all are won."""
+
+    def __init__(self):
+        example = [SimpleNamespace(goals={1: 1.0}, served=False, first_day=START + day) for day in range(40)]
+        self.cases = [SimpleNamespace(example=of, fold=n % FOLDS) for n, of in enumerate(example)]
+
+    def fit(self, without):
+        return without
+
+    def before(self, case, fitted):
+        return Outcome(0.9, 1.0, 0.0) if case.fold == fitted else None
+
+    after = before
+
+
+@pytest.mark.parametrize(("day", "texts"), [(0, 40), (15, 25), (35, 5)])
+def test_a_withdrawn_part_is_promised_again_by_what_was_first_heard_since(day, texts):
+    found = ranker._promises(Bench(), Config().trigger, {BEFORE: START + day, "taste-before-personal": START})
+    assert set(found) == {"before", "after", BEFORE}
+    assert (found["before"][0].win, found["before"][0].bar) == (40.0, 0.9)
+    applied = found[BEFORE][0]
+    assert (applied.win, applied.bar) == ((texts, 0.9) if texts >= 19 else (0.0, math.inf))  # (0 + 1) / (19 + 1) is the budget

@@ -1,0 +1,462 @@
+"""Every form of a log against a plain-Python reading of the contract."""
+
+import csv
+import gzip
+import hashlib
+import json
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from log_oracle import time_ms, turn
+
+from rewriter import tables
+from rewriter.config import Logs
+from rewriter.errors import LogError
+from rewriter.model.users import hash_user
+from rewriter.offline.logs.reader import check, read
+
+KEY = b"0123456789abcdef"
+ANY = Logs(max_rejected=1.0)
+# A log is small enough to read as it is found, and shrinking would read it hundreds of times.
+QUICK = {
+    "deadline": None,
+    "phases": [Phase.reuse, Phase.generate],
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+}
+
+CELLS = {
+    "user_id": ["ann", "bob 2", "ß|=\\", "'; DROP TABLE users; --", "42", "", None, " \u00a0"],
+    "timestamp": [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02 03:04:05",
+        "2026-01-02",
+        "2026-01-02T03:04",
+        "2026-01-02T03:04:05.678901+02:00",
+        "2026-01-02T03:04:05,5-0330",
+        "20260102T030405Z",
+        "2026-01-02t03:04:05 +01:00",
+        " 2026-01-02T03:04:05z ",
+        "1767323045",
+        "1767323045.25",
+        "1767323045678",
+        "1.767323045e9",
+        "0",
+        "99999999999",
+        "100000000000",
+        "-1",
+        "1969-12-31T23:59:59Z",
+        "2026-02-30",
+        "now",
+        "yesterday",
+        "1e99",
+        "nan",
+        "",
+        None,
+    ],
+    "utterance": [
+        "turn on",
+        " turn  on ",
+        'say "hi", ok',
+        "two\nlines",
+        "日本語",
+        "Ä" * 500,
+        "a" * 501,
+        "  ",
+        "\u3000",
+        None,
+        "!",
+        "\ufffd",
+    ],
+    "turn_id": [None, None, None, "", "same", "other"],
+    "session_id": [None, "s1", ""],
+    "locale": [None, "de", "en_US", ""],
+    "hypothesis": [None, "On|name=lamp", ""],
+    "intent": [None, "On", "a|b=c\\", ""],
+    "slots": [
+        None,
+        "{}",
+        '{"b": 1, "a": "x|y=z", "A": 2.5}',
+        '{"n": 20.0, "t": true, "none": null}',
+        "[1]",
+        '{"a": [1]}',
+        "{",
+        "",
+    ],
+    "status": [None, "ok", "FAILED", " success ", "Error", "true", "0", "fine", ""],
+    "response": [None, "done", ""],
+    "barge_in": [None, "1", "0", "True", "no", "Y", "off", "0.0", "2", "maybe", ""],
+    "engaged": [None, "0", "1", "0.25", "1e-1", "true", "1.01", "-0.1", "half", "nan", ""],
+    "feedback": [None, "-1", "0", "1", "-1.0", "0.5", "2", "good"],
+    "asr_confidence": [None, "0.5", "5"],
+    "nlu_confidence": [None, "0.5", "x"],
+    "nbest": [None, "[]", '["a", "b"]', '["a", 1]', '[["a"]]', "a", "{}", '["a"', ""],
+    "device_id": [None, "d"],
+    "device_type": [None, "t"],
+    "context": [None, "{}", '{"hour": 5, "room": "b", "on": true, "x": null}', '{"a": {}}', "[]", "x", ""],
+    "sent": [None, "turn it on", "b" * 501],
+    "rewrite_id": [None, "r"],
+    "rule": [None, "u"],
+    "layer": [None, "precomputed"],
+    "scope": [None, "global"],
+    "arm": [None, "live"],
+    "propensity": [None, "0.9", "1.5"],
+}
+FIRST = {name: next(v for v in values if v) for name, values in CELLS.items()}
+
+
+@st.composite
+def logs(draw):
+    """Rows of text cells; most cells are good ones, so that each row has few reasons to be set aside."""
+    columns = ["user_id", "timestamp", "utterance", *draw(st.lists(st.sampled_from(list(CELLS)[3:]), unique=True))]
+    n = draw(st.integers(20, 50))
+    rng = draw(st.randoms(use_true_random=False))
+
+    def cell(name):
+        return rng.choice(CELLS[name]) if rng.random() < 0.3 or name == "turn_id" else FIRST[name]
+
+    return columns, [{name: cell(name) for name in columns} for _ in range(n)]
+
+
+def as_parquet(columns, rows, path):
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE log ({', '.join(f'{c} VARCHAR' for c in columns)})")
+        con.executemany(f"INSERT INTO log VALUES ({', '.join('?' * len(columns))})", [[r[c] for c in columns] for r in rows])
+        con.execute(f"COPY log TO '{path}' (FORMAT parquet)")
+
+
+def as_csv(columns, rows, path):
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([["" if r[c] is None else r[c] for c in columns] for r in rows])
+
+
+def as_json(columns, rows, path):
+    """Cells that are JSON are written as JSON values, NULLs as null or not at all."""
+
+    def value(name, text):
+        try:
+            known = json.loads(text) if name not in ("utterance", "response", "timestamp") else text
+        except (TypeError, ValueError):
+            return text
+        return text if known != known else known
+
+    with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as file:
+        for i, row in enumerate(rows):
+            cells = {c: value(c, row[c]) for c in columns}
+            file.write(json.dumps(cells if i % 2 else {c: v for c, v in cells.items() if v is not None or i == 0}) + "\n")
+
+
+def rows_of(path, columns="*"):
+    with duckdb.connect() as con:
+        found = con.execute(f"SELECT {columns} FROM read_parquet('{path}')")
+        names = [d[0] for d in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def expected(columns, rows, checksum):
+    """Turns by id, and (row number, reason) of what is set aside."""
+    turns, bad, ids = {}, [], set()
+    for n, row in enumerate(rows, start=1):
+        found, reason = turn(row, KEY, default_id=f"{checksum[:16]}-{n}", slots_known="slots" in columns)
+        given = row.get("turn_id") or None
+        if not reason and given in ids:
+            found, reason = None, "duplicate turn_id"
+        ids |= {given} - {None}
+        if reason:
+            bad.append((n, reason))
+        else:
+            turns[found["turn_id"]] = found
+    return turns, bad
+
+
+def same_json(found, wanted):
+    return found == wanted or (found is not None and wanted is not None and json.loads(found) == json.loads(wanted))
+
+
+def compare(path, columns, rows, out):
+    raw = path.read_bytes()
+    checksum = hashlib.sha256(gzip.decompress(raw) if path.suffix == ".gz" else raw).hexdigest()
+    report = read([path], out=out, key=KEY, config=ANY)
+    turns, bad = expected(columns, rows, checksum)
+    found = {row["turn_id"]: row for row in rows_of(out / "turns.parquet")}
+    assert found.keys() == turns.keys()
+    for turn_id, wanted in turns.items():
+        for name in tables.TURNS.names:
+            a, b = found[turn_id][name], wanted.get(name)
+            assert same_json(a, b) if name in ("nbest", "context") else a == b, (name, a, b)
+    assert sorted((r["row_number"], r["reason"]) for r in rows_of(out / "rejected.parquet")) == bad
+    assert report.turns == len(turns)
+    assert report.rows == len(rows) == report.files[0].rows
+    assert report.files[0].checksum == checksum
+    assert report.users == len({t["user_id"] for t in turns.values()})
+
+
+@pytest.mark.parametrize(("write", "name"), [(as_parquet, "log.parquet"), (as_csv, "log.csv"), (as_csv, "log.csv.gz")])
+@settings(max_examples=8, **QUICK)
+@given(log=logs())
+def test_text_cells_read_as_the_contract_says(tmp_path, write, name, log):
+    write(*log, tmp_path / name)
+    compare(tmp_path / name, *log, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.json.gz"])
+@settings(max_examples=8, **QUICK)
+@given(log=logs())
+def test_json_values_read_as_the_contract_says(tmp_path, name, log):
+    columns, rows = log
+    as_json(columns, rows, tmp_path / name)
+    compare(tmp_path / name, columns, rows, tmp_path / "out")
+
+
+@settings(max_examples=5, **QUICK)
+@given(times=st.lists(st.datetimes(timezones=st.none() | st.timezones()), min_size=1, max_size=40))
+def test_iso_texts(tmp_path, times):
+    texts = [t.isoformat(*((sep,) if (sep := " T"[i % 2]) else ())) for i, t in enumerate(times)]
+    texts = [t for t in texts if t[-3] != ":" or t.count(":") < 4]  # offsets of seconds are no ISO 8601
+    rows = [{"user_id": "u", "timestamp": t, "utterance": "x"} for t in texts] or [{**FIRST}]
+    as_csv(["user_id", "timestamp", "utterance"], rows, tmp_path / "log.csv")
+    read([tmp_path / "log.csv"], out=tmp_path, key=KEY, config=ANY)
+    wanted = sorted(ms for row in rows if (ms := time_ms(row["timestamp"])) is not None)
+    assert sorted(row["ts_ms"] for row in rows_of(tmp_path / "turns.parquet")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("sql", "ms"),
+    [
+        ("TIMESTAMP '2026-01-02 03:04:05.678901'", 1767323045678),
+        ("TIMESTAMPTZ '2026-01-02 03:04:05.678+02:00'", 1767315845678),
+        ("TIMESTAMP_S '2026-01-02 03:04:05'", 1767323045000),
+        ("TIMESTAMP_MS '2026-01-02 03:04:05.678'", 1767323045678),
+        ("TIMESTAMP_NS '2026-01-02 03:04:05.678901234'", 1767323045678),
+        ("DATE '2026-01-02'", 1767312000000),
+        ("1767323045::BIGINT", 1767323045000),
+        ("1767323045::INTEGER", 1767323045000),
+        ("1767323045678::BIGINT", 1767323045678),
+        ("1767323045.25::DOUBLE", 1767323045250),
+        ("1767323045.25::DECIMAL(18, 3)", 1767323045250),
+        ("'1767323045'", 1767323045000),
+        ("'2026-01-02T03:04:05Z'::BLOB", 1767323045000),
+    ],
+)
+def test_times_of_parquet(tmp_path, sql, ms):
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, {sql} AS timestamp, 'x' AS utterance")
+    read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs())
+    assert [row["ts_ms"] for row in rows_of(tmp_path / "out/turns.parquet")] == [ms]
+
+
+@pytest.mark.parametrize(
+    "sql", ["TIMESTAMP 'infinity'", "'nan'::DOUBLE", "-1::BIGINT", "NULL::BIGINT", "TIME '03:04:05'", "1e300"]
+)
+def test_times_of_parquet_that_are_none(tmp_path, sql):
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, {sql} AS timestamp, 'x' AS utterance")
+    assert check([tmp_path / "log.parquet"], config=Logs()).rejected == {"unreadable time": 1}
+
+
+def write_sql(folder, query):
+    with duckdb.connect() as con:
+        con.execute(f"COPY ({query}) TO '{folder / 'log.parquet'}' (FORMAT parquet)")
+
+
+def test_native_values_of_parquet(tmp_path):
+    write_sql(
+        tmp_path,
+        """SELECT 42.0::DOUBLE AS user_id, 1767323045 AS timestamp, 'x'::BLOB AS utterance, true AS status, false AS barge_in,
+        0.5::FLOAT AS engaged, -1::TINYINT AS feedback, 1 AS asr_confidence, 'nan'::DOUBLE AS nlu_confidence,
+        ['a', 'b"c'] AS nbest, {'hour': 5, 'room': 'bath'} AS context, 'On' AS intent,
+        MAP {'name': 'lamp', 'area': 'bath'} AS slots, 7 AS session_id""",
+    )
+    read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs())
+    found = rows_of(tmp_path / "out/turns.parquet")[0]
+    wanted = {
+        "user_id": hash_user("42", KEY),
+        "utterance": "x",
+        "status": "ok",
+        "barge_in": 0,
+        "engaged": 0.5,
+        "feedback": -1,
+        "asr_confidence": 1.0,
+        "nlu_confidence": None,
+        "nbest": '["a","b\\"c"]',
+        "context": '{"hour":5,"room":"bath"}',
+        "hypothesis": "On|area=bath|name=lamp",
+        "session_id": "7",
+    }
+    assert {name: found[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("column", "sql"),
+    [
+        ("nbest", "[1, 2]"),
+        ("nbest", "['a', NULL]"),
+        ("nbest", "{'a': 1}"),
+        ("context", "['a']"),
+        ("context", "{'a': [1]}"),
+        ("slots", "['a']"),
+        ("barge_in", "2"),
+        ("feedback", "3::DOUBLE"),
+        ("engaged", "DATE '2026-01-01'"),
+    ],
+)
+def test_native_values_of_a_wrong_type(tmp_path, column, sql):
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, 1 AS timestamp, 'x' AS utterance, 'On' AS intent, {sql} AS {column}")
+    assert check([tmp_path / "log.parquet"], config=Logs()).rejected == {f"wrong type in {column}": 1}
+
+
+def test_bytes_of_parquet_that_are_no_text(tmp_path):
+    write_sql(tmp_path, r"SELECT 'u' AS user_id, 1 AS timestamp, unnest(['x'::BLOB, '\xFF'::BLOB]) AS utterance")
+    report = check([tmp_path / "log.parquet"], config=ANY)
+    assert (report.turns, report.rejected) == (1, {"not UTF-8": 1})
+
+
+def test_nested_text_column_is_one_clear_line(tmp_path):
+    write_sql(tmp_path, "SELECT 'u' AS user_id, 1 AS timestamp, ['x'] AS utterance")
+    with pytest.raises(LogError, match=r"column utterance is VARCHAR\[\]"):
+        check([tmp_path / "log.parquet"], config=Logs())
+
+
+@pytest.mark.parametrize(
+    ("complete", "columns", "wanted"), [(False, "", None), (True, "", "On"), (False, ", NULL AS slots", "On")]
+)
+def test_intent_alone_is_an_interpretation_only_on_request(tmp_path, complete, columns, wanted):
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, 1 AS timestamp, 'x' AS utterance, 'On' AS intent{columns}")
+    read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs(intents_are_complete=complete))
+    assert [row["hypothesis"] for row in rows_of(tmp_path / "out/turns.parquet")] == [wanted]
+
+
+def test_slots_are_not_looked_at_beside_a_hypothesis(tmp_path):
+    rows = "(1, 'On|name=lamp'), (2, NULL)) AS t(timestamp, hypothesis)"
+    write_sql(tmp_path, f"SELECT 'u' AS user_id, 'x' AS utterance, 'On' AS intent, '[1]' AS slots, t.* FROM (VALUES {rows}")
+    report = read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=ANY)
+    assert [row["hypothesis"] for row in rows_of(tmp_path / "out/turns.parquet")] == ["On|name=lamp"]
+    assert report.rejected == {"wrong type in slots": 1}
+
+
+def test_broken_rows_of_csv_lose_only_themselves(tmp_path):
+    lines = [
+        b"user_id;timestamp;utterance",
+        b'ann;1;"a ""quoted"" one"',
+        b"ann;2",
+        b'ann;3;"never closed',
+        b"ann;4;x;y",
+        b"",
+        b'bob;5;"two',
+        b' lines"',
+        b'bob;6;"closed" late',
+        b"bob;7;caf\xe9",
+        b"bob;8;last",
+    ]
+    (tmp_path / "log.csv").write_bytes(b"\r\n".join(lines))
+    report = read([tmp_path / "log.csv"], out=tmp_path / "out", key=KEY, config=ANY)
+    turns = [(row["turn_id"][17:], row["ts_ms"], row["utterance"]) for row in rows_of(tmp_path / "out/turns.parquet")]
+    assert turns == [("1", 1000, 'a "quoted" one'), ("5", 5000, "two\r\n lines"), ("8", 8000, "last")]
+    bad = rows_of(tmp_path / "out/rejected.parquet")
+    ann, bob = (hash_user(user, KEY) for user in ("ann", "bob"))
+    assert [(row["row_number"], row["reason"], row["content"]) for row in bad] == [
+        (2, "broken line", f"{ann};2"),
+        (3, "broken line", f'{ann};3;"never closed'),
+        (4, "broken line", f"{ann};4;x;y"),
+        (6, "broken line", f'{bob};6;"closed" late'),
+        (7, "not UTF-8", f"{bob};7;caf\ufffd"),
+    ]
+    assert report.rows == 8
+    assert report.rejected == {"broken line": 4, "not UTF-8": 1}
+
+
+def test_broken_lines_of_json_lose_only_themselves(tmp_path):
+    lines = [
+        b'\xef\xbb\xbf{"user_id": "ann", "timestamp": 1, "utterance": "first"}',
+        b'{"user_id": "ann", "timestamp": 2, "utter',
+        b"",
+        b"[1]",
+        b"null",
+        b'{"user_id": "b\\"ob", "timestamp": 5, "utterance": "caf\xe9"}',
+        b'{"user_id": {"id": 1}, "timestamp": 6, "utterance": "x"}',
+        b'{"user_id": "ann", "timestamp": 7, "utterance": ["x"]}',
+        b'{"user_id": 8, "timestamp": 8, "utterance": "last"}',
+    ]
+    (tmp_path / "log.jsonl").write_bytes(b"\r\n".join(lines))
+    read([tmp_path / "log.jsonl"], out=tmp_path / "out", key=KEY, config=ANY)
+    turns = [(row["turn_id"][17:], row["user_id"], row["utterance"]) for row in rows_of(tmp_path / "out/turns.parquet")]
+    assert turns == [("1", hash_user("ann", KEY), "first"), ("8", hash_user("8", KEY), "last")]
+    bad = rows_of(tmp_path / "out/rejected.parquet")
+    assert [(row["row_number"], row["reason"]) for row in bad] == [
+        (2, "broken line"),
+        (3, "broken line"),
+        (4, "broken line"),
+        (5, "not UTF-8"),
+        (6, "wrong type in user_id"),
+        (7, "wrong type in utterance"),
+    ]
+    assert bad[0]["content"] == f'{{"user_id": "{hash_user("ann", KEY)}", "timestamp": 2, "utter'
+    assert json.loads(bad[5]["content"]) == {"user_id": hash_user("ann", KEY), "timestamp": "7", "utterance": '["x"]'}
+
+
+def test_a_turn_id_counts_once_over_all_files(tmp_path):
+    as_csv(["user_id", "timestamp", "utterance", "turn_id"], [row("1", "a"), row("2", "a"), row("3", "b")], tmp_path / "1.csv")
+    as_json(
+        ["user_id", "timestamp", "utterance", "turn_id"], [row("4", "b"), row("5", "c"), row("6", None)], tmp_path / "2.jsonl"
+    )
+    report = read([tmp_path / "1.csv", tmp_path / "2.jsonl"], out=tmp_path / "out", key=KEY, config=ANY)
+    assert sorted(t["ts_ms"] for t in rows_of(tmp_path / "out/turns.parquet")) == [1000, 3000, 5000, 6000]
+    bad = [(r["file"], r["row_number"], r["reason"]) for r in rows_of(tmp_path / "out/rejected.parquet")]
+    assert bad == [(str(tmp_path / "1.csv"), 2, "duplicate turn_id"), (str(tmp_path / "2.jsonl"), 1, "duplicate turn_id")]
+    assert report.rejected == {"duplicate turn_id": 2}
+
+
+def row(timestamp, turn_id=None):
+    return {"user_id": "ann", "timestamp": timestamp, "utterance": "turn on", "turn_id": turn_id}
+
+
+def test_too_many_bad_rows_stop_the_job_and_can_be_looked_at(tmp_path):
+    columns = ["user_id", "timestamp", "utterance"]
+    rows = [{**row(str(n)), "utterance": None if n < 3 else "x", "timestamp": "?" if n == 5 else str(n)} for n in range(300)]
+    as_csv(columns, rows, tmp_path / "log.csv")
+    message = (
+        r"^4 of 300 rows are bad, more than the 1.0% of logs.max_rejected: no utterance 3, unreadable time 1; see .*rejected"
+    )
+    with pytest.raises(LogError, match=message):
+        read([tmp_path / "log.csv"], out=tmp_path / "out", key=KEY, config=Logs())
+    assert len(rows_of(tmp_path / "out/rejected.parquet")) == 4
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["rejected.parquet"]
+    as_csv(columns, rows[1:], tmp_path / "log.csv")  # 3 of 299 is over one in a hundred, 3 of 300 is not
+    assert "would stop" in check([tmp_path / "log.csv"], config=Logs()).lines()[-1]
+    as_csv(columns, [*rows[1:], rows[-1]], tmp_path / "log.csv")
+    assert read([tmp_path / "log.csv"], out=tmp_path / "out", key=KEY, config=Logs()).rejected == {
+        "no utterance": 2,
+        "unreadable time": 1,
+    }
+
+
+def test_no_user_id_is_written_anywhere(tmp_path):
+    name = "anneliese.von.der.heide@example.org"
+    lines = [
+        {"user_id": name, "timestamp": 1, "utterance": "x"},
+        {"user_id": name, "timestamp": "?", "utterance": "x"},
+        {"user_id": name, "timestamp": 3},
+    ]
+    texts = [json.dumps(line) for line in lines]
+    (tmp_path / "log.jsonl").write_text("\n".join([*texts, texts[0][:-4], texts[1][:20]]))
+    (tmp_path / "log.csv").write_text(f'user_id,timestamp,utterance\n{name},1,x\n{name},2\n"{name}",3,"x\n')
+    read([tmp_path], out=tmp_path / "out", key=KEY, config=ANY)
+    written = list((tmp_path / "out").rglob("*"))
+    assert sorted(p.name for p in written) == ["rejected.parquet", "turns.parquet"]
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in written)
+    everything = [str(value) for path in written for row in rows_of(path) for value in row.values()]
+    assert not [value for value in everything if "anneliese.v" in value]
+    assert sum(hash_user(name, KEY) in value for value in everything) == 7
+
+
+def test_the_report_says_what_is_missing_and_what_that_costs(tmp_path):
+    as_csv(["user_id", "timestamp", "utterance", "intent"], [{**row("1"), "intent": "On"}], tmp_path / "log.csv")
+    report = check([tmp_path / "log.csv"], config=Logs())
+    lines = report.lines()
+    assert lines[0] == "1 files, 1 rows: 1 turns of 1 users, 1970-01-01 to 1970-01-01"
+    assert "no status: failures are known only from barge-in, restatements and stops" in lines
+    assert "slots" in report.missing
+    assert "hypothesis" not in report.missing
+    assert not report.stop
+    assert check([tmp_path / "log.csv"], config=Logs()) == report

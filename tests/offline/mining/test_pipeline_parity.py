@@ -1,0 +1,92 @@
+"""Every mined table, row for row, against plain Python written from the prose; the same suite for DuckDB and Spark."""
+
+from dataclasses import fields, replace
+
+import pytest
+from hard_logs import Spread, expected, logs, long_log, rows, write_turns
+from hypothesis import HealthCheck, given, settings
+from oracle import mine as mine_in_python
+
+from rewriter import tables
+from rewriter.config import Chain, Config, Friction, Rephrases, Sessions
+from rewriter.engine import DuckDB
+from rewriter.engine_spark import Spark, local_session
+from rewriter.offline.mining.pipeline import Mined, mine
+
+DECLARED = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
+TABLES = [f.name for f in fields(Mined) if f.name in DECLARED]
+TIGHT = Config(
+    sessions=Sessions(gap_ms=60_000),
+    friction=replace(Friction(), unknown=0, barge_in=333, stop=777, failed=501, confidence=0.9, window_ms=60_000),
+    rephrases=Rephrases(reach=2, window_ms=60_000),
+    chain=Chain(user_cap=1),
+)
+
+
+def compare(engine, turns, config, tmp_path):
+    mined = mine(engine, write_turns(turns, tmp_path / "turns.parquet"), Spread(), config)
+    reference = mine_in_python(turns, Spread(), config)
+    for name in TABLES:
+        found, wanted = rows(DECLARED[name], getattr(mined, name)), expected(DECLARED[name], reference[name])
+        assert found == wanted, f"{name}: only found {found - wanted}, only expected {wanted - found}"
+    assert mined.dropped == len(turns) - len(reference["sessions"])
+    return mined
+
+
+@pytest.fixture
+def duck(tmp_path):
+    engine = DuckDB(tmp_path / "work", threads=2)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def session():
+    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    session = local_session()
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def spark(session, tmp_path):
+    engine = Spark(tmp_path / "work", session)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("config", [Config(), TIGHT], ids=["defaults", "tight"])
+def test_a_log_made_to_hurt(duck, tmp_path, config):
+    compare(duck, long_log(400, seed=1), config, tmp_path)
+
+
+def test_no_turns(duck, tmp_path):
+    mined = compare(duck, [], Config(), tmp_path)
+    assert (mined.locales, mined.dropped) == ({}, 0)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(logs())
+def test_small_logs(tmp_path_factory, turns):
+    work = tmp_path_factory.mktemp("mine")
+    for config in (Config(), TIGHT):
+        engine = DuckDB(work, threads=1)
+        compare(engine, turns, config, work)
+        engine.close()
+
+
+@pytest.mark.slow
+def test_a_long_log(duck, tmp_path):
+    compare(duck, long_log(5_000, seed=2), Config(), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("turns", "config"),
+    [([], Config()), (long_log(400, seed=1), TIGHT), (long_log(5_000, seed=2), Config())],
+    ids=["none", "tight", "long"],
+)
+def test_the_same_rows_on_spark(spark, tmp_path, turns, config):
+    compare(spark, turns, config, tmp_path)
