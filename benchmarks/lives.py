@@ -114,7 +114,7 @@ class Aware:
         seen = trials(nights, today)
         one = np.zeros(len(seen), dtype=np.int64)
         evidence = stages.weigh(
-            seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), liars=np.array([2]), config=LOOP
+            seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), n_adversarial=np.array([2]), config=LOOP
         )
         states, everybody = np.array([self.state], dtype=object), np.array([False])
         moved = stages.judge(states, everybody, evidence, LOOP).iloc[0]
@@ -143,7 +143,7 @@ def trials(nights: list[Night], today: int) -> Trials:
         day=day,
         outcome=np.concatenate([night.outcome for night in nights]),
         weight=2.0 ** (-(today - day) / LOOP.half_life_days),
-        voice=np.ones(len(arm)),
+        user_weight=np.ones(len(arm)),
     )
 
 

@@ -84,7 +84,7 @@ class Naive:
         with duckdb.connect() as con:
             state = current(root).state
             found = con.execute(
-                f"SELECT source, target, verdict, p_gain FROM '{state}/rules.parquet' WHERE circumstance = ''"
+                f"SELECT source, target, verdict, p_gain FROM '{state}/rules.parquet' WHERE context_value = ''"
             ).fetchall()
             heard = {text for (text,) in con.execute(f"SELECT state FROM '{state}/nodes.parquet' WHERE kind = 'u'").fetchall()}
         kept = {source: target for source, target in self.rules.items() if source not in heard}

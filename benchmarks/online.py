@@ -77,12 +77,12 @@ def run(args: argparse.Namespace, seed: int) -> tuple[dict[str, Any], list[tuple
         rewriter = Rewriter.open(Path(folder) / "artefact")
         metrics = current(Path(folder) / "artefact").manifest.metrics
 
-        def deaf(utterance: str, **rest: Any) -> Rewrite:
+        def ignore_nbest(utterance: str, **rest: Any) -> Rewrite:
             return rewriter.rewrite(utterance, **(rest | {"nbest": ()}))
 
         def parts() -> Iterator[tuple[str, Outcomes]]:
             for mode, late in MODES.items():
-                for heard, call in zip(HEARINGS, (rewriter.rewrite, deaf), strict=True):
+                for heard, call in zip(HEARINGS, (rewriter.rewrite, ignore_nbest), strict=True):
                     of = judge(asked, proposer(call), world.assistant, after_failure=late, healthy_in_log=healthy)
                     yield f"{mode}, {heard}", of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shelving import ranks, recall, shelved
+from shelving import as_user_view, ranks, recall
 from spoken import SPLITS, Recording, Split
 
 from rewriter.arrays import Floats
@@ -50,7 +50,7 @@ def ladder(split: Split, seed: int) -> dict[str, Floats]:
     found = {}
     for name, (encoder, mix, hearings) in steps.items():
         if any(len(probe.hearings) >= hearings for probe in split.probes):
-            with shelved(encoder, split.queries, mix) as (retriever, goals):
+            with as_user_view(encoder, split.queries, mix) as (retriever, goals):
                 found[name] = ranks(retriever, goals, split.probes, hearings=hearings)
     return found
 

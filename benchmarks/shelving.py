@@ -15,7 +15,7 @@ from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import GlobalIndex, build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.retrieve import Mix, Retriever
-from rewriter.model.user_view import Shelf
+from rewriter.model.user_view import UserView
 
 NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -27,7 +27,7 @@ def columns(texts: Sequence[str], interpretations: Sequence[int]) -> Queries:
 
 
 @contextmanager
-def shelved(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterator[tuple[Retriever, dict[str, int]]]:
+def as_user_view(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterator[tuple[Retriever, dict[str, int]]]:
     """A retriever over queries, and the number of each goal, for as long as the block runs."""
     goals = {goal: i for i, goal in enumerate(sorted(set(queries.values())))}
     with tempfile.TemporaryDirectory() as name:
@@ -35,7 +35,7 @@ def shelved(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterator[tup
         write_book(folder / "book", columns(list(queries), [goals[goal] for goal in queries.values()]), encoder)
         build_index(folder / "index", QueryBook.open(folder / "book"), np.zeros((0, encoder.dim), dtype=np.float32))
         write_habits(folder / "habits", Said([], NOTHING, NOTHING, NOTHING), [], columns([], []), len(queries), encoder)
-        yield Retriever(encoder, Shelf.open(folder), GlobalIndex.open(folder / "index"), mix), goals
+        yield Retriever(encoder, UserView.open(folder), GlobalIndex.open(folder / "index"), mix), goals
 
 
 def ranks(retriever: Retriever, goals: dict[str, int], probes: Sequence[Recording], *, hearings: int = 1, k: int = 10) -> Floats:

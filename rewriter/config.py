@@ -135,7 +135,7 @@ class Loop:
     """The least share of a rule's requests that is left alone, however good it is."""
     alpha: float = 0.02
     """Probability with which a rule is ever judged wrongly, one way or the other."""
-    quiet_days: int = 1000
+    mean_days_between_false_alarms: int = 1000
     """Days, in the mean, after which a rule as good as ever is looked at more closely by mistake."""
 
 
@@ -250,7 +250,7 @@ _SHARES = (
 _LEAST = (
     dict.fromkeys(("sessions.gap_ms", "rephrases.window_ms", "publish.replayed", "trigger.max_asked_a_day"), 0)
     | dict.fromkeys(("loop.half_life_days", "loop.refit_days", "loop.recent_days"), 0)
-    | dict.fromkeys(("logs.max_chars", "rephrases.reach", "publish.few_rules", "loop.quiet_days"), 1)
+    | dict.fromkeys(("logs.max_chars", "rephrases.reach", "publish.few_rules", "loop.mean_days_between_false_alarms"), 1)
     | dict.fromkeys(("chain.user_cap", "chain.exact", "chain.hops", "chain.top"), 1)
     | dict.fromkeys(("launch.min_users", "launch.personal_turns", "launch.rivals"), 1)
     | {"launch.draws": 10}

@@ -11,7 +11,7 @@ Reason = Literal[
     "rule",  # a precomputed rule was applied
     "held_out",  # a rule knows this text, or the online layer a candidate; it was drawn to be left alone, for comparison
     "online",  # a candidate of the online layer was applied
-    "taste",  # people mean different things by this text, and this user's habits told which was applied
+    "ambiguity",  # people mean different things by this text, and this user's habits told which was applied
     "no_rule",  # no rule knows this text, and the artefact has no online layer for it
     "healthy",  # the log knows this text as one that works
     "understood",  # the assistant's own parser understands it
@@ -20,10 +20,10 @@ Reason = Literal[
     "fluent",  # a candidate was likely meant if the text fails, but it does not look like failing
     "unsure",  # no candidate is likely enough to be meant
     "deadline",  # there was no time left
-    "vetoed",  # people blocked this rewrite in review
-    "unwanted",  # this user has undone this rewrite
+    "blocked_by_review",  # people blocked this rewrite in review
+    "undone_by_user",  # this user has undone this rewrite
     "withdrawn",  # a candidate of the online layer was likely enough, but what the layer sent did not do well
-    "stay",  # a rule says that this text is right as it is, or this user's habits speak against the rule for everybody
+    "keep_source",  # a rule says that this text is right as it is, or this user's habits speak against the rule for everybody
     "empty",  # nothing is left of the text after normalisation
     "too_long",  # longer than any text of a log may be
     "not_text",  # the utterance, the user id or the locale is not a str

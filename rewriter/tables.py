@@ -114,27 +114,27 @@ is 1 where that turn was the same utterance and not rewritten; turns counts thos
 AGES = _table("ages", "age BIGINT, weight BIGINT")
 """What evidence weighs that is so many days older than the newest of its row, in millionths; older evidence weighs nothing."""
 
-CUTS = _table("cuts", "node BIGINT, circumstance VARCHAR, day BIGINT")
+EVIDENCE_STARTS = _table("evidence_starts", "node BIGINT, context_value VARCHAR, day BIGINT")
 """Rows whose evidence before a day is not read any more: a rewrite of theirs was retired, so their meaning has changed. Where a
-circumstance is named, it has changed there alone."""
+context value is named, it has changed there alone."""
 
-MIXING = _table("mixing", "source BIGINT, target BIGINT, trust BIGINT")
+EDGE_DISCOUNT = _table("edge_discount", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
 (`offline.mixing`); a step that was never rewritten is believed."""
-CIRCUMSTANCES = _table("circumstances", "context VARCHAR, device_type VARCHAR, circumstance VARCHAR")
+CONTEXT_VALUES = _table("context_values", "context VARCHAR, device_type VARCHAR, context_value VARCHAR")
 """What each context and device of the log says (`rewriter.model.rules.circumstances`), a row for each thing; both are empty
 where the log has none."""
 
 CONTEXT_COUNTS = _table(
     "context_counts",
-    "day BIGINT, user_no BIGINT, said BIGINT, rewritten BIGINT, state BIGINT, circumstance VARCHAR, turns BIGINT, success BIGINT",
+    "day BIGINT, user_no BIGINT, said BIGINT, rewritten BIGINT, state BIGINT, context_value VARCHAR,turns BIGINT, success BIGINT",
 )
-"""COUNTS, in each circumstance: a turn counts in as many rows as its context says things."""
+"""COUNTS, in each context value: a turn counts in as many rows as its context says things."""
 
 CONTEXT_STEPS = _table(
-    "context_steps", "day BIGINT, user_no BIGINT, said BIGINT, circumstance VARCHAR, target BIGINT, mass BIGINT"
+    "context_steps", "day BIGINT, user_no BIGINT, said BIGINT, context_value VARCHAR, target BIGINT, mass BIGINT"
 )
-"""REPHRASES, in each circumstance of the turn that was restated; who said the very same again stays where she was."""
+"""REPHRASES, in each context value of the turn that was restated; who said the very same again stays where she was."""
 
 USER_NODES = _table(
     "user_nodes",
@@ -167,14 +167,14 @@ thousandths of users: the part of each user's turns of the text that was underst
 
 RULES = _table(
     "rules",
-    "rule VARCHAR, scope VARCHAR, user_id VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR,"
+    "rule VARCHAR, scope VARCHAR, user_id VARCHAR, context_value VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR,"
     "state VARCHAR, users BIGINT, turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE,"
     "win DOUBLE, loss DOUBLE, similarity DOUBLE, verdict VARCHAR, life VARCHAR, since_day BIGINT, share DOUBLE, tried DOUBLE,"
     "tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
     "p_gain DOUBLE, p_better DOUBLE",
 )
 """A rewrite under consideration with its evidence. scope is ``global``, ``personal`` or ``context``; user_id is empty but for a
-personal rule, and circumstance but for one that holds where the context says so (`rewriter.model.rules.circumstances`), of
+personal rule, and context value but for one that holds where the context says so (`rewriter.model.rules.circumstances`), of
 which users, turns, first_day and last_day are counted there. score is S_ij and stay S_ii of the chain; p_goal is the posterior
 mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per request; verdict is 'launched' or
 the reason why not.
@@ -186,7 +186,7 @@ same of the source as spoken. p_better is P(it succeeds more often rewritten tha
 
 LIVES = _table(
     "lives",
-    "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, circumstance VARCHAR, locale VARCHAR, source VARCHAR,"
+    "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, context_value VARCHAR, locale VARCHAR, source VARCHAR,"
     "target VARCHAR, was VARCHAR, life VARCHAR, share DOUBLE, why VARCHAR, tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE,"
     "left_ok DOUBLE",
 )

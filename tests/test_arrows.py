@@ -7,13 +7,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "text", "result", "database"},
+    {"errors", "text", "result", "arrays", "database"},
     {"tables", "config", "guardrail"},
     {"engine", "engine_spark"},
     {"artefact", "model"},
     {"simulate", "detect"},
     {"offline", "online"},
-    {"evaluate", "explain", "history"},
+    {"evaluate", "explain"},
     {"demo", "operate"},
     {"terminal"},
     {"cli"},

@@ -8,7 +8,7 @@ from user_views import shelve, working
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.model.decider import Bar, Decider
+from rewriter.model.decider import Decider, Threshold
 from rewriter.model.features import RANK, RISK
 from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
@@ -74,7 +74,7 @@ def test_an_online_layer_imports_what_it_needs_and_no_more(tmp_path):
         shelve(folder, phrases, everybody=working(phrases))
         Wording.of((phrase, {}) for phrase in phrases).save(folder / "wording" / "en")
         never = (Logistic(np.zeros(len(names)), 0.0) for names in (RANK, RISK))
-        Decider(*never, Bar(), Bar(), hears=False).save(folder)
+        Decider(*never, Threshold(), Threshold(), hears=False).save(folder)
         Risk({}, {}, -2.0, Logistic(np.zeros(len(COLUMNS)), 0.0)).save(folder)
         writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
     assert imported_by(tmp_path, "unsure") & HEAVY <= ONLINE

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.simulate.assistants import Guessing, Misrouting, PhraseAssistant
-from rewriter.simulate.circumstances import HOUR_MS, Around, Before
+from rewriter.simulate.situations import HOUR_MS, Around, Before
 from rewriter.simulate.textchannel import TextChannel
 from rewriter.simulate.users import Behaviour, User, people, shares_said
 from rewriter.simulate.world import Split, World, split_of, spread

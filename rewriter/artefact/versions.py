@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rewriter.artefact.disk import sha256
 from rewriter.errors import ArtefactError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when an older reader would misread what a newer writer wrote, or the other way round."""
 
 HELD = Path("state", "held.json")
@@ -241,7 +241,7 @@ def _manifest(path: Path, version_id: str) -> Manifest:
         if schema > SCHEMA_VERSION:
             raise ArtefactError(f"{path} has schema {schema}, newer than {SCHEMA_VERSION}: upgrade the package rewriter")
         if schema < SCHEMA_VERSION:
-            raise ArtefactError(f"{path} has schema {schema}, older than {SCHEMA_VERSION}: learn into a new folder")
+            raise ArtefactError(f"{path} has schema {schema}, older than {SCHEMA_VERSION}: learn again, into a new folder")
         if data.pop("id") != version_id or _digest({"schema_version": schema, **data}) != version_id.split("-")[1]:
             raise ArtefactError(f"{path} is damaged: it does not match its id; copy the artefact again or go back a version")
         return Manifest(**{f.name: data[f.name] for f in fields(Manifest)})

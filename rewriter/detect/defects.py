@@ -99,30 +99,30 @@ def heeded(turns: Turns, p: Floats) -> Floats:
     """Draw P(defect) towards the explicit feedback of other users, ``(bad + 2 p) / (told + 2)``, (n,).
 
     A misunderstanding that most users of a text share looks fine in all that a model can see of it; one answer tells. Every user
-    has one voice for the same words understood alike, the mean of her answers. Her own turns are left to what others say.
+    has one user weight for the same words understood alike, the mean of her answers. Her own turns are left to what others say.
 
     Args:
         turns: of a log.
         p: what a model says, (n,).
     """
-    bad, told = _voices(turns, "said", "hypothesis")
+    bad, told = _user_weights(turns, "said", "hypothesis")
     return (bad + _PRIOR_FEEDBACK * p) / (told + _PRIOR_FEEDBACK)
 
 
-def leaning(turns: Turns) -> Floats:
+def feedback_trend(turns: Turns) -> Floats:
     """Return the log-odds of bad answers of others, ``log((bad + 1/2) / (good + 1/2))``, (n,), where the same was done.
 
     Of rare words nobody was asked; but what is often understood where something else was meant, and answered as if nothing had
-    happened, is known from other words. Every user has one voice for the same interpretation with the same response.
+    happened, is known from other words. Every user has one user weight for the same interpretation with the same response.
 
     Args:
         turns: of a log.
     """
-    bad, told = _voices(turns, "hypothesis", "reply")
+    bad, told = _user_weights(turns, "hypothesis", "reply")
     return np.asarray(np.log((bad + _EVEN) / (told - bad + _EVEN)), dtype=np.float64)
 
 
-def _voices(turns: Turns, *alike: str) -> tuple[Floats, Floats]:
+def _user_weights(turns: Turns, *alike: str) -> tuple[Floats, Floats]:
     """Return how many other users said that turns like each went wrong, and how many said anything of them, (n,) each."""
     answer = np.nan_to_num(turns["feedback"])
     _, same = np.unique(np.column_stack([turns[name] for name in alike]), axis=0, return_inverse=True)
@@ -131,8 +131,8 @@ def _voices(turns: Turns, *alike: str) -> tuple[Floats, Floats]:
     told = (answers > 0).astype(np.float64)  # of each user and what is alike
     bad = np.bincount(own, answer < 0) / np.maximum(answers, 1)
 
-    def others(voice: Floats) -> Floats:
-        return np.asarray(np.bincount(pairs[:, 0], voice)[same] - voice[own], dtype=np.float64)
+    def others(user_weight: Floats) -> Floats:
+        return np.asarray(np.bincount(pairs[:, 0], user_weight)[same] - user_weight[own], dtype=np.float64)
 
     return others(bad), others(told)
 
@@ -226,7 +226,7 @@ class Teacher:
         return np.asarray(expit(self.scale[0] + self.scale[1] * odds), dtype=np.float64)
 
     def _told(self, turns: Turns, columns: Columns, meaning: Meaning) -> Columns:
-        seen = log_odds(self._guessed(turns, columns)), meaning.missed, leaning(turns)
+        seen = log_odds(self._guessed(turns, columns)), meaning.missed, feedback_trend(turns)
         return np.column_stack([columns, *seen]).astype(np.float32)
 
 

@@ -72,7 +72,7 @@ class Cues:
         self._answers = _answers(self._prompt, self._signature)
 
     def measure(
-        self, source: Ints, target: Ints, given: Columns, deaf: npt.NDArray[np.bool_] | None = None
+        self, source: Ints, target: Ints, given: Columns, ignore_nbest: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.float32]:
         """Return the cues of pairs of turns, (m, len(NAMES)); NaN where the log does not tell.
 
@@ -80,11 +80,11 @@ class Cues:
             source: rows of the earlier turns, (m,).
             target: rows of the later ones, (m,).
             given: the columns `GIVEN`, (m,) each.
-            deaf: pairs whose other hearings are not looked at, (m,); None for none.
+            ignore_nbest: pairs whose other hearings are not looked at, (m,); None for none.
         """
         found: dict[str, npt.NDArray[Any]] = {name: given[name] for name in GIVEN}
         found |= self._outcome(source, target) | self._understood(source, target)
-        found |= self._heard(source, target, np.zeros(len(source), dtype=bool) if deaf is None else deaf)
+        found |= self._heard(source, target, np.zeros(len(source), dtype=bool) if ignore_nbest is None else ignore_nbest)
         return np.column_stack([np.asarray(found[name], dtype=np.float32) for name in NAMES])
 
     def _outcome(self, source: Ints, target: Ints) -> dict[str, npt.NDArray[Any]]:
@@ -118,9 +118,9 @@ class Cues:
             "slots_common": slots[2],
         }
 
-    def _heard(self, source: Ints, target: Ints, deaf: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:
+    def _heard(self, source: Ints, target: Ints, ignore_nbest: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:
         said, text = self._turns["said"], self._turns.text
-        pair, hearing = self._hearings(source, deaf)
+        pair, hearing = self._hearings(source, ignore_nbest)
         alike = _best(pair, _once(text, text, hearing, said[target[pair]], pairwise), len(source))
         of, value = self._anew(source, target)
         plain = _best(of, _once(text, self._value, said[source[of]], value, _somewhere), len(source))
@@ -135,10 +135,10 @@ class Cues:
             "value_heard": np.maximum(plain, _best(of[each], heard, len(source))),
         }
 
-    def _hearings(self, source: Ints, deaf: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    def _hearings(self, source: Ints, ignore_nbest: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """Return the pair and the text of each of the first other hearings of the earlier turns, ordered by pair."""
         start, end = self._turns.heard_at[source], self._turns.heard_at[source + 1]
-        many = np.where(deaf, 0, np.minimum(end - start, _HEARD))
+        many = np.where(ignore_nbest, 0, np.minimum(end - start, _HEARD))
         pair = np.repeat(np.arange(len(source)), many)
         nth = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
         return pair, self._turns.heard[start[pair] + nth]

@@ -48,7 +48,7 @@ class SpanDetector:
         """Return the detector that takes every turn for one that went wrong."""
         return replace(self, pair=self.pair.of_failures())
 
-    def p(self, candidates: Columns, deaf: npt.NDArray[np.bool_] | None = None) -> Floats:
+    def p(self, candidates: Columns, ignore_nbest: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Return P of each candidate, (n,): the mean of both log-odds where both speak.
 
         They have equal weights: fitted to the evidence, the trees would have nearly all, which learned from the cues that the
@@ -56,9 +56,9 @@ class SpanDetector:
 
         Args:
             candidates: the columns of each.
-            deaf: of which the trees do not look at the other hearings, see `PairDetector.p`.
+            ignore_nbest: of which the trees do not look at the other hearings, see `PairDetector.p`.
         """
-        p = self.pair.p(candidates, deaf)
+        p = self.pair.p(candidates, ignore_nbest)
         source = self.pair.turns.rows(candidates["user_no"], candidates["turn_no"])
         read = self.odds[source, np.asarray(candidates["ahead"], dtype=np.int64) - 1]
         asked = np.flatnonzero(unsure(p) & np.isfinite(read))

@@ -62,11 +62,11 @@ class PairDetector:
         """Return the detector that takes every turn for one that went wrong."""
         return replace(self, known_failures=True)
 
-    def p(self, candidates: Candidates, deaf: npt.NDArray[np.bool_] | None = None) -> Floats:
+    def p(self, candidates: Candidates, ignore_nbest: npt.NDArray[np.bool_] | None = None) -> Floats:
         """Return P of each candidate, (n,), of some without a look at the other hearings of the earlier turn."""
         source = self.turns.rows(candidates["user_no"], candidates["turn_no"])
         target = self.turns.rows(candidates["user_no"], candidates["next_turn_no"])
-        columns = self.cues.measure(source, target, candidates, deaf)
+        columns = self.cues.measure(source, target, candidates, ignore_nbest)
         odds = log_odds(self.forest.p(columns, fold_of(candidates["user_no"])))
         weights = self.failed if self.known_failures else self.joint
         return _p(odds, log_odds(self.defect[source]), weights)

@@ -1,4 +1,4 @@
-"""`Hindsight`: how the turns of each text went, as it was known afterwards, and what that tells of texts and words.
+"""`WordRisk`: how the turns of each text went, as it was known afterwards, and what that tells of texts and words.
 
 The student: what the teacher knows of a turn after the fact, taught to a `Risk` that sees it before the NLU does.
 """
@@ -23,7 +23,7 @@ _PRIOR = 2.0  # turns of mean risk that every text and word begins with
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
 
 
-class Hindsight:
+class WordRisk:
     """Counts of turns and defects by text and user. Counts, not odds: what somebody said can be taken out again.
 
     Args:
@@ -35,7 +35,7 @@ class Hindsight:
 
     Example:
         >>> said = np.array(["lamp off", "lamp off", "lamp of"], dtype=object)
-        >>> seen = Hindsight(said, np.array([0, 1, 1]), np.array([0.0, 0.0, 2.0]), np.array([4.0, 4.0, 2.0]), 1)
+        >>> seen = WordRisk(said, np.array([0, 1, 1]), np.array([0.0, 0.0, 2.0]), np.array([4.0, 4.0, 2.0]), 1)
         >>> seen.p("lamp of"), seen.p("lamp")
         (1.0, None)
         >>> seen.risk().words["off"] < seen.risk().mean < seen.risk().words["of"]
@@ -155,7 +155,7 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
     columns = np.zeros((len(turns), len(COLUMNS)))
     for k in range(FOLDS):
         rows = np.flatnonzero(fold == k)
-        seen = _hindsight(turns, defect, np.flatnonzero(fold != k), min_users).risk()
+        seen = _word_risk(turns, defect, np.flatnonzero(fold != k), min_users).risk()
         for row in rows:
             columns[row] = seen.columns(*_request(turns, int(row)))
     spoken = turns["rewritten"] == 0
@@ -164,7 +164,7 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
     fitted = LogisticRegression(C=1.0, max_iter=1000).fit(twice, label, sample_weight=weight)
     weigh = Logistic(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
     p = weigh.p(columns)
-    whole = _hindsight(turns, defect, np.arange(len(turns)), min_users).risk()
+    whole = _word_risk(turns, defect, np.arange(len(turns)), min_users).risk()
     rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
     return Student(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
 
@@ -174,7 +174,7 @@ def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: 
 
     Args:
         pair: the detector; its turns and their P(defect) say how much each column is worth. Without one nobody is asked.
-        known: how texts and words fared, by all that is known (`Hindsight.risk`).
+        known: how texts and words fared, by all that is known (`WordRisk.risk`).
         config: `launch.min_users`, and of `trigger` the budgets of prompts.
         folder: where the file goes.
     """
@@ -192,7 +192,7 @@ def _request(turns: Turns, row: int) -> tuple[list[str], str]:
     return hearings, "" if turns["opens"][row] else str(turns.text[turns["said"][row - 1]])
 
 
-def _hindsight(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> Hindsight:
+def _word_risk(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> WordRisk:
     """Count those of some turns whose words were sent as they were spoken: what becomes of a rewrite is not their doing."""
     rows = rows[turns["rewritten"][rows] == 0]
-    return Hindsight(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)
+    return WordRisk(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)

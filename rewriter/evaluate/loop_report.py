@@ -76,7 +76,7 @@ def _standing(found: Days, scope: str) -> dict[str, dict[int, int]]:
 def _told(found: Days) -> list[Sequence[str]]:
     return [
         (
-            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.circumstance or "everywhere", c.target or "–",
+            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.context_value or "everywhere", c.target or "–",
             c.was or "new", c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
         )
         for c in found.changes.itertuples()

@@ -42,9 +42,9 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """A rule under consideration for a circumstance: the columns of `tables.RULES` that people ask for."""
+    """A rule under consideration for a context value: the columns of `tables.RULES` that people ask for."""
 
-    circumstance: str
+    context_value: str
     target: str
     state: str
     users: int
@@ -66,7 +66,7 @@ class Explanation:
         rewrite: what `Rewriter.rewrite` answers.
         said: what the log knows of the source, by locale.
         rivals: the rules that were considered, personal ones first, best first.
-        here: the rules that were considered for a circumstance of the context, the best of each, for the ten commonest ones.
+        here: the rules that were considered for a context value of the context, the best of each, for the ten commonest ones.
         candidates: what the online layer considered, the likeliest first; empty where a rule answers.
         state: whether the private state was there; without it rules cannot be told.
     """
@@ -87,7 +87,7 @@ class Explanation:
             if answer.applied
             else f"{self.source!r} is left alone: {answer.reason}"
         ]
-        if answer.reason == "taste":
+        if answer.reason == "ambiguity":
             meanings = "; ".join(f"{c.text!r} {c.p_success:.2f}" for c in answer.candidates)
             told.append(f"people mean different things by it; weighed by this user's habits: {meanings}")
         told += [
@@ -123,7 +123,7 @@ class Explanation:
     def context_rows(self) -> list[tuple[str, ...]]:
         """Return the rules for the context as rows of a table with `CONTEXT_COLUMNS`."""
         return [
-            (h.circumstance, h.target or h.state, f"{h.users}", *(f"{x:.2f}" for x in (h.score, h.p_goal)), h.verdict)
+            (h.context_value, h.target or h.state, f"{h.users}", *(f"{x:.2f}" for x in (h.score, h.p_goal)), h.verdict)
             for h in self.here
         ]
 

@@ -18,7 +18,7 @@ from rewriter.explain.graph import rephrase_graph
 from rewriter.model.layer_slices import PARTS
 from rewriter.model.users import hash_user
 from rewriter.offline.rules import chain
-from rewriter.online.layer import Star
+from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order
@@ -32,13 +32,13 @@ _NODE = """
 SELECT node FROM nodes WHERE kind = 'u' AND state = ? AND (locale = ? OR ? IS NULL) ORDER BY turns DESC, node LIMIT 1
 """
 _RIVALS = """
-SELECT {columns} FROM rules WHERE source = ? AND circumstance = '' AND user_id IN ('', ?)
+SELECT {columns} FROM rules WHERE source = ? AND context_value = '' AND user_id IN ('', ?)
 ORDER BY scope DESC, locale, score DESC, target
 """
 
 _HERE = """
-SELECT {columns} FROM rules WHERE source = ? AND circumstance <> ''
-QUALIFY ROW_NUMBER() OVER (PARTITION BY circumstance ORDER BY score DESC, target) = 1 ORDER BY turns DESC, circumstance LIMIT 10
+SELECT {columns} FROM rules WHERE source = ? AND context_value <> ''
+QUALIFY ROW_NUMBER() OVER (PARTITION BY context_value ORDER BY score DESC, target) = 1 ORDER BY turns DESC, context_value LIMIT 10
 """
 
 
@@ -94,9 +94,9 @@ def _considered(version: Version, source: str, user: str, locale: str | None, af
     """Ask the online layer what it considers."""
     if not (version.folder / "online").is_dir():
         return ()
-    star = Star.open(version.folder / "online")
-    place = next((known for known in lookup_order(locale, version.manifest.locales) if known in star.locales), None)
-    return () if place is None else star.consider(Request([source], place, user, after_failure))
+    online_layer = OnlineLayer.open(version.folder / "online")
+    place = next((known for known in lookup_order(locale, version.manifest.locales) if known in online_layer.locales), None)
+    return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
 
 
 def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:

@@ -1,4 +1,4 @@
-"""`Tastes`: texts that mean one thing to one user and another to the next, and which of them a user's habits speak for."""
+"""`Ambiguity`: texts that mean one thing to one user and another to the next, and which of them a user's habits speak for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from rewriter.arrays import Floats
 from rewriter.errors import ArtefactError
+from rewriter.model.goal_prior import RAREST, log_goal_prior
 from rewriter.model.query_store import TextColumn, mapped, save_texts
-from rewriter.model.user_view import Shelf
-from rewriter.model.wish import RAREST, wanted
+from rewriter.model.user_view import UserView
 
-_HEADER = "taste.json"
+_HEADER = "ambiguity.json"
 _COLUMNS = ("keys", "starts", "rows", "share", "fails")
 
 
-def lean(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
+def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
     """Return P(each meaning | the text, the user), (…, m).
 
     What everybody means by the text is weighed by how much more this user wants it than others do (Bayes' rule, were what is
@@ -35,7 +35,8 @@ def lean(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Float
 
     Example:
         >>> share, likes = np.array([0.6, 0.3]), np.array([0.0, np.log(20)])
-        >>> lean(share, likes, np.array(-1.0), 1.0).round(2).tolist(), lean(share, likes, np.array(-1.0), 0.0).round(2).tolist()
+        >>> posterior(share, likes, np.array(-1.0), 1.0).round(2).tolist()
+        >>> posterior(share, likes, np.array(-1.0), 0.0).round(2).tolist()
         ([0.09, 0.9], [0.6, 0.3])
     """
     weight = share * np.exp(trust * liking)
@@ -43,20 +44,20 @@ def lean(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Float
     return np.asarray(weight / np.maximum(weight.sum(axis=-1) + rest, 1e-300)[..., None], dtype=np.float64)
 
 
-def liking_of(own: Floats, own_all: Floats, wished: Floats) -> tuple[Floats, Floats]:
+def liking_of(own: Floats, own_all: Floats, goal_prior: Floats) -> tuple[Floats, Floats]:
     """Return log (P(this user wants it) / P(anybody does)), (…, m), and the same for what she never wanted, (…,).
 
     Args:
         own: (…, m) turns of the user's own that were understood so with success.
         own_all: (…,) all of hers.
-        wished: (…, m) share of everybody's wishes.
+        goal_prior: (…, m) share of everybody's goal priors.
     """
-    wished = np.maximum(wished, RAREST)
-    stranger = wanted(np.zeros_like(own_all), own_all, np.ones_like(own_all))
-    return wanted(own, own_all[..., None], wished) - np.log(wished), stranger
+    goal_prior = np.maximum(goal_prior, RAREST)
+    stranger = log_goal_prior(np.zeros_like(own_all), own_all, np.ones_like(own_all))
+    return log_goal_prior(own, own_all[..., None], goal_prior) - np.log(goal_prior), stranger
 
 
-class Leaning(NamedTuple):
+class Posterior(NamedTuple):
     """What a text means to one user.
 
     Attributes:
@@ -88,12 +89,12 @@ class Meanings(NamedTuple):
     fails: float
 
 
-class Tastes:
+class Ambiguity:
     """The texts of one artefact that have more than one meaning, read from memory maps. Safe to use from many threads.
 
     Attributes:
-        bar: what P(a win) must reach for a meaning to be sent.
-        trust: see `lean`.
+        threshold: what P(a win) must reach for a meaning to be sent.
+        trust: see `posterior`.
 
     Example:
         >>> import tempfile
@@ -105,24 +106,25 @@ class Tastes:
         >>> write_book(folder / "book", songs, encoder)
         >>> none = songs.take(two[:0])
         >>> write_habits(folder / "habits", Said([ann], two[1:], 30 * two[1:], two[1:]), [], none, 2, encoder)
-        >>> write_tastes(folder / "taste", [Meanings("en", "play dancing", [0, 1], [0.7, 0.2], 1.0)], trust=1.0, bar=0.5)
-        >>> tastes = Tastes.open(folder / "taste", Shelf.open(folder))
-        >>> tastes.of("play dancing", "en", ann).texts[0], tastes.of("play dancing", "en", "b" * 32)
+        >>> dancing = Meanings("en", "play dancing", [0, 1], [0.7, 0.2], 1.0)
+        >>> write_ambiguity(folder / "ambiguity", [dancing], trust=1.0, threshold=0.5)
+        >>> ambiguity = Ambiguity.open(folder / "ambiguity", UserView.open(folder))
+        >>> ambiguity.of("play dancing", "en", ann).texts[0], ambiguity.of("play dancing", "en", "b" * 32)
         ('play dancing shoes', None)
     """
 
-    __slots__ = ("_fails", "_keys", "_rows", "_share", "_shelf", "_starts", "_texts", "bar", "trust")
+    __slots__ = ("_fails", "_keys", "_rows", "_share", "_starts", "_texts", "_user_view", "threshold", "trust")
 
-    def __init__(self, folder: Path, shelf: Shelf) -> None:
+    def __init__(self, folder: Path, user_view: UserView) -> None:
         header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
-        self.trust, self.bar = float(header["trust"]), float(header["bar"])
+        self.trust, self.threshold = float(header["trust"]), float(header["threshold"])
         self._texts = TextColumn.open(folder, "texts")
         self._keys, self._starts, self._rows, self._share, self._fails = (mapped(folder / f"{name}.npy") for name in _COLUMNS)
-        self._shelf = shelf
+        self._user_view = user_view
 
     @classmethod
-    def open(cls, folder: Path, shelf: Shelf) -> "Tastes | None":
-        """Map what `write_tastes` wrote; None where `learn` wrote nothing.
+    def open(cls, folder: Path, user_view: UserView) -> "Ambiguity | None":
+        """Map what `write_ambiguity` wrote; None where `learn` wrote nothing.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
@@ -130,11 +132,11 @@ class Tastes:
         if not folder.is_dir():
             return None
         try:
-            return cls(folder, shelf)
+            return cls(folder, user_view)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
-    def of(self, text: str, locale: str, user: str) -> Leaning | None:
+    def of(self, text: str, locale: str, user: str) -> Posterior | None:
         """Return what a text means to a user; None for a text of one meaning, and for a user of whom nothing is known.
 
         Args:
@@ -145,16 +147,16 @@ class Tastes:
         place = self._place(text, locale)
         if place is None:
             return None
-        habit = self._shelf.own(user, locale)
+        habit = self._user_view.own(user, locale)
         if not len(habit.rows):
             return None
         rows = self._rows[self._starts[place] : self._starts[place + 1]]
-        goals = self._shelf.book.interpretations[rows]
-        own = (goals[:, None] == self._shelf.interpretations(habit.rows)) @ habit.turns.astype(np.float64)
-        liking, stranger = liking_of(own, np.asarray(habit.turns.sum(), dtype=np.float64), self._shelf.book.wished(goals))
-        p = lean(self._share[self._starts[place] : self._starts[place + 1]], liking, stranger, self.trust)
+        goals = self._user_view.book.interpretations[rows]
+        own = (goals[:, None] == self._user_view.interpretations(habit.rows)) @ habit.turns.astype(np.float64)
+        liking, stranger = liking_of(own, np.asarray(habit.turns.sum(), dtype=np.float64), self._user_view.book.goal_prior(goals))
+        p = posterior(self._share[self._starts[place] : self._starts[place + 1]], liking, stranger, self.trust)
         order = np.argsort(-p, kind="stable")
-        return Leaning([self._shelf.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))
+        return Posterior([self._user_view.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))
 
     def _place(self, text: str, locale: str) -> int | None:
         key = np.uint64(_key(locale, text))
@@ -163,14 +165,14 @@ class Tastes:
         return place if found else None
 
 
-def write_tastes(folder: Path, meanings: Sequence[Meanings], *, trust: float, bar: float) -> None:
+def write_ambiguity(folder: Path, meanings: Sequence[Meanings], *, trust: float, threshold: float) -> None:
     """Write the texts of more than one meaning.
 
     Args:
         folder: where the files go; made if it is missing.
         meanings: in any order; of each text, and each of its meanings, at least k users.
-        trust: see `lean`.
-        bar: what P(a win) must reach.
+        trust: see `posterior`.
+        threshold: what P(a win) must reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(meanings, key=lambda of: _key(of.locale, of.text))
@@ -184,10 +186,10 @@ def write_tastes(folder: Path, meanings: Sequence[Meanings], *, trust: float, ba
     for name in _COLUMNS:
         np.save(folder / f"{name}.npy", columns[name])
     save_texts(folder, "texts", [of.text for of in ordered])
-    (folder / _HEADER).write_text(json.dumps({"trust": trust, "bar": bar}), encoding="utf-8")
+    (folder / _HEADER).write_text(json.dumps({"trust": trust, "threshold": threshold}), encoding="utf-8")
 
 
-def tasted_texts(folder: Path) -> list[str]:
+def ambiguous_texts(folder: Path) -> list[str]:
     """Return the texts of more than one meaning in a folder; none where there is no such folder."""
     if not folder.is_dir():
         return []

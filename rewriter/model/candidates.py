@@ -20,7 +20,7 @@ class Pool(NamedTuple):
         turns: (m,) float64, how often each was sent with success.
         share: (m,) float64, which share of its turns was understood so and went well.
         similarity: (m,) float64, of the best hearing to the text.
-        wished: (m,) float64, which share of everybody's wishes its interpretation is.
+        goal_prior: (m,) float64, which share of everybody's goal priors its interpretation is.
         own_turns: (m,) float64, how often this user was understood so with success, by whatever text.
         own_age: (m,) float64, days between the last time of that and the end of the log; 0 where there was none.
         own_all: (m,) float64, how often this user was understood with success at all; the same in all rows.
@@ -32,7 +32,7 @@ class Pool(NamedTuple):
     turns: Floats
     share: Floats
     similarity: Floats
-    wished: Floats
+    goal_prior: Floats
     own_turns: Floats
     own_age: Floats
     own_all: Floats

@@ -1,4 +1,4 @@
-"""`Decider`: from measured candidates to what is done: the ranker, the risk of the request as spoken, and the bars to clear."""
+"""`Decider`: from measured candidates to what is done: the ranker, the risk of the request as spoken, and the thresholds."""
 
 import json
 import math
@@ -17,7 +17,7 @@ _TRIED = 5  # candidates shown to the guardrail, best first
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Threshold:
     """What a score must reach; infinite where the evidence of the log could not promise the budget.
 
     Attributes:
@@ -36,15 +36,15 @@ class Decider:
     Attributes:
         ranker: P(the candidate is meant | the request fails), of the columns `RANK`.
         risk: P(the request fails as spoken), of the columns `RISK`, for texts that the log does not hold as healthy.
-        before: the bar before the NLU, for P(fails) times P(meant), the probability of a win.
-        after: the bar after a refusal, for P(meant).
+        before: the threshold before the NLU, for P(fails) times P(meant), the probability of a win.
+        after: the threshold after a refusal, for P(meant).
         hears: whether the log had other hearings, so that their worth is known.
     """
 
     ranker: Logistic
     risk: Logistic
-    before: Bar
-    after: Bar
+    before: Threshold
+    after: Threshold
     hears: bool
 
     def save(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Decider:
         data = {
             "ranker": self.ranker.to_dict(),
             "risk": self.risk.to_dict(),
-            "bars": {name: _finite(getattr(self, name)) for name in ("before", "after")},
+            "thresholds": {name: _finite(getattr(self, name)) for name in ("before", "after")},
             "hears": self.hears,
         }
         (folder / _FILE).write_text(json.dumps(data), encoding="utf-8")
@@ -69,7 +69,9 @@ class Decider:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             before, after = (
-                Bar(**{kind: math.inf if value is None else float(value) for kind, value in data["bars"][name].items()})
+                Threshold(
+                    **{kind: math.inf if value is None else float(value) for kind, value in data["thresholds"][name].items()}
+                )
                 for name in ("before", "after")
             )
             ranker, risk = Logistic.from_dict(data["ranker"], len(RANK)), Logistic.from_dict(data["risk"], len(RISK))
@@ -105,5 +107,5 @@ def choose(p: Sequence[float], allowed: Callable[[int], bool]) -> int | None:
     return next((i for i in order[:_TRIED] if allowed(i)), None)
 
 
-def _finite(bar: Bar) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in asdict(bar).items()}
+def _finite(threshold: Threshold) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in asdict(threshold).items()}

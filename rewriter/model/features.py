@@ -12,14 +12,15 @@ from rewriter.model import fluency as words
 from rewriter.model.alignment import Alignment, align
 from rewriter.model.candidates import Pool
 from rewriter.model.fluency import Wording
+from rewriter.model.goal_prior import log_goal_prior
 from rewriter.model.risk import WORDED, Risk
 from rewriter.model.similarity import phonetic_keys
-from rewriter.model.wish import wanted
 
 RANK = {
     "text": 1, "sound": 1, "cost": -1, "cost_share": -1, "replaced": -1, "worst": -1, "missing": -1, "most_missing": -1,
     "extra": 0, "most_extra": -1, "swaps": -1, "turns": 1, "share": 1, "lead": 1, "lead_cost": 1, "same": 0, "words": 0,
-    "words_meant": 0, "unknown": 0, "hearing": 0, "cost_first": -1, "exact": 1, "support": 1, "wish": 1, "own": 1, "own_age": -1,
+    "words_meant": 0, "unknown": 0, "hearing": 0, "cost_first": -1, "exact": 1, "support": 1, "goal_prior": 1, "own": 1,
+    "own_age": -1,
 }  # fmt: skip
 """What the ranker reads of a candidate -> the direction in which it may push: 1 up, -1 down, 0 either way.
 
@@ -33,7 +34,7 @@ hearing        which hearing is meant, 0 for the first: the one from which the w
 cost_first     what the way from the first hearing costs
 exact          whether a hearing is the candidate, word by word
 support        share of the hearings to which no other interpretation is nearer
-wish           log P(this user wants what it means): the user's own turns, smoothed towards everybody's wishes
+goal prior           log P(this user wants what it means): the user's own turns, smoothed towards everybody's goal priors
 own …          whether this user was ever understood so with success; log of the days since the last time
 """
 
@@ -117,7 +118,7 @@ def _columns(
         "cost_first": costs[0].tolist(),
         "exact": [text in hearings for text in pool.texts],
         "own": (pool.own_turns > 0).tolist(),
-        "wish": wanted(pool.own_turns, pool.own_all, pool.wished).tolist(),
+        "goal_prior": log_goal_prior(pool.own_turns, pool.own_all, pool.goal_prior).tolist(),
         "own_age": np.log1p(pool.own_age).tolist(),
         **_among(pool, way["cost"], costs.argmin(axis=1).tolist()),
     }

@@ -30,7 +30,7 @@ def hypothesis(intent: str, slots: Mapping[str, Scalar | None] | None = None) ->
 
 
 def intent_of(line: str) -> str:
-    """Return the intent of a hypothesis; of a line that is none, everything before the first bar.
+    """Return the intent of a hypothesis; of a line that is none, everything before the first threshold.
 
     Example:
         >>> intent_of("HassTurnOn|name=lamp")
@@ -59,7 +59,7 @@ def _slot(place: int, part: str) -> tuple[str, str]:
 
 
 def _parts(line: str) -> list[str]:
-    """Split at bars that are not escaped."""
+    """Split at thresholds that are not escaped."""
     parts: list[str] = []
     start = 0
     while True:

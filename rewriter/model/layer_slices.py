@@ -18,7 +18,7 @@ def part_of(basis: str, scope: Scope, *, after_failure: bool) -> str:
     """Return the name of a part.
 
     Args:
-        basis: ``online`` for what was found and ranked, ``taste`` for what habits told.
+        basis: ``online`` for what was found and ranked, ``ambiguity`` for what habits told.
         scope: whose evidence it rests on.
         after_failure: whether the NLU has already refused the request.
 
@@ -29,7 +29,7 @@ def part_of(basis: str, scope: Scope, *, after_failure: bool) -> str:
     return f"{basis}-{'after' if after_failure else 'before'}-{scope}"
 
 
-_SCOPES: Final[tuple[tuple[str, Scope], ...]] = (("online", "global"), ("online", "personal"), ("taste", "personal"))
+_SCOPES: Final[tuple[tuple[str, Scope], ...]] = (("online", "global"), ("online", "personal"), ("ambiguity", "personal"))
 DRAWN: Final = tuple(part_of(*of, after_failure=False) for of in _SCOPES)
 PARTS: Final = (*DRAWN, *(part_of(*of, after_failure=True) for of in _SCOPES))
 

@@ -100,7 +100,10 @@ class Queries:
 _COLUMNS = tuple(f.name for f in fields(Queries))[2:]
 _HEADER = "book.json"
 _KEYS, _PLACES = "keys", "places"  # hashes of the texts, ascending, and the row of each
-_GOALS, _WISHES = "goals", "wishes"  # interpretations, ascending, and the share of all wishes of the locale that is each
+_GOALS, _GOAL_PRIORS = (
+    "goals",
+    "goal_priors",
+)  # interpretations, ascending, and the share of all goal priors of the locale that is each
 
 
 class QueryBook:
@@ -140,7 +143,7 @@ class QueryBook:
         "locales",
         "newest",
         "vectors",
-        "_wishes",
+        "_goal_priors",
         *_COLUMNS,
     )
 
@@ -153,7 +156,7 @@ class QueryBook:
         self._keys: _Keys = mapped(folder / f"{_KEYS}.npy")
         self._places: Ints = mapped(folder / f"{_PLACES}.npy")
         self._goals: Ints = mapped(folder / f"{_GOALS}.npy")
-        self._wishes: Floats = mapped(folder / f"{_WISHES}.npy")
+        self._goal_priors: Floats = mapped(folder / f"{_GOAL_PRIORS}.npy")
         self.locale_ids: npt.NDArray[np.int16] = mapped(folder / "locale_ids.npy")
         self.vectors: npt.NDArray[np.float16] = mapped(folder / "vectors.npy")
         self.interpretations: Ints = mapped(folder / "interpretations.npy")
@@ -201,12 +204,12 @@ class QueryBook:
         rows = self._places[first : int(self._keys.searchsorted(key, side="right"))]
         return rows[[held == text for held in self.texts(rows)]]
 
-    def wished(self, interpretations: Ints) -> Floats:
-        """Return the share of all wishes of its locale that each interpretation is, (m,); 0 for one that has no row here."""
+    def goal_prior(self, interpretations: Ints) -> Floats:
+        """Return the share of all goal priors of its locale that each interpretation is, (m,); 0 for one that has no row here."""
         place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
         if not len(self._goals):
             return np.zeros(len(interpretations))
-        return np.where(self._goals[place] == interpretations, self._wishes[place], 0.0)
+        return np.where(self._goals[place] == interpretations, self._goal_priors[place], 0.0)
 
     def locale(self, row: int) -> str:
         """Return the locale of a row."""
@@ -227,7 +230,7 @@ class QueryBook:
         for name in ("locale_ids", "vectors", *_COLUMNS):
             np.save(folder / f"{name}.npy", getattr(self, name)[kept])
         _save_keys(folder, self.texts(rows), [self.locale(row) for row in rows.tolist()])
-        _save_wishes(folder, self.interpretations[kept], self.success[kept], self.locale_ids[kept])
+        _save_goal_priors(folder, self.interpretations[kept], self.success[kept], self.locale_ids[kept])
         _save_header(folder, self.locales, self.newest)
 
 
@@ -261,7 +264,7 @@ def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
         vectors[start : start + _BATCH] = encoder.encode(queries.texts[start : start + _BATCH])
     vectors.flush()
     _save_keys(folder, queries.texts, queries.locales)
-    _save_wishes(folder, queries.interpretations, queries.success, np.load(folder / "locale_ids.npy"))
+    _save_goal_priors(folder, queries.interpretations, queries.success, np.load(folder / "locale_ids.npy"))
     _save_header(folder, list(numbers), int(np.max(queries.last_day, initial=0)))
 
 
@@ -275,13 +278,13 @@ def _save_keys(folder: Path, texts: Iterable[str], locales: Iterable[str]) -> No
     np.save(folder / f"{_PLACES}.npy", order)
 
 
-def _save_wishes(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
+def _save_goal_priors(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
     goals, first, place = np.unique(interpretations, return_index=True, return_inverse=True)
-    wishes = np.bincount(place, weights=success, minlength=len(goals))
+    goal_priors = np.bincount(place, weights=success, minlength=len(goals))
     of = locales[first]  # an interpretation is of one locale
-    totals = np.bincount(of, weights=wishes, minlength=1)
+    totals = np.bincount(of, weights=goal_priors, minlength=1)
     np.save(folder / f"{_GOALS}.npy", goals)
-    np.save(folder / f"{_WISHES}.npy", wishes / np.maximum(totals[of], 1.0))
+    np.save(folder / f"{_GOAL_PRIORS}.npy", goal_priors / np.maximum(totals[of], 1.0))
 
 
 def _save_header(folder: Path, locales: Sequence[str], newest: int) -> None:

@@ -19,7 +19,7 @@ from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
 from rewriter.model.similarity import phonetic_keys
-from rewriter.model.user_view import Shelf
+from rewriter.model.user_view import UserView
 
 CHANNELS = ("dense", "letters", "sounds")
 """What a hearing and a query are compared by: their vectors, their spelling, their phonetic keys."""
@@ -79,7 +79,7 @@ class Retrieved(NamedTuple):
     """What may have been meant, most alike first, as parallel columns.
 
     Attributes:
-        rows: (m,) int64, as numbered by `Shelf`.
+        rows: (m,) int64, as numbered by `UserView`.
         texts: the utterance of each.
         interpretations: (m,) int64, what the NLU makes of it, as numbered in `Queries`.
         personal: (m,) bool, whether this user has said it with success.
@@ -119,15 +119,15 @@ class Retriever:
 
     Args:
         encoder: what encoded the books.
-        shelf: the books.
+        user_view: the books.
         index: over the global book.
         mix: how the channels are weighed.
     """
 
-    __slots__ = ("_mix", "encoder", "index", "shelf")
+    __slots__ = ("_mix", "encoder", "index", "user_view")
 
-    def __init__(self, encoder: Encoder, shelf: Shelf, index: GlobalIndex, mix: Mix = MIX) -> None:
-        self.shelf = shelf
+    def __init__(self, encoder: Encoder, user_view: UserView, index: GlobalIndex, mix: Mix = MIX) -> None:
+        self.user_view = user_view
         self.encoder = encoder
         self.index = index
         self._mix = mix
@@ -139,22 +139,22 @@ class Retriever:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        return cls(open_encoder(folder / "encoder"), Shelf.open(folder), GlobalIndex.open(folder / "index"))
+        return cls(open_encoder(folder / "encoder"), UserView.open(folder), GlobalIndex.open(folder / "index"))
 
     @property
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to find for everybody."""
-        return frozenset(self.shelf.book.locales)
+        return frozenset(self.user_view.book.locales)
 
     def knows(self, text: str, locale: str, user: str = "") -> bool:
         """Whether a text is itself a query; see `rewriter.model.candidates.Finder`."""
-        return self.shelf.holds(text, locale, user)
+        return self.user_view.holds(text, locale, user)
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
         """Return what `retrieve` finds as a pool of candidates; see `rewriter.model.candidates.Finder`."""
-        own = self.shelf.own(user, locale)
+        own = self.user_view.own(user, locale)
         found = self._retrieve(hearings, locale, own, k, _POOLED)
-        turns, success = self.shelf.worked(found.rows)
+        turns, success = self.user_view.worked(found.rows)
         none = np.zeros(len(found.rows))
         own_turns, own_age = self._wanted(found.interpretations, own) if len(own.rows) else (none, none)
         return Pool(
@@ -163,17 +163,17 @@ class Retriever:
             turns=success / 1000,
             share=success / 1000 / (turns + 1),
             similarity=found.similarity.astype(np.float64),
-            wished=self.shelf.book.wished(found.interpretations),
+            goal_prior=self.user_view.book.goal_prior(found.interpretations),
             own_turns=own_turns,
             own_age=own_age,
             own_all=none + own.turns.sum(),
-            private=self.shelf.private(found.rows),
+            private=self.user_view.private(found.rows),
         )
 
     def _wanted(self, interpretations: Ints, own: Habit) -> tuple[Floats, Floats]:
         """Return how often a user was understood so with success, and the days since the last time, of each interpretation."""
-        same = interpretations[:, None] == self.shelf.interpretations(own.rows)
-        age = self.shelf.newest - np.where(same, own.last_day, 0).max(axis=1)
+        same = interpretations[:, None] == self.user_view.interpretations(own.rows)
+        age = self.user_view.newest - np.where(same, own.last_day, 0).max(axis=1)
         return (same @ own.turns).astype(np.float64), np.where(same.any(axis=1), age, 0).astype(np.float64)
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = _POOLED) -> Retrieved:
@@ -186,23 +186,23 @@ class Retriever:
             k: how many from each of the two.
             pool: how many from each of the two are compared in every channel, at least.
         """
-        return self._retrieve(hearings, locale, self.shelf.own(user, locale), k, pool)
+        return self._retrieve(hearings, locale, self.user_view.own(user, locale), k, pool)
 
     def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
         queries = self.encoder.encode(hearings)
         pooled = _pooled(self.index.search(queries, locale, pool), own.rows)
-        sendable = self.shelf.sendable(pooled.rows)
+        sendable = self.user_view.sendable(pooled.rows)
         if sendable is not None:
             pooled = pooled.take(np.flatnonzero(sendable))
-        dense = self.shelf.vectors(pooled.rows) @ queries.T
+        dense = self.user_view.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
             pooled, dense = pooled.take(kept), dense[kept]
-        texts = self.shelf.texts(pooled.rows)
+        texts = self.user_view.texts(pooled.rows)
         channels = np.empty((len(texts), len(hearings), 3), dtype=np.float32)
         channels[:, :, 0] = dense
         channels[:, :, 1] = alike(hearings, texts).T
-        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), self.shelf.sounds(pooled.rows)).T
+        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), self.user_view.sounds(pooled.rows)).T
         mixed = self._mix.of(channels)
         best = _foremost(pooled, mixed.max(axis=1), k)
         hearing = mixed[best].argmax(axis=1)
@@ -211,7 +211,7 @@ class Retriever:
         return Retrieved(
             rows=chosen.rows,
             texts=[texts[i] for i in best.tolist()],
-            interpretations=self.shelf.interpretations(chosen.rows),
+            interpretations=self.user_view.interpretations(chosen.rows),
             personal=chosen.own,
             turns=turns,
             last_day=last_day,

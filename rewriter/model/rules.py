@@ -1,6 +1,6 @@
 """The precomputed rules: what `learn` hands to the look-up that serves them, in two memory-mapped LMDB files.
 
-`circumstances`: what a context says, as values that can be counted and compared.
+`context_values`: what a context says, as values that can be counted and compared.
 
 `ContextRules`: rules that hold where the context of a request has a certain value.
 """
@@ -227,13 +227,13 @@ STATE = "state."
 _HOURS = 3  # that count as one moment of the day
 
 
-def circumstances(context: object) -> list[str]:
+def context_values(context: object) -> list[str]:
     """Return ``key=value`` of each reserved key of a context; of what is no mapping of scalars, what can be read.
 
     Hours are taken three at a time, texts in their normal form; what is empty says nothing.
 
     Example:
-        >>> circumstances({"hour": 7, "room": "Kitchen", "state.oven": True, "battery": 80})
+        >>> context_values({"hour": 7, "room": "Kitchen", "state.oven": True, "battery": 80})
         ['hour=6-8', 'room=kitchen', 'state.oven=true']
     """
     if not isinstance(context, Mapping):
@@ -271,11 +271,11 @@ class ContextRule(NamedTuple):
     """A rule and where it holds; one whose target is its source says that the text is right as it is there.
 
     Attributes:
-        circumstance: see `rewriter.model.rules.circumstances`.
+        context_value: see `rewriter.model.rules.circumstances`.
         rule: global.
     """
 
-    circumstance: str
+    context_value: str
     rule: Rule
 
 
@@ -297,8 +297,8 @@ class ContextRules:
 
     def __init__(self, rules: Iterable[ContextRule]) -> None:
         self._rules: dict[tuple[str, str], dict[str, Rule]] = {}
-        for circumstance, rule in sorted(rules, key=lambda of: (of.rule.score, of.rule.rule)):  # the surest overwrites
-            self._rules.setdefault((rule.locale, rule.source), {})[circumstance] = rule
+        for context_value, rule in sorted(rules, key=lambda of: (of.rule.score, of.rule.rule)):  # the surest overwrites
+            self._rules.setdefault((rule.locale, rule.source), {})[context_value] = rule
 
     def __len__(self) -> int:
         return sum(map(len, self._rules.values()))
@@ -319,7 +319,7 @@ class ContextRules:
         for locale in locales:
             rules = self._rules.get((locale, text))
             if rules:
-                holding = [rules[said] for said in circumstances(context) if said in rules]
+                holding = [rules[said] for said in context_values(context) if said in rules]
                 return max(holding, key=lambda rule: rule.score, default=None)
         return None
 

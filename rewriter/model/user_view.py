@@ -1,4 +1,4 @@
-"""`Shelf`: the global book and the private rows under one numbering."""
+"""`UserView`: the global book and the private rows under one numbering."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _SPOKEN = "spoken.npy"
 _NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
 
 
-class Shelf:
+class UserView:
     """Rows below ``len(book)`` are the global book's, the others are private: each reachable only through its user's habits.
 
     `vectors`, `texts` and `sounds` are of ascending rows.
@@ -39,7 +39,7 @@ class Shelf:
         self._locales = {*book.locales, *habits.private.locales}
 
     @classmethod
-    def open(cls, folder: Path) -> "Shelf":
+    def open(cls, folder: Path) -> "UserView":
         """Open ``book``, ``habits`` and ``spoken`` of an artefact.
 
         Raises:

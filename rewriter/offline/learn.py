@@ -20,15 +20,15 @@ from rewriter.engine import DuckDB
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import save_shares
 from rewriter.model.rules import ContextRules, Rule, write_rules
-from rewriter.offline.fit.ambiguity import learn_tastes
-from rewriter.offline.fit.query_index import Stock, stock
-from rewriter.offline.fit.ranker import afterwards, fit
+from rewriter.offline.fit.ambiguity import learn_ambiguity
+from rewriter.offline.fit.query_index import QueryIndex, build_query_index
+from rewriter.offline.fit.ranker import defect_counts, fit
 from rewriter.offline.lifecycle import layer_slices, transitions
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.reader import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
-from rewriter.offline.mining.small_tables import Cuts
+from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.rules import chain, context, launch, votes
 from rewriter.offline.rules.expected_outcome import Priors
 from rewriter.offline.rules.launch import guard_of
@@ -147,21 +147,23 @@ def learn(
         due = past.due(log, config.loop)
         kept = known if config.loop.refit_days and not due else None
         best = _best(kept, config)
-        mined = _mine(turns, detector or best, config, before.cuts, past, whole=due or (detector is None and best.looks_back))
+        mined = _mine(
+            turns, detector or best, config, before.evidence_starts, past, whole=due or (detector is None and best.looks_back)
+        )
         clock.start("chain")
         solved = chain.resolve(*chain.load(mined.nodes, mined.edges), config.chain, chain.read(known, config.chain))
         clock.start("launch")
-        ground, crowd, settled, decided = _decide(mined, solved, config, Priors.open(kept))
-        today, waiting = pipeline.last_day(mined), layer_slices.doubted(before.rules, before.cuts)
+        inputs, global_rules, settled, decided = _decide(mined, solved, config, Priors.open(kept))
+        today, waiting = pipeline.last_day(mined), layer_slices.doubted(before.rules, before.evidence_starts)
         clock.start("encode")
         online = writer.folder / "online"
         if due:
-            stocked = stock(mined, crowd.pairs, config, online)
+            query_index = build_query_index(mined, global_rules.pairs, config, online)
             clock.start("fit")
-            went = afterwards(mined, best.pair, config.launch.min_users)
+            went = defect_counts(mined, best.pair, config.launch.min_users)
             export_risk(best.pair, went.risk(), config, online)
-            promised = fit(mined, settled.crowd, ground.votes, stocked, went, mined.said, config, online, waiting)
-            promised |= _tastes(mined, ground, settled, stocked, config, online)
+            promised = fit(mined, settled.global_rules, inputs.votes, query_index, went, mined.said, config, online, waiting)
+            promised |= _ambiguity(mined, inputs, settled, query_index, config, online)
         else:
             promised = writer.take_over("online") if past.fitted_day is not None else {}
         clock.start("launch")
@@ -178,7 +180,7 @@ def learn(
         left = past.after(log, config, fitted=due)
         left.write(writer.state)
         if config.loop.refit_days:
-            crowd.priors.save(writer.state)
+            global_rules.priors.save(writer.state)
             best.save(writer.state / DETECTOR)
         rules = launched["scope"].value_counts().to_dict() | ({"context": in_context} if in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
@@ -210,39 +212,44 @@ def _best(state: Path | None, config: Config) -> BestDetector:
 
 
 def _mine(
-    turns: Path, detector: Detector | BestDetector, config: Config, cuts: Cuts, past: Carried, *, whole: bool
+    turns: Path, detector: Detector | BestDetector, config: Config, evidence_starts: EvidenceStarts, past: Carried, *, whole: bool
 ) -> pipeline.Mined:
     engine = DuckDB(turns.parent)
     try:
-        return pipeline.mine(engine, turns, detector, config, cuts=cuts, carried=past, whole=whole)
+        return pipeline.mine(engine, turns, detector, config, evidence_starts=evidence_starts, carried=past, whole=whole)
     finally:
         engine.close()
 
 
 def _decide(
     mined: pipeline.Mined, solved: chain.Absorption, config: Config, priors: Priors | None
-) -> tuple[launch.Ground, launch.Crowd, context.Settled, pd.DataFrame]:
-    """Weigh the rules for everybody, those of single circumstances, and those for single users."""
-    ground = launch.Ground.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
+) -> tuple[launch.LaunchInputs, launch.GlobalRules, context.Settled, pd.DataFrame]:
+    """Weigh the rules for everybody, those of single context values, and those for single users."""
+    inputs = launch.LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
-    crowd = launch.everybody(ground, guard, config.launch, config.seed, priors)
-    settled = context.settle(ground, solved.absorbed, crowd, guard, config.launch, config.seed)
-    every = [settled.crowd.rules, settled.rules]
+    global_rules = launch.everybody(inputs, guard, config.launch, config.seed, priors)
+    settled = context.settle(inputs, solved.absorbed, global_rules, guard, config.launch, config.seed)
+    every = [settled.global_rules.rules, settled.rules]
     if config.launch.personal:
-        personal = launch.one_user(ground, settled.crowd, guard, config.launch, config.seed)
+        personal = launch.one_user(inputs, settled.global_rules, guard, config.launch, config.seed)
         every.append(context.explained(settled, personal, mined))
-    return ground, crowd, settled, pd.concat(every, ignore_index=True)
+    return inputs, global_rules, settled, pd.concat(every, ignore_index=True)
 
 
-def _tastes(
-    mined: pipeline.Mined, ground: launch.Ground, settled: context.Settled, stocked: Stock, config: Config, online: Path
+def _ambiguity(
+    mined: pipeline.Mined,
+    inputs: launch.LaunchInputs,
+    settled: context.Settled,
+    query_index: QueryIndex,
+    config: Config,
+    online: Path,
 ) -> dict[str, float]:
     """Learn what texts of more than one meaning mean to whom, but for those whose meaning the context tells."""
     if not config.launch.personal:
         return {}
     by_context = settled.rules[settled.rules["verdict"] == launch.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
     told = set(by_context.index[by_context > 1])
-    return learn_tastes(mined, settled.crowd, ground.votes, stocked, told, config.launch, online)
+    return learn_ambiguity(mined, settled.global_rules, inputs.votes, query_index, told, config.launch, online)
 
 
 def _write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
@@ -271,7 +278,7 @@ def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
 
 
 def _refused(decided: pd.DataFrame) -> dict[str, int]:
-    """Count the refused rules by reason, less those for the context: a text has as many of these as it has circumstances."""
+    """Count the refused rules by reason, less those for the context: a text has as many of these as it has context values."""
     rows = decided[(decided["verdict"] != launch.LAUNCHED) & decided["scope"].isin(["global", "personal"])]
     return dict(Counter(map(_kind, rows["verdict"])))
 

@@ -16,7 +16,7 @@ from rewriter.online.review import Decided
 from rewriter.online.serving import Serving
 
 if TYPE_CHECKING:
-    from rewriter.online.layer import Star
+    from rewriter.online.layer import OnlineLayer
 
 import logging
 from collections.abc import Sequence
@@ -34,26 +34,32 @@ if TYPE_CHECKING:
     from rewriter.model.risk import Risk
 
 
-def tasted(serving: Serving, asking: Asking, request: Request, rule: Rule | None, decided: Decided) -> Verdict | None:
+def disambiguated(serving: Serving, asking: Asking, request: Request, rule: Rule | None, decided: Decided) -> Verdict | None:
     """Ask the user's habits; None where they have nothing to say, or what people blocked."""
-    star = serving.star
-    verdict = star.taste(request, None if rule is None else rule.target) if star is not None and request.locale else None
+    online_layer = serving.online_layer
+    verdict = (
+        online_layer.ambiguity(request, None if rule is None else rule.target)
+        if online_layer is not None and request.locale
+        else None
+    )
     if verdict is None or verdict.text is None:
         return verdict
     query = request.hearings[0]
     return None if decided.blocks(request.locale, query, verdict.text) else _found(serving, asking, request, verdict)
 
 
-def retrieved(serving: Serving, star: "Star", asking: Asking, request: Request, late: Callable[[], bool]) -> Verdict:
+def retrieved(
+    serving: Serving, online_layer: "OnlineLayer", asking: Asking, request: Request, late: Callable[[], bool]
+) -> Verdict:
     """Ask the online layer; it may send nothing that people blocked or that this user has undone."""
     query, locale, decided = request.hearings[0], request.locale, asking.review.decided()
     if decided.blocks(locale, query):
-        return Verdict(None, "vetoed")
+        return Verdict(None, "blocked_by_review")
 
     def sendable(candidate: str) -> bool:
         return not decided.blocks(locale, query, candidate) and (asking.understands is None or asking.understands(candidate))
 
-    verdict = star.decide(request, late=late, understands=sendable if decided.blocks_any else asking.understands)
+    verdict = online_layer.decide(request, late=late, understands=sendable if decided.blocks_any else asking.understands)
     return verdict if verdict.text is None else _found(serving, asking, request, verdict)
 
 
@@ -64,7 +70,7 @@ def _found(serving: Serving, asking: Asking, request: Request, verdict: Verdict)
         return verdict
     mark = mark_of(query, verdict.text)
     if asking.overlay.refuses(request.user, mark):
-        return Verdict(None, "unwanted")
+        return Verdict(None, "undone_by_user")
     part = part_of(verdict.reason, scope, after_failure=request.after_failure)
     share = serving.shares.get(part, 1.0)
     if share <= 0.0:
@@ -165,12 +171,12 @@ def _decide(  # noqa: PLR0911 - each way out has its reason
     if known is not None:
         return known
     answered = serving.place(place)
-    if serving.star is None or answered is None or "online" not in asking.layers:
+    if serving.online_layer is None or answered is None or "online" not in asking.layers:
         return Verdict(None, "no_rule")
     if not after_failure and asking.understands is not None and asking.understands(text):
         return Verdict(None, "understood")
     request = Request(_hearings(query, nbest, serving.max_chars), answered, hashed, bool(after_failure))
-    return retrieved(serving, serving.star, asking, request, late)
+    return retrieved(serving, serving.online_layer, asking, request, late)
 
 
 def _known(
@@ -183,22 +189,22 @@ def _known(
         rule, special = edit, True
     if user and not special and "online" in asking.layers:
         asked = Request([query], serving.place(place) or "", user, bool(after_failure))
-        if (verdict := tasted(serving, asking, asked, rule, decided)) is not None:
+        if (verdict := disambiguated(serving, asking, asked, rule, decided)) is not None:
             return verdict
     if rule is None:
         return None
     if decided.blocks(rule.locale, query, rule.target):
-        return Verdict(None, "vetoed")
+        return Verdict(None, "blocked_by_review")
     return _ruled(serving, asking, rule, user, after_failure)
 
 
 def _ruled(serving: Serving, asking: Asking, rule: Rule, user: str, after_failure: bool) -> Ruled | Verdict:
     """Say what becomes of a request that a rule knows. After a refusal nothing is drawn: how it fails as spoken is known."""
     if rule.target == rule.source:
-        return Verdict(None, "stay")
+        return Verdict(None, "keep_source")
     mark = mark_of(rule.source, rule.target)
     if asking.overlay.refuses(user, mark):
-        return Verdict(None, "unwanted")
+        return Verdict(None, "undone_by_user")
     name = f"{decision_id()}-{mark}"
     if rule.share >= 1.0 or after_failure:
         return Ruled(name, rule, None)

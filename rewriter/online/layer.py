@@ -1,4 +1,4 @@
-"""The online stages of a request: find, measure, rank, ask the guardrail, clear the bar."""
+"""The online stages of a request: find, measure, rank, ask the guardrail, clear the threshold."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.guardrail import Guardrail
-from rewriter.model.ambiguity import Tastes
+from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.candidates import MEASURED, Finder, Pool
-from rewriter.model.decider import Bar, Decider, choose, may
+from rewriter.model.decider import Decider, Threshold, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Retriever
@@ -22,7 +22,7 @@ _TOLD = 5  # of them that the answer names
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
 
 
-class Star:
+class OnlineLayer:
     """The online layer of one artefact version.
 
     Args:
@@ -30,22 +30,22 @@ class Star:
         wording: how healthy texts are made, by locale.
         decider: what `learn` fitted.
         student: the risk of texts and words, of which the decider reads columns.
-        tastes: texts that mean different things to different users; None where `learn` found none worth serving.
+        ambiguity: texts that mean different things to different users; None where `learn` found none worth serving.
     """
 
-    __slots__ = ("_decider", "_finder", "_tastes", "_wording", "student")
+    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "student")
 
     def __init__(
-        self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, student: Risk, tastes: Tastes | None = None
+        self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, student: Risk, ambiguity: Ambiguity | None = None
     ) -> None:
         self._finder = finder
         self._wording = wording
         self._decider = decider
         self.student = student
-        self._tastes = tastes
+        self._ambiguity = ambiguity
 
     @classmethod
-    def open(cls, folder: Path) -> "Star":
+    def open(cls, folder: Path) -> "OnlineLayer":
         """Open what `learn` wrote.
 
         Raises:
@@ -53,32 +53,34 @@ class Star:
         """
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
-        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), Tastes.open(folder / "taste", retriever.shelf))
+        return cls(
+            retriever, wording, Decider.open(folder), Risk.open(folder), Ambiguity.open(folder / "ambiguity", retriever.user_view)
+        )
 
     @property
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to rewrite to."""
         return frozenset(self._wording)
 
-    def taste(self, request: Request, rule: str | None) -> Verdict | None:
+    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
         """Say what to do with a text that means different things to different users; None where habits tell nothing.
 
         Args:
             request: what is asked.
             rule: what the rule for everybody would send; None where there is none.
         """
-        if self._tastes is None:
+        if self._ambiguity is None:
             return None
         text = request.hearings[0]
-        leaning = self._tastes.of(text, request.locale, request.user)
-        if leaning is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
+        posterior = self._ambiguity.of(text, request.locale, request.user)
+        if posterior is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
             return None
-        texts, p, fails = leaning
-        if fails * p[0] < self._tastes.bar:
-            return None if rule in (None, texts[0]) else Verdict(None, "stay")
+        texts, p, fails = posterior
+        if fails * p[0] < self._ambiguity.threshold:
+            return None if rule in (None, texts[0]) else Verdict(None, "keep_source")
         near = text_similarity([text] * len(texts), texts).tolist()
         candidates = tuple(Candidate(of, "online", "personal", *told) for of, *told in zip(texts, near, p, strict=True))
-        return Verdict(texts[0], "taste", fails * p[0], None, candidates, "personal")
+        return Verdict(texts[0], "ambiguity", fails * p[0], None, candidates, "personal")
 
     def decide(  # noqa: PLR0911 - each way out has its reason
         self, request: Request, *, late: Callable[[], bool], understands: Understands | None
@@ -115,13 +117,13 @@ class Star:
         best = choose(p, allowed)
         if best is None:
             return Verdict(None, "blocked", candidates=_named(seen, p))
-        bar, score = self._decider.after, p[best]
+        threshold, score = self._decider.after, p[best]
         if not request.after_failure:
-            bar = self._decider.before
+            threshold = self._decider.before
             score *= float(self._decider.risk.p(risk(seen, best, p[best], wording, self.student)[None])[0])
         if late():
             return Verdict(None, "deadline", candidates=_named(seen, p))
-        return _against(bar, score, p[best], seen.pool, best, _named(seen, p))
+        return _against(threshold, score, p[best], seen.pool, best, _named(seen, p))
 
     def consider(self, request: Request) -> tuple[Considered, ...]:
         """Tell of each candidate what was measured and what becomes of it, the likeliest first; the answer itself is `decide`'s.
@@ -140,11 +142,11 @@ class Star:
         best = choose(p, lambda i: may_be[i])
 
         def one(i: int) -> Considered:
-            text, score, bar = pool.texts[i], p[i], self._decider.after
+            text, score, threshold = pool.texts[i], p[i], self._decider.after
             if not request.after_failure:
-                bar = self._decider.before
+                threshold = self._decider.before
                 score *= float(self._decider.risk.p(risk(seen, i, p[i], wording, self.student)[None])[0])
-            why = "another one is likelier" if i != best else _held(bar, score)
+            why = "another one is likelier" if i != best else _held(threshold, score)
             if not may_be[i]:
                 forbidden = guardrail.verdict(hearings[0], text, names=wording.names.keys(), knows=wording.knows, online=True)
                 why = f"guardrail: {forbidden or 'the utterance says otherwise'}"
@@ -156,21 +158,23 @@ class Star:
         return tuple(one(i) for i in sorted(range(len(p)), key=lambda i: -p[i]))
 
 
-def _held(bar: Bar, score: float) -> str:
-    """Say how a score stands to a bar."""
-    if not math.isfinite(bar.apply):
-        return "held-out evidence could promise no bar"
-    if score >= bar.apply:
-        return f"clears the bar of {bar.apply:.2f}"
-    return f"below the bar of {bar.apply:.2f}" + (", worth asking about" if score >= bar.suggest else "")
+def _held(threshold: Threshold, score: float) -> str:
+    """Say how a score stands to a threshold."""
+    if not math.isfinite(threshold.apply):
+        return "held-out evidence could promise no threshold"
+    if score >= threshold.apply:
+        return f"clears the threshold of {threshold.apply:.2f}"
+    return f"below the threshold of {threshold.apply:.2f}" + (", worth asking about" if score >= threshold.suggest else "")
 
 
-def _against(bar: Bar, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]) -> Verdict:
+def _against(
+    threshold: Threshold, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]
+) -> Verdict:
     text = pool.texts[best]
-    if score >= bar.apply:
+    if score >= threshold.apply:
         return Verdict(text, "online", score, None, candidates, _scope(pool, best))
     why: Reason = "unsure" if score == meant or meant < _LIKELY else "fluent"
-    return Verdict(None, why, None, text if score >= bar.suggest else None, candidates)
+    return Verdict(None, why, None, text if score >= threshold.suggest else None, candidates)
 
 
 def _named(seen: Look, p: Sequence[float]) -> tuple[Candidate, ...]:

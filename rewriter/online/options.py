@@ -23,7 +23,7 @@ from rewriter.online.request import Understands
 from rewriter.online.review import Review
 from rewriter.result import Layer
 
-SURE: frozenset[Reason] = frozenset({"empty", "too_long", "not_text", "error", "stay", "understood", "held_out"})
+SURE: frozenset[Reason] = frozenset({"empty", "too_long", "not_text", "error", "keep_source", "understood", "held_out"})
 """Reasons for leaving a request alone of which nobody need be asked; what was held out is to be compared with what nobody is
 asked about."""
 

@@ -30,15 +30,15 @@ class Overlay:
         path: the file; need not be there.
     """
 
-    __slots__ = ("_lock", "_path", "_seen", "_size", "_unwanted")
+    __slots__ = ("_lock", "_path", "_seen", "_size", "_undone_by_user")
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
-        self._unwanted: dict[str, frozenset[str]] = {}
+        self._undone_by_user: dict[str, frozenset[str]] = {}
         self._seen, self._size = (0, 0), 0
         self._lock = threading.Lock()
 
-    def unwanted(self, user: str) -> frozenset[str]:
+    def undone_by_user(self, user: str) -> frozenset[str]:
         """Return the marks of the rewrites that a user does not want.
 
         Args:
@@ -50,7 +50,7 @@ class Overlay:
             return _NOTHING
         if (found.st_ino, found.st_size) != self._seen:
             self._read(found)
-        return self._unwanted.get(user, _NOTHING)
+        return self._undone_by_user.get(user, _NOTHING)
 
     def refuses(self, user: str, mark: str) -> bool:
         """Return whether a user does not want a rewrite; nobody refuses nothing.
@@ -59,7 +59,7 @@ class Overlay:
             user: keyed hash; empty for nobody.
             mark: of the rewrite.
         """
-        return bool(user) and mark in self.unwanted(user)
+        return bool(user) and mark in self.undone_by_user(user)
 
     def add(self, user: str, rewrite_id: str, value: int) -> None:
         """Keep what a user says of a decision; of one rewrite the last word counts.
@@ -87,23 +87,23 @@ class Overlay:
         """Read what was added; all of it where the file is another, or has been cut."""
         with self._lock:
             grown = found.st_ino == self._seen[0] and found.st_size >= self._size
-            unwanted = dict(self._unwanted) if grown else {}
+            undone_by_user = dict(self._undone_by_user) if grown else {}
             start = self._size if grown else 0
             with Path(self._path).open("rb") as file:
                 file.seek(start)
                 raw = file.read(found.st_size - start)
             whole = raw[: raw.rfind(b"\n") + 1]  # what another process is still writing is read the next time
             for line in whole.splitlines():
-                _apply(line, unwanted)
-            self._unwanted, self._seen, self._size = unwanted, (found.st_ino, found.st_size), start + len(whole)
+                _apply(line, undone_by_user)
+            self._undone_by_user, self._seen, self._size = undone_by_user, (found.st_ino, found.st_size), start + len(whole)
 
 
-def _apply(line: bytes, unwanted: dict[str, frozenset[str]]) -> None:
+def _apply(line: bytes, undone_by_user: dict[str, frozenset[str]]) -> None:
     """Take one line in; what is no line of ours says nothing."""
     try:
         said = json.loads(line)
         user, mark, value = said["user_id"], said["rewrite_id"].rpartition("-")[2], said["value"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return
-    others = unwanted.get(user, _NOTHING)
-    unwanted[user] = others | {mark} if value == -1 else others - {mark}
+    others = undone_by_user.get(user, _NOTHING)
+    undone_by_user[user] = others | {mark} if value == -1 else others - {mark}

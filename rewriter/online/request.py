@@ -33,7 +33,7 @@ class Considered(NamedTuple):
         text: what would be sent.
         scope: whose evidence it rests on.
         meant: P(it is meant | the request fails).
-        score: what is held against the bar: after a refusal P(it is meant), before the NLU P(it wins).
+        score: what is held against the threshold: after a refusal P(it is meant), before the NLU P(it wins).
         verdict: what becomes of it, and why.
         features: column of `rewriter.model.features.RANK` -> what was measured.
         weights: the same columns -> what the ranker makes of one unit.

@@ -16,7 +16,7 @@ from rewriter.model.rules import ContextRules, Rule, RuleBook
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
-    from rewriter.online.layer import Star
+    from rewriter.online.layer import OnlineLayer
 
 
 def lookup_order(locale: str | None, turns: Mapping[str, int]) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class Serving:
     max_chars: int
     order: Callable[[str | None], tuple[str, ...]]
     """Locale of a request -> the locales in which there are rules for it, best first."""
-    star: "Star | None"
+    online_layer: "OnlineLayer | None"
     """The online layer, where `learn` made one."""
     place: Callable[[str | None], str | None]
     """Locale of a request -> the locale in which the online layer answers it."""
@@ -82,20 +82,20 @@ class Serving:
         def order(locale: str | None) -> tuple[str, ...]:
             return tuple(known for known in lookup_order(locale, turns) if known in ruled)
 
-        star = _open_star(version.folder / "online")
-        answered = frozenset() if star is None else star.locales
+        online_layer = _open_online_layer(version.folder / "online")
+        answered = frozenset() if online_layer is None else online_layer.locales
 
         @functools.lru_cache(maxsize=256)
         def place(locale: str | None) -> str | None:
             return next((known for known in lookup_order(locale, turns) if known in answered), None)
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
-        return cls(version.id, rules, contextual, key, manifest.max_chars, order, star, place, shares)
+        return cls(version.id, rules, contextual, key, manifest.max_chars, order, online_layer, place, shares)
 
     @property
     def risk(self) -> "Risk | None":
         """P(a request goes wrong), where there is an online layer."""
-        return None if self.star is None else self.star.student
+        return None if self.online_layer is None else self.online_layer.student
 
     def rule(self, query: str, place: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
         """Return the user's own rule, else one for this context, else one for everybody; and whether not the last."""
@@ -105,10 +105,10 @@ class Serving:
         return (found, False) if special is None else (special, True)
 
 
-def _open_star(folder: Path) -> "Star | None":
+def _open_online_layer(folder: Path) -> "OnlineLayer | None":
     """Open the online layer; only who has one pays for its libraries."""
     if not folder.is_dir():
         return None
-    from rewriter.online.layer import Star  # noqa: PLC0415
+    from rewriter.online.layer import OnlineLayer  # noqa: PLC0415
 
-    return Star.open(folder)
+    return OnlineLayer.open(folder)

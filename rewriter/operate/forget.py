@@ -20,7 +20,7 @@ from rewriter.artefact.versions import Version, current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
-from rewriter.model.ambiguity import tasted_texts
+from rewriter.model.ambiguity import ambiguous_texts
 from rewriter.model.habits import Habits
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.query_store import QueryBook
@@ -174,7 +174,7 @@ def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[
 
 
 def _context_rules(person: Person, old: Path, new: Path) -> None:
-    """Write the rules of circumstances, less those with a text of fewer than k others."""
+    """Write the rules of context values, less those with a text of fewer than k others."""
     if old.exists():
         rows = json.loads(old.read_bytes().decode("utf-8", "surrogatepass"))
         kept = [row for row in rows if not {row[4], row[5]} & (person.texts | person.few)]
@@ -191,7 +191,7 @@ def _online(person: Person, old: Path, new: Path) -> bool:
     book = QueryBook.open(old / "book")
     if not person.few.isdisjoint(book.texts(np.arange(len(book)))):
         return False
-    told = person.said.intersection(tasted_texts(old / "taste"))
-    shutil.copytree(old, new, ignore=shutil.ignore_patterns("habits", *(["taste"] if told else [])))
+    told = person.said.intersection(ambiguous_texts(old / "ambiguity"))
+    shutil.copytree(old, new, ignore=shutil.ignore_patterns("habits", *(["ambiguity"] if told else [])))
     Habits.open(old / "habits").without([person.hashed], new / "habits")
     return True

@@ -13,8 +13,8 @@ from rewriter.model.users import hash_user
 from rewriter.text import normalise
 
 _CHANGES = """
-SELECT day, source, target, scope, circumstance, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives
-WHERE {which} AND user_id IN ('', ?) ORDER BY day, scope, circumstance, target
+SELECT day, source, target, scope, context_value, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives
+WHERE {which} AND user_id IN ('', ?) ORDER BY day, scope, context_value, target
 """
 
 
@@ -27,7 +27,7 @@ class Change:
         source: what is rewritten; of the online layer the name of a part (`rewriter.model.layer_slices`).
         target: what is sent instead; empty for a part of the online layer.
         scope: ``global``, ``personal``, ``context`` or ``online``.
-        circumstance: where the rule holds; empty for everywhere.
+        context_value: where the rule holds; empty for everywhere.
         was: where it stood before; empty for a rule that is new.
         life: where it stands then.
         share: probability with which it is applied then.
@@ -40,7 +40,7 @@ class Change:
     source: str
     target: str
     scope: str
-    circumstance: str
+    context_value: str
     was: str
     life: str
     share: float
@@ -53,7 +53,7 @@ class Change:
     def row(self) -> tuple[str, ...]:
         """Return the change as a row of a table with `COLUMNS`."""
         sent, spoken = _share(self.tried_ok, self.tried), _share(self.left_ok, self.left_alone)
-        target = f"{self.target} ({self.circumstance})" if self.circumstance else self.target or self.source
+        target = f"{self.target} ({self.context_value})" if self.context_value else self.target or self.source
         return self.day, target, self.was or "new", self.life, f"{self.share:.3f}", sent, spoken, self.why
 
 

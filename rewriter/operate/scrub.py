@@ -104,7 +104,7 @@ def state_without(person: Person, state: Path, out: Path) -> int:
             left_out += table_without(person, path, target, path.relative_to(state).parts[0].removesuffix(".parquet"))
         else:
             shutil.copyfile(path, target)
-    _mend(out / "cuts.json", person)
+    _mend(out / "evidence_starts.json", person)
     _forget_the_fit(out / "days.json")
     return left_out
 
@@ -155,11 +155,11 @@ def _stays(table: str, columns: list[str]) -> str:
     return " AND ".join(conditions)
 
 
-def _mend(cuts: Path, person: Person) -> None:
+def _mend(evidence_starts: Path, person: Person) -> None:
     """Leave what is gone out of the days from which sources count anew."""
-    if cuts.exists():
-        kept = [cut for cut in json.loads(cuts.read_text("utf-8", "surrogatepass")) if cut[1] not in person.texts]
-        cuts.write_text(json.dumps(kept, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+    if evidence_starts.exists():
+        kept = [cut for cut in json.loads(evidence_starts.read_text("utf-8", "surrogatepass")) if cut[1] not in person.texts]
+        evidence_starts.write_text(json.dumps(kept, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
 
 
 def _forget_the_fit(days: Path) -> None:

@@ -3,10 +3,10 @@
 from rewriter.simulate.asking import requests
 from rewriter.simulate.assistants import Assistant, HomeAssistant, Misrouting, PhraseAssistant
 from rewriter.simulate.channels import Channel, Heard, Recording, RecordingChannel
-from rewriter.simulate.circumstances import Around, Circumstances
 from rewriter.simulate.dialogue import simulate
 from rewriter.simulate.household import Household, Phrase
 from rewriter.simulate.logs import WORLDS, simulate_log
+from rewriter.simulate.situations import Around, Situations
 from rewriter.simulate.textchannel import TextChannel
 from rewriter.simulate.turn import Turn, write_log
 from rewriter.simulate.users import Behaviour, User
@@ -19,7 +19,6 @@ __all__ = [
     "Assistant",
     "Behaviour",
     "Channel",
-    "Circumstances",
     "Heard",
     "HomeAssistant",
     "Household",
@@ -30,6 +29,7 @@ __all__ = [
     "RecordingChannel",
     "Request",
     "Rewriting",
+    "Situations",
     "Split",
     "TextChannel",
     "Turn",

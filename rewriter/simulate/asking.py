@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 
 from rewriter.simulate.channels import Heard
-from rewriter.simulate.circumstances import HOUR_MS, Around, Before
+from rewriter.simulate.situations import HOUR_MS, Around, Before
 from rewriter.simulate.users import User
 from rewriter.simulate.world import TRIES, Request, World, midnight_ms
 
@@ -29,7 +29,7 @@ def requests(world: World, *, n: int, seed: int, start: date, days: int = 7) -> 
         if len(found) == n:
             break
         user = world.users[int(rng.random() * len(world.users))]
-        asked = (_in_time if world.circumstances.matter else _at_any_time)(world, user, start, days, rng)
+        asked = (_in_time if world.situations.matter else _at_any_time)(world, user, start, days, rng)
         if asked is not None:
             found.append(_request(world, user, *asked))
     return sorted(found, key=lambda r: (r.ts_ms, r.user_id))
@@ -46,7 +46,7 @@ def _at_any_time(world: World, user: User, start: date, days: int, rng: np.rando
     if heard is None:
         return None
     ts_ms = _moment(world, start, days, rng)
-    return ts_ms, world.circumstances.around(user, ts_ms, None), goal, said, heard
+    return ts_ms, world.situations.around(user, ts_ms, None), goal, said, heard
 
 
 def _in_time(world: World, user: User, start: date, days: int, rng: np.random.Generator) -> _Asked | None:
@@ -62,9 +62,9 @@ def _in_time(world: World, user: User, start: date, days: int, rng: np.random.Ge
 def _wanted(
     world: World, user: User, ts_ms: int, before: Before | None, rng: np.random.Generator
 ) -> tuple[Around, str, str, Heard | None]:
-    around = world.circumstances.around(user, ts_ms, before)
-    goal = world.circumstances.pick(user, around, rng)
-    said = world.circumstances.phrase(user, goal, around, world.behaviour.habit, rng)
+    around = world.situations.around(user, ts_ms, before)
+    goal = world.situations.pick(user, around, rng)
+    said = world.situations.phrase(user, goal, around, world.behaviour.habit, rng)
     return around, goal, said, world.judging.hear(said, user.speaker, rng)
 
 

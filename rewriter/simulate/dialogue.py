@@ -13,7 +13,7 @@ import numpy as np
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.result import Rewrite
 from rewriter.simulate.channels import Heard
-from rewriter.simulate.circumstances import HOUR_MS, Around, Before
+from rewriter.simulate.situations import HOUR_MS, Around, Before
 from rewriter.simulate.turn import Turn
 from rewriter.simulate.users import User
 from rewriter.simulate.world import TRIES, Rewriting, World, midnight_ms
@@ -82,15 +82,15 @@ class _Talk:
     def _around(self) -> Around:
         last = self.turns[-1] if self.turns else None
         before = Before(last.goal, last.utterance) if last and self.clock - last.ts_ms <= _JUST_NOW_MS else None
-        return self.world.circumstances.around(self.user, self.clock, before)
+        return self.world.situations.around(self.user, self.clock, before)
 
     def _pick(self) -> str:
-        return self.world.circumstances.pick(self.user, self._around(), self.rng)
+        return self.world.situations.pick(self.user, self._around(), self.rng)
 
     def _wish(self, goal: str, barge_in: bool = False) -> bool:
         """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
-        behaviour, rng, circumstances = self.world.behaviour, self.rng, self.world.circumstances
-        said = circumstances.phrase(self.user, goal, self._around(), behaviour.habit, rng)
+        behaviour, rng, situations = self.world.behaviour, self.rng, self.world.situations
+        said = situations.phrase(self.user, goal, self._around(), behaviour.habit, rng)
         for attempt in range(behaviour.patience):
             turn = self._turn(goal, said, barge_in)
             if turn is None:
@@ -109,7 +109,7 @@ class _Talk:
             self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
             act = rng.random()
             if act < behaviour.rephrase:
-                said = circumstances.otherwise(self.user, goal, said, rng)
+                said = situations.otherwise(self.user, goal, said, rng)
             elif act >= behaviour.rephrase + behaviour.repeat:
                 if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
                     self._wish(self._pick(), barge_in)

@@ -11,7 +11,7 @@ import numpy as np
 from rewriter.result import Rewrite
 from rewriter.simulate.assistants import Assistant
 from rewriter.simulate.channels import Channel
-from rewriter.simulate.circumstances import Anywhere, Circumstances
+from rewriter.simulate.situations import Anywhere, Situations
 from rewriter.simulate.users import Behaviour, User, shares_said
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class World:
         behaviour: how people act.
         split: what is withheld from the log.
         stop: what people say to call something off; None where nobody does.
-        circumstances: where people are when they speak, and what that does to their wishes and words.
+        situations: where people are when they speak, and what that does to their wishes and words.
     """
 
     name: str
@@ -112,7 +112,7 @@ class World:
     behaviour: Behaviour
     split: Split
     stop: str | None = None
-    circumstances: Circumstances = field(default_factory=Anywhere)
+    situations: Situations = field(default_factory=Anywhere)
 
     def logged(self, user: User) -> User | None:
         """Return what of a person the log may show, None where that is nothing."""

@@ -18,14 +18,14 @@ THAI, BOTH = "inform|food=thai", "inform+request|food=thai|request.phone="
 def cues(tmp_path):
     """A function from turns to the cues of two of them, by name."""
 
-    def measure(turns, source, target, deaf=None, **given):
+    def measure(turns, source, target, ignore_nbest=None, **given):
         tables = listed(turns, tmp_path)
         read = Turns.read(tables)
         rows = {turn_id: np.array([row]) for row, turn_id in enumerate(read.turn_id)}
         one, other = rows[source], rows[target]
         columns = {"gap_ms": np.array([5000]), "ahead": np.array([1]), "barge_in": np.array([0])}
         columns |= Likeness(tables.texts).measure(read["said"][one], read["said"][other])
-        found = Cues(read, Items.of(read)).measure(one, other, columns | given, deaf)
+        found = Cues(read, Items.of(read)).measure(one, other, columns | given, ignore_nbest)
         return dict(zip(NAMES, found[0].tolist(), strict=True))
 
     return measure
@@ -93,8 +93,11 @@ def test_who_is_deaf_to_the_other_hearings_compares_the_texts_alone(cues):
         turn("ann", 0, "tie food", None, nbest=json.dumps(["tie food", "thai food"])),
         turn("ann", 9, "thai food", THAI),
     ]
-    heard, deaf = (cues(turns, "ann-000000", "ann-000009", np.array([is_deaf])) for is_deaf in (False, True))
+    heard, ignore_nbest = (cues(turns, "ann-000000", "ann-000009", np.array([is_deaf])) for is_deaf in (False, True))
     assert heard["heard_alike"] == heard["value_heard"] == 1.0
-    assert deaf["heard_alike"] == pytest.approx(deaf["text_similarity"] / 1000, abs=1e-3)
-    assert deaf["value_heard"] == deaf["value_alike"] < 1.0
-    assert {name for name in NAMES if heard[name] != deaf[name] and not math.isnan(heard[name])} == {"heard_alike", "value_heard"}
+    assert ignore_nbest["heard_alike"] == pytest.approx(ignore_nbest["text_similarity"] / 1000, abs=1e-3)
+    assert ignore_nbest["value_heard"] == ignore_nbest["value_alike"] < 1.0
+    assert {name for name in NAMES if heard[name] != ignore_nbest[name] and not math.isnan(heard[name])} == {
+        "heard_alike",
+        "value_heard",
+    }

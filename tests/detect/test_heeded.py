@@ -1,10 +1,10 @@
-"""What users answered counts for others whose same words were understood alike, one voice each."""
+"""What users answered counts for others whose same words were understood alike, one user weight each."""
 
 import numpy as np
 import pytest
 from told_logs import listed, turn
 
-from rewriter.detect.defects import heeded, leaning
+from rewriter.detect.defects import feedback_trend, heeded
 from rewriter.detect.turns import Turns
 
 ON, OFF = "TurnOn|name=lamp", "TurnOff|name=lamp"
@@ -14,7 +14,7 @@ def test_by_hand(tmp_path):
     turns = [
         turn("ann", 0, "glow", ON, feedback=-1),
         turn("ann", 3600, "glow", ON, feedback=-1),
-        turn("ann", 7200, "glow", ON, feedback=1),  # one voice: two thirds bad
+        turn("ann", 7200, "glow", ON, feedback=1),  # one user weight: two thirds bad
         turn("ben", 0, "glow", ON, feedback=1),
         turn("cem", 0, "glow", ON),
         turn("dan", 0, "glow", OFF),  # understood otherwise
@@ -34,14 +34,14 @@ def test_by_hand(tmp_path):
 def test_what_leans_by_hand(tmp_path):
     turns = [
         turn("ann", 0, "glow", ON, feedback=-1, response="done"),
-        turn("ann", 3600, "shine", ON, feedback=1, response="done"),  # one voice: half bad
+        turn("ann", 3600, "shine", ON, feedback=1, response="done"),  # one user weight: half bad
         turn("ben", 0, "light", ON, feedback=-1, response="done"),
         turn("cem", 0, "rare words", ON, response="done"),
         turn("dan", 0, "glow", ON, response="which one"),  # answered otherwise
         turn("eva", 0, "glow", OFF, feedback=-1, response="done"),  # understood otherwise
     ]
     read = Turns.read(listed(turns, tmp_path))
-    odds = dict(zip(read.turn_id, leaning(read), strict=True))
+    odds = dict(zip(read.turn_id, feedback_trend(read), strict=True))
     assert odds["cem-000000"] == pytest.approx(np.log(2 / 1))
     assert odds["ann-000000"] == odds["ann-003600"] == pytest.approx(np.log(1.5 / 0.5))
     assert odds["ben-000000"] == pytest.approx(np.log(1 / 1))
@@ -64,11 +64,11 @@ def test_against_plain_python(seed, tmp_path):
         one = by_id[turn_id]
         for alike, found, law in (
             (("utterance", "hypothesis"), heeded(read, p)[row], lambda bad, n, row=row: (bad + 2 * p[row]) / (n + 2)),
-            (("hypothesis", "response"), leaning(read)[row], lambda bad, n: np.log((bad + 0.5) / (n - bad + 0.5))),
+            (("hypothesis", "response"), feedback_trend(read)[row], lambda bad, n: np.log((bad + 0.5) / (n - bad + 0.5))),
         ):
-            voices = {}
+            user_weights = {}
             for other in turns:
                 same = all(other[name] == one[name] for name in alike)
                 if same and other["user_id"] != one["user_id"] and other["feedback"] in (-1, 1):
-                    voices.setdefault(other["user_id"], []).append(other["feedback"] < 0)
-            assert found == pytest.approx(law(sum(sum(of) / len(of) for of in voices.values()), len(voices)))
+                    user_weights.setdefault(other["user_id"], []).append(other["feedback"] < 0)
+            assert found == pytest.approx(law(sum(sum(of) / len(of) for of in user_weights.values()), len(user_weights)))

@@ -1,4 +1,4 @@
-"""Hindsight against plain loops over turns: odds, users, and what is left when texts are taken out."""
+"""WordRisk against plain loops over turns: odds, users, and what is left when texts are taken out."""
 
 import math
 from collections import defaultdict
@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.detect.word_risk import Hindsight
+from rewriter.detect.word_risk import WordRisk
 
 WORDS = ["turn", "of", "off", "lamp", "glow"]
 TEXT = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)
 TURN = st.tuples(TEXT, st.integers(0, 4), st.sampled_from([0.0, 0.25, 1.0]))
 
 
-def hindsight(turns, k):
+def word_risk(turns, k):
     """Of (text, user, defect), one turn each."""
     said, user, bad = zip(*turns, strict=True) if turns else ((), (), ())
     texts = np.array([*said, None], dtype=object)[:-1]
-    return Hindsight(texts, np.array(user, dtype=np.int64), np.array(bad, dtype=np.float64), np.ones(len(turns)), k)
+    return WordRisk(texts, np.array(user, dtype=np.int64), np.array(bad, dtype=np.float64), np.ones(len(turns)), k)
 
 
 def odds(turns, mean):
@@ -45,7 +45,7 @@ def oracle(turns, k, left_out=()):
 
 @given(turns=st.lists(TURN, max_size=30), k=st.integers(1, 3))
 def test_odds_of_texts_and_words(turns, k):
-    found = hindsight(turns, k).risk()
+    found = word_risk(turns, k).risk()
     texts, words, mean = oracle(turns, k)
     assert found.texts == pytest.approx(texts, abs=0.00051)
     assert found.words == pytest.approx(words, abs=0.00051)
@@ -54,7 +54,7 @@ def test_odds_of_texts_and_words(turns, k):
 
 @given(turns=st.lists(TURN, max_size=30), k=st.integers(1, 3), gone=st.sets(TEXT, max_size=4))
 def test_what_is_taken_out_leaves_what_had_been_known_without_it(turns, k, gone):
-    found = hindsight(turns, k).without(gone)
+    found = word_risk(turns, k).without(gone)
     held = {word for text in gone for word in text.split()}
     words = {word: value for word, value in oracle(turns, k, gone)[1].items() if word in held}
     assert (dict(found.texts), set(found.words)) == ({}, set(words))
@@ -63,13 +63,13 @@ def test_what_is_taken_out_leaves_what_had_been_known_without_it(turns, k, gone)
 
 
 def test_the_share_of_a_text():
-    seen = hindsight([("lamp of", 0, 1.0), ("lamp of", 1, 0.25), ("lamp off", 0, 0.0)], 3)
+    seen = word_risk([("lamp of", 0, 1.0), ("lamp of", 1, 0.25), ("lamp off", 0, 0.0)], 3)
     assert (seen.p("lamp of"), seen.p("lamp off"), seen.p("glow")) == (0.625, 0.0, None)
 
 
 def test_turns_add_up_by_user():
     said = np.array(["lamp of", "lamp of"], dtype=object)
-    whole = Hindsight(said, np.array([7, 7]), np.array([1.5, 0.5]), np.array([3.0, 1.0]), 1)
+    whole = WordRisk(said, np.array([7, 7]), np.array([1.5, 0.5]), np.array([3.0, 1.0]), 1)
     assert whole.p("lamp of") == 0.5
     assert set(whole.risk().words) == {"lamp", "of"}
-    assert Hindsight(said, np.array([7, 7]), np.array([1.5, 0.5]), np.array([3.0, 1.0]), 2).risk().words == {}
+    assert WordRisk(said, np.array([7, 7]), np.array([1.5, 0.5]), np.array([3.0, 1.0]), 2).risk().words == {}

@@ -84,7 +84,7 @@ def test_rules_for_the_context_are_shown_where_they_hold(tmp_path):
     kitchen, nowhere = (explain(tmp_path / "rooms", room_log.SAID, context=c) for c in ({"room": "kitchen"}, None))
     assert kitchen.rewrite.text == room_log.TARGETS["kitchen"]
     assert not nowhere.rewrite.applied
-    launched = {(h.circumstance, h.target) for h in kitchen.here if h.verdict == "launched"}
+    launched = {(h.context_value, h.target) for h in kitchen.here if h.verdict == "launched"}
     assert launched == {(f"room={room}", target) for room, target in room_log.TARGETS.items()}
     assert kitchen.here == nowhere.here
     assert kitchen.candidates == ()

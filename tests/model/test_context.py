@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
-from rewriter.model.rules import ContextRule, ContextRules, Rule, circumstances
+from rewriter.model.rules import ContextRule, ContextRules, Rule, context_values
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ from rewriter.model.rules import ContextRule, ContextRules, Rule, circumstances
     ],
 )
 def test_what_a_context_says(context, said):
-    assert circumstances(context) == said
+    assert context_values(context) == said
 
 
 @given(st.dictionaries(st.one_of(st.sampled_from(["hour", "room", "state.a"]), st.integers()), st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers()), st.binary()
 )))  # fmt: skip
 def test_no_context_is_too_strange(context):
-    assert all("=" in said and said.split("=", 1)[1] for said in circumstances(context))
+    assert all("=" in said and said.split("=", 1)[1] for said in context_values(context))
 
 
 def rule(target, score, source="on", locale="en"):

@@ -51,7 +51,7 @@ def test_by_hand():
     assert column(seen, "turns") == pytest.approx(np.log([1, 4, 7, 10]))
     assert column(seen, "own").tolist() == [1, 0, 0, 0]
     assert column(seen, "own_age") == pytest.approx(np.log([8, 1, 1, 1]))
-    assert column(seen, "wish") == pytest.approx(np.log([6 / 24, 2 / 24, 2 / 24, 2 / 24]))  # (own + 20 * .1) / (4 + 20)
+    assert column(seen, "goal_prior") == pytest.approx(np.log([6 / 24, 2 / 24, 2 / 24, 2 / 24]))  # (own + 20 * .1) / (4 + 20)
     cost = column(seen, "cost")
     assert column(seen, "lead_cost") == pytest.approx([min(cost[2:]) - cost[0], min(cost[2:]) - cost[1], cost[0] - cost[2],
                                                        cost[0] - cost[3]])  # fmt: skip
@@ -102,7 +102,7 @@ def test_every_candidate_by_itself(hearings, candidates):
             "cost_first": ways[i][0].cost,
             "exact": text in hearings,
             "support": sum(goals[j] == goals[i] for j in nearest) / len(hearings),
-            "turns": math.log1p(3 * i), "share": 0.5, "own": 0, "own_age": 0, "wish": math.log(0.1),
+            "turns": math.log1p(3 * i), "share": 0.5, "own": 0, "own_age": 0, "goal_prior": math.log(0.1),
         }  # fmt: skip
         assert seen.features[i].tolist() == pytest.approx([float(expected[name]) for name in RANK])
 

@@ -55,7 +55,7 @@ def test_how_much_of_all_wishes_an_interpretation_is(tmp_path):
         list("abcde"), ["en", "en", "en", "de", "de"], np.array([7, 9, 7, 3, 4]), one, 1000 * np.arange(1, 6), one, one
     )
     write_book(tmp_path, rows, ENCODER)
-    found = QueryBook.open(tmp_path).wished(np.array([9, 7, 7, 4, 8, 10, 0]))
+    found = QueryBook.open(tmp_path).goal_prior(np.array([9, 7, 7, 4, 8, 10, 0]))
     assert found == pytest.approx([2 / 6, 4 / 6, 4 / 6, 5 / 9, 0, 0, 0])
 
 

@@ -62,13 +62,13 @@ def similarity(hearings, text):
 def test_retrieves_what_comparing_everything_would(tmp_path_factory, texts, private, said, hearings, k):
     said = sorted((u, row) for u, row in said if row < len(texts))
     folder = shelve(
-        tmp_path_factory.mktemp("shelf"),
+        tmp_path_factory.mktemp("user_view"),
         texts,
         said=[(user(u), row, row + 7, row + 9) for u, row in said],
         private=[(user(u), text) for u, text in private],
     )
     opened = Retriever.open(folder)
-    retriever = Retriever(opened.encoder, opened.shelf, opened.index, MIX)
+    retriever = Retriever(opened.encoder, opened.user_view, opened.index, MIX)
     for u in (0, 3):
         found = retriever.retrieve(hearings, "en", user(u), k=k, pool=100)
         own = {row for v, row in said if v == u}

@@ -5,7 +5,7 @@ from user_views import shelve, working
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.model.decider import Bar, Decider
+from rewriter.model.decider import Decider, Threshold
 from rewriter.model.features import RANK, RISK
 from rewriter.model.fluency import Wording
 from rewriter.model.layer_slices import save_shares
@@ -14,7 +14,7 @@ from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.rules import Rule, write_rules
 from rewriter.model.users import hash_user
 
-OPEN = Bar(0.15, 0.1), Bar(0.6, 0.3)
+OPEN = Threshold(0.15, 0.1), Threshold(0.6, 0.3)
 
 
 def weights(names, **given):

@@ -48,7 +48,13 @@ def artefact(tmp_path_factory):
 @pytest.mark.parametrize(("user", "town"), [("u49", WEST), ("u50", EAST), ("u51", WEST), ("u58", EAST)])
 def test_the_town_that_this_user_asks_about(artefact, user, town):
     answer = Rewriter.open(artefact).rewrite(SHORT, user_id=user)
-    assert (answer.text, answer.applied, answer.reason, answer.layer, answer.scope) == (town, True, "taste", "online", "personal")
+    assert (answer.text, answer.applied, answer.reason, answer.layer, answer.scope) == (
+        town,
+        True,
+        "ambiguity",
+        "online",
+        "personal",
+    )
     assert {candidate.text for candidate in answer.candidates} == {WEST, EAST}
 
 
@@ -68,7 +74,7 @@ def test_nobody_else(artefact):
 def test_what_the_user_undid_stays_undone(artefact):
     rewriter = Rewriter.open(artefact)
     rewriter.feedback(rewriter.rewrite(SHORT, user_id="u53").id, -1, user_id="u53")
-    assert rewriter.rewrite(SHORT, user_id="u53").reason == "unwanted"
+    assert rewriter.rewrite(SHORT, user_id="u53").reason == "undone_by_user"
     assert rewriter.rewrite(SHORT, user_id="u55").text == WEST
 
 
@@ -85,7 +91,7 @@ def test_what_people_blocked_is_not_sent(artefact):
 def test_who_is_forgotten_leaves_no_share_behind(artefact, tmp_path):
     shutil.copytree(artefact, tmp_path / "copy")
     forget("u1", tmp_path / "copy")
-    assert Rewriter.open(tmp_path / "copy").rewrite(SHORT, user_id="u49").reason != "taste"
+    assert Rewriter.open(tmp_path / "copy").rewrite(SHORT, user_id="u49").reason != "ambiguity"
     forget("u50", artefact)  # she never said it
     assert not Rewriter.open(artefact).rewrite(SHORT, user_id="u50").applied
-    assert Rewriter.open(artefact).rewrite(SHORT, user_id="u49").reason == "taste"
+    assert Rewriter.open(artefact).rewrite(SHORT, user_id="u49").reason == "ambiguity"

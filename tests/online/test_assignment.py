@@ -94,4 +94,4 @@ def test_an_undo_of_a_request_that_was_left_alone_says_nothing_of_the_rule(root)
     for user in (f"user{i}" for i in range(30)):
         answer = rewriter.rewrite(TEXT, user_id=user)
         rewriter.feedback(answer.id, -1, user)
-        assert rewriter.rewrite(TEXT, user_id=user).reason == ("unwanted" if answer.applied else "held_out")
+        assert rewriter.rewrite(TEXT, user_id=user).reason == ("undone_by_user" if answer.applied else "held_out")

@@ -29,8 +29,8 @@ def root(tmp_path):
 
 def test_the_parts_are_named_like_rules():
     assert PARTS == (
-        "online-before-global", "online-before-personal", "taste-before-personal",
-        "online-after-global", "online-after-personal", "taste-after-personal",
+        "online-before-global", "online-before-personal", "ambiguity-before-personal",
+        "online-after-global", "online-after-personal", "ambiguity-after-personal",
     )  # fmt: skip
     assert set(DRAWN) == {part for part in PARTS if "-before-" in part}
 
@@ -81,7 +81,7 @@ def test_an_undo_holds_at_once_for_this_user_and_not_for_what_was_not_sent(root)
     for user, answer in answers.items():
         rewriter.feedback(answer.id, -1, user)
         again = rewriter.rewrite(GARBLE, user_id=user)
-        assert (again.reason, again.arm) == (("unwanted", None) if answer.applied else ("held_out", "leave"))
+        assert (again.reason, again.arm) == (("undone_by_user", None) if answer.applied else ("held_out", "leave"))
         after = rewriter.rewrite(GARBLE, user_id=user, after_failure=True)
         assert after.applied is not answer.applied
     assert {answer.applied for answer in answers.values()} == {True, False}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewriter.artefact.versions import current
-from rewriter.model.decider import Bar
-from rewriter.online.layer import Star
+from rewriter.model.decider import Threshold
+from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Request
 from rewriter.online.rewriter import Rewriter
 
@@ -25,7 +25,7 @@ def publish(root, before, after, hears=True):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return publish(tmp_path_factory.mktemp("artefact"), Bar(0.15, 0.1), Bar(0.6, 0.3))
+    return publish(tmp_path_factory.mktemp("artefact"), Threshold(0.15, 0.1), Threshold(0.6, 0.3))
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def test_what_the_student_knows_of_a_word_is_a_column_of_the_risk(tmp_path):
     for worst in (3.0, 1.0, -1.0):
         student = replace(layered.STUDENT, words={"lamb": worst, "turn": -4.0})
         root = tmp_path / str(worst)
-        layered.publish(root, TEXTS, NAMES, Bar(0.0, 0.0), student=student, by_student=0.5)
+        layered.publish(root, TEXTS, NAMES, Threshold(0.0, 0.0), student=student, by_student=0.5)
         before, after = (Rewriter.open(root).rewrite("turn off the lamb", after_failure=late) for late in (False, True))
         assert before.score == pytest.approx(after.score / (1 + math.exp(-(4.0 * 1 + 0.5 * worst - 5.0))))
-        told = Star.open(current(root).folder / "online").consider(Request(["turn off the lamb"], "en", "", False))
+        told = OnlineLayer.open(current(root).folder / "online").consider(Request(["turn off the lamb"], "en", "", False))
         assert told[0].score == before.score
 
 
@@ -92,10 +92,10 @@ def test_layers_can_be_left_out(root, layers, by_rule, by_star):
 )
 def test_what_is_considered_is_what_is_decided(root, rewriter, text, after_failure):
     answer = rewriter.rewrite(text, after_failure=after_failure)
-    star = Star.open(current(root).folder / "online")
-    told = star.consider(Request([text], "en", "", after_failure))
+    online_layer = OnlineLayer.open(current(root).folder / "online")
+    told = online_layer.consider(Request([text], "en", "", after_failure))
     assert [(c.text, c.meant) for c in told][: len(answer.candidates)] == [(c.text, c.p_success) for c in answer.candidates]
-    cleared = [c for c in told if c.verdict.startswith("clears the bar")]
+    cleared = [c for c in told if c.verdict.startswith("clears the threshold")]
     assert [c.text for c in cleared] == ([answer.text] if answer.applied else [])
     assert [c.score for c in cleared] == ([answer.score] if answer.applied else [])
     assert all(c.verdict.startswith("guardrail: ") for c in told) == (answer.reason == "blocked")
@@ -112,13 +112,13 @@ def test_another_locale_has_no_online_layer(rewriter):
 
 
 def test_middle_scores_are_suggested(tmp_path):
-    publish(tmp_path, Bar(), Bar(apply=0.99, suggest=0.3))
+    publish(tmp_path, Threshold(), Threshold(apply=0.99, suggest=0.3))
     answer = Rewriter.open(tmp_path).rewrite("turn off the lamb", after_failure=True)
     assert (answer.text, answer.applied, answer.suggestion) == ("turn off the lamb", False, "turn off the lamp")
 
 
 def test_thin_evidence_keeps_the_layer_off(tmp_path):
-    publish(tmp_path, Bar(), Bar())
+    publish(tmp_path, Threshold(), Threshold())
     answer = Rewriter.open(tmp_path).rewrite("turn off the lamb", after_failure=True)
     assert (answer.applied, answer.suggestion) == (False, None)
 
@@ -126,9 +126,9 @@ def test_thin_evidence_keeps_the_layer_off(tmp_path):
 def test_other_hearings_are_searched_too(rewriter, tmp_path):
     heard = {"nbest": ["turn off the lamp"], "after_failure": True}
     assert rewriter.rewrite("turn aft the lamp", **heard).text == "turn off the lamp"
-    deaf = Rewriter.open(publish(tmp_path, Bar(0.5, 0.3), Bar(0.6, 0.3), hears=False))
-    assert deaf.rewrite("turn aft the lamp", **heard) != deaf.rewrite("turn aft the lamp", after_failure=True)
-    alone, helped = (deaf.rewrite("turn aft the lamp", nbest=n, after_failure=True) for n in ((), ("turn off the lamp",)))
+    ignore_nbest = Rewriter.open(publish(tmp_path, Threshold(0.5, 0.3), Threshold(0.6, 0.3), hears=False))
+    assert ignore_nbest.rewrite("turn aft the lamp", **heard) != ignore_nbest.rewrite("turn aft the lamp", after_failure=True)
+    alone, helped = (ignore_nbest.rewrite("turn aft the lamp", nbest=n, after_failure=True) for n in ((), ("turn off the lamp",)))
     assert (alone.text, alone.score, alone.candidates) == (helped.text, helped.score, helped.candidates)
 
 
@@ -166,7 +166,7 @@ def test_never_raises(rewriter, text, nbest, after_failure):
 
 
 def test_what_people_blocked_is_neither_sent_nor_suggested(tmp_path):
-    publish(tmp_path, Bar(0.15, 0.1), Bar(0.6, 0.3))
+    publish(tmp_path, Threshold(0.15, 0.1), Threshold(0.6, 0.3))
     rewriter = Rewriter.open(tmp_path)
     assert rewriter.rewrite("turn off the lampp", after_failure=True).text == "turn off the lamp"
     for line in ("block,en,,turn off the lamp,", "block,,turn off the lampp,turn off the lamp,"):
@@ -175,5 +175,5 @@ def test_what_people_blocked_is_neither_sent_nor_suggested(tmp_path):
         assert "turn off the lamp" not in (answer.text, answer.suggestion), line
         assert not answer.applied or answer.text in TEXTS
     (tmp_path / "review.csv").write_text("block,,turn off the lampp,,\n", encoding="utf-8")
-    assert rewriter.rewrite("turn off the lampp", after_failure=True).reason == "vetoed"
+    assert rewriter.rewrite("turn off the lampp", after_failure=True).reason == "blocked_by_review"
     assert rewriter.rewrite("turn off the lamppp", after_failure=True).text == "turn off the lamp"

@@ -28,7 +28,10 @@ def test_an_undo_holds_from_the_next_call_on_for_this_user_and_this_rewrite(root
     assert answer.applied
     rewriter.feedback(answer.id, -1, "ann")
     for process in (rewriter, other):
-        assert (process.rewrite(LAMP, user_id="ann").reason, process.rewrite(LAMP, user_id="ann").text) == ("unwanted", LAMP)
+        assert (process.rewrite(LAMP, user_id="ann").reason, process.rewrite(LAMP, user_id="ann").text) == (
+            "undone_by_user",
+            LAMP,
+        )
         assert process.rewrite("lamp of", user_id="ann").applied
         assert process.rewrite("my mess", user_id="ann").applied
         assert process.rewrite(LAMP, user_id="ben").applied
@@ -49,7 +52,7 @@ def test_it_outlives_the_version_and_the_process(root):
     publish(root, {(None, "en", "my mess"): "my mix"})
     ask = "import sys; from rewriter import Rewriter; print(Rewriter.open(sys.argv[1]).rewrite('my mess', user_id='ann').reason)"
     done = subprocess.run([sys.executable, "-c", ask, str(root)], capture_output=True, text=True, check=True)
-    assert done.stdout == "unwanted\n"
+    assert done.stdout == "undone_by_user\n"
 
 
 def test_the_file_is_private_and_names_nobody(root):
@@ -78,11 +81,11 @@ def test_what_is_half_written_is_read_when_it_is_whole(tmp_path):
     path = tmp_path / "feedback.jsonl"
     line = json.dumps({"user_id": "u", "rewrite_id": f"x-1-{mark_of('a', 'b')}", "value": -1}) + "\n"
     overlay = Overlay(path)
-    assert overlay.unwanted("u") == frozenset()
+    assert overlay.undone_by_user("u") == frozenset()
     path.write_text('no line\n{"user_id": 5}\n' + line[:30])
-    assert overlay.unwanted("u") == frozenset()
+    assert overlay.undone_by_user("u") == frozenset()
     path.write_text('no line\n{"user_id": 5}\n' + line)
-    assert overlay.unwanted("u") == {mark_of("a", "b")}
+    assert overlay.undone_by_user("u") == {mark_of("a", "b")}
     assert overlay.refuses("u", mark_of("a", "b"))
     assert not overlay.refuses("u", mark_of("b", "a"))
     assert not overlay.refuses("v", mark_of("a", "b"))
@@ -95,7 +98,7 @@ def test_many_writers(tmp_path):
     def say(user):
         for i in range(40):
             overlay.add(user, f"x-1-{mark_of(str(i), 'b')}", -1)
-            overlay.unwanted(user)
+            overlay.undone_by_user(user)
 
     threads = [threading.Thread(target=say, args=(f"u{n}",)) for n in range(4)]
     for thread in threads:
@@ -103,7 +106,7 @@ def test_many_writers(tmp_path):
     for thread in threads:
         thread.join()
     for n in range(4):
-        assert overlay.unwanted(f"u{n}") == {mark_of(str(i), "b") for i in range(40)}
+        assert overlay.undone_by_user(f"u{n}") == {mark_of(str(i), "b") for i in range(40)}
 
 
 @pytest.mark.parametrize(("value", "user"), [(2, "ann"), (-1, "")])

@@ -65,7 +65,7 @@ def test_a_rule_is_applied(rewriter, root):
         ("ann", "play zed", "play jazz", "personal", "rule"),
         ("carl", "play zed", "play zed", None, "no_rule"),
         (None, "play zed", "play zed", None, "no_rule"),
-        ("bob", "Turn of the Lamp", "Turn of the Lamp", None, "stay"),
+        ("bob", "Turn of the Lamp", "Turn of the Lamp", None, "keep_source"),
         (None, "licht ausmahen", "licht ausmahen", None, "no_rule"),
         (None, "?!", "?!", None, "empty"),
         (None, "a" * 40, "a" * 40, None, "no_rule"),

@@ -128,7 +128,7 @@ def test_what_others_share_stays(place):
     assert report.online
     assert rewriter.rewrite(SOURCE, user_id="cem", after_failure=True).text == "turn off the lamp"
     assert not rewriter.rewrite(lamp_log.OWN, user_id=ANN, after_failure=True).applied
-    assert rewriter.rewrite(SOURCE, user_id="ben", after_failure=True).reason == "unwanted", "what ben said of it holds"
+    assert rewriter.rewrite(SOURCE, user_id="ben", after_failure=True).reason == "undone_by_user", "what ben said of it holds"
     assert rewriter.rewrite(SOURCE, user_id=ANN, after_failure=True).applied, "what she said of it does not"
     assert read(root / "review.csv") == [Line("en", "a", "b", "approve")]
     with duckdb.connect() as con:

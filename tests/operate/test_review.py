@@ -92,7 +92,7 @@ def test_a_block_holds_from_the_next_request_on_and_can_be_lifted(home):
     assert serving.rewrite(SOURCE, after_failure=True).text == TARGET
     decide(home, "block", [rule.rule])
     answer = serving.rewrite(SOURCE, after_failure=True)
-    assert (answer.text, answer.reason, answer.applied) == (SOURCE, "vetoed", False)
+    assert (answer.text, answer.reason, answer.applied) == (SOURCE, "blocked_by_review", False)
     (home / "review.csv").unlink()
     assert serving.rewrite(SOURCE, after_failure=True).text == TARGET
 
@@ -130,7 +130,7 @@ def test_an_edit_replaces_everybodys_rule_and_no_personal_one(home):
     assert serving.rewrite("new").text == "old"
     assert pending(home) == []
     write(home / "review.csv", [*lines, Line("", "", "old", "block")])
-    assert serving.rewrite("new").reason == "vetoed"
+    assert serving.rewrite("new").reason == "blocked_by_review"
     assert Rewriter.open(home, layers=["precomputed"]).rewrite("new").reason == "no_rule"
 
 
@@ -140,7 +140,7 @@ def test_an_unreadable_change_leaves_what_held_before(home, caplog):
     with caplog.at_level(logging.WARNING):
         (home / "review.csv").write_text("blok,,x,,\n", encoding="utf-8")
         for _ in range(3):
-            assert serving.rewrite(SOURCE).reason == "vetoed"
+            assert serving.rewrite(SOURCE).reason == "blocked_by_review"
     assert len(caplog.records) == 1
     assert "the review before holds on" in caplog.text
     write(home / "review.csv", [])
@@ -150,7 +150,7 @@ def test_an_unreadable_change_leaves_what_held_before(home, caplog):
 def test_a_block_survives_the_next_version(home, tmp_path):
     decide(home, "block", [rules(home)[0].rule])
     learn([lamp_log.write(tmp_path / "log.jsonl")], out=home)
-    assert Rewriter.open(home).rewrite(SOURCE).reason == "vetoed"
+    assert Rewriter.open(home).rewrite(SOURCE).reason == "blocked_by_review"
     assert pending(home) == []
     assert not list((current(home).folder).glob("review*"))
 

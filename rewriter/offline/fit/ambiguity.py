@@ -1,4 +1,4 @@
-"""`learn_tastes`: the texts by which people mean different things, and how far habits tell whom of them means what."""
+"""`learn_ambiguity`: the texts by which people mean different things, and how far habits tell whom of them means what."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,12 +11,12 @@ from scipy.optimize import minimize_scalar
 
 from rewriter.arrays import Floats
 from rewriter.config import Launch
-from rewriter.model.ambiguity import Meanings, lean, liking_of, write_tastes
+from rewriter.model.ambiguity import Meanings, liking_of, posterior, write_ambiguity
 from rewriter.offline.fit import thresholds
-from rewriter.offline.fit.query_index import Stock
+from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
-from rewriter.offline.rules.launch import Crowd, Guard, guard_of
+from rewriter.offline.rules.launch import GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
 _MEANINGS = 8  # of a text, the commonest, that are looked at
@@ -44,25 +44,25 @@ class _Table(NamedTuple):
     fails: Floats
 
 
-def learn_tastes(
+def learn_ambiguity(
     mined: Mined,
-    crowd: Crowd,
+    global_rules: GlobalRules,
     votes: Votes,
-    stocked: Stock,
+    query_index: QueryIndex,
     told: Collection[tuple[str, str]],
     config: Launch,
     folder: Path,
 ) -> dict[str, float]:
-    """Write ``taste``, where held-out users show that habits tell what is meant; see `rewriter.model.ambiguity.lean`.
+    """Write ``ambiguity``, where held-out users show that habits tell what is meant; see `rewriter.model.ambiguity.lean`.
 
     Each user's votes are held against what all others mean by the text and what she herself wanted otherwise. By these the trust
-    in habits is fitted (maximum likelihood), and the bar that keeps the budget of losses is found.
+    in habits is fitted (maximum likelihood), and the threshold that keeps the budget of losses is found.
 
     Args:
         mined: its tables nodes, queries and users are read.
-        crowd: what all users together say.
+        global_rules: what all users together say.
         votes: what each user's turns say was meant.
-        stocked: everybody's queries and each user's own.
+        query_index: everybody's queries and each user's own.
         told: (locale, text) of which the context tells the meaning, which are left out.
         config: its `min_users` and `max_loss_share` are used.
         folder: of the online layer.
@@ -71,30 +71,30 @@ def learn_tastes(
         What the held-out evidence promises, by name; empty where nothing was written.
     """
     guard = guard_of(mined.queries, mined.nodes, config.min_users)
-    shared = _ambiguous(mined, crowd, stocked.good, told, guard, config.min_users)
+    shared = _ambiguous(mined, global_rules, query_index.good, told, guard, config.min_users)
     if shared.empty:
         return {}
-    table = _table(mined, shared, votes, stocked)
+    table = _table(mined, shared, votes, query_index)
     trust = _trust(table)
     evidence = _evidence(table, trust)
     noise = thresholds.label_noise(evidence, less=config.max_loss_share / 4, quantile=0.25)
     promise = thresholds.lowest(evidence, loss_share=config.max_loss_share, noise=noise)
-    if trust < _LEAST_TRUST or not np.isfinite(promise.bar):
+    if trust < _LEAST_TRUST or not np.isfinite(promise.threshold):
         return {}
     meanings = [
         Meanings(locale, text, of["phrase"].tolist(), of["share"].tolist(), float(of["fails"].iloc[0]))
         for (locale, text), of in shared.groupby(["locale", "text"])
     ]
-    write_tastes(folder / "taste", meanings, trust=trust, bar=promise.bar)
-    found = {"trust": trust, "bar": promise.bar, "held-out wins": promise.win, "held-out losses": promise.loss}
-    return {f"online taste: {name}": value for name, value in found.items()}
+    write_ambiguity(folder / "ambiguity", meanings, trust=trust, threshold=promise.threshold)
+    found = {"trust": trust, "threshold": promise.threshold, "held-out wins": promise.win, "held-out losses": promise.loss}
+    return {f"online ambiguity: {name}": value for name, value in found.items()}
 
 
 def _ambiguous(
-    mined: Mined, crowd: Crowd, good: pd.DataFrame, told: Collection[tuple[str, str]], guard: Guard, k: int
+    mined: Mined, global_rules: GlobalRules, good: pd.DataFrame, told: Collection[tuple[str, str]], guard: Guard, k: int
 ) -> pd.DataFrame:
     """Return texts of k users with two meanings of k users or more: source, goal, locale, text, phrase, share, votes …"""
-    pairs, (works, fails) = crowd.pairs, crowd.priors.ok.after(crowd.pairs.ok, crowd.pairs.spoken_by)
+    pairs, (works, fails) = global_rules.pairs, global_rules.priors.ok.after(global_rules.pairs.ok, global_rules.pairs.spoken_by)
     all_ = pd.DataFrame({"source": pairs.source, "goal": pairs.target, "users": pairs.users, "votes": pairs.votes})
     all_ = all_.assign(said_by=pairs.said_by, fails=fails / (works + fails))
     all_["total"] = all_.groupby("source")["votes"].transform("sum") + _ELSE
@@ -118,11 +118,11 @@ def _ambiguous(
     return kept[kept.groupby("source")["goal"].transform("count") >= 2]
 
 
-def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, stocked: Stock) -> _Table:
+def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryIndex) -> _Table:
     """Hold each user's votes on an ambiguous text against what the others mean by it, and what she wants otherwise."""
     shared = shared.assign(place=shared.groupby("source").cumcount())
-    own, good = stocked.own, stocked.good
-    wished = good.groupby("node")["success"].sum() / good["success"].sum()
+    own, good = query_index.own, query_index.good
+    goal_prior = good.groupby("node")["success"].sum() / good["success"].sum()
     cast = sparse.coo_array(votes.goals)
     cell = pd.DataFrame({"row": cast.row, "goal": cast.col, "led": cast.data})
     all_ = cell.groupby("row")["led"].sum()
@@ -142,12 +142,12 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, stocked: Stock) -> 
     less = np.maximum(flat["votes"] - flat["meant"] * flat["mass"], 0.0)
     flat["without"] = less / np.maximum(flat["total"] - flat["mass"], _ELSE)
     at = np.searchsorted(rows, flat["row"]), flat["place"].to_numpy(dtype=np.int64)
-    share, meant, had, wish = np.zeros((4, len(rows), _MEANINGS))
-    share[at], meant[at], wish[at] = flat["without"], flat["meant"], flat["goal"].map(wished)
+    share, meant, had, goal_prior = np.zeros((4, len(rows), _MEANINGS))
+    share[at], meant[at], goal_prior[at] = flat["without"], flat["meant"], flat["goal"].map(goal_prior)
     had[at] = np.maximum(flat["own"] - flat["led"], 0.0)
     per_row = flat.drop_duplicates("row").sort_values("row")
     everything = per_row["user_id"].map(own.groupby("user_id")["success"].sum()).fillna(0.0).to_numpy()
-    liking, stranger = liking_of(had, np.maximum(everything - per_row["all_led"].to_numpy(), had.sum(axis=1)), wish)
+    liking, stranger = liking_of(had, np.maximum(everything - per_row["all_led"].to_numpy(), had.sum(axis=1)), goal_prior)
     return _Table(share, liking, stranger, meant, per_row["mass"].to_numpy(), per_row["fails"].to_numpy())
 
 
@@ -155,7 +155,7 @@ def _trust(table: _Table) -> float:
     """Return the trust in habits that makes what users meant likeliest, 0..1."""
 
     def surprise(trust: float) -> float:
-        p = lean(table.share, table.liking, table.stranger, trust)
+        p = posterior(table.share, table.liking, table.stranger, trust)
         other = np.maximum(1 - p.sum(axis=1), 1e-6)
         told = table.meant * np.log(np.maximum(p, 1e-6))
         return -float(table.mass @ (told.sum(axis=1) + (1 - table.meant.sum(axis=1)) * np.log(other)))
@@ -164,7 +164,7 @@ def _trust(table: _Table) -> float:
 
 
 def _evidence(table: _Table, trust: float) -> thresholds.Evidence:
-    p = lean(table.share, table.liking, table.stranger, trust)
+    p = posterior(table.share, table.liking, table.stranger, trust)
     rows = np.arange(len(p))
     best = p.argmax(axis=1)
     hit = table.meant[rows, best]

@@ -1,6 +1,6 @@
-"""`Bench`: examples with their candidates, what is fitted on some of them, and what would become of the others.
+"""`CrossValidation`: examples with their candidates, what is fitted on some of them, and what would become of the others.
 
-`crowds`: groups of rows that are alike and stem from enough users, for what a shared model may learn from.
+`micro_groups`: groups of rows that are alike and stem from enough users, for what a shared model may learn from.
 
 `p_real`: which restatements restate, and which are the next wish of someone who has given up.
 
@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from rewriter.arrays import Floats, Ints
-from rewriter.detect.word_risk import Hindsight
+from rewriter.detect.word_risk import WordRisk
 from rewriter.guardrail import Guardrail
 from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import choose, may
@@ -35,7 +35,7 @@ from rewriter.text import normalise
 _TRIED = 3  # columns, the widest first, along which a group is tried to be halved
 
 
-def crowds(columns: Floats, users: Ints, k: int) -> list[Ints]:
+def micro_groups(columns: Floats, users: Ints, k: int) -> list[Ints]:
     """Part rows into groups, each of at least k users, that are as alike as that allows.
 
     A group is halved at the median of its widest column for as long as both halves have k users (multidimensional
@@ -52,7 +52,7 @@ def crowds(columns: Floats, users: Ints, k: int) -> list[Ints]:
 
     Example:
         >>> rows = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
-        >>> [group.tolist() for group in crowds(rows, np.array([1, 2, 1, 2, 2]), 2)]
+        >>> [group.tolist() for group in micro_groups(rows, np.array([1, 2, 1, 2, 2]), 2)]
         [[2, 3, 4], [0, 1]]
     """
     found: list[Ints] = []
@@ -68,10 +68,10 @@ def crowds(columns: Floats, users: Ints, k: int) -> list[Ints]:
 
 
 def averaged(columns: Floats, target: Floats, weight: Floats, users: Ints, k: int) -> tuple[Floats, Floats, Floats]:
-    """Average rows over crowds, so that nothing that fewer than k users said is learned from by itself.
+    """Average rows over micro groups, so that nothing that fewer than k users said is learned from by itself.
 
     Rows are grouped apart by whether their target is above 1/2, each column scaled to unit variance for that. In a group every
-    user has one voice: the average of her rows.
+    user has one user weight: the average of her rows.
 
     Args:
         columns: (n, f).
@@ -89,14 +89,14 @@ def averaged(columns: Floats, target: Floats, weight: Floats, users: Ints, k: in
     groups = [np.array([row]) for row in np.flatnonzero(alone)]
     for side in (target > 0.5, target <= 0.5):
         rows = np.flatnonzero(side & ~alone & (weight > 0))
-        groups += [rows[group] for group in crowds(scaled[rows], users[rows], k)]
+        groups += [rows[group] for group in micro_groups(scaled[rows], users[rows], k)]
     if not groups:
         return columns[:0], target[:0], weight[:0]
     order, starts = np.concatenate(groups), np.cumsum([0, *(len(group) for group in groups[:-1])])
     group = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
-    voice = weight[order] / _rows_of_user(group, users[order])
-    total = np.add.reduceat(voice, starts)
-    share = voice / np.maximum(total, 1e-12)[group]
+    user_weight = weight[order] / _rows_of_user(group, users[order])
+    total = np.add.reduceat(user_weight, starts)
+    share = user_weight / np.maximum(total, 1e-12)[group]
     return (
         np.add.reduceat(columns[order] * share[:, None], starts, axis=0),
         np.add.reduceat(target[order] * share, starts),
@@ -213,10 +213,10 @@ def _names(kind: str, state: str) -> dict[str, str]:
 
 FOLDS = 3
 _UNHEARD = 5, 20  # of so many texts that are new so many ask for what is new, before the log has its say
-_DEAF = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
+_IGNORE_NBEST = 0.25  # share of the examples that lose their other hearings, so that nothing hangs on them
 _NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so that nothing hangs on habits
 _ASKED = 40  # candidates of an example, so that enough are left when its goals are taken away
-_TAUGHT = 0.25  # what hindsight of its turns says in the label of a text, beside the verdict of the log
+_TAUGHT = 0.25  # what word risk of its turns says in the label of a text, beside the verdict of the log
 _CAP = 5  # users of one text that count
 _RISK_SIGNS = [0] * len(RISK)
 
@@ -266,7 +266,7 @@ class Outcome(NamedTuple):
     loss: float
 
 
-class Bench:
+class CrossValidation:
     """The cases of one log.
 
     Args:
@@ -274,8 +274,8 @@ class Bench:
         finder: finds what they may be rewritten to.
         wordings: of all locales.
         min_users: k, users behind whatever anything is fitted on.
-        strange: P(nobody has asked for the goal | the text fails), see `Told`.
-        hindsight: how the turns of all texts went.
+        p_unseen_goal: P(nobody has asked for the goal | the text fails), see `Told`.
+        word_risk: how the turns of all texts went.
     """
 
     def __init__(
@@ -284,24 +284,24 @@ class Bench:
         finder: Finder,
         wordings: Wordings,
         min_users: int,
-        strange: float,
-        hindsight: Hindsight,
+        p_unseen_goal: float,
+        word_risk: WordRisk,
     ) -> None:
         self._wordings = wordings
-        self._hindsight = hindsight
-        self._without = cache(hindsight.without)
+        self._word_risk = word_risk
+        self._without = cache(word_risk.without)
         self._min_users = min_users
         self._allowed: dict[tuple[int, int, bool], bool] = {}
         numbers = {user: number for number, user in enumerate(dict.fromkeys(example.user for example in found))}
         self._number = numbers.__getitem__
         self._asking = _asking(found, wordings)
         drafts = [_draft(example, finder) for example in found if example.locale in wordings.all]
-        self._new = {False: strange, True: _unheard(found, wordings, min_users)}
+        self._new = {False: p_unseen_goal, True: _unheard(found, wordings, min_users)}
         cases = (self._case(*pair, new) for pair in zip(drafts, _real(drafts), strict=True) for new in (False, True))
         self.cases = [case for case in cases if case is not None]
 
     def fit(self, without: int = -1) -> Fitted:
-        """Fit on all folds but one; texts of fewer than k users are averaged over k users (`crowds.averaged`)."""
+        """Fit on all folds but one; texts of fewer than k users are averaged over k users (`micro_groups.averaged`)."""
         kept = [case for case in self.cases if case.fold != without]
         ranker = self._ranker([case for case in kept if case.example.goals and not case.example.healthy])
         kept = [case for case in kept if not case.example.served]
@@ -312,9 +312,9 @@ class Bench:
         return Fitted(ranker, logistic.fit(*rows, _RISK_SIGNS) if len(rows[0]) else _never(len(RISK)))
 
     def _fails(self, example: Example) -> float:
-        """Return P(a text fails) that the risk learns: the verdict of the log, with some of what hindsight says of each turn."""
+        """Return P(a text fails) that the risk learns: the verdict of the log, with some of what word risk says of each turn."""
         verdict = float(not example.healthy)
-        p = self._hindsight.p(example.hearings[0])
+        p = self._word_risk.p(example.hearings[0])
         return verdict if p is None else (1 - _TAUGHT) * verdict + _TAUGHT * p
 
     def before(self, case: Case, fitted: Fitted) -> Outcome | None:
@@ -403,7 +403,7 @@ class _Draft(NamedTuple):
 
 def _draft(example: Example, finder: Finder) -> _Draft:
     text = example.hearings[0]
-    hearings = example.hearings[:1] if _draw("deaf", text) < _DEAF else example.hearings
+    hearings = example.hearings[:1] if _draw("ignore_nbest", text) < _IGNORE_NBEST else example.hearings
     user = "" if _draw("nobody", text) < _NOBODY else example.user
     pool = finder.find(hearings, example.locale, user, _ASKED)
     return _Draft(example, pool if example.healthy else _unled(pool, example), hearings)

@@ -22,7 +22,7 @@ from rewriter.text import normalise
 
 _SPEAKERS = 5  # users of one text that are heard
 _FAINT = 0.02  # of all votes on a text; fewer are left out
-_STRANGE = 5, 20  # of so many votes so many are for none of everybody's queries, before the log has its say
+_P_UNSEEN_GOAL = 5, 20  # of so many votes so many are for none of everybody's queries, before the log has its say
 
 _SAID = """
 SELECT n.node, n.turns, u.user_id AS user FROM user_nodes AS n JOIN users AS u ON u.user_no = n.user_no
@@ -62,7 +62,7 @@ class Told:
         own: each user's (`rewriter.offline.fit.query_index.habits`).
 
     Attributes:
-        strange: share of the votes for what is not among everybody's queries, as often as a failing text means none of them.
+        p_unseen_goal: share of the votes for what is not among everybody's queries, as often as a failing text means none.
     """
 
     def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame) -> None:
@@ -73,7 +73,9 @@ class Told:
         frame["share"] = frame["turns"] / frame.groupby(["source", "user"])["turns"].transform("sum")
         hers = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
         shared = frame["goal"].isin(good["node"])
-        self.strange = (float(frame.loc[~shared, "turns"].sum()) + _STRANGE[0]) / (float(frame["turns"].sum()) + _STRANGE[1])
+        self.p_unseen_goal = (float(frame.loc[~shared, "turns"].sum()) + _P_UNSEEN_GOAL[0]) / (
+            float(frame["turns"].sum()) + _P_UNSEEN_GOAL[1]
+        )
         self._votes = frame[(frame["share"] > _FAINT) & (shared | hers)]
 
     def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, list[Speaker]]:

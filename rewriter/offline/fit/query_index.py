@@ -1,6 +1,6 @@
-"""`stock`: from the mined tables to the shelf: everybody's queries, each user's habits, and the index over them.
+"""`build_query_index`: from the mined tables to the user view: everybody's queries, each user's habits, and the index over them.
 
-`echoes`: texts that are a rarer way to say what a text much like them says, and that nothing need be rewritten to.
+`near_duplicates`: texts that are a rarer way to say what a text much like them says, and that nothing need be rewritten to.
 
 `rephrases`: the pairs of texts that a shared encoder may learn from.
 """
@@ -27,11 +27,11 @@ from rewriter.offline.fit.static_encoder import Rephrases
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
 
-_ALIKE = 0.75  # normalised Indel similarity of an echo to what it echoes
-_RARER = 5.0  # times as much success has what it echoes
+_ALIKE = 0.75  # normalised Indel similarity of an echo to what it near duplicates
+_RARER = 5.0  # times as much success has what it near duplicates
 
 
-def echoes(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Mark texts beside which another one, much alike and of the same interpretation, has far more success, (n,).
 
     An assistant that forgives much understands many a garble: "jungle the audiobook dracula". Such a text is healthy, and is left
@@ -43,7 +43,7 @@ def echoes(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
     Example:
         >>> texts = ["play the audiobook dracula", "jungle the audiobook dracula", "play it"]
         >>> said = {"locale": ["en"] * 3, "query": texts, "node": [1, 1, 2], "success": [90.0, 4.0, 4.0]}
-        >>> echoes(pd.DataFrame(said)).tolist()
+        >>> near_duplicates(pd.DataFrame(said)).tolist()
         [False, True, False]
     """
     found = np.zeros(len(good), dtype=bool)
@@ -142,13 +142,13 @@ def habits(mined: Mined) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class QueryIndex:
     """What a log knows of texts.
 
     Attributes:
         texts: every text that was sent, from `said`.
         good: those that work for enough users, from `worthy`.
-        spoken: (n,) which of these people would say, and others may be rewritten to; not the `echoes`.
+        spoken: (n,) which of these people would say, and others may be rewritten to; not the `near_duplicates`.
         own: what each user said with success, from `habits`.
     """
 
@@ -158,7 +158,7 @@ class Stock:
     own: pd.DataFrame
 
 
-def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
+def build_query_index(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> QueryIndex:
     """Learn the encoder and write what `model.retrieve.Retriever` opens: the encoder, the books and the index.
 
     Args:
@@ -178,10 +178,10 @@ def stock(mined: Mined, pairs: Pairs, config: Config, folder: Path) -> Stock:
     )
     encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
     failing = texts.loc[texts["rate"] < _FAILS, "query"]
-    spoken = ~echoes(good)
+    spoken = ~near_duplicates(good)
     _shelve(folder, good, own, failing.sample(min(len(failing), _SAMPLES), random_state=config.seed).tolist(), encoder)
     save_spoken(folder, spoken)
-    return Stock(texts, good, spoken, own)
+    return QueryIndex(texts, good, spoken, own)
 
 
 def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:

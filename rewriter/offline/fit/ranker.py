@@ -1,6 +1,6 @@
-"""Fitting the online layer: wording, ranker, risk, and the bars that held-out evidence can promise.
+"""Fitting the online layer: wording, ranker, risk, and the thresholds that held-out evidence can promise.
 
-`afterwards`: what a log knows of how the turns of each text went: by the teacher, or else by the books of mining.
+`defect_counts`: what a log knows of how the turns of each text went: by the teacher, or else by the books of mining.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,15 @@ import pandas as pd
 from rewriter.config import Config, Trigger
 from rewriter.database import connect
 from rewriter.detect.rephrase import PairDetector
-from rewriter.detect.word_risk import Hindsight
-from rewriter.model.decider import Bar, Decider
+from rewriter.detect.word_risk import WordRisk
+from rewriter.model.decider import Decider, Threshold
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
-from rewriter.offline.fit.cross_validation import FOLDS, Bench, Outcome, Wordings
+from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome, Wordings
 from rewriter.offline.fit.examples import Told, examples
-from rewriter.offline.fit.query_index import Stock
+from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules.launch import LAUNCHED, Crowd
+from rewriter.offline.rules.launch import LAUNCHED, GlobalRules
 from rewriter.offline.rules.votes import Votes
 
 _LIKELY = 0.65  # P(win) below which nothing is applied to a request that may be fine as it is
@@ -33,10 +33,10 @@ _HEARD = 0.05  # share of examples with other hearings from which on their worth
 
 def fit(
     mined: Mined,
-    crowd: Crowd,
+    global_rules: GlobalRules,
     votes: Votes,
-    stocked: Stock,
-    known: Hindsight,
+    query_index: QueryIndex,
+    known: WordRisk,
     turns: Path,
     config: Config,
     folder: Path,
@@ -45,14 +45,14 @@ def fit(
     """Fit the online layer and write it.
 
     Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
-    and the risk are fitted on such texts and on averages over as many users. The bars are two numbers for each mode; they are
-    counted on all texts, those of few users above all, because those are what the layer will meet.
+    and the risk are fitted on such texts and on averages over as many users. The thresholds are two numbers for each mode; they
+    are counted on all texts, those of few users above all, because those are what the layer will meet.
 
     Args:
         mined: the mined tables.
-        crowd: what all users together say; its launched rules answer before the online layer does.
+        global_rules: what all users together say; its launched rules answer before the online layer does.
         votes: what each user's turns say was meant.
-        stocked: what `rewriter.offline.fit.query_index.stock` wrote into the folder.
+        query_index: what `rewriter.offline.fit.query_index.stock` wrote into the folder.
         known: how the turns of all texts went.
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
@@ -63,15 +63,15 @@ def fit(
         What the held-out evidence promises, by name; for a withdrawn part what the texts that were first heard since promise.
     """
     k = config.launch.min_users
-    wordings = Wordings(stocked.good[stocked.spoken])
-    rules = crowd.rules[crowd.rules["verdict"] == LAUNCHED]
+    wordings = Wordings(query_index.good[query_index.spoken])
+    rules = global_rules.rules[global_rules.rules["verdict"] == LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
-    told = Told(mined, votes, stocked.good, stocked.own)
-    found = examples(stocked.texts, told, served, turns, config.seed)
-    bench = Bench(found, Retriever.open(folder), wordings, k, told.strange, known)
-    promises = _promises(bench, config.trigger, doubted)
-    before, after = (Bar(of[0].bar, of[1].bar) for of in (promises["before"], promises["after"]))
-    fitted = bench.fit()
+    told = Told(mined, votes, query_index.good, query_index.own)
+    found = examples(query_index.texts, told, served, turns, config.seed)
+    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, told.p_unseen_goal, known)
+    promises = _promises(cross_validation, config.trigger, doubted)
+    before, after = (Threshold(of[0].threshold, of[1].threshold) for of in (promises["before"], promises["after"]))
+    fitted = cross_validation.fit()
     hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _HEARD
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wordings.all.items():
@@ -80,25 +80,33 @@ def fit(
     return {f"{mode}: {name}": value for mode, of in named.items() for name, value in _told(of[0]).items()}
 
 
-def _promises(bench: Bench, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[thresholds.Promise]]:
-    """Hold out one fold after the other, and find the bars for what is applied and for what is suggested in each mode.
+def _promises(
+    cross_validation: CrossValidation, budget: Trigger, doubted: Mapping[str, int]
+) -> dict[str, list[thresholds.Promise]]:
+    """Hold out one fold after the other, and find the thresholds for what is applied and for what is suggested in each mode.
 
     For a withdrawn part they are found once more, on the texts that were first heard since it was in doubt.
     """
     before: list[tuple[int, Outcome]] = []
     after: list[tuple[int, Outcome]] = []
     for fold in range(FOLDS):
-        fitted = bench.fit(without=fold)
-        for case in (c for c in bench.cases if c.fold == fold and c.example.goals and not c.example.served):
-            for outcomes, outcome in ((before, bench.before(case, fitted)), (after, bench.after(case, fitted))):
+        fitted = cross_validation.fit(without=fold)
+        for case in (c for c in cross_validation.cases if c.fold == fold and c.example.goals and not c.example.served):
+            for outcomes, outcome in (
+                (before, cross_validation.before(case, fitted)),
+                (after, cross_validation.after(case, fitted)),
+            ):
                 if outcome is not None:
                     outcomes.append((case.example.first_day, outcome))
-    modes = {"before": partial(_bars, before, budget, _LIKELY, _MIDDLE), "after": partial(_bars, after, budget, 0.0, _LOWER)}
+    modes = {
+        "before": partial(_thresholds, before, budget, _LIKELY, _MIDDLE),
+        "after": partial(_thresholds, after, budget, 0.0, _LOWER),
+    }
     since = {part: modes[part.split("-")[1]](since=day) for part, day in doubted.items() if part.startswith("online-")}
     return {mode: found(since=0) for mode, found in modes.items()} | since
 
 
-def _bars(
+def _thresholds(
     outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
 ) -> list[thresholds.Promise]:
     rows = [outcome for day, outcome in outcomes if day >= since]
@@ -112,7 +120,7 @@ def _bars(
 
 def _told(promise: thresholds.Promise) -> dict[str, float]:
     return {
-        "bar": promise.bar,
+        "threshold": promise.threshold,
         "held-out wins": promise.win,
         "held-out losses": promise.loss,
         "win/loss": promise.ratio,
@@ -132,7 +140,7 @@ ORDER BY t.text, s.user_no
 """
 
 
-def afterwards(mined: Mined, pair: PairDetector | None, min_users: int) -> Hindsight:
+def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> WordRisk:
     """Count turns and defects by text and user, as far as the words were sent as they were spoken.
 
     The teacher says how likely each recent turn went wrong. Where there is none, the books of mining say of all turns how much
@@ -148,4 +156,4 @@ def afterwards(mined: Mined, pair: PairDetector | None, min_users: int) -> Hinds
             columns = {name: pair.turns[name] for name in ("said", "user_no", "rewritten")}
             con.register("taught", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))
         found = con.execute(_SUMMED.format(_BOOKS if pair is None else _TAUGHT)).fetchnumpy()
-    return Hindsight(found["text"], found["user_no"], found["bad"] / _MILLION, found["turns"], min_users)
+    return WordRisk(found["text"], found["user_no"], found["bad"] / _MILLION, found["turns"], min_users)

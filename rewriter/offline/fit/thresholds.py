@@ -1,4 +1,4 @@
-"""How high a score must be: the lowest bar at which held-out evidence keeps the stated budgets."""
+"""How high a score must be: the lowest threshold at which held-out evidence keeps the stated budgets."""
 
 import math
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a bar lets through.
+    """What a threshold lets through.
 
     Attributes:
-        bar: the score; infinite where no bar keeps the budget.
+        threshold: the score; infinite where no threshold keeps the budget.
         win: expected wins among the held-out texts.
         loss: expected losses.
         ratio: win / loss, NaN where nothing passes.
         low: the lower end of its 95 % interval.
     """
 
-    bar: float
+    threshold: float
     win: float
     loss: float
     ratio: float
@@ -65,7 +65,7 @@ def label_noise(evidence: Evidence, *, less: float, quantile: float = 0.5) -> fl
 
 
 def lowest(evidence: Evidence, *, loss_share: float, noise: float = 0.0, least: float = 0.0) -> Promise:
-    """Find the lowest bar that keeps the budget; infinite where the evidence is too thin to promise it.
+    """Find the lowest threshold that keeps the budget; infinite where the evidence is too thin to promise it.
 
     With the noise e the observed losses L of W + L decided texts hold ``(L - e (W + L)) / (1 - e)`` true ones. One loss more
     than that must still be within the budget, ``(L + 1) / (W + L + 1) <= loss_share``: a log that has seen nothing go wrong in
@@ -75,7 +75,7 @@ def lowest(evidence: Evidence, *, loss_share: float, noise: float = 0.0, least: 
         evidence: the held-out texts.
         loss_share: budget of losses among wins and losses.
         noise: share of the texts with a wrong label.
-        least: no bar is lower than this.
+        least: no threshold is lower than this.
 
     Example:
         >>> none, sure = np.zeros(100), np.linspace(1, 0, 100)

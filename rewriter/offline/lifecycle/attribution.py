@@ -15,7 +15,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.database import connect
 from rewriter.offline.lifecycle import layer_slices
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.mining.small_tables import Cuts
+from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.trials import trials
 from rewriter.offline.trials.trials import Trials
 
@@ -31,7 +31,7 @@ ORDER BY r.place
 _SPOKEN_THERE = """
 SELECT w.place, c.said, c.user_no, c.day, SUM(c.success) / 1000.0 / SUM(c.turns) AS outcome, ANY_VALUE(a.weight) AS weight
 FROM context_counts AS c
-JOIN wanted AS w ON w.said = c.said AND w.circumstance = c.circumstance
+JOIN wanted AS w ON w.said = c.said AND w.context_value = c.context_value
 JOIN row_days AS r ON r.node = c.said
 JOIN ages AS a ON a.age = r.last_day - c.day
 ANTI JOIN counts AS d ON d.rule = w.rule AND d.user_no = c.user_no AND d.day = c.day
@@ -41,23 +41,25 @@ ORDER BY w.place, c.day, c.user_no
 """
 
 
-def trials_of(rules: pd.DataFrame, only_by_id: pd.Index, mined: Mined, cuts: Cuts) -> tuple[Trials, Ints, Ints]:
+def trials_of(
+    rules: pd.DataFrame, only_by_id: pd.Index, mined: Mined, evidence_starts: EvidenceStarts
+) -> tuple[Trials, Ints, Ints]:
     """Return the trials of some rules, the rule of each, 0..m-1, and what each rule sends, (m,).
 
     Args:
         rules: m of them, columns of `tables.RULES`.
         only_by_id: ids of all that answer for nothing else than what was decided under them, at work or not.
         mined: its tables are read.
-        cuts: the first days whose evidence counts; of rules they have been heeded in the making of the tables.
+        evidence_starts: the first days whose evidence counts; of rules they have been heeded in the making of the tables.
     """
     keys = numbered(rules, mined)
     sent = keys["sent"].to_numpy(dtype=np.int64)
-    within, part = (rules["circumstance"] != "").to_numpy(dtype=bool), layer_slices.is_part(rules)
+    within, part = (rules["context_value"] != "").to_numpy(dtype=bool), layer_slices.is_part(rules)
     named = rules.loc[part, "rule"].tolist()
     seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy(), named)
     only = pd.Index(seen.rule).isin(only_by_id)
     place = np.where(only, _by_id(rules, within | part, seen), _by_text(keys[~within & ~part], seen))
-    first = np.array([cuts.get(layer_slices.key(name), 0) for name in rules["rule"]], dtype=np.int64)
+    first = np.array([evidence_starts.get(layer_slices.key(name), 0) for name in rules["rule"]], dtype=np.int64)
     kept = np.flatnonzero(~np.isnan(place))
     kept = kept[seen.day[kept] >= first[place[kept].astype(np.int64)]]
     seen, rule = seen.take(kept), place[kept].astype(np.int64)
@@ -94,8 +96,8 @@ def _by_id(rules: pd.DataFrame, some: npt.NDArray[np.bool_], seen: Trials) -> Fl
 
 def _spoken_there(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) -> tuple[Trials, Ints]:
     """Return what the sources of rules for a context came to there on days of users whom the rule was not asked for."""
-    wanted = keys.assign(rule=rules["rule"].to_numpy(), circumstance=rules["circumstance"].to_numpy())
-    wanted = wanted[wanted["circumstance"] != ""]
+    wanted = keys.assign(rule=rules["rule"].to_numpy(), context_value=rules["context_value"].to_numpy())
+    wanted = wanted[wanted["context_value"] != ""]
     with connect(**mined.named("counts", "context_counts", "row_days", "ages")) as con:
         con.register("wanted", wanted)
         found: dict[str, Any] = con.execute(_SPOKEN_THERE).fetchnumpy()

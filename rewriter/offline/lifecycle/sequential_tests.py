@@ -12,9 +12,9 @@ alpha, whenever one looks. Averages of e-processes are e-processes, so nothing h
 - A change at an unknown time: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"
   (2024, arXiv 2203.03532).
 
-A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen): that is a *voice*. Who may lie is said by `witnesses`.
+A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen): that is a *user weight*.
 
-`Witnesses`: what users say for and against a hypothesis, so that few of them cannot decide a test by lying.
+`RobustAggregation`: what users say for and against a hypothesis, so that few of them cannot decide a test by lying.
 
 All that one user says of a group is one *word*, the sum of her log factors, with two limits. The K loudest words for the e-value
 are left out; of the others none more than doubles it, unless so few speak that half of them could not reach a verdict then. Words
@@ -22,7 +22,8 @@ against it count in full.
 
 A sum less its K largest terms is at most that sum less any other K terms. So if no more than K users lie, whoever they are, what
 is left is at most what the honest say, and an e-process of the honest bounds it from above at each moment: the probability that
-it ever reaches 1/alpha where the hypothesis holds is at most alpha, whatever the liars do, and however often. Each further liar
+it ever reaches 1/alpha where the hypothesis holds is at most alpha, whatever the adversaries do,
+and however often. Each further adversary
 at most doubles that probability. The limits are a trimmed sum and a bounded influence (Huber and Ronchetti, Robust Statistics,
 2009), on the one side on which an e-value can be forged.
 """
@@ -41,24 +42,24 @@ _DOUBLES = float(np.log(2.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class RobustAggregation:
     """Who made m observations of n groups, and how many of them may lie.
 
     Attributes:
         user: (m,) number of the user.
-        voice: (m,) what the observation counts, 0..1, fixed before its outcome was known.
-        liars: (n,) K, so many users of each group may lie.
+        user_weight: (m,) what the observation counts, 0..1, fixed before its outcome was known.
+        n_adversarial: (n,) K, so many users of each group may lie.
         verdict: log of the e-value that decides.
     """
 
     user: Ints
-    voice: Floats
-    liars: Ints
+    user_weight: Floats
+    n_adversarial: Ints
     verdict: float
 
-    def take(self, rows: npt.NDArray[Any]) -> "Witnesses":
+    def take(self, rows: npt.NDArray[Any]) -> "RobustAggregation":
         """Return who made some of the observations."""
-        return Witnesses(self.user[rows], self.voice[rows], self.liars, self.verdict)
+        return RobustAggregation(self.user[rows], self.user_weight[rows], self.n_adversarial, self.verdict)
 
     def heard(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
         """Mark the observations of all but the K users of each group who have most against it, (m,).
@@ -68,7 +69,7 @@ class Witnesses:
             against: (m,) what it has against the group, >= 0.
 
         Example:
-            >>> three = Witnesses(np.array([0, 0, 1, 2]), np.ones(4), np.array([1]), 0.0)
+            >>> three = RobustAggregation(np.array([0, 0, 1, 2]), np.ones(4), np.array([1]), 0.0)
             >>> three.heard(np.zeros(4, dtype=np.int64), np.array([0.5, 0.5, 0.75, 0.0])).tolist()
             [False, False, True, True]
         """
@@ -77,7 +78,7 @@ class Witnesses:
         order = np.lexsort((-np.bincount(place, against, len(of)), of))
         rank = np.empty(len(of), dtype=np.int64)
         rank[order] = np.arange(len(of)) - np.searchsorted(of, of)
-        return np.asarray((rank >= self.liars[of])[place], dtype=bool)
+        return np.asarray((rank >= self.n_adversarial[of])[place], dtype=bool)
 
     def summed(self, group: Ints, factor: Floats) -> Floats:
         """Return the sum of the words by group, (n, a).
@@ -87,22 +88,22 @@ class Witnesses:
             factor: (m, a) log of what each multiplies the e-value of each of a alternatives by.
 
         Example:
-            >>> five = Witnesses(np.arange(5), np.ones(5), np.array([1]), 0.0)
+            >>> five = RobustAggregation(np.arange(5), np.ones(5), np.array([1]), 0.0)
             >>> said = np.array([[9.0], [0.5], [-1.0], [0.25], [3.0]])
             >>> round(float(five.summed(np.zeros(5, dtype=np.int64), said)[0, 0]), 3)
             0.443
         """
-        n, alternatives = len(self.liars), factor.shape[1]
+        n, alternatives = len(self.n_adversarial), factor.shape[1]
         keys, place = np.unique(np.stack([group, self.user]), axis=1, return_inverse=True)
         of, place = keys[0].astype(np.int64), place.reshape(-1)
         users = np.bincount(of, minlength=n)
-        most = np.maximum(_DOUBLES, 2 * self.verdict / np.maximum(users - self.liars, 1))[of]
+        most = np.maximum(_DOUBLES, 2 * self.verdict / np.maximum(users - self.n_adversarial, 1))[of]
         first = np.searchsorted(of, np.arange(n))
         total = np.empty((n, alternatives))
         for a in range(alternatives):
-            word = np.bincount(place, self.voice * factor[:, a], len(of))
+            word = np.bincount(place, self.user_weight * factor[:, a], len(of))
             word = word[np.lexsort((-word, of))]
-            loudest = (np.arange(len(of)) - first[of] < self.liars[of]) & (word > 0)
+            loudest = (np.arange(len(of)) - first[of] < self.n_adversarial[of]) & (word > 0)
             total[:, a] = np.bincount(of, np.where(loudest, 0.0, np.minimum(word, most)), n)
         return total
 
@@ -121,7 +122,7 @@ def log_e_two_arms(
     n: int,
     *,
     better: bool,
-    by: Witnesses | None = None,
+    by: RobustAggregation | None = None,
     known: tuple[Floats, Floats] | None = None,
 ) -> Floats:
     """Return the log e-value, by group, against "arm 1 is no better than arm 0" (or, with `better` false, "no worse").
@@ -179,7 +180,7 @@ def _likely(trials: Floats, well: Floats, rate: Floats) -> Floats:
     return np.asarray(log - logsumexp(log, axis=1, keepdims=True), dtype=np.float64)
 
 
-def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: Witnesses | None = None) -> Floats:
+def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: RobustAggregation | None = None) -> Floats:
     """Return the log of the e-detector, by group, against "the mean outcome has been at least the level all the time".
 
     It is the Shiryaev-Roberts sum over days on which the drop may have begun: 1, 2, 4, 8, … days to the newest day of the group.
@@ -213,5 +214,5 @@ def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: Wi
     return np.asarray(logsumexp(total, axis=1) - np.log(len(_DEPTHS)), dtype=np.float64)
 
 
-def _honest(m: int, n: int) -> Witnesses:
-    return Witnesses(np.arange(m), np.ones(m), np.zeros(n, dtype=np.int64), np.inf)
+def _honest(m: int, n: int) -> RobustAggregation:
+    return RobustAggregation(np.arange(m), np.ones(m), np.zeros(n, dtype=np.int64), np.inf)

@@ -22,7 +22,7 @@ import pandas as pd
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Loop
-from rewriter.offline.lifecycle.sequential_tests import Witnesses, log_e_drop, log_e_two_arms
+from rewriter.offline.lifecycle.sequential_tests import RobustAggregation, log_e_drop, log_e_two_arms
 from rewriter.offline.trials import trials
 from rewriter.offline.trials.p_better import p_better
 from rewriter.offline.trials.trials import Trials
@@ -61,7 +61,7 @@ class Evidence:
     drop: Floats
 
 
-def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *, liars: Ints, config: Loop) -> Evidence:
+def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *, n_adversarial: Ints, config: Loop) -> Evidence:
     """Weigh what became of the requests of m rules.
 
     Args:
@@ -70,8 +70,8 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
         sent: (m,) text that the rule sends.
         since: (m,) day since when the rule is in its life.
         expected: (m,) success of the rewrite that was expected at launch, 0..1.
-        liars: (m,) so many users of each rule may lie without moving it.
-        config: `alpha` and `quiet_days`.
+        n_adversarial: (m,) so many users of each rule may lie without moving it.
+        config: `alpha` and `mean_days_between_false_alarms`.
     """
     m = len(sent)
     fits = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
@@ -90,7 +90,7 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
     alone = now & tried
     sure, noisy = verdicts(config)
-    by = Witnesses(seen.user, seen.voice, liars, sure)
+    by = RobustAggregation(seen.user, seen.user_weight, n_adversarial, sure)
     (n, ok), (left, left_ok) = counted(tried), counted(~tried)
     spared = tried.copy()
     spared[tried] = by.take(tried).heard(rule[tried], (worth * (1.0 - seen.outcome))[tried])
@@ -116,7 +116,7 @@ def _at_least(n: Floats, ok: Floats, expected: Floats) -> Floats:
 
 def verdicts(config: Loop) -> tuple[float, float]:
     """Return the log e-values that decide between two arms, and on a drop."""
-    return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.quiet_days))
+    return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.mean_days_between_false_alarms))
 
 
 def judge(
@@ -136,7 +136,7 @@ def judge(
         life: (m,) canary, live or probation.
         undrawn: (m,) whether nothing of it is left alone, so that there is nothing to compare with: a drop then retires it.
         evidence: what became of its requests.
-        config: `alpha` and `quiet_days`.
+        config: `alpha` and `mean_days_between_false_alarms`.
         strict: (m,) whether a drop retires it in any case; if None, none is such.
     """
     sure, noisy = verdicts(config)

@@ -15,7 +15,7 @@ from rewriter.errors import ArtefactError
 from rewriter.model.layer_slices import PARTS
 from rewriter.offline.lifecycle import attribution, layer_slices, stages
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.mining.small_tables import Cuts
+from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.rules import launch
 from rewriter.offline.rules.launch import LAUNCHED
 from rewriter.tables import LIVES, RULES, STANDING
@@ -24,9 +24,9 @@ AT_WORK = "another rule of this text is at work"
 OUTDONE = "another rewrite of this text should do better"
 RETIRED = "retired: "
 _WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK, OUTDONE)
-_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said", layer_slices.NO_BAR)
+_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said", layer_slices.NO_THRESHOLD)
 _KEPT_DAYS = 365  # a retired rule is remembered so long
-_SOURCE = ["user_id", "circumstance", "locale", "source"]
+_SOURCE = ["user_id", "context_value", "locale", "source"]
 _SURELY = 0.98  # P(a rule at work succeeds less often than one that waits is expected to) at which that one takes over
 _TOLD = ("tried", "tried_ok", "left_alone", "left_ok")
 
@@ -38,13 +38,13 @@ class Before:
     Attributes:
         rules: columns of `tables.RULES`.
         lives: columns of `tables.LIVES`.
-        cuts: the first days whose evidence of the sources counts.
+        evidence_starts: the first days whose evidence of the sources counts.
         standing: columns of `tables.STANDING`.
     """
 
     rules: pd.DataFrame
     lives: pd.DataFrame
-    cuts: Cuts
+    evidence_starts: EvidenceStarts
     standing: pd.DataFrame
 
     @classmethod
@@ -68,17 +68,19 @@ def read(state: Path | None) -> Before:
         rules, lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in names)
     if lacking := set(RULES.names) - set(rules):
         raise ArtefactError(f"{state} is of an older release, its rules without {', '.join(lacking)}; learn with --afresh")
-    cuts = json.loads((state / "cuts.json").read_text(encoding="utf-8", errors="surrogatepass"))
-    return Before(rules, lives, {tuple(key): day for *key, day in cuts}, standing)
+    evidence_starts = json.loads((state / "evidence_starts.json").read_text(encoding="utf-8", errors="surrogatepass"))
+    return Before(rules, lives, {tuple(key): day for *key, day in evidence_starts}, standing)
 
 
 def write(now: Before, state: Path) -> None:
-    """Write ``rules.parquet``, ``lives.parquet``, ``standing.parquet`` and ``cuts.json``."""
+    """Write ``rules.parquet``, ``lives.parquet``, ``standing.parquet`` and ``evidence starts.json``."""
     launch.write(now.rules, state / "rules.parquet")
-    launch.write_table(LIVES, now.lives, "day, user_id, circumstance, locale, source, target", state / "lives.parquet")
+    launch.write_table(LIVES, now.lives, "day, user_id, context_value, locale, source, target", state / "lives.parquet")
     launch.write_table(STANDING, now.standing, "day, scope, life", state / "standing.parquet")
-    cuts = [[*key, day] for key, day in sorted(now.cuts.items())]
-    (state / "cuts.json").write_text(json.dumps(cuts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+    evidence_starts = [[*key, day] for key, day in sorted(now.evidence_starts.items())]
+    (state / "evidence_starts.json").write_text(
+        json.dumps(evidence_starts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass"
+    )
 
 
 def advance(
@@ -109,10 +111,10 @@ def advance(
     rules = _considered(decided, before.rules, today, draw=draw)
     served = np.flatnonzero(rules["life"].isin(stages.SERVED).to_numpy())
     now = rules.iloc[served].reset_index(drop=True)
-    expected, liars = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
-    seen, rule, sent = attribution.trials_of(now, _only_by_id(rules), mined, before.cuts)
+    expected, n_adversarial = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
+    seen, rule, sent = attribution.trials_of(now, _only_by_id(rules), mined, before.evidence_starts)
     since = now["since_day"].to_numpy(dtype=np.int64)
-    evidence = stages.weigh(seen, rule, sent, since, expected, liars=liars, config=config)
+    evidence = stages.weigh(seen, rule, sent, since, expected, n_adversarial=n_adversarial, config=config)
     undrawn, part = _undrawn(now, draw=draw), layer_slices.is_part(now)
     judged = stages.judge(_texts(now["life"]), undrawn, evidence, config, strict=part)
     moved = (judged["why"] != "").to_numpy() & (since <= today)
@@ -127,13 +129,15 @@ def advance(
         p_better=evidence.p_better,
     )
     was = rules.iloc[served][["life", "since_day"]].reset_index(drop=True)
-    cuts = dict(before.cuts) | _cuts(now[moved], was[moved], today)
+    evidence_starts = dict(before.evidence_starts) | _evidence_starts(now[moved], was[moved], today)
     shares = stages.share(_texts(now["life"]), undrawn, evidence, config, promised=part)
     now = now.assign(share=shares)
     left = (now["life"] == "retired").to_numpy()
     now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))
     rules = pd.concat([rules.drop(index=rules.index[served]), now], ignore_index=True)
-    return Before(rules[list(RULES.names)], _told(before, rules, today), cuts, _standing(before.standing, rules, today))
+    return Before(
+        rules[list(RULES.names)], _told(before, rules, today), evidence_starts, _standing(before.standing, rules, today)
+    )
 
 
 def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
@@ -198,12 +202,12 @@ def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.D
     return decided.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
 
 
-def _cuts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
+def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
     """Say where the sources of rules that have just been retired begin anew: where their meaning was first in doubt."""
     left = ((moved["life"] == "retired") & (moved["user_id"] == "")).to_numpy()
     first = np.where(was["life"] == "live", today + 1, was["since_day"])
-    rows = zip(moved["locale"], moved["source"], moved["circumstance"], first, left, strict=True)
-    return {(locale, source, circumstance): int(day) for locale, source, circumstance, day, gone in rows if gone}
+    rows = zip(moved["locale"], moved["source"], moved["context_value"], first, left, strict=True)
+    return {(locale, source, context_value): int(day) for locale, source, context_value, day, gone in rows if gone}
 
 
 def _told(before: Before, rules: pd.DataFrame, today: int) -> pd.DataFrame:
@@ -232,7 +236,7 @@ def _undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
 
 def _only_by_id(rules: pd.DataFrame) -> pd.Index:
     """Return the ids of rules that answer for nothing but what was decided under them."""
-    return pd.Index([*rules.loc[rules["circumstance"] != "", "rule"], *PARTS])
+    return pd.Index([*rules.loc[rules["context_value"] != "", "rule"], *PARTS])
 
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:

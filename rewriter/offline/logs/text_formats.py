@@ -124,7 +124,7 @@ def _keep(broken: Iterable[Broken], path: Path) -> int:
 def comma_separated(
     con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash
 ) -> Relation:
-    """Stage a CSV file: first line the names; comma, semicolon, tab or bar between; quotes doubled inside quotes.
+    """Stage a CSV file: first line the names; comma, semicolon, tab or threshold between; quotes doubled inside quotes.
 
     Args:
         con: where it is read.

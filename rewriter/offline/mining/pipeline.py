@@ -16,8 +16,14 @@ from rewriter.engine import Engine
 from rewriter.model.detector import Detector
 from rewriter.offline.mining import score
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
-from rewriter.offline.mining.small_tables import Cuts, write_ages, write_circumstances, write_cuts, write_stops
-from rewriter.offline.trials.edge_discount import write_mixing
+from rewriter.offline.mining.small_tables import (
+    EvidenceStarts,
+    write_ages,
+    write_context_values,
+    write_evidence_starts,
+    write_stops,
+)
+from rewriter.offline.trials.edge_discount import write_edge_discount
 from rewriter.text import normalise
 
 Progress = Callable[[str], None]
@@ -33,7 +39,8 @@ class Mined:
     """Where the mined tables are, and two counts.
 
     Attributes:
-        users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, cuts, mixing,
+        users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, evidence_starts,
+        edge_discount,
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
@@ -54,8 +61,8 @@ class Mined:
     context_counts: Path
     context_steps: Path
     ages: Path
-    cuts: Path
-    mixing: Path
+    evidence_starts: Path
+    edge_discount: Path
     row_days: Path
     user_nodes: Path
     user_edges: Path
@@ -76,7 +83,7 @@ def mine(
     detector: Detector | BestDetector,
     config: Config,
     progress: Progress | None = None,
-    cuts: Cuts | None = None,
+    evidence_starts: EvidenceStarts | None = None,
     carried: Carried | None = None,
     whole: bool = False,
 ) -> Mined:
@@ -88,7 +95,7 @@ def mine(
         detector: gives P that a turn restates an earlier one, or chooses what does.
         config: its sections sessions, friction, rephrases, chain and loop are used.
         progress: told the name of each step as it starts.
-        cuts: the first days whose evidence counts.
+        evidence_starts: the first days whose evidence counts.
         carried: what the days before left; `turns` are added to it.
         whole: whether all recent turns are looked at again, not only the open ones: by a detector that learns from them or that
             has, or by what is fitted on them.
@@ -120,14 +127,14 @@ def mine(
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
     steps.sql("spent")
-    steps.python("circumstances", lambda out: write_circumstances(said, out))
+    steps.python("context_values", lambda out: write_context_values(said, out))
     new = {name: steps.sql(f"new_{name}") for name in PARTED}
     parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
     counts = parts["counts"]
     ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
-    cut = steps.python("cuts", lambda out: write_cuts(cuts or {}, texts, out))
+    cut = steps.python("evidence_starts", lambda out: write_evidence_starts(evidence_starts or {}, texts, out))
     row_days = steps.sql("row_days")
-    mixing = steps.python("mixing", lambda out: write_mixing(counts, row_days, ages, out))
+    edge_discount = steps.python("edge_discount", lambda out: write_edge_discount(counts, row_days, ages, out))
     steps.sql("steps")
     user_edges = steps.sql("user_edges")
     return Mined(
@@ -140,8 +147,8 @@ def mine(
         scores=scores,
         **parts,
         ages=ages,
-        cuts=cut,
-        mixing=mixing,
+        evidence_starts=cut,
+        edge_discount=edge_discount,
         row_days=row_days,
         user_nodes=steps.sql("user_nodes"),
         user_edges=user_edges,

@@ -1,6 +1,6 @@
 """Small tables that the SQL reads counts with: what age takes, and where a row begins anew.
 
-The circumstances that the turns of a log tell of, for the SQL that counts in them.
+The context values that the turns of a log tell of, for the SQL that counts in them.
 
 Utterances that only ask the assistant to stop: they say something about the turn before them, and are no restatement.
 """
@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from rewriter.database import connect, save
-from rewriter.model.rules import circumstances
-from rewriter.tables import CIRCUMSTANCES
+from rewriter.model.rules import context_values
+from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise
 
 _ONE = 1_000_000
 
-Cuts = Mapping[tuple[str, str, str], int]
-"""(locale, utterance, circumstance) -> the first day whose evidence of the utterance counts there, days since 1970. An empty
-circumstance is everywhere."""
+EvidenceStarts = Mapping[tuple[str, str, str], int]
+"""(locale, utterance, context value) -> the first day whose evidence of the utterance counts there, days since 1970. An empty
+context value is everywhere."""
 
 _NODES = """
-SELECT t.id AS node, w.circumstance, w.day
+SELECT t.id AS node, w.context_value, w.day
 FROM wanted AS w JOIN texts AS t ON t.kind = 'u' AND t.locale = w.locale AND t.text = w.text
 """
 
@@ -44,23 +44,23 @@ def write_ages(half_life_days: int, path: Path) -> Path:
     return _write({"age": age, "weight": weight.astype(np.int64)}, path)
 
 
-def write_cuts(cuts: Cuts, texts: Path, path: Path) -> Path:
+def write_evidence_starts(evidence_starts: EvidenceStarts, texts: Path, path: Path) -> Path:
     """Write `tables.CUTS`.
 
     Args:
-        cuts: the first days whose evidence counts.
+        evidence_starts: the first days whose evidence counts.
         texts: Parquet of `tables.TEXTS`.
         path: file to write.
     """
-    keys = list(cuts)
+    keys = list(evidence_starts)
     wanted = {
         "locale": np.array([locale for locale, _, _ in keys], dtype=object),
         "text": np.array([text for _, text, _ in keys], dtype=object),
-        "circumstance": np.array([circumstance for _, _, circumstance in keys], dtype=object),
-        "day": np.array([cuts[key] for key in keys], dtype=np.int64),
+        "context_value": np.array([context_value for _, _, context_value in keys], dtype=object),
+        "day": np.array([evidence_starts[key] for key in keys], dtype=np.int64),
     }
     with connect(texts=texts) as con:
-        con.execute("CREATE TEMP TABLE wanted (locale VARCHAR, text VARCHAR, circumstance VARCHAR, day BIGINT)")
+        con.execute("CREATE TEMP TABLE wanted (locale VARCHAR, text VARCHAR, context_value VARCHAR, day BIGINT)")
         if keys:
             con.register("given", wanted)
             con.execute("INSERT INTO wanted SELECT * FROM given")
@@ -78,7 +78,7 @@ def _write(columns: Mapping[str, np.ndarray], path: Path) -> Path:
 _DISTINCT = "SELECT DISTINCT COALESCE(context, '') AS context, COALESCE(device_type, '') AS device_type FROM turns"
 
 
-def write_circumstances(turns: Path, out: Path) -> Path:
+def write_context_values(turns: Path, out: Path) -> Path:
     """Write `tables.CIRCUMSTANCES`: each context and device of a log with what it says; return `out`.
 
     Args:
@@ -87,8 +87,8 @@ def write_circumstances(turns: Path, out: Path) -> Path:
     """
     with connect(turns=turns) as con:
         pairs: list[tuple[str, str]] = con.execute(_DISTINCT).fetchall()
-        rows = [(context, device, said) for context, device in pairs for said in circumstances(_context(context, device))]
-        con.register("said", pd.DataFrame(rows, columns=list(CIRCUMSTANCES.names), dtype=str))
+        rows = [(context, device, said) for context, device in pairs for said in context_values(_context(context, device))]
+        con.register("said", pd.DataFrame(rows, columns=list(CONTEXT_VALUES.names), dtype=str))
         save(con, "SELECT * FROM said ORDER BY ALL", out)
     return out
 

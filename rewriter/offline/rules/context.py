@@ -1,9 +1,9 @@
-"""Rules that hold in a certain circumstance: the row of a source, counted where the context says one thing.
+"""Rules that hold in a certain context value: the row of a source, counted where the context says one thing.
 
 "Turn on the light" means this lamp in the kitchen and that one in the office: for the log as a whole no target is sure, in each
-room one is. So the row of a source is taken apart: a *cell* is a source in one circumstance, and is weighed like a source, by the
-votes of the users in it, under the priors of the whole log. What lies downstream of its first step is the chain's. A rewrite that
-worked is a step that was taken for the user.
+room one is. So the row of a source is taken apart: a *cell* is a source in one context value, and is weighed like a source, by
+the votes of the users in it, under the priors of the whole log. What lies downstream of its first step is the chain's. A rewrite
+that worked is a step that was taken for the user.
 
 Where the context speaks against a rule that was launched without it: for everybody, or for one user.
 """
@@ -23,43 +23,43 @@ from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, launch, surface
 from rewriter.offline.rules import votes as votes_
-from rewriter.offline.rules.launch import LAUNCHED, Crowd, Ground, Guard, values_at
+from rewriter.offline.rules.launch import LAUNCHED, GlobalRules, Guard, LaunchInputs, values_at
 from rewriter.offline.rules.votes import Votes
 
 _TURN = 1000.0
-_MOST = 0.9  # share of a source's turns above which a circumstance is no circumstance
+_MOST = 0.9  # share of a source's turns above which a context value is no context value
 _CELLS = """
 CREATE TEMP TABLE cells AS
 WITH heard AS (SELECT said AS source, SUM(turns) AS turns FROM counts GROUP BY said),
 within AS (
-  SELECT said AS source, circumstance, SUM(turns) AS turns, COUNT(DISTINCT user_no) AS users
-  FROM context_counts GROUP BY said, circumstance
+  SELECT said AS source, context_value, SUM(turns) AS turns, COUNT(DISTINCT user_no) AS users
+  FROM context_counts GROUP BY said, context_value
 )
-SELECT ROW_NUMBER() OVER (ORDER BY w.source, w.circumstance) - 1 AS cell, w.source, w.circumstance, r.last_day,
+SELECT ROW_NUMBER() OVER (ORDER BY w.source, w.context_value) - 1 AS cell, w.source, w.context_value, r.last_day,
        GREATEST(COALESCE(e.day, 0), COALESCE(b.day, 0)) AS first_day
 FROM within AS w JOIN heard AS h ON h.source = w.source JOIN row_days AS r ON r.node = w.source
-LEFT JOIN cuts AS e ON e.node = w.source AND e.circumstance = ''
-LEFT JOIN cuts AS b ON b.node = w.source AND b.circumstance = w.circumstance
+LEFT JOIN evidence_starts AS e ON e.node = w.source AND e.context_value = ''
+LEFT JOIN evidence_starts AS b ON b.node = w.source AND b.context_value = w.context_value
 WHERE w.users >= $k AND w.turns <= $most * h.turns
   AND w.source IN (SELECT source FROM edges WHERE target <> source)
 """
 _ROWS = """
 SELECT c.cell, t.user_no, SUM(IF(t.rewritten = 0, t.turns * a.weight, 0)) / 1e6 AS turns,
        SUM(IF(t.rewritten = 0, t.success * a.weight, 0)) / 1e6 AS success, MIN(t.day) AS first_day, MAX(t.day) AS last_day
-FROM context_counts AS t JOIN cells AS c ON c.source = t.said AND c.circumstance = t.circumstance
+FROM context_counts AS t JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
 JOIN ages AS a ON a.age = c.last_day - t.day
 WHERE t.day >= c.first_day
 GROUP BY c.cell, t.user_no ORDER BY c.cell, t.user_no
 """
 _STEPS = """
 WITH taken AS (
-  SELECT day, user_no, said, circumstance, target, mass FROM context_steps
+  SELECT day, user_no, said, context_value, target, mass FROM context_steps
   UNION ALL
-  SELECT day, user_no, said, circumstance, state AS target, success AS mass
+  SELECT day, user_no, said, context_value, state AS target, success AS mass
   FROM context_counts WHERE rewritten = 1 AND success > 0
 )
 SELECT c.cell, t.user_no, t.target, SUM(t.mass * a.weight) / 1e6 AS mass
-FROM taken AS t JOIN cells AS c ON c.source = t.said AND c.circumstance = t.circumstance
+FROM taken AS t JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
 JOIN ages AS a ON a.age = c.last_day - t.day
 WHERE t.day >= c.first_day
 GROUP BY c.cell, t.user_no, t.target
@@ -68,21 +68,21 @@ GROUP BY c.cell, t.user_no, t.target
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Sources in circumstances of enough users, numbered 0..m-1.
+    """Sources in context values of enough users, numbered 0..m-1.
 
     Attributes:
         source: (m,) int64, node.
-        circumstance: (m,) object, text.
+        context_value: (m,) object, text.
         votes: rows of (cell, user); its `source` is the cell.
     """
 
     source: Ints
-    circumstance: np.ndarray[tuple[int, ...], np.dtype[np.object_]]
+    context_value: np.ndarray[tuple[int, ...], np.dtype[np.object_]]
     votes: Votes
 
 
 def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.dtype[np.float64]], min_users: int) -> Cells:
-    """Count what users did in each circumstance of each source that was ever restated.
+    """Count what users did in each context value of each source that was ever restated.
 
     Args:
         mined: its tables of counts and steps are read, reduced by age as the rows of the chain are.
@@ -90,9 +90,11 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         absorbed: (n,) B_i+ of the chain.
         min_users: distinct users of a cell at least.
     """
-    with connect(**mined.named("counts", "context_counts", "context_steps", "edges", "ages", "cuts", "row_days")) as con:
+    with connect(
+        **mined.named("counts", "context_counts", "context_steps", "edges", "ages", "evidence_starts", "row_days")
+    ) as con:
         con.execute(_CELLS, {"k": min_users, "most": _MOST})
-        named: dict[str, Any] = con.execute("SELECT source, circumstance FROM cells ORDER BY cell").fetchnumpy()
+        named: dict[str, Any] = con.execute("SELECT source, context_value FROM cells ORDER BY cell").fetchnumpy()
         rows, steps = con.execute(_ROWS).df(), con.execute(_STEPS).df()
     rows["row_no"] = np.arange(len(rows))
     steps = steps.merge(rows[["cell", "user_no", "row_no"]], on=["cell", "user_no"])
@@ -110,16 +112,18 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         first_day=rows["first_day"].to_numpy(dtype=np.int64),
         last_day=rows["last_day"].to_numpy(dtype=np.int64),
     )
-    return Cells(np.asarray(named["source"], dtype=np.int64), np.asarray(named["circumstance"], dtype=object), votes)
+    return Cells(np.asarray(named["source"], dtype=np.int64), np.asarray(named["context_value"], dtype=object), votes)
 
 
-def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
-    """Decide on the rules for everybody that hold in one circumstance.
+def in_context(
+    inputs: LaunchInputs, found: Cells, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int
+) -> pd.DataFrame:
+    """Decide on the rules for everybody that hold in one context value.
 
     Args:
-        ground: what launch stands on.
-        found: what users did in each circumstance.
-        crowd: what all users together say; its launched rules hold wherever nothing else is said here.
+        inputs: what launch stands on.
+        found: what users did in each context value.
+        global_rules: what all users together say; its launched rules hold wherever nothing else is said here.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
@@ -128,23 +132,23 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
         Columns of `tables.RULES` but for those of life, and cell and node, of the target.
     """
     pairs, k = votes_.gather(found.votes), config.min_users
-    names = surface.states(ground.mined.nodes, np.concatenate([found.source, pairs.target]))
-    surfaces = ground.surfaces
+    names = surface.states(inputs.mined.nodes, np.concatenate([found.source, pairs.target]))
+    surfaces = inputs.surfaces
     source = found.source[pairs.source]
-    near = launch.nearness(names, source, ground.commonest.text[pairs.target])
+    near = launch.nearness(names, source, inputs.commonest.text[pairs.target])
     score, stay = _scores(found, pairs)
     rows = np.lexsort((pairs.target, -score, pairs.source))
     rows = rows[(source != pairs.target)[rows]]
     cell, target = pairs.source[rows], pairs.target[rows]
     frame = pd.DataFrame({
-        "cell": cell, "node": target, "scope": "context", "user_id": "", "circumstance": found.circumstance[cell],
+        "cell": cell, "node": target, "scope": "context", "user_id": "", "context_value": found.context_value[cell],
         "locale": names["locale"].reindex(source[rows]).to_numpy(), "source": names["state"].reindex(source[rows]).to_numpy(),
         "target": surfaces.text[target], "state": names["state"].reindex(target).to_numpy(), "users": pairs.users[rows],
         "turns": pairs.turns[rows], "first_day": pairs.first_day[rows], "last_day": pairs.last_day[rows], "score": score[rows],
         "stay": stay[cell], "similarity": near[rows, 0],
     })  # fmt: skip
-    beliefs = expected_outcome.believe(crowd.priors, pairs, near, rows)
-    honest = launch.honest(ground.refused, frame, beliefs.p_fails())
+    beliefs = expected_outcome.believe(global_rules.priors, pairs, near, rows)
+    honest = launch.honest(inputs.refused, frame, beliefs.p_fails())
     around = expected_outcome.Surroundings(honest, surfaces.understood[target], surfaces.acts[target])
     reason = np.full(len(frame), "", dtype=object)
     launch.refuse(reason, pairs.said_by[rows] < k, f"the source was said by fewer than {k} users here")
@@ -152,7 +156,7 @@ def in_context(ground: Ground, found: Cells, crowd: Crowd, guard: Guard, config:
     launch.refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
     launch.refuse(reason, launch.later(cell, reason), "another target is better")
     launch.refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    launch.refuse(reason, launch.served(frame, crowd.rules), "the rule for everybody does the same")
+    launch.refuse(reason, launch.served(frame, global_rules.rules), "the rule for everybody does the same")
     weighed = launch.verdicts(frame, beliefs, around, reason, guard, config, seed)
     return weighed.assign(rule=ids(weighed))
 
@@ -171,36 +175,36 @@ def _scores(found: Cells, pairs: votes_.Pairs) -> tuple[np.ndarray[Any, np.dtype
 
 def ids(rules: pd.DataFrame) -> list[str]:
     """Return a name for each rule that is the same in every run."""
-    keys = zip(rules["circumstance"], rules["locale"], rules["source"], rules["target"], strict=True)
+    keys = zip(rules["context_value"], rules["locale"], rules["source"], rules["target"], strict=True)
     return [launch.rule_id(*key) for key in keys]
 
 
-STAY = "the rule for everybody does not hold here"
-"""Verdict on a circumstance in which nothing is rewritten."""
+KEEP_SOURCE = "the rule for everybody does not hold here"
+"""Verdict on a context value in which nothing is rewritten."""
 DEPENDS = "what is meant depends on the context"
 """Verdict on a rule for everybody of which the rules for the context say otherwise in a good part of its turns."""
 EXPLAINED = "the context tells it as well"
 """Verdict on a rule for one user, whose own turns follow the rules for the context."""
 
 STRANGE = "hardly anybody says this here"
-"""Verdict on a circumstance in which a source is far rarer than everything else that is said."""
+"""Verdict on a context value in which a source is far rarer than everything else that is said."""
 
-_RARE = 0.01  # P(so few users say it there, had it nothing to do with the circumstance) below which it is strange there
-_TOLD = 2.0  # votes in a circumstance without one for a rule's target that speak against the rule
+_RARE = 0.01  # P(so few users say it there, had it nothing to do with the context value) below which it is strange there
+_TOLD = 2.0  # votes in a context value without one for a rule's target that speak against the rule
 _HEALTHY = 0.5  # share of success as spoken that does
 _OTHERWISE = 0.2  # share of a source's turns
 
 
 _PROFILE = """
 WITH every AS (
-  SELECT circumstance, split_part(circumstance, '=', 1) AS of, SUM(turns) AS turns FROM context_counts GROUP BY circumstance
+  SELECT context_value, split_part(context_value, '=', 1) AS of, SUM(turns) AS turns FROM context_counts GROUP BY context_value
 ),
-share AS (SELECT circumstance, turns / SUM(turns) OVER (PARTITION BY of) AS share FROM every),
+share AS (SELECT context_value, turns / SUM(turns) OVER (PARTITION BY of) AS share FROM every),
 heard AS (SELECT said, COUNT(DISTINCT user_no) AS users FROM counts GROUP BY said),
-here AS (SELECT said, circumstance, COUNT(DISTINCT user_no) AS users FROM context_counts GROUP BY said, circumstance)
-SELECT n.locale, n.state AS source, e.circumstance, COALESCE(h.users, 0) AS users, s.users * e.share AS expected
+here AS (SELECT said, context_value, COUNT(DISTINCT user_no) AS users FROM context_counts GROUP BY said, context_value)
+SELECT n.locale, n.state AS source, e.context_value, COALESCE(h.users, 0) AS users, s.users * e.share AS expected
 FROM heard AS s JOIN nodes AS n ON n.node = s.said CROSS JOIN share AS e
-LEFT JOIN here AS h ON h.said = s.said AND h.circumstance = e.circumstance
+LEFT JOIN here AS h ON h.said = s.said AND h.context_value = e.context_value
 WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM launched) AND s.users * e.share > 3
 """
 
@@ -210,60 +214,60 @@ class Settled:
     """What is launched once the context has been asked.
 
     Attributes:
-        crowd: the rules for everybody, those that depend on the context refused.
-        rules: the exceptions and those for a circumstance, columns of `tables.RULES` but for those of life.
-        cells: what users did in each circumstance.
+        global_rules: the rules for everybody, those that depend on the context refused.
+        rules: the exceptions and those for a context value, columns of `tables.RULES` but for those of life.
+        cells: what users did in each context value.
     """
 
-    crowd: Crowd
+    global_rules: GlobalRules
     rules: pd.DataFrame
     cells: Cells
 
 
-def settle(ground: Ground, absorbed: Floats, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> Settled:
+def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int) -> Settled:
     """Decide on the rules for the context, and look again at those for everybody.
 
     Args:
-        ground: what launch stands on.
+        inputs: what launch stands on.
         absorbed: (n,) B_i+ of the chain.
-        crowd: what all users together say.
+        global_rules: what all users together say.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
     """
-    found = cells(ground.mined, ground.scores, absorbed, config.min_users)
-    described = _described(found, ground.mined)
-    rules = in_context(ground, found, crowd, guard, config, seed)
-    left = dependent(described, rules, crowd)
-    if not left.rules["verdict"].equals(crowd.rules["verdict"]):  # a rule that is gone stands in the way of none
-        rules = in_context(ground, found, left, guard, config, seed)
-    return Settled(left, pd.concat([exceptions(described, rules, left, ground.mined), rules], ignore_index=True), found)
+    found = cells(inputs.mined, inputs.scores, absorbed, config.min_users)
+    described = _described(found, inputs.mined)
+    rules = in_context(inputs, found, global_rules, guard, config, seed)
+    left = dependent(described, rules, global_rules)
+    if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that is gone stands in the way of none
+        rules = in_context(inputs, found, left, guard, config, seed)
+    return Settled(left, pd.concat([exceptions(described, rules, left, inputs.mined), rules], ignore_index=True), found)
 
 
-def dependent(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd) -> Crowd:
+def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
     """Refuse the rules for everybody that the rules for the context contradict in a good part of the turns.
 
     Args:
         described: the cells (`_described`).
         weighed: the rules under consideration in them.
-        crowd: the rules for everybody.
+        global_rules: the rules for everybody.
 
     Returns:
-        The crowd, the verdicts of some rules changed to `DEPENDS`.
+        The global rules, the verdicts of some rules changed to `DEPENDS`.
     """
-    rules = crowd.rules
+    rules = global_rules.rules
     launched = rules.loc[rules["verdict"] == LAUNCHED, ["rule", "locale", "source", "state", "turns"]]
     there = weighed.loc[weighed["verdict"] == LAUNCHED, ["cell", "state"]].merge(described, on="cell")
     there = there.merge(launched, on=["locale", "source"], suffixes=("", "_all"))
     other = there[there["state"] != there["state_all"]]
-    other = other.assign(key=[said.partition("=")[0] for said in other["circumstance"]])
+    other = other.assign(key=[said.partition("=")[0] for said in other["context_value"]])
     turns = other.groupby(["rule", "turns_all", "key"])["turns"].sum().reset_index()
     depends = turns.loc[turns["turns"] >= _OTHERWISE * turns["turns_all"], "rule"]
-    return replace(crowd, rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), DEPENDS)))
+    return replace(global_rules, rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), DEPENDS)))
 
 
-def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd, mined: Mined) -> pd.DataFrame:
-    """Return the circumstances in which a launched rule for everybody is not applied.
+def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules, mined: Mined) -> pd.DataFrame:
+    """Return the context values in which a launched rule for everybody is not applied.
 
     In some the rule is expected to lose more than it wins. In others hardly anybody says the source, as all the rest is said
     there, so that nobody can tell what it means: "turn on the light" was only ever restated in the kitchen. Where another rule is
@@ -272,21 +276,23 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, crowd: Crowd, min
     Args:
         described: the cells (`_described`).
         weighed: the rules under consideration in them.
-        crowd: the rules for everybody.
+        global_rules: the rules for everybody.
         mined: its tables tell where else the sources are said.
 
     Returns:
         Columns of `tables.RULES` but for those of life; the target is the source.
     """
-    launched = crowd.rules.loc[crowd.rules["verdict"] == LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]]
+    launched = global_rules.rules.loc[
+        global_rules.rules["verdict"] == LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
+    ]
     there = described.merge(launched, on=["locale", "source"])
     there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _TOLD) | (there["stay"] > _HEALTHY)))
     ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == LAUNCHED, "cell"])
-    bad = there[against & ~ruled].assign(verdict=STAY)
+    bad = there[against & ~ruled].assign(verdict=KEEP_SOURCE)
     strange = _strange(launched, mined).merge(launched.drop(columns="state"), on=["locale", "source"])
-    kept = pd.concat([bad, strange.assign(verdict=STRANGE)]).drop_duplicates(["locale", "source", "circumstance"])
+    kept = pd.concat([bad, strange.assign(verdict=STRANGE)]).drop_duplicates(["locale", "source", "context_value"])
     text, zero = kept["source"], np.zeros(len(kept))
     kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero)
     kept = kept.assign(scope="context", user_id="", similarity=1.0)
@@ -323,15 +329,15 @@ def explained(settled: Settled, personal: pd.DataFrame, mined: Mined) -> pd.Data
 
 
 def serving(rules: pd.DataFrame) -> list[ContextRule]:
-    """Return the launched rules for a circumstance, and the exceptions, as they are served."""
-    kept = rules[(rules["circumstance"] != "") & rules["verdict"].isin([LAUNCHED, STAY, STRANGE])]
+    """Return the launched rules for a context value, and the exceptions, as they are served."""
+    kept = rules[(rules["context_value"] != "") & rules["verdict"].isin([LAUNCHED, KEEP_SOURCE, STRANGE])]
     kept = kept.assign(share=kept["share"].where(kept["verdict"] == LAUNCHED, 1.0))
-    columns = (kept[name] for name in ("circumstance", "rule", "locale", "source", "target", "win", "share"))
+    columns = (kept[name] for name in ("context_value", "rule", "locale", "source", "target", "win", "share"))
     return [ContextRule(said, Rule(rule, "", *rest)) for said, rule, *rest in zip(*columns, strict=True)]
 
 
 def _strange(launched: pd.DataFrame, mined: Mined) -> pd.DataFrame:
-    """Return the circumstances in which launched sources are strange."""
+    """Return the context values in which launched sources are strange."""
     with connect(**mined.named("counts", "context_counts", "nodes")) as con:
         con.register("launched", launched)
         profile: pd.DataFrame = con.execute(_PROFILE).df()
@@ -345,7 +351,7 @@ def _described(found: Cells, mined: Mined) -> pd.DataFrame:
     names = surface.states(mined.nodes, found.source)
     turns, voted = np.bincount(votes.source, votes.turns, m), np.asarray(votes.goals.sum(axis=1)).reshape(-1)
     return pd.DataFrame({
-        "cell": np.arange(m), "circumstance": found.circumstance, "locale": names["locale"].reindex(found.source).to_numpy(),
+        "cell": np.arange(m), "context_value": found.context_value, "locale": names["locale"].reindex(found.source).to_numpy(),
         "source": names["state"].reindex(found.source).to_numpy(), "users": np.bincount(votes.source, minlength=m),
         "turns": turns, "votes": np.bincount(votes.source, np.minimum(voted, 1.0), m),
         "stay": np.bincount(votes.source, votes.success, m) / np.maximum(turns, 1e-9),

@@ -34,7 +34,7 @@ Guard = Callable[[str, str, str, bool], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class LaunchInputs:
     """What launch stands on: the mined tables, the votes of users, the chain's S, and what can be said for its states.
 
     Attributes:
@@ -56,7 +56,7 @@ class Ground:
     refused: pd.DataFrame
 
     @classmethod
-    def of(cls, mined: Mined, votes: Votes, solved: Absorption, config: Launch) -> "Ground":
+    def of(cls, mined: Mined, votes: Votes, solved: Absorption, config: Launch) -> "LaunchInputs":
         """Read what can be said for each state of a solved chain."""
         n = solved.scores.shape[0]
         commonest, surfaces = (surface.choose(mined.queries, n, users) for users in (1, config.min_users))
@@ -66,7 +66,7 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class GlobalRules:
     """What all users together say.
 
     Attributes:
@@ -80,50 +80,52 @@ class Crowd:
     rules: pd.DataFrame
 
 
-def everybody(ground: Ground, guard: Guard, config: Launch, seed: int, priors: expected_outcome.Priors | None = None) -> Crowd:
+def everybody(
+    inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, priors: expected_outcome.Priors | None = None
+) -> GlobalRules:
     """Decide on the rules that serve everybody; each end of a rule, and the step itself, needs `min_users` users.
 
     Args:
-        ground: what launch stands on.
+        inputs: what launch stands on.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
         priors: of the log as they were fitted some days ago; None to fit them.
     """
-    pairs = votes_.gather(ground.votes)
+    pairs = votes_.gather(inputs.votes)
     k = config.min_users
-    names = surface.states(ground.mined.nodes, np.concatenate([pairs.source, pairs.target]))
-    near = nearness(names, pairs.source, ground.commonest.text[pairs.target])
+    names = surface.states(inputs.mined.nodes, np.concatenate([pairs.source, pairs.target]))
+    near = nearness(names, pairs.source, inputs.commonest.text[pairs.target])
     if priors is None:
         source, goal = votes_.strays(pairs, seed=seed)
-        priors = expected_outcome.fit(pairs, near, nearness(names, source, ground.commonest.text[goal]), seed=seed)
+        priors = expected_outcome.fit(pairs, near, nearness(names, source, inputs.commonest.text[goal]), seed=seed)
 
-    score = values_at(ground.scores, pairs.source, pairs.target)
+    score = values_at(inputs.scores, pairs.source, pairs.target)
     best = _best(pairs, score, config.rivals)
     source, target = pairs.source[best], pairs.target[best]
     frame = pd.DataFrame(
         {
             "scope": "global",
             "user_id": "",
-            "circumstance": "",
+            "context_value": "",
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
-            "target": ground.surfaces.text[target],
+            "target": inputs.surfaces.text[target],
             "state": names["state"].reindex(target).to_numpy(),
             "users": pairs.users[best],
             "turns": pairs.turns[best],
             "first_day": pairs.first_day[best],
             "last_day": pairs.last_day[best],
             "score": score[best],
-            "stay": ground.stay[source],
+            "stay": inputs.stay[source],
             "similarity": near[best, 0],
         }
     )
     beliefs = expected_outcome.believe(priors, pairs, near, best)
     around = expected_outcome.Surroundings(
-        honest=honest(ground.refused, frame, beliefs.p_fails()),
-        understood=ground.surfaces.understood[target],
-        acts=ground.surfaces.acts[target],
+        honest=honest(inputs.refused, frame, beliefs.p_fails()),
+        understood=inputs.surfaces.understood[target],
+        acts=inputs.surfaces.acts[target],
     )
     reason = np.full(len(frame), "", dtype=object)
     refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
@@ -132,27 +134,27 @@ def everybody(ground: Ground, guard: Guard, config: Launch, seed: int, priors: e
     refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
     refuse(reason, later(source, reason), "another target is better")
     refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    return Crowd(pairs, priors, verdicts(frame, beliefs, around, reason, guard, config, seed))
+    return GlobalRules(pairs, priors, verdicts(frame, beliefs, around, reason, guard, config, seed))
 
 
-def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
-    """Decide on rules for single users, from their own restatements and the crowd's of the same source."""
-    votes = ground.votes
+def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
+    """Decide on rules for single users, from their own restatements and the global rules's of the same source."""
+    votes = inputs.votes
     least = _OWN_SHARE * config.personal_turns
-    entries, pairs = votes_.of_users(votes, crowd.pairs, least)
-    names = surface.states(ground.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
-    near = nearness(names, votes.source[entries], ground.commonest.text[pairs.target])
+    entries, pairs = votes_.of_users(votes, global_rules.pairs, least)
+    names = surface.states(inputs.mined.nodes, np.concatenate([votes.source[entries], pairs.target]))
+    near = nearness(names, votes.source[entries], inputs.commonest.text[pairs.target])
     own_turns = values_at(votes.goals, entries, pairs.target)
     rows = np.flatnonzero((own_turns >= least) & (votes.source[entries] != pairs.target))
     rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
     row, target, vote = entries[rows], pairs.target[rows], own_turns[rows]
     source = votes.source[row]
-    own = surface.of_users(ground.mined.counts, ground.mined.texts, votes.user[row], target)
+    own = surface.of_users(inputs.mined.counts, inputs.mined.texts, votes.user[row], target)
     frame = pd.DataFrame(
         {
             "scope": "personal",
-            "user_id": surface.hashes(ground.mined.users, votes.user[row]),
-            "circumstance": "",
+            "user_id": surface.hashes(inputs.mined.users, votes.user[row]),
+            "context_value": "",
             "locale": names["locale"].reindex(source).to_numpy(),
             "source": names["state"].reindex(source).to_numpy(),
             "target": own,
@@ -166,9 +168,9 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
             "similarity": near[rows, 0],
         }
     )
-    beliefs = expected_outcome.believe(crowd.priors, pairs, near, rows)
+    beliefs = expected_outcome.believe(global_rules.priors, pairs, near, rows)
     around = expected_outcome.Surroundings(
-        honest=honest(ground.refused, frame, beliefs.p_fails()),
+        honest=honest(inputs.refused, frame, beliefs.p_fails()),
         understood=np.ones(len(frame)),
         acts=np.ones(len(frame)),
     )
@@ -176,7 +178,7 @@ def one_user(ground: Ground, crowd: Crowd, guard: Guard, config: Launch, seed: i
     refuse(reason, frame["target"] == "", "this user never said the target with success")
     refuse(reason, later(row, reason), "another target is better")
     refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    refuse(reason, served(frame, crowd.rules), "the rule for everybody does the same")
+    refuse(reason, served(frame, global_rules.rules), "the rule for everybody does the same")
     return verdicts(frame, beliefs, around, reason, guard, config, seed)
 
 
@@ -185,7 +187,7 @@ _OWN_SHARE = 0.7  # a sure restatement is worth a little less than one vote, so 
 
 def write(rules: pd.DataFrame, path: Path) -> None:
     """Write rules as Parquet of `tables.RULES`."""
-    write_table(RULES, rules, "user_id, circumstance, locale, source, score DESC, target", path)
+    write_table(RULES, rules, "user_id, context_value, locale, source, score DESC, target", path)
 
 
 def write_table(table: Table, rows: pd.DataFrame, order: str, path: Path) -> None:
@@ -246,10 +248,10 @@ def later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> npt
     return later
 
 
-def served(frame: pd.DataFrame, crowd: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def served(frame: pd.DataFrame, global_rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Mark what a launched rule for everybody does already."""
     key = ["locale", "source", "target"]
-    launched = crowd.loc[crowd["verdict"] == LAUNCHED, key]
+    launched = global_rules.loc[global_rules["verdict"] == LAUNCHED, key]
     return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched)), dtype=bool)
 
 

@@ -70,9 +70,10 @@ class Agreement:
 def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
 
-    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with the voices of those who
-    voted for it: the question is what the others say when a user, drawn at random, has proposed a pair. Whoever votes on much has
-    no more to say of the whole log than anybody else, so what few accounts do cannot make all restatements look like accidents.
+    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with the user weights of
+    those who voted for it: the question is what the others say when a user, drawn at random, has proposed a pair. Whoever votes
+    on much has no more to say of the whole log than anybody else, so what few accounts do cannot make all restatements look
+    like accidents.
     And a log weighs no more than it has pairs.
 
     Args:
@@ -83,12 +84,12 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
     """
     rng = np.random.default_rng(seed)
     agreed = np.minimum(pairs.agreed, _PLENTY)
-    voiced = agreed * pairs.voices / np.maximum(pairs.votes, _TINY)
-    weights = _fit_likeness(near, voiced * (agreed.sum() / max(float(voiced.sum()), _TINY)), unlike)
+    weighted = agreed * pairs.user_weights / np.maximum(pairs.votes, _TINY)
+    weights = _fit_likeness(near, weighted * (agreed.sum() / max(float(weighted.sum()), _TINY)), unlike)
     likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
     told = np.flatnonzero(pairs.others > 0)
     rows = rng.choice(told, _LARGEST, replace=False) if len(told) > _LARGEST else told
-    weight = pairs.voices[rows] * (len(rows) / max(float(pairs.voices[rows].sum()), _TINY))
+    weight = pairs.user_weights[rows] * (len(rows) / max(float(pairs.user_weights[rows].sum()), _TINY))
 
     def loss(theta: Floats) -> float:
         likelihood = logsumexp(_log_joint(theta, pairs, likeness, rows), axis=1)

@@ -61,7 +61,7 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
     """Follow every restatement to where the chain says that it ends.
 
     A user's step from source i to state k is worth S_kj votes for goal j: the row is the user's own, what lies downstream is
-    the crowd's (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is kept apart by user).
+    the everybody's (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is kept apart by user).
 
     Args:
         mined: its tables user_nodes, user_edges, nodes and edges are read.
@@ -107,7 +107,7 @@ class Pairs:
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
         votes: (m,) float64, votes of users for j.
-        voices: (m,) float64, the same votes, a user's on all sources together one at the most.
+        user_weights: (m,) float64, the same votes, a user's on all sources together one at the most.
         proposed: (m,) float64, the strongest vote for j, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
         ok: (m,) float64, users' share of success as spoken, summed over `spoken_by` users.
@@ -122,7 +122,7 @@ class Pairs:
     first_day: Ints
     last_day: Ints
     votes: Floats
-    voices: Floats
+    user_weights: Floats
     proposed: Floats
     chance: Floats
     ok: Floats
@@ -154,14 +154,14 @@ def gather(votes: Votes) -> Pairs:
     key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
     m, source = len(key), key // n
     user = votes.user[row]
-    voice = vote / np.maximum(np.bincount(user, vote), 1.0)[user]
+    user_weight = vote / np.maximum(np.bincount(user, vote), 1.0)[user]
 
     sources, place = np.unique(votes.source, return_inverse=True)
     at = np.searchsorted(sources, source)
     known = np.minimum(votes.turns, 1.0)
     share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0) * known
     total = _sums(pair, vote, m)
-    wished = _sums(key % n, total, n)
+    goal_prior = _sums(key % n, total, n)
     strongest = np.zeros(m)
     np.maximum.at(strongest, pair, vote)
     first, last = np.full(len(sources), np.iinfo(np.int64).max), np.full(len(sources), np.iinfo(np.int64).min)
@@ -177,9 +177,9 @@ def gather(votes: Votes) -> Pairs:
         first_day=first[at],
         last_day=last[at],
         votes=total,
-        voices=_sums(pair, voice, m),
+        user_weights=_sums(pair, user_weight, m),
         proposed=strongest,
-        chance=wished[key % n] / max(float(total.sum()), 1e-12),
+        chance=goal_prior[key % n] / max(float(total.sum()), 1e-12),
         ok=_sums(place, share, len(sources))[at],
     )
 
@@ -193,15 +193,15 @@ def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
     return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
 
 
-def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
-    """Return the evidence for every user who was led from a source to some goal at least `least` times: hers and the crowd's.
+def of_users(votes: Votes, everybody: Pairs, least: float) -> tuple[Ints, Pairs]:
+    """Return the evidence for every user who was led from a source to some goal at least `least` times: hers and the everybody's.
 
     Each turn of the user's own is a vote, and so is every other user of the source. It is the user's own vote that proposes.
     Pairs without a second vote are left out: nothing could be launched on them.
 
     Args:
         votes: rows of (source, user).
-        crowd: what `gather` made of them.
+        everybody: what `gather` made of them.
         least: turns of the user's own, may be a fraction.
 
     Returns:
@@ -212,7 +212,9 @@ def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
     own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
     main_row, main_goal, main_vote = _main_goals(votes.goals)
     counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote})
-    said = pd.DataFrame({"source": crowd.source, "goal": crowd.target, "votes": crowd.votes, "pair": np.arange(len(crowd))})
+    said = pd.DataFrame(
+        {"source": everybody.source, "goal": everybody.target, "votes": everybody.votes, "pair": np.arange(len(everybody))}
+    )
 
     busy = np.unique(own.loc[own["own"] >= least, "row"])
     rows = pd.DataFrame({"row": busy, "source": votes.source[busy]}).merge(said, on="source")
@@ -224,30 +226,30 @@ def of_users(votes: Votes, crowd: Pairs, least: float) -> tuple[Ints, Pairs]:
     rows = rows[rows["row"].isin(second["row"])].sort_values(["row", "goal"])
 
     row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
-    chance = _sums(crowd.target, crowd.votes, votes.goals.shape[1]) / max(float(crowd.votes.sum()), 1e-12)
+    chance = _sums(everybody.target, everybody.votes, votes.goals.shape[1]) / max(float(everybody.votes.sum()), 1e-12)
     known = np.minimum(votes.turns[row], 1.0)
-    others = np.maximum(_of_source(crowd, votes.source[row], crowd.spoken_by) - known, 0.0)
+    others = np.maximum(_of_source(everybody, votes.source[row], everybody.spoken_by) - known, 0.0)
     share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0) * known
     return row, Pairs(
         source=row,
         target=goal,
-        users=np.where(pair >= 0, np.append(crowd.users, 1)[pair], 1),
-        said_by=_of_source(crowd, votes.source[row], crowd.said_by),
+        users=np.where(pair >= 0, np.append(everybody.users, 1)[pair], 1),
+        said_by=_of_source(everybody, votes.source[row], everybody.said_by),
         spoken_by=votes.turns[row] + others,
         turns=votes.turns[row],
         first_day=votes.first_day[row],
         last_day=votes.last_day[row],
         votes=rows["votes"].to_numpy(dtype=np.float64),
-        voices=rows["votes"].to_numpy(dtype=np.float64),
+        user_weights=rows["votes"].to_numpy(dtype=np.float64),
         proposed=np.minimum(np.where(rows["own"] > 0, rows["own"], rows["votes"]), 1.0),
         chance=chance[goal],
-        ok=votes.success[row] + np.maximum(_of_source(crowd, votes.source[row], crowd.ok) - share, 0.0),
+        ok=votes.success[row] + np.maximum(_of_source(everybody, votes.source[row], everybody.ok) - share, 0.0),
     )
 
 
-def _of_source(crowd: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:
+def _of_source(everybody: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Return what all pairs of a source have in common, for each of some sources."""
-    return value[np.searchsorted(crowd.source, source)]
+    return value[np.searchsorted(everybody.source, source)]
 
 
 def _main_goals(goals: sparse.csr_array) -> tuple[Ints, Ints, Floats]:

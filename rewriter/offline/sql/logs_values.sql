@@ -12,7 +12,7 @@ CREATE TEMP MACRO text_of_float(x) AS CASE
 -- Times before 1970 or after 2199 are no times of a dialogue.
 CREATE TEMP MACRO time_of_ms(x) AS CASE WHEN x >= 0 AND x < 7258118400000 THEN CAST(x AS BIGINT) END;
 
--- Cut to whole milliseconds: epoch_ms() rounds in some versions and cuts in others.
+-- Cut to whole milliseconds: epoch_ms() rounds in some versions and evidence_starts in others.
 CREATE TEMP MACRO time_of_timestamp(x) AS time_of_ms(CASE WHEN isfinite(x) THEN epoch_us(x) // 1000 END);
 
 -- Seconds up to 1e11 (the year 5138), milliseconds from there (March 1973).

@@ -1,4 +1,4 @@
--- Every step from a row of the chain, as it is read today: less what age has taken, and split by trust (mixing.py) into mass that
+-- Every step from a row of the chain, as it is read today: less what age has taken, and split by trust (edge_discount.py) into mass that
 -- stands and mass that is lost. A rewrite that worked is a step that we took for the user; one that did not is none.
 -- Who says the very same again goes round in the row of what was said.
 WITH taken AS (
@@ -16,10 +16,10 @@ aged AS (
   FROM by_day AS t
   JOIN row_days AS r ON r.node = t.source
   JOIN ages AS a ON a.age = r.last_day - t.day
-  LEFT JOIN cuts AS c ON c.node = t.source AND c.circumstance = ''
+  LEFT JOIN evidence_starts AS c ON c.node = t.source AND c.context_value = ''
   WHERE COALESCE(c.day, 0) <= t.day
 )
 SELECT s.user_no, s.source, s.target, s.turns, CAST(FLOOR(s.mass * COALESCE(m.trust, 1000) / 1000) AS BIGINT) AS mass,
        CAST(s.mass - FLOOR(s.mass * COALESCE(m.trust, 1000) / 1000) AS BIGINT) AS lost
 FROM aged AS s
-LEFT JOIN mixing AS m ON m.source = s.source AND m.target = s.target
+LEFT JOIN edge_discount AS m ON m.source = s.source AND m.target = s.target

@@ -22,7 +22,7 @@ aged AS (
   FROM by_day AS p
   JOIN row_days AS r ON r.node = p.node
   JOIN ages AS a ON a.age = r.last_day - p.day
-  LEFT JOIN cuts AS c ON c.node = p.node AND c.circumstance = ''
+  LEFT JOIN evidence_starts AS c ON c.node = p.node AND c.context_value = ''
   WHERE COALESCE(c.day, 0) <= p.day
   UNION ALL
   SELECT s.user_no, s.source AS node, r.last_day AS day, 0 AS turns, 0 AS spoken, 0 AS mass, 0 AS success, s.lost AS failure

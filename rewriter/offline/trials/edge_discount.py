@@ -25,7 +25,7 @@ WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent
 """
 
 
-def write_mixing(counts: Path, row_days: Path, ages: Path, path: Path) -> Path:
+def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) -> Path:
     """Write `tables.MIXING` for every source that was ever rewritten.
 
     Args:

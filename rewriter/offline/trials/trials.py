@@ -2,7 +2,7 @@
 
 One user's turns of one text on one day, under one decision, are one *trial*: its outcome is the share of them that went well. So
 no user weighs more than one trial a day, however much is said. And who says more texts that have a rule on one day than people do
-speaks of each with the less *voice*.
+speaks of each with the less *user weight*.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.database import connect
 
 _ONE = 1_000_000
-_TEXTS_A_DAY = 5  # of which a user speaks with all her voice
+_TEXTS_A_DAY = 5  # of which a user speaks with all her user weight
 
 _TRIALS = """
 WITH counted AS (
@@ -31,7 +31,7 @@ spoken AS (
   SELECT user_no, day, COUNT(DISTINCT said) AS texts FROM counts WHERE rewritten = 1 OR rule <> '' GROUP BY user_no, day
 )
 SELECT c.said, c.sent, c.arm, c.rule, c.share, c.user_no, c.day, c.outcome, a.weight,
-       LEAST(1.0, ? / COALESCE(v.texts, 1)) AS voice
+       LEAST(1.0, ? / COALESCE(v.texts, 1)) AS user_weight
 FROM counted AS c
 LEFT JOIN spoken AS v ON v.user_no = c.user_no AND v.day = c.day
 JOIN row_days AS r ON r.node = c.said
@@ -55,7 +55,7 @@ class Trials:
         day: (t,) int64, days since 1970.
         outcome: (t,) float64, 0..1.
         weight: (t,) float64, what age leaves of it, 0..1.
-        voice: (t,) float64, how much of the user's word it has, 0..1.
+        user_weight: (t,) float64, how much of the user's word it has, 0..1.
     """
 
     said: Ints
@@ -67,7 +67,7 @@ class Trials:
     day: Ints
     outcome: Floats
     weight: Floats
-    voice: Floats
+    user_weight: Floats
 
     def __len__(self) -> int:
         return len(self.said)
@@ -89,13 +89,13 @@ class Trials:
         return Trials(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
 
     def worth(self) -> Floats:
-        """Return what each trial weighs: its voice and what age leaves, over the probability with which its arm was drawn.
+        """Return what each trial weighs: its user weight and what age leaves, over the probability with which its arm was drawn.
 
         Days on which an arm was rare then count like days on which it was frequent. Within one level of that probability the
         division changes nothing, because weights are only ever compared with each other (`effective`).
         """
         drawn = np.where(np.isnan(self.share), 1.0, np.where(self.arm == 1, self.share, 1.0 - self.share))
-        return np.asarray(self.voice * self.weight / np.maximum(drawn, 1e-6), dtype=np.float64)
+        return np.asarray(self.user_weight * self.weight / np.maximum(drawn, 1e-6), dtype=np.float64)
 
 
 def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, named: Sequence[str] = ()) -> Trials:
@@ -128,7 +128,7 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, nam
         day=numbers["day"],
         outcome=np.asarray(found["outcome"], dtype=np.float64),
         weight=np.asarray(found["weight"], dtype=np.float64) / _ONE,
-        voice=np.asarray(found["voice"], dtype=np.float64),
+        user_weight=np.asarray(found["user_weight"], dtype=np.float64),
     )
 
 

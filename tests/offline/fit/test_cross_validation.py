@@ -1,13 +1,13 @@
-"""The bench: each example as if its text, and as if its goal, had never been heard; whose texts teach; what is expected."""
+"""Cross-validation: each example as if its text, and as if its goal, had never been heard; whose texts teach."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from rewriter.detect.word_risk import Hindsight
+from rewriter.detect.word_risk import WordRisk
 from rewriter.model.candidates import Pool
 from rewriter.model.features import RISK
-from rewriter.offline.fit.cross_validation import FOLDS, Bench, Wordings
+from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Wordings
 from rewriter.offline.fit.examples import Example
 
 PHRASES = {
@@ -23,10 +23,10 @@ GOOD = pd.DataFrame(
 )
 
 
-NOTHING = Hindsight(*(np.zeros(0, dtype=of) for of in (object, np.int64, np.float64, np.float64)), 1)
+NOTHING = WordRisk(*(np.zeros(0, dtype=of) for of in (object, np.int64, np.float64, np.float64)), 1)
 
 
-class Shelf:
+class UserView:
     """Finds every phrase, in the order of the table."""
 
     def knows(self, text, locale, user=""):
@@ -45,19 +45,19 @@ def example(text, goals, healthy=False, users=3, user="ann", honest=1.0):
     )
 
 
-def hindsight(*said, k=1):
+def word_risk(*said, k=1):
     """Of (text, user, share of defects, turns)."""
     text, user, bad, turns = zip(*said, strict=True) if said else ((), (), (), ())
     turns = np.array(turns, dtype=np.float64)
-    return Hindsight(np.array(text, dtype=object), np.array(user, dtype=np.int64), turns * np.array(bad, dtype=float), turns, k)
+    return WordRisk(np.array(text, dtype=object), np.array(user, dtype=np.int64), turns * np.array(bad, dtype=float), turns, k)
 
 
-def bench(*found, min_users=3, strange=0.2, seen=NOTHING):
-    return Bench(found, Shelf(), Wordings(GOOD), min_users, strange, seen)
+def cross_validation(*found, min_users=3, p_unseen_goal=0.2, seen=NOTHING):
+    return CrossValidation(found, UserView(), Wordings(GOOD), min_users, p_unseen_goal, seen)
 
 
 def test_a_failing_text_is_two_cases_whose_weights_make_one():
-    heard, new = bench(example("turn on the lamb", {1: 0.75, 2: 0.25})).cases
+    heard, new = cross_validation(example("turn on the lamb", {1: 0.75, 2: 0.25})).cases
     assert (heard.weight, new.weight) == (0.8, 0.2)
     assert dict(zip(heard.seen.pool.texts, heard.win, strict=True))["turn on the lamp"] == 0.75
     assert dict(zip(heard.seen.pool.texts, heard.loss, strict=True))["turn on the lamp"] == 0.25
@@ -68,7 +68,7 @@ def test_a_failing_text_is_two_cases_whose_weights_make_one():
 
 
 def test_a_healthy_text_is_left_out_of_its_own_reference():
-    cases = bench(example("turn on the big lamp", {1: 1.0}, healthy=True)).cases
+    cases = cross_validation(example("turn on the big lamp", {1: 1.0}, healthy=True)).cases
     heard, new = cases
     assert "turn on the big lamp" not in heard.seen.pool.texts
     assert heard.own == 1
@@ -80,7 +80,7 @@ def test_a_healthy_text_is_left_out_of_its_own_reference():
 
 
 def test_without_a_goal_there_is_nothing_to_take_away():
-    (only,) = bench(example("blah blah", {})).cases
+    (only,) = cross_validation(example("blah blah", {})).cases
     assert only.weight == 1.0
     assert only.win.sum() == only.loss.sum() == 0.0
 
@@ -88,12 +88,14 @@ def test_without_a_goal_there_is_nothing_to_take_away():
 def test_how_new_the_goals_of_new_texts_are():
     rare = [example(f"rare {i}", {goal: 1.0}, healthy=True, users=1) for i, goal in enumerate([1, 2, 3, 99, 98])]
     frequent = [example("turn on the lamp", {97: 1.0}, healthy=True, users=3)]
-    cases = bench(*rare, *frequent).cases
+    cases = cross_validation(*rare, *frequent).cases
     assert {case.weight for case in cases if case.wording.texts < len(PHRASES)} == {(2 + 5) / (5 + 20)}
 
 
 def test_what_is_expected_of_a_rewrite():
-    of = bench(example("turn on the lamb", {1: 1.0}, honest=0.5), example("turn on the big lamp", {1: 1.0}, healthy=True))
+    of = cross_validation(
+        example("turn on the lamb", {1: 1.0}, honest=0.5), example("turn on the big lamp", {1: 1.0}, healthy=True)
+    )
     fitted = of.fit()
     for case in of.cases:
         before, after = of.before(case, fitted), of.after(case, fitted)
@@ -105,7 +107,7 @@ def test_what_is_expected_of_a_rewrite():
 
 
 def test_fewer_than_k_users_teach_nothing(monkeypatch):
-    # how many votes are stray is counted over all texts, as the bars are
+    # how many votes are stray is counted over all texts, as the thresholds are
     monkeypatch.setattr(
         "rewriter.offline.fit.cross_validation._real", lambda drafts: [[1.0] * len(d.example.goals) for d in drafts]
     )
@@ -115,10 +117,10 @@ def test_fewer_than_k_users_teach_nothing(monkeypatch):
         example("play sum jazz", {3: 1.0}),
     ]
     lone = [example(f"xx {i} lamp", {2: 1.0}, users=1, user=user) for i, user in enumerate(["bob", "bob", "eve"])]
-    plain, flooded = bench(*base).fit(), bench(*base, *lone).fit()
+    plain, flooded = cross_validation(*base).fit(), cross_validation(*base, *lone).fit()
     assert flooded.ranker.weights.tolist() == plain.ranker.weights.tolist()
     assert flooded.risk.weights.tolist() == pytest.approx(plain.risk.weights.tolist())
-    third = bench(*base, *lone, example("yy lamp", {2: 1.0}, users=1, user="joe")).fit()
+    third = cross_validation(*base, *lone, example("yy lamp", {2: 1.0}, users=1, user="joe")).fit()
     assert third.risk.weights.tolist() != pytest.approx(plain.risk.weights.tolist(), abs=0.01)
 
 
@@ -132,16 +134,22 @@ def test_an_example_does_not_see_how_it_went_itself():
         p = (bad + 2 * mean) / (n + 2)
         return np.log(p / (1 - p))
 
-    heard, new, *_ = bench(*found, seen=hindsight(*said)).cases
+    heard, new, *_ = cross_validation(*found, seen=word_risk(*said)).cases
     assert heard.student.words == pytest.approx({"turn": odds(9, 39), "on": odds(9, 39), "the": odds(0, 30)}, abs=0.001)
     assert new.student.words == pytest.approx({"lamp": odds(2, 4)}, abs=0.001)  # of the words of goal 1 all that is left
     assert heard.student.mean == new.student.mean == pytest.approx(np.log(mean / (1 - mean)))
-    column = dict(zip(RISK, bench(*found, seen=hindsight(*said))._risk(heard, bench(*found).fit().ranker)[0], strict=True))
+    column = dict(
+        zip(
+            RISK,
+            cross_validation(*found, seen=word_risk(*said))._risk(heard, cross_validation(*found).fit().ranker)[0],
+            strict=True,
+        )
+    )
     assert (column["worst_word"], column["unknown_words"]) == (pytest.approx(odds(0, 0), abs=0.001), 0.25)
 
 
 def test_what_the_risk_learns_of_a_text():
-    of = bench(seen=hindsight(("lamp", 0, 0.5, 4), ("lamp", 1, 1.0, 4)))
+    of = cross_validation(seen=word_risk(("lamp", 0, 0.5, 4), ("lamp", 1, 1.0, 4)))
     assert of._fails(example("lamp", {1: 1.0})) == 0.75 + 0.25 * 0.75
     assert of._fails(example("lamp", {1: 1.0}, healthy=True)) == 0.25 * 0.75
     assert of._fails(example("glow", {1: 1.0})) == 1.0

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from rewriter.offline.fit.ranker import afterwards
+from rewriter.offline.fit.ranker import defect_counts
 
 OF, OFF = 0, 1
 
@@ -31,7 +31,7 @@ def mined(folder):
 
 
 def test_without_a_teacher_the_books_tell(tmp_path):
-    seen = afterwards(mined(tmp_path), None, 2)
+    seen = defect_counts(mined(tmp_path), None, 2)
     assert seen.p("lamp of") == (1.5 + 0.0 + 0.75) / 4
     assert seen.p("lamp off") == 0.25 / 3
     assert set(seen.risk().words) == {"lamp", "of"}  # user 0 never said "off"
@@ -41,7 +41,7 @@ def test_the_teacher_is_believed(tmp_path):
     columns = {"said": [OF, OF, OF, OFF, OFF], "user_no": [0, 0, 1, 1, 1], "rewritten": [0, 1, 0, 0, 0]}
     turns = {name: np.array(values) for name, values in columns.items()}
     pair = SimpleNamespace(turns=turns, defect=np.array([0.5, 0.0, 0.75, 0.125, 0.25]))
-    seen = afterwards(mined(tmp_path), pair, 2)
+    seen = defect_counts(mined(tmp_path), pair, 2)
     assert (seen.p("lamp of"), seen.p("lamp off")) == (0.625, 0.1875)
     assert set(seen.risk().words) == {"lamp", "of"}
     assert set(seen.risk().texts) == {"lamp of"}

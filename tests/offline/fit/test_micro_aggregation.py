@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from rewriter.offline.fit import logistic
-from rewriter.offline.fit.cross_validation import averaged, crowds
+from rewriter.offline.fit.cross_validation import averaged, micro_groups
 
 ROWS = st.integers(1, 60).flatmap(
     lambda n: st.tuples(
@@ -19,7 +19,7 @@ ROWS = st.integers(1, 60).flatmap(
 @given(ROWS, st.integers(1, 5))
 def test_every_row_is_in_one_group_of_enough_users(rows, k):
     columns, users = rows
-    groups = crowds(columns, users, k)
+    groups = micro_groups(columns, users, k)
     assert all(len(set(users[group].tolist())) >= k for group in groups)
     together = sorted(np.concatenate(groups).tolist()) if groups else []
     assert together == (list(range(len(users))) if len(set(users.tolist())) >= k else [])
@@ -27,7 +27,7 @@ def test_every_row_is_in_one_group_of_enough_users(rows, k):
 
 def test_rows_that_are_alike_come_together():
     columns = np.array([[0.0, 0.0], [9.0, 0.0], [0.1, 0.0], [9.1, 0.0], [0.2, 0.0], [9.2, 0.0]])
-    groups = {tuple(sorted(group.tolist())) for group in crowds(columns, np.arange(6), 3)}
+    groups = {tuple(sorted(group.tolist())) for group in micro_groups(columns, np.arange(6), 3)}
     assert groups == {(0, 2, 4), (1, 3, 5)}
 
 
@@ -37,7 +37,7 @@ def test_averages_by_hand(rows, k):
     weight = np.arange(1.0, len(users) + 1)
     of_columns, of_target, of_weight = averaged(columns, np.ones(len(users)), weight, users, k)
     scale = columns.std(axis=0)
-    groups = crowds(columns / np.where(scale > 0, scale, 1.0), users, k)
+    groups = micro_groups(columns / np.where(scale > 0, scale, 1.0), users, k)
     assert of_target.tolist() == pytest.approx([1.0] * len(groups))
     for group, got, total in zip(groups, of_columns, of_weight, strict=True):
         mine = [group[users[group] == user] for user in set(users[group].tolist())]

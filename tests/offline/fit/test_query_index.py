@@ -1,4 +1,4 @@
-"""What `learn` puts on the shelf: everybody's queries, and each user's own, which nobody else reaches."""
+"""What `learn` puts on the user view: everybody's queries, and each user's own, which nobody else reaches."""
 
 from collections import Counter
 
@@ -32,7 +32,7 @@ def succeeded():
 
 
 def test_everybodys_queries_are_those_of_three_users(shop):
-    book, turns = shop[0].shelf.book, Counter()
+    book, turns = shop[0].user_view.book, Counter()
     for (_, text), n in succeeded()[0].items():
         turns[text] += n
     everything = np.arange(len(book))
@@ -46,8 +46,8 @@ def test_a_habit_is_what_its_user_said_with_success(shop):
     retriever, hashed = shop
     turns, last = succeeded()
     for user in lamp_log.USERS:
-        own = retriever.shelf.habits.of(hashed(user))
-        texts = retriever.shelf.texts(own.rows)
+        own = retriever.user_view.habits.of(hashed(user))
+        texts = retriever.user_view.texts(own.rows)
         assert set(texts) == {text for who, text in turns if who == user}
         assert own.turns.tolist() == [round(0.95 * turns[user, text]) for text in texts]
         assert own.last_day.tolist() == [last[user, text] for text in texts]
@@ -74,6 +74,6 @@ def test_a_pool_tells_what_the_user_wants(shop):
         assert set(pool.own_all.tolist()) == {sum(mine.values())}
     stranger = retriever.find(["turn of the lamp"], "en", hashed("zoe"))
     assert stranger.own_turns.tolist() == stranger.own_age.tolist() == stranger.own_all.tolist() == [0, 0]
-    assert dict(zip(stranger.texts, stranger.wished.tolist(), strict=True)) == pytest.approx(
+    assert dict(zip(stranger.texts, stranger.goal_prior.tolist(), strict=True)) == pytest.approx(
         {"turn off the lamp": 202 / 302, "turn on the lamp": 100 / 302}
     )

@@ -21,9 +21,9 @@ def evidence(rows):
 def test_by_hand():
     rows = [(0.9, 1.0)] * 30 + [(0.5, 1.0)] * 30 + [(0.1, 0.0)] * 30
     found = lowest(evidence(rows), loss_share=0.05)
-    assert (found.bar, found.win, found.loss, found.ratio) == (0.5, 60.0, 0.0, math.inf)
-    assert lowest(evidence(rows), loss_share=0.4).bar == 0.1  # 31 of 91
-    assert lowest(evidence(rows[:10]), loss_share=0.05).bar == math.inf  # ten wins do not show one loss in twenty
+    assert (found.threshold, found.win, found.loss, found.ratio) == (0.5, 60.0, 0.0, math.inf)
+    assert lowest(evidence(rows), loss_share=0.4).threshold == 0.1  # 31 of 91
+    assert lowest(evidence(rows[:10]), loss_share=0.05).threshold == math.inf  # ten wins do not show one loss in twenty
 
 
 @settings(deadline=None)
@@ -31,19 +31,19 @@ def test_by_hand():
 def test_the_budget_is_kept_by_all_that_passes(rows, share):
     of = evidence(rows)
     found = lowest(of, loss_share=share)
-    passes = of.score >= found.bar
-    if math.isfinite(found.bar):
+    passes = of.score >= found.threshold
+    if math.isfinite(found.threshold):
         assert found.loss == pytest.approx(of.loss[passes].sum())
         assert of.loss[passes].sum() + 1 <= share * (passes.sum() + 1) + 1e-9
-    for bar in of.score[of.score < found.bar]:
-        lower = of.score >= bar
+    for threshold in of.score[of.score < found.threshold]:
+        lower = of.score >= threshold
         assert of.loss[lower].sum() + 1 > share * (lower.sum() + 1) - 1e-9
 
 
 def test_no_bar_is_lower_than_the_least():
     rows = [(0.9, 1.0)] * 30 + [(0.5, 1.0)] * 30
-    assert lowest(evidence(rows), loss_share=0.05, least=0.6).bar == 0.9
-    assert lowest(evidence(rows), loss_share=0.05, least=0.95).bar == math.inf
+    assert lowest(evidence(rows), loss_share=0.05, least=0.6).threshold == 0.9
+    assert lowest(evidence(rows), loss_share=0.05, least=0.95).threshold == math.inf
 
 
 def test_wrong_labels_are_not_taken_for_losses():
@@ -52,12 +52,12 @@ def test_wrong_labels_are_not_taken_for_losses():
     true = rng.random(5000) < np.where(score > 0.5, 0.99, 0.4)
     said = np.where(rng.random(5000) < 0.1, False, true).astype(np.float64)
     of = Evidence(score, said, 1 - said)
-    assert lowest(of, loss_share=0.05).bar == math.inf
+    assert lowest(of, loss_share=0.05).threshold == math.inf
     noise = label_noise(of, less=0.0125)
     assert 0.06 <= noise <= 0.1
     found = lowest(of, loss_share=0.05, noise=noise)
-    assert 1 - true[score >= found.bar].mean() <= 0.05
-    assert found.bar < 0.6
+    assert 1 - true[score >= found.threshold].mean() <= 0.05
+    assert found.threshold < 0.6
 
 
 def test_no_noise_is_seen_in_few_texts():

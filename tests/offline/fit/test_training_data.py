@@ -47,7 +47,7 @@ def test_nobody_says_what_is_not_in_the_log(told):
 
 def test_how_strange_the_goals_are(told):
     """Of six votes three are for none of everybody's queries; five of twenty are taken for granted."""
-    assert told.strange == pytest.approx((3 + 5) / (6 + 20))
+    assert told.p_unseen_goal == pytest.approx((3 + 5) / (6 + 20))
 
 
 def test_what_a_text_led_to_is_no_habit():
@@ -58,7 +58,7 @@ def test_what_a_text_led_to_is_no_habit():
         turns=one,
         share=one,
         similarity=one,
-        wished=one,
+        goal_prior=one,
         own_turns=np.array([5.0, 2.0, 1.0, 0.0]),
         own_age=np.array([1.0, 2.0, 3.0, 0.0]),
         own_all=np.full(4, 8.0),

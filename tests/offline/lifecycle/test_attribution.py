@@ -48,7 +48,7 @@ def mined(tmp_path):
         (DAY, 1, SAID, 0, 7, "room=kitchen", 1, 250),
         (DAY, 0, SAID, 1, 7, "room=kitchen", 1, 1_000),
     ]
-    write("context_counts", there, ["day", "user_no", "said", "rewritten", "state", "circumstance", "turns", "success"])
+    write("context_counts", there, ["day", "user_no", "said", "rewritten", "state", "context_value", "turns", "success"])
 
     def named(*names):
         return {name: tmp_path / f"{name}.parquet" for name in names}
@@ -58,12 +58,12 @@ def mined(tmp_path):
 
 RULES = pd.DataFrame(
     [("kitchen", "room=kitchen", TEXTS[KITCHEN]), ("all", "", TEXTS[SENT]), ("office", "room=office", TEXTS[OFFICE])],
-    columns=["rule", "circumstance", "target"],
+    columns=["rule", "context_value", "target"],
 ).assign(user_id="", scope="global", locale="en", source=TEXTS[SAID])
 
 
-def told(rules, mined, cuts=None):
-    seen, rule, sent = attribution.trials_of(rules, pd.Index(["kitchen", "office", "gone", PART]), mined, cuts or {})
+def told(rules, mined, evidence_starts=None):
+    seen, rule, sent = attribution.trials_of(rules, pd.Index(["kitchen", "office", "gone", PART]), mined, evidence_starts or {})
     rows = zip(rules["rule"].to_numpy()[rule], seen.user, seen.day, seen.arm, seen.share, seen.outcome, seen.weight, strict=True)
     return {(name, int(user), int(day)): tuple(map(float, rest)) for name, user, day, *rest in rows}, sent.tolist()
 
@@ -89,7 +89,7 @@ def test_without_rules_for_a_context_nothing_is_looked_up_there(mined):
 
 
 def test_a_part_of_the_online_layer_answers_for_all_that_was_decided_under_its_name_since_it_was_in_doubt(mined):
-    part = pd.DataFrame([{"rule": PART, "scope": "online", "circumstance": "", "locale": "", "source": PART, "target": ""}])
+    part = pd.DataFrame([{"rule": PART, "scope": "online", "context_value": "", "locale": "", "source": PART, "target": ""}])
     rules = pd.concat([RULES, part.assign(user_id="")], ignore_index=True)
     found, sent = told(rules, mined)
     drawn = SHARE / 1e6

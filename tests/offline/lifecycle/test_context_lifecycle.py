@@ -1,4 +1,4 @@
-"""Rules for the context live as the others do: what is drawn in one room is judged there, and cuts there alone."""
+"""Rules for the context live as the others do: what is drawn in one room is judged there, and evidence starts there alone."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def write(path, rows):
 def lives(folder):
     """Return room -> the lives of its rule, in order."""
     changes = history(folder / "artefact", room_log.SAID)
-    return {room: [c.life for c in changes if c.circumstance == f"room={room}"] for room in room_log.ROOMS}
+    return {room: [c.life for c in changes if c.context_value == f"room={room}"] for room in room_log.ROOMS}
 
 
 def answer(folder, room, user="guest"):
@@ -71,8 +71,8 @@ def test_what_is_drawn_in_a_room_makes_its_rule_live_or_retires_it(tmp_path):
     assert (live.scope, live.why) == ("context", "it does better than the words as spoken")
     assert live.share > 0.9
     assert live.tried_ok == pytest.approx(0.95 * live.tried)  # that nobody complains is weak evidence
-    cuts = json.loads((current(tmp_path / "artefact").state / "cuts.json").read_text())
-    assert [where for *where, _ in cuts] == [["en", room_log.SAID, f"room={OFFICE}"]]
+    evidence_starts = json.loads((current(tmp_path / "artefact").state / "evidence_starts.json").read_text())
+    assert [where for *where, _ in evidence_starts] == [["en", room_log.SAID, f"room={OFFICE}"]]
     assert answer(tmp_path, OFFICE).text == room_log.SAID
     asked = [answer(tmp_path, KITCHEN, user=f"guest{i}") for i in range(20)]
     assert {a.text for a in asked if a.applied} == {room_log.TARGETS[KITCHEN]}
@@ -102,6 +102,6 @@ def test_an_undo_in_one_room_holds_there_at_once_for_this_user(tmp_path):
 
     first = asked("guest", KITCHEN)
     rewriter.feedback(first.id, -1, "guest")
-    assert (asked("guest", KITCHEN).reason, asked("guest", KITCHEN).text) == ("unwanted", room_log.SAID)
+    assert (asked("guest", KITCHEN).reason, asked("guest", KITCHEN).text) == ("undone_by_user", room_log.SAID)
     assert asked("guest", OFFICE).text == room_log.TARGETS[OFFICE]
     assert asked("other", KITCHEN).text == first.text

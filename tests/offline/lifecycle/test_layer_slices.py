@@ -19,7 +19,7 @@ from rewriter.online.assignment import drawn
 BEFORE, AFTER = "online-before-global", "online-after-global"
 COUNTS = "day user_no said sent rewritten state rule share turns failed success failure"
 START, K, KEY = 20_000, 3, bytes(16)
-PROMISED = {"online before: bar": 0.7, "online after: bar": 0.6}
+PROMISED = {"online before: threshold": 0.7, "online after: threshold": 0.6}
 GOOD = {True: 0.85, False: 0.2}
 BROKEN = {True: 0.02, False: 0.2}
 
@@ -72,7 +72,7 @@ class World:
         self._write("row_days", [(row[2], row[0]) for row in self.rows], "node last_day")
         named = {name: self.folder / f"{name}.parquet" for name in ("counts", "texts", "users", "row_days", "ages")}
         mined = SimpleNamespace(named=lambda *names: {name: named[name] for name in names}, **named)
-        waiting = layer_slices.doubted(self.before.rules, self.before.cuts)
+        waiting = layer_slices.doubted(self.before.rules, self.before.evidence_starts)
         decided = layer_slices.decided(promised, waiting, self.day, fitted=fitted)
         self.before = transitions.advance(decided, self.before, mined, self.day, Loop(), min_users=K, draw=draw, fitted=fitted)
         self.share = layer_slices.shares(self.before.rules)[self.part]
@@ -165,11 +165,11 @@ def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_he
     layer = world()
     layer.live(20, GOOD)
     layer.live(30, BROKEN)
-    doubt = layer_slices.doubted(layer.before.rules, layer.before.cuts)
+    doubt = layer_slices.doubted(layer.before.rules, layer.before.evidence_starts)
     assert doubt == {BEFORE: layer.day}
-    again = PROMISED | {f"{BEFORE}: bar": 0.75}
+    again = PROMISED | {f"{BEFORE}: threshold": 0.75}
     assert layer.learn(fitted=False, promised=again)[1] == "retired"
-    assert layer.learn(fitted=True, promised=PROMISED | {f"{BEFORE}: bar": math.inf})[1] == "retired"
+    assert layer.learn(fitted=True, promised=PROMISED | {f"{BEFORE}: threshold": math.inf})[1] == "retired"
     assert layer.learn(fitted=True, promised=again) == (pytest.approx(0.9), "canary")
     assert layer.before.rules.set_index("rule")["tried"][BEFORE] == 0  # what it did before the doubt is not held against it
     layer.live(30, GOOD)
@@ -177,17 +177,17 @@ def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_he
 
 
 def test_a_part_of_which_nothing_is_promised_is_not_at_work():
-    found = layer_slices.decided({"online before: bar": math.inf, "online after: bar": 0.6}, {}, START, fitted=True)
+    found = layer_slices.decided({"online before: threshold": math.inf, "online after: threshold": 0.6}, {}, START, fitted=True)
     assert dict(zip(found["rule"], found["verdict"], strict=True)) == {
-        BEFORE: layer_slices.NO_BAR,
-        "online-before-personal": layer_slices.NO_BAR,
+        BEFORE: layer_slices.NO_THRESHOLD,
+        "online-before-personal": layer_slices.NO_THRESHOLD,
         AFTER: LAUNCHED,
         "online-after-personal": LAUNCHED,
     }
     assert layer_slices.decided({}, {}, START, fitted=False).empty
 
 
-class Bench:
+class CrossValidation:
     """Forty texts, one first heard each day, of which all are won."""
 
     def __init__(self):
@@ -205,8 +205,10 @@ class Bench:
 
 @pytest.mark.parametrize(("day", "texts"), [(0, 40), (15, 25), (35, 5)])
 def test_a_withdrawn_part_is_promised_again_by_what_was_first_heard_since(day, texts):
-    found = ranker._promises(Bench(), Config().trigger, {BEFORE: START + day, "taste-before-personal": START})
+    found = ranker._promises(CrossValidation(), Config().trigger, {BEFORE: START + day, "ambiguity-before-personal": START})
     assert set(found) == {"before", "after", BEFORE}
-    assert (found["before"][0].win, found["before"][0].bar) == (40.0, 0.9)
+    assert (found["before"][0].win, found["before"][0].threshold) == (40.0, 0.9)
     applied = found[BEFORE][0]
-    assert (applied.win, applied.bar) == ((texts, 0.9) if texts >= 19 else (0.0, math.inf))  # (0 + 1) / (19 + 1) is the budget
+    assert (applied.win, applied.threshold) == (
+        (texts, 0.9) if texts >= 19 else (0.0, math.inf)
+    )  # (0 + 1) / (19 + 1) is the budget

@@ -27,14 +27,14 @@ def trials(arm, outcome, *, share=0.5, day=0, sent=TARGET, weight=1.0):
         day=np.broadcast_to(np.asarray(day), n).astype(np.int64),
         outcome=np.asarray(outcome, dtype=float),
         weight=np.broadcast_to(np.asarray(weight, dtype=float), n).copy(),
-        voice=np.ones(n),
+        user_weight=np.ones(n),
     )
 
 
 def weigh(seen, *, since=0, expected=0.9):
     one = np.zeros(len(seen), dtype=np.int64)
-    expected, liars = np.array([expected]), np.array([2])
-    return stages.weigh(seen, one, np.array([TARGET]), np.array([since]), expected, liars=liars, config=LOOP)
+    expected, n_adversarial = np.array([expected]), np.array([2])
+    return stages.weigh(seen, one, np.array([TARGET]), np.array([since]), expected, n_adversarial=n_adversarial, config=LOOP)
 
 
 def judged(state, evidence, *, undrawn=False):

@@ -13,7 +13,7 @@ GOOD = {"p_goal": 0.9, "win": 0.9, "loss": 0.02, "stay": 0.1, "score": 0.9, "sim
 
 
 def row(rule, source, target, verdict, *, user="", **values):
-    fixed = {"scope": "personal" if user else "global", "user_id": user, "circumstance": "", "locale": "en", "state": target}
+    fixed = {"scope": "personal" if user else "global", "user_id": user, "context_value": "", "locale": "en", "state": target}
     days = {
         "users": 5,
         "turns": 9.0,
@@ -103,7 +103,7 @@ def test_the_source_begins_anew_where_the_doubt_began():
         [old("r1", "a", "b", "retired", 21), old("r2", "c", "d", "retired", 21), old("r3", "e", "f", "live", 21)]
     )
     was = pd.DataFrame({"life": ["probation", "live", "canary"], "since_day": [12, 3, 4]})
-    assert transitions._cuts(moved, was, 20) == {("en", "a", ""): 12, ("en", "c", ""): 21}
+    assert transitions._evidence_starts(moved, was, 20) == {("en", "a", ""): 12, ("en", "c", ""): 21}
 
 
 def test_every_change_is_told_once():
@@ -136,7 +136,7 @@ def test_state_is_read_as_it_was_written(tmp_path):
     found = transitions.read(tmp_path)
     assert found.rules["rule"].tolist() == ["r1"]
     assert found.lives["why"].tolist() == ["x"]
-    assert found.cuts == {("en", "a \ud800", "room=hall"): 7}
+    assert found.evidence_starts == {("en", "a \ud800", "room=hall"): 7}
     assert found.standing.to_numpy().tolist() == [[20, "global", "live", 1]]
     assert transitions.read(None).rules.empty
 
@@ -158,8 +158,8 @@ def test_a_state_of_an_older_release_is_told_in_one_line(tmp_path):
 def test_rules_of_an_older_release_are_told_in_one_line(tmp_path):
     transitions.write(transitions.Before.nothing(), tmp_path)
     with duckdb.connect() as con:
-        older = con.read_parquet(str(tmp_path / "rules.parquet")).project("* EXCLUDE (circumstance)").df()
+        older = con.read_parquet(str(tmp_path / "rules.parquet")).project("* EXCLUDE (context_value)").df()
         con.register("older", older)
         con.sql("FROM older").write_parquet(str(tmp_path / "rules.parquet"))
-    with pytest.raises(ArtefactError, match="without circumstance; learn with --afresh"):
+    with pytest.raises(ArtefactError, match="without context_value; learn with --afresh"):
         transitions.read(tmp_path)

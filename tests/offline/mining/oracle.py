@@ -32,12 +32,12 @@ def mine(turns, detector, config):
     counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told, config)
     newest = newest_days(counts)
     ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
-    mixing = mix(counts, newest, config)
-    user_nodes, user_edges = rows_of_users(counts, rephrases, newest, mixing, config)
+    edge_discount = mix(counts, newest, config)
+    user_nodes, user_edges = rows_of_users(counts, rephrases, newest, edge_discount, config)
     return {
         "ages": ages,
-        "cuts": [],
-        "mixing": [{"source": s, "target": t, "trust": trust} for (s, t), trust in mixing.items()],
+        "evidence_starts": [],
+        "edge_discount": [{"source": s, "target": t, "trust": trust} for (s, t), trust in edge_discount.items()],
         "users": [{"user_no": no, "user_id": user} for user, no in users.items()],
         "texts": texts,
         "sessions": sessions,
@@ -244,7 +244,7 @@ def common(one, other):
 
 
 def spend(sessions, candidates, scores, told, config):
-    """Let each turn spend its 1,000 thousandths, and once more in each circumstance that it tells of.
+    """Let each turn spend its 1,000 thousandths, and once more in each context value that it tells of.
 
     What may still go on after the end of the log is counted apart.
     """
@@ -277,8 +277,8 @@ def spend(sessions, candidates, scores, told, config):
     return (
         dicts(counts, (*key, "rule", "share", "closed", "turns", "failed", "success", "failure")),
         dicts(rephrases, (*key, "target", "again", "closed", "mass", "turns")),
-        dicts(within, ("day", "user_no", "said", "rewritten", "state", "circumstance", "closed", "turns", "success")),
-        dicts(onward, ("day", "user_no", "said", "circumstance", "target", "closed", "mass")),
+        dicts(within, ("day", "user_no", "said", "rewritten", "state", "context_value", "closed", "turns", "success")),
+        dicts(onward, ("day", "user_no", "said", "context_value", "target", "closed", "mass")),
     )
 
 
@@ -318,9 +318,9 @@ def mix(counts, newest, config):
         add(trials[key], c["success"], c["turns"])
     spoken, sent = defaultdict(list), defaultdict(list)
     for (said, text, rewritten, _, drawn, day, user), (success, turns) in sorted(trials.items()):
-        voice = min(1.0, 5 / max(len(ruled[user, day]), 1))
+        user_weight = min(1.0, 5 / max(len(ruled[user, day]), 1))
         p = 1.0 if drawn < 0 else drawn / 1_000_000 if rewritten else 1 - drawn / 1_000_000
-        worth = voice * weight_of(newest[said] - day, config) / 1_000_000 / max(p, 1e-6)
+        worth = user_weight * weight_of(newest[said] - day, config) / 1_000_000 / max(p, 1e-6)
         (sent[said, reading[text]] if rewritten else spoken[said]).append((worth, success / 1000 / turns))
     return {
         (said, state): floor(1000 * min(1.0, better(kish(spoken[said]), kish(tried)) / better(kish(spoken[said]), (0.0, 0.0))))
@@ -348,7 +348,7 @@ def better(spoken, sent):
     return (mass[x < y].sum() + 0.5 * mass[x == y].sum()) / mass.sum()
 
 
-def rows_of_users(counts, rephrases, newest, mixing, config):
+def rows_of_users(counts, rephrases, newest, edge_discount, config):
     """Give each turn's spending to the row of what was said and, unless it was rewritten, to that of how it was understood."""
     rows = Rows()
     for c in counts:
@@ -364,7 +364,7 @@ def rows_of_users(counts, rephrases, newest, mixing, config):
         rows.step(r, r["said"], r["said"] if r["again"] else r["target"], r["mass"])
         if not r["rewritten"] and r["state"] != r["sent"]:
             rows.step(r, r["state"], r["target"], r["mass"])
-    nodes, edges = rows.read(newest, mixing, config)
+    nodes, edges = rows.read(newest, edge_discount, config)
     names = ("turns", "spoken", "mass", "success", "failure")
     user_nodes = [
         {"user_no": u, "node": n, **dict(zip(names, values, strict=True)), "first_day": min(days), "last_day": max(days)}
@@ -386,7 +386,7 @@ class Rows:
     def step(self, c, source, target, mass):
         add(self.steps[c["day"], c["user_no"], source, target], mass, c["turns"])
 
-    def read(self, newest, mixing, config):
+    def read(self, newest, edge_discount, config):
         """Age, and trust; return the rows and steps of each user."""
 
         def aged(mass, node, day):
@@ -399,7 +399,7 @@ class Rows:
             cell[5].append(day)
         for (day, user, source, target), (mass, turns) in self.steps.items():
             left = aged(mass, source, day)
-            stands = floor(Fraction(left * mixing.get((source, target), 1000), 1000))
+            stands = floor(Fraction(left * edge_discount.get((source, target), 1000), 1000))
             if stands:
                 add(edges[user, source, target], stands, turns)
             if left > stands:

@@ -70,8 +70,8 @@ def folder(path):
 def pieces(turns, n, seed):
     """Cut turns, in the order of time, at random places."""
     ordered = sorted(turns, key=lambda t: t.ts_ms)
-    cuts = sorted(random.Random(seed).sample(range(1, len(ordered)), n - 1))
-    return [ordered[a:b] for a, b in zip([0, *cuts], [*cuts, len(ordered)], strict=True)]
+    evidence_starts = sorted(random.Random(seed).sample(range(1, len(ordered)), n - 1))
+    return [ordered[a:b] for a, b in zip([0, *evidence_starts], [*evidence_starts, len(ordered)], strict=True)]
 
 
 def assert_alike(one, other):

@@ -140,7 +140,7 @@ def test_a_rewritten_turn_is_a_step_that_we_took(mined):
 
 def trust_of(result):
     with duckdb.connect() as con:
-        return dict(con.execute(f"SELECT source, trust FROM '{result.mixing}'").fetchall())
+        return dict(con.execute(f"SELECT source, trust FROM '{result.edge_discount}'").fetchall())
 
 
 def test_a_rewrite_that_fails_loses_its_mass(mined):
@@ -169,7 +169,9 @@ def test_old_evidence_weighs_less_and_that_before_a_cut_nothing(mined, tmp_path)
     assert states(mined(turns))["u:old"] == (950, 50)
     assert states(mined(turns, config=Config(loop=Loop(half_life_days=0))))["u:a"] == (950, 1000 + 50)
     engine = DuckDB(tmp_path / "work", threads=1)
-    result = mine(engine, write_turns(turns, tmp_path / "turns.parquet"), RuleDetector(), Config(), cuts={("en", "a", ""): 1})
+    result = mine(
+        engine, write_turns(turns, tmp_path / "turns.parquet"), RuleDetector(), Config(), evidence_starts={("en", "a", ""): 1}
+    )
     engine.close()
     assert states(result)["u:a"] == (950, 50)
 

@@ -10,7 +10,7 @@ def pairs_of(rows, *, ok=0.0, said_by=None):
     source, target, votes, proposed = (np.array(column) for column in zip(*rows, strict=True))
     votes, proposed = votes.astype(float), proposed.astype(float)
     m = len(source)
-    wished = np.bincount(target, votes)
+    goal_prior = np.bincount(target, votes)
     days = np.zeros(m, dtype=np.int64)
     users = np.ceil(votes).astype(np.int64)
     said_by = users if said_by is None else np.broadcast_to(np.asarray(said_by), m).astype(np.int64)
@@ -24,8 +24,8 @@ def pairs_of(rows, *, ok=0.0, said_by=None):
         first_day=days,
         last_day=days,
         votes=votes,
-        voices=votes,
+        user_weights=votes,
         proposed=proposed,
-        chance=wished[target] / votes.sum(),
+        chance=goal_prior[target] / votes.sum(),
         ok=np.broadcast_to(np.asarray(ok, dtype=float), m).copy(),
     )

@@ -15,7 +15,7 @@ from scipy import sparse
 from rewriter import Config, Rewriter
 from rewriter.engine import DuckDB
 from rewriter.model.detector import RuleDetector
-from rewriter.model.rules import circumstances
+from rewriter.model.rules import context_values
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.offline.mining import pipeline
@@ -49,11 +49,11 @@ def state(artefact, name, columns):
 
 
 def said_in():
-    """(utterance, circumstance) -> turns."""
+    """(utterance, context_value) -> turns."""
     return Counter(
         (row["utterance"], said)
         for row in room_log.rows()
-        for said in circumstances({**row["context"], "device_type": row["device_type"]})
+        for said in context_values({**row["context"], "device_type": row["device_type"]})
     )
 
 
@@ -63,14 +63,14 @@ def test_turns_count_once_in_each_of_their_circumstances(made):
         for name in ("context_counts", "counts", "context_steps", "rephrases", "texts"):
             con.read_parquet(str(getattr(mined, name))).create_view(name)
         counted = con.execute(
-            "SELECT text, circumstance, SUM(turns) FROM context_counts JOIN texts ON id = said GROUP BY ALL"
+            "SELECT text, context_value, SUM(turns) FROM context_counts JOIN texts ON id = said GROUP BY ALL"
         ).fetchall()
         assert {(text, said): turns for text, said, turns in counted} == said_in()
         success = "SELECT said, state, SUM(success) FROM {} GROUP BY ALL ORDER BY ALL"
-        rooms = success.format("context_counts WHERE circumstance LIKE 'room=%'")
+        rooms = success.format("context_counts WHERE context_value LIKE 'room=%'")
         assert con.execute(rooms).fetchall() == con.execute(success.format("counts")).fetchall()
         steps = "SELECT said, target, SUM(mass) FROM {} GROUP BY ALL ORDER BY ALL"
-        rooms = steps.format("context_steps WHERE circumstance LIKE 'room=%'")
+        rooms = steps.format("context_steps WHERE context_value LIKE 'room=%'")
         assert con.execute(rooms).fetchall() == con.execute(steps.format("rephrases")).fetchall()
         assert con.execute("SELECT COUNT(*) FROM rephrases").fetchone()[0] > 0
 
@@ -79,14 +79,14 @@ def test_a_cut_in_one_circumstance_leaves_the_others_alone(tmp_path):
     reader.read([room_log.write(tmp_path / "log.jsonl")], out=tmp_path, key=secrets.token_bytes(32), config=Config().logs)
     engine = DuckDB(tmp_path)
     first = [date(2026, 1, 5 + later).toordinal() - date(1970, 1, 1).toordinal() for later in (0, 4, 8)]
-    cuts = {("en", room_log.SAID, "room=office"): first[1], ("en", room_log.GARBLE, ""): first[2]}
-    mined = pipeline.mine(engine, tmp_path / "turns.parquet", RuleDetector(), Config(), cuts=cuts)
+    evidence_starts = {("en", room_log.SAID, "room=office"): first[1], ("en", room_log.GARBLE, ""): first[2]}
+    mined = pipeline.mine(engine, tmp_path / "turns.parquet", RuleDetector(), Config(), evidence_starts=evidence_starts)
     engine.close()
     n = duckdb.read_parquet(str(mined.nodes)).shape[0]
     found = context_.cells(mined, sparse.csr_array((n, n)), np.zeros(n), 3)
     names = surface.states(mined.nodes, found.source)["state"].reindex(found.source)
     begins = pd.Series(found.votes.first_day).groupby(found.votes.source).min()
-    told = {(name, said): begins[cell] for cell, (name, said) in enumerate(zip(names, found.circumstance, strict=True))}
+    told = {(name, said): begins[cell] for cell, (name, said) in enumerate(zip(names, found.context_value, strict=True))}
     rooms = {key: day for key, day in told.items() if key[0] == room_log.SAID and key[1].startswith("room=")}
     assert rooms == {(room_log.SAID, "room=kitchen"): first[0], (room_log.SAID, "room=office"): first[1]}
     nodes = dict(duckdb.read_parquet(str(mined.nodes)).project("state, first_day").fetchall())
@@ -95,7 +95,7 @@ def test_a_cut_in_one_circumstance_leaves_the_others_alone(tmp_path):
 
 def test_what_is_launched_and_what_is_not(artefact):
     rules = defaultdict(set)
-    for said, source, target, verdict in state(artefact, "rules", "circumstance, source, target, verdict"):
+    for said, source, target, verdict in state(artefact, "rules", "context_value, source, target, verdict"):
         if said:
             rules[verdict].add((said, source, target))
     assert rules[LAUNCHED] == {(f"room={room}", room_log.SAID, target) for room, target in room_log.TARGETS.items()}
@@ -143,4 +143,4 @@ def test_a_log_without_context_has_no_such_rules(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     report = learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact")
     assert "context" not in report.rules
-    assert set(state(tmp_path / "artefact", "rules", "circumstance")) == {("",)}
+    assert set(state(tmp_path / "artefact", "rules", "context_value")) == {("",)}

@@ -68,7 +68,7 @@ def test_one_user_is_one_vote_and_the_proposing_one_is_left_out(read):
     assert pairs.agreed == pytest.approx([0.0, 0.0])
     assert pairs.others == pytest.approx([0.48, 1.0])
     assert pairs.chance == pytest.approx([1 / 1.48, 0.48 / 1.48])
-    assert pairs.voices == pytest.approx([1.0, 0.48])
+    assert pairs.user_weights == pytest.approx([1.0, 0.48])
     assert pairs.said_by.tolist() == [3, 3]
     assert pairs.turns.tolist() == [4.0, 4.0]
     assert pairs.ok == pytest.approx([0.4, 0.4])
@@ -90,7 +90,7 @@ def test_who_votes_on_much_has_one_voice():
         first_day=days,
         last_day=days,
     )
-    assert votes_.gather(votes_).voices == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
+    assert votes_.gather(votes_).user_weights == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
 
 
 def test_evidence_for_one_user_is_hers_and_the_crowds():

@@ -10,8 +10,8 @@ def test_the_density_is_that_of_the_gammas():
     """X = U/(U+W), Y = V/(V+W): the mass of sixteen boxes, by 400,000 draws."""
     rng = np.random.default_rng(0)
     u, v, w = rng.gamma(1.0, size=(3, 400_000))
-    cuts = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    drawn, _, _ = np.histogram2d(u / (u + w), v / (v + w), bins=[cuts, cuts])
+    evidence_starts = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+    drawn, _, _ = np.histogram2d(u / (u + w), v / (v + w), bins=[evidence_starts, evidence_starts])
     fine = (np.arange(800) + 0.5) / 800
     mass = np.exp(log_density(fine[:, None], fine[None, :])) / 800**2
     summed = mass.reshape(4, 200, 4, 200).sum(axis=(1, 3))

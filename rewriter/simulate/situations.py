@@ -1,4 +1,4 @@
-"""`Circumstances`: what surrounds people when they speak, what they want there, and how they say it."""
+"""`Situations`: what surrounds people when they speak, what they want there, and how they say it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Before:
     heard: str
 
 
-class Circumstances(Protocol):
+class Situations(Protocol):
     """Where people are when they speak, and what that does to their wishes and words."""
 
     matter: bool
