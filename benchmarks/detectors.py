@@ -39,7 +39,7 @@ from rewriter.detect.readers import REACH, learn_span
 from rewriter.detect.rephrase import Told, learn_pair
 from rewriter.detect.span import Scribe, SpanReader
 from rewriter.detect.turns import Listed
-from rewriter.engine import DuckDB
+from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader as reader_
 from rewriter.offline.mining.pipeline import mine

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.errors import EngineError
 
 Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]

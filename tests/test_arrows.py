@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"errors", "text", "result", "arrays", "database"},
+    {"errors", "text", "result", "arrays"},
+    {"engines"},
     {"tables", "config", "guardrail"},
-    {"engine", "engine_spark"},
     {"artefact", "model"},
     {"simulate", "detect"},
     {"offline", "online"},

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from rewriter.arrays import Floats, Ints
-from rewriter.database import glob
 from rewriter.detect.boosting import Columns, Examples, Forest, fold_of, log_odds
 from rewriter.detect.defects import Teacher, surroundings
 from rewriter.detect.features import GIVEN, Cues
 from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.detect.weak_labels import Items, Meaning, meaning
+from rewriter.engines.duckdb import glob
 from rewriter.errors import undamaged
 from rewriter.model.detector import Columns as Candidates
 

@@ -11,9 +11,9 @@ import duckdb
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from rewriter.database import glob
 from rewriter.detect.rephrase import PairDetector, Told, learn_pair
 from rewriter.detect.turns import Listed
+from rewriter.engines.duckdb import glob
 from rewriter.errors import undamaged
 from rewriter.model.detector import Detector, RuleDetector
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Ints
-from rewriter.database import glob
 from rewriter.detect.turns import Listed, Turns
+from rewriter.engines.duckdb import glob
 from rewriter.model.hypothesis import intent_of, slots_of
 
 _SQL = resources.files("rewriter.detect") / "sql"

@@ -10,7 +10,7 @@ import numpy as np
 
 from rewriter.artefact.versions import Version, current_id, named, open_version
 from rewriter.config import Config
-from rewriter.database import glob
+from rewriter.engines.duckdb import glob
 from rewriter.errors import LogError
 from rewriter.evaluate.intervals import Interval
 from rewriter.evaluate.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates

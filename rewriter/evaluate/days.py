@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rewriter.artefact.versions import current
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.errors import ArtefactError
 from rewriter.evaluate.intervals import Interval, bounds, odds
 

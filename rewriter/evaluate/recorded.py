@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from rewriter.database import glob
+from rewriter.engines.duckdb import glob
 from rewriter.model.similarity import text_similarity
 from rewriter.text import normalise
 

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import networkx as nx
 
-from rewriter.database import connect, glob
+from rewriter.engines.duckdb import connect, glob
 from rewriter.errors import EngineError
 from rewriter.offline.rules.chain import Absorption
 

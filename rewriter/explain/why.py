@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
-from rewriter.database import glob
+from rewriter.engines.duckdb import glob
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explain import drawing
 from rewriter.explain.explanation import Explanation, Here, Rival, Said

@@ -16,7 +16,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
-from rewriter.engine import DuckDB
+from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import save_shares
 from rewriter.model.rules import ContextRules, Rule, write_rules

@@ -8,7 +8,7 @@ import numpy as np
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Publish
-from rewriter.database import glob
+from rewriter.engines.duckdb import glob
 from rewriter.evaluate.intervals import bounds
 from rewriter.evaluate.outcomes import Outcomes, losses, wins
 from rewriter.evaluate.recorded import load

@@ -14,14 +14,13 @@ import pandas as pd
 from rewriter import tables
 from rewriter.arrays import Floats
 from rewriter.config import Config
-from rewriter.database import glob
 from rewriter.detect.defects import surroundings, teach
 from rewriter.detect.features import Cues
 from rewriter.detect.goals import Goals, segment
 from rewriter.detect.rephrase import Told
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
-from rewriter.engine import DuckDB
+from rewriter.engines.duckdb import DuckDB, glob
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.reader import LogReport

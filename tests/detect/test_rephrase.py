@@ -19,7 +19,7 @@ from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.rephrase import PairDetector, Told, elsewhere, learn_pair
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
-from rewriter.engine import DuckDB
+from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader
 from rewriter.offline.mining.pipeline import mine

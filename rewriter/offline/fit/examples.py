@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from rewriter.database import glob
+from rewriter.engines.duckdb import glob
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
 from rewriter.offline.rules.votes import Votes

@@ -16,7 +16,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.config import Config
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import Said, write_habits
 from rewriter.model.index import build_index

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from rewriter.config import Config, Trigger
-from rewriter.database import connect
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.word_risk import WordRisk
+from rewriter.engines.duckdb import connect
 from rewriter.model.decider import Decider, Threshold
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Floats, Ints
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.offline.lifecycle import layer_slices
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.mining.small_tables import EvidenceStarts

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import betainc
 
 from rewriter.config import Loop
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.errors import ArtefactError
 from rewriter.model.layer_slices import PARTS
 from rewriter.offline.lifecycle import attribution, layer_slices, stages

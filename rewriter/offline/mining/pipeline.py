@@ -9,10 +9,10 @@ from typing import Any
 
 from rewriter import tables
 from rewriter.config import Config
-from rewriter.database import connect, glob
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
-from rewriter.engine import Engine
+from rewriter.engines import Engine
+from rewriter.engines.duckdb import connect, glob
 from rewriter.model.detector import Detector
 from rewriter.offline.mining import score
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms

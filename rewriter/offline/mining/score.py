@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.database import connect, glob, save
 from rewriter.detect import turns
 from rewriter.detect.turns import Likeness
+from rewriter.engines.duckdb import connect, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.tables import CANDIDATES

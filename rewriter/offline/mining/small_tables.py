@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rewriter.database import connect, save
+from rewriter.engines.duckdb import connect, save
 from rewriter.model.rules import context_values
 from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise

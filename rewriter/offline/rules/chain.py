@@ -38,7 +38,7 @@ from threadpoolctl import threadpool_limits
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Chain
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.errors import EngineError, undamaged
 
 _ROWS = 4096

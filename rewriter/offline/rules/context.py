@@ -18,7 +18,7 @@ from scipy.stats import poisson
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Launch
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, launch, surface

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Launch
-from rewriter.database import connect, save
+from rewriter.engines.duckdb import connect, save
 from rewriter.guardrail import Guardrail
 from rewriter.model.hypothesis import slots_of
 from rewriter.model.similarity import sound_similarity, text_similarity

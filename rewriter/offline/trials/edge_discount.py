@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.arrays import Ints
-from rewriter.database import connect, save
+from rewriter.engines.duckdb import connect, save
 from rewriter.offline.trials import trials
 from rewriter.offline.trials.p_better import p_better
 

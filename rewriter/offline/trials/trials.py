@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
-from rewriter.database import connect
+from rewriter.engines.duckdb import connect
 
 _ONE = 1_000_000
 _TEXTS_A_DAY = 5  # of which a user speaks with all her user weight

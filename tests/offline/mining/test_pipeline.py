@@ -9,9 +9,8 @@ from hard_logs import BLANK, Spread, long_log, rows, write_turns
 
 from rewriter import tables
 from rewriter.config import Chain, Config, Loop
-from rewriter.database import glob
 from rewriter.detect import turns as turns_
-from rewriter.engine import DuckDB
+from rewriter.engines.duckdb import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
 from rewriter.model.similarity import pairwise

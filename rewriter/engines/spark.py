@@ -1,4 +1,4 @@
-"""The Spark twin of `rewriter.engine.DuckDB`: same SQL text, same rows. Needs `pip install 'rewriter[spark]'` and Java 17."""
+"""Spark, the engine for a cluster. Needs `pip install 'rewriter[spark]'` and Java 17."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rewriter.engines import first_line
 from rewriter.errors import EngineError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def local_session(threads: int = 2) -> "SparkSession":
-    """Start Spark in this process, for logs of one machine and for tests.
+    """Start Spark in this process, for tests and for logs that one machine can hold.
 
     Args:
         threads: worker threads.
@@ -25,7 +26,7 @@ def local_session(threads: int = 2) -> "SparkSession":
         from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError("mining on Spark needs PySpark: pip install 'rewriter[spark]'") from error
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers take whatever python3 stands first on PATH
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers take the first python3 on PATH
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -40,11 +41,11 @@ def local_session(threads: int = 2) -> "SparkSession":
 
 
 class Spark:
-    """The engine of a cluster.
+    """The engine for a cluster.
 
     Args:
-        work: folder of the Parquet folders; every executor must reach it.
-        session: the Spark session; `close` leaves it running, since it is not ours.
+        work: folder for the Parquet folders; every executor must be able to write to it.
+        session: the Spark session; the caller owns it, so `close` leaves it running.
     """
 
     def __init__(self, work: Path, session: "SparkSession") -> None:
@@ -55,21 +56,22 @@ class Spark:
         self._names: set[str] = set()
 
     def read(self, name: str, path: Path) -> None:
-        """Make a Parquet file or folder known as the table `name`.
+        """Make a Parquet file, or a folder of them, available as the table `name`.
 
         Raises:
-            EngineError: it is not there, or not Parquet.
+            EngineError: the file is missing or is not Parquet.
         """
         try:
             self._spark.read.parquet(str(path)).createOrReplaceTempView(name)
         except Exception as error:
-            raise EngineError(f"table {name} cannot be read: {_first_line(error)}") from error
+            raise EngineError(f"table {name} cannot be read: {first_line(error)}") from error
         self._names.add(name)
 
     def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a text function, in place of one of that name; NULL in gives NULL out.
+        """Register a function from text to text; it replaces an earlier one of that name. NULL in gives NULL out.
 
-        The code itself travels, since executors need not have our package: a function of a module that imports nothing of ours.
+        The function's code is sent to the executors, which need not have this package installed. So its module must not import
+        other modules of this package.
         """
         from pyspark import cloudpickle  # noqa: PLC0415 - an extra
 
@@ -78,7 +80,7 @@ class Spark:
         self._spark.udf.register(name, lambda text: None if text is None else f(text), "string")
 
     def run(self, name: str, sql: str) -> Path:
-        """Write the rows of a SELECT as Parquet, make them known as the table `name`, return the path.
+        """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path.
 
         Raises:
             EngineError: Spark refused the statement or could not write.
@@ -86,16 +88,12 @@ class Spark:
         path = self.work / f"{name}.parquet"
         try:
             self._spark.sql(sql).write.mode("overwrite").parquet(str(path))
-        except Exception as error:  # PySpark has no common base class for what the JVM and the workers raise
-            raise EngineError(f"step {name} failed on Spark: {_first_line(error)}") from error
+        except Exception as error:  # errors of the JVM and of the workers share no base class
+            raise EngineError(f"step {name} failed on Spark: {first_line(error)}") from error
         self.read(name, path)
         return path
 
     def close(self) -> None:
-        """Forget the tables."""
+        """Drop the tables; the session goes on."""
         for name in self._names:
             self._spark.catalog.dropTempView(name)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -6,9 +6,8 @@ from collections import Counter
 import duckdb
 import pytest
 
-from rewriter.database import glob
-from rewriter.engine import DuckDB
-from rewriter.engine_spark import Spark, local_session
+from rewriter.engines.duckdb import DuckDB, glob
+from rewriter.engines.spark import Spark, local_session
 from rewriter.errors import EngineError, MissingExtraError
 from rewriter.text import normalise
 
