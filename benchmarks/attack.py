@@ -29,19 +29,19 @@ import numpy as np
 from worlds.attack import Pretence, poison, rejected
 
 from rewriter.config import Config
-from rewriter.evaluate.intervals import share
-from rewriter.evaluate.judge import judge, proposer
-from rewriter.evaluate.loop import SelfAware
-from rewriter.evaluate.outcomes import Outcomes, pooled
-from rewriter.evaluate.summary import plain, row
+from rewriter.evaluation.intervals import share
+from rewriter.evaluation.judge import judge, proposer
+from rewriter.evaluation.loop import SelfAware
+from rewriter.evaluation.outcomes import Outcomes, pooled
+from rewriter.evaluation.summary import plain, row
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import phrase_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 START = date(2026, 1, 5)
@@ -98,7 +98,7 @@ def main() -> None:
 def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str], Outcomes]]:
     """Yield for each attack what it reached, and what became of fresh honest requests."""
     world = phrase_world(seed, n_users=args.users)
-    honest = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=2000, seed=seed, start=START + timedelta(days=args.days))
     before = answers(learned(honest), {normalise(t.utterance) for t in honest})
     victims = chosen(world, honest, before, args.victims, np.random.default_rng(seed))
@@ -116,12 +116,12 @@ def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Counter[str
     config = Config.from_dict({"loop": {"draw": True, "refit_days": 0}, "launch": {"personal": False}})
     with tempfile.TemporaryDirectory() as folder:
         home = SelfAware(Path(folder), config)
-        home.learn([turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day])
+        home.learn([turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day])
         rules = dict(home.served())
         for number in range(args.rejecting_days):
             day = START + timedelta(days=args.days + number)
             home.begin(day)
-            (turns,) = simulate(world, days=1, start=day, seed=seed, rewrite=home.rewrite)
+            (turns,) = simulate_days(world, days=1, start=day, seed=seed, rewrite=home.rewrite)
             fakes = rejected(world, list(rules), home.rewrite, accounts=accounts, day=day) if home.rewrite else []
             home.learn([*turns, *fakes])
         return Counter({"rules": len(rules), "withdrawn": len(rules.items() - home.served().items())})

@@ -21,14 +21,14 @@ from matplotlib.ticker import PercentFormatter
 
 from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
-from rewriter.evaluate.outcomes import Outcomes, losses, only, pooled, win_loss, wins
+from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, losses, only, pooled, win_loss, wins
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.worlds import phrase_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.worlds import phrase_world
 
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2)
 START = date(2026, 1, 5)
@@ -57,7 +57,7 @@ def main() -> None:
 def one(seed: int, args: argparse.Namespace) -> list[tuple[float, float, Outcomes]]:
     """Return (budget, expected loss share, outcomes of fresh requests) for every budget."""
     world = phrase_world(seed, n_users=args.users)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     healthy = healthy_texts(logged(turns))
     found = []

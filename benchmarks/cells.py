@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rewriter.evaluate.intervals import Interval
-from rewriter.evaluate.summary import ratio_text
+from rewriter.evaluation.intervals import Interval
+from rewriter.evaluation.summary import ratio_text
 
 Figures = Mapping[str, Any]
 """What a JSON object holds."""

@@ -26,17 +26,17 @@ import numpy as np
 from worlds.media import WISHES, media_world
 from worlds.wishes import Wish, read_wishes
 
-from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
-from rewriter.evaluate.outcomes import Outcomes, pooled, where
-from rewriter.evaluate.summary import plain, row, summary, table
+from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, pooled, where
+from rewriter.evaluation.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.world import Request
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.world import Request
 
 START = date(2026, 1, 5)
 MODES = {"before": False, "after": True}
@@ -76,7 +76,7 @@ def run(
 ) -> tuple[dict[str, dict[str, Outcomes]], dict[str, float], dict[str, Any]]:
     """Simulate, learn twice and judge one seed."""
     world = media_world(seed, n_users=args.users)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     log = logged(turns)
     healthy = healthy_texts(log)

@@ -42,7 +42,7 @@ from rewriter.detect.rephrase import Told, learn_pair
 from rewriter.detect.turns import Turns
 from rewriter.detect.word_risk import learn_student
 from rewriter.model.risk import worth
-from rewriter.simulate.logs import simulate_log
+from rewriter.simulation.logs import simulate
 
 OUT = Path("benchmarks/results/defects.json")
 SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "as it teaches"), (1.0, "everybody"))
@@ -174,7 +174,7 @@ def home(seed: int, days: int, users: int) -> dict[str, Any]:
     """Judge the teacher in a home, with feedback on more and more of the turns."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.parquet"
-        simulate_log("home", log, days=days, users=users, seed=seed)
+        simulate("home", log, days=days, users=users, seed=seed)
         with duckdb.connect() as con:
             sql = "SELECT turn_id, goal <> '' AND COALESCE(hypothesis, '') <> goal FROM read_parquet(?)"
             missed = dict(con.execute(sql, [str(log)]).fetchall())

@@ -29,17 +29,17 @@ from worlds.recorded import recorded_world
 
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed, Turns
-from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
-from rewriter.evaluate.outcomes import Outcomes, pooled
-from rewriter.evaluate.summary import curve, plain, row
+from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, pooled
+from rewriter.evaluation.summary import curve, plain, row
 from rewriter.model.detector import Columns, Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import home_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import home_world
 
 START = date(2026, 1, 5)
 SPOKEN = Path("../shared/data/home_spoken")
@@ -102,7 +102,7 @@ def build(args: argparse.Namespace, seed: int) -> World:
 def one_seed(args: argparse.Namespace, seed: int) -> tuple[dict[str, dict[str, Outcomes]], dict[str, Any]]:
     """Learn three times from one log; return outcomes by detector and mode, and what `learn` says of each."""
     world = build(args, seed)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     healthy = healthy_texts(logged(turns))
     detectors: dict[str, Detector | BestDetector] = {

@@ -43,7 +43,7 @@ from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader as reader_
 from rewriter.offline.mining.pipeline import mine
-from rewriter.simulate.logs import simulate_log
+from rewriter.simulation.logs import simulate
 
 OUT = Path("benchmarks/results/detectors.json")
 DAYS, USERS = 14, 840
@@ -141,7 +141,7 @@ def opened(name: str, seed: int, data: Path, work: Path) -> tuple[Told, Truths]:
     if name == "home":
         home_spoken.log(log, seed, data=data / "home_spoken")
         return read(log, work, Config()), {"all": home_spoken.truth(log)}
-    simulate_log("home", log, days=DAYS, users=USERS, seed=seed)
+    simulate("home", log, days=DAYS, users=USERS, seed=seed)
     return read(log, work, Config()), {}
 
 

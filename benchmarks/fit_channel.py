@@ -4,7 +4,7 @@
 
 compares the error profile of recordings, what was said and what was heard (SLURP), with what the channel makes of the same
 sentences, and writes both to benchmarks/results/fit_channel.json. With --fit it first fits the rates anew, n-best lists and
-confidences to DSTC2, and writes rewriter/simulate/channel.json; that was done once. Only figures leave the data.
+confidences to DSTC2, and writes rewriter/simulation/channel.json; that was done once. Only figures leave the data.
 
 Rates of the word classes are counted. The shapes (how much takes, words and mouths differ) and the habits (how faithfully
 errors recur) are moved until the channel, run over the same sentences and measured by the same function, shows the same
@@ -27,9 +27,9 @@ import duckdb
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from rewriter.simulate.confusions import CLOSE, EDGE, closeness
-from rewriter.simulate.rates import ErrorRates, Rates, common_words, word_class
-from rewriter.simulate.textchannel import FILLERS, TextChannel
+from rewriter.simulation.confusions import CLOSE, EDGE, closeness
+from rewriter.simulation.rates import ErrorRates, Rates, common_words, word_class
+from rewriter.simulation.textchannel import FILLERS, TextChannel
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parent.parent
@@ -349,7 +349,7 @@ def write_rates(rates: Rates) -> None:
     """Write the data file of the package."""
     about = "Rates of the text channel, written once by benchmarks/fit_channel.py from SLURP (word errors) and DSTC2 (n-best)."
     text = json.dumps({"about": about, "rates": asdict(rates)}, indent=1)
-    (ROOT / "rewriter/simulate/channel.json").write_text(text + "\n", encoding="utf-8")
+    (ROOT / "rewriter/simulation/channel.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -357,7 +357,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slurp", type=Path)
     parser.add_argument("dstc2", type=Path)
-    parser.add_argument("--fit", action="store_true", help="fit the rates anew and write rewriter/simulate/channel.json")
+    parser.add_argument("--fit", action="store_true", help="fit the rates anew and write rewriter/simulation/channel.json")
     args = parser.parse_args()
     takes = read_slurp(args.slurp)
     domain = domain_of(takes)

@@ -5,7 +5,7 @@
 The recordings have speaker conditions (voice, speaking rate, noise) and no people, so people are invented: each condition is
 dealt to many of them, and every recording is played at most once, to one of those who speak that way. Nothing about k users
 follows from the data alone. The assistant understands the 380 phrases word by word and refuses everything else; who is refused
-says the same or another phrase of the goal, gives up or wants something else, by `rewriter.simulate.Behaviour`. Nothing is
+says the same or another phrase of the goal, gives up or wants something else, by `rewriter.simulation.Behaviour`. Nothing is
 withheld from the log: only the mining of it is judged here.
 
 The recogniser's confidence is left out: its values order the hearings well, but lie below 0.3 in 99 % of them, right or wrong,
@@ -33,10 +33,10 @@ from rewriter.config import Config
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
-from rewriter.simulate.channels import RecordingChannel, read_recordings
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.world import Split
+from rewriter.simulation.channels import RecordingChannel, read_recordings
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.world import Split
 
 DATA = Path("../shared/data/home_spoken")
 OUT = Path("benchmarks/results/home_spoken_mining.json")
@@ -66,7 +66,7 @@ def log(out: Path, seed: int, *, data: Path = DATA) -> int:
     )
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         whole = Path(folder) / "log.parquet"
-        rows = write_log((turn for day in simulate(world, days=DAYS, start=START, seed=seed) for turn in day), whole)
+        rows = write_log((turn for day in simulate_days(world, days=DAYS, start=START, seed=seed) for turn in day), whole)
         con.read_parquet(str(whole)).project("* EXCLUDE (asr_confidence)").write_parquet(str(out))
     return rows
 

@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 from worlds.media import media_world
 
-from rewriter.evaluate.intervals import net_share, per_user
-from rewriter.evaluate.judge import GLOBAL, PERSONAL, RUNGS, climb, healthy_texts, logged
-from rewriter.evaluate.outcomes import Outcomes, broken, defects, pooled, where, wins
-from rewriter.evaluate.summary import plain, row, summary, table
+from rewriter.evaluation.intervals import net_share, per_user
+from rewriter.evaluation.judge import GLOBAL, PERSONAL, RUNGS, climb, healthy_texts, logged
+from rewriter.evaluation.outcomes import Outcomes, broken, defects, pooled, where, wins
+from rewriter.evaluation.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import home_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import home_world
 
 START = date(2026, 1, 5)
 MODES = {"before": False, "after": True}
@@ -66,7 +66,7 @@ def main() -> None:
 def run(args: argparse.Namespace, seed: int) -> dict[str, dict[str, Outcomes]]:
     """Simulate, learn and judge one seed."""
     world = build(args, seed)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     healthy = healthy_texts(logged(turns))
     known = {turn.user_id for turn in turns}

@@ -4,7 +4,7 @@
 
 For each seed: simulate a log, learn from it, and let every rule that was considered, good or bad, be drawn with a share of its
 own for as many days again. From that second log alone the share of requests that end well is estimated for random releases made
-of these rules (`rewriter.evaluate.offpolicy`): half of the rules (drop), those above a random threshold, the best half and some
+of these rules (`rewriter.evaluation.offpolicy`): half of the rules (drop), those above a random threshold, the best half and some
 others (add), and all of them with other shares (draw). The truth of a release is what its rules do to the requests of a third,
 long log without rewriting, where every wish is known. A request is the first turn of a wish and ends well if the wish is met, so
 that this judges the estimates, not the labels. Writes results/off_policy.json: how often the truth is inside the 95 % interval,
@@ -29,19 +29,19 @@ import numpy as np
 from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config, Logs
-from rewriter.evaluate.compare import logged_of, read_decisions, release_of
-from rewriter.evaluate.intervals import Interval, share
-from rewriter.evaluate.offpolicy import METHODS, Logged, Release, differences, estimates
-from rewriter.evaluate.recorded import load
+from rewriter.evaluation.compare import logged_of, read_decisions, release_of
+from rewriter.evaluation.intervals import Interval, share
+from rewriter.evaluation.offpolicy import METHODS, Logged, Release, differences, estimates
+from rewriter.evaluation.recorded import load
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import phrase_world
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 START = date(2026, 1, 5)
@@ -83,14 +83,14 @@ def one(seed: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     world, rng = phrase_world(seed, n_users=args.users), np.random.default_rng([seed, 9])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        days = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+        days = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
         rules = considered(days, folder)
         drawn = {rule.source: rule._replace(share=float(rng.choice(SHARES))) for rule in rules}
         second = START + timedelta(days=args.days)
         turns = served(world, publish(folder / "canary", list(drawn.values())), second, args.days, seed)
         logged, asked = read_back(turns, folder)
         third = second + timedelta(days=args.days)
-        wishes = [t for day in simulate(world, days=LONG * args.days, start=third, seed=seed) for t in firsts(day)]
+        wishes = [t for day in simulate_days(world, days=LONG * args.days, start=third, seed=seed) for t in firsts(day)]
         nothing = Release(np.zeros(len(asked)), np.ones(len(asked), dtype=bool))
         for n in range(args.releases):
             kind = KINDS[n % len(KINDS)]
@@ -141,7 +141,7 @@ def served(world: World, root: Path, start: date, days: int, seed: int) -> list[
         day = start + timedelta(days=n)
         noon = ((day - date(1970, 1, 1)).days + 0.5) * _DAY_S
         rewrite = Rewriter.open(root, now=at(noon)).rewrite
-        found += [turn for turns in simulate(world, days=1, start=day, seed=seed, rewrite=rewrite) for turn in turns]
+        found += [turn for turns in simulate_days(world, days=1, start=day, seed=seed, rewrite=rewrite) for turn in turns]
     return found
 
 

@@ -24,17 +24,17 @@ from typing import Any
 import numpy as np
 
 from rewriter.artefact.versions import current
-from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.judge import healthy_texts, judge, logged, proposer
-from rewriter.evaluate.outcomes import Outcomes, only, pooled
-from rewriter.evaluate.summary import curve, plain, summary, table
+from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, only, pooled
+from rewriter.evaluation.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.worlds import home_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.worlds import home_world
 
 START = date(2026, 1, 5)
 MODES = {"before": False, "after": True}
@@ -67,7 +67,7 @@ def main() -> None:
 def run(args: argparse.Namespace, seed: int) -> tuple[dict[str, Any], list[tuple[str, Outcomes]]]:
     """Simulate, learn and judge one seed."""
     world = home_world(seed, setting=args.setting, n_users=args.users)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
     log = logged(turns)
     healthy = healthy_texts(log)

@@ -34,13 +34,13 @@ from scipy.stats import binomtest
 from rewriter.guardrail import Guardrail
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.asking import requests
-from rewriter.simulate.assistants import PhraseAssistant
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.household import Phrase
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import text_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.assistants import PhraseAssistant
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.household import Phrase
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import text_world
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def lived(table: dict[str, str], name: str, seed: int, options: argparse.Namespa
         guessed=0.2,
         misrouted=0.05,
     )
-    days = simulate(world, days=options.days, start=START, seed=seed)
+    days = simulate_days(world, days=options.days, start=START, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         write_log([turn for day in days for turn in day], Path(folder) / "log.parquet")
         learn([Path(folder) / "log.parquet"], out=Path(folder) / "artefact")

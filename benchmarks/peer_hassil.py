@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rewriter.evaluate.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluate.recorded import Turn
+from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
+from rewriter.evaluation.recorded import Turn
 from rewriter.model.hypothesis import hypothesis, intent_of, slots_of
-from rewriter.simulate.assistants import Assistant
-from rewriter.simulate.household import Household
-from rewriter.simulate.world import Request
+from rewriter.simulation.assistants import Assistant
+from rewriter.simulation.household import Household
+from rewriter.simulation.world import Request
 from rewriter.text import normalise
 
 PINNED = ("hassil==3.8.1", "home-assistant-intents==2026.6.1")

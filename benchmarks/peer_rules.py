@@ -23,9 +23,9 @@ import numpy as np
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, DamerauLevenshtein, Indel
 
-from rewriter.evaluate.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluate.recorded import REFUSED, Turn
-from rewriter.simulate.world import Request
+from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
+from rewriter.evaluation.recorded import REFUSED, Turn
+from rewriter.simulation.world import Request
 from rewriter.text import normalise
 
 

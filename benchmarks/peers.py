@@ -28,21 +28,21 @@ from peer_rules import Peer, peers
 from worlds.recorded import recorded_world
 
 from rewriter.config import Logs
-from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.judge import LoggedTurn, Propose, healthy_texts, judge, logged, proposer
-from rewriter.evaluate.outcomes import Outcomes, at, pooled
-from rewriter.evaluate.picture import draw, save
-from rewriter.evaluate.recorded import load
-from rewriter.evaluate.summary import curve, plain, summary, table
+from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluation.judge import LoggedTurn, Propose, healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, at, pooled
+from rewriter.evaluation.picture import draw, save
+from rewriter.evaluation.recorded import load
+from rewriter.evaluation.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.asking import requests
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.household import Household
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.world import Request, World
-from rewriter.simulate.worlds import home_world, phrase_world
+from rewriter.simulation.asking import requests
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.household import Household
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.world import Request, World
+from rewriter.simulation.worlds import home_world, phrase_world
 
 START = date(2026, 1, 5)
 SPOKEN = Path(__file__).parents[2] / "shared" / "data" / "home_spoken"
@@ -98,7 +98,7 @@ def main() -> None:
 def prepare(args: argparse.Namespace, seed: int, folder: Path) -> Case:
     """Simulate a log, learn from it and draw the requests."""
     world = build(args, seed)
-    days = list(simulate(world, days=args.days, start=START, seed=seed))
+    days = list(simulate_days(world, days=args.days, start=START, seed=seed))
     turns = [turn for day in days for turn in day]
     path = folder / "log.parquet"
     write_log(turns, path)

@@ -25,19 +25,19 @@ from typing import Any
 import numpy as np
 
 from rewriter.config import Logs
-from rewriter.evaluate.intervals import Counts, per_user, share
-from rewriter.evaluate.judge import grade
-from rewriter.evaluate.outcomes import FAILED_HONESTLY, Judged, Outcomes, ask, gather, pooled, proposal_of
-from rewriter.evaluate.recorded import Turn, goals, load
-from rewriter.evaluate.replay import replay
-from rewriter.evaluate.summary import plain, row, table
+from rewriter.evaluation.intervals import Counts, per_user, share
+from rewriter.evaluation.judge import grade
+from rewriter.evaluation.outcomes import FAILED_HONESTLY, Judged, Outcomes, ask, gather, pooled, proposal_of
+from rewriter.evaluation.recorded import Turn, goals, load
+from rewriter.evaluation.replay import replay
+from rewriter.evaluation.summary import plain, row, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.world import Rewriting, World
-from rewriter.simulate.worlds import home_world, phrase_world
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.world import Rewriting, World
+from rewriter.simulation.worlds import home_world, phrase_world
 
 START = date(2026, 1, 5)
 WAYS = ("closed world", "replay, wish marked", "replay, strict rule")
@@ -78,7 +78,7 @@ def main() -> None:
 
 def prepare(world: World, seed: int, days: int) -> tuple[list[Turn], Rewriting]:
     """Learn from the first days of a world; return the turns of the seven after them, marked with the wish."""
-    talk = list(simulate(world, days=days + 7, start=START, seed=seed))
+    talk = list(simulate_days(world, days=days + 7, start=START, seed=seed))
     folder = Path(tempfile.mkdtemp())
     write_log(chain.from_iterable(talk[:days]), folder / "before.parquet")
     write_log(chain.from_iterable(talk[days:]), folder / "after.parquet")

@@ -6,7 +6,7 @@
 The corpus does not say who speaks, so users are invented and **nothing about k users is claimed**: `launch.min_users` is 1, which
 no log of real people should be learned with. Each user owns up to three takes of a goal. A take is one reading of a sentence,
 often heard by two microphones; both go to the same user and to the same side of the split. Who is not understood says it again
-with another recording of the same goal, gives up or wants something else, by `rewriter.simulate.Behaviour`.
+with another recording of the same goal, gives up or wants something else, by `rewriter.simulation.Behaviour`.
 
 The goal is the sentence itself, or intent and entities where there are entities, so that two wordings can share it. The assistant
 understands the sentences of the corpus word by word and refuses everything else: it can be asked about any text. The predictions
@@ -36,20 +36,20 @@ import numpy as np
 from peers import MODES, OURS, Case, figures, judge_all
 
 from rewriter.config import Config, Logs
-from rewriter.evaluate.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluate.judge import logged
-from rewriter.evaluate.outcomes import Outcomes, pooled
-from rewriter.evaluate.picture import draw, save
-from rewriter.evaluate.summary import curve
+from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluation.judge import logged
+from rewriter.evaluation.outcomes import Outcomes, pooled
+from rewriter.evaluation.picture import draw, save
+from rewriter.evaluation.summary import curve
 from rewriter.model.hypothesis import hypothesis
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
-from rewriter.simulate.assistants import PhraseAssistant
-from rewriter.simulate.channels import Heard, Recording, RecordingChannel
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import Turn, write_log
-from rewriter.simulate.users import Behaviour, User
-from rewriter.simulate.world import Request, World, midnight_ms, split_of
+from rewriter.simulation.assistants import PhraseAssistant
+from rewriter.simulation.channels import Heard, Recording, RecordingChannel
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.users import Behaviour, User
+from rewriter.simulation.world import Request, World, midnight_ms, split_of
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parents[1]
@@ -148,7 +148,7 @@ def prepare(takes: Sequence[Take], args: argparse.Namespace, seed: int, folder: 
     names = [f"user{i:04d}" for i in range(args.users)]
     learners = names[: round((1 - NEW_USERS) * len(names))]
     world, kept = world_of(takes, learners, seed)
-    turns = [turn for day in simulate(world, days=args.days, start=START, seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     path = folder / "log.parquet"
     write(turns, path)
     config = Config.from_dict({"launch": {"min_users": MIN_USERS}})

@@ -2,7 +2,7 @@
 
     python benchmarks/year.py [--seed 0] [--users 20] [--days 364] [--every 7] [--refit 28]
 
-The people of `rewriter.simulate` talk to hassil every day, and a rewriter with all its layers answers before it. Every
+The people of `rewriter.simulation` talk to hassil every day, and a rewriter with all its layers answers before it. Every
 `--every` days it learns from what was said, sent and decided since. Beside it the same year without rewriting. A win
 is wrong as spoken and right as sent, a loss the reverse. Writes results/year.json and results/year.svg.
 """
@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from rewriter.config import Config
-from rewriter.evaluate.loop import Day, Learner, Nothing, SelfAware, live
-from rewriter.evaluate.report import by_day
-from rewriter.simulate.changing import day_of
-from rewriter.simulate.turn import Turn
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import home_world
+from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, live
+from rewriter.evaluation.report import by_day
+from rewriter.simulation.changing import day_of
+from rewriter.simulation.turn import Turn
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import home_world
 
 RESULTS = Path(__file__).parent / "results"
 START = date(2026, 1, 5)

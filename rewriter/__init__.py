@@ -1,28 +1,119 @@
 """rewriter: learns from a dialogue log which requests fail and what works instead, and rewrites the next one.
 
->>> from rewriter import Rewriter
->>> Rewriter.open("artefact").rewrite("turn of the lamp", user_id="ann")  # doctest: +SKIP
+Learn from a log, then ask for rewrites:
+
+>>> from rewriter import Rewriter, learn
+>>> learn("logs/", out="artefact")  # doctest: +SKIP
+>>> Rewriter.open("artefact").rewrite("turn of the lamp", user_id="ann").text  # doctest: +SKIP
+'turn off the lamp'
+
+All public names are here. Each verb of the command line is a function of the same name, and `Rewriter.rewrite` is the verb
+``rewrite``. A name is imported when it is first used, so ``import rewriter`` stays quick and serving never loads what only
+learning needs. The functions other than the call itself need the extra ``learn``.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from rewriter.config import Config
-from rewriter.errors import RewriterError
-from rewriter.online.decisions import DecisionLog
-from rewriter.online.rewriter import Rewriter
-from rewriter.result import Candidate, Rewrite
+from rewriter.errors import MissingExtraError, RewriterError
 
 if TYPE_CHECKING:
+    from rewriter.artefact.switch import listed as versions
+    from rewriter.artefact.switch import publish, rollback
+    from rewriter.config import Config
+    from rewriter.evaluation.compare import compare
+    from rewriter.evaluation.evaluate import evaluate
+    from rewriter.evaluation.experiment import plan
+    from rewriter.evaluation.loop_report import write as report
+    from rewriter.evaluation.trial import trial as experiment
+    from rewriter.explanation import explain
     from rewriter.offline.learn import learn
+    from rewriter.online.decisions import DecisionLog
+    from rewriter.online.rewriter import Rewriter
+    from rewriter.operate.demo import demo
+    from rewriter.operate.forget import forget
+    from rewriter.operate.history import history
+    from rewriter.operate.info import info
+    from rewriter.operate.label import label
+    from rewriter.operate.review import pending as review
+    from rewriter.result import Candidate, Rewrite
+    from rewriter.simulation.logs import simulate
 
 __version__ = "0.1.0"
-__all__ = ["Candidate", "Config", "DecisionLog", "Rewrite", "Rewriter", "RewriterError", "__version__", "learn"]
+__all__ = [
+    "Candidate",
+    "Config",
+    "DecisionLog",
+    "Rewrite",
+    "Rewriter",
+    "RewriterError",
+    "__version__",
+    "compare",
+    "demo",
+    "evaluate",
+    "experiment",
+    "explain",
+    "forget",
+    "history",
+    "info",
+    "label",
+    "learn",
+    "plan",
+    "publish",
+    "report",
+    "review",
+    "rollback",
+    "simulate",
+    "versions",
+]
+
+_HOMES: Final = {
+    "Candidate": "rewriter.result:Candidate",
+    "Config": "rewriter.config:Config",
+    "DecisionLog": "rewriter.online.decisions:DecisionLog",
+    "Rewrite": "rewriter.result:Rewrite",
+    "Rewriter": "rewriter.online.rewriter:Rewriter",
+    "compare": "rewriter.evaluation.compare:compare",
+    "demo": "rewriter.operate.demo:demo",
+    "evaluate": "rewriter.evaluation.evaluate:evaluate",
+    "experiment": "rewriter.evaluation.trial:trial",
+    "explain": "rewriter.explanation:explain",
+    "forget": "rewriter.operate.forget:forget",
+    "history": "rewriter.operate.history:history",
+    "info": "rewriter.operate.info:info",
+    "label": "rewriter.operate.label:label",
+    "learn": "rewriter.offline.learn:learn",
+    "plan": "rewriter.evaluation.experiment:plan",
+    "publish": "rewriter.artefact.switch:publish",
+    "report": "rewriter.evaluation.loop_report:write",
+    "review": "rewriter.operate.review:pending",
+    "rollback": "rewriter.artefact.switch:rollback",
+    "simulate": "rewriter.simulation.logs:simulate",
+    "versions": "rewriter.artefact.switch:listed",
+}
+"""Public name -> module and attribute that define it."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the protocol of module attributes
-    """Import `learn` when it is first asked for: serving needs none of what learning imports."""
-    if name == "learn":
-        from rewriter.offline.learn import learn  # noqa: PLC0415
+    """Import a public name when it is first used.
 
-        return learn
-    raise AttributeError(f"module 'rewriter' has no attribute {name!r}")
+    Raises:
+        AttributeError: there is no such name.
+        MissingExtraError: it needs a package that only the extra ``learn`` brings.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rewriter' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    try:
+        value = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "rewriter":
+            raise
+        raise MissingExtraError(f"rewriter.{name} needs {error.name}: pip install 'rewriter[learn]'") from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, whether or not they were used yet."""
+    return sorted({*globals(), *__all__})

@@ -202,7 +202,7 @@ OUTCOMES = _table(
     "verdict VARCHAR, applied BIGINT, seen BIGINT, layer VARCHAR, scope VARCHAR",
     "score DOUBLE, latency_us DOUBLE",
 )
-"""What became of each judged turn (`rewriter.evaluate.outcomes`). goal is empty where it is unknown; verdict is win, loss, tie
+"""What became of each judged turn (`rewriter.evaluation.outcomes`). goal is empty where it is unknown; verdict is win, loss, tie
 or unknown, empty where the turn was left alone; applied and seen are 0/1."""
 
 

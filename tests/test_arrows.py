@@ -11,10 +11,10 @@ FLOORS = [
     {"engines"},
     {"tables", "config", "guardrail"},
     {"artefact", "model"},
-    {"simulate", "detect"},
+    {"simulation", "detect"},
     {"offline", "online"},
-    {"evaluate", "explain"},
-    {"demo", "operate"},
+    {"evaluation", "explanation"},
+    {"operate"},
     {"terminal"},
     {"cli"},
 ]
@@ -23,7 +23,7 @@ MODULES = [p for p in (ROOT / "rewriter").rglob("*.py") if p != ROOT / "rewriter
 
 
 def imports(tree):
-    """The dotted names that a module imports; ``from rewriter import explain`` is ``rewriter.explain``."""
+    """The dotted names that a module imports; ``from rewriter import explanation`` is ``rewriter.explanation``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "rewriter":
             yield from (f"rewriter.{alias.name}" for alias in node.names if alias.name != "__version__")

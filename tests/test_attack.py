@@ -6,13 +6,13 @@ import pytest
 from worlds.attack import poison, rejected
 
 from rewriter.config import Config
-from rewriter.evaluate.loop import answer
+from rewriter.evaluation.loop import answer
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.worlds import phrase_world
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 START = date(2026, 1, 5)
@@ -22,7 +22,7 @@ DAYS = 5
 @pytest.fixture(scope="module")
 def home():
     world = phrase_world(3, n_users=40)
-    honest = [turn for day in simulate(world, days=DAYS, start=START, seed=3) for turn in day]
+    honest = [turn for day in simulate_days(world, days=DAYS, start=START, seed=3) for turn in day]
     texts = sorted({normalise(t.utterance) for t in honest})
     means = {text: world.assistant.understand(text) for text in texts}
     goal = next(text for text in texts if means[text] and sum(normalise(t.utterance) == text for t in honest) > 5)

@@ -55,7 +55,7 @@ print(*sys.modules)
 def imported_by(root, reason):
     done = subprocess.run([sys.executable, "-c", SERVE, str(root), reason], capture_output=True, text=True, check=True)
     ours = {name for name in done.stdout.split() if name.startswith("rewriter.")}
-    assert not any(name.startswith(("rewriter.offline", "rewriter.evaluate", "rewriter.simulate")) for name in ours)
+    assert not any(name.startswith(("rewriter.offline", "rewriter.evaluation", "rewriter.simulation")) for name in ours)
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
-from rewriter.simulate.turn import Turn
-from rewriter.simulate.world import Rewriting, World, midnight_ms
+from rewriter.simulation.turn import Turn
+from rewriter.simulation.world import Rewriting, World, midnight_ms
 
 Pretence = tuple[str, str]
 """A text that others say, and the text that it shall be rewritten to."""

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rewriter.simulate.assistants import Guessing, Misrouting, PhraseAssistant
-from rewriter.simulate.situations import HOUR_MS, Around, Before
-from rewriter.simulate.textchannel import TextChannel
-from rewriter.simulate.users import Behaviour, User, people, shares_said
-from rewriter.simulate.world import Split, World, split_of, spread
-from rewriter.simulate.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
+from rewriter.simulation.assistants import Guessing, Misrouting, PhraseAssistant
+from rewriter.simulation.situations import HOUR_MS, Around, Before
+from rewriter.simulation.textchannel import TextChannel
+from rewriter.simulation.users import Behaviour, User, people, shares_said
+from rewriter.simulation.world import Split, World, split_of, spread
+from rewriter.simulation.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
 from worlds.routines import Routine, routines
 from worlds.wishes import Wish, read_wishes
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.errors import LogError
-from rewriter.simulate.assistants import Assistant, PhraseAssistant
-from rewriter.simulate.channels import Recording, RecordingChannel, read_recordings
-from rewriter.simulate.household import Household
-from rewriter.simulate.users import Behaviour, people
-from rewriter.simulate.world import Split, World, split_of
-from rewriter.simulate.worlds import by_goal
+from rewriter.simulation.assistants import Assistant, PhraseAssistant
+from rewriter.simulation.channels import Recording, RecordingChannel, read_recordings
+from rewriter.simulation.household import Household
+from rewriter.simulation.users import Behaviour, people
+from rewriter.simulation.world import Split, World, split_of
+from rewriter.simulation.worlds import by_goal
 from rewriter.text import normalise
 
 KEPT_BACK = 0.25

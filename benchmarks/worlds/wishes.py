@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from rewriter.errors import ConfigError
 from rewriter.model.hypothesis import hypothesis
-from rewriter.simulate.household import SLOT
-from rewriter.simulate.situations import Around
+from rewriter.simulation.household import SLOT
+from rewriter.simulation.situations import Around
 from rewriter.text import normalise
 
 Condition = Mapping[str, frozenset[str]]

@@ -59,7 +59,7 @@ def explain(
       rewriter explain artefact "turn of the lamp" --graph lamp.svg
       rewriter explain artefact "turn on the light" --user ann --context room=kitchen
     """
-    from rewriter import explain as why
+    from rewriter import explanation as why
     from rewriter import terminal
 
     context = pairs_of(said, "--context", "KEY=VALUE")

@@ -30,8 +30,8 @@ def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs:
       rewriter compare artefact candidate logs/ --decisions decisions
     """
     from rewriter import terminal
-    from rewriter.evaluate.compare import COLUMNS
-    from rewriter.evaluate.compare import compare as judge
+    from rewriter.evaluation.compare import COLUMNS
+    from rewriter.evaluation.compare import compare as judge
 
     found = judge(a, b, list(log), mapping=mapping_of(pairs), decisions=decisions)
     for text in found.log.lines():
@@ -60,7 +60,7 @@ def plan(base: float, change: float, per_cluster: float, alike: float, power: fl
       rewriter plan --base 0.15 --change -0.13 --per-cluster 40 --alike 0.05
     """
     from rewriter import terminal
-    from rewriter.evaluate.experiment import plan as planned
+    from rewriter.evaluation.experiment import plan as planned
 
     try:
         found = planned(base, change, per_cluster=per_cluster, alike=alike, power=power)
@@ -90,8 +90,8 @@ def experiment(
       rewriter experiment logs/ --name lamps --detect 0.02 --family artefact --family candidate
     """
     from rewriter import terminal
-    from rewriter.evaluate.experiment import COLUMNS, Split
-    from rewriter.evaluate.trial import trial
+    from rewriter.evaluation.experiment import COLUMNS, Split
+    from rewriter.evaluation.trial import trial
 
     found = trial(list(log), Split(name, share), detect=detect, releases=releases, mapping=mapping_of(pairs))
     rows = [(datetime.fromtimestamp(r.day * 86_400, UTC).date().isoformat(), *r.row()) for r in found]

@@ -27,10 +27,10 @@ def demo(out: Path, seed: int, setting: str) -> None:
       rewriter demo
       rewriter demo --out noisy --setting noisy --seed 7
     """
-    from rewriter import demo as show
     from rewriter import terminal
-    from rewriter.evaluate.judge import RUNGS
-    from rewriter.evaluate.summary import asked, brief
+    from rewriter.evaluation.judge import RUNGS
+    from rewriter.evaluation.summary import asked, brief
+    from rewriter.operate import demo as show
 
     with terminal.steps(show.STEPS) as progress:
         found = show.demo(out, seed=seed, setting=setting, progress=progress)
@@ -65,7 +65,7 @@ def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: s
     from datetime import date
 
     from rewriter import terminal
-    from rewriter.simulate.logs import simulate_log
+    from rewriter.simulation.logs import simulate
 
     names = [str(n + 1) for n in range(days)]
     with terminal.steps(["a world", *names]) as progress:
@@ -75,7 +75,7 @@ def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: s
         def on_day(_day: date, _turns: int) -> None:
             progress(next(done))
 
-        rows = simulate_log(world, out, days=days, users=users, seed=seed, setting=setting, on_day=on_day)
+        rows = simulate(world, out, days=days, users=users, seed=seed, setting=setting, on_day=on_day)
     terminal.line(f"{rows:,} turns of {days} days in {out}")
 
 
@@ -98,8 +98,8 @@ def evaluate(
       rewriter evaluate artefact later.parquet --truth goal --out figures
     """
     from rewriter import terminal
-    from rewriter.evaluate.evaluation import evaluate as judge
-    from rewriter.evaluate.summary import asked, brief
+    from rewriter.evaluation.evaluate import evaluate as judge
+    from rewriter.evaluation.summary import asked, brief
 
     found = judge(artefact, list(log), truth=truth, mapping=mapping_of(pairs), out=out, after_failure=after_failure)
     for text in (*found.log.lines(), *(f"careful: {warning}" for warning in found.warnings)):

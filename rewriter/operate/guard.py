@@ -9,10 +9,10 @@ import numpy as np
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Publish
 from rewriter.engines.duckdb import glob
-from rewriter.evaluate.intervals import bounds
-from rewriter.evaluate.outcomes import Outcomes, losses, wins
-from rewriter.evaluate.recorded import load
-from rewriter.evaluate.replay import replay
+from rewriter.evaluation.intervals import bounds
+from rewriter.evaluation.outcomes import Outcomes, losses, wins
+from rewriter.evaluation.recorded import load
+from rewriter.evaluation.replay import replay
 from rewriter.model.rules import RuleBook
 from rewriter.online.rewriter import Rewriter
 

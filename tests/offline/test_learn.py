@@ -15,7 +15,7 @@ from crash import count_steps, run_killed
 from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.errors import LogError
-from rewriter.explain import explain
+from rewriter.explanation import explain
 from rewriter.model.users import hash_user
 from rewriter.tables import RULES, check
 

@@ -20,9 +20,9 @@ from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.offline.mining.incremental import Carried
 from rewriter.offline.mining.pipeline import mine
-from rewriter.simulate.dialogue import simulate
-from rewriter.simulate.turn import write_log
-from rewriter.simulate.worlds import phrase_world
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.worlds import phrase_world
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}, "logs": {"max_rejected": 1.0}})
 KEY = bytes(range(32))
@@ -89,7 +89,7 @@ def assert_alike(one, other):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_days_add_up_to_a_full_rebuild(tmp_path, seed):
     world = phrase_world(seed, n_users=25)
-    turns = [turn for day in simulate(world, days=4, start=date(2026, 1, 5), seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=4, start=date(2026, 1, 5), seed=seed) for turn in day]
     daily, whole = folder(tmp_path / "daily"), folder(tmp_path / "whole")
     parts = []
     for i, part in enumerate(pieces(turns, 5, seed)):
@@ -279,7 +279,7 @@ def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "fit", lambda *args: fitted.append(i) or real(*args))
     world = phrase_world(0, n_users=12)
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 2}})
-    for i, turns in enumerate(simulate(world, days=6, start=date(2026, 1, 5), seed=0)):
+    for i, turns in enumerate(simulate_days(world, days=6, start=date(2026, 1, 5), seed=0)):
         write_log(turns, tmp_path / f"{i}.parquet")
         learn([tmp_path / f"{i}.parquet"], out=root, config=config, detector=RuleDetector())
         version = current(root)

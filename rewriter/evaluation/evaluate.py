@@ -1,0 +1,196 @@
+"""`evaluate`: from an artefact and a log to outcomes, a table and a picture.
+
+Outcomes as a Parquet table, for whoever wants to look at single turns.
+
+What a version was learned from, as its private state tells.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from rewriter.artefact.versions import Version, current
+from rewriter.config import Config
+from rewriter.evaluation.outcomes import Outcomes, Texts, losses, ties, unknowns, wins
+from rewriter.evaluation.picture import draw, save
+from rewriter.evaluation.recorded import load
+from rewriter.evaluation.replay import replay
+from rewriter.evaluation.summary import Point, Row, curve, summary, table
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.reader import LogReport
+from rewriter.online.rewriter import Rewriter
+from rewriter.tables import OUTCOMES
+
+
+def write_outcomes(outcomes: Outcomes, path: Path, *, turn_ids: Sequence[str] | None = None) -> None:
+    """Write one row per judged turn, in the layout of `tables.OUTCOMES`, for the owner's eyes only: it holds what people said.
+
+    Args:
+        outcomes: the judged turns.
+        path: the Parquet file.
+        turn_ids: their names; None for their numbers.
+    """
+    names = [str(i) for i in range(len(outcomes))] if turn_ids is None else list(turn_ids)
+    columns = {"turn_id": names, "user_id": outcomes.user, "verdict": verdicts(outcomes)}
+    rest = {name: getattr(outcomes, name) for name in OUTCOMES.names if name not in columns}
+    frame = pd.DataFrame(columns | rest)
+    select = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in OUTCOMES.columns)
+    with duckdb.connect() as con:
+        con.register("frame", frame)
+        con.execute(f"COPY (SELECT {select} FROM frame) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+    path.chmod(0o600)
+
+
+def verdicts(outcomes: Outcomes) -> Texts:
+    """Return ``win``, ``loss``, ``tie`` or ``unknown`` for each rewritten turn, empty for those left alone, (n,)."""
+    kinds = [wins(outcomes), losses(outcomes), ties(outcomes), unknowns(outcomes)]
+    return np.select(kinds, ["win", "loss", "tie", "unknown"], "").astype(object)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def healthy_texts(version: Version) -> frozenset[str] | None:
+    """Return the normalised texts that its log holds as healthy: more success than not; None where the state is not here."""
+    path = version.state / "queries.parquet"
+    if not path.exists():
+        return None
+    sql = "SELECT query FROM read_parquet(?) GROUP BY query HAVING SUM(success) >= 500 * SUM(turns)"
+    return frozenset(text for (text,) in _rows(sql, path))
+
+
+def learned_days(version: Version) -> tuple[int, int] | None:
+    """Return its first and last day, in whole days since 1970-01-01 UTC; None where the state is not here or empty."""
+    path = version.state / "nodes.parquet"
+    if not path.exists():
+        return None
+    ((first, last),) = _rows("SELECT MIN(first_day), MAX(last_day) FROM read_parquet(?)", path)
+    return None if first is None else (first, last)
+
+
+def _rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con:
+        return con.execute(sql, [str(path)]).fetchall()
+
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an artefact would have done to a log.
+
+    Attributes:
+        log: what was read.
+        outcomes: one row per turn.
+        turn_ids: their names, in the same order.
+        rows: the figures, of all turns and by layer and scope.
+        points: the curve over thresholds.
+        warnings: why the figures may mislead, one line each.
+    """
+
+    log: LogReport
+    outcomes: Outcomes
+    turn_ids: tuple[str, ...]
+    rows: tuple[Row, ...]
+    points: tuple[Point, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        """The figures as a Markdown table."""
+        return table(self.rows)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write outcomes.parquet, table.md, curve.svg and curve.png into a folder, made if it is missing; return the files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        parquet, markdown, *pictures = (folder / n for n in ("outcomes.parquet", "table.md", "curve.svg", "curve.png"))
+        write_outcomes(self.outcomes, parquet, turn_ids=self.turn_ids)
+        markdown.write_text(self.table + "\n", encoding="utf-8")
+        figure = draw({"rewriter": self.points})
+        for picture in pictures:
+            save(figure, picture)
+        return [parquet, markdown, *pictures]
+
+
+def evaluate(
+    artefact: str | Path,
+    sources: Sequence[str | Path],
+    *,
+    truth: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    out: str | Path | None = None,
+    after_failure: bool = False,
+    seed: int = 0,
+) -> Evaluation:
+    """Replay a log that the artefact was not learned from, by the rule of `rewriter.evaluation.replay`.
+
+    Args:
+        artefact: the folder that `learn` wrote.
+        sources: files, folders or globs of a log in the contract of `docs/log.md`.
+        truth: column of the log that holds, for each turn, the hypothesis that the user wanted, or NULL; None where the log
+            has none, and a fixed strict rule tells.
+        mapping: contract column -> column of the log, where they differ.
+        out: folder for `Evaluation.write`; None to write nothing.
+        after_failure: ask the rewriter only about turns that the assistant refused.
+        seed: of the bootstrap by user.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+        LogError: the log cannot be read.
+    """
+    version = current(artefact)
+    names = dict(mapping or {})
+    # Replay needs what the table of turns has no column for: the user ids that a rewriter is asked with, and the truth.
+    borrowed = {"device_id": names.get("user_id", "user_id")} | ({"response": truth} if truth else {})
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        key = bytes.fromhex(version.manifest.user_key)
+        config = Config.from_dict(dict(version.manifest.config)).logs
+        log = reader.read(sources, out=work, key=key, config=config, mapping=names | borrowed)
+        turns = load(work / "turns.parquet", speaker="device_id", truth="response" if truth else None)
+    outcomes = replay(
+        turns,
+        Rewriter.open(artefact).rewrite,
+        after_failure=after_failure,
+        marked=truth is not None,
+        healthy_in_log=healthy_texts(version) or frozenset(),
+    )
+    evaluation = Evaluation(
+        log=log,
+        outcomes=outcomes,
+        turn_ids=tuple(t.turn_id for t in turns),
+        rows=tuple(summary(outcomes, seed=seed)),
+        points=tuple(curve(outcomes, seed=seed)),
+        warnings=tuple(_warnings(version, log, outcomes)),
+    )
+    if out is not None:
+        evaluation.write(Path(out))
+    return evaluation
+
+
+def _warnings(version: Version, log: LogReport, outcomes: Outcomes) -> Iterator[str]:
+    learned = learned_days(version)
+    if learned is None:
+        yield "the state of this artefact is not here: nobody can tell whether it was learned from these very days"
+    elif log.first_ms is not None and log.last_ms is not None:
+        first, last = log.first_ms // _DAY_MS, log.last_ms // _DAY_MS
+        if first <= learned[1] and learned[0] <= last:
+            yield (
+                f"the artefact was learned from {_date(learned[0])} to {_date(learned[1])}, and this log runs from"
+                f" {_date(first)} to {_date(last)}: turns that it was learned from flatter it"
+            )
+    if len(outcomes) and not outcomes.goal.any():
+        yield "no turn has a known goal: the log needs hypothesis, or intent and slots, for a replay to tell wins from losses"
+
+
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_MS / 1000, UTC).date().isoformat()

@@ -1,0 +1,193 @@
+"""`judge`: outcomes in a closed world, where the wish behind every request is known and the assistant can be asked again.
+
+`climb`: the ladder of layers, every rung judged on the same requests.
+
+`LoggedTurn`: a turn of the log of a closed world, with the truth about it.
+"""
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rewriter.arrays import Bools
+from rewriter.evaluation.outcomes import (
+    FAILED_HONESTLY,
+    LEFT_ALONE,
+    OK,
+    WRONG,
+    Judged,
+    Outcome,
+    Outcomes,
+    Proposal,
+    ask,
+    gather,
+    proposal_of,
+)
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulation.assistants import Assistant
+from rewriter.simulation.turn import Turn
+from rewriter.simulation.world import Request, Rewriting
+from rewriter.text import normalise
+
+Propose = Callable[[Request, bool], Proposal]
+"""(request, whether the assistant has just said that it does not understand) -> what to send."""
+
+
+def proposer(rewrite: Rewriting, *, personal: bool = True) -> Propose:
+    """Make a rewriting function, such as `Rewriter.open(DIR).rewrite`, one that can be judged.
+
+    Args:
+        rewrite: the function.
+        personal: whether it is told who speaks; without that it can only do what holds for everybody.
+    """
+
+    def propose(request: Request, after_failure: bool) -> Proposal:
+        result = rewrite(
+            request.heard,
+            user_id=request.user_id if personal else None,
+            locale=request.locale,
+            nbest=request.nbest,
+            context=request.context,
+            after_failure=after_failure,
+        )
+        return proposal_of(result)
+
+    return propose
+
+
+def judge(
+    requests: Sequence[Request],
+    propose: Propose,
+    assistant: Assistant,
+    *,
+    after_failure: bool,
+    healthy_in_log: Container[str],
+) -> Outcomes:
+    """Return what became of each request.
+
+    Args:
+        requests: wishes, each with what was heard and what was meant.
+        propose: the rewriter.
+        assistant: the NLU, asked for what was heard and for what would be sent.
+        after_failure: ask the rewriter only where the assistant did not understand what was heard; else ask it always.
+        healthy_in_log: the normalised texts that the log holds as healthy.
+
+    Returns:
+        One row per request, in the same order, with the slices that `slices_of` tells apart.
+
+    Example:
+        >>> class Lamp:
+        ...     def understand(self, text):
+        ...         return "On" if text == "lamp on" else None
+        >>> ann = Request("ann", 0, "en", "On", "lamp on", "lamp own", ("lamp own",), 0.5, {}, True, True, True)
+        >>> outcomes = judge([ann], lambda r, f: Proposal("lamp on", 0.9), Lamp(), after_failure=True, healthy_in_log=set())
+        >>> outcomes.as_spoken[0], outcomes.rewritten[0]
+        ('failed_honestly', 'ok')
+    """
+
+    def one(request: Request) -> Judged:
+        spoken = grade(assistant.understand(request.heard), request.goal)
+        proposal, latency = LEFT_ALONE, float("nan")
+        if spoken == FAILED_HONESTLY or not after_failure:
+            proposal, latency = ask(request.heard, lambda: propose(request, after_failure))
+        rewritten = spoken if proposal.text is None else grade(assistant.understand(proposal.text), request.goal)
+        seen = normalise(request.heard) in healthy_in_log
+        return Judged(request.user_id, request.heard, request.goal, spoken, rewritten, proposal, seen, latency)
+
+    rows = [one(request) for request in requests]
+    return gather(rows, slices_of(requests, [row.as_spoken for row in rows]))
+
+
+def grade(understood: str | None, goal: str) -> Outcome:
+    """Compare what the assistant understood with what was wanted."""
+    if understood is None:
+        return FAILED_HONESTLY
+    return OK if understood == goal else WRONG
+
+
+def slices_of(requests: Sequence[Request], as_spoken: Sequence[Outcome]) -> dict[str, Bools]:
+    """Return the slices that are told apart: known to the log or not, and the defects that nobody notices."""
+
+    def flags(values: Iterable[bool]) -> Bools:
+        return np.fromiter(values, dtype=bool, count=len(requests))
+
+    pairs = list(zip(requests, as_spoken, strict=True))
+    return {
+        "known users": flags(r.known_user for r in requests),
+        "new users": flags(not r.known_user for r in requests),
+        "known phrases": flags(r.known_phrase for r in requests),
+        "never-heard healthy phrases": flags(r.known_goal and not r.known_phrase and o == OK for r, o in pairs),
+        "never-heard goals": flags(not r.known_goal for r in requests),
+        "silent defects": flags(o == WRONG for o in as_spoken),
+    }
+
+
+NOTHING, EXACT, GLOBAL, PERSONAL = RUNGS = ("no rewriting", "exact rules", "+ global", "+ personal")
+"""No rewriting; the precomputed rules for everybody; what the online layer finds among everybody's queries besides; and all that
+is the user's own besides: personal rules, habits."""
+
+
+def climb(
+    artefact: Path,
+    requests: Sequence[Request],
+    assistant: Assistant,
+    *,
+    after_failure: bool,
+    healthy_in_log: Container[str],
+) -> dict[str, Outcomes]:
+    """Judge an artefact rung by rung; the last one is how it serves.
+
+    Args:
+        artefact: the folder.
+        requests: see `judge`, as are the arguments that follow.
+        assistant: the NLU.
+        after_failure: which mode.
+        healthy_in_log: the normalised texts that the log holds as healthy.
+
+    Returns:
+        Rung of `RUNGS` -> what became of each request, in the order of `requests`.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+    """
+    everything = Rewriter.open(artefact).rewrite
+    rungs: dict[str, Propose] = {
+        NOTHING: lambda request, after_failure: LEFT_ALONE,  # noqa: ARG005 - the signature of what is judged
+        EXACT: proposer(Rewriter.open(artefact, layers=("precomputed",)).rewrite, personal=False),
+        GLOBAL: proposer(everything, personal=False),
+        PERSONAL: proposer(everything),
+    }
+
+    def judged(propose: Propose) -> Outcomes:
+        return judge(requests, propose, assistant, after_failure=after_failure, healthy_in_log=healthy_in_log)
+
+    return {name: judged(propose) for name, propose in rungs.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTurn:
+    """One turn of the log from which a rewriter learned.
+
+    Attributes:
+        user: who spoke, named as in the judged turns.
+        text: what was heard.
+        goal: the interpretation that the user wanted; empty where it is unknown.
+        failed: whether the turn failed as spoken, noticed or not.
+    """
+
+    user: str
+    text: str
+    goal: str
+    failed: bool
+
+
+def logged(turns: Iterable[Turn]) -> list[LoggedTurn]:
+    """Return simulated turns as they are needed here; rewritten ones are left out, for they do not tell how the text ends."""
+    return [LoggedTurn(t.user_id, t.utterance, t.goal, t.hypothesis != t.goal) for t in turns if t.sent is None and t.goal]
+
+
+def healthy_texts(log: Iterable[LoggedTurn]) -> frozenset[str]:
+    """Return the normalised texts that were healthy at least once."""
+    return frozenset(normalise(turn.text) for turn in log if not turn.failed)

@@ -1,0 +1,221 @@
+"""`live`: days of a home that changes, with a rewriter that learns every night from what it did; and what it came to."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+
+from rewriter.artefact.versions import current
+from rewriter.config import Config
+from rewriter.model.detector import Detector, RuleDetector
+from rewriter.offline.learn import learn
+from rewriter.online.rewriter import Rewriter
+from rewriter.result import Layer, Rewrite
+from rewriter.simulation.changing import day_of
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import Turn, write_log
+from rewriter.simulation.world import Rewriting, World
+
+
+class Learner(Protocol):
+    """A rewriter that learns every night."""
+
+    @property
+    def rewrite(self) -> Rewriting | None:
+        """Answers the requests of a day; None for no rewriting."""
+
+    def begin(self, day: date) -> None:
+        """Begin a day."""
+
+    def learn(self, turns: Sequence[Turn]) -> None:
+        """Learn from the turns of the day."""
+
+    def served(self) -> Mapping[str, str]:
+        """Return what is rewritten now: source -> target."""
+
+    def states(self) -> Mapping[str, int]:
+        """Return how many rules stand where."""
+
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        """Return how good each rule under consideration is thought to be: (source, target) -> score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day.
+
+    Attributes:
+        number: from 0.
+        turns: what was said.
+        wins: turns that fail as spoken and went well rewritten.
+        losses: turns that go well as spoken and failed rewritten.
+        served: what was rewritten on this day, source -> target.
+        states: rules by where they stood.
+        scores: what was thought of rules after this day.
+        seconds: what the night's learning took.
+    """
+
+    number: int
+    turns: Sequence[Turn]
+    wins: int
+    losses: int
+    served: Mapping[str, str]
+    states: Mapping[str, int]
+    scores: Mapping[tuple[str, str], float]
+    seconds: float
+
+
+def live(
+    home: Callable[[int], World],
+    learner: Learner,
+    *,
+    days: int,
+    start: date,
+    seed: int,
+    before: Mapping[int, Callable[[], None]] | None = None,
+) -> Iterator[Day]:
+    """Live through days: people talk, the rewriter answers, and learns at night.
+
+    Args:
+        home: number of a day -> the world as it is on that day.
+        learner: the rewriter.
+        days: how many.
+        start: the first day, UTC.
+        seed: of all draws of the dialogues.
+        before: number of a day -> what happens in the night before it.
+    """
+    for number in range(days):
+        if before and number in before:
+            before[number]()
+        day, world = day_of(start, number), home(number)
+        learner.begin(day)
+        served, states = dict(learner.served()), dict(learner.states())
+        (turns,) = simulate_days(world, days=1, start=day, seed=seed, rewrite=learner.rewrite)
+        wins, losses = _judged(world, turns)
+        began = time.perf_counter()
+        learner.learn(turns)
+        yield Day(number, turns, wins, losses, served, states, dict(learner.scores()), time.perf_counter() - began)
+
+
+def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
+    """Count wins and losses among the rewritten turns: the assistant is asked what it makes of the words as spoken."""
+    wins = losses = 0
+    for turn in turns:
+        if turn.sent is not None:
+            spoken, sent = world.assistant.understand(turn.utterance) == turn.goal, turn.hypothesis == turn.goal
+            wins += sent and not spoken
+            losses += spoken and not sent
+    return wins, losses
+
+
+@dataclass(slots=True)
+class SelfAware:
+    """The loop of this package: learned daily, part of the requests left alone; goes on from what is learned already.
+
+    Args:
+        folder: where the artefact and the logs go.
+        config: settings; those of the loop are set here.
+        detector: scores candidates; the documented rule by default, None for the best of the log.
+        layers: which of them are asked; the exact one by default.
+    """
+
+    folder: Path
+    config: Config = field(default_factory=Config)
+    detector: Detector | None = field(default_factory=RuleDetector)
+    layers: Sequence[Layer] = ("precomputed",)
+    rewrite: Rewriting | None = None
+    _now: float = 0.0
+    _days: int = 0
+
+    def begin(self, day: date) -> None:
+        """Begin a day: the clock by which arms are drawn moves on."""
+        self._now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
+        if (self.root / "CURRENT").exists():
+            self.rewrite = Rewriter.open(self.root, layers=self.layers, now=lambda: self._now).rewrite
+
+    @property
+    def root(self) -> Path:
+        """The artefact folder."""
+        return self.folder / "artefact"
+
+    def learn(self, turns: Sequence[Turn]) -> None:
+        """Add a day."""
+        log = self.folder / f"{self._days:04}.parquet"
+        write_log(turns, log)
+        learn([log], out=self.root, config=self.config, detector=self.detector)
+        log.unlink()
+        self._days += 1
+
+    def served(self) -> Mapping[str, str]:
+        """Return what is rewritten now, for everybody."""
+        served = "scope = 'global' AND life IN ('canary', 'live', 'probation')"
+        return dict(self._ask(f"SELECT source, target FROM rules WHERE {served}"))
+
+    def states(self) -> Mapping[str, int]:
+        """Return how many rules for everybody stand where."""
+        return Counter(life for (life,) in self._ask("SELECT life FROM rules WHERE scope = 'global' AND life <> ''"))
+
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        """Return P(better) of rules that were tried, P(gain) of the others."""
+        sql = """
+            SELECT source, target, CASE WHEN tried > 0 THEN p_better ELSE COALESCE(p_gain, 0) END FROM rules
+            WHERE scope = 'global' AND target <> '' AND life <> 'retired'
+        """
+        return {(source, target): score for source, target, score in self._ask(sql)}
+
+    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+        if not (self.root / "CURRENT").exists():
+            return []
+        with duckdb.connect() as con:
+            con.read_parquet(str(current(self.root).state / "rules.parquet")).create_view("rules")
+            return con.execute(sql).fetchall()
+
+
+class Nothing:
+    """No rewriting at all, to compare with."""
+
+    rewrite: Rewriting | None = None
+
+    def begin(self, day: date) -> None:
+        """Begin a day."""
+
+    def learn(self, turns: Sequence[Turn]) -> None:
+        """Learn nothing."""
+
+    def served(self) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
+    def states(self) -> Mapping[str, int]:
+        """Return nothing."""
+        return {}
+
+    def scores(self) -> Mapping[tuple[str, str], float]:
+        """Return nothing."""
+        return {}
+
+
+def answer(utterance: str, target: str | None) -> Rewrite:
+    """Return what `Rewriter.rewrite` would return for a rule without a name, or for none."""
+    applied = target is not None
+    return Rewrite(
+        id="",
+        source=utterance,
+        text=utterance if target is None else target,
+        applied=applied,
+        layer="precomputed" if applied else None,
+        scope="global" if applied else None,
+        reason="rule" if applied else "no_rule",
+        score=None,
+        suggestion=None,
+        candidates=(),
+        rule=None,
+        arm=None,
+        propensity=None,
+        artefact="",
+    )

@@ -1,6 +1,0 @@
-"""Says why a text is rewritten, or why not."""
-
-from rewriter.explain.explanation import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, FIGURES, SHOWN, Explanation
-from rewriter.explain.why import draw, explain, graph
-
-__all__ = ["CANDIDATE_COLUMNS", "COLUMNS", "CONTEXT_COLUMNS", "FIGURES", "SHOWN", "Explanation", "draw", "explain", "graph"]

@@ -1,0 +1,164 @@
+"""`Assistant`: what a world asks of an NLU, one method, so that people plug in their own; and three of ours."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+from zlib import crc32
+
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import extractOne
+
+from rewriter.errors import ConfigError, MissingExtraError
+from rewriter.model.hypothesis import hypothesis
+from rewriter.simulation.household import Household
+from rewriter.text import normalise
+
+
+class Assistant(Protocol):
+    """Understands a text, or says that it does not."""
+
+    def understand(self, text: str) -> str | None:
+        """Return the hypothesis of a text, None for "I don't understand".
+
+        A hypothesis is ``Intent|slot=value|…`` with the slots in alphabetical order (`rewriter.model.hypothesis`). The same
+        text always gets the same hypothesis.
+        """
+
+
+class PhraseAssistant:
+    """Understands the phrases of a table, word by word, and nothing else.
+
+    Args:
+        table: phrase -> hypothesis.
+
+    Example:
+        >>> PhraseAssistant({"Lights on!": "on"}).understand("lights on")
+        'on'
+    """
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self._table = {normalise(phrase): found for phrase, found in table.items()}
+
+    def understand(self, text: str) -> str | None:
+        """Return the hypothesis of the phrase, None where the table does not have it."""
+        return self._table.get(normalise(text))
+
+
+class Misrouting:
+    """An assistant with faults of its own: some texts are understood as something else, or not at all.
+
+    Args:
+        assistant: the assistant without them.
+        table: text -> the wrong hypothesis, None where the text is refused.
+    """
+
+    def __init__(self, assistant: Assistant, table: Mapping[str, str | None]) -> None:
+        self._assistant = assistant
+        self._table = {normalise(text): found for text, found in table.items()}
+
+    def understand(self, text: str) -> str | None:
+        """Return the injected hypothesis, else that of the assistant."""
+        query = normalise(text)
+        return self._table[query] if query in self._table else self._assistant.understand(text)
+
+
+class Guessing:
+    """An assistant that does not always admit a failure: part of what it does not understand it takes for the phrase most alike.
+
+    Some guesses are right, the others are failures that nobody but the user notices. Which texts it guesses at follows from
+    the text, so the same text always gets the same answer.
+
+    Args:
+        assistant: the assistant that would refuse.
+        phrases: phrase, normalised -> hypothesis.
+        share: share of the refused texts that are guessed at, 0..1.
+        alike: a text less similar than this to every phrase stays refused (normalised Indel similarity, 0..1).
+    """
+
+    def __init__(self, assistant: Assistant, phrases: Mapping[str, str], share: float, *, alike: float = 0.6) -> None:
+        self._assistant = assistant
+        self._phrases = dict(phrases)
+        self._texts = list(phrases)
+        self._share = share
+        self._alike = alike
+        self._guesses: dict[str, str | None] = {}
+
+    def understand(self, text: str) -> str | None:
+        """Return the hypothesis of the assistant, else perhaps that of the phrase most alike."""
+        understood = self._assistant.understand(text)
+        if understood is not None:
+            return understood
+        query = normalise(text)
+        if query not in self._guesses:
+            self._guesses[query] = self._guess(query)
+        return self._guesses[query]
+
+    def _guess(self, query: str) -> str | None:
+        if crc32(query.encode("utf-8", "surrogatepass")) / 2**32 >= self._share:
+            return None
+        best = extractOne(query, self._texts, scorer=Indel.normalized_similarity, score_cutoff=self._alike)
+        return self._phrases[best[0]] if best else None
+
+
+class HomeAssistant:
+    """Home Assistant's own parser (hassil) and sentences (home-assistant-intents), with the names of a household.
+
+    It is strict: a text matches a sentence whole, or is refused. Texts are looked up without the room in which they are said.
+    A parse takes some milliseconds and is kept, so a text costs once.
+
+    Args:
+        household: the names; None for the package's household of the language.
+        language: one of `home_assistant_intents.get_languages()`.
+
+    Raises:
+        MissingExtraError: hassil or home-assistant-intents is not installed.
+        ConfigError: the language is unknown.
+
+    Example:
+        >>> HomeAssistant().understand("turn off the desk lamp")
+        'HassTurnOff|name=desk lamp'
+    """
+
+    def __init__(self, household: Household | None = None, *, language: str = "en") -> None:
+        try:
+            from hassil import Intents, TextSlotList, recognize_best  # noqa: PLC0415 - an optional tier
+            from home_assistant_intents import get_intents  # noqa: PLC0415
+        except ImportError as error:
+            cure = "pip install 'rewriter[learn]'"
+            raise MissingExtraError(f"the Home Assistant world needs hassil and home-assistant-intents: {cure}") from error
+        sentences = get_intents(language)
+        if sentences is None:
+            raise ConfigError(f"Home Assistant has no sentences in {language!r}")
+        home = household or Household.of(language)
+        self._sentences = sentences
+        self._language = language
+        names = [(name, name, {"domain": domain}) for domain, names in home.names.items() for name in names]
+        self._lists: dict[str, Any] = {
+            "name": TextSlotList.from_tuples(names, name="name"),
+            "area": TextSlotList.from_tuples([(area, area) for area in home.areas], name="area"),
+            "floor": TextSlotList.from_tuples([(floor, floor) for floor in home.floors], name="floor"),
+        }
+        self._intents = Intents.from_dict(self._sentences)
+        self._recognise = recognize_best
+        self._parses: dict[str, str | None] = {}
+
+    def understand(self, text: str) -> str | None:
+        """Return intent and slots, None where no sentence matches."""
+        query = normalise(text)
+        if query not in self._parses:
+            self._parses[query] = self._parse(query)
+        return self._parses[query]
+
+    def vocabulary(self) -> frozenset[str]:
+        """Return the words of all sentences of the language, the household's names not among them."""
+        groups = (group for intent in self._sentences["intents"].values() for group in intent["data"])
+        templates = [text for group in groups for text in group["sentences"]] + list(self._sentences["expansion_rules"].values())
+        texts = (re.sub(r"<[^<>]*>|{[^{}]*}|[()\[\]|;]", " ", text) for text in templates)
+        return frozenset(word for text in texts for word in normalise(text).split() if len(word) > 1)
+
+    def _parse(self, query: str) -> str | None:
+        found = self._recognise(query, self._intents, slot_lists=self._lists, language=self._language, best_slot_name="name")
+        if found is None:
+            return None
+        slots = {name: str(entity.value).strip() for name, entity in found.entities.items()}
+        return hypothesis(found.intent.name, slots)

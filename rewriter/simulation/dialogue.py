@@ -1,0 +1,210 @@
+"""`simulate_days`: days of people talking to an assistant, and what they do when it fails."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from typing import Literal
+
+import numpy as np
+
+from rewriter.model.hypothesis import intent_of, slots_of
+from rewriter.result import Rewrite
+from rewriter.simulation.channels import Heard
+from rewriter.simulation.situations import HOUR_MS, Around, Before
+from rewriter.simulation.turn import Turn
+from rewriter.simulation.users import User
+from rewriter.simulation.world import TRIES, Rewriting, World, midnight_ms
+
+Mode = Literal["before", "after_failure"]
+_REFUSAL = "Sorry, I did not understand that."
+_PAUSE_MS = 30_000  # between two wishes of a person at least
+_JUST_NOW_MS = 120_000  # how long a turn is the one before
+
+
+def simulate_days(
+    world: World, *, days: int, start: date, seed: int, rewrite: Rewriting | None = None, mode: Mode = "before"
+) -> Iterator[list[Turn]]:
+    """Let the people of a world talk to their assistant, day by day.
+
+    Nobody and nothing that the split withholds is in the log, neither as said nor as heard: what a channel turns into a
+    withheld phrase or goal is heard again. A day follows from `seed` and its date alone, so a world can be simulated in parts
+    and with another rewriter each day; only recordings are used up.
+
+    Args:
+        world: where.
+        days: how many days.
+        start: the first day, UTC.
+        seed: of all draws.
+        rewrite: asked what to send to the assistant, for example `Rewriter.rewrite`; None for no rewriting.
+        mode: whether it is asked before the assistant, or after a refusal only.
+
+    Yields:
+        The turns of one day, ordered by time and user.
+    """
+    people = [(i, kept) for i, user in enumerate(world.users) if (kept := world.logged(user))]
+    for n in range(days):
+        day = start + timedelta(days=n)
+        turns: list[Turn] = []
+        for i, user in people:
+            rng = np.random.default_rng([seed, day.toordinal(), i])
+            turns += _Talk(world, user, rng, rewrite, mode).day(midnight_ms(day))
+        turns.sort(key=lambda t: (t.ts_ms, t.user_id))
+        yield turns
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One person and one assistant on one day."""
+
+    world: World
+    user: User
+    rng: np.random.Generator
+    rewrite: Rewriting | None
+    mode: Mode
+    turns: list[Turn] = field(default_factory=list)
+    clock: int = 0
+
+    def day(self, midnight: int) -> list[Turn]:
+        """Return the turns of the day that begins at `midnight`, epoch milliseconds."""
+        behaviour, rng = self.world.behaviour, self.rng
+        n = int(rng.poisson(behaviour.requests_per_day))
+        hours = rng.choice(24, size=n, p=np.asarray(behaviour.hours) / sum(behaviour.hours))
+        for at in np.sort((hours + rng.random(n)) * HOUR_MS):
+            self.clock = max(midnight + int(at), self.clock + _PAUSE_MS)
+            for _ in range(TRIES):
+                if self._wish(self._pick()):
+                    break
+        return self.turns
+
+    def _around(self) -> Around:
+        last = self.turns[-1] if self.turns else None
+        before = Before(last.goal, last.utterance) if last and self.clock - last.ts_ms <= _JUST_NOW_MS else None
+        return self.world.situations.around(self.user, self.clock, before)
+
+    def _pick(self) -> str:
+        return self.world.situations.pick(self.user, self._around(), self.rng)
+
+    def _wish(self, goal: str, barge_in: bool = False) -> bool:
+        """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
+        behaviour, rng, situations = self.world.behaviour, self.rng, self.world.situations
+        said = situations.phrase(self.user, goal, self._around(), behaviour.habit, rng)
+        for attempt in range(behaviour.patience):
+            turn = self._turn(goal, said, barge_in)
+            if turn is None:
+                return attempt > 0
+            if turn.hypothesis == goal:
+                self._after_success(goal)
+                return True
+            silent = turn.status == "ok"
+            if silent and rng.random() >= behaviour.notice:
+                return True
+            barge_in = silent and rng.random() < behaviour.interrupt
+            if silent and self.world.stop and rng.random() < behaviour.stop:
+                self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
+                self._turn(self.world.assistant.understand(self.world.stop) or "", self.world.stop, barge_in)
+                barge_in = False
+            self._wait(behaviour.interrupt_gap_s if barge_in else behaviour.gap_s)
+            act = rng.random()
+            if act < behaviour.rephrase:
+                said = situations.otherwise(self.user, goal, said, rng)
+            elif act >= behaviour.rephrase + behaviour.repeat:
+                if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
+                    self._wish(self._pick(), barge_in)
+                return True
+        return True
+
+    def _after_success(self, goal: str) -> None:
+        behaviour, rng = self.world.behaviour, self.rng
+        if rng.random() < behaviour.follow_up:
+            related = rng.random() < behaviour.related
+            alike = [g for g in self.user.goals if g != goal and _kind(g) == _kind(goal)] if related else []
+            self._wait(behaviour.follow_gap_s)
+            following = alike[int(rng.random() * len(alike))] if alike else self._pick()
+            self._wish(following, rng.random() < behaviour.needless_interrupt)
+
+    def _wait(self, median_s: float) -> None:
+        self.clock += int(1000 * median_s * np.exp(self.world.behaviour.gap_spread * self.rng.standard_normal()))
+
+    def _turn(self, goal: str, said: str, barge_in: bool) -> Turn | None:
+        """Log one turn; None where nothing is heard that may be logged."""
+        heard = self._listen(said)
+        if heard is None:
+            return None
+        around = self._around()
+        hypothesis, decision = self._ask(heard, around)
+        behaviour, rng = self.world.behaviour, self.rng
+        right = hypothesis == goal
+        feedback = rng.random()
+        turn = Turn(
+            turn_id=f"{self.user.user_id}-{self.clock}",
+            user_id=self.user.user_id,
+            ts_ms=self.clock,
+            locale=self.world.locale,
+            utterance=heard.text,
+            hypothesis=hypothesis,
+            status="failed" if hypothesis is None else "ok",
+            response=_REFUSAL if hypothesis is None else _answer(hypothesis),
+            barge_in=barge_in,
+            feedback=(1 if feedback < behaviour.praise else None) if right else -1 if feedback < behaviour.complaint else None,
+            asr_confidence=heard.confidence,
+            nbest=heard.nbest,
+            device_id=around.device_id,
+            device_type=around.device_type,
+            context=json.dumps(around.context),
+            sent=decision.text if decision and decision.applied else None,
+            rewrite_id=decision.id if decision else None,
+            rule=decision.rule if decision else None,
+            layer=decision.layer if decision else None,
+            scope=decision.scope if decision else None,
+            arm=decision.arm if decision else None,
+            propensity=decision.propensity if decision else None,
+            goal=goal,
+            said=said,
+        )
+        self.turns.append(turn)
+        self.clock += 1
+        return turn
+
+    def _listen(self, said: str) -> Heard | None:
+        withheld, understand = self.world.split, self.world.assistant.understand
+        for _ in range(TRIES):
+            heard = self.world.channel.hear(said, self.user.speaker, self.rng)
+            if heard is None:
+                return None
+            if heard.text not in withheld.phrases and understand(heard.text) not in withheld.goals:
+                kept = tuple(text for text in heard.nbest if text not in withheld.phrases)
+                return Heard(heard.text, kept, heard.confidence)
+        return None
+
+    def _ask(self, heard: Heard, around: Around) -> tuple[str | None, Rewrite | None]:
+        """Return what the assistant makes of what it is sent, and what the rewriter decided."""
+        understand = self.world.assistant.understand
+        if self.rewrite is None:
+            return understand(heard.text), None
+        refused = self.mode == "after_failure"
+        if refused and (understood := understand(heard.text)) is not None:
+            return understood, None
+        decision = self.rewrite(
+            heard.text,
+            user_id=self.user.user_id,
+            locale=self.world.locale,
+            nbest=heard.nbest,
+            context=around.asked,
+            after_failure=refused,
+        )
+        return understand(decision.text), decision
+
+
+@cache
+def _kind(goal: str) -> str:
+    return intent_of(goal)
+
+
+@cache
+def _answer(hypothesis: str) -> str:
+    """What an assistant says when it has understood: the intent in words, and the values of its slots."""
+    intent = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", intent_of(hypothesis)).lower()
+    return ", ".join(["OK", intent, *slots_of(hypothesis).values()])

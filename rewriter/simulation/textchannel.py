@@ -1,0 +1,149 @@
+"""`TextChannel`: mishears text the way recognisers do, at rates fitted to a real one."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from math import expm1
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.errors import ConfigError
+from rewriter.simulation.channels import Heard
+from rewriter.simulation.confusions import EDGE, Confusions
+from rewriter.simulation.rates import Rates, common_words, word_class
+
+SETTINGS = {"quiet": 0.2, "normal": 0.5, "noisy": 1.0}
+"""Multipliers of the fitted rates: *noisy* is the profile of read speech before a headset and a far microphone as fitted, in
+which every second utterance has an error; *normal* a device that knows its room; *quiet* a person close to the microphone."""
+FILLERS = ("uh", "um", "er", "hm")
+_QUANTILES = 1024
+_ALTERNATIVES = 2  # hearings beside the best one, and beside the truth where it is among them
+
+
+class TextChannel:
+    """A recogniser with the error profile of `Rates`.
+
+    Whether a word goes wrong depends on its class, the severity of the take, a weakness of the word and a weakness of the
+    word in this speaker's mouth; what is written instead is mostly the favourite confusion of this speaker for this word. So
+    errors recur, as those of real recognisers do. Weaknesses and favourites follow from `seed`, the rest from the generator
+    that `hear` is given.
+
+    Args:
+        phrases: what is said to the assistant; recognisers lean towards what they expect.
+        general: other words of the language; None for the package's English list.
+        setting: ``quiet``, ``normal`` or ``noisy``, see `SETTINGS`.
+        multiplier: multiplies all error rates; overrules `setting`.
+        locale: BCP 47.
+        seed: which weaknesses and favourites speakers have.
+        rates: the error profile; None for the package's.
+
+    Raises:
+        ConfigError: `setting` is unknown, or `multiplier` negative.
+
+    Example:
+        >>> channel = TextChannel(["turn on the lamp", "turn off the lamp"], setting="noisy")
+        >>> channel.hear("turn on the lamp", "ann", np.random.default_rng(1)).text
+        'turn on the lamp'
+    """
+
+    def __init__(
+        self,
+        phrases: Iterable[str],
+        *,
+        general: Iterable[str] | None = None,
+        setting: str = "normal",
+        multiplier: float | None = None,
+        locale: str = "en",
+        seed: int = 0,
+        rates: Rates | None = None,
+    ) -> None:
+        if setting not in SETTINGS:
+            raise ConfigError(f"unknown channel setting {setting!r}; choose one of {', '.join(SETTINGS)}")
+        if multiplier is not None and multiplier < 0:
+            raise ConfigError(f"the multiplier of a channel must not be negative, not {multiplier}")
+        self.rates = rates or Rates.from_json()
+        self.multiplier = SETTINGS[setting] if multiplier is None else multiplier
+        words = common_words()
+        everyday = words["function"] | words["common"]
+        self._confusions = Confusions(phrases, everyday if general is None else general, self.rates, locale)
+        self._function = sorted(words["function"])
+        self._common = sorted(words["common"])
+        self._seed = seed
+        self._weak_words = _gamma_quantiles(self.rates.word_shape)
+        self._weak_pairs = _gamma_quantiles(self.rates.pair_shape)
+        self._hazards: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
+
+    def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard:
+        """Return what is heard of one take of `speaker` saying `said`."""
+        words, hazards = self._spoken(said, speaker)
+        severity = self.multiplier * rng.gamma(self.rates.take_shape, 1 / self.rates.take_shape)
+        inserting = -expm1(-severity * self.rates.inserted)
+        u = iter(rng.random(2 * len(words) + 2).tolist())
+        heard = [self._insertion(rng)] if next(u) < inserting else []
+        for i, word in enumerate(words):
+            heard.append(self._mishear(words, i, speaker, rng) if next(u) < -expm1(-severity * hazards[i]) else word)
+            if next(u) < inserting:
+                heard.append(self._insertion(rng))
+        if next(u) < self.rates.filler * self.multiplier:
+            heard.insert(0, FILLERS[int(rng.random() * len(FILLERS))])
+        text = " ".join(w for w in heard if w) or said
+        return Heard(text, self._nbest(text, words, speaker, rng), self._confidence(text == " ".join(words), rng))
+
+    def _spoken(self, said: str, speaker: str) -> tuple[list[str], list[float]]:
+        """Return the words of an utterance, and how prone to error each is in the mouth of this speaker."""
+        key = (speaker, said)
+        if key not in self._hazards:
+            words = said.split()
+            self._hazards[key] = words, [self.rates.classes[word_class(w)].hazard * self._weakness(w, speaker) for w in words]
+        return self._hazards[key]
+
+    def _weakness(self, word: str, speaker: str) -> float:
+        everybody = self._weak_words[int(_uniforms(f"{self._seed}|{word}")[5] * _QUANTILES)]
+        own = self._weak_pairs[int(_uniforms(f"{self._seed}|{word}|{speaker}")[5] * _QUANTILES)]
+        return float(everybody * own)
+
+    def _mishear(self, words: list[str], i: int, speaker: str, rng: np.random.Generator) -> str:
+        word = words[i]
+        if rng.random() < self.rates.speaker_habit:
+            own = _uniforms(f"{self._seed}|{word}|{speaker}")
+            u: Sequence[float] = _uniforms(f"{self._seed}|{word}") if own[6] < self.rates.shared_habit else own
+        else:
+            u = rng.random(5).tolist()
+        before, after = words[i - 1] if i else EDGE, words[i + 1] if i + 1 < len(words) else EDGE
+        return self._confusions.draw(word, before, after, u)
+
+    def _insertion(self, rng: np.random.Generator) -> str:
+        words = self._function if rng.random() < self.rates.inserted_function else self._common
+        return words[int(rng.random() * len(words))]
+
+    def _nbest(self, text: str, words: list[str], speaker: str, rng: np.random.Generator) -> tuple[str, ...]:
+        said = " ".join(words)
+        others = []
+        for _ in range(_ALTERNATIVES):
+            i = int(rng.random() * len(words))
+            changed = self._mishear(words, i, speaker, rng)
+            others.append(" ".join(w for w in (*words[:i], changed, *words[i + 1 :]) if w))
+        others = [o for o in others if o and o != said]
+        if text != said and rng.random() < self.rates.nbest_truth:
+            others.insert(int(rng.random() * (len(others) + 1)), said)
+        return tuple(dict.fromkeys((text, *others)))
+
+    def _confidence(self, right: bool, rng: np.random.Generator) -> float:
+        mean, sd = self.rates.confidence_right if right else self.rates.confidence_wrong
+        size = mean * (1 - mean) / sd**2 - 1  # the Beta distribution with this mean and standard deviation
+        return round(float(rng.beta(mean * size, (1 - mean) * size)), 4)
+
+
+def _gamma_quantiles(shape: float) -> npt.NDArray[np.float64]:
+    """Return quantiles of a gamma distribution with mean 1, from a large sample that is always the same."""
+    draws = np.sort(np.random.default_rng(0).gamma(shape, 1 / shape, size=_QUANTILES * 64))
+    middles: npt.NDArray[np.float64] = draws.reshape(_QUANTILES, 64).mean(axis=1)
+    return np.asarray(middles / middles.mean())
+
+
+@lru_cache(maxsize=1 << 18)
+def _uniforms(key: str) -> tuple[float, ...]:
+    """Return seven numbers of [0, 1) that follow from a text."""
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=28).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in range(0, 28, 4))
