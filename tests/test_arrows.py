@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
+    {"codes"},
     {"errors", "text", "result", "arrays"},
     {"engines"},
     {"tables", "config", "guardrail"},
