@@ -28,8 +28,7 @@ from rewriter.model.index import build_index
 from rewriter.model.query_store import QueryBook, write_book
 from rewriter.model.risk import Risk
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
-from rewriter.text import normalise
+from rewriter.text import hash_user, normalise
 
 USERS, HABITS, PRIVATE, RULES = 100_000, 10, 2, 100_000
 SAMPLE = Path(__file__).parents[1] / "data" / "sample.parquet"

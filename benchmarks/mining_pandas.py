@@ -12,7 +12,7 @@ import pandas as pd
 
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
-from rewriter.model.similarity import contained, sound_similarity, text_similarity
+from rewriter.similarity import contained, sound_similarity, text_similarity
 from rewriter.text import normalise
 
 COLUMNS = "turn_id, user_id, ts_ms, utterance, hypothesis, status, response, barge_in, asr_confidence"

@@ -32,8 +32,8 @@ from rewriter.artefact.versions import current, verify
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
 from rewriter.online.rewriter import Rewriter
+from rewriter.text import hash_user
 
 USERS = 50_000
 PERSONAL = 0.3

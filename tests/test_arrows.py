@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"codes"},
     {"errors", "text", "result", "arrays"},
-    {"engines"},
+    {"engines", "similarity"},
     {"tables", "config", "guardrail"},
     {"artefact", "model"},
     {"simulation", "detect"},

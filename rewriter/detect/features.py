@@ -12,7 +12,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.detect.turns import Turns
 from rewriter.detect.weak_labels import Items
 from rewriter.model.detector import Columns
-from rewriter.model.similarity import pairwise
+from rewriter.similarity import pairwise
 
 GIVEN: Final = ("gap_ms", "ahead", "barge_in", "text_similarity", "sound_similarity", "contained")
 """Columns of a candidate that are cues as they stand."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rewriter.arrays import Ints
 from rewriter.engines.duckdb import connect, glob
-from rewriter.model.similarity import contained, pairwise, phonetic_keys
+from rewriter.similarity import contained, pairwise, phonetic_keys
 from rewriter.text import normalise
 
 _HEARD = 9  # hearings of a turn that are looked at, beside the first

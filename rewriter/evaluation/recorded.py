@@ -14,7 +14,7 @@ from typing import Any, Final
 import duckdb
 
 from rewriter.engines.duckdb import glob
-from rewriter.model.similarity import text_similarity
+from rewriter.similarity import text_similarity
 from rewriter.text import normalise
 
 REFUSED: Final = ""

@@ -16,14 +16,13 @@ from rewriter.explanation import drawing
 from rewriter.explanation.explanation import Explanation, Here, Rival, Said
 from rewriter.explanation.graph import rephrase_graph
 from rewriter.model.layer_slices import PARTS
-from rewriter.model.users import hash_user
 from rewriter.offline.rules import chain
 from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order
 from rewriter.tables import RULES
-from rewriter.text import normalise
+from rewriter.text import hash_user, normalise
 
 _SAID = """
 SELECT locale, turns, users, success / 1000, failure / 1000 FROM nodes WHERE kind = 'u' AND state = ? ORDER BY turns DESC

@@ -1,13 +1,14 @@
-"""What a rewrite may never do: flip a polarity, change a number, drop a negation, swap one name for another.
+"""The guardrail: what a rewrite may never do, whatever the statistics say.
 
-lexicon   a word list, made ready
-wordlist  the file `words/<language>.json` -> lexicon, checked
-numbers   text -> the numbers it names
-reading   text -> all that it says in each slot of the word list
+A rewrite may not flip a polarity, change a number, drop a negation or swap one known name for another. ``docs/guardrail.md``
+explains the rules. `Guardrail.verdict` and `Guardrail.alters` are all that the rest of the package uses.
+
+lexicon   the word list of a language, read from ``words/<language>.json``
+numbers   the numbers of a text
+reading   what a text says in each slot of the word list, and its names
 compare   what the target says otherwise than the source
-names     which known names stand in a text, and whether one gave way to another
-sound     whether what is new was heard in the source
-verdict   `Guardrail`, which asks them in turn
+heard     whether what the target says was heard in the source
+verdict   `Guardrail`, which applies these tests in order
 """
 
 from rewriter.guardrail.verdict import Guardrail

@@ -1,31 +1,32 @@
-"""What the target says otherwise than the source: the one rule, slot by slot.
+"""`contradiction`: what a target text says otherwise than its source, slot by slot.
 
-Where both speak in a slot they must say the same. Where only one of them does, something was dropped or added, which is no
-contradiction; a negation alone may not be dropped.
+If both texts say something in a slot, they must say the same. If only one of them does, something was dropped or added, which is
+allowed; only a negation may not be dropped or added. A known name may not give way to another one.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import pairwise
+
+from rapidfuzz.distance import Levenshtein
 
 from rewriter.guardrail.lexicon import NUMBER, Lexicon
-from rewriter.guardrail.names import swapped
-from rewriter.guardrail.numbers import Said
-from rewriter.guardrail.reading import Reading
-from rewriter.guardrail.sound import alike, changes
+from rewriter.guardrail.numbers import longest
+from rewriter.guardrail.reading import Reading, names_in
+from rewriter.similarity import changes
 
 _NEGATION = "negation"
-_UNITS = "units"
 
 
 def contradiction(
     source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
 ) -> str | None:
-    """Return what the target says otherwise than the source, in a few words; None where it says nothing otherwise.
+    """Return the first contradiction between two texts, or None if there is none.
 
     Args:
-        source: what the source says.
-        target: what the target says.
-        lexicon: the word list both were read with.
-        names: names that the assistant knows.
+        source: reading of the source.
+        target: reading of the target.
+        lexicon: the word list that both were read with.
+        names: normalised names that the assistant knows.
         knows: whether the assistant has ever understood a word.
     """
     return (
@@ -34,58 +35,52 @@ def contradiction(
         or _revalued(source, target, lexicon)
         or _replaced(source, target, lexicon)
         or _negated(source, target, lexicon, knows)
-        or swapped(source, target, lexicon, names)
+        or _swapped(source, target, lexicon, names)
     )
 
 
-def added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Said]:
-    """Return the polarities, negations, numbers and values of the target in slots in which the source is silent."""
-    slots = [slot for slot in target.said if slot not in source.said and lexicon.kinds.get(slot) != "units"]
-    return [said for slot in slots for said in target.said[slot] if not said.faint]
-
-
 def _flipped(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    for slot in source.said:
-        if lexicon.kinds.get(slot) == "polarity" and slot in target.said and source.sides(slot) != target.sides(slot):
+    for slot in source.mentions:
+        if lexicon.kinds.get(slot) == "polarity" and slot in target.mentions and source.sides(slot) != target.sides(slot):
             return f"flips {source.text(slot)} to {target.text(slot)}"
     return None
 
 
 def _renumbered(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    if NUMBER not in source.said or NUMBER not in target.said or _same_numbers(source, target, lexicon):
+    if NUMBER not in source.mentions or NUMBER not in target.mentions or _same_numbers(source, target, lexicon):
         return None
     return f"changes number {' '.join(source.values(NUMBER))} to {' '.join(target.values(NUMBER))}"
 
 
 def _same_numbers(source: Reading, target: Reading, lexicon: Lexicon) -> bool:
     left, right = source.values(NUMBER), target.values(NUMBER)
-    if left == right or _hours_parted(left) == _hours_parted(right):
+    if left == right or _split_hours(left) == _split_hours(right):
         return True
-    return _unmistaken(source, target, lexicon) == _unmistaken(target, source, lexicon)
+    return _not_misheard(source, target, lexicon) == _not_misheard(target, source, lexicon)
 
 
-def _hours_parted(values: list[str]) -> list[str]:
+def _split_hours(values: list[str]) -> list[str]:
     """Return numbers with 730 as 7 and 30, so that it equals 7:30; whole hundreds stay."""
-    parted: list[str] = []
+    split: list[str] = []
     for value in values:
         hour, minutes = value[:-2], value[-2:]
         is_time = 3 <= len(value) <= 4 and value.isdecimal() and 1 <= int(hour) <= 24 and 1 <= int(minutes) < 60
-        parted += [hour, str(int(minutes))] if is_time else [value]
-    return parted
+        split += [hour, str(int(minutes))] if is_time else [value]
+    return split
 
 
-def _unmistaken(text: Reading, other: Reading, lexicon: Lexicon) -> list[str]:
-    """Return the numbers of a text without those that the other text has as a word of the same sound: 2 for "to"."""
-    return [value for value in text.values(NUMBER) if not _is_mistaken(value, text, other, lexicon)]
+def _not_misheard(text: Reading, other: Reading, lexicon: Lexicon) -> list[str]:
+    """Return the numbers of a text without those for which the other text has a word of the same sound: 2 for "to"."""
+    return [value for value in text.values(NUMBER) if not _is_misheard(value, text, other, lexicon)]
 
 
-def _is_mistaken(value: str, text: Reading, other: Reading, lexicon: Lexicon) -> bool:
+def _is_misheard(value: str, text: Reading, other: Reading, lexicon: Lexicon) -> bool:
     return any(other.words.count(word) > text.words.count(word) for word in lexicon.mistaken.get(value, ()))
 
 
 def _revalued(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    for slot in source.said:
-        if slot not in target.said:
+    for slot in source.mentions:
+        if slot not in target.mentions:
             continue
         left, right = source.values(slot), target.values(slot)
         kind = lexicon.kinds.get(slot)
@@ -95,21 +90,21 @@ def _revalued(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
 
 
 def _within(part: list[str], whole: list[str]) -> bool:
-    """Whether the values of one list stand in the other in the same order."""
+    """Return whether the values of one list are found in the other in the same order."""
     rest = iter(whole)
     return all(value in rest for value in part)
 
 
 def _replaced(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    """Tell a number or date that gave way to one of another slot: "at 7" to "tomorrow"."""
+    """Find a number or date that was replaced by one of another slot: "at 7" by "tomorrow"."""
     lost, gained = _only_in(source, target, lexicon), _only_in(target, source, lexicon)
     return f"replaces {source.text(lost)} by {target.text(gained)}" if lost and gained else None
 
 
 def _only_in(text: Reading, other: Reading, lexicon: Lexicon) -> str | None:
-    """Return a slot of numbers or values in which only this text speaks."""
-    for slot in text.said:
-        if slot in other.said or (slot == NUMBER and not _unmistaken(text, other, lexicon)):
+    """Return a slot of numbers or values in which only this text says something."""
+    for slot in text.mentions:
+        if slot in other.mentions or (slot == NUMBER and not _not_misheard(text, other, lexicon)):
             continue
         if slot == NUMBER or lexicon.kinds[slot] == "values":
             return slot
@@ -127,11 +122,53 @@ def _negated(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable
 
 
 def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> bool:
-    """Whether each new negation stands for words that sound the same or were never understood."""
+    """Return whether each new negation stands for words that sound the same or were never understood."""
     edits = changes(source.words, target.words)
-    for said in target.said[_NEGATION]:
-        for edit in (e for e in edits if e.new_start < said.end and said.start < e.new_end):
+    for mention in target.mentions[_NEGATION]:
+        for edit in (e for e in edits if e.new_start < mention.end and mention.start < e.new_end):
             heard = source.words[edit.start : edit.end]
-            if all(map(knows, heard)) and not alike(heard, target.words[edit.new_start : edit.new_end], lexicon, within=0.0):
+            if all(map(knows, heard)) and not lexicon.sounds_alike(
+                heard, target.words[edit.new_start : edit.new_end], within=0.0
+            ):
                 return False
     return True
+
+
+def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]) -> str | None:
+    """Find a name of the source that is missing from the target while the target has another one.
+
+    A name counts as missing if not all its words are there. So names may change places: "the lamp in the kitchen" is "the
+    kitchen lamp". Two names that change places in an otherwise equal sentence are still reported as swapped.
+    """
+    before, after = names_in(source, names), names_in(target, names)
+    if not before or not after:
+        return None
+    whole = (0, len(source.words), 0, len(target.words))
+    edits = changes(source.words, target.words, Levenshtein.opcodes) if len(before) > 1 else []
+    for start, end, new_start, new_end in (whole, *edits):
+        lost = _missing_name(source, before, (start, end), target.words[new_start:new_end], lexicon)
+        gained = _missing_name(target, after, (new_start, new_end), source.words[start:end], lexicon)
+        if lost and gained:
+            return f"swaps name {lost} for {gained}"
+    return None
+
+
+def _missing_name(
+    text: Reading, names: Sequence[tuple[int, int]], stretch: tuple[int, int], other: Sequence[str], lexicon: Lexicon
+) -> str | None:
+    """Return a name within a stretch of a text that is not among the other words, in any order, as one word or as two."""
+    there = set(_with_digits(other, lexicon))
+    there.update(first + second for first, second in pairwise(other))
+    for start, end in names:
+        name = text.words[start:end]
+        within = stretch[0] <= start and end <= stretch[1]
+        if within and "".join(name) not in there and not there.issuperset(_with_digits(name, lexicon)):
+            return " ".join(name)
+    return None
+
+
+def _with_digits(words: Sequence[str], lexicon: Lexicon) -> Iterator[str]:
+    """Yield words, number words as digits."""
+    for i, word in enumerate(words):
+        value, end = longest(lexicon.numbers.words, words, i)
+        yield str(value) if end == i + 1 else word

@@ -1,24 +1,64 @@
-"""Whether a request keeps what was said: words that are left out, and words that stand for others that sound otherwise.
+"""Whether what a target says was heard in the source, by its sound.
 
-These rules are for requests that may be fine as they are. Names, wishes and places that the log has never heard are often one
-word away from what it has: "cancel the pasta timer" from "cancel the timer", "what is the time" from "what is the date".
+`unheard_news` is for any rewrite that rests on similarity. `left_out` and `unheard` are for requests that may be fine as they
+are: names, titles and places that the log has never seen are often one word away from something it has seen, such as "cancel
+the pasta timer" and "cancel the timer", or "what is the time" and "what is the date".
+
+A *content word* is one that is not light (`Lexicon.light`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from rewriter.guardrail.lexicon import Lexicon
-from rewriter.guardrail.reading import Reading
-from rewriter.guardrail.sound import alike, changes, unlike
+from rewriter.guardrail.numbers import Mention
+from rewriter.guardrail.reading import Reading, names_in
+from rewriter.similarity import changes
+
+
+def unheard_news(
+    source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
+) -> tuple[str, str] | None:
+    """Return words of the target that do not sound like the words of the source that they stand for, or None.
+
+    Only words that matter are tested: a new polarity, negation, number, value or name, and whatever stands for a word that the
+    assistant has never understood.
+
+    Args:
+        source: reading of the source.
+        target: reading of the target.
+        lexicon: the word list that both were read with.
+        names: normalised names that the assistant knows.
+        knows: whether the assistant has ever understood a word.
+
+    Returns:
+        The words of the target, and the words of the source in their place (may be empty).
+    """
+    new = {place for mention in _added(source, target, lexicon) for place in range(mention.start, mention.end)}
+    for start, end in names_in(target, names):
+        if not set(target.words[start:end]).issubset(source.words):
+            new.update(range(start, end))
+    for edit in changes(source.words, target.words):
+        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+        matters = not new.isdisjoint(range(edit.new_start, edit.new_end)) or not all(map(knows, heard))
+        if sent and matters and not lexicon.sounds_alike(heard, sent):
+            return " ".join(sent), " ".join(heard)
+    return None
+
+
+def _added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Mention]:
+    """Return what the target says in slots, other than units, in which the source says nothing."""
+    slots = [slot for slot in target.mentions if slot not in source.mentions and lexicon.kinds.get(slot) != "units"]
+    return [mention for slot in slots for mention in target.mentions[slot] if not mention.weak]
 
 
 def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    """Return the words that tell, where the source is the target and more; None where it is not.
+    """Return the content words that the target leaves out, if the source is the target and more; else None.
 
-    The source is the target and more where everything that tells in the target was heard in it.
+    The source is the target and more if every content word of the target was heard in it.
 
     Example:
+        >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
-        >>> from rewriter.guardrail.wordlist import for_locale
         >>> english = for_locale("en")
         >>> left_out(read("cancel the pasta timer", english), read("cancel the timer", english), english)
         'pasta'
@@ -30,22 +70,22 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
     for heard, sent, lost, gained in _edits(source, target, lexicon):
         if not gained:
             more += lost
-        elif lost and (alike(heard, sent, lexicon) or alike(lost, gained, lexicon)):
-            more += _besides(lost, gained, lexicon)
-        elif not (heard and alike(heard, sent, lexicon)):
+        elif lost and (lexicon.sounds_alike(heard, sent) or lexicon.sounds_alike(lost, gained)):
+            more += _superfluous(lost, gained, lexicon)
+        elif not (heard and lexicon.sounds_alike(heard, sent)):
             return None
     return " ".join(more) or None
 
 
 def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    """Return the words of the target that tell, and stand for others that tell and sound otherwise; None where none does.
+    """Return the content words of the target that replace content words of another sound; None if there are none.
 
-    What stands for nothing, or for light words only, was swallowed by the microphone. Where something else is missing at the
-    same time, it stands for that.
+    Content words of the target that replace nothing, or light words only, are taken for swallowed by the microphone. If other
+    content words are missing at the same time, they are taken for a replacement of those.
 
     Example:
+        >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
-        >>> from rewriter.guardrail.wordlist import for_locale
         >>> english = for_locale("en")
         >>> unheard(read("what is the time", english), read("what is the date", english), english)
         'date'
@@ -56,25 +96,25 @@ def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
     for heard, sent, lost, gained in _edits(source, target, lexicon):
         if not gained:
             missing = missing or bool(lost)
-        elif lost and not alike(heard, sent, lexicon) and not alike(lost, gained, lexicon):
+        elif lost and not lexicon.sounds_alike(heard, sent) and not lexicon.sounds_alike(lost, gained):
             return " ".join(gained)
-        elif not lost and not (heard and alike(heard, sent, lexicon)):
+        elif not lost and not (heard and lexicon.sounds_alike(heard, sent)):
             added += gained
     return " ".join(added) if missing and added else None
 
 
-def _besides(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[str]:
-    """Return the words without which the others sound more like what stands for them."""
+def _superfluous(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[str]:
+    """Return the words without which the other lost words sound more like the gained ones."""
     if len(lost) == 1:
         return []
-    whole = unlike(lost, gained, lexicon)
-    return [word for i, word in enumerate(lost) if unlike(lost[:i] + lost[i + 1 :], gained, lexicon) < whole]
+    whole = lexicon.sound_distance(lost, gained)
+    return [word for i, word in enumerate(lost) if lexicon.sound_distance(lost[:i] + lost[i + 1 :], gained) < whole]
 
 
 def _edits(
     source: Reading, target: Reading, lexicon: Lexicon
 ) -> Iterator[tuple[Sequence[str], Sequence[str], list[str], list[str]]]:
-    """Yield each stretch in which two texts differ: what was heard, what is sent, and what of either tells and is only there."""
+    """Yield each stretch in which two texts differ: its words in either, and the content words that only either of them has."""
     for edit in changes(source.words, target.words):
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
         lost = [word for word in heard if word not in lexicon.light and word not in target.words]

@@ -1,4 +1,4 @@
-"""Text -> the numbers it names, whether in digits or in words, as strings that are equal where the numbers are."""
+"""Finds the numbers of a text, in digits or in words. Equal numbers give equal strings: "fifteen" and "15" are both "15"."""
 
 import re
 import unicodedata
@@ -10,56 +10,54 @@ from rewriter.guardrail.lexicon import Index, Lexicon, Numbers
 _NUMERIC = re.compile(r"-?\d[\d.,]*")
 _FRACTIONS = {"1/2": "0.5", "1/4": "0.25", "3/4": "0.75"}
 _SEPARATOR = re.compile(r"[.,]")
-_LONGEST_GLUED = 80
-"""Words of more letters than this are no number either."""
-_LONGEST_SCALED = 9
-"""More digits than this before "thousand" are no number that anybody says."""
+_LONGEST_GLUED = 80  # letters; longer words are not read as numbers, which bounds the recursion
+_LONGEST_SCALED = 9  # digits before "thousand"; nobody says more, and the product stays small
 
 
-class Said(NamedTuple):
-    """One thing that a text says.
+class Mention(NamedTuple):
+    """One value that a text mentions, and the words that mention it.
 
     Attributes:
-        value: what it says, e.g. "off" or "15".
-        start: first of its words.
+        value: for example "off" or "15".
+        start: place of its first word.
         end: one past its last word.
-        faint: whether it counts only where nothing else is said in the slot: a preposition, a weak word.
+        weak: whether it counts only if nothing else is said in its slot, as for a preposition or a weak word.
     """
 
     value: str
     start: int
     end: int
-    faint: bool = False
+    weak: bool = False
 
 
-def numbers_in(words: Sequence[str], lexicon: Lexicon, idioms: Set[int] = frozenset()) -> list[Said]:
+def numbers_in(words: Sequence[str], lexicon: Lexicon, idioms: Set[int] = frozenset()) -> list[Mention]:
     """Return the numbers of a text in the order of its words.
 
-    Cardinals and ordinals are the same number, "twenty five" is 25, "half past seven" is 7 and 30, "an hour" is 1.
+    Cardinals and ordinals give the same number. "twenty five" is 25, "half past seven" is 7 and 30, "an hour" is 1.
 
     Args:
         words: the words of a text, digits apart from letters.
         lexicon: the word list of its language.
-        idioms: places of words that mean nothing.
+        idioms: places of words that belong to an idiom and have no meaning.
 
     Example:
-        >>> from rewriter.guardrail.wordlist import for_locale
+        >>> from rewriter.guardrail.lexicon import for_locale
         >>> [n.value for n in numbers_in("two hundred and five at 07 30".split(), for_locale("en"))]
         ['205', '7', '30']
     """
-    found: list[Said] = []
+    found: list[Mention] = []
     i = 0
     while i < len(words):
         values, end = _at(words, i, lexicon) if i not in idioms and _may_start(words[i], lexicon.numbers) else ([], i)
         is_unit = words[i] in lexicon.units and bool(found) and found[-1].end == i
         if values and not is_unit:
-            found.extend(Said(value, i, end) for value in values)
+            found.extend(Mention(value, i, end) for value in values)
         i = max(end, i + 1)
     return found
 
 
 def longest(index: Index, words: Sequence[str], i: int) -> tuple[Any, int]:
-    """Return what the longest phrase at place `i` means and where it ends; (None, i) where no phrase stands there."""
+    """Return the meaning of the longest phrase at place `i` and where it ends; (None, i) if no phrase stands there."""
     for phrase, meaning in index.get(words[i], ()) if i < len(words) else ():
         end = i + len(phrase)
         if len(phrase) == 1 or tuple(words[i:end]) == phrase:

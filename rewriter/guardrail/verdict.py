@@ -5,13 +5,10 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rewriter.guardrail.compare import added, contradiction
-from rewriter.guardrail.heard import left_out, unheard
-from rewriter.guardrail.lexicon import Lexicon
-from rewriter.guardrail.names import names_in
+from rewriter.guardrail.compare import contradiction
+from rewriter.guardrail.heard import left_out, unheard, unheard_news
+from rewriter.guardrail.lexicon import Lexicon, for_locale
 from rewriter.guardrail.reading import Reading, read
-from rewriter.guardrail.sound import alike, changes
-from rewriter.guardrail.wordlist import for_locale
 
 _INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -88,7 +85,8 @@ class Guardrail:
         reason = contradiction(before, after, self.lexicon, names, knows)
         if reason and not (personal and not self._dangers(after, intent)):
             return reason
-        return self._unheard(before, after, names, knows) if online else None
+        news = unheard_news(before, after, self.lexicon, names, knows) if online else None
+        return news and f"{news[0]} was not heard" + (f" in {news[1]}" if news[1] else "")
 
     def alters(self, hearings: Sequence[str], target: str) -> str | None:
         """Return how a rewrite by similarity alters a request that may be fine as it is, in a few words; None where it does not.
@@ -108,7 +106,7 @@ class Guardrail:
             'date was not heard'
             >>> guardrail.alters(["what is the time", "what is the day"], "what is the date")
             >>> guardrail.alters(["what's in the news", "what's in the"], "what is it")
-            'it was not heard'
+            'what was not heard'
         """
         after = read(target, self.lexicon)
         heard = [read(hearing, self.lexicon) for hearing in hearings]
@@ -130,19 +128,6 @@ class Guardrail:
         if intent is None or asked:
             return asked
         return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in _DANGEROUS_INTENTS]
-
-    def _unheard(self, source: Reading, target: Reading, names: Set[str], knows: Callable[[str], bool]) -> str | None:
-        """Return what is new in the target, or stands for an unknown word, and does not sound like it."""
-        new = {place for said in added(source, target, self.lexicon) for place in range(said.start, said.end)}
-        for start, end in names_in(target, names):
-            if not set(target.words[start:end]).issubset(source.words):
-                new.update(range(start, end))
-        for edit in changes(source.words, target.words):
-            heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
-            matters = not new.isdisjoint(range(edit.new_start, edit.new_end)) or not all(map(knows, heard))
-            if sent and matters and not alike(heard, sent, self.lexicon):
-                return f"{' '.join(sent)} was not heard" + (f" in {' '.join(heard)}" if heard else "")
-        return None
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.guardrail.lexicon import Phrase
-from rewriter.guardrail.sound import changes
-from rewriter.model.similarity import phonetic_key, phonetic_keys
+from rewriter.similarity import changes, phonetic_key, phonetic_keys
 
 _LETTERS = 0.4  # share of the letters in how alike two words are; the rest is sound
 _DELETE, _INSERT, _SUBSTITUTE, _JOIN = 0.5, 0.8, 1.3, 1.5

@@ -14,7 +14,7 @@ from rewriter.model.candidates import Pool
 from rewriter.model.fluency import Wording
 from rewriter.model.goal_prior import log_goal_prior
 from rewriter.model.risk import WORDED, Risk
-from rewriter.model.similarity import phonetic_keys
+from rewriter.similarity import phonetic_keys
 
 RANK = {
     "text": 1, "sound": 1, "cost": -1, "cost_share": -1, "replaced": -1, "worst": -1, "missing": -1, "most_missing": -1,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import ArtefactError
-from rewriter.guardrail.names import longest_at
+from rewriter.guardrail.reading import longest_at
 
 _HEADER = "wording.json"
 _BORDERS = ("^", "$")  # no word of a normalised text

@@ -25,7 +25,7 @@ class Said:
     """Which user says which query of the global book, as parallel columns.
 
     Attributes:
-        users: keyed hashes (`rewriter.model.users.hash_user`), 32 hex digits each.
+        users: keyed hashes (`rewriter.text.hash_user`), 32 hex digits each.
         rows: (n,) int64, rows of the global book.
         turns: (n,) int64, how often with success.
         last_day: (n,) int64, days since 1970-01-01 UTC.

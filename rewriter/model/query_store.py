@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rewriter.arrays import Floats, Ints
 from rewriter.errors import ArtefactError
 from rewriter.model.encoder import Encoder
-from rewriter.model.similarity import phonetic_key
+from rewriter.similarity import phonetic_key
 
 
 class TextColumn:
@@ -185,7 +185,7 @@ class QueryBook:
         return self._texts.take(rows)
 
     def sounds(self, rows: Ints) -> list[str]:
-        """Return the phonetic keys of rows (`rewriter.model.similarity.phonetic_key`)."""
+        """Return the phonetic keys of rows (`rewriter.similarity.phonetic_key`)."""
         return self._sounds.take(rows)
 
     def rows_of(self, text: str, locale: str) -> Ints:

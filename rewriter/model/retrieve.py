@@ -18,8 +18,8 @@ from rewriter.model.candidates import Pool
 from rewriter.model.encoder import Encoder, Vectors, open_encoder
 from rewriter.model.habits import Habit
 from rewriter.model.index import GlobalIndex
-from rewriter.model.similarity import phonetic_keys
 from rewriter.model.user_view import UserView
+from rewriter.similarity import phonetic_keys
 
 CHANNELS = ("dense", "letters", "sounds")
 """What a hearing and a query are compared by: their vectors, their spelling, their phonetic keys."""

@@ -23,12 +23,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from rewriter.model.users import hash_user
 from rewriter.online.assignment import Arm, happens
 from rewriter.online.options import SURE, p_asked
 from rewriter.online.review import EDITED
 from rewriter.result import Rewrite
-from rewriter.text import normalise
+from rewriter.text import hash_user, normalise
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk

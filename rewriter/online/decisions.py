@@ -21,8 +21,8 @@ from weakref import WeakSet
 
 from rewriter.artefact.disk import explained
 from rewriter.artefact.versions import current
-from rewriter.model.users import hash_user
 from rewriter.result import Rewrite
+from rewriter.text import hash_user
 
 
 class Decision(NamedTuple):

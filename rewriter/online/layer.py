@@ -14,9 +14,9 @@ from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
-from rewriter.model.similarity import text_similarity
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate, Reason, Scope
+from rewriter.similarity import text_similarity
 
 _TOLD = 5  # of them that the answer names
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite

@@ -9,7 +9,6 @@ from typing import Any
 
 from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
-from rewriter.model.users import hash_user
 from rewriter.online.decide import answer
 from rewriter.online.options import Asking
 from rewriter.online.overlay import FILE, Overlay
@@ -17,6 +16,7 @@ from rewriter.online.request import Understands
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
 from rewriter.result import LAYERS, Layer, Rewrite
+from rewriter.text import hash_user
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0  # seconds between two looks at CURRENT

@@ -25,10 +25,10 @@ from rewriter.model.habits import Habits
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.query_store import QueryBook
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
 from rewriter.online.overlay import FILE as FEEDBACK
 from rewriter.operate.scrub import Person, find, state_without, table_without
 from rewriter.operate.scrub_logs import discard, lines_without, logs_without
+from rewriter.text import hash_user
 
 _SERVED = """
 SELECT rule, user_id, locale, source, target, win, share FROM read_parquet(?)

@@ -9,8 +9,7 @@ import duckdb
 
 from rewriter.artefact.versions import load_current
 from rewriter.errors import ArtefactError
-from rewriter.model.users import hash_user
-from rewriter.text import normalise
+from rewriter.text import hash_user, normalise
 
 _CHANGES = """
 SELECT day, source, target, scope, context_value, was, life, share, why, tried, tried_ok, left_alone, left_ok FROM lives

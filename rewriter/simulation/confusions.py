@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
-from rewriter.model.similarity import phonetic_key
+from rewriter.similarity import phonetic_key
 from rewriter.simulation.rates import Rates, word_class
 
 EDGE = ""

@@ -9,8 +9,8 @@ from rewriter.config import Config
 from rewriter.errors import ArtefactError, LogError
 from rewriter.evaluation.evaluate import evaluate
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
 from rewriter.tables import OUTCOMES, check
+from rewriter.text import hash_user
 
 DAY = 86_400  # seconds
 FIRST = 20_000  # the day of the log, since 1970

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from rewriter.errors import ConfigError
 from rewriter.guardrail import Guardrail
-from rewriter.guardrail.names import names_in
+from rewriter.guardrail.lexicon import for_locale, read_lexicon, shipped
 from rewriter.guardrail.numbers import numbers_in
-from rewriter.guardrail.reading import read
-from rewriter.guardrail.sound import alike, changes
-from rewriter.guardrail.wordlist import for_locale, read_lexicon, shipped
+from rewriter.guardrail.reading import names_in, read
+from rewriter.similarity import changes
 from rewriter.text import normalise
 
 LANGUAGES = ["de", "en", "es", "fr", "it", "nl", "tr"]
@@ -270,8 +269,8 @@ def test_changes_are_the_shortest_edit():
         ("!", "off", False),
     ],
 )
-def test_alike(source, target, expected):
-    assert alike(source.split(), target.split(), for_locale("en")) is expected
+def test_sounds_alike(source, target, expected):
+    assert for_locale("en").sounds_alike(source.split(), target.split()) is expected
 
 
 # --- verdicts ---

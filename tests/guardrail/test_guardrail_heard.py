@@ -3,7 +3,7 @@
 import pytest
 
 from rewriter.guardrail import Guardrail
-from rewriter.guardrail.wordlist import for_locale, shipped
+from rewriter.guardrail.lexicon import for_locale, shipped
 
 
 @pytest.mark.parametrize(

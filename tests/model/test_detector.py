@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.model.detector import RuleDetector, Weights
-from rewriter.model.similarity import contained, sound_similarity, text_similarity
+from rewriter.similarity import contained, sound_similarity, text_similarity
 
 NAN = math.nan
 QUIET, BARGED, FAILED = 50, 700, 1000

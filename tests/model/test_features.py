@@ -14,7 +14,7 @@ from rewriter.model.features import RANK, RISK, look, risk
 from rewriter.model.fluency import FEATURES, Wording
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, WORDED, Risk
-from rewriter.model.similarity import phonetic_key
+from rewriter.similarity import phonetic_key
 
 WORDING = Wording.of([
     ("turn off the lamp", {"lamp": "name"}),

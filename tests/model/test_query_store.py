@@ -6,7 +6,7 @@ from user_views import ENCODER, queries
 
 from rewriter.errors import ArtefactError
 from rewriter.model.query_store import Queries, QueryBook, TextColumn, save_texts, write_book
-from rewriter.model.similarity import phonetic_key
+from rewriter.similarity import phonetic_key
 
 ROWS = [("turn on the lamp", "en"), ("stop", "en"), ("spiel musik", "de"), ("mach das licht an", "de"), ("", "de")]
 

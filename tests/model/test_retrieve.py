@@ -10,8 +10,8 @@ from user_views import ENCODER, shelve, user
 
 from rewriter.errors import ArtefactError
 from rewriter.model.retrieve import Mix, Retriever, alike
-from rewriter.model.similarity import phonetic_key
 from rewriter.model.user_view import save_spoken
+from rewriter.similarity import phonetic_key
 
 WORDS = [
     "turn",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rewriter.errors import ArtefactError
 from rewriter.model import rules as rules_module
 from rewriter.model.rules import Rule, RuleBook, write_rules
-from rewriter.model.users import hash_user
+from rewriter.text import hash_user
 
 KEY = b"0123456789abcdef"
 ANN, BOB = hash_user("ann", KEY), hash_user("bob", KEY)

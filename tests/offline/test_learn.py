@@ -16,8 +16,8 @@ from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.errors import LogError
 from rewriter.explanation import explain
-from rewriter.model.users import hash_user
 from rewriter.tables import RULES, check
+from rewriter.text import hash_user
 
 
 def rules_of(root):

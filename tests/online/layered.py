@@ -12,7 +12,7 @@ from rewriter.model.layer_slices import save_shares
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
+from rewriter.text import hash_user
 
 OPEN = Threshold(0.15, 0.1), Threshold(0.6, 0.3)
 

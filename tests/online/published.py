@@ -3,7 +3,7 @@
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.rules import Rule, write_rules
-from rewriter.model.users import hash_user
+from rewriter.text import hash_user
 
 
 def publish(root, rules, *, locales=None, keep=3, max_chars=500, share=1.0):

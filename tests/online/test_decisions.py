@@ -15,8 +15,8 @@ from published import publish
 
 from rewriter import DecisionLog, Rewriter
 from rewriter.artefact.versions import current
-from rewriter.model.users import hash_user
 from rewriter.online import decisions
+from rewriter.text import hash_user
 
 RULES = {(None, "en", "turn of the lamp"): "turn off the lamp"}
 

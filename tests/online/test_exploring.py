@@ -11,8 +11,8 @@ from rewriter import Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
-from rewriter.model.users import hash_user
 from rewriter.online.options import Prompts, p_asked
+from rewriter.text import hash_user
 
 BY_TEXT = Logistic(np.array([1.0, *[0.0] * (len(COLUMNS) - 2), -3.0]), 0.0)
 RISK = Risk(

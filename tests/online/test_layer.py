@@ -6,9 +6,9 @@ import pytest
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
 from rewriter.model.layer_slices import DRAWN, PARTS, open_shares, save_shares
-from rewriter.model.users import hash_user
 from rewriter.online.assignment import drawn
 from rewriter.online.rewriter import Rewriter
+from rewriter.text import hash_user
 
 TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz"]
 NAMES = [{"lamp": "name"}, {"lamp": "name"}, {}]

@@ -19,11 +19,11 @@ from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.errors import ArtefactError, LogError
 from rewriter.model.detector import RuleDetector
-from rewriter.model.users import hash_user
 from rewriter.offline.learn import learn
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate.forget import forget
+from rewriter.text import hash_user
 
 ANN = "ann.of.green-gables"
 """Long enough to be found in no file by chance."""

@@ -23,12 +23,12 @@ from rewriter import tables
 from rewriter.config import Logs
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import hypothesis
-from rewriter.model.users import hash_user
 from rewriter.offline.logs.contract import Cell, Relation, all_rows, file_rows, literal, place, quoted
 from rewriter.offline.logs.decisions import Joined, join, join_feedback
 from rewriter.offline.logs.files import Skipped, Source, find, first_line, identify, select
 from rewriter.offline.logs.text_formats import Hash, names_in, relation, require_mapped
 from rewriter.tables import REJECTED, TURNS
+from rewriter.text import hash_user
 
 COSTS = {
     "turn_id": "turns are named by file checksum and row; a turn exported twice counts twice",

@@ -19,12 +19,12 @@ from rewriter.config import Launch
 from rewriter.engines.duckdb import connect, save
 from rewriter.guardrail import Guardrail
 from rewriter.model.hypothesis import slots_of
-from rewriter.model.similarity import sound_similarity, text_similarity
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, surface
 from rewriter.offline.rules import votes as votes_
 from rewriter.offline.rules.chain import Absorption
 from rewriter.offline.rules.votes import Votes
+from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.tables import RULES, Table
 from rewriter.text import normalise
 

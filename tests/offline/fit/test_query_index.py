@@ -8,7 +8,7 @@ import pytest
 
 from rewriter.artefact.versions import current
 from rewriter.model.retrieve import Retriever
-from rewriter.model.users import hash_user
+from rewriter.text import hash_user
 
 STARTED = 20_458  # 2026-01-05
 

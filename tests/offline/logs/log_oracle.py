@@ -4,7 +4,7 @@ import json
 import re
 from datetime import UTC, datetime
 
-from rewriter.model.users import hash_user
+from rewriter.text import hash_user
 
 WORDS = {
     "status": {"ok": "ok success succeeded true", "failed": "failed fail failure error false"},

@@ -8,8 +8,8 @@ import pytest
 
 from rewriter.config import Logs
 from rewriter.errors import LogError
-from rewriter.model.users import hash_user
 from rewriter.offline.logs.reader import read
+from rewriter.text import hash_user
 
 KEY = bytes(16)
 FILLED = ("sent", "rewrite_id", "rule", "layer", "scope", "arm", "propensity")

@@ -14,8 +14,8 @@ from log_oracle import time_ms, turn
 from rewriter import tables
 from rewriter.config import Logs
 from rewriter.errors import LogError
-from rewriter.model.users import hash_user
 from rewriter.offline.logs.reader import check, read
+from rewriter.text import hash_user
 
 KEY = b"0123456789abcdef"
 ANY = Logs(max_rejected=1.0)

@@ -13,10 +13,10 @@ from rewriter.detect import turns as turns_
 from rewriter.engines.duckdb import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
-from rewriter.model.similarity import pairwise
 from rewriter.offline.mining import score
 from rewriter.offline.mining.pipeline import mine
 from rewriter.offline.mining.small_tables import stop_words
+from rewriter.similarity import pairwise
 
 
 class Sure:

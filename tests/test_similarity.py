@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.model.similarity import contained, phonetic_key, phonetic_keys, sound_similarity, text_similarity
+from rewriter.similarity import contained, phonetic_key, phonetic_keys, sound_similarity, text_similarity
 
 WORDS = st.text("abc é", max_size=8)
 

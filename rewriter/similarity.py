@@ -1,0 +1,166 @@
+"""How alike two texts are in spelling and in sound, and where their words differ.
+
+Every function is pure and takes normalised texts (`rewriter.text.normalise`). Similarities are normalised Indel similarities:
+with the length L of the longest common subsequence, ``2 L / (len(a) + len(b))``, 1 for two empty texts. Phonetic keys are made
+here and nowhere else.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+import jellyfish
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Indel, Opcodes
+from rapidfuzz.process import cpdist
+
+from rewriter.arrays import Floats
+
+Texts = Sequence[str] | npt.NDArray[np.object_]
+Aligner = Callable[[Sequence[str], Sequence[str]], Opcodes]
+
+_WORDS_CACHED = 1 << 16  # words whose keys are remembered; about 10 MB
+_PAIRS_CACHED = 1 << 10  # pairs of texts whose differences are remembered: each rule of the guardrail asks for the same pair
+
+
+def phonetic_key(text: str, locale: str = "en") -> str:
+    """Return the sound of a text as a string that can be compared.
+
+    English: the Metaphone code of each word (Philips 1990, "Hanging on the Metaphone"). Other languages: the letters of each
+    word without accents, doubled letters once. That is coarse, but works for every alphabet.
+
+    Args:
+        text: normalised.
+        locale: BCP 47; only its language counts.
+
+    Example:
+        >>> phonetic_key("turn of the lamp"), phonetic_key("turn off the lamp")
+        ('TRN OF 0 LMP', 'TRN OF 0 LMP')
+        >>> phonetic_key("müller nass", "de")
+        'muler nas'
+    """
+    return phonetic_keys((text,), locale)[0]
+
+
+def phonetic_keys(texts: Iterable[str], locale: str = "en") -> list[str]:
+    """Return the phonetic key of each text; the keys of words are cached."""
+    sound = _metaphone if locale.split("-", maxsplit=1)[0] == "en" else letters_once
+    return [" ".join(map(sound, text.split())) for text in texts]
+
+
+@lru_cache(maxsize=_WORDS_CACHED)
+def _metaphone(word: str) -> str:
+    return jellyfish.metaphone(word) or word
+
+
+@lru_cache(maxsize=_WORDS_CACHED)
+def letters_once(word: str) -> str:
+    """Return the letters of a word without accents, and doubled ones once.
+
+    Example:
+        >>> letters_once("straßenn"), letters_once("çalış")
+        ('straßen', 'calıs')
+    """
+    plain = (c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c)[0] != "M")
+    return "".join(c for c, _ in groupby(plain))
+
+
+def run_key(run: str, locale: str) -> str:
+    """Return the sound of words that were written together, so that word borders do not count.
+
+    It is the phonetic key of one long word, with one exception: all English vowels at the beginning count as the same,
+    because a recogniser is least sure of them.
+
+    Args:
+        run: normalised words without blanks between them.
+        locale: BCP 47; only its language counts.
+
+    Example:
+        >>> run_key("turnoff", "en"), run_key("often", "en"), run_key("even", "en")
+        ('TRNF', 'AFTN', 'AFN')
+    """
+    if locale.split("-", maxsplit=1)[0] == "en" and (key := jellyfish.metaphone(run)):
+        return "A" + key[1:] if key[0] in "EIOU" else key
+    return letters_once(run)
+
+
+def text_similarity(sources: Sequence[str], targets: Sequence[str]) -> Floats:
+    """Return the similarity in spelling of each pair, (n,) in 0..1; the same as ``rapidfuzz.fuzz.ratio / 100``.
+
+    Example:
+        >>> text_similarity(["lamp", "lamp"], ["lamb", "radio"]).tolist()
+        [0.75, 0.2222222222222222]
+    """
+    return pairwise(list(sources), list(targets))
+
+
+def sound_similarity(sources: Sequence[str], targets: Sequence[str], locale: str = "en") -> Floats:
+    """Return the similarity of the phonetic keys of each pair, (n,) in 0..1.
+
+    Example:
+        >>> sound_similarity(["turn of the lamp"], ["turn off the lamp"]).tolist()
+        [1.0]
+    """
+    return pairwise(phonetic_keys(sources, locale), phonetic_keys(targets, locale))
+
+
+def pairwise(left: Texts, right: Texts) -> Floats:
+    """Return the normalised Indel similarity of each pair of strings, (n,) in 0..1."""
+    if len(left) == 0:
+        return np.zeros(0)
+    return np.asarray(cpdist(left, right, scorer=Indel.normalized_similarity, dtype=np.float64))
+
+
+def contained(one: str, other: str) -> bool:
+    """Return whether all words of one text are found in the other in the same order, with or without other words between.
+
+    Example:
+        >>> contained("play harry potter", "play the harry potter audiobook")
+        True
+    """
+    short, long = sorted((one.split(), other.split()), key=len)
+    words = iter(long)
+    return all(word in words for word in short)
+
+
+class Change(NamedTuple):
+    """A stretch of words of the source and the stretch of the target in its place. One of them may be empty.
+
+    Attributes:
+        start: place of its first word in the source.
+        end: one past its last word.
+        new_start: place of its first word in the target.
+        new_end: one past its last word.
+    """
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+
+@lru_cache(maxsize=_PAIRS_CACHED)
+def changes(source: tuple[str, ...], target: tuple[str, ...], align: Aligner = Indel.opcodes) -> tuple[Change, ...]:
+    """Return the stretches in which two texts differ; stretches that touch are merged.
+
+    Args:
+        source: words of the source.
+        target: words of the target.
+        align: how words are matched; the default matches as many equal words as possible (longest common subsequence).
+
+    Example:
+        >>> changes(("turn", "of", "lamp"), ("turn", "off", "the", "lamp"))
+        (Change(start=1, end=2, new_start=1, new_end=3),)
+    """
+    found: list[Change] = []
+    for op in align(source, target):
+        if op.tag == "equal":
+            continue
+        if found and (found[-1].end, found[-1].new_end) == (op.src_start, op.dest_start):
+            found[-1] = found[-1]._replace(end=op.src_end, new_end=op.dest_end)
+        else:
+            found.append(Change(op.src_start, op.src_end, op.dest_start, op.dest_end))
+    return tuple(found)
