@@ -1,14 +1,14 @@
-"""The errors, each one clear line with the cause and the cure.
+"""The errors, and the context managers that turn other exceptions into them. A message is one line with cause and cure.
 
 RewriterError
 ├── ConfigError      a setting that does not exist or is out of range
 ├── LogError         a log that cannot be read, or has too many bad rows
 ├── EngineError      a mining step that failed
-├── ArtefactError    an artefact that is missing, damaged or from a newer version
+├── ArtefactError    an artefact that is missing or damaged
+│   └── SchemaError  an artefact of another schema version
 └── MissingExtraError  a package of an optional tier is not installed
 """
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,26 +31,109 @@ class EngineError(RewriterError):
 
 
 class ArtefactError(RewriterError):
-    """An artefact that is missing, damaged or from a newer version; names the file."""
+    """An artefact that is missing or damaged; names the file."""
+
+
+class SchemaError(ArtefactError):
+    """An artefact that another release wrote in another schema; says whether to learn again or to upgrade."""
 
 
 class MissingExtraError(RewriterError, ImportError):
     """A package of an optional tier is not installed; names the `pip install` that brings it."""
 
 
+CURE_ARTEFACT = "go back to another version with `rewriter rollback`, or ship the version again as docs/artefact.md says"
+CURE_STATE = "put it back from a backup, or learn with --afresh"
+
+
 @contextmanager
-def undamaged(path: Path) -> Iterator[None]:
-    """Raise what is wrong with a file of the private state as an `ArtefactError` that names it.
+def reading_artefact(path: Path) -> Iterator[None]:
+    """Turn whatever is raised while a file of the artefact is read into one `ArtefactError` that names the file and the cure.
+
+    A damaged file can make a parser raise nearly anything: OSError, ValueError, KeyError, MemoryError (an array header that
+    claims terabytes), RecursionError (deeply nested JSON), errors of LMDB, FAISS and ONNX. So the block should only read.
+
+    Args:
+        path: the file, or the folder where several files are read.
+
+    Raises:
+        ArtefactError: the block raised something; a `RewriterError` passes as it is.
 
     Example:
         >>> try:
-        ...     with undamaged(Path("state/days.json")):
+        ...     with reading_artefact(Path("rules/counts.json")):
+        ...         raise ValueError("not JSON")
+        ... except ArtefactError as error:
+        ...     print(str(error).split(";")[0])
+        rules/counts.json is damaged (ValueError: not JSON)
+    """
+    with _reading(path, CURE_ARTEFACT):
+        yield
+
+
+@contextmanager
+def reading_state(path: Path) -> Iterator[None]:
+    """Do what `reading_artefact` does for a file of the private state.
+
+    Example:
+        >>> try:
+        ...     with reading_state(Path("state/days.json")):
         ...         raise ValueError("not JSON")
         ... except ArtefactError as error:
         ...     print(error)
-        state/days.json is damaged (not JSON); put it back from a backup, or learn with --afresh
+        state/days.json is damaged (ValueError: not JSON); put it back from a backup, or learn with --afresh
+    """
+    with _reading(path, CURE_STATE):
+        yield
+
+
+@contextmanager
+def running(work: str) -> Iterator[None]:
+    """Turn what the machine refuses (a full disk, no permission, no memory) into one `RewriterError` of one line.
+
+    Args:
+        work: what was being done, for the message.
+
+    Raises:
+        RewriterError: the block raised OSError, MemoryError or RecursionError; a `RewriterError` passes as it is.
+
+    Example:
+        >>> try:
+        ...     with running("learning"):
+        ...         raise OSError(28, "No space left on device", "state/counts.parquet")
+        ... except RewriterError as error:
+        ...     print(error)
+        learning failed: state/counts.parquet: No space left on device
     """
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"{path} is damaged ({error}); put it back from a backup, or learn with --afresh") from error
+    except RewriterError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise RewriterError(f"{work} failed: {where}{error.strerror or one_line(error)}") from error
+    except (MemoryError, RecursionError) as error:
+        raise RewriterError(f"{work} failed: {one_line(error)}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception as one line of at most 200 characters: its type, and what it says.
+
+    Example:
+        >>> one_line(KeyError("dim"))
+        "KeyError: 'dim'"
+    """
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}"[:200] if said else type(error).__name__
+
+
+@contextmanager
+def _reading(path: Path, cure: str) -> Iterator[None]:
+    try:
+        yield
+    except RewriterError:
+        raise
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{error.filename or path} is missing; {cure}") from error
+    except Exception as error:
+        raise ArtefactError(f"{path} is damaged ({one_line(error)}); {cure}") from error

@@ -5,17 +5,30 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from rewriter.artefact.disk import sha256
-from rewriter.errors import ArtefactError
+from rewriter.errors import ArtefactError, SchemaError, one_line, reading_artefact
 
 SCHEMA_VERSION = 4
 """Raised when an older reader would misread what a newer writer wrote, or the other way round."""
 
 HELD = Path("state", "held.json")
 """Below the artefact folder: names the version that is held back, and says why."""
+
+_KEY_BYTES = 64
+"""Longest key that BLAKE2b takes."""
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "packages": (str,),
+    "locales": (int,),
+    "counts": (int,),
+    "metrics": (int, float, type(None)),
+    "sizes": (int,),
+    "sums": (str,),
+}
+"""Types of the values of each field of the manifest that maps names to values."""
 
 _Loaded = TypeVar("_Loaded")
 _ID = re.compile(r"[0-9]{6,}-[0-9a-f]{8}")
@@ -136,8 +149,8 @@ def noted(root: str | Path) -> Held | None:
         return Held(data["id"], data["serving"], tuple(map(str, data["reasons"])))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ArtefactError(f"{path} is damaged: {error}; remove it to drop the version that was held back") from error
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ArtefactError(f"{path} is damaged ({one_line(error)}); remove it to drop the version that was held back") from error
 
 
 def version_ids(folder: Path) -> list[str]:
@@ -204,17 +217,15 @@ def open_version(root: str | Path, version_id: str) -> Version:
     """Open one version, current or not: read its manifest and compare the size of every file.
 
     Raises:
-        ArtefactError: something is missing, damaged or from a newer release; names the file.
+        ArtefactError: something is missing, damaged or from another release; names the file.
     """
     version = Version(Path(root), version_id, _manifest(Path(root) / "versions" / version_id / "manifest.json", version_id))
     for name, size in version.manifest.sizes.items():
         path = version.folder / name
-        try:
+        with reading_artefact(path):
             found = path.stat().st_size
-        except OSError as error:
-            raise ArtefactError(f"{path} is missing; copy the artefact again or go back a version") from error
-        if found != size:
-            raise ArtefactError(f"{path} is damaged: {found} bytes, not {size}; copy the artefact again or go back a version")
+            if found != size or not path.is_file():
+                raise ValueError(f"{found} bytes, not {size}")
     return version
 
 
@@ -226,29 +237,39 @@ def verify(version: Version) -> None:
     """
     for name, expected in version.manifest.sums.items():
         path = version.folder / name
-        try:
-            found = sha256(path)
-        except OSError as error:
-            raise ArtefactError(f"cannot read {path}: {error}") from error
-        if found != expected:
-            raise ArtefactError(f"{path} is damaged: its sum differs; copy the artefact again or go back a version")
+        with reading_artefact(path):
+            if sha256(path) != expected:
+                raise ValueError("its checksum differs")
 
 
 def _manifest(path: Path, version_id: str) -> Manifest:
-    try:
+    with reading_artefact(path):
         data = json.loads(path.read_text(encoding="utf-8"))
         schema = data.pop("schema_version")
         if schema > SCHEMA_VERSION:
-            raise ArtefactError(f"{path} has schema {schema}, newer than {SCHEMA_VERSION}: upgrade the package rewriter")
+            raise SchemaError(f"{path} has schema {schema}, newer than {SCHEMA_VERSION}: upgrade the package rewriter")
         if schema < SCHEMA_VERSION:
-            raise ArtefactError(f"{path} has schema {schema}, older than {SCHEMA_VERSION}: learn again, into a new folder")
+            raise SchemaError(f"{path} has schema {schema}, older than {SCHEMA_VERSION}: learn again, into a new folder")
         if data.pop("id") != version_id or _digest({"schema_version": schema, **data}) != version_id.split("-")[1]:
-            raise ArtefactError(f"{path} is damaged: it does not match its id; copy the artefact again or go back a version")
-        return Manifest(**{f.name: data[f.name] for f in fields(Manifest)})
-    except FileNotFoundError as error:
-        raise ArtefactError(f"{path} is missing; copy the artefact again or go back a version") from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{path} is damaged: {error}; copy the artefact again or go back a version") from error
+            raise ValueError("it does not match its id")
+        return _checked(Manifest(**{f.name: data[f.name] for f in fields(Manifest)}))
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Return a manifest whose fields have the declared types; its id only proves that nothing changed since it was written."""
+    for name, kinds in _KINDS.items():
+        values = getattr(manifest, name)
+        if not isinstance(values, dict) or not all(type(value) in kinds for value in values.values()):
+            raise ValueError(f"{name} must map names to {' or '.join(kind.__name__ for kind in kinds)}")
+    if type(manifest.max_chars) is not int or not isinstance(manifest.config, dict) or not isinstance(manifest.created, str):
+        raise ValueError("max_chars, config or created is of the wrong type")
+    if len(bytes.fromhex(manifest.user_key)) > _KEY_BYTES:
+        raise ValueError(f"user_key is longer than {_KEY_BYTES} bytes")
+    if manifest.sizes.keys() != manifest.sums.keys() or any(
+        ".." in PurePosixPath(n).parts or n[:1] == "/" for n in manifest.sizes
+    ):
+        raise ValueError("sizes and sums must name the same files, all below the version's folder")
+    return manifest
 
 
 def _digest(data: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from rewriter.artefact.versions import (
     version_ids,
 )
 from rewriter.config import Config
-from rewriter.errors import ArtefactError
+from rewriter.errors import ArtefactError, SchemaError
 
 Judge = Callable[[Version], Sequence[str]]
 """A finished version -> why it must not serve yet, one line each; none where it may."""
@@ -46,7 +46,6 @@ class Writer:
         folder: where the files of the new version go; every file below it is shipped.
         state: where the new private state goes.
         work: private scratch folder, removed with everything in it when the writer is left.
-        previous_state: the state of the newest version, to be read only; None where there is none.
         reasons: why the version that was written is held back; empty where it serves.
         user_key: the secret of this artefact under which user ids are hashed, 32 bytes.
 
@@ -75,7 +74,7 @@ class Writer:
         self.folder = self._versions / ".new"
         self.state = self._states / ".new"
         self.work = self._states / ".work"
-        self.previous_state: Path | None = None
+        self._previous: str | None = None
         self.reasons: tuple[str, ...] = ()
         self.user_key = b""
 
@@ -98,6 +97,23 @@ class Writer:
             for folder in (self.folder, self.state, self.work):
                 shutil.rmtree(folder, ignore_errors=True)
 
+    @property
+    def previous_state(self) -> Path | None:
+        """The state of the newest version, to be read only; None where there is none.
+
+        Raises:
+            SchemaError: another release wrote it. A version that is damaged does not matter: the next one replaces it.
+        """
+        if self._previous is None:
+            return None
+        try:
+            open_version(self._root, self._previous)
+        except SchemaError:
+            raise
+        except ArtefactError:
+            pass
+        return self._states / self._previous
+
     def carry(self, name: str) -> bool:
         """Take a file over from the previous state as it is, without copying it where the disk has hard links.
 
@@ -110,9 +126,10 @@ class Writer:
         Raises:
             ArtefactError: the disk refuses.
         """
-        if self.previous_state is None or not (self.previous_state / name).is_file():
+        previous = self.previous_state
+        if previous is None or not (previous / name).is_file():
             return False
-        source, target = self.previous_state / name, self.state / name
+        source, target = previous / name, self.state / name
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             link(source, target)
@@ -202,7 +219,7 @@ class Writer:
         newest = waiting.id if waiting else serving
         self._retire(serving, newest)
         if (self._states / newest).is_dir():
-            self.previous_state = self._states / newest
+            self._previous = newest
 
     def _sweep(self) -> None:
         """Remove what a killed writer left."""

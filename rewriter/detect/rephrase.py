@@ -22,7 +22,7 @@ from rewriter.detect.features import GIVEN, Cues
 from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.detect.weak_labels import Items, Meaning, meaning
 from rewriter.engines.duckdb import glob
-from rewriter.errors import undamaged
+from rewriter.errors import reading_state
 from rewriter.model.detector import Columns as Candidates
 
 _ENOUGH = 50  # restatements that the log tells of, below which nothing is learned
@@ -88,7 +88,7 @@ class PairDetector:
         Raises:
             ArtefactError: the file is not what `save` writes.
         """
-        with undamaged(path), np.load(path, allow_pickle=False) as found:
+        with reading_state(path), np.load(path, allow_pickle=False) as found:
             arrays = dict(found)
             teacher, forest = Teacher.of_arrays(arrays), Forest.of_arrays("forest", arrays)
             joint, failed = arrays["joint"], arrays["failed"]

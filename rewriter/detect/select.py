@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 from rewriter.detect.rephrase import PairDetector, Told, learn_pair
 from rewriter.detect.turns import Listed
 from rewriter.engines.duckdb import glob
-from rewriter.errors import undamaged
+from rewriter.errors import reading_state
 from rewriter.model.detector import Detector, RuleDetector
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def is_kept(folder: Path) -> bool:
 
 
 def _choice(folder: Path) -> dict[str, Any]:
-    with undamaged(folder / _CHOICE):
+    with reading_state(folder / _CHOICE):
         choice: dict[str, Any] = json.loads((folder / _CHOICE).read_text(encoding="utf-8"))
         return {name: choice[name] for name in ("name", "figures", "learned by")}
 

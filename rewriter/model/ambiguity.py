@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.goal_prior import RAREST, log_goal_prior
 from rewriter.model.query_store import TextColumn, mapped, save_texts
 from rewriter.model.user_view import UserView
@@ -131,10 +131,8 @@ class Ambiguity:
         """
         if not folder.is_dir():
             return None
-        try:
+        with reading_artefact(folder):
             return cls(folder, user_view)
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def of(self, text: str, locale: str, user: str) -> Posterior | None:
         """Return what a text means to a user; None for a text of one meaning, and for a user of whom nothing is known.

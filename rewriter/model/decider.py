@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.guardrail import Guardrail
 from rewriter.model.features import RANK, RISK
 from rewriter.model.fluency import Wording
@@ -66,7 +66,7 @@ class Decider:
             ArtefactError: the file is missing, or is none of ours.
         """
         path = folder / _FILE
-        try:
+        with reading_artefact(path):
             data = json.loads(path.read_text(encoding="utf-8"))
             before, after = (
                 Threshold(
@@ -76,8 +76,6 @@ class Decider:
             )
             ranker, risk = Logistic.from_dict(data["ranker"], len(RANK)), Logistic.from_dict(data["risk"], len(RISK))
             return cls(ranker, risk, before, after, bool(data["hears"]))
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
 
 
 def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wording, *, after_failure: bool) -> bool:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 
 Vectors = npt.NDArray[np.float32]
 
@@ -53,11 +53,9 @@ def open_encoder(folder: Path) -> SavedEncoder:
         ArtefactError: a file is missing, or is none of ours.
     """
     path = folder / HEADER
-    try:
+    with reading_artefact(path):
         header = json.loads(path.read_text(encoding="utf-8"))
         module, name = _KINDS[header["kind"]].split(":")
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
     opened: SavedEncoder = getattr(import_module(module), name).open(folder)
     return opened
 

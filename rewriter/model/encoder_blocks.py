@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.encoder import HEADER, Encoder, SavedEncoder, Vectors, open_encoder
 
 
@@ -60,8 +60,6 @@ class BlockEncoder:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        try:
+        with reading_artefact(folder / HEADER):
             weights = [float(w) for w in json.loads((folder / HEADER).read_text(encoding="utf-8"))["weights"]]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder / HEADER}: {error}; copy the artefact again") from error
         return cls([open_encoder(folder / str(number)) for number in range(len(weights))], weights)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rewriter.errors import ArtefactError, MissingExtraError
+from rewriter.errors import MissingExtraError, reading_artefact
 from rewriter.model.encoder import HEADER, Vectors, unit_rows
 
 if TYPE_CHECKING:
@@ -56,12 +56,10 @@ class OnnxEncoder:
             raise MissingExtraError(f"this encoder needs {error.name}; pip install 'rewriter[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
+        with reading_artefact(folder):
             dim = int(json.loads((folder / HEADER).read_text(encoding="utf-8"))["dim"])
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
             session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
         tokenizer.enable_padding()
         tokenizer.enable_truncation(_MOST_TOKENS)
         return cls(folder, dim, session, tokenizer)

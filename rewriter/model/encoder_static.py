@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.encoder import HEADER, Vectors, unit_rows
 
 _SIZES = (2, 3, 4)
@@ -105,10 +105,8 @@ class StaticEncoder:
         Raises:
             ArtefactError: the table is missing or unreadable.
         """
-        try:
+        with reading_artefact(folder / _FILE):
             return cls(np.asarray(np.load(folder / _FILE, mmap_mode="r")))
-        except (OSError, ValueError) as error:
-            raise ArtefactError(f"cannot read {folder / _FILE}: {error}; copy the artefact again or go back a version") from error
 
     def _part(self, part: str) -> Vectors:
         vector = self._kept.get(part)

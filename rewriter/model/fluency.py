@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.guardrail.reading import longest_at
 
 _HEADER = "wording.json"
@@ -174,12 +174,10 @@ class Wording:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        try:
+        with reading_artefact(folder):
             header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
             keys, counts = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("keys", "counts"))
             return cls(header["names"], keys, counts, int(header["texts"]))
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error!r}; copy the artefact again or go back a version") from error
 
     def _looked_up(self, kind: str, part: str) -> int:
         part_hash = _hash(kind, part)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Encoder
 from rewriter.model.query_store import Queries, QueryBook, mapped, write_book
 
@@ -89,10 +89,8 @@ class Habits:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        try:
+        with reading_artefact(folder):
             return cls(folder)
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def __len__(self) -> int:
         """Return the number of users."""

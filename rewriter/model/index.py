@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 
 from rewriter.arrays import Ints
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Vectors
 from rewriter.model.query_store import QueryBook
 
@@ -65,10 +65,8 @@ class GlobalIndex:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        try:
+        with reading_artefact(folder):
             return cls(folder)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def search(self, queries: Vectors, locale: str, k: int) -> Ints:
         """Return the rows of the book that are nearest to each query, best first, (n, k) int64; -1 where there are fewer.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.result import Scope
 
 _FILE = "online.json"
@@ -49,7 +49,5 @@ def open_shares(folder: Path) -> dict[str, float]:
     path = folder / _FILE
     if not path.exists():
         return {}
-    try:
+    with reading_artefact(path):
         return {str(part): float(share) for part, share in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error

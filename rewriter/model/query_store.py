@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Encoder
 from rewriter.similarity import phonetic_key
 
@@ -172,10 +172,8 @@ class QueryBook:
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
-        try:
+        with reading_artefact(folder):
             return cls(folder)
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {folder}: {error}; copy the artefact again or go back a version") from error
 
     def __len__(self) -> int:
         return len(self.turns)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Indel
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import reading_artefact
 from rewriter.model.logistic import Logistic
 from rewriter.model.query_store import mapped
 
@@ -191,13 +191,11 @@ class Risk:
             ArtefactError: a file is missing, or is none of ours.
         """
         path = folder / _FILE
-        try:
+        with reading_artefact(path):
             data = json.loads(path.read_text(encoding="utf-8"))
             words = {str(word): float(odds) for word, odds in data["words"].items()}
             weigh, texts = Logistic.from_dict(data["weigh"], len(COLUMNS)), TextNumbers.open(folder, _TEXTS)
             return cls(texts, words, float(data["mean"]), weigh, float(data["rate"]), int(data["a_day"]))
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error
 
 
 def worth(p: float) -> float:

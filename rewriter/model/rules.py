@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from rewriter.errors import ArtefactError
+from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.result import Scope
 from rewriter.text import normalise
 
@@ -107,11 +107,9 @@ class RuleBook:
             ArtefactError: a file is missing or is none of ours.
         """
         path = folder / "counts.json"
-        try:
+        with reading_artefact(path):
             counts = json.loads(path.read_text(encoding="utf-8"))
             counts = {scope: dict(counts[scope]) for scope in ("global", "personal")}
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
         return cls({"global": _map(folder / "global.mdb"), "personal": _map(folder / "personal.mdb")}, counts)
 
     def get(self, text: str, locale: str, user: str = "") -> Rule | None:
@@ -198,17 +196,14 @@ _mapping = threading.Lock()
 
 def _map(path: Path) -> lmdb.Environment:
     """Map a file, once a process: LMDB refuses a second time, and one process may hold several books of one folder."""
-    try:
-        with _mapping:
-            status = path.stat()
-            file = (status.st_dev, status.st_ino)
-            env = _mapped.get(file)
-            if env is None:
-                env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
-                _mapped[file] = env
-            return env
-    except (OSError, lmdb.Error) as error:
-        raise ArtefactError(f"cannot open {path}: {error}; copy the artefact again or go back a version") from error
+    with reading_artefact(path), _mapping:
+        status = path.stat()
+        file = (status.st_dev, status.st_ino)
+        env = _mapped.get(file)
+        if env is None:
+            env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
+            _mapped[file] = env
+        return env
 
 
 def _unlock_after_fork() -> None:
@@ -339,8 +334,6 @@ class ContextRules:
         path = folder / _FILE
         if not path.exists():
             return cls(())
-        try:
+        with reading_artefact(path):
             rows: list[list[object]] = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
             return cls(ContextRule(str(said), Rule(*rule)) for said, *rule in rows)  # type: ignore[arg-type]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"cannot read {path}: {error!r}; copy the artefact again or go back a version") from error

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
-from rewriter.errors import ArtefactError
+from rewriter.errors import CURE_ARTEFACT, ArtefactError, reading_artefact
 from rewriter.model.encoder import Vectors
 from rewriter.model.habits import Habit, Habits
 from rewriter.model.query_store import QueryBook, mapped
@@ -48,12 +48,10 @@ class UserView:
         book, path = QueryBook.open(folder / "book"), folder / _SPOKEN
         if not path.exists():
             return cls(book, Habits.open(folder / "habits"))
-        try:
+        with reading_artefact(path):
             spoken = np.asarray(mapped(path), dtype=bool)
-        except (OSError, ValueError) as error:
-            raise ArtefactError(f"cannot read {path}: {error}; copy the artefact again or go back a version") from error
         if spoken.shape != (len(book),):
-            raise ArtefactError(f"{path} is not of this book; copy the artefact again or go back a version")
+            raise ArtefactError(f"{path} does not belong to this query book; {CURE_ARTEFACT}")
         return cls(book, Habits.open(folder / "habits"), spoken)
 
     def own(self, user: str, locale: str) -> Habit:

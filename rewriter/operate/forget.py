@@ -123,7 +123,7 @@ def _publish(user_id: str, version: Version, checksums: Mapping[str, str]) -> tu
     with Writer(version.root, keep=1) as writer:
         if writer.previous_state is None or not version.state.is_dir():
             raise ArtefactError(
-                f"{version.root} has no private state: forget where `rewriter learn` writes, and copy the artefact again"
+                f"{version.root} has no private state: forget where `rewriter learn` writes, and ship the new version"
             )
         config = Config.from_dict(dict(version.manifest.config))
         hashed, k = hash_user(user_id, writer.user_key), config.launch.min_users

@@ -5,12 +5,22 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from crash import count_steps, run_killed
 
-from rewriter.artefact.versions import current, current_id, load_current, open_version, verify, version_ids
+from rewriter.artefact.versions import (
+    SCHEMA_VERSION,
+    Manifest,
+    current,
+    current_id,
+    load_current,
+    open_version,
+    verify,
+    version_ids,
+)
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
@@ -72,7 +82,7 @@ def test_the_manifest_is_plain_json(tmp_path):
     version_id = publish(tmp_path, locales={"en": np.int64(7)}, **figures)
     text = (tmp_path / "versions" / version_id / "manifest.json").read_text(encoding="utf-8")
     data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert (data["id"], data["schema_version"]) == (version_id, 3)
+    assert (data["id"], data["schema_version"]) == (version_id, SCHEMA_VERSION)
     assert (data["counts"], data["metrics"], data["locales"]) == ({"turns": 7}, {"none": None, "f1": 0.5}, {"en": 7})
 
 
@@ -226,11 +236,11 @@ def test_opening_compares_sizes_and_verifying_sums(tmp_path, name):
     whole = path.read_bytes()
     for position in {0, len(whole) // 2, len(whole) - 1}:
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
-        with pytest.raises(ArtefactError, match=f"{name} is damaged: its sum"):
+        with pytest.raises(ArtefactError, match=f"{name} is damaged .*checksum differs"):
             verify(current(tmp_path))
     for other in (whole[:-1], whole + b"x", b""):
         path.write_bytes(other)
-        with pytest.raises(ArtefactError, match=f"{name} is damaged: {len(other)} bytes, not {len(whole)}"):
+        with pytest.raises(ArtefactError, match=rf"{name} is damaged \(ValueError: {len(other)} bytes, not {len(whole)}\)"):
             current(tmp_path)
     path.unlink()
     with pytest.raises(ArtefactError, match=f"{name} is missing"):
@@ -255,7 +265,10 @@ def test_no_byte_of_the_manifest_changes_unseen(tmp_path):
         current(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "7", "{}", '{"schema_version": "1"}', '{"schema_version": 3, "id": 5}'])
+NO_MANIFEST = ["[]", "null", "7", "{}", '{"schema_version": "1"}', '{"schema_version": 4, "id": 5}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", NO_MANIFEST, ids=range(len(NO_MANIFEST)))
 def test_json_that_is_no_manifest(tmp_path, content):
     publish(tmp_path)
     (current(tmp_path).folder / "manifest.json").write_text(content)
@@ -263,20 +276,47 @@ def test_json_that_is_no_manifest(tmp_path, content):
         current(tmp_path)
 
 
-def test_an_older_schema_asks_for_a_new_folder(tmp_path):
-    publish(tmp_path)
-    path = current(tmp_path).folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 2'))
-    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 2, older than 3: learn into a new folder"):
-        current(tmp_path)
+def previous_state(root):
+    with Writer(root) as writer:
+        return writer.previous_state
 
 
-def test_a_newer_schema_asks_for_an_upgrade(tmp_path):
+@pytest.mark.parametrize(("by", "cure"), [(-1, "older than .*: learn again"), (1, "newer than .*: upgrade the package rewriter")])
+def test_another_schema_is_refused_with_its_cure(tmp_path, by, cure):
     publish(tmp_path)
-    path = current(tmp_path).folder / "manifest.json"
-    path.write_text(path.read_text().replace('"schema_version": 3', '"schema_version": 4'))
-    with pytest.raises(ArtefactError, match=r"manifest\.json has schema 4, newer than 3: upgrade"):
-        current(tmp_path)
+    path, schema = current(tmp_path).folder / "manifest.json", SCHEMA_VERSION + by
+    text = path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', f'"schema_version": {schema}')
+    assert str(schema) in text
+    path.write_text(text)
+    for use in (current, Rewriter.open, previous_state):
+        with pytest.raises(ArtefactError, match=rf"manifest\.json has schema {schema}, {cure}") as raised:
+            use(tmp_path)
+        assert "\n" not in str(raised.value)
+
+
+WRONG = {
+    "max_chars": ["500", None, 1.5],
+    "user_key": ["not hex", None, "ab" * 65],
+    "locales": [["en"], {"en": "many"}],
+    "sizes": [{}, {"rules/global.mdb": "12"}, None],
+    "sums": [{}, {"../../../etc/passwd": "0" * 64}],
+    "config": ["{}", None],
+    "counts": [{"turns": "5"}],
+    "metrics": [[1.0]],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_crafted_manifest_of_the_right_id_is_refused(tmp_path, field, value):
+    """Who writes a manifest can write a matching id; the types of its fields are looked at all the same."""
+    publish(tmp_path)
+    fields = asdict(current(tmp_path).manifest) | {field: value}
+    version_id, text = Manifest(**fields).to_json(9)
+    (tmp_path / "versions" / version_id).mkdir()
+    (tmp_path / "versions" / version_id / "manifest.json").write_text(text)
+    (tmp_path / "CURRENT").write_text(version_id + "\n")
+    with pytest.raises(ArtefactError, match=r"manifest\.json is damaged"):
+        Rewriter.open(tmp_path)
 
 
 def test_a_reader_overtaken_by_the_sweep_reads_again(tmp_path):

@@ -124,11 +124,11 @@ def test_damage_is_named(tmp_path, name, damage):
     rows, _ = clustered(50)
     build(tmp_path, rows)
     damage(tmp_path / "index" / name)
-    with pytest.raises(ArtefactError, match=r"cannot read .*index"):
+    with pytest.raises(ArtefactError, match=r"index.* is (missing|damaged)"):
         GlobalIndex.open(tmp_path / "index")
 
 
 def test_a_header_of_another_kind_is_refused(tmp_path):
     (tmp_path / "index.json").write_text(json.dumps({"en": {"start": 0}}))
-    with pytest.raises(ArtefactError, match="cannot read"):
+    with pytest.raises(ArtefactError, match=r"is (missing|damaged)"):
         GlobalIndex.open(tmp_path)

@@ -119,7 +119,7 @@ def test_an_echo_is_known_and_never_found(tmp_path):
     assert "jungle dracula" not in retriever.find(["jungle dracula now"], "en").texts
     assert retriever.knows("jungle dracula", "en")
     save_spoken(folder, np.array([True]))
-    with pytest.raises(ArtefactError, match="not of this book"):
+    with pytest.raises(ArtefactError, match="does not belong to this query book"):
         Retriever.open(folder)
 
 

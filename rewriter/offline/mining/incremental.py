@@ -13,7 +13,7 @@ from pathlib import Path
 from rewriter.artefact.disk import link
 from rewriter.config import Config, Loop
 from rewriter.engines.duckdb import connect, quoted, save
-from rewriter.errors import ArtefactError, undamaged
+from rewriter.errors import ArtefactError, reading_state
 from rewriter.offline.logs.reader import LogReport
 from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table
 
@@ -52,9 +52,9 @@ class Carried:
         """Return what is in the state of the day before; nothing where there is none."""
         if state is None or not (state / "days.json").exists():
             return cls(None, {}, 0, 0, 0, None, 0)
-        with undamaged(state / "days.json"):
+        with reading_state(state / "days.json"):
             data = dict(json.loads((state / "days.json").read_text(encoding="utf-8")))
-        with undamaged(state / "files.json"):
+        with reading_state(state / "files.json"):
             files = dict(json.loads((state / "files.json").read_text(encoding="utf-8")))
         if "closed_ms" not in data:
             raise ArtefactError(f"{state} is of an older release, without recent turns; learn with --afresh")

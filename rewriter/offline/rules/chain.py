@@ -39,7 +39,7 @@ from threadpoolctl import threadpool_limits
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Chain
 from rewriter.engines.duckdb import connect
-from rewriter.errors import EngineError, undamaged
+from rewriter.errors import EngineError, reading_state
 
 _ROWS = 4096
 """Rows of a large component that walk together."""
@@ -315,7 +315,7 @@ def read(state: Path | None, config: Chain) -> Before | None:
     """Return what the day before left; None where there is nothing, or it was solved with other settings."""
     if state is None or not (state / _FILE).exists():
         return None
-    with undamaged(state / _FILE), np.load(state / _FILE, allow_pickle=False) as found:
+    with reading_state(state / _FILE), np.load(state / _FILE, allow_pickle=False) as found:
         if str(found["config"]) != _told(config):
             return None
         n = len(found["absorbed"])

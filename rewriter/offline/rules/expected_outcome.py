@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
-from rewriter.errors import undamaged
+from rewriter.errors import reading_state
 from rewriter.offline.rules import priors as priors_
 from rewriter.offline.rules.votes import Pairs
 
@@ -91,7 +91,7 @@ class Priors:
         """
         if state is None or not (state / _PRIORS).exists():
             return None
-        with undamaged(state / _PRIORS):
+        with reading_state(state / _PRIORS):
             told = json.loads((state / _PRIORS).read_text(encoding="utf-8"))
             told["agreement"]["weights"] = np.array(told["agreement"]["weights"], dtype=np.float64)
             return cls(priors_.Agreement(**told["agreement"]), priors_.Beta(**told["ok"]))

@@ -99,10 +99,10 @@ def test_an_exported_encoder_can_be_saved_again(tiny, tmp_path):
     open_encoder(tmp_path / "one").save(tmp_path / "two")
     assert open_encoder(tmp_path / "two").encode(QUERIES).tolist() == open_encoder(tmp_path / "one").encode(QUERIES).tolist()
     (tmp_path / "two" / "model.onnx").write_bytes(b"not a graph")
-    with pytest.raises(ArtefactError, match="cannot read"):
+    with pytest.raises(ArtefactError, match=r"is (missing|damaged)"):
         open_encoder(tmp_path / "two")
     (tmp_path / "two" / "tokenizer.json").unlink()
-    with pytest.raises(ArtefactError, match="cannot read"):
+    with pytest.raises(ArtefactError, match=r"is (missing|damaged)"):
         open_encoder(tmp_path / "two")
 
 
