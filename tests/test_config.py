@@ -32,7 +32,7 @@ def test_toml(tmp_path):
             {"encoder": {"kind": "student"}},
             "setting encoder.base must name a sentence transformer, unless encoder.kind is static, which has none",
         ),
-        ({"friction": {"failed": 1001}}, "setting friction.failed must lie between 0 and 1000 thousandths"),
+        ({"friction": {"failed": 1001}}, "setting friction.failed must lie between 0 and 1000, not 1001"),
     ],
 )
 def test_one_clear_line(data, message):
