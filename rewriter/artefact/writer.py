@@ -36,7 +36,19 @@ Judge = Callable[[Version], Sequence[str]]
 """A finished version -> why it must not serve yet, one line each; none where it may."""
 
 _KEY_BYTES = 32
-_PACKAGES = ("rewriter", "lmdb", "numpy", "faiss-cpu", "duckdb", "pyspark", "scipy", "pandas", "networkx", "scikit-learn")
+_PACKAGES = (
+    "rewriter",
+    "lmdb",
+    "numpy",
+    "faiss-cpu",
+    "duckdb",
+    "pyspark",
+    "scipy",
+    "pandas",
+    "networkx",
+    "scikit-learn",
+    "lightgbm",
+)
 
 
 class Writer:

@@ -13,7 +13,7 @@ What users said of a turn counts for others: of the same words understood alike,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from rewriter.arrays import Floats, Ints
-from rewriter.detect.boosting import FOLDS, Columns, Examples, Forest, fold_of, log_odds
+from rewriter.detect.boosting import FOLDS, Columns, Forest, LabelledRows, fold_of, log_odds
 from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.turns import Likeness, Turns
 from rewriter.detect.weak_labels import Meaning
@@ -49,7 +49,7 @@ def coherence(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
     swapped = np.random.default_rng(seed).permutation(turns["reply"][answered])
     both = np.concatenate([_columns(turns, answered, reply, fold) for reply in (turns["reply"][answered], swapped)])
     label = np.repeat([True, False], len(answered))
-    return Forest.fit(both, Examples.of(np.arange(len(both)), label), np.tile(fold[answered], 2), seed)
+    return Forest.fit(both, LabelledRows.of(np.arange(len(both)), label), np.tile(fold[answered], 2), seed)
 
 
 def fits(forest: Forest | None, turns: Turns, fold: Ints) -> Floats:
@@ -174,13 +174,13 @@ class Teacher:
         first = cls(answers, None, np.array([0.0, 1.0]), None)
         columns = first._heard(turns, columns)
         if _enough(label[known]):
-            examples = Examples(known, label[known], np.where(explicit[known], _EXPLICIT, 1.0))
+            examples = LabelledRows(known, label[known], np.where(explicit[known], _EXPLICIT, 1.0))
             missed = Forest.fit(columns, examples, fold, seed)
             first = replace(first, missed=missed, scale=platt(missed.p(columns, fold)[known], label[known]))
         if not _enough(label[told]):
             return first
         columns = first._told(turns, columns, meaning)
-        return replace(first, told=Forest.fit(columns, Examples.of(told, label[told]), fold, seed, few=True))
+        return replace(first, told=Forest.fit(columns, LabelledRows.of(told, label[told]), fold, seed, few=True))
 
     def judge(self, turns: Turns, columns: Columns, meaning: Meaning) -> "Defects":
         """Say how likely each turn is a defect, by trees that have not seen its user.
@@ -197,24 +197,23 @@ class Teacher:
         explicit, label = _feedback(turns, meaning)
         return Defects(np.where(explicit, label, guessed), guessed, learned=self.missed is not None)
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what `of_arrays` reads again."""
-        found: dict[str, npt.NDArray[Any]] = {"scale": self.scale}
-        for name, forest in (("answers", self.answers), ("missed", self.missed), ("told", self.told)):
-            found |= forest.arrays(name) if forest is not None else {}
-        return found
+    def to_dict(self) -> dict[str, object]:
+        """Return the model as JSON can hold it."""
+        forests = (("answers", self.answers), ("missed", self.missed), ("told", self.told))
+        texts = {name: forest.texts() if forest is not None else None for name, forest in forests}
+        return texts | {"scale": self.scale.tolist()}
 
     @classmethod
-    def of_arrays(cls, found: Mapping[str, npt.NDArray[Any]]) -> "Teacher":
-        """Return the teacher of some arrays.
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` returned.
 
         Raises:
-            KeyError: one is missing.
+            KeyError, ValueError: something is missing or damaged.
         """
         answers, missed, told = (
-            Forest.of_arrays(name, found) if f"{name}.used" in found else None for name in ("answers", "missed", "told")
+            Forest.of_texts(data[name]) if data[name] is not None else None for name in ("answers", "missed", "told")
         )
-        return cls(answers, missed, found["scale"], told)
+        return cls(answers, missed, np.array(data["scale"], dtype=np.float64), told)
 
     def _heard(self, turns: Turns, columns: Columns) -> Columns:
         return np.column_stack([columns, fits(self.answers, turns, fold_of(turns["user_no"]))])

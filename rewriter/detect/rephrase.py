@@ -7,6 +7,8 @@ nobody knows the meaning are the worst garbled ones, and look otherwise). How th
 says of held-out users.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from rewriter.arrays import Floats, Ints
-from rewriter.detect.boosting import Columns, Examples, Forest, fold_of, log_odds
+from rewriter.detect.boosting import Columns, Forest, LabelledRows, fold_of, log_odds
 from rewriter.detect.defects import Teacher, surroundings
 from rewriter.detect.features import GIVEN, Cues
 from rewriter.detect.turns import Likeness, Listed, Turns
@@ -77,9 +79,10 @@ class PairDetector:
         return np.where(p < _LEAST, 0, p)
 
     def save(self, path: Path) -> None:
-        """Write what was learned, without a turn or a text of the log, as ``.npz``."""
-        learned = self.forest.arrays("forest") | self.teacher.arrays() | {"joint": self.joint, "failed": self.failed}
-        np.savez(path, allow_pickle=False, **learned)
+        """Write what was learned as JSON: models of LightGBM and weights, and no turn or text of the log."""
+        weights = {"joint": self.joint.tolist(), "failed": self.failed.tolist()}
+        learned = {"forest": self.forest.texts(), "teacher": self.teacher.to_dict()} | weights
+        path.write_text(json.dumps({"digest": _digest(learned), "learned": learned}), encoding="utf-8")
 
     @classmethod
     def open(cls, path: Path, listed: Listed) -> "PairDetector":
@@ -88,10 +91,13 @@ class PairDetector:
         Raises:
             ArtefactError: the file is not what `save` writes.
         """
-        with reading_state(path), np.load(path, allow_pickle=False) as found:
-            arrays = dict(found)
-            teacher, forest = Teacher.of_arrays(arrays), Forest.of_arrays("forest", arrays)
-            joint, failed = arrays["joint"], arrays["failed"]
+        with reading_state(path):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            learned = found["learned"]
+            if found["digest"] != _digest(learned):
+                raise ValueError("its digest does not match")
+            teacher, forest = Teacher.from_dict(learned["teacher"]), Forest.of_texts(learned["forest"])
+            joint, failed = (np.array(learned[name], dtype=np.float64) for name in ("joint", "failed"))
         turns = Turns.read(listed)
         items = Items.of(turns)
         cues = Cues(turns, items)
@@ -174,10 +180,10 @@ def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
     foreign, of = elsewhere(told, cues, went_wrong, seed)
     taught, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
     label = np.concatenate([told.restates[went_wrong], np.zeros(len(of), dtype=bool)])
-    first = Examples.of(np.concatenate([went_wrong, len(columns) + np.arange(len(of))]), label)
+    first = LabelledRows.of(np.concatenate([went_wrong, len(columns) + np.arange(len(of))]), label)
     p = Forest.fit(taught, first, folds, seed).p(columns, fold)
     others = np.flatnonzero(told.missed != 1)
-    forest = Forest.fit(taught, first.soft(others, p[others]), folds, seed)
+    forest = Forest.fit(taught, first.with_soft(others, p[others]), folds, seed)
     odds, risk = log_odds(forest.p(columns, fold)), log_odds(defect[told.source])
     joint = _weights(np.column_stack([odds, risk])[known], told.restates[known])
     failed = _weights(odds[went_wrong, None], told.restates[went_wrong])
@@ -202,6 +208,10 @@ def elsewhere(told: Told, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, I
     said, source = told.turns["said"], told.source[rows]
     given = {name: told.candidates[name][rows] for name in GIVEN} | told.likeness.measure(said[source], said[other])
     return cues.measure(source, other, given, told.overheard[rows]), rows
+
+
+def _digest(learned: object) -> str:
+    return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()
 
 
 def _columns(told: Told, cues: Cues) -> Columns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RULE = "rule"
 NAMES = ("span", "pair", RULE)
 """Of the detectors."""
-_CHOICE, _PAIR = "choice.json", "pair.npz"
+_CHOICE, _PAIR = "choice.json", "pair.json"
 _MOST = 2_000_000  # turns: their cues are worked out in memory
 
 
@@ -126,8 +126,8 @@ class BestDetector:
 
 
 def _learned_by() -> dict[str, str]:
-    """Return what lays out the columns and the trees."""
-    return {name: version(name) for name in ("rewriter", "scikit-learn")}
+    """Return what defines the columns that the trees read; their own format is checked when they are read."""
+    return {name: version(name) for name in ("rewriter",)}
 
 
 def is_kept(folder: Path) -> bool:

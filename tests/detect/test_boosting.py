@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rewriter.detect.boosting import FOLDS, Examples, Forest, fold_of, log_odds
+from rewriter.detect.boosting import FOLDS, Forest, LabelledRows, fold_of, log_odds
 
 
 def test_no_user_is_scored_by_a_model_that_saw_her():
@@ -13,8 +13,7 @@ def test_no_user_is_scored_by_a_model_that_saw_her():
     own = rng.random(40)[users] + 0.0 * users
     label = rng.random(40)[users] < 0.5
     columns = np.column_stack([own, np.full(len(users), 7.0), np.full(len(users), np.nan)]).astype(np.float32)
-    forest = Forest.fit(columns, Examples.of(np.arange(len(users)), label), fold_of(users), seed=0)
-    assert forest.used.tolist() == [True, False, False]
+    forest = Forest.fit(columns, LabelledRows.of(np.arange(len(users)), label), fold_of(users), seed=0)
     p = forest.p(columns, fold_of(users))
     assert abs(np.corrcoef(p, label)[0, 1]) < 0.5
     other = forest.p(columns, fold_of(users + 1))  # by a model that did see them
@@ -23,14 +22,16 @@ def test_no_user_is_scored_by_a_model_that_saw_her():
 
 
 def test_soft_examples_are_both():
-    soft = Examples.of(np.array([4]), np.array([True])).soft(np.array([7, 8]), np.array([0.25, 1.0]))
+    soft = LabelledRows.of(np.array([4]), np.array([True])).with_soft(np.array([7, 8]), np.array([0.25, 1.0]))
     assert soft.row.tolist() == [4, 7, 8, 7, 8]
     assert soft.label.tolist() == [True, True, True, False, False]
     assert soft.weight.tolist() == [1.0, 0.25, 1.0, 0.75, 0.0]
 
 
 def test_one_kind_alone_teaches_nothing():
-    forest = Forest.fit(np.ones((5, 1), np.float32), Examples.of(np.arange(5), np.ones(5, bool)), np.arange(5) % FOLDS, seed=0)
+    forest = Forest.fit(
+        np.ones((5, 1), np.float32), LabelledRows.of(np.arange(5), np.ones(5, bool)), np.arange(5) % FOLDS, seed=0
+    )
     assert forest.p(np.ones((5, 1), np.float32), np.arange(5) % FOLDS).tolist() == [0.0] * 5
 
 
@@ -43,5 +44,5 @@ def test_a_column_that_only_the_held_out_users_know_is_borne():
     label = np.arange(160) % 2 == 0
     rare = np.where(fold == 0, np.arange(160.0), np.nan)
     columns = np.column_stack([rare, label]).astype(np.float32)
-    p = Forest.fit(columns, Examples.of(np.arange(160), label), fold, seed=0).p(columns, fold)
+    p = Forest.fit(columns, LabelledRows.of(np.arange(160), label), fold, seed=0).p(columns, fold)
     assert p[label].min() > 0.7 > 0.3 > p[~label].max()

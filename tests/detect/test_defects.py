@@ -1,5 +1,7 @@
 """Teacher and student in a world by hand: what fails, who says so, and what is known before the fact."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -58,7 +60,7 @@ def test_what_is_kept_of_the_teacher_says_the_same(tmp_path):
     seen = surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items)
     teacher = Teacher.learn(read, *seen, seed=0)
     assert teacher.told is not None
-    again = Teacher.of_arrays(teacher.arrays())
+    again = Teacher.from_dict(json.loads(json.dumps(teacher.to_dict())))
     assert again.judge(read, *seen).p.tolist() == teacher.judge(read, *seen).p.tolist()
 
 
