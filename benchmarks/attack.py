@@ -37,8 +37,7 @@ from rewriter.evaluation.summary import plain, row
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import phrase_world

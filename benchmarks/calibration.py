@@ -25,8 +25,7 @@ from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluation.outcomes import Outcomes, losses, only, pooled, win_loss, wins
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import phrase_world
 

@@ -26,15 +26,13 @@ import numpy as np
 from worlds.media import WISHES, media_world
 from worlds.wishes import Wish, read_wishes
 
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.judge import exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
 from rewriter.evaluation.outcomes import Outcomes, pooled, where
 from rewriter.evaluation.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import Request
 

@@ -42,7 +42,7 @@ from rewriter.detect.rephrase import Told, learn_pair
 from rewriter.detect.turns import Turns
 from rewriter.detect.word_risk import learn_student
 from rewriter.model.risk import worth
-from rewriter.simulation.logs import simulate
+from rewriter.simulation.worlds import simulate
 
 OUT = Path("benchmarks/results/defects.json")
 SHARES = ((0.0, "nobody"), (0.05, "at random"), (0.05, "as it teaches"), (1.0, "everybody"))

@@ -35,8 +35,7 @@ from rewriter.evaluation.summary import curve, plain, row
 from rewriter.model.detector import Columns, Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world

@@ -43,7 +43,7 @@ from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader as reader_
 from rewriter.offline.mining.pipeline import mine
-from rewriter.simulation.logs import simulate
+from rewriter.simulation.worlds import simulate
 
 OUT = Path("benchmarks/results/detectors.json")
 DAYS, USERS = 14, 840

@@ -27,8 +27,8 @@ import duckdb
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from rewriter.simulation.channels import ErrorRates, Rates, common_words, word_class
 from rewriter.simulation.confusions import CLOSE, EDGE, closeness
-from rewriter.simulation.rates import ErrorRates, Rates, common_words, word_class
 from rewriter.simulation.textchannel import FILLERS, TextChannel
 from rewriter.text import normalise
 

@@ -29,8 +29,7 @@ from rewriter.evaluation.judge import GLOBAL, PERSONAL, RUNGS, climb, healthy_te
 from rewriter.evaluation.outcomes import Outcomes, broken, defects, pooled, where, wins
 from rewriter.evaluation.summary import plain, row, summary, table
 from rewriter.offline.learn import learn
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world

@@ -2,7 +2,7 @@
 
     python benchmarks/loop.py [--seeds 0 1 2] [--days 120] [--processes 1]
 
-The home (`rewriter.simulation.changing`): 60 people, one source of each kind, each said about 60 times a day. A third of the way
+The home (`worlds.changing`): 60 people, one source of each kind, each said about 60 times a day. A third of the way
 through, the meaning of one source turns; a bad rewrite of a healthy source goes live after a sixth; a new device comes after a
 quarter; after three quarters a release of the assistant is broken for two days. Side by side: no rewriting; a loop that reads its
 log by what was spoken; one that reads it by what was sent; and the self-aware loop of this package. The first two loops learn
@@ -33,16 +33,16 @@ import numpy as np
 import pandas as pd
 from lives import interval
 from sklearn.metrics import average_precision_score
+from worlds.changing import Changing, Source
 
 from rewriter.artefact.versions import current
 from rewriter.config import Config
+from rewriter.evaluation.charts import by_day
 from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, answer, live
-from rewriter.evaluation.report import by_day
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.offline.rules.launch import rule_id, write
 from rewriter.result import Rewrite
-from rewriter.simulation.changing import Changing, Source
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.text import normalise
 

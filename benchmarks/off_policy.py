@@ -32,7 +32,7 @@ from rewriter.config import Config, Logs
 from rewriter.evaluation.compare import logged_of, read_decisions, release_of
 from rewriter.evaluation.intervals import Interval, share
 from rewriter.evaluation.offpolicy import METHODS, Logged, Release, differences, estimates
-from rewriter.evaluation.recorded import load
+from rewriter.evaluation.replay import load
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.learn import learn

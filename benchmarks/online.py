@@ -24,15 +24,13 @@ from typing import Any
 import numpy as np
 
 from rewriter.artefact.versions import current
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.judge import exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
 from rewriter.evaluation.outcomes import Outcomes, only, pooled
 from rewriter.evaluation.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import home_world
 

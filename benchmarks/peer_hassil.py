@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluation.recorded import Turn
+from rewriter.evaluation.replay import Turn
 from rewriter.model.hypothesis import hypothesis, intent_of, slots_of
 from rewriter.simulation.assistants import Assistant
 from rewriter.simulation.household import Household

@@ -24,7 +24,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, DamerauLevenshtein, Indel
 
 from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluation.recorded import REFUSED, Turn
+from rewriter.evaluation.replay import REFUSED, Turn
 from rewriter.simulation.world import Request
 from rewriter.text import normalise
 

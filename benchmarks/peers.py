@@ -28,17 +28,15 @@ from peer_rules import Peer, peers
 from worlds.recorded import recorded_world
 
 from rewriter.config import Logs
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluation.judge import LoggedTurn, Propose, healthy_texts, judge, logged, proposer
+from rewriter.evaluation.charts import draw, save
+from rewriter.evaluation.judge import LoggedTurn, Propose, exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
 from rewriter.evaluation.outcomes import Outcomes, at, pooled
-from rewriter.evaluation.picture import draw, save
-from rewriter.evaluation.recorded import load
+from rewriter.evaluation.replay import load
 from rewriter.evaluation.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.household import Household
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.world import Request, World

@@ -28,8 +28,7 @@ from rewriter.config import Logs
 from rewriter.evaluation.intervals import Counts, per_user, share
 from rewriter.evaluation.judge import grade
 from rewriter.evaluation.outcomes import FAILED_HONESTLY, Judged, Outcomes, ask, gather, pooled, proposal_of
-from rewriter.evaluation.recorded import Turn, goals, load
-from rewriter.evaluation.replay import replay
+from rewriter.evaluation.replay import Turn, goals, load, replay
 from rewriter.evaluation.summary import plain, row, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader

@@ -36,10 +36,9 @@ import numpy as np
 from peers import MODES, OURS, Case, figures, judge_all
 
 from rewriter.config import Config, Logs
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluation.judge import logged
+from rewriter.evaluation.charts import draw, save
+from rewriter.evaluation.judge import exact_ceiling, logged, online_ceiling
 from rewriter.evaluation.outcomes import Outcomes, pooled
-from rewriter.evaluation.picture import draw, save
 from rewriter.evaluation.summary import curve
 from rewriter.model.hypothesis import hypothesis
 from rewriter.offline.learn import learn

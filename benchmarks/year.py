@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,8 @@ from typing import Any
 import numpy as np
 
 from rewriter.config import Config
+from rewriter.evaluation.charts import by_day
 from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, live
-from rewriter.evaluation.report import by_day
-from rewriter.simulation.changing import day_of
 from rewriter.simulation.turn import Turn
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world
@@ -92,7 +91,7 @@ def month(days: Sequence[Day]) -> dict[str, Any]:
 def weekly(days: Sequence[Day]) -> Mapping[str, float]:
     """Return the defect rate of each week by its first day."""
     weeks = [days[i : i + WEEK] for i in range(0, len(days), WEEK)]
-    return {day_of(START, week[0].number).isoformat(): month(week)["defect rate"] for week in weeks}
+    return {(START + timedelta(days=week[0].number)).isoformat(): month(week)["defect rate"] for week in weeks}
 
 
 def main() -> None:

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from rewriter.config import Config
     from rewriter.evaluation.compare import compare
     from rewriter.evaluation.evaluate import evaluate
-    from rewriter.evaluation.experiment import plan
-    from rewriter.evaluation.loop_report import write as report
-    from rewriter.evaluation.trial import trial as experiment
-    from rewriter.explanation import explain
+    from rewriter.evaluation.experiment import experiment, plan
+    from rewriter.evaluation.report import report
+    from rewriter.explanation.explain import explain
     from rewriter.offline.learn import learn
     from rewriter.online.decisions import DecisionLog
     from rewriter.online.rewriter import Rewriter
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from rewriter.operate.label import label
     from rewriter.operate.review import pending as review
     from rewriter.result import Candidate, Rewrite
-    from rewriter.simulation.logs import simulate
+    from rewriter.simulation.worlds import simulate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -76,8 +75,8 @@ _HOMES: Final = {
     "compare": "rewriter.evaluation.compare:compare",
     "demo": "rewriter.operate.demo:demo",
     "evaluate": "rewriter.evaluation.evaluate:evaluate",
-    "experiment": "rewriter.evaluation.trial:trial",
-    "explain": "rewriter.explanation:explain",
+    "experiment": "rewriter.evaluation.experiment:experiment",
+    "explain": "rewriter.explanation.explain:explain",
     "forget": "rewriter.operate.forget:forget",
     "history": "rewriter.operate.history:history",
     "info": "rewriter.operate.info:info",
@@ -85,10 +84,10 @@ _HOMES: Final = {
     "learn": "rewriter.offline.learn:learn",
     "plan": "rewriter.evaluation.experiment:plan",
     "publish": "rewriter.artefact.switch:publish",
-    "report": "rewriter.evaluation.loop_report:write",
+    "report": "rewriter.evaluation.report:report",
     "review": "rewriter.operate.review:pending",
     "rollback": "rewriter.artefact.switch:rollback",
-    "simulate": "rewriter.simulation.logs:simulate",
+    "simulate": "rewriter.simulation.worlds:simulate",
     "versions": "rewriter.artefact.switch:listed",
 }
 """Public name -> module and attribute that define it."""

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.simulation.assistants import Guessing, Misrouting, PhraseAssistant
-from rewriter.simulation.situations import HOUR_MS, Around, Before
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.users import Behaviour, User, people, shares_said
-from rewriter.simulation.world import Split, World, split_of, spread
+from rewriter.simulation.world import HOUR_MS, Around, Before, Split, World, split_of, spread
 from rewriter.simulation.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
 from worlds.routines import Routine, routines
 from worlds.wishes import Wish, read_wishes

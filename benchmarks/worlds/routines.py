@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from rewriter.simulation.situations import HOUR_MS
+from rewriter.simulation.world import HOUR_MS
 
 ROOMS = ("kitchen", "living room", "bedroom", "office")
 _ELSEWHERE = 0.15  # share of the hours spent in another room than usual

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rewriter.errors import ConfigError
 from rewriter.model.hypothesis import hypothesis
 from rewriter.simulation.household import SLOT
-from rewriter.simulation.situations import Around
+from rewriter.simulation.world import Around
 from rewriter.text import normalise
 
 Condition = Mapping[str, frozenset[str]]

@@ -59,8 +59,8 @@ def explain(
       rewriter explain artefact "turn of the lamp" --graph lamp.svg
       rewriter explain artefact "turn on the light" --user ann --context room=kitchen
     """
-    from rewriter import explanation as why
     from rewriter import terminal
+    from rewriter.explanation import explain as why
 
     context = pairs_of(said, "--context", "KEY=VALUE")
     found = why.explain(artefact, text, user_id=user, locale=locale, context=context, after_failure=after_failure)
@@ -73,7 +73,7 @@ def explain(
         terminal.line(sentence)
     if found.rivals:
         terminal.table("rules considered", why.COLUMNS, found.rows(), right=why.FIGURES)
-    if found.here:
+    if found.context_rivals:
         terminal.table("rules for the context", why.CONTEXT_COLUMNS, found.context_rows(), right=why.CONTEXT_COLUMNS[2:5])
     if found.candidates:
         columns = why.CANDIDATE_COLUMNS

@@ -46,7 +46,8 @@ def report(artefact: Path, out: Path) -> None:
       rewriter report artefact --out today.html
     """
     from rewriter import terminal
-    from rewriter.evaluation.loop_report import figures, write
+    from rewriter.evaluation.report import figures
+    from rewriter.evaluation.report import report as write
 
     found = write(artefact, out)
     terminal.table(f"the loop of {artefact}", ("what", "figure"), ((what, x) for x, what in figures(found)), right=("figure",))

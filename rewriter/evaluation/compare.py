@@ -14,7 +14,7 @@ from rewriter.engines.duckdb import glob
 from rewriter.errors import LogError
 from rewriter.evaluation.intervals import Interval
 from rewriter.evaluation.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates
-from rewriter.evaluation.recorded import Turn, firsts, load, restatements, troubles
+from rewriter.evaluation.replay import Turn, firsts, load, restatements, troubles
 from rewriter.model.layer_slices import PARTS
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.reader import LogReport
@@ -87,7 +87,7 @@ def compare(
     """Estimate how a log would have ended under two releases, by `rewriter.evaluation.offpolicy`.
 
     A request is a turn that does not follow soon after a failure of the same user, and ends well if it is neither refused,
-    disliked, interrupted nor restated (`rewriter.evaluation.recorded`).
+    disliked, interrupted nor restated (`rewriter.evaluation.replay`).
 
     Args:
         a: an artefact folder, or DIR@VERSION for another version than the one that serves.

@@ -18,15 +18,16 @@ import pandas as pd
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Config
+from rewriter.evaluation.charts import draw, save
 from rewriter.evaluation.outcomes import Outcomes, Texts, losses, ties, unknowns, wins
-from rewriter.evaluation.picture import draw, save
-from rewriter.evaluation.recorded import load
-from rewriter.evaluation.replay import replay
+from rewriter.evaluation.replay import load, replay
 from rewriter.evaluation.summary import Point, Row, curve, summary, table
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.reader import LogReport
 from rewriter.online.rewriter import Rewriter
 from rewriter.tables import OUTCOMES
+
+_DAY_MS = 86_400_000
 
 
 def write_outcomes(outcomes: Outcomes, path: Path, *, turn_ids: Sequence[str] | None = None) -> None:
@@ -79,9 +80,6 @@ def learned_days(version: Version) -> tuple[int, int] | None:
 def _rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
     with duckdb.connect() as con:
         return con.execute(sql, [str(path)]).fetchall()
-
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,33 @@
-"""A/B experiments: who is served by which release, and what came of it, read as often as one likes.
+"""A/B experiments: assign users or texts to two releases, plan the size, and read the result from a log.
 
-Users that share a store of rules are not apart: what one arm teaches, the other learns, and a test by user then sees nothing
-(Musgrave 2023: +0.66 % by query, -0.02 % by user). So rules are tried by families of texts, what is personal by user.
-
-How long an experiment must run to see what it is looking for.
+Users who share rules are not independent: what one arm teaches, the other arm learns, and a test by user then sees no effect
+(Musgrave 2023: +0.66 % by query, -0.02 % by user). Therefore global rules are tried by families of texts, personal ones by user.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+import secrets
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Literal
 
+import duckdb
 import networkx as nx
 import numpy as np
 from scipy.stats import norm
 
 from rewriter.arrays import Bools, Floats, Ints
+from rewriter.config import Logs
+from rewriter.errors import LogError
+from rewriter.evaluation.compare import opened
 from rewriter.evaluation.intervals import Interval, bounds
+from rewriter.evaluation.replay import firsts, load, restatements, troubles
+from rewriter.offline.logs import reader
+from rewriter.text import normalise
 
+_DAY_MS = 86_400_000
 Arm = Literal["A", "B"]
 
 COLUMNS = ("until", "requests", "A", "B", "B - A", "if read once", "at any time")
@@ -243,3 +252,64 @@ def alike_within(y: Floats, cluster: Ints) -> float:
     size = (total - float((n**2).sum()) / total) / (k - 1)
     spread = between + (size - 1) * within
     return max(0.0, (between - within) / spread) if spread else 0.0
+
+
+def experiment(
+    sources: Sequence[str | Path],
+    split: Split,
+    *,
+    detect: float,
+    releases: Sequence[str | Path] = (),
+    mapping: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> list[Reading]:
+    """Read an experiment at the end of each day of its log.
+
+    Who had which arm follows from the split. A request is a turn that does not follow soon after a failure of the same user, and
+    ends badly if it is refused, disliked, interrupted or restated (`rewriter.evaluation.replay`).
+
+    Args:
+        sources: files, folders or globs of the log of the experiment.
+        split: as it was served.
+        detect: difference of the defect rates that the experiment is made to see.
+        releases: both of them, where the split was by families of texts (DIR or DIR@VERSION); none where it was by user.
+        mapping: contract column -> column of the log, where they differ.
+        seed: of the bootstrap.
+
+    Raises:
+        ArtefactError: a release is missing or damaged.
+        LogError: the log cannot be read, or has no requests.
+    """
+    names = dict(mapping or {})
+    borrowed = {"device_id": names.get("user_id", "user_id")}  # the split knows user ids as the log gives them
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        reader.read(sources, out=work, key=secrets.token_bytes(32), config=Logs(), mapping=names | borrowed)
+        turns = load(work / "turns.parquet", speaker="device_id")
+    bad = [a or b for a, b in zip(troubles(turns), restatements(turns), strict=True)]
+    kept = [i for i, first in enumerate(firsts(turns)) if first]
+    if not kept:
+        raise LogError("the log holds no request to read an experiment from")
+    named = families(rule for release in releases for rule in _rules(release))
+
+    def unit(i: int) -> str:
+        if not releases:
+            return turns[i].speaker
+        text = normalise(turns[i].utterance)
+        return named.get((turns[i].locale, text), text)
+
+    units = [unit(i) for i in kept]
+    return readings(
+        cluster=np.unique(np.array(units, dtype=object), return_inverse=True)[1].astype(np.int64),
+        in_b=np.array([split.arm(u) == "B" for u in units], dtype=bool),
+        bad=np.array([bad[i] for i in kept], dtype=np.float64),
+        day=np.array([turns[i].ts_ms // _DAY_MS for i in kept], dtype=np.int64),
+        detect=detect,
+        seed=seed,
+    )
+
+
+def _rules(release: str | Path) -> list[tuple[str, str, str]]:
+    with duckdb.connect() as con:
+        path = opened(release).folder / "rules.parquet"
+        return con.execute("SELECT locale, source, target FROM read_parquet(?)", [str(path)]).fetchall()

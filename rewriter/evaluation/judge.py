@@ -1,10 +1,10 @@
-"""`judge`: outcomes in a closed world, where the wish behind every request is known and the assistant can be asked again.
+"""Outcomes in a simulated world, where the goal of every request is known and the assistant can be asked again.
 
-`climb`: the ladder of layers, every rung judged on the same requests.
-
-`LoggedTurn`: a turn of the log of a closed world, with the truth about it.
+`judge` gives the outcome of each request, `climb` judges the layers of an artefact one after the other on the same requests, and
+the two ceilings say how many defects a rewriter of a kind could fix at most.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from rewriter.evaluation.outcomes import (
     Outcomes,
     Proposal,
     ask,
+    defects,
     gather,
     proposal_of,
 )
@@ -191,3 +192,40 @@ def logged(turns: Iterable[Turn]) -> list[LoggedTurn]:
 def healthy_texts(log: Iterable[LoggedTurn]) -> frozenset[str]:
     """Return the normalised texts that were healthy at least once."""
     return frozenset(normalise(turn.text) for turn in log if not turn.failed)
+
+
+def exact_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn], *, min_users: int) -> float:
+    """Return the share of defects within reach of exact rules.
+
+    In reach is a text that failed in the log for `min_users` users, or for the user who says it again.
+
+    Args:
+        outcomes: the judged turns.
+        log: what was learned from.
+        min_users: distinct users behind a global rule.
+
+    Returns:
+        0..1; NaN where nothing failed.
+    """
+    failed_for: dict[str, set[str]] = defaultdict(set)
+    for turn in log:
+        if turn.failed:
+            failed_for[normalise(turn.text)].add(turn.user)
+
+    def reached(user: str, source: str) -> bool:
+        users = failed_for.get(normalise(source), set())
+        return user in users or len(users) >= min_users
+
+    bad = defects(outcomes)
+    return _mean(reached(u, s) for u, s in zip(outcomes.user[bad], outcomes.source[bad], strict=True))
+
+
+def online_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn]) -> float:
+    """Return the share of defects whose goal succeeded in the log by any wording; 0..1, NaN where nothing failed."""
+    reachable = {turn.goal for turn in log if not turn.failed and turn.goal}
+    return _mean(goal in reachable for goal in outcomes.goal[defects(outcomes)])
+
+
+def _mean(flags: Iterable[bool]) -> float:
+    values = np.fromiter(flags, dtype=bool)
+    return float(values.mean()) if len(values) else float("nan")

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ from rewriter.model.detector import Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Layer, Rewrite
-from rewriter.simulation.changing import day_of
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import Rewriting, World
@@ -92,7 +91,7 @@ def live(
     for number in range(days):
         if before and number in before:
             before[number]()
-        day, world = day_of(start, number), home(number)
+        day, world = start + timedelta(days=number), home(number)
         learner.begin(day)
         served, states = dict(learner.served()), dict(learner.states())
         (turns,) = simulate_days(world, days=1, start=day, seed=seed, rewrite=learner.rewrite)

@@ -1,7 +1,20 @@
-"""`replay`: outcomes on a real log, where nobody can ask the assistant again, from what the log itself tells."""
+"""Outcomes on a recorded log, where nobody can ask the assistant again.
 
+The log itself tells how a text is answered (`answers`) and what a user wanted (`goals`). Both are fixed rules that the learner
+does not use. They prefer precision: what they cannot tell has the outcome ``unknown``.
+"""
+
+import json
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
 
+import duckdb
+
+from rewriter.engines.duckdb import glob
 from rewriter.evaluation.outcomes import (
     FAILED_HONESTLY,
     LEFT_ALONE,
@@ -16,9 +29,165 @@ from rewriter.evaluation.outcomes import (
     gather,
     proposal_of,
 )
-from rewriter.evaluation.recorded import REFUSED, Turn, answers, goals
+from rewriter.similarity import text_similarity
 from rewriter.simulation.world import Rewriting
 from rewriter.text import normalise
+
+REFUSED: Final = ""
+"""The answer of an assistant that did not understand: no hypothesis, and said so."""
+
+MIN_TURNS = 3
+"""A text must have been given this answer so often …"""
+MIN_SHARE = 0.9
+"""… and in this share of its turns, for the answer to be known."""
+
+SOON_MS = 30_000
+"""A restatement follows within this time."""
+ALIKE = 0.6
+"""A restatement has at least this text similarity to what it restates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a log.
+
+    Attributes:
+        turn_id: as in the log, or made from file and row.
+        user: keyed hash of the user id.
+        speaker: the user id as the log gives it, which a rewriter is asked with.
+        ts_ms: epoch milliseconds UTC.
+        locale: BCP 47.
+        utterance: what was heard.
+        sent: the text that the NLU was given; equal to `utterance` where nothing was rewritten.
+        answer: the hypothesis of `sent`; REFUSED where the turn failed; None where the log does not say.
+        barge_in: whether this utterance interrupted the answer to the previous turn.
+        disliked: whether the user gave negative feedback.
+        nbest: hearings, best first.
+        context: scalars by name.
+        truth: hypothesis that the user wanted, where the log marks it.
+    """
+
+    turn_id: str
+    user: str
+    speaker: str
+    ts_ms: int
+    locale: str
+    utterance: str
+    sent: str
+    answer: str | None
+    barge_in: bool
+    disliked: bool
+    nbest: tuple[str, ...]
+    context: Mapping[str, Any]
+    truth: str | None
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether the log shows this turn as rewritten by somebody."""
+        return normalise(self.sent) != normalise(self.utterance)
+
+
+def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> list[Turn]:
+    """Read turns from Parquet in the layout of `tables.TURNS`, ordered by user and time.
+
+    Args:
+        path: the file or folder.
+        speaker: column that holds user ids as the log gives them.
+        truth: column that holds the wanted hypotheses; None where the log has none.
+    """
+    wanted = _quoted(truth) if truth else "NULL"
+    with duckdb.connect() as con:
+        rows = con.execute(
+            f"""SELECT turn_id, user_id, {_quoted(speaker)}, ts_ms, locale, utterance, COALESCE(sent, utterance),
+                       CASE WHEN status = 'failed' THEN '{REFUSED}' ELSE hypothesis END,
+                       COALESCE(barge_in, 0) = 1, COALESCE(feedback, 0) < 0, nbest, context, {wanted}
+                FROM read_parquet(?) ORDER BY user_id, ts_ms, turn_id""",
+            [glob(path)],
+        ).fetchall()
+    return [Turn(*(*row[:10], tuple(json.loads(row[10] or "[]")), json.loads(row[11] or "{}"), row[12])) for row in rows]
+
+
+def answers(turns: Sequence[Turn]) -> dict[tuple[str, str], str]:
+    """Return how each text is answered: (locale, normalised text) -> hypothesis or REFUSED, where the log is sure of it.
+
+    Sure means: given at least MIN_TURNS times, and in at least MIN_SHARE of the turns in which this text was sent.
+
+    Example:
+        >>> answers([])
+        {}
+    """
+    given: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
+    for turn in turns:
+        given[turn.locale, normalise(turn.sent)][turn.answer] += 1
+    sure = {}
+    for text, counts in given.items():
+        answer, n = max(counts.items(), key=lambda item: item[1])
+        if answer is not None and n >= MIN_TURNS and n >= MIN_SHARE * counts.total():
+            sure[text] = answer
+    return sure
+
+
+def goals(turns: Sequence[Turn]) -> list[str | None]:
+    """Return what each user wanted, by the strict rule; None where it cannot tell.
+
+    A turn is in *trouble* if it failed, was disliked, or the next one interrupted its answer. A turn that is neither in
+    trouble nor restated is *healthy*, and its own hypothesis is the goal. The goal of a turn in trouble is that of its
+    restatement: the next turn, or the one after it if the next is in trouble too, where that one is healthy and each is
+    a restatement by time and text (SOON_MS, ALIKE).
+
+    Args:
+        turns: ordered by user and time, as `load` gives them.
+
+    Returns:
+        A hypothesis or None for each turn, (len(turns),).
+    """
+    trouble, restated = troubles(turns), restatements(turns)
+    healthy = [t.answer is not None and not bad and not again for t, bad, again in zip(turns, trouble, restated, strict=True)]
+
+    def goal(i: int) -> str | None:
+        if healthy[i]:
+            return turns[i].answer
+        for j in range(i, i + 2):
+            if not (trouble[j] and restated[j]):
+                return None
+            if healthy[j + 1]:
+                return turns[j + 1].answer
+        return None
+
+    return [goal(i) for i in range(len(turns))]
+
+
+def troubles(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether each turn failed, was disliked, or had its answer interrupted by the next; `turns` as for `goals`."""
+    cut = [*(_follows(a, b) and b.barge_in for a, b in pairwise(turns)), False]
+    return [t.answer == REFUSED or t.disliked or interrupted for t, interrupted in zip(turns, cut, strict=False)]
+
+
+def restatements(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether the next turn restates each turn, by time and text (SOON_MS, ALIKE); `turns` as for `goals`."""
+    if not turns:
+        return []
+    texts = [normalise(t.utterance) for t in turns]
+    alike = text_similarity(texts[:-1], texts[1:]) >= ALIKE
+    return [*(_follows(a, b) and bool(near) for (a, b), near in zip(pairwise(turns), alike, strict=True)), False]
+
+
+def firsts(turns: Sequence[Turn]) -> list[bool]:
+    """Return whether each turn is a new request: not soon after a turn of this user that was in trouble or restated.
+
+    What follows a failure follows from what was done before, so releases are compared on new requests.
+    """
+    ended_badly = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
+    after = (bad and _follows(a, b) for bad, (a, b) in zip(ended_badly, pairwise(turns), strict=False))
+    return [not follows for follows in [False, *after][: len(turns)]]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _follows(a: Turn, b: Turn) -> bool:
+    return a.user == b.user and a.locale == b.locale and b.ts_ms - a.ts_ms <= SOON_MS
 
 
 def replay(

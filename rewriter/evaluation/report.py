@@ -1,21 +1,22 @@
-"""The report: one HTML page that opens without a network, with everything that a demo or a benchmark found."""
+"""The HTML report: one page that opens without a network, with figures, tables and charts.
 
-import io
-from collections.abc import Mapping, Sequence
+`html` renders any `Report`. `report` writes the page of an artefact that learns daily: defects by day and arm, wins and losses,
+the stages of the rules and what changed.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
-from typing import Any
+from pathlib import Path
 
-import matplotlib as mpl
 from jinja2 import Environment, StrictUndefined
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
+from rewriter.evaluation import charts
+from rewriter.evaluation.days import Days, days
+from rewriter.evaluation.intervals import Interval
 from rewriter.evaluation.summary import Row, cells, ratio_text
-
-STYLE: dict[Any, Any] = {"svg.hashsalt": "rewriter", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
-_COLOURS = ("#767676", "#0072B2", "#D55E00")
+from rewriter.offline.lifecycle.stages import SERVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of a report: an <svg> element that we drew."""
+    """A picture of a report: an <svg> element made by this package."""
 
     title: str
     note: str
@@ -39,12 +40,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What stands on the page, in order.
+    """The content of the page, in order.
 
     Attributes:
         title: of the page.
         lead: a few sentences above everything.
-        figures: headline figures: (figure, what it is).
+        figures: headline figures: (figure, its meaning).
         parts: tables and pictures.
     """
 
@@ -54,17 +55,17 @@ class Report:
     parts: Sequence[Table | Picture]
 
 
-def html(report: Report) -> str:
-    """Return the page. All text is escaped; only the pictures, which are ours, are not.
+def html(page: Report) -> str:
+    """Return the page as HTML. All text is escaped; the pictures, which this package makes, are not.
 
     Example:
         >>> page = html(Report("A <b>", "", [], []))
         >>> "A &lt;b&gt;" in page
         True
     """
-    template = resources.files("rewriter.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(template)
-    return page.render(report=report, is_table=lambda part: isinstance(part, Table))
+    text = resources.files("rewriter.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
+    return template.render(report=page, is_table=lambda part: isinstance(part, Table))
 
 
 def figures_of(title: str, note: str, rows: Sequence[Row]) -> Table:
@@ -73,64 +74,98 @@ def figures_of(title: str, note: str, rows: Sequence[Row]) -> Table:
     return Table(title, note, columns, lines)
 
 
-def by_day(rates: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw the defect rate by day, one line for each name, as an <svg> element.
+def report(root: str | Path, out: str | Path) -> Days:
+    """Write the page of an artefact that learns daily. It shows no text of fewer than k users.
 
     Args:
-        rates: name -> ISO day -> defect rate, 0..1.
+        root: the artefact folder, with its private state.
+        out: file to write.
+
+    Returns:
+        The figures on the page.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged, or its private state is not here.
     """
-    days = sorted({day for line in rates.values() for day in line})
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 3.2), layout="constrained")
-        axes = figure.subplots()
-        for colour, (name, line) in zip(_COLOURS, rates.items(), strict=False):
-            axes.plot([days.index(day) for day in line], list(line.values()), marker="o", color=colour, label=name, linewidth=2)
-        axes.set_xticks(range(len(days)), [day[5:] for day in days], rotation=45 if len(days) > 12 else 0)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_ylabel("turns that fail")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#E5E5E5")
-        axes.legend(frameon=False)
-        return svg(figure)
+    found = days(root)
+    Path(out).write_text(html(Report("rewriter: the loop", _LEAD, figures(found), parts(found))), encoding="utf-8")
+    return found
 
 
-def ladder(rungs: Mapping[str, Sequence[Row]]) -> str:
-    """Draw the share of defects fixed, rung by rung from above, with its interval and the win/loss ratio, as an <svg> element.
-
-    Args:
-        rungs: mode -> the rows of its rungs.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 0.8 + 0.5 * max(map(len, rungs.values()))), layout="constrained")
-        panels = figure.subplots(1, len(rungs), sharex=True, sharey=True, squeeze=False)[0]
-        panels[0].set_xlim(0, 1.6 * max(row.fixed.high for rows in rungs.values() for row in rows))
-        for axes, (mode, rows) in zip(panels, rungs.items(), strict=True):
-            _bars(axes, rows)
-            axes.set_title(mode, loc="left", fontsize=10)
-        panels[0].invert_yaxis()
-        return svg(figure)
+def figures(found: Days) -> list[tuple[str, str]]:
+    """Return the headline figures: (figure, its meaning)."""
+    rates = [(_percent(rate), f"of the turns fail, {arm}") for arm, rate in found.overall.items()]
+    ratio = [(ratio_text(found.ratio), "wins for each loss of rewriting")] if found.ratios else []
+    newest = found.standing[found.standing["day"] == found.standing["day"].max()]
+    served = int(newest.loc[newest["life"].isin(SERVED) & (newest["scope"] == "global"), "rules"].sum())
+    return [*rates, *ratio, (f"{served:,}", "rules that serve everybody")]
 
 
-def _bars(axes: Axes, rows: Sequence[Row]) -> None:
-    shares = [row.fixed for row in rows]
-    reach = [[s.value - s.low for s in shares], [s.high - s.value for s in shares]]
-    axes.barh(
-        [row.name for row in rows], [s.value for s in shares], xerr=reach, color=_COLOURS[1], ecolor=_COLOURS[0], height=0.6
-    )
-    for place, row in enumerate(rows):
-        told = f"{100 * row.fixed.value:.1f} %" + (f"\nwin/loss {ratio_text(row.win_loss)}" if row.wins else "")
-        end = (max(row.fixed.high, 0.0), place)
-        axes.annotate(told, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+def parts(found: Days) -> list[Table | Picture]:
+    """Return the pictures and the table of the page, in order."""
+    starts = [date.fromordinal(_EPOCH + day).isoformat()[5:] for day in found.starts]
+    shown: list[Table | Picture] = [
+        Picture("Defect rate by day and arm", _DEFECTS, charts.rates(starts, found.defects, "turns that fail"))
+    ]
+    if found.ratios:
+        shown.append(Picture("Win/loss of rewriting by day", _RATIOS, charts.ratios(starts, found.ratios)))
+    for scope, title in _SCOPES.items():
+        rules = _standing(found, scope)
+        if rules:
+            shown.append(Picture(title, _STANDING, charts.standing(starts, rules, "rules")))
+    if len(found.changes):
+        shown.append(Table("What changed", _CHANGED, _CHANGES, _change_rows(found)))
+    return shown
 
 
-def svg(figure: Figure) -> str:
-    """Return a figure as one <svg> element, the same for the same figure."""
-    out = io.StringIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    page = out.getvalue()
-    return page[page.index("<svg") :]
+def _standing(found: Days, scope: str) -> dict[str, dict[int, int]]:
+    """Return stage -> period -> rules of one scope at the end of the period; a day without learning repeats the day before."""
+    rows = found.standing[found.standing["scope"] == scope]
+    if scope == "personal":  # rules in shadow are many, one for each user and text, and tell nothing as a sum
+        rows = rows[rows["life"] != "shadow"]
+    learned = sorted(set(found.standing["day"]))
+    stacks: dict[str, dict[int, int]] = {}
+    for place, start in enumerate(found.starts):
+        last = max((day for day in learned if day < start + found.span), default=None)
+        for stage, rules in rows.loc[rows["day"] == last, ["life", "rules"]].itertuples(index=False):
+            stacks.setdefault(stage, {})[place] = int(rules)
+    return stacks
+
+
+def _change_rows(found: Days) -> list[Sequence[str]]:
+    return [
+        (
+            date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.context_value or "everywhere", c.target or "–",
+            c.was or "new", c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
+        )
+        for c in found.changes.itertuples()
+    ]  # fmt: skip
+
+
+def _part(ok: float, n: float) -> str:
+    return f"{ok / n:.0%} of {n:.0f}" if n >= 1 else "–"
+
+
+def _percent(rate: Interval) -> str:
+    return f"{100 * rate.value:.1f} %"
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_CHANGES = ("since", "utterance", "context", "rewrite", "was", "is", "success if rewritten", "success as spoken", "reason")
+_SCOPES = {
+    "global": "Rules for everybody",
+    "context": "Rules for a context",
+    "personal": "Personal rules",
+    "online": "Parts of the online layer",
+}
+_LEAD = """This page shows what became of the requests, as far as the log itself tells. A turn counts as failed when the assistant
+refused it, or when the user restated it, interrupted the answer or gave negative feedback."""
+_DEFECTS = """A random part of the requests that a rule knows is left alone, as a hold-out. Each drawn request, rewritten or left
+alone, is weighted by one over the probability of its draw, so that both lines describe the same requests. "No rewrite" is all
+requests that no rule knows. Bars are 95 % intervals (bootstrap by user)."""
+_RATIOS = """A win is a request that fails as spoken and works rewritten. A loss is the reverse, or an honest refusal that became
+a wrong action. How a request ends as spoken is estimated from requests of the same text that were sent as spoken; newer ones
+count more. Bars are 95 % intervals (bootstrap by user)."""
+_STANDING = """Stages of a rule. Shadow: evidence is collected, nothing is sent. Canary: on trial with part of the requests. Live:
+better than leaving alone, beyond doubt. Probation: under suspicion after bad results. Retired: worse than leaving alone."""
+_CHANGED = "The newest changes of stage of the rules for everybody, with the evidence of that day."

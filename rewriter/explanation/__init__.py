@@ -1,6 +1,1 @@
-"""Says why a text is rewritten, or why not."""
-
-from rewriter.explanation.explanation import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, FIGURES, SHOWN, Explanation
-from rewriter.explanation.why import draw, explain, graph
-
-__all__ = ["CANDIDATE_COLUMNS", "COLUMNS", "CONTEXT_COLUMNS", "FIGURES", "SHOWN", "Explanation", "draw", "explain", "graph"]
+"""Says why a text is rewritten, or why not: in sentences, in tables, and as a graph."""

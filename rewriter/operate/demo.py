@@ -9,21 +9,29 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from rewriter import explanation
 from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.evaluation import loop_report, picture, report
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
+from rewriter.evaluation import charts, report
 from rewriter.evaluation.days import days as seen_days
-from rewriter.evaluation.judge import NOTHING, PERSONAL, RUNGS, LoggedTurn, climb, healthy_texts, logged
+from rewriter.evaluation.judge import (
+    NOTHING,
+    PERSONAL,
+    RUNGS,
+    LoggedTurn,
+    climb,
+    exact_ceiling,
+    healthy_texts,
+    logged,
+    online_ceiling,
+)
 from rewriter.evaluation.loop import SelfAware, live
 from rewriter.evaluation.outcomes import Outcomes, where
 from rewriter.evaluation.summary import Row, curve, ratio_text, row
 from rewriter.explanation import drawing
+from rewriter.explanation.explain import graph
 from rewriter.offline.learn import LearnReport, learn
 from rewriter.result import LAYERS
-from rewriter.simulation.asking import requests
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world
@@ -186,10 +194,10 @@ ORDER BY verdict, turns DESC
 def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> report.Report:
     ladder = {mode: rows[: len(RUNGS)] for mode, rows in found.rows.items()}
     everything = {mode: rows[-1] for mode, rows in ladder.items()}
-    curves = picture.draw({mode: curve(of) for mode, of in outcomes.items()})
+    curves = charts.draw({mode: curve(of) for mode, of in outcomes.items()})
     parts: list[report.Table | report.Picture] = [
-        report.Picture("The ladder", _LADDER, report.ladder(ladder)),
-        report.Picture("Win/loss against defects fixed", _CURVE, report.svg(curves)),
+        report.Picture("The ladder", _LADDER, charts.ladder(ladder)),
+        report.Picture("Win/loss against defects fixed", _CURVE, charts.svg(curves)),
         *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
         report.Table(
             "Ceilings",
@@ -197,13 +205,10 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
             ("layer", "defects within reach"),
             [(name, f"{100 * share:.1f} %") for name, share in found.ceilings.items()],
         ),
-        report.Picture("Defect rate by day", _DAYS, report.by_day(found.by_day)),
-        *loop_report.parts(seen_days(artefact)),
+        report.Picture("Defect rate by day", _DAYS, charts.by_day(found.by_day)),
+        *report.parts(seen_days(artefact)),
         report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
-        *(
-            report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(explanation.graph(artefact, e.source)))
-            for e in found.examples[:3]
-        ),
+        *(report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(graph(artefact, e.source))) for e in found.examples[:3]),
         report.Table(
             "What was refused", _REFUSED, ("reason", "rules"), [(why, f"{n:,}") for why, n in found.learned.refused.items()]
         ),

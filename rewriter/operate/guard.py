@@ -11,8 +11,7 @@ from rewriter.config import Publish
 from rewriter.engines.duckdb import glob
 from rewriter.evaluation.intervals import bounds
 from rewriter.evaluation.outcomes import Outcomes, losses, wins
-from rewriter.evaluation.recorded import load
-from rewriter.evaluation.replay import replay
+from rewriter.evaluation.replay import load, replay
 from rewriter.model.rules import RuleBook
 from rewriter.online.rewriter import Rewriter
 

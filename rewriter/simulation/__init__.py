@@ -1,17 +1,14 @@
 """Worlds with known truth: users, speech channels, assistants."""
 
-from rewriter.simulation.asking import requests
 from rewriter.simulation.assistants import Assistant, HomeAssistant, Misrouting, PhraseAssistant
 from rewriter.simulation.channels import Channel, Heard, Recording, RecordingChannel
-from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.household import Household, Phrase
-from rewriter.simulation.logs import WORLDS, simulate
-from rewriter.simulation.situations import Around, Situations
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, User
-from rewriter.simulation.world import Request, Rewriting, Split, World
-from rewriter.simulation.worlds import home_world, phrase_world, text_world
+from rewriter.simulation.world import Around, Request, Rewriting, Situations, Split, World
+from rewriter.simulation.worlds import WORLDS, home_world, phrase_world, simulate, text_world
 
 __all__ = [
     "WORLDS",

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.similarity import phonetic_key
-from rewriter.simulation.rates import Rates, word_class
+from rewriter.simulation.channels import Rates, word_class
 
 EDGE = ""
 """Stands before the first and after the last word of a phrase."""

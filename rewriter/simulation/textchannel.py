@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import ConfigError
-from rewriter.simulation.channels import Heard
+from rewriter.simulation.channels import Heard, Rates, common_words, word_class
 from rewriter.simulation.confusions import EDGE, Confusions
-from rewriter.simulation.rates import Rates, common_words, word_class
 
 SETTINGS = {"quiet": 0.2, "normal": 0.5, "noisy": 1.0}
 """Multipliers of the fitted rates: *noisy* is the profile of read speech before a headset and a far microphone as fitted, in

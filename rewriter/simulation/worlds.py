@@ -1,14 +1,24 @@
-"""Worlds of text: a home with Home Assistant's parser or a strict phrase assistant, or any assistant with its phrases."""
+"""The worlds that can be simulated by name, and `simulate`, which writes the log of one of them.
 
-from collections.abc import Iterable, Mapping, Sequence
+A world function takes a seed, a channel setting and a number of users and returns a `World`. `home_world` is a home with Home
+Assistant's own parser, `phrase_world` the same home with a table of phrases. `text_world` builds a world around any assistant.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cache
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 from rapidfuzz.process import extractOne
 
+from rewriter.errors import ConfigError
 from rewriter.simulation.assistants import Assistant, Guessing, HomeAssistant, Misrouting, PhraseAssistant
+from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.household import Household, Phrase
 from rewriter.simulation.textchannel import TextChannel
+from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, people, shares_said
 from rewriter.simulation.world import Split, World, split_of
 
@@ -211,3 +221,53 @@ def by_goal(pairs: Iterable[tuple[str, str]]) -> Goals:
     for text, goal in pairs:
         goals.setdefault(goal, []).append(text)
     return {goal: tuple(dict.fromkeys(texts)) for goal, texts in goals.items()}
+
+
+def simulate(
+    kind: str,
+    out: Path,
+    *,
+    days: int = 10,
+    users: int = 120,
+    seed: int = 0,
+    setting: str = "normal",
+    start: date = date(2026, 1, 5),
+    on_day: Callable[[date, int], None] | None = None,
+) -> int:
+    """Write the log of some days of a world without a rewriter.
+
+    The same arguments give the same rows.
+
+    Args:
+        kind: name in `WORLDS`: ``home`` (Home Assistant's parser), ``phrases`` (a strict phrase table, faster), or one that
+            was registered there.
+        out: file to write, see `write_log`.
+        days: how many days.
+        users: how many people the world has; a fifth of them never enters the log.
+        seed: of the world and its days.
+        setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
+        start: the first day, UTC.
+        on_day: called after each day with its date and the number of its turns.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ConfigError: `kind` or `setting` is unknown.
+        LogError: the file cannot be written.
+    """
+    if kind not in WORLDS:
+        raise ConfigError(f"unknown world {kind!r}; choose one of {', '.join(WORLDS)}")
+    world = WORLDS[kind](seed, setting=setting, n_users=users)
+
+    def turns() -> Iterator[Turn]:
+        for n, day in enumerate(simulate_days(world, days=days, start=start, seed=seed)):
+            if on_day:
+                on_day(date.fromordinal(start.toordinal() + n), len(day))
+            yield from day
+
+    return write_log(turns(), out)
+
+
+WORLDS: Final[dict[str, Callable[..., World]]] = {"home": home_world, "phrases": phrase_world}
+"""The worlds that can be written as a log, by name. Add an entry to register a world of your own."""

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hand_made import make, texts
 
-from rewriter.evaluation.ceilings import exact_ceiling, online_ceiling
-from rewriter.evaluation.judge import LoggedTurn, healthy_texts, logged
+from rewriter.evaluation.judge import LoggedTurn, exact_ceiling, healthy_texts, logged, online_ceiling
 from rewriter.evaluation.outcomes import where
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.worlds import phrase_world

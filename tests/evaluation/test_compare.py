@@ -14,7 +14,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.evaluation.compare import Decision, compare, opened, release_of
-from rewriter.evaluation.recorded import Turn, firsts
+from rewriter.evaluation.replay import Turn, firsts
 from rewriter.model.rules import Rule, write_rules
 
 PLAIN = Turn("t", "hash", "ann", 0, "en", "lamp of", "lamp of", None, False, False, (), {}, None)
@@ -161,7 +161,7 @@ def test_an_experiment_is_read_from_its_log(trial):
 def test_families_are_tried_as_one(lamp, tmp_path):
     """The source and the target of the one global rule of the lamp log have one arm, and the other texts arms of their own."""
     from rewriter.evaluation.experiment import Split
-    from rewriter.evaluation.trial import trial as read
+    from rewriter.evaluation.experiment import experiment as read
 
     log = lamp_log.write(tmp_path / "log.jsonl")
     last = read([log], Split("lamps"), detect=0.1, releases=[lamp[0]])[-1]

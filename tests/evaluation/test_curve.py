@@ -3,7 +3,7 @@ import math
 import pytest
 from hand_made import make
 
-from rewriter.evaluation.picture import PUBLISHED, draw, save
+from rewriter.evaluation.charts import PUBLISHED, draw, save
 from rewriter.evaluation.summary import curve
 
 FAILED, OK, WRONG = "failed_honestly", "ok", "wrong"

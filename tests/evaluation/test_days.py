@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from rewriter.errors import ArtefactError
+from rewriter.evaluation import charts
 from rewriter.evaluation import days as module
-from rewriter.evaluation import loop_report, timeline
+from rewriter.evaluation import report as pages
 from rewriter.evaluation.days import ARMS, days
 from rewriter.evaluation.intervals import Interval
 from rewriter.tables import COUNTS, LIVES, STANDING
@@ -103,9 +104,9 @@ def test_where_rules_stood_stays_until_somebody_learns_again(read):
         [100, "personal", "shadow", 9],
     ]
     found = read([count(100, 1, ok=1), count(103, 1, ok=1)], standing)
-    assert loop_report._standing(found, "global") == {"canary": {0: 2, 1: 2}, "live": {2: 1, 3: 1}, "retired": {2: 1, 3: 1}}
-    assert loop_report._standing(found, "personal") == {}
-    assert (f"{1:,}", "rules that serve everybody") in loop_report.figures(found)
+    assert pages._standing(found, "global") == {"canary": {0: 2, 1: 2}, "live": {2: 1, 3: 1}, "retired": {2: 1, 3: 1}}
+    assert pages._standing(found, "personal") == {}
+    assert (f"{1:,}", "rules that serve everybody") in pages.figures(found)
 
 
 def test_an_artefact_without_its_state_or_without_a_turn_is_refused(read, tmp_path):
@@ -122,7 +123,7 @@ def test_an_artefact_without_its_state_or_without_a_turn_is_refused(read, tmp_pa
 def test_the_page_of_an_artefact_tells_what_the_log_tells(lamp, tmp_path):
     root, report = lamp
     page = tmp_path / "report.html"
-    found = loop_report.write(root, page)
+    found = pages.report(root, page)
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
     assert "http://" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
@@ -133,16 +134,16 @@ def test_the_page_of_an_artefact_tells_what_the_log_tells(lamp, tmp_path):
     assert all(f"<h2>{title}</h2>" in text for title in titles)
     assert "Win/loss" not in text, "nothing has been rewritten yet"
     assert "people restate it so" in text
-    assert json.dumps(loop_report.figures(found)[0][0])[1:-1] in text
+    assert json.dumps(pages.figures(found)[0][0])[1:-1] in text
 
 
 def test_pictures_name_what_they_show():
     starts = [f"01-{n + 1:02}" for n in range(30)]
     some = Interval(0.5, 0.25, 0.75)
     drawn = {
-        "rates": timeline.rates(starts, {"rewritten": {0: some, 2: some}}, "turns that fail"),
-        "standing": timeline.standing(starts, {"live": {0: 3}, "retired": {29: 1}}, "rules"),
-        "ratios": timeline.ratios(starts, {3: Interval(math.inf, 2.0, math.inf), 4: some}),
+        "rates": charts.rates(starts, {"rewritten": {0: some, 2: some}}, "turns that fail"),
+        "standing": charts.standing(starts, {"live": {0: 3}, "retired": {29: 1}}, "rules"),
+        "ratios": charts.ratios(starts, {3: Interval(math.inf, 2.0, math.inf), 4: some}),
     }
     named = {
         "rates": {"rewritten", "turns that fail"},

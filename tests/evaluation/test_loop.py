@@ -3,10 +3,10 @@
 from datetime import date
 
 import pytest
+from worlds.changing import Changing
 
 from rewriter.config import Config
 from rewriter.evaluation.loop import Nothing, SelfAware, answer, live
-from rewriter.simulation.changing import Changing
 
 START = date(2026, 1, 5)
 

@@ -6,7 +6,7 @@ import pytest
 from peer_rules import Nothing, SymSpell, Willow, peers, successful
 
 from rewriter.evaluation.outcomes import LEFT_ALONE
-from rewriter.evaluation.recorded import REFUSED, Turn
+from rewriter.evaluation.replay import REFUSED, Turn
 from rewriter.simulation.world import Request
 
 QUICK = [p for p in peers() if not isinstance(p, SymSpell)]

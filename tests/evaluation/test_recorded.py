@@ -5,7 +5,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from rewriter.evaluation.recorded import REFUSED, Turn, answers, goals, load
+from rewriter.evaluation.replay import REFUSED, Turn, answers, goals, load
 from rewriter.tables import TURNS
 
 PLAIN = Turn("t", "ann", "ann", 0, "en", "lamp on", "lamp on", "On", False, False, (), {}, None)

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 
 from rewriter.evaluation.outcomes import defects, losses, unknowns, win_loss, wins
-from rewriter.evaluation.recorded import REFUSED, Turn
-from rewriter.evaluation.replay import grade, replay
+from rewriter.evaluation.replay import REFUSED, Turn, grade, replay
 from rewriter.result import Rewrite
 
 PLAIN = Turn("t", "hash", "ann", 0, "en", "", "", None, False, False, ("heard",), {"hour": 7}, None)

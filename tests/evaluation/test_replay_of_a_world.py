@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from rewriter.evaluation.judge import grade
-from rewriter.evaluation.recorded import REFUSED, Turn, answers, goals
-from rewriter.evaluation.replay import replay
+from rewriter.evaluation.replay import REFUSED, Turn, answers, goals, replay
 from rewriter.result import Rewrite
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.worlds import phrase_world

@@ -10,7 +10,7 @@ import room_log
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError, ConfigError
-from rewriter.explanation import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
+from rewriter.explanation.explain import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
 from rewriter.explanation.graph import RARE
 from rewriter.offline.learn import learn
 
@@ -25,7 +25,7 @@ def artefact(lamp):
 @pytest.mark.parametrize("text", ["turn of the lamp", "switch on lamb", "turn on the lamp", lamp_log.RARE])
 def test_what_the_log_knows_is_counted(artefact, text):
     users = {row["user_id"] for row in lamp_log.rows() if row["utterance"].lower() == text}
-    (said,) = explain(artefact, text.upper()).said
+    (said,) = explain(artefact, text.upper()).counts
     assert (said.locale, said.turns, said.users) == ("en", SAID[text], len(users))
     assert 0 <= said.success + said.failure <= said.turns
 
@@ -73,7 +73,7 @@ def test_without_the_state_only_the_decision_is_told(artefact, tmp_path):
     shipped = tmp_path / "shipped"
     shutil.copytree(artefact, shipped, ignore=shutil.ignore_patterns("state"))
     why = explain(shipped, "turn of the lamp")
-    assert (why.rewrite.text, why.state, why.said, why.rivals) == ("turn off the lamp", False, (), ())
+    assert (why.rewrite.text, why.state, why.counts, why.rivals) == ("turn off the lamp", False, (), ())
     assert why.sentences()[-1] == "the private state is not here: of rules only the decision can be told"
     with pytest.raises(ArtefactError):
         graph(shipped, "turn of the lamp")
@@ -84,9 +84,9 @@ def test_rules_for_the_context_are_shown_where_they_hold(tmp_path):
     kitchen, nowhere = (explain(tmp_path / "rooms", room_log.SAID, context=c) for c in ({"room": "kitchen"}, None))
     assert kitchen.rewrite.text == room_log.TARGETS["kitchen"]
     assert not nowhere.rewrite.applied
-    launched = {(h.context_value, h.target) for h in kitchen.here if h.verdict == "launched"}
+    launched = {(h.context_value, h.target) for h in kitchen.context_rivals if h.verdict == "launched"}
     assert launched == {(f"room={room}", target) for room, target in room_log.TARGETS.items()}
-    assert kitchen.here == nowhere.here
+    assert kitchen.context_rivals == nowhere.context_rivals
     assert kitchen.candidates == ()
     assert kitchen.context_rows()[0] == ("room=kitchen", room_log.TARGETS["kitchen"], "16", *kitchen.context_rows()[0][3:])
     assert all(len(row) == len(CONTEXT_COLUMNS) for row in kitchen.context_rows())

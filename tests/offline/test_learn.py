@@ -15,7 +15,7 @@ from crash import count_steps, run_killed
 from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.errors import LogError
-from rewriter.explanation import explain
+from rewriter.explanation.explain import explain
 from rewriter.tables import RULES, check
 from rewriter.text import hash_user
 
@@ -83,7 +83,7 @@ def test_evidence_of_the_launched_rule(lamp):
     assert 0.9 < best.p_goal <= 1.0
     assert best.p_gain >= 0.95
     assert best.win > 19 * best.loss
-    assert (explained.said[0].turns, explained.said[0].users) == (50, 10)
+    assert (explained.counts[0].turns, explained.counts[0].users) == (50, 10)
 
 
 def test_state_is_private_and_tables_are_as_declared(lamp):

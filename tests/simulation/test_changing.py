@@ -4,9 +4,9 @@ import doctest
 from datetime import date
 
 import pytest
+from worlds import changing
+from worlds.changing import Changing
 
-from rewriter.simulation import changing
-from rewriter.simulation.changing import Changing, day_of
 from rewriter.simulation.dialogue import simulate_days
 
 
@@ -64,4 +64,3 @@ def test_popularity_drifts_and_nothing_else_is_drawn_anew():
 
 def test_examples_run():
     assert doctest.testmod(changing).failed == 0
-    assert day_of(date(2026, 1, 5), 30) == date(2026, 2, 4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rewriter.simulation.rates import Rates
+from rewriter.simulation.channels import Rates
 
 SLURP = Path("../shared/data/slurp")
 _spec = importlib.util.spec_from_file_location("fit_channel", Path("benchmarks/fit_channel.py"))

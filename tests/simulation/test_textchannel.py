@@ -8,7 +8,7 @@ import pytest
 
 from rewriter.errors import ConfigError
 from rewriter.simulation import Household, TextChannel
-from rewriter.simulation.rates import Rates, word_class
+from rewriter.simulation.channels import Rates, word_class
 from rewriter.simulation.textchannel import FILLERS, SETTINGS
 
 PHRASES = [phrase.text for phrase in Household.of("en").phrases()][::3]

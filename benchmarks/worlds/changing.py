@@ -1,7 +1,6 @@
 """`Changing`: a home that is another every day: meanings turn, devices arrive, a release breaks the assistant."""
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 import numpy as np
@@ -118,11 +117,6 @@ class Changing:
             room="kitchen",
             device_id=f"device{i:03d}",
         )
-
-
-def day_of(start: date, n: int) -> date:
-    """Return the n-th day from a start."""
-    return date.fromordinal(start.toordinal() + n)
 
 
 def _source(kind: Kind, thing: str) -> Source:

@@ -1,0 +1,292 @@
+"""Why a text is rewritten, or why not: the decision, the evidence in the log, the rules and the candidates considered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import networkx as nx
+from matplotlib.figure import Figure
+
+from rewriter.artefact.versions import Version, load_current
+from rewriter.config import Config
+from rewriter.engines.duckdb import glob
+from rewriter.errors import ArtefactError, ConfigError
+from rewriter.explanation import drawing
+from rewriter.explanation.graph import rephrase_graph
+from rewriter.model.layer_slices import PARTS
+from rewriter.offline.rules import chain
+from rewriter.online.layer import OnlineLayer
+from rewriter.online.request import Considered, Request
+from rewriter.online.rewriter import Rewriter
+from rewriter.online.serving import lookup_order
+from rewriter.result import Rewrite
+from rewriter.tables import RULES
+from rewriter.text import hash_user, normalise
+
+SHOWN = 3
+"""Candidates of which the features are shown."""
+CANDIDATE_COLUMNS = ("#", "candidate", "of", "P(meant)", "score", "verdict")
+CONTEXT_COLUMNS = ("where", "target", "users", "S_ij", "P(goal)", "verdict")
+COLUMNS = ("target", "users", "S_ij", "P(goal)", "win", "loss", "verdict")
+FIGURES = COLUMNS[1:6]
+
+_COUNTS = """
+SELECT locale, turns, users, success / 1000, failure / 1000 FROM nodes WHERE kind = 'u' AND state = ? ORDER BY turns DESC
+"""
+_NODE = """
+SELECT node FROM nodes WHERE kind = 'u' AND state = ? AND (locale = ? OR ? IS NULL) ORDER BY turns DESC, node LIMIT 1
+"""
+_RIVALS = """
+SELECT {columns} FROM rules WHERE source = ? AND context_value = '' AND user_id IN ('', ?)
+ORDER BY scope DESC, locale, score DESC, target
+"""
+
+_FOR_CONTEXTS = """
+SELECT {columns} FROM rules WHERE source = ? AND context_value <> ''
+QUALIFY ROW_NUMBER() OVER (PARTITION BY context_value ORDER BY score DESC, target) = 1 ORDER BY turns DESC, context_value LIMIT 10
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """What the log knows of a source: in how many turns, by how many users, how often it went well (turns, may be fractions)."""
+
+    locale: str
+    turns: int
+    users: int
+    success: float
+    failure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A rule under consideration: the columns of `tables.RULES` that people ask for; `verdict` says why it was refused."""
+
+    scope: str
+    locale: str
+    target: str
+    state: str
+    users: int
+    turns: float
+    first_day: int
+    last_day: int
+    score: float
+    stay: float
+    p_goal: float
+    p_gain: float | None
+    win: float
+    loss: float
+    similarity: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRival:
+    """A rule under consideration for a context value: the columns of `tables.RULES` that people ask for."""
+
+    context_value: str
+    target: str
+    state: str
+    users: int
+    turns: float
+    score: float
+    stay: float
+    p_goal: float
+    win: float
+    loss: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a text is rewritten, or why not.
+
+    Attributes:
+        source: the text, normalised.
+        rewrite: what `Rewriter.rewrite` answers.
+        counts: what the log knows of the source, by locale.
+        rivals: the rules that were considered, personal ones first, best first.
+        context_rivals: the best rule that was considered for each context value, for the ten commonest values.
+        candidates: what the online layer considered, the likeliest first; empty where a rule answers.
+        state: whether the private state was there; without it rules cannot be told.
+    """
+
+    source: str
+    rewrite: Rewrite
+    counts: tuple[SourceCounts, ...]
+    rivals: tuple[Rival, ...]
+    context_rivals: tuple[ContextRival, ...]
+    candidates: tuple[Considered, ...]
+    state: bool
+
+    def sentences(self) -> list[str]:
+        """Return the decision and what the log knows of the source, a sentence each."""
+        answer = self.rewrite
+        told = [
+            f"{self.source!r} is rewritten to {answer.text!r} ({_by(answer)}, P(success) {answer.score:.2f})"
+            if answer.applied
+            else f"{self.source!r} is left alone: {answer.reason}"
+        ]
+        if answer.reason == "ambiguity":
+            meanings = "; ".join(f"{c.text!r} {c.p_success:.2f}" for c in answer.candidates)
+            told.append(f"people mean different things by it; weighed by this user's habits: {meanings}")
+        told += [
+            f"in the log ({s.locale}): {s.turns} turns of {s.users} users; {s.success:.1f} ended well as spoken, {s.failure:.1f} "
+            "failed, the rest was said again"
+            for s in self.counts
+        ]
+        if self.rivals:
+            best = self.rivals[0]
+            sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
+            days = f"{_day(best.first_day)} to {_day(best.last_day)}"
+            told.append(f"heard from {days}; leaving it alone scores S_ii = {best.stay:.2f}{sure}")
+        if not self.state:
+            told.append("the private state is not here: of rules only the decision can be told")
+        elif not self.counts:
+            told.append("the log never heard this text")
+        elif not self.rivals:
+            told.append("nobody ever restated it")
+        return told
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the rules that were considered as rows of a table with `COLUMNS`."""
+        return [
+            (
+                r.target or r.state,
+                "you" if r.scope == "personal" else f"{r.users}",
+                *(f"{x:.2f}" for x in (r.score, r.p_goal, r.win, r.loss)),
+                r.verdict,
+            )
+            for r in self.rivals
+        ]
+
+    def context_rows(self) -> list[tuple[str, ...]]:
+        """Return the rules for the context as rows of a table with `CONTEXT_COLUMNS`."""
+        return [
+            (h.context_value, h.target or h.state, f"{h.users}", *(f"{x:.2f}" for x in (h.score, h.p_goal)), h.verdict)
+            for h in self.context_rivals
+        ]
+
+    def candidate_rows(self) -> list[tuple[str, ...]]:
+        """Return the candidates of the online layer as rows of a table with `CANDIDATE_COLUMNS`."""
+        return [
+            (f"{n}", c.text, "you" if c.scope == "personal" else "all", f"{c.meant:.2f}", f"{c.score:.2f}", c.verdict)
+            for n, c in enumerate(self.candidates, start=1)
+        ]
+
+    def feature_rows(self) -> list[tuple[str, ...]]:
+        """Return what was measured of the likeliest candidates, a row for each column that the ranker heeds."""
+        first = self.candidates[:SHOWN]
+        weights = first[0].weights if first else {}
+        return [
+            (name, f"{weight:+.2f}", *(f"{c.features[name]:.2f}" for c in first))
+            for name, weight in sorted(weights.items(), key=lambda of: -abs(of[1]))
+            if weight
+        ]
+
+
+def _by(answer: Rewrite) -> str:
+    return f"online, {answer.scope}" if answer.layer == "online" else f"{answer.scope} rule {answer.rule}"
+
+
+def _day(days: int) -> str:
+    """Return a day number as an ISO date."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + days).isoformat()
+
+
+def explain(
+    root: str | Path,
+    text: str,
+    *,
+    user_id: str | None = None,
+    locale: str | None = None,
+    context: Mapping[str, Any] | None = None,
+    after_failure: bool = False,
+) -> Explanation:
+    """Say why the artefact in `root` rewrites a text as it does.
+
+    Args:
+        root: the artefact folder.
+        text: the request.
+        user_id: whose personal rules are looked at too.
+        locale: BCP 47; the commonest of the artefact if None.
+        context: as for `Rewriter.rewrite`.
+        after_failure: whether the NLU has already refused the text.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+    """
+    version = load_current(root, lambda found: found)
+    answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
+    source = normalise(text)
+    user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
+    asked = source and answer.rule in (None, *PARTS)
+    candidates = _considered(version, source, user, locale, after_failure) if asked else ()
+    if not (version.state / "rules.parquet").exists():
+        return Explanation(source, answer, (), (), (), candidates, state=False)
+    names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
+    with duckdb.connect() as con:
+        for table in ("rules", "nodes"):
+            con.read_parquet(glob(version.state / f"{table}.parquet")).create_view(table)
+        said = [SourceCounts(*row) for row in con.execute(_COUNTS, [source]).fetchall()]
+        rivals = con.execute(_RIVALS.format(columns=", ".join(names)), [source, user]).fetchall()
+        here = con.execute(_FOR_CONTEXTS.format(columns=", ".join(ContextRival.__dataclass_fields__)), [source]).fetchall()
+    return Explanation(
+        source,
+        answer,
+        tuple(said),
+        tuple(Rival(*row) for row in rivals),
+        tuple(ContextRival(*row) for row in here),
+        candidates,
+        state=True,
+    )
+
+
+def _considered(version: Version, source: str, user: str, locale: str | None, after_failure: bool) -> tuple[Considered, ...]:
+    """Ask the online layer what it considers."""
+    if not (version.folder / "online").is_dir():
+        return ()
+    online_layer = OnlineLayer.open(version.folder / "online")
+    place = next((known for known in lookup_order(locale, version.manifest.locales) if known in online_layer.locales), None)
+    return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
+
+
+def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:
+    """Return the rephrase graph around a text, see `offline.graph.rephrase_graph`; texts of few users are not named.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged, or its private state is not here, or the log never heard the text.
+    """
+    version = load_current(root, lambda found: found)
+    config = Config.from_dict(dict(version.manifest.config))
+    nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
+    if not nodes.exists():
+        raise ArtefactError(f"{version.state} is not here: the graph is drawn from the private state")
+    with duckdb.connect() as con:
+        con.read_parquet(glob(nodes)).create_view("nodes")
+        found = con.execute(_NODE, [normalise(text), locale, locale]).fetchone()
+    if found is None:
+        raise ArtefactError(f"the log of {root} never heard {normalise(text)!r}, so there is nothing to draw")
+    solved = chain.solve(*chain.load(nodes, edges), config.chain)
+    return rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
+
+
+def draw(root: str | Path, text: str, path: Path, *, locale: str | None = None) -> None:
+    """Draw the rephrase graph around a text as SVG or PNG, by the ending of `path`.
+
+    Raises:
+        ArtefactError: as `graph`.
+        ConfigError: the ending is neither .svg nor .png.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise ConfigError(f"cannot draw {path}: name a .svg or .png file")
+    around = graph(root, text, locale=locale)
+    if path.suffix == ".svg":
+        path.write_text(drawing.svg(around), encoding="utf-8")
+        return
+    figure = Figure(figsize=drawing.figsize(around), layout="constrained")
+    drawing.draw(around, figure.add_subplot())
+    figure.savefig(path)
