@@ -29,9 +29,7 @@ from shelving import as_user_view, ranks, recall
 from spoken import SPLITS, Split
 
 from rewriter.arrays import Floats
-from rewriter.model.encoder import SavedEncoder, open_encoder
-from rewriter.model.encoder_blocks import BlockEncoder
-from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, open_encoder, random_table
 from rewriter.model.retrieve import MIX, Mix
 from rewriter.offline.fit.static_encoder import Examples, Rephrases, examples, fit_static
 from rewriter.offline.fit.transformer_encoder import adapt, base_model, distil, export, fine_tune

@@ -23,7 +23,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.fluency import Wording
-from rewriter.model.habits import Said, write_habits
+from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import QueryBook, write_book
 from rewriter.model.risk import Risk
@@ -119,7 +119,7 @@ def write_personal(folder: Path, texts: Sequence[str], users: Sequence[str], enc
     """Give each user ten habits among the texts and two texts of her own."""
     n = len(users) * HABITS
     drawn, ones = np.random.default_rng(seed).integers(len(texts), size=n), np.ones(n, dtype=np.int64)
-    said = Said([user for user in users for _ in range(HABITS)], drawn, ones, ones)
+    said = UserCounts([user for user in users for _ in range(HABITS)], drawn, ones, ones)
     owners = [user for user in users for _ in range(PRIVATE)]
     private = [f"{texts[i % len(texts)]} for user {i}" for i in range(len(owners))]
     interpretations = range(len(texts), len(texts) + len(private))

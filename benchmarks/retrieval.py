@@ -19,8 +19,7 @@ from shelving import as_user_view, ranks, recall
 from spoken import SPLITS, Recording, Split
 
 from rewriter.arrays import Floats
-from rewriter.model.encoder import Encoder
-from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.model.encoder import Encoder, StaticEncoder, random_table
 from rewriter.model.retrieve import MIX, Mix
 from rewriter.offline.fit.static_encoder import Rephrases, examples, fit_static
 

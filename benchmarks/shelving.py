@@ -11,11 +11,10 @@ from spoken import Recording
 
 from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder
-from rewriter.model.habits import Said, write_habits
+from rewriter.model.habits import UserCounts, UserView, write_habits
 from rewriter.model.index import GlobalIndex, build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.retrieve import Mix, Retriever
-from rewriter.model.user_view import UserView
 
 NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -34,7 +33,7 @@ def as_user_view(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterato
         folder = Path(name)
         write_book(folder / "book", columns(list(queries), [goals[goal] for goal in queries.values()]), encoder)
         build_index(folder / "index", QueryBook.open(folder / "book"), np.zeros((0, encoder.dim), dtype=np.float32))
-        write_habits(folder / "habits", Said([], NOTHING, NOTHING, NOTHING), [], columns([], []), len(queries), encoder)
+        write_habits(folder / "habits", UserCounts([], NOTHING, NOTHING, NOTHING), [], columns([], []), len(queries), encoder)
         yield Retriever(encoder, UserView.open(folder), GlobalIndex.open(folder / "index"), mix), goals
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rewriter.model.encoder_static import StaticEncoder, random_table
-from rewriter.model.habits import Said, write_habits
+from rewriter.model.encoder import StaticEncoder, random_table
+from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 
@@ -33,5 +33,7 @@ def shelve(folder, texts, *, said=(), private=(), locales=None, everybody=None):
     build_index(folder / "index", QueryBook.open(folder / "book"), ENCODER.encode([]))
     columns = [np.array([row[i] for row in said], dtype=np.int64) for i in (1, 2, 3)]
     mine = queries([p[1] for p in private], [p[2] if len(p) > 2 else "en" for p in private])
-    write_habits(folder / "habits", Said([s[0] for s in said], *columns), [p[0] for p in private], mine, len(texts), ENCODER)
+    write_habits(
+        folder / "habits", UserCounts([s[0] for s in said], *columns), [p[0] for p in private], mine, len(texts), ENCODER
+    )
     return folder

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +10,13 @@ import numpy.typing as npt
 
 from rewriter.arrays import Floats
 from rewriter.errors import reading_artefact
-from rewriter.model.goal_prior import RAREST, log_goal_prior
-from rewriter.model.query_store import TextColumn, mapped, save_texts
-from rewriter.model.user_view import UserView
+from rewriter.model.candidates import RAREST, log_goal_prior
+from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, text_key
+from rewriter.model.habits import UserView
 
 _HEADER = "ambiguity.json"
-_COLUMNS = ("keys", "starts", "rows", "share", "fails")
+_KEYS = "keys"
+_COLUMNS = ("starts", "rows", "share", "fails")
 
 
 def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
@@ -36,8 +36,9 @@ def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> 
     Example:
         >>> share, likes = np.array([0.6, 0.3]), np.array([0.0, np.log(20)])
         >>> posterior(share, likes, np.array(-1.0), 1.0).round(2).tolist()
+        [0.09, 0.9]
         >>> posterior(share, likes, np.array(-1.0), 0.0).round(2).tolist()
-        ([0.09, 0.9], [0.6, 0.3])
+        [0.6, 0.3]
     """
     weight = share * np.exp(trust * liking)
     rest = np.maximum(1 - share.sum(axis=-1), 0.0) * np.exp(trust * stranger)
@@ -98,14 +99,14 @@ class Ambiguity:
 
     Example:
         >>> import tempfile
-        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
-        >>> from rewriter.model.habits import Said, write_habits
+        >>> from rewriter.model.encoder import StaticEncoder, random_table
+        >>> from rewriter.model.habits import UserCounts, write_habits
         >>> from rewriter.model.query_store import Queries, write_book
         >>> folder, encoder, ann, two = Path(tempfile.mkdtemp()), StaticEncoder(random_table(64, seed=0)), "a" * 32, np.arange(2)
         >>> songs = Queries(["play dancing queen", "play dancing shoes"], ["en"] * 2, two, *([9 + 0 * two] * 4))
         >>> write_book(folder / "book", songs, encoder)
         >>> none = songs.take(two[:0])
-        >>> write_habits(folder / "habits", Said([ann], two[1:], 30 * two[1:], two[1:]), [], none, 2, encoder)
+        >>> write_habits(folder / "habits", UserCounts([ann], two[1:], 30 * two[1:], two[1:]), [], none, 2, encoder)
         >>> dancing = Meanings("en", "play dancing", [0, 1], [0.7, 0.2], 1.0)
         >>> write_ambiguity(folder / "ambiguity", [dancing], trust=1.0, threshold=0.5)
         >>> ambiguity = Ambiguity.open(folder / "ambiguity", UserView.open(folder))
@@ -113,13 +114,14 @@ class Ambiguity:
         ('play dancing shoes', None)
     """
 
-    __slots__ = ("_fails", "_keys", "_rows", "_share", "_starts", "_texts", "_user_view", "threshold", "trust")
+    __slots__ = ("_fails", "_index", "_rows", "_share", "_starts", "_texts", "_user_view", "threshold", "trust")
 
     def __init__(self, folder: Path, user_view: UserView) -> None:
         header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
         self.trust, self.threshold = float(header["trust"]), float(header["threshold"])
         self._texts = TextColumn.open(folder, "texts")
-        self._keys, self._starts, self._rows, self._share, self._fails = (mapped(folder / f"{name}.npy") for name in _COLUMNS)
+        self._index = HashIndex.open(folder, _KEYS)
+        self._starts, self._rows, self._share, self._fails = (mapped(folder / f"{name}.npy") for name in _COLUMNS)
         self._user_view = user_view
 
     @classmethod
@@ -157,10 +159,8 @@ class Ambiguity:
         return Posterior([self._user_view.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))
 
     def _place(self, text: str, locale: str) -> int | None:
-        key = np.uint64(_key(locale, text))
-        place = int(self._keys.searchsorted(key))
-        found = place < len(self._keys) and self._keys[place] == key and self._texts.take(np.array([place])) == [text]
-        return place if found else None
+        place = self._index.find(text_key(locale, text))
+        return place if place is not None and self._texts.take(np.array([place])) == [text] else None
 
 
 def write_ambiguity(folder: Path, meanings: Sequence[Meanings], *, trust: float, threshold: float) -> None:
@@ -173,9 +173,10 @@ def write_ambiguity(folder: Path, meanings: Sequence[Meanings], *, trust: float,
         threshold: what P(a win) must reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ordered = sorted(meanings, key=lambda of: _key(of.locale, of.text))
+    index, order = HashIndex.sort(text_key(of.locale, of.text) for of in meanings)
+    ordered = [meanings[i] for i in order.tolist()]
+    index.save(folder, _KEYS)
     columns: Mapping[str, npt.NDArray[np.generic]] = {
-        "keys": np.array([_key(of.locale, of.text) for of in ordered], dtype=np.uint64),
         "starts": np.cumsum([0, *(len(of.rows) for of in ordered)], dtype=np.int64),
         "rows": np.array([row for of in ordered for row in of.rows], dtype=np.int64),
         "share": np.array([share for of in ordered for share in of.share], dtype=np.float64),
@@ -191,8 +192,5 @@ def ambiguous_texts(folder: Path) -> list[str]:
     """Return the texts of more than one meaning in a folder; none where there is no such folder."""
     if not folder.is_dir():
         return []
-    return TextColumn.open(folder, "texts").take(np.arange(len(mapped(folder / "keys.npy"))))
-
-
-def _key(locale: str, text: str) -> int:
-    return int.from_bytes(blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    texts = TextColumn.open(folder, "texts")
+    return texts.take(np.arange(len(texts)))

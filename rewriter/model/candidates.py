@@ -1,4 +1,7 @@
-"""`Pool`: the few texts that may have been meant by a request, as columns; `Finder`: whatever finds them."""
+"""`Pool`: the few texts that may have been meant by a request, as columns; `Finder`: the interface of what finds them.
+
+`log_goal_prior` turns three columns of a pool into the log-probability that this user wants an interpretation.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -8,7 +11,10 @@ import numpy as np
 from rewriter.arrays import Bools, Floats, Ints
 
 MEASURED = 6
-"""Candidates that are measured: what was meant is among the first or nowhere, and each takes time."""
+"""Candidates that are measured. What was meant is among the first few or not there at all, and each costs time."""
+RAREST = 1e-4
+"""Least goal prior: the share that is assumed for an interpretation that only this user ever wanted."""
+_OWN_WEIGHT = 20.0  # turns of a user that weigh as much as everybody's prior (Dirichlet smoothing)
 
 
 class Pool(NamedTuple):
@@ -69,3 +75,24 @@ class Finder(Protocol):
             user: keyed hash; empty for nobody.
             k: how many of each.
         """
+
+
+def log_goal_prior(own: Floats, own_all: Floats, goal_prior: Floats) -> Floats:
+    """Return log P(this user wants an interpretation), in the common shape of the arguments.
+
+    It is the user's own share of turns, smoothed towards everybody's with a Dirichlet prior of m = 20 turns::
+
+        (own + m max(goal_prior, 1e-4)) / (own_all + m)
+
+    Args:
+        own: the user's turns with success that were understood so.
+        own_all: all of the user's turns with success.
+        goal_prior: share of all turns with success that were understood so, 0..1.
+
+    Example:
+        >>> turns, share = np.array([0.0, 30.0]), np.array([0.5, 0.5])
+        >>> np.exp(log_goal_prior(turns, np.full(2, 30.0), share)).round(3).tolist()
+        [0.2, 0.8]
+    """
+    p = (own + _OWN_WEIGHT * np.maximum(goal_prior, RAREST)) / (own_all + _OWN_WEIGHT)
+    return np.asarray(np.log(p), dtype=np.float64)

@@ -10,9 +10,8 @@ from rapidfuzz.distance import Indel
 from rewriter.arrays import Floats
 from rewriter.model import fluency as words
 from rewriter.model.alignment import Alignment, align
-from rewriter.model.candidates import Pool
+from rewriter.model.candidates import Pool, log_goal_prior
 from rewriter.model.fluency import Wording
-from rewriter.model.goal_prior import log_goal_prior
 from rewriter.model.risk import WORDED, Risk
 from rewriter.similarity import phonetic_keys
 

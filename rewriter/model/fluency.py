@@ -4,19 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import pairwise
 from math import log
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
-
 from rewriter.errors import reading_artefact
 from rewriter.guardrail.reading import longest_at
+from rewriter.model.columns import HashedNumbers, text_key
 
-_HEADER = "wording.json"
+_HEADER, _COUNTS = "wording.json", "counts"
 _BORDERS = ("^", "$")  # no word of a normalised text
 _KINDS = ("word", "pair", "step", "template", "class")
 _RARE = 2.0
@@ -38,8 +35,7 @@ class Wording:
 
     Args:
         names: normalised value of a slot -> the slot.
-        keys: (n,) uint64, ascending, hashes of the parts.
-        counts: (n,) int64.
+        counts: how many texts hold each part, by the hash of its kind and text.
         texts: how many texts were counted.
         less: hash of a part -> how many of its texts are left out of its count.
 
@@ -54,19 +50,17 @@ class Wording:
         (True, False)
     """
 
-    __slots__ = ("_count", "_less", "counts", "keys", "names", "texts", "weight")
+    __slots__ = ("_count", "_counts", "_less", "names", "texts", "weight")
 
     def __init__(
         self,
         names: Mapping[str, str],
-        keys: npt.NDArray[np.uint64],
-        counts: npt.NDArray[np.int64],
+        counts: HashedNumbers,
         texts: int,
         less: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self.names = names
-        self.keys = keys
-        self.counts = counts
+        self._counts = counts
         self.texts = texts
         self._less = less
         self._count = lru_cache(maxsize=1 << 16)(self._looked_up)
@@ -82,12 +76,11 @@ class Wording:
                 if f" {name} " in f" {text} ":
                     slots.setdefault(name, Counter())[slot] += 1
         names = {name: counted.most_common(1)[0][0] for name, counted in sorted(slots.items())}
-        empty = cls(names, np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), len(listed))
+        empty = cls(names, HashedNumbers.of({}), len(listed))
         counted: Counter[int] = Counter()
         for text, _ in listed:
-            counted.update({_hash(kind, part) for kind, parts in empty.parts(text).items() for part in parts})
-        keys = np.array(sorted(counted), dtype=np.uint64)
-        return cls(names, keys, np.array([counted[key] for key in keys.tolist()], dtype=np.int64), len(listed))
+            counted.update({text_key(kind, part) for kind, parts in empty.parts(text).items() for part in parts})
+        return cls(names, HashedNumbers.of_keys(counted), len(listed))
 
     def without(self, texts: Sequence[str], names: Set[str]) -> "Wording":
         """Return this wording as if some of its texts had not been counted.
@@ -98,9 +91,9 @@ class Wording:
         """
         less: Counter[int] = Counter()
         for text in texts:
-            less.update({_hash(kind, part) for kind, parts in self.parts(text).items() for part in parts})
+            less.update({text_key(kind, part) for kind, parts in self.parts(text).items() for part in parts})
         left = {name: slot for name, slot in self.names.items() if name not in names}
-        return Wording(left, self.keys, self.counts, self.texts - len(texts), less)
+        return Wording(left, self._counts, self.texts - len(texts), less)
 
     def template(self, text: str) -> list[str]:
         """Return the words of a text, names replaced by their slots; the longest name at each place."""
@@ -162,8 +155,7 @@ class Wording:
     def save(self, folder: Path) -> None:
         """Write ``wording.json`` and two arrays."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "keys.npy", self.keys)
-        np.save(folder / "counts.npy", self.counts)
+        self._counts.save(folder, _COUNTS)
         header = {"texts": self.texts, "names": dict(self.names)}
         (folder / _HEADER).write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
 
@@ -176,15 +168,8 @@ class Wording:
         """
         with reading_artefact(folder):
             header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
-            keys, counts = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ("keys", "counts"))
-            return cls(header["names"], keys, counts, int(header["texts"]))
+            return cls(header["names"], HashedNumbers.open(folder, _COUNTS), int(header["texts"]))
 
     def _looked_up(self, kind: str, part: str) -> int:
-        part_hash = _hash(kind, part)
-        key = np.uint64(part_hash)
-        place = int(self.keys.searchsorted(key))
-        return int(self.counts[place]) - self._less.get(part_hash, 0) if place < len(self.keys) and self.keys[place] == key else 0
-
-
-def _hash(kind: str, part: str) -> int:
-    return int.from_bytes(blake2b(f"{kind}\0{part}".encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        key = text_key(kind, part)
+        return int(self._counts.get_key(key, 0)) - self._less.get(key, 0)

@@ -1,4 +1,9 @@
-"""`Habits`: the personal index. A user is a slice of arrays: rows of the global book, and private rows of nobody else."""
+"""`Habits`: which queries each user says; `UserView`: the queries that one user's request may be rewritten to.
+
+A user's habits are a slice of arrays: rows of the global book, and private rows that no other user can reach. There is no object
+per user, so millions of users cost only their columns. In a `UserView` the rows of the global book come first, and row
+``len(book) + i`` is private row i.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -9,20 +14,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rewriter.arrays import Ints
-from rewriter.errors import reading_artefact
-from rewriter.model.encoder import Encoder
-from rewriter.model.query_store import Queries, QueryBook, mapped, write_book
-
-_Hashes = npt.NDArray[np.uint64]
+from rewriter.arrays import Bools, Ints
+from rewriter.errors import CURE_ARTEFACT, ArtefactError, reading_artefact
+from rewriter.model.columns import HashIndex, Keys, mapped
+from rewriter.model.encoder import Encoder, Vectors
+from rewriter.model.query_store import Queries, QueryBook, write_book
 
 _HEADER = "habits.json"
+_HIGH, _LOW = "high", "low"  # halves of the users' hashes; the index holds the high ones, the low ones are compared
 _HEX = 32  # digits of a user's hash
+_SPOKEN = "spoken.npy"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Which user says which query of the global book, as parallel columns.
+class UserCounts:
+    """How often each user said which query of the global book, as parallel columns in any order.
 
     Attributes:
         users: keyed hashes (`rewriter.text.hash_user`), 32 hex digits each.
@@ -60,7 +66,7 @@ class Habits:
 
     Example:
         >>> import tempfile
-        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
+        >>> from rewriter.model.encoder import StaticEncoder, random_table
         >>> ann, bob, one = "a" * 32, "b" * 32, np.ones(1, dtype=np.int64)
         >>> private = Queries(["call aunt zoe"], ["en"], one, one, one, one, one)
         >>> folder, encoder = Path(tempfile.mkdtemp()), StaticEncoder(random_table(64, seed=0))
@@ -70,13 +76,13 @@ class Habits:
         ([7], [100], [])
     """
 
-    __slots__ = ("_high", "_last_day", "_low", "_rows", "_starts", "_turns", "private", "shared")
+    __slots__ = ("_index", "_last_day", "_low", "_rows", "_starts", "_turns", "private", "shared")
 
     def __init__(self, folder: Path) -> None:
         self.shared = int(json.loads((folder / _HEADER).read_text(encoding="utf-8"))["shared"])
         self.private = QueryBook.open(folder / "private")
-        self._high: _Hashes = mapped(folder / "high.npy")
-        self._low: _Hashes = mapped(folder / "low.npy")
+        self._index = HashIndex.open(folder, _HIGH)
+        self._low: Keys = mapped(folder / f"{_LOW}.npy")
         self._starts: Ints = mapped(folder / "starts.npy")
         self._rows: Ints = mapped(folder / "rows.npy")
         self._turns: Ints = mapped(folder / "turns.npy")
@@ -94,7 +100,7 @@ class Habits:
 
     def __len__(self) -> int:
         """Return the number of users."""
-        return len(self._high)
+        return len(self._index)
 
     def of(self, user: str) -> Habit:
         """Return a user's slice, empty for a user who is not known; the whole hash decides.
@@ -121,24 +127,156 @@ class Habits:
         rows = self._rows.copy()
         rows[private & kept] = self.shared + np.arange(np.count_nonzero(private & kept))
         columns = {"rows": rows[kept], "turns": self._turns[kept], "last_day": self._last_day[kept]}
-        _save(
-            folder, self.shared, {"high": self._high[stays], "low": self._low[stays], "starts": _starts(lengths[stays])} | columns
-        )
+        users = {_HIGH: self._index.keys[stays], _LOW: self._low[stays], "starts": _starts(lengths[stays])}
+        _save(folder, self.shared, users | columns)
         self.private.keep(kept[private], folder / "private")
 
     def _place(self, user: str) -> int | None:
-        high, low = _hashes([user])[0]
-        first, last = (int(self._high.searchsorted(high, side=side)) for side in ("left", "right"))
-        place = first + int(self._low[first:last].searchsorted(low))
-        return place if place < last and self._low[place] == low else None
+        high, low = _halves([user])[0].tolist()
+        for place in range(*self._index.find_all(high).indices(len(self._index))):
+            if self._low[place] == low:
+                return place
+        return None
 
 
-def write_habits(folder: Path, said: Said, private_users: Sequence[str], private: Queries, shared: int, encoder: Encoder) -> None:
+_NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
+
+
+class UserView:
+    """Rows below ``len(book)`` are the global book's, the others are private: each reachable only through its user's habits.
+
+    `vectors`, `texts` and `sounds` are of ascending rows.
+
+    Args:
+        book: the global book.
+        habits: the personal index, whose rows point into `book`.
+        spoken: (n,) which rows of `book` something may be rewritten to; None for all.
+
+    Attributes:
+        newest: the last day of any row, days since 1970-01-01 UTC.
+    """
+
+    __slots__ = ("_locales", "_spoken", "book", "habits", "newest")
+
+    def __init__(self, book: QueryBook, habits: Habits, spoken: Bools | None = None) -> None:
+        self._spoken = None if spoken is None or spoken.all() else spoken
+        self.book = book
+        self.habits = habits
+        self.newest = max(book.newest, habits.private.newest)
+        self._locales = {*book.locales, *habits.private.locales}
+
+    @classmethod
+    def open(cls, folder: Path) -> "UserView":
+        """Open ``book``, ``habits`` and ``spoken`` of an artefact.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        book, path = QueryBook.open(folder / "book"), folder / _SPOKEN
+        if not path.exists():
+            return cls(book, Habits.open(folder / "habits"))
+        with reading_artefact(path):
+            spoken = np.asarray(mapped(path), dtype=bool)
+        if spoken.shape != (len(book),):
+            raise ArtefactError(f"{path} does not belong to this query book; {CURE_ARTEFACT}")
+        return cls(book, Habits.open(folder / "habits"), spoken)
+
+    def own(self, user: str, locale: str) -> Habit:
+        """Return a user's slice, less the rows of other locales; empty for an unknown user.
+
+        Args:
+            user: keyed hash; empty for nobody.
+            locale: as spelled in the log.
+        """
+        if not user:
+            return _NOBODY
+        habit = self.habits.of(user)
+        if self._locales == {locale}:
+            return habit
+        shared, private = self._split(habit.rows)
+        spoken = np.concatenate([self.book.speaks(shared, locale), self.habits.private.speaks(private, locale)])
+        return Habit(*(column[spoken] for column in habit))
+
+    def vectors(self, rows: Ints) -> Vectors:
+        """Return the vectors of rows, (m, dim) float32."""
+        shared, private = self._split(rows)
+        halves = self.book.vectors[shared]
+        if len(private):
+            halves = np.concatenate([halves, self.habits.private.vectors[private]])
+        return halves.astype(np.float32)
+
+    def texts(self, rows: Ints) -> list[str]:
+        """Return the utterances of rows."""
+        shared, private = self._split(rows)
+        texts = self.book.texts(shared)
+        return texts + self.habits.private.texts(private) if len(private) else texts
+
+    def sounds(self, rows: Ints) -> list[str]:
+        """Return the phonetic keys of rows."""
+        shared, private = self._split(rows)
+        sounds = self.book.sounds(shared)
+        return sounds + self.habits.private.sounds(private) if len(private) else sounds
+
+    def interpretations(self, rows: Ints) -> Ints:
+        """Return the interpretations of rows, as numbered in `Queries`."""
+        return self._column("interpretations", rows)
+
+    def worked(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return how often rows were sent, and the thousandths of that which succeeded; of private rows by their user alone."""
+        return self._column("turns", rows), self._column("success", rows)
+
+    def sendable(self, rows: Ints) -> Bools | None:
+        """Return to which rows something may be rewritten, (m,) bool; None for all of them."""
+        if self._spoken is None:
+            return None
+        shared = rows < len(self.book)
+        return ~shared | self._spoken[np.where(shared, rows, 0)]
+
+    def private(self, rows: Ints) -> Bools:
+        """Return which rows are private, (m,) bool."""
+        return np.asarray(rows >= len(self.book), dtype=bool)
+
+    def holds(self, text: str, locale: str, user: str) -> bool:
+        """Whether a text is a row of everybody's, or a private one of this user.
+
+        Args:
+            text: normalised.
+            locale: as spelled in the log.
+            user: keyed hash; empty for nobody.
+        """
+        if len(self.book.rows_of(text, locale)):
+            return True
+        if not user:
+            return False
+        own = self.habits.private.rows_of(text, locale)
+        return len(own) > 0 and bool(np.isin(own + len(self.book), self.habits.of(user).rows).any())
+
+    def _column(self, name: str, rows: Ints) -> Ints:
+        private = rows >= len(self.book)
+        column: Ints = getattr(self.book, name)
+        if not private.any():
+            return column[rows]
+        values = np.empty(len(rows), dtype=column.dtype)
+        values[~private] = column[rows[~private]]
+        values[private] = getattr(self.habits.private, name)[rows[private] - len(self.book)]
+        return values
+
+    def _split(self, rows: Ints) -> tuple[Ints, Ints]:
+        n = len(self.book)
+        if not len(rows) or rows[-1] < n:
+            return rows, rows[:0]
+        cut = int(rows.searchsorted(n))
+        return rows[:cut], rows[cut:] - n
+
+
+def write_habits(
+    folder: Path, counts: UserCounts, private_users: Sequence[str], private: Queries, shared: int, encoder: Encoder
+) -> None:
     """Write the personal index.
 
     Args:
         folder: where the files go; made if it is missing.
-        said: habits among the rows of the global book, in any order.
+        counts: habits among the rows of the global book, in any order.
         private_users: keyed hash of the user of each private row.
         private: texts that worked for one user and are not in the global book, in any order.
         shared: rows of the global book.
@@ -147,31 +285,36 @@ def write_habits(folder: Path, said: Said, private_users: Sequence[str], private
     Raises:
         ValueError: columns differ in length, a row is not in the global book, or a hash has not 32 hex digits.
     """
-    if len({len(said.users), len(said.rows), len(said.turns), len(said.last_day)}) > 1 or len(private_users) != len(
+    if len({len(counts.users), len(counts.rows), len(counts.turns), len(counts.last_day)}) > 1 or len(private_users) != len(
         private.texts
     ):
         raise ValueError("the columns of the habits differ in length")
-    if len(said.rows) and not 0 <= said.rows.min() <= said.rows.max() < shared:
+    if len(counts.rows) and not 0 <= counts.rows.min() <= counts.rows.max() < shared:
         raise ValueError(f"a habit names a row outside the global book of {shared} rows")
-    keys = _hashes([*private_users, *said.users])
+    keys = _halves([*private_users, *counts.users])
     hashes, numbers = np.unique(keys, axis=0, return_inverse=True)
     mine = np.argsort(numbers[: len(private_users)], kind="stable")
     private, numbers[: len(mine)] = private.take(mine), numbers[mine]
-    rows = np.concatenate([shared + np.arange(len(mine)), said.rows])
+    rows = np.concatenate([shared + np.arange(len(mine)), counts.rows])
     order = np.lexsort((rows, numbers))
     columns = {
-        "high": hashes[:, 0],
-        "low": hashes[:, 1],
+        _HIGH: hashes[:, 0],
+        _LOW: hashes[:, 1],
         "starts": _starts(np.bincount(numbers, minlength=len(hashes))),
         "rows": rows[order],
-        "turns": np.concatenate([private.turns, said.turns])[order],
-        "last_day": np.concatenate([private.last_day, said.last_day])[order],
+        "turns": np.concatenate([private.turns, counts.turns])[order],
+        "last_day": np.concatenate([private.last_day, counts.last_day])[order],
     }
     _save(folder, shared, columns)
     write_book(folder / "private", private, encoder)
 
 
-def _hashes(users: Sequence[str]) -> _Hashes:
+def save_spoken(folder: Path, spoken: Bools) -> None:
+    """Write which rows of the global book something may be rewritten to, (n,)."""
+    np.save(folder / _SPOKEN, spoken)
+
+
+def _halves(users: Sequence[str]) -> Keys:
     """Read hexadecimal hashes as two numbers each, which sort as the hashes do, (n, 2)."""
     if any(len(user) != _HEX for user in users):
         raise ValueError(f"a keyed hash of a user has {_HEX} hex digits")

@@ -1,72 +1,20 @@
-"""`QueryBook`: the texts that are known to work, their counts and their vectors, in memory-mapped arrays.
-
-`TextColumn`: many short texts in one memory-mapped file.
-"""
+"""`QueryBook`: the texts that are known to work, with their counts and vectors, in memory-mapped columns."""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
 from rewriter.errors import reading_artefact
+from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, text_key
 from rewriter.model.encoder import Encoder
 from rewriter.similarity import phonetic_key
 
-
-class TextColumn:
-    """Texts by row number.
-
-    Args:
-        blob: the texts' bytes (UTF-8), one after the other, uint8.
-        starts: (n + 1,) int64, where each text starts in `blob`, and where the last one ends.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> save_texts(folder, "texts", ["play", "stop", ""])
-        >>> TextColumn.open(folder, "texts").take(np.array([1, 2, 0]))
-        ['stop', '', 'play']
-    """
-
-    __slots__ = ("_blob", "_starts")
-
-    def __init__(self, blob: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> None:
-        self._blob: memoryview = blob.data
-        self._starts = starts
-
-    @classmethod
-    def open(cls, folder: Path, name: str) -> "TextColumn":
-        """Map what `save_texts` wrote."""
-        return cls(mapped(folder / f"{name}.npy"), mapped(folder / f"{name}_starts.npy"))
-
-    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """Return the texts of rows."""
-        blob, spans = self._blob, zip(self._starts[rows].tolist(), self._starts[rows + 1].tolist(), strict=True)
-        return [str(blob[start:end], "utf-8", "surrogatepass") for start, end in spans]
-
-
-def save_texts(folder: Path, name: str, texts: Iterable[str]) -> None:
-    """Write texts as ``<name>.npy`` (bytes) and ``<name>_starts.npy``."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    np.save(folder / f"{name}.npy", np.frombuffer(b"".join(encoded), dtype=np.uint8))
-    np.save(folder / f"{name}_starts.npy", np.cumsum([0, *map(len, encoded)], dtype=np.int64))
-
-
-def mapped(path: Path) -> npt.NDArray[Any]:
-    """Return the array of an npy file as a read-only memory map, viewed as a plain array: slices of a memmap are slow."""
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-    return np.asarray(array)
-
-
-_Keys = npt.NDArray[np.uint64]
-
-_BATCH = 20_000  # texts encoded at once
+_BATCH = 20_000  # texts encoded at once, which bounds memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +47,8 @@ class Queries:
 
 _COLUMNS = tuple(f.name for f in fields(Queries))[2:]
 _HEADER = "book.json"
-_KEYS, _PLACES = "keys", "places"  # hashes of the texts, ascending, and the row of each
-_GOALS, _GOAL_PRIORS = (
-    "goals",
-    "goal_priors",
-)  # interpretations, ascending, and the share of all goal priors of the locale that is each
+_KEYS, _ROWS = "keys", "rows"  # hashes of locale and text, ascending, and the row of each
+_GOALS, _GOAL_PRIORS = "goals", "goal_priors"  # interpretations, ascending, and the prior of each
 
 
 class QueryBook:
@@ -122,7 +67,7 @@ class QueryBook:
 
     Example:
         >>> import tempfile
-        >>> from rewriter.model.encoder_static import StaticEncoder, random_table
+        >>> from rewriter.model.encoder import StaticEncoder, random_table
         >>> one = np.ones(1, dtype=np.int64)
         >>> queries = Queries(["turn off the lamp"], ["en"], one, 9 * one, 8500 * one, 4 * one, 20_000 * one)
         >>> folder = Path(tempfile.mkdtemp())
@@ -135,8 +80,8 @@ class QueryBook:
 
     __slots__ = (
         "_goals",
-        "_keys",
-        "_places",
+        "_index",
+        "_rows",
         "_sounds",
         "_texts",
         "locale_ids",
@@ -153,8 +98,8 @@ class QueryBook:
         self.newest = int(header["newest"])
         self._texts = TextColumn.open(folder, "texts")
         self._sounds = TextColumn.open(folder, "sounds")
-        self._keys: _Keys = mapped(folder / f"{_KEYS}.npy")
-        self._places: Ints = mapped(folder / f"{_PLACES}.npy")
+        self._index = HashIndex.open(folder, _KEYS)
+        self._rows: Ints = mapped(folder / f"{_ROWS}.npy")
         self._goals: Ints = mapped(folder / f"{_GOALS}.npy")
         self._goal_priors: Floats = mapped(folder / f"{_GOAL_PRIORS}.npy")
         self.locale_ids: npt.NDArray[np.int16] = mapped(folder / "locale_ids.npy")
@@ -194,13 +139,9 @@ class QueryBook:
             locale: BCP 47, as spelled in the book.
         """
         if locale not in self.locales:
-            return _NOWHERE
-        key = np.uint64(int.from_bytes(_digest(text, locale), "little"))
-        first = int(self._keys.searchsorted(key))
-        if first == len(self._keys) or self._keys[first] != key:
-            return _NOWHERE
-        rows = self._places[first : int(self._keys.searchsorted(key, side="right"))]
-        return rows[[held == text for held in self.texts(rows)]]
+            return _NO_ROWS
+        rows = self._rows[self._index.find_all(text_key(locale, text))]
+        return rows[[held == text for held in self.texts(rows)]] if len(rows) else rows
 
     def goal_prior(self, interpretations: Ints) -> Floats:
         """Return the share of all goal priors of its locale that each interpretation is, (m,); 0 for one that has no row here."""
@@ -266,14 +207,13 @@ def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
     _save_header(folder, list(numbers), int(np.max(queries.last_day, initial=0)))
 
 
-_NOWHERE = np.zeros(0, dtype=np.int64)
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def _save_keys(folder: Path, texts: Iterable[str], locales: Iterable[str]) -> None:
-    keys = _keys(texts, locales)
-    order = np.argsort(keys, kind="stable").astype(np.int64)
-    np.save(folder / f"{_KEYS}.npy", keys[order])
-    np.save(folder / f"{_PLACES}.npy", order)
+    index, rows = HashIndex.sort(map(text_key, locales, texts))
+    index.save(folder, _KEYS)
+    np.save(folder / f"{_ROWS}.npy", rows)
 
 
 def _save_goal_priors(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
@@ -287,11 +227,3 @@ def _save_goal_priors(folder: Path, interpretations: Ints, success: Ints, locale
 
 def _save_header(folder: Path, locales: Sequence[str], newest: int) -> None:
     (folder / _HEADER).write_text(json.dumps({"locales": list(locales), "newest": newest}), encoding="utf-8")
-
-
-def _keys(texts: Iterable[str], locales: Iterable[str]) -> _Keys:
-    return np.frombuffer(b"".join(map(_digest, texts, locales)), dtype="<u8").astype(np.uint64)
-
-
-def _digest(text: str, locale: str) -> bytes:
-    return blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()

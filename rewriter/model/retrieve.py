@@ -16,9 +16,8 @@ from rapidfuzz.process import cdist
 from rewriter.arrays import Floats, Ints
 from rewriter.model.candidates import Pool
 from rewriter.model.encoder import Encoder, Vectors, open_encoder
-from rewriter.model.habits import Habit
+from rewriter.model.habits import Habit, UserView
 from rewriter.model.index import GlobalIndex
-from rewriter.model.user_view import UserView
 from rewriter.similarity import phonetic_keys
 
 CHANNELS = ("dense", "letters", "sounds")

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
 from rewriter.model.ambiguity import Ambiguity, Meanings, ambiguous_texts, liking_of, posterior, write_ambiguity
-from rewriter.model.encoder_static import StaticEncoder, random_table
-from rewriter.model.habits import Said, write_habits
+from rewriter.model.encoder import StaticEncoder, random_table
+from rewriter.model.habits import UserCounts, UserView, write_habits
 from rewriter.model.query_store import Queries, write_book
-from rewriter.model.user_view import UserView
 
 ANN, BOB, EVE = "a" * 32, "b" * 32, "e" * 32
 SHARES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=5)
@@ -54,7 +53,7 @@ def user_view(tmp_path):
     texts, locales = ["play dancing queen", "play dancing shoes", "spiel musik", "play jazz"], ["en", "en", "de", "en"]
     one = np.ones(4, dtype=np.int64)
     write_book(tmp_path / "book", Queries(texts, locales, places, 9 * one, 8000 * one, 4 * one, one), encoder)
-    said = Said([ANN, BOB, BOB], np.array([1, 0, 3]), np.array([30, 30, 2]), np.array([1, 1, 1]))
+    said = UserCounts([ANN, BOB, BOB], np.array([1, 0, 3]), np.array([30, 30, 2]), np.array([1, 1, 1]))
     empty = Queries([], [], *(one[:0] for _ in range(5)))
     write_habits(tmp_path / "habits", said, [], empty, 4, encoder)
     meanings = [Meanings("en", "play dancing", [0, 1], [0.6, 0.3], 0.9), Meanings("de", "spiel", [2, 2], [0.5, 0.5], 1.0)]

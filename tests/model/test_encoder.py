@@ -9,10 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
-from rewriter.model import encoder_static
-from rewriter.model.encoder import open_encoder, unit_rows
-from rewriter.model.encoder_blocks import BlockEncoder
-from rewriter.model.encoder_static import StaticEncoder, buckets, parts, random_table
+from rewriter.model.encoder import BlockEncoder, StaticEncoder, buckets, open_encoder, pieces, random_table, unit_rows
 from rewriter.text import normalise
 
 TABLE = random_table(dim=32, seed=0)
@@ -29,7 +26,7 @@ TEXTS = st.text(max_size=60).map(normalise)
     ],
 )
 def test_parts_of_a_text(text, expected):
-    assert list(parts(text)) == expected
+    assert list(pieces(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,7 +46,7 @@ def test_pieces_of_a_part(part, grams):
 def plain_vector(table, text):
     """The sum over all pieces of all distinct parts, one by one."""
     total = np.zeros(table.shape[1])
-    for part in dict.fromkeys(parts(text)):
+    for part in dict.fromkeys(pieces(text)):
         for bucket in buckets(part, len(table)):
             total += table[bucket]
     length = np.sqrt((total * total).sum())
@@ -74,9 +71,9 @@ def test_rows_have_unit_length(text):
 def test_random_directions_keep_the_similarity_of_spelling():
     """Johnson and Lindenstrauss: the inner product is the cosine of the bags of pieces within a few 1 / sqrt(dim)."""
     texts = ["turn off the lamp", "turn of the lamp", "turn off the clamp", "what is the weather", "ice cream", "i scream"]
-    bags = [{b: 0 for part in parts(text) for b in buckets(part, 1 << 14)} for text in texts]
+    bags = [{b: 0 for part in pieces(text) for b in buckets(part, 1 << 14)} for text in texts]
     for bag, text in zip(bags, texts, strict=True):
-        for part in parts(text):
+        for part in pieces(text):
             for bucket in buckets(part, 1 << 14):
                 bag[bucket] += 1
     dim = 1024
@@ -89,7 +86,7 @@ def test_random_directions_keep_the_similarity_of_spelling():
 
 
 def test_a_full_memory_of_parts_changes_nothing(monkeypatch):
-    monkeypatch.setattr(encoder_static, "_CACHED", 3)
+    monkeypatch.setattr("rewriter.model.encoder._CACHED", 3)
     encoder, texts = StaticEncoder(random_table(16, 0)), ["turn on the lamp", "play the radio", "turn on the lamp"]
     once = encoder.encode(texts)
     assert once == pytest.approx(StaticEncoder(random_table(16, 0)).encode(texts))
@@ -97,7 +94,7 @@ def test_a_full_memory_of_parts_changes_nothing(monkeypatch):
 
 
 def test_threads_share_an_encoder(monkeypatch):
-    monkeypatch.setattr(encoder_static, "_CACHED", 50)
+    monkeypatch.setattr("rewriter.model.encoder._CACHED", 50)
     encoder, table = StaticEncoder(random_table(16, 0)), random_table(16, 0)
     wrong = []
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from user_views import ENCODER, queries, user
 
 from rewriter.errors import ArtefactError
-from rewriter.model.habits import Habits, Said, write_habits
+from rewriter.model.habits import Habits, UserCounts, write_habits
 
 SHARED = 50
 HABIT = st.tuples(st.integers(0, 6), st.integers(0, SHARED - 1))
@@ -18,7 +18,12 @@ def write(folder, said, private):
     columns = [np.array([f(s) for s in said], dtype=np.int64) for f in (lambda s: s[1], lambda s: s[1] + 1, lambda s: s[1] + 2)]
     mine = queries([f"{u} says {i};" for i, u in enumerate(private)])
     write_habits(
-        folder, Said([user(NUMBERS[u]) for u, _ in said], *columns), [user(NUMBERS[u]) for u in private], mine, SHARED, ENCODER
+        folder,
+        UserCounts([user(NUMBERS[u]) for u, _ in said], *columns),
+        [user(NUMBERS[u]) for u in private],
+        mine,
+        SHARED,
+        ENCODER,
     )
     return Habits.open(folder)
 
@@ -73,21 +78,21 @@ def test_vectors_follow_their_private_texts(tmp_path):
 def test_a_hash_of_another_shape_is_refused(tmp_path, name):
     one = np.ones(1, dtype=np.int64)
     with pytest.raises(ValueError, match=r"hex|non-hexadecimal"):
-        write_habits(tmp_path, Said([name], one, one, one), [], queries([]), SHARED, ENCODER)
+        write_habits(tmp_path, UserCounts([name], one, one, one), [], queries([]), SHARED, ENCODER)
 
 
 def test_rows_outside_the_book_are_refused(tmp_path):
     one = np.ones(1, dtype=np.int64)
     with pytest.raises(ValueError, match="outside the global book of 50 rows"):
-        write_habits(tmp_path, Said([user(1)], 50 * one, one, one), [], queries([]), SHARED, ENCODER)
+        write_habits(tmp_path, UserCounts([user(1)], 50 * one, one, one), [], queries([]), SHARED, ENCODER)
 
 
 def test_columns_of_different_length_are_refused(tmp_path):
     one = np.ones(1, dtype=np.int64)
     with pytest.raises(ValueError, match="differ in length"):
-        write_habits(tmp_path, Said([user(1)], one, one, np.ones(2, dtype=np.int64)), [], queries([]), SHARED, ENCODER)
+        write_habits(tmp_path, UserCounts([user(1)], one, one, np.ones(2, dtype=np.int64)), [], queries([]), SHARED, ENCODER)
     with pytest.raises(ValueError, match="differ in length"):
-        write_habits(tmp_path, Said([user(1)], one, one, one), [user(1)], queries([]), SHARED, ENCODER)
+        write_habits(tmp_path, UserCounts([user(1)], one, one, one), [user(1)], queries([]), SHARED, ENCODER)
 
 
 @pytest.mark.parametrize("name", ["habits.json", "high.npy", "low.npy", "starts.npy", "rows.npy", "private/book.json"])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from user_views import ENCODER, queries
 
 from rewriter.errors import ArtefactError
-from rewriter.model.query_store import Queries, QueryBook, TextColumn, save_texts, write_book
+from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.similarity import phonetic_key
 
 ROWS = [("turn on the lamp", "en"), ("stop", "en"), ("spiel musik", "de"), ("mach das licht an", "de"), ("", "de")]
@@ -75,13 +75,6 @@ def test_kept_rows_are_a_book_of_their_own(book, tmp_path_factory, kept):
     assert [left.locale(i) for i in everything] == [book.locale(i) for i in rows]
     assert left.turns.tolist() == book.turns[rows].tolist()
     assert left.vectors.tolist() == book.vectors[rows].tolist()
-
-
-@given(st.lists(st.text(max_size=8), max_size=8))
-def test_any_text_comes_back(tmp_path_factory, texts):
-    folder = tmp_path_factory.mktemp("texts")
-    save_texts(folder, "texts", texts)
-    assert TextColumn.open(folder, "texts").take(np.arange(len(texts))) == texts
 
 
 def test_no_rows(tmp_path):

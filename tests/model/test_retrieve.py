@@ -9,8 +9,8 @@ from rapidfuzz import fuzz
 from user_views import ENCODER, shelve, user
 
 from rewriter.errors import ArtefactError
+from rewriter.model.habits import save_spoken
 from rewriter.model.retrieve import Mix, Retriever, alike
-from rewriter.model.user_view import save_spoken
 from rewriter.similarity import phonetic_key
 
 WORDS = [

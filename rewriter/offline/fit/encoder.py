@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewriter.config import Encoder as Settings
-from rewriter.model.encoder import SavedEncoder, open_encoder
-from rewriter.model.encoder_blocks import BlockEncoder
+from rewriter.model.encoder import BlockEncoder, SavedEncoder, open_encoder
 from rewriter.offline.fit.static_encoder import Examples, Rephrases, examples, fit_static
 
 if TYPE_CHECKING:

@@ -18,10 +18,9 @@ from rapidfuzz.process import cdist
 from rewriter.config import Config
 from rewriter.engines.duckdb import connect
 from rewriter.model.encoder import SavedEncoder
-from rewriter.model.habits import Said, write_habits
+from rewriter.model.habits import UserCounts, save_spoken, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
-from rewriter.model.user_view import save_spoken
 from rewriter.offline.fit.encoder import Lessons, learn_encoder
 from rewriter.offline.fit.static_encoder import Rephrases
 from rewriter.offline.mining.pipeline import Mined
@@ -196,7 +195,7 @@ def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequen
     row = np.array([places.get(key, -1) for key in zip(own["locale"], own["query"], own["node"], strict=True)], dtype=np.int64)
     shared = np.array([key in texts for key in zip(own["locale"], own["query"], strict=True)], dtype=bool)
     common, private = own[row >= 0], own[~shared]
-    habit = Said(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
+    habit = UserCounts(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
     alone = _queries(private, private["turns"], np.ones(len(private)))
     write_habits(folder / "habits", habit, private["user_id"].tolist(), alone, len(good), encoder)
 

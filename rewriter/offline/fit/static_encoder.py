@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
-from rewriter.model.encoder_static import StaticEncoder, Table, random_table
+from rewriter.model.encoder import StaticEncoder, Table, random_table
 from rewriter.offline.fit.training import Schedule, train
 
 _WORDS = 3  # of a phrase that is taken for another, on either side

@@ -27,7 +27,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from rewriter.model.encoder_static import buckets, parts
+from rewriter.model.encoder import buckets, pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class PieceEmbedding(StaticEmbedding):
 
     def preprocess(self, inputs: Any, prompt: str | None = None, **_: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401, ARG002
         """Return the buckets of all texts one after the other, and where each text starts."""
-        bags = [[bucket for part in parts(text) for bucket in self._buckets(part)] for text in inputs]
+        bags = [[bucket for piece in pieces(text) for bucket in self._buckets(piece)] for text in inputs]
         starts = np.cumsum([0, *(len(bag) for bag in bags[:-1])])
         return {
             "input_ids": torch.tensor([b for bag in bags for b in bag], dtype=torch.long),

@@ -22,9 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rewriter.model.encoder import HEADER, Vectors, unit_rows
-from rewriter.model.encoder_onnx import GRAPH, TOKENIZER
-from rewriter.model.encoder_static import StaticEncoder, random_table
+from rewriter.model.encoder import GRAPH, HEADER, TOKENIZER, StaticEncoder, Vectors, random_table, unit_rows
 
 _SCALE = 20.0  # of a cosine in the softmax
 _MOST = 10_000  # examples: a CPU sees a hundred a second

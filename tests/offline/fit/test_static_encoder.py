@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rewriter.model.encoder_static import StaticEncoder, buckets, parts, random_table
+from rewriter.model.encoder import StaticEncoder, buckets, pieces, random_table
 from rewriter.offline.fit.static_encoder import Examples, Rephrases, examples, fit_static
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "music", "tv", "door"]
@@ -91,4 +91,4 @@ def test_the_trained_module_and_the_encoder_give_the_same_vectors():
     assert StaticEncoder(table).encode(texts) == pytest.approx(means / np.where(lengths > 0, lengths, 1), abs=1e-5)
     assert module.table().tolist() == table.tolist()
     assert module.preprocess(["up", "it"])["offsets"].tolist() == [0, len(buckets("up", len(table)))]
-    assert sorted(module.preprocess(["up"])["input_ids"].tolist()) == sorted(buckets(*parts("up"), len(table)))
+    assert sorted(module.preprocess(["up"])["input_ids"].tolist()) == sorted(buckets(*pieces("up"), len(table)))

@@ -107,7 +107,7 @@ def test_an_exported_encoder_can_be_saved_again(tiny, tmp_path):
 
 
 def test_a_student_keeps_the_inner_products_of_its_teacher(tiny):
-    from rewriter.model.encoder_static import StaticEncoder, random_table
+    from rewriter.model.encoder import StaticEncoder, random_table
     from rewriter.offline.fit.transformer_encoder import base_model, distil
 
     teacher = base_model(tiny)
