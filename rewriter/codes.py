@@ -66,8 +66,8 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn", "A candidate reached the threshold, but its slice of the online layer did harm and is off."
     DEADLINE = "deadline", "The time allowed by deadline_ms was over."
     EMPTY = "empty", "Nothing is left of the text after normalisation."
-    TOO_LONG = "too_long", "The text is longer than the texts of the log may be."
-    NOT_TEXT = "not_text", "The utterance is no str, the user id neither str nor int, the locale no str, or an id is too long."
+    TOO_LONG = "too_long", "The text, the user id or the locale is longer than it may be."
+    NOT_TEXT = "not_text", "The utterance or the locale is no str, or the user id is neither str nor int."
     ERROR = "error", "Something failed inside; the log of the process says what."
 
 

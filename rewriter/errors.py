@@ -6,6 +6,7 @@ RewriterError
 ├── EngineError      a mining step that failed
 ├── ArtefactError    an artefact that is missing or damaged
 │   └── SchemaError  an artefact of another schema version
+├── RequestError     an argument of a call that cannot be meant
 └── MissingExtraError  a package of an optional tier is not installed
 """
 
@@ -36,6 +37,10 @@ class ArtefactError(RewriterError):
 
 class SchemaError(ArtefactError):
     """An artefact that another release wrote in another schema; says whether to learn again or to upgrade."""
+
+
+class RequestError(RewriterError, ValueError):
+    """An argument of a call that cannot be meant; names the argument and what it may be. `Rewriter.rewrite` never raises it."""
 
 
 class MissingExtraError(RewriterError, ImportError):

@@ -1,39 +1,13 @@
 """What one call of `Rewriter.rewrite` returns."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
 
-Layer = Literal["lesson", "precomputed", "online"]
-LAYERS: Final[tuple[Layer, ...]] = ("lesson", "precomputed", "online")
-"""In the order in which they are asked."""
-Scope = Literal["personal", "global"]
-Reason = Literal[
-    "rule",  # a precomputed rule was applied
-    "held_out",  # a rule knows this text, or the online layer a candidate; it was drawn to be left alone, for comparison
-    "online",  # a candidate of the online layer was applied
-    "ambiguity",  # people mean different things by this text, and this user's habits told which was applied
-    "no_rule",  # no rule knows this text, and the artefact has no online layer for it
-    "healthy",  # the log knows this text as one that works
-    "understood",  # the assistant's own parser understands it
-    "no_candidate",  # nothing that works is at all like it
-    "blocked",  # the guardrail allows none of the candidates
-    "fluent",  # a candidate was likely meant if the text fails, but it does not look like failing
-    "unsure",  # no candidate is likely enough to be meant
-    "deadline",  # there was no time left
-    "blocked_by_review",  # people blocked this rewrite in review
-    "undone_by_user",  # this user has undone this rewrite
-    "withdrawn",  # a candidate of the online layer was likely enough, but what the layer sent did not do well
-    "keep_source",  # a rule says that this text is right as it is, or this user's habits speak against the rule for everybody
-    "empty",  # nothing is left of the text after normalisation
-    "too_long",  # longer than any text of a log may be
-    "not_text",  # the utterance, the user id or the locale is not a str
-    "error",  # something went wrong inside; the text is unchanged
-]
+from rewriter.codes import Arm, Layer, Reason, Scope
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A target under consideration.
+    """A text that may be sent in place of the utterance.
 
     Attributes:
         text: what would be sent to the NLU, normalised.
@@ -54,24 +28,29 @@ class Candidate:
 class Rewrite:
     """The answer to one request: the text to send to the NLU, and why.
 
+    Layers, scopes, reasons and arms are members of the enums in `rewriter.codes` and equal their texts, so
+    ``answer.reason == "rule"`` works.
+
     Attributes:
-        id: identifies this decision; log it with the turn and give it back with feedback.
-        source: the utterance as it was given, whatever it was.
-        text: what to send to the NLU; equal to `source` where nothing was applied.
+        id: identifies this decision. Log it with the turn, and give it back with feedback.
+        source: the utterance exactly as it was given.
+        text: what to send to the NLU; equal to `source` if nothing was applied.
         applied: whether `text` is a rewrite.
-        layer: which layer decided, None where nothing was applied.
-        scope: whose evidence was used; of what was held out, too; else None where nothing was applied.
-        reason: why it was applied or left alone.
-        score: probability that the rewritten request succeeds, 0..1; None where nothing was applied.
-        suggestion: a text too unsure to apply but worth asking about ("did you mean …?").
+        layer: ``lesson``, ``precomputed`` or ``online``, which decided; None if nothing was applied.
+        scope: ``personal`` or ``global``, whose evidence was used; None if nothing was applied or held out.
+        reason: why it was applied or left alone; see below.
+        score: probability that the rewritten request succeeds, 0..1; None if nothing was applied.
+        suggestion: a text too unsure to apply but worth asking about ("did you mean …?"); None if there is none.
         candidates: what was considered, best first.
-        rule: id of the rule that was applied, or held out; of the online layer its slice (`rewriter.model.layer_slices`).
-        arm: what was drawn for this call, ``rewrite`` or ``leave``; None where nothing was drawn.
-        propensity: probability with which that was drawn, 0..1.
+        rule: id of the rule that was applied or held out; for the online layer its slice (`rewriter.model.layer_slices`).
+        arm: ``rewrite`` or ``leave``, what was drawn for this call; None if nothing was drawn.
+        propensity: probability with which that arm was drawn, 0..1; None if nothing was drawn.
         artefact: id of the artefact version that answered.
-        ask: whether the answer to "did I get that right?", asked when the assistant has done its part, would teach enough to
-            bother the user; so for at most `Config.trigger.max_asked` of the requests, and `max_asked_a_day` of one user's in
-            a day. Log the answer as ``feedback``.
+        ask: whether to ask the user "did I get that right?" when the assistant has done its part, because the answer would
+            teach enough. True for at most `Config.trigger.max_asked` of the requests and `max_asked_a_day` requests of one
+            user in a day. Log the answer as ``feedback``.
+
+    Reasons:
     """
 
     id: str
@@ -85,7 +64,11 @@ class Rewrite:
     suggestion: str | None
     candidates: tuple[Candidate, ...]
     rule: str | None
-    arm: str | None
+    arm: Arm | None
     propensity: float | None
     artefact: str
     ask: bool = False
+
+
+if Rewrite.__doc__:  # python -OO drops it
+    Rewrite.__doc__ = Rewrite.__doc__.rstrip() + "".join(f"\n        {reason}: {reason.meaning}" for reason in Reason) + "\n"

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import duckdb
 
 from rewriter.artefact.versions import current
+from rewriter.codes import Layer, Reason, Scope
 from rewriter.config import Config
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.result import Layer, Rewrite
+from rewriter.result import Rewrite
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import Rewriting, World
@@ -126,7 +127,7 @@ class SelfAware:
     folder: Path
     config: Config = field(default_factory=Config)
     detector: Detector | None = field(default_factory=RuleDetector)
-    layers: Sequence[Layer] = ("precomputed",)
+    layers: Sequence[Layer | str] = (Layer.PRECOMPUTED,)
     rewrite: Rewriting | None = None
     _now: float = 0.0
     _days: int = 0
@@ -207,9 +208,9 @@ def answer(utterance: str, target: str | None) -> Rewrite:
         source=utterance,
         text=utterance if target is None else target,
         applied=applied,
-        layer="precomputed" if applied else None,
-        scope="global" if applied else None,
-        reason="rule" if applied else "no_rule",
+        layer=Layer.PRECOMPUTED if applied else None,
+        scope=Scope.GLOBAL if applied else None,
+        reason=Reason.RULE if applied else Reason.NO_RULE,
         score=None,
         suggestion=None,
         candidates=(),

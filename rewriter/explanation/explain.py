@@ -16,6 +16,7 @@ from rewriter.engines.duckdb import glob
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explanation import drawing
 from rewriter.explanation.graph import rephrase_graph
+from rewriter.messages import candidate_standing
 from rewriter.model.layer_slices import PARTS
 from rewriter.offline.rules import chain
 from rewriter.online.layer import OnlineLayer
@@ -173,7 +174,7 @@ class Explanation:
     def candidate_rows(self) -> list[tuple[str, ...]]:
         """Return the candidates of the online layer as rows of a table with `CANDIDATE_COLUMNS`."""
         return [
-            (f"{n}", c.text, "you" if c.scope == "personal" else "all", f"{c.meant:.2f}", f"{c.score:.2f}", c.verdict)
+            (f"{n}", c.text, "you" if c.scope == "personal" else "all", f"{c.meant:.2f}", f"{c.score:.2f}", _said(c))
             for n, c in enumerate(self.candidates, start=1)
         ]
 
@@ -186,6 +187,10 @@ class Explanation:
             for name, weight in sorted(weights.items(), key=lambda of: -abs(of[1]))
             if weight
         ]
+
+
+def _said(c: Considered) -> str:
+    return candidate_standing(c.standing, c.threshold, c.detail)
 
 
 def _by(answer: Rewrite) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rewriter.codes import Scope
 from rewriter.errors import reading_artefact
-from rewriter.result import Scope
 
 _FILE = "online.json"
 
@@ -29,7 +29,9 @@ def part_of(basis: str, scope: Scope, *, after_failure: bool) -> str:
     return f"{basis}-{'after' if after_failure else 'before'}-{scope}"
 
 
-_SCOPES: Final[tuple[tuple[str, Scope], ...]] = (("online", "global"), ("online", "personal"), ("ambiguity", "personal"))
+_SCOPES: Final[tuple[tuple[str, Scope], ...]] = (
+    ("online", Scope.GLOBAL), ("online", Scope.PERSONAL), ("ambiguity", Scope.PERSONAL),
+)  # fmt: skip
 DRAWN: Final = tuple(part_of(*of, after_failure=False) for of in _SCOPES)
 PARTS: Final = (*DRAWN, *(part_of(*of, after_failure=True) for of in _SCOPES))
 

@@ -6,9 +6,7 @@
 """
 
 import json
-import os
 import struct
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -18,8 +16,9 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
+from rewriter.codes import Scope
 from rewriter.errors import ArtefactError, reading_artefact
-from rewriter.result import Scope
+from rewriter.locks import Lock
 from rewriter.text import normalise
 
 
@@ -69,8 +68,8 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
         >>> RuleBook.open(folder).get("turn of the lamp", "en").target
         'turn off the lamp'
     """
-    rows: dict[Scope, list[tuple[bytes, bytes]]] = {"global": [], "personal": []}
-    counts: dict[Scope, Counter[str]] = {"global": Counter(), "personal": Counter()}
+    rows: dict[Scope, list[tuple[bytes, bytes]]] = {scope: [] for scope in Scope}
+    counts: dict[Scope, Counter[str]] = {scope: Counter() for scope in Scope}
     for rule in rules:
         scope = _scope(rule.user)
         rows[scope].append((rule.user.encode() + _digest(rule.source, rule.locale), _packed(rule)))
@@ -109,8 +108,8 @@ class RuleBook:
         path = folder / "counts.json"
         with reading_artefact(path):
             counts = json.loads(path.read_text(encoding="utf-8"))
-            counts = {scope: dict(counts[scope]) for scope in ("global", "personal")}
-        return cls({"global": _map(folder / "global.mdb"), "personal": _map(folder / "personal.mdb")}, counts)
+            counts = {scope: dict(counts[scope]) for scope in Scope}
+        return cls({scope: _map(folder / f"{scope}.mdb") for scope in Scope}, counts)
 
     def get(self, text: str, locale: str, user: str = "") -> Rule | None:
         """Return the rule of exactly this normalised text, locale and user.
@@ -151,7 +150,7 @@ _ADDRESS_SPACE = 1 << 36  # bound of a file while it is written; costs nothing o
 
 
 def _scope(user: str) -> Scope:
-    return "personal" if user else "global"
+    return Scope.PERSONAL if user else Scope.GLOBAL
 
 
 def _digest(text: str, locale: str) -> bytes:
@@ -191,7 +190,7 @@ def _append(path: Path, pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 _mapped: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
-_mapping = threading.Lock()
+_mapping = Lock()
 
 
 def _map(path: Path) -> lmdb.Environment:
@@ -204,16 +203,6 @@ def _map(path: Path) -> lmdb.Environment:
             env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
             _mapped[file] = env
         return env
-
-
-def _unlock_after_fork() -> None:
-    """Give the child a free lock: a thread of the parent may have held it."""
-    global _mapping  # noqa: PLW0603
-    _mapping = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_after_fork)
 
 
 KEYS = ("hour", "room", "place", "device_type", "previous_utterance")

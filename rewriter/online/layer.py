@@ -1,25 +1,53 @@
-"""The online stages of a request: find, measure, rank, ask the guardrail, clear the threshold."""
+"""`OnlineLayer`: finds candidates, measures and ranks them, asks the guardrail, and compares the best with the threshold."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.guardrail import Guardrail
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.candidates import MEASURED, Finder, Pool
-from rewriter.model.decider import Decider, Threshold, choose, may
+from rewriter.model.decider import Decider, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
 from rewriter.online.request import Considered, Request, Understands, Verdict
-from rewriter.result import Candidate, Reason, Scope
+from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
 
-_TOLD = 5  # of them that the answer names
+_NAMED = 5  # candidates that an answer names
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
+
+
+class _Scored(NamedTuple):
+    """The candidates of a request, measured and ranked.
+
+    Attributes:
+        request: what was asked.
+        seen: the hearings that are looked at, the candidates and their features.
+        meant: P(it is meant | the request fails) of each candidate.
+    """
+
+    request: Request
+    seen: Look
+    meant: Sequence[float]
+
+    @property
+    def order(self) -> list[int]:
+        """The candidates, the likeliest first."""
+        return sorted(range(len(self.meant)), key=lambda i: -self.meant[i])
+
+    def named(self) -> tuple[Candidate, ...]:
+        """Return the likeliest candidates as an answer names them."""
+        pool, similarity = self.seen.pool, self.seen.features[:, 0].tolist()
+        return tuple(
+            Candidate(pool.texts[i], Layer.ONLINE, _scope(pool, i), similarity[i], self.meant[i]) for i in self.order[:_NAMED]
+        )
 
 
 class OnlineLayer:
@@ -63,11 +91,11 @@ class OnlineLayer:
         return frozenset(self._wording)
 
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
-        """Say what to do with a text that means different things to different users; None where habits tell nothing.
+        """Decide a text that means different things to different users by this user's habits; None if they do not tell.
 
         Args:
             request: what is asked.
-            rule: what the rule for everybody would send; None where there is none.
+            rule: what the rule for everybody would send; None if there is none.
         """
         if self._ambiguity is None:
             return None
@@ -77,111 +105,116 @@ class OnlineLayer:
             return None
         texts, p, fails = posterior
         if fails * p[0] < self._ambiguity.threshold:
-            return None if rule in (None, texts[0]) else Verdict(None, "keep_source")
+            return None if rule in (None, texts[0]) else Verdict(None, Reason.KEEP_SOURCE)
         near = text_similarity([text] * len(texts), texts).tolist()
-        candidates = tuple(Candidate(of, "online", "personal", *told) for of, *told in zip(texts, near, p, strict=True))
-        return Verdict(texts[0], "ambiguity", fails * p[0], None, candidates, "personal")
+        candidates = tuple(
+            Candidate(of, Layer.ONLINE, Scope.PERSONAL, *measured) for of, *measured in zip(texts, near, p, strict=True)
+        )
+        return Verdict(texts[0], Reason.AMBIGUITY, Layer.ONLINE, Scope.PERSONAL, score=fails * p[0], candidates=candidates)
 
     def decide(  # noqa: PLR0911 - each way out has its reason
-        self, request: Request, *, late: Callable[[], bool], understands: Understands | None
+        self, request: Request, *, late: Callable[[], bool], sendable: Understands | None
     ) -> Verdict:
-        """Say what to do with a request that no rule knows.
+        """Decide a request that no rule knows.
 
         Args:
             request: what is asked.
             late: whether the time is up; asked between stages.
-            understands: the assistant's own parser; candidates that it does not understand are not sent.
+            sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
         """
+        if not request.after_failure and self._finder.knows(request.hearings[0], request.locale, request.user):
+            return Verdict(None, Reason.HEALTHY)
+        scored = self._score(request, late)
+        if isinstance(scored, Reason):
+            return Verdict(None, scored)
+        candidates, texts = scored.named(), scored.seen.pool.texts
+        if late():
+            return Verdict(None, Reason.DEADLINE, candidates=candidates)
+        best = choose(scored.meant, lambda i: self._allows(scored, texts[i]) and (sendable is None or sendable(texts[i])))
+        if best is None:
+            return Verdict(None, Reason.BLOCKED, candidates=candidates)
+        score = self._p_win(scored, best)
+        if late():
+            return Verdict(None, Reason.DEADLINE, candidates=candidates)
+        standing = self._standing(request, score)
+        if standing is Standing.SENT:
+            scope = _scope(scored.seen.pool, best)
+            return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
+        unlikely = score == scored.meant[best] or scored.meant[best] < _LIKELY
+        suggestion = texts[best] if standing is Standing.SUGGESTED else None
+        return Verdict(None, Reason.UNSURE if unlikely else Reason.FLUENT, suggestion=suggestion, candidates=candidates)
+
+    def consider(self, request: Request) -> tuple[Considered, ...]:
+        """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first.
+
+        Args:
+            request: what is asked. Whether the text is healthy, and what people blocked, is not looked at.
+        """
+        scored = self._score(request, lambda: False)
+        if isinstance(scored, Reason):
+            return ()
+        texts = scored.seen.pool.texts
+        allowed = [self._allows(scored, text) for text in texts]
+        best = choose(scored.meant, lambda i: allowed[i])
+        return tuple(self._considered(scored, i, allowed=allowed[i], best=best) for i in scored.order)
+
+    def _score(self, request: Request, late: Callable[[], bool]) -> _Scored | Reason:
+        """Find candidates, measure and rank them; or return the reason why there are none."""
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
-        wording = self._wording[request.locale]
-        if not request.after_failure and self._finder.knows(hearings[0], request.locale, request.user):
-            return Verdict(None, "healthy")
         pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
         pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
         if not len(pool):
-            return Verdict(None, "no_candidate")
+            return Reason.NO_CANDIDATE
         if late():
-            return Verdict(None, "deadline")
-        seen = look(hearings, pool, wording, request.locale)
-        p = self._decider.ranker.p(seen.features).tolist()
-        if late():
-            return Verdict(None, "deadline", candidates=_named(seen, p))
-        guardrail = Guardrail.open(request.locale)
+            return Reason.DEADLINE
+        seen = look(hearings, pool, self._wording[request.locale], request.locale)
+        return _Scored(request._replace(hearings=hearings), seen, self._decider.ranker.p(seen.features).tolist())
 
-        def allowed(i: int) -> bool:
-            text = seen.pool.texts[i]
-            return may(hearings, text, guardrail, wording, after_failure=request.after_failure) and (
-                understands is None or understands(text)
+    def _allows(self, scored: _Scored, text: str) -> bool:
+        """Ask the guardrail whether a candidate may be sent."""
+        hearings, locale, _, after_failure = scored.request
+        return may(hearings, text, Guardrail.open(locale), self._wording[locale], after_failure=after_failure)
+
+    def _p_win(self, scored: _Scored, i: int) -> float:
+        """Return P(meant) after a refusal; before the NLU P(it wins), which is P(meant) times P(fails as spoken)."""
+        meant, request = scored.meant[i], scored.request
+        if request.after_failure:
+            return meant
+        measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
+        return meant * float(self._decider.risk.p(measured[None])[0])
+
+    def _standing(self, request: Request, score: float) -> Standing:
+        """Compare the score of the best candidate with the thresholds."""
+        threshold = self._decider.after if request.after_failure else self._decider.before
+        if score >= threshold.apply:
+            return Standing.SENT
+        if score >= threshold.suggest:
+            return Standing.SUGGESTED
+        return Standing.BELOW if math.isfinite(threshold.apply) else Standing.NO_THRESHOLD
+
+    def _considered(self, scored: _Scored, i: int, *, allowed: bool, best: int | None) -> Considered:
+        request, pool = scored.request, scored.seen.pool
+        text, score, detail = pool.texts[i], self._p_win(scored, i), ""
+        if not allowed:
+            standing, wording = Standing.FORBIDDEN, self._wording[request.locale]
+            names, knows = wording.names.keys(), wording.knows
+            detail = (
+                Guardrail.open(request.locale).verdict(request.hearings[0], text, names=names, knows=knows, online=True) or ""
             )
-
-        best = choose(p, allowed)
-        if best is None:
-            return Verdict(None, "blocked", candidates=_named(seen, p))
-        threshold, score = self._decider.after, p[best]
-        if not request.after_failure:
-            threshold = self._decider.before
-            score *= float(self._decider.risk.p(risk(seen, best, p[best], wording, self.student)[None])[0])
-        if late():
-            return Verdict(None, "deadline", candidates=_named(seen, p))
-        return _against(threshold, score, p[best], seen.pool, best, _named(seen, p))
-
-    def consider(self, request: Request) -> tuple[Considered, ...]:
-        """Tell of each candidate what was measured and what becomes of it, the likeliest first; the answer itself is `decide`'s.
-
-        Args:
-            request: what is asked.
-        """
-        hearings = request.hearings if self._decider.hears else request.hearings[:1]
-        wording, guardrail = self._wording[request.locale], Guardrail.open(request.locale)
-        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
-        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
-        seen = look(hearings, pool, wording, request.locale)
-        ranker = self._decider.ranker
-        p = ranker.p(seen.features).tolist()
-        may_be = [may(hearings, text, guardrail, wording, after_failure=request.after_failure) for text in pool.texts]
-        best = choose(p, lambda i: may_be[i])
-
-        def one(i: int) -> Considered:
-            text, score, threshold = pool.texts[i], p[i], self._decider.after
-            if not request.after_failure:
-                threshold = self._decider.before
-                score *= float(self._decider.risk.p(risk(seen, i, p[i], wording, self.student)[None])[0])
-            why = "another one is likelier" if i != best else _held(threshold, score)
-            if not may_be[i]:
-                forbidden = guardrail.verdict(hearings[0], text, names=wording.names.keys(), knows=wording.knows, online=True)
-                why = f"guardrail: {forbidden or 'the utterance says otherwise'}"
-            measured = dict(zip(RANK, seen.features[i].tolist(), strict=True))
-            return Considered(
-                text, _scope(pool, i), p[i], score, why, measured, dict(zip(RANK, ranker.weights.tolist(), strict=True))
-            )
-
-        return tuple(one(i) for i in sorted(range(len(p)), key=lambda i: -p[i]))
-
-
-def _held(threshold: Threshold, score: float) -> str:
-    """Say how a score stands to a threshold."""
-    if not math.isfinite(threshold.apply):
-        return "held-out evidence could promise no threshold"
-    if score >= threshold.apply:
-        return f"clears the threshold of {threshold.apply:.2f}"
-    return f"below the threshold of {threshold.apply:.2f}" + (", worth asking about" if score >= threshold.suggest else "")
-
-
-def _against(
-    threshold: Threshold, score: float, meant: float, pool: Pool, best: int, candidates: tuple[Candidate, ...]
-) -> Verdict:
-    text = pool.texts[best]
-    if score >= threshold.apply:
-        return Verdict(text, "online", score, None, candidates, _scope(pool, best))
-    why: Reason = "unsure" if score == meant or meant < _LIKELY else "fluent"
-    return Verdict(None, why, None, text if score >= threshold.suggest else None, candidates)
-
-
-def _named(seen: Look, p: Sequence[float]) -> tuple[Candidate, ...]:
-    order = sorted(range(len(p)), key=lambda i: -p[i])[:_TOLD]
-    pool, similarity = seen.pool, seen.features[:, 0].tolist()
-    return tuple(Candidate(pool.texts[i], "online", _scope(pool, i), similarity[i], p[i]) for i in order)
+        else:
+            standing = Standing.LESS_LIKELY if i != best else self._standing(request, score)
+        return Considered(
+            text,
+            _scope(pool, i),
+            scored.meant[i],
+            score,
+            standing,
+            (self._decider.after if request.after_failure else self._decider.before).apply,
+            detail,
+            dict(zip(RANK, scored.seen.features[i].tolist(), strict=True)),
+            dict(zip(RANK, self._decider.ranker.weights.tolist(), strict=True)),
+        )
 
 
 def _scope(pool: Pool, i: int) -> Scope:
-    return "personal" if pool.own_turns[i] > 0 else "global"
+    return Scope.PERSONAL if pool.own_turns[i] > 0 else Scope.GLOBAL

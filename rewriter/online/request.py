@@ -1,17 +1,151 @@
-"""What the online layer is asked, and what it says."""
+"""`Call`: the arguments of one request, bounded before anything is copied; `Request` and `Verdict`: the online layer's question
+and answer.
+"""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from numbers import Integral, Real
+from typing import Any, Final, NamedTuple
 
-from rewriter.online.assignment import Arm
-from rewriter.result import Candidate, Reason, Scope
+from rewriter.codes import Arm, Layer, Reason, Scope, Standing
+from rewriter.result import Candidate
+from rewriter.text import hash_user, normalise
 
 Understands = Callable[[str], bool]
 """The assistant's own parser: whether it understands a text."""
 
+MAX_LOCALE: Final = 64
+"""Characters of a locale. RFC 5646, section 4.4.1, asks for room for 35."""
+MAX_USER: Final = 1_000
+"""Characters of a user id; a URL or a certificate name still fits."""
+MAX_HEARINGS: Final = 5
+"""Hearings that are looked at, the utterance among them; later ones of an n-best list hardly ever hold what was meant."""
+MAX_CONTEXT: Final = 256
+"""Entries of a context that are looked at; a smart home sends a few dozen."""
+_MAX_KEY = 200  # characters of a context key
+_MAX_BITS = 128  # of an integer, a user id or a context value: a UUID fits
+
+
+class Call(NamedTuple):
+    """The arguments of one request, checked and bounded.
+
+    Attributes:
+        text: the utterance.
+        query: the same, normalised; not empty.
+        user: keyed hash of the user; empty for nobody.
+        locale: as it was given; None for the commonest of the log.
+        nbest: other hearings, as they were given.
+        context: what is a scalar under a text, texts cut to `max_chars`.
+        after_failure: whether the NLU has already refused the utterance.
+        max_chars: longer hearings are passed over.
+    """
+
+    text: str
+    query: str
+    user: str
+    locale: str | None
+    nbest: object
+    context: Mapping[str, object]
+    after_failure: bool
+    max_chars: int
+
+    def hearings(self) -> list[str]:
+        """Return the utterance and what else was heard, normalised, none twice, none empty."""
+        if not isinstance(self.nbest, Sequence) or not self.nbest:
+            return [self.query]
+        others = [self.nbest] if isinstance(self.nbest, str) else itertools.islice(self.nbest, 2 * MAX_HEARINGS)
+        short = (other for other in others if isinstance(other, str) and str.__len__(other) <= self.max_chars)
+        heard = dict.fromkeys([self.query, *(normalise(str.__str__(other)) for other in short)])
+        return [hearing for hearing in heard if hearing][:MAX_HEARINGS]
+
+
+def read_call(
+    utterance: object,
+    user_id: object,
+    locale: object,
+    nbest: object,
+    context: object,
+    after_failure: object,
+    *,
+    max_chars: int,
+    key: bytes,
+    hashed: bool,
+) -> Call | Reason:
+    """Return the arguments of `Rewriter.rewrite` as a `Call`, or the reason why there is nothing to decide.
+
+    Every length is looked at before anything is copied, and by the methods of `str` itself: a subclass may do as it likes.
+
+    Args:
+        utterance: as given to `Rewriter.rewrite`, like the five that follow.
+        user_id: a text or an integer.
+        locale: BCP 47.
+        nbest: other hearings.
+        context: scalars by name.
+        after_failure: whether the NLU has already refused the utterance.
+        max_chars: longer utterances are left alone.
+        key: secret of the artefact, which hashes user ids.
+        hashed: whether user ids are given as keyed hashes.
+    """
+    user = read_user(user_id)
+    if not isinstance(utterance, str) or not (locale is None or isinstance(locale, str)):
+        return Reason.NOT_TEXT
+    if isinstance(user, Reason):
+        return user
+    if str.__len__(utterance) > max_chars or (locale is not None and str.__len__(locale) > MAX_LOCALE):
+        return Reason.TOO_LONG
+    text = str.__str__(utterance)
+    query = normalise(text)
+    if not query:
+        return Reason.EMPTY
+    return Call(
+        text,
+        query,
+        user if hashed or not user else hash_user(user, key),
+        None if locale is None else str.__str__(locale),
+        nbest,
+        _scalars(context, max_chars),
+        bool(after_failure),
+        max_chars,
+    )
+
+
+def read_user(user_id: object) -> str | Reason:
+    """Return a user id as text, empty for nobody, or what is wrong with it.
+
+    Example:
+        >>> read_user(5), read_user("ann"), read_user(None), read_user(0.5)
+        ('5', 'ann', '', <Reason.NOT_TEXT: 'not_text'>)
+    """
+    if user_id is None:
+        return ""
+    if isinstance(user_id, str):
+        return Reason.TOO_LONG if str.__len__(user_id) > MAX_USER else str.__str__(user_id)
+    if isinstance(user_id, bool) or not isinstance(user_id, Integral):
+        return Reason.NOT_TEXT
+    number = int(user_id)
+    return Reason.TOO_LONG if number.bit_length() > _MAX_BITS else str(number)
+
+
+def _scalars(context: object, max_chars: int) -> Mapping[str, object]:
+    """Return the entries of a context that may be read, at most `MAX_CONTEXT` of them."""
+    if not isinstance(context, Mapping) or not context:
+        return {}
+    entries = itertools.islice(context.items(), MAX_CONTEXT)
+    named = ((str.__str__(key), value) for key, value in entries if isinstance(key, str) and str.__len__(key) <= _MAX_KEY)
+    read = ((key, _scalar(value, max_chars)) for key, value in named)
+    return {key: value for key, value in read if value is not None}
+
+
+def _scalar(value: object, max_chars: int) -> Any:  # noqa: ANN401 - a context holds whatever the assistant knows
+    if isinstance(value, str):
+        return str.__getitem__(value, slice(max_chars))
+    if isinstance(value, int):  # bool among them
+        return value if value.bit_length() <= _MAX_BITS else None
+    return float(value) if isinstance(value, Real) else None
+
 
 class Request(NamedTuple):
-    """What is asked of the online layer.
+    """What the online layer is asked.
 
     Attributes:
         hearings: normalised, the utterance first, none twice, none empty.
@@ -27,50 +161,56 @@ class Request(NamedTuple):
 
 
 class Considered(NamedTuple):
-    """A candidate as people are told of it.
+    """A candidate of the online layer and what becomes of it.
 
     Attributes:
         text: what would be sent.
         scope: whose evidence it rests on.
         meant: P(it is meant | the request fails).
-        score: what is held against the threshold: after a refusal P(it is meant), before the NLU P(it wins).
-        verdict: what becomes of it, and why.
-        features: column of `rewriter.model.features.RANK` -> what was measured.
-        weights: the same columns -> what the ranker makes of one unit.
+        score: what is compared with the threshold: after a refusal P(it is meant), before the NLU P(it wins).
+        standing: what becomes of it.
+        threshold: the score from which on a candidate is sent; infinite if nothing is.
+        detail: what the guardrail found, if it is forbidden; else empty.
+        features: column of `rewriter.model.features.RANK` -> its value for this candidate.
+        weights: the same columns -> the weight that the ranker gives to one unit.
     """
 
     text: str
     scope: Scope
     meant: float
     score: float
-    verdict: str
+    standing: Standing
+    threshold: float
+    detail: str
     features: Mapping[str, float]
     weights: Mapping[str, float]
 
 
 class Verdict(NamedTuple):
-    """What the online layer says.
+    """What is decided on a request, by a rule or by the online layer.
 
     Attributes:
-        text: to be sent; None where the request is left alone.
+        text: to be sent; None if the request is left alone.
         reason: why.
-        score: expected share of wins; None where the request is left alone.
-        suggestion: worth asking about, where nothing is sent.
+        layer: which layer found `text`; None if the request is left alone.
+        scope: whose evidence it rests on; None if the request is left alone for any reason but a draw.
+        score: P(success) of `text`; None if the request is left alone.
+        suggestion: worth asking about, if nothing is sent.
         candidates: what was considered, best first.
-        scope: whether this user has said the text with success; None where the request is left alone for any reason but a draw.
+        rule: id of the rule, or slice of the online layer (`rewriter.model.layer_slices`), that answers or is held out.
         mark: of the rewrite to `text` (`overlay.mark_of`).
-        part: of the online layer, that rewrites or is left out by a draw (`rewriter.model.layer_slices`).
-        arm: what was drawn; None where nothing was.
+        arm: what was drawn; None if nothing was.
         propensity: probability with which that was drawn, 0..1.
     """
 
     text: str | None
     reason: Reason
+    layer: Layer | None = None
+    scope: Scope | None = None
     score: float | None = None
     suggestion: str | None = None
     candidates: tuple[Candidate, ...] = ()
-    scope: Scope | None = None
+    rule: str | None = None
     mark: str = ""
-    part: str | None = None
     arm: Arm | None = None
     propensity: float | None = None

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import reprlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any
 
 from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
+from rewriter.codes import Layer, Reason
+from rewriter.errors import RequestError
+from rewriter.online.assignment import is_ours
 from rewriter.online.decide import answer
-from rewriter.online.options import Asking
+from rewriter.online.options import Options
 from rewriter.online.overlay import FILE, Overlay
-from rewriter.online.request import Understands
+from rewriter.online.request import Understands, read_user
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
-from rewriter.result import LAYERS, Layer, Rewrite
+from rewriter.result import Rewrite
 from rewriter.text import hash_user
 
 _log = logging.getLogger(__name__)
@@ -25,7 +29,7 @@ _LOOK_EVERY = 1.0  # seconds between two looks at CURRENT
 class Rewriter:
     """Answers requests from an artefact folder, and moves on to a new version within about a second of its publication.
 
-    Safe to use from many threads and across `fork`; all processes share one copy of the files in memory.
+    Safe to use from many threads and across `fork`.
 
     Example:
         >>> rewriter = Rewriter.open("artefact")  # doctest: +SKIP
@@ -33,12 +37,12 @@ class Rewriter:
         'turn off the lamp'
     """
 
-    __slots__ = ("_asking", "_complaint", "_next_look", "_root", "_serving")
+    __slots__ = ("_complaint", "_next_look", "_options", "_root", "_serving")
 
-    def __init__(self, root: Path, serving: Serving, asking: Asking, *, stays: bool = False) -> None:
+    def __init__(self, root: Path, serving: Serving, options: Options, *, stays: bool = False) -> None:
         self._root = root
         self._serving = serving
-        self._asking = asking
+        self._options = options
         self._next_look = math.inf if stays else time.monotonic() + _LOOK_EVERY
         self._complaint = ""
 
@@ -49,7 +53,7 @@ class Rewriter:
         *,
         understands: Understands | None = None,
         deadline_ms: float | None = None,
-        layers: Iterable[Layer] = LAYERS,
+        layers: Iterable[Layer | str] = tuple(Layer),
         version: str | None = None,
         hashed: bool = False,
         feedback: str | Path | None = None,
@@ -59,31 +63,32 @@ class Rewriter:
 
         Args:
             path: the artefact folder.
-            understands: the assistant's own parser, where it is at hand: what it understands is left alone before the NLU
-                unless a rule says otherwise, and what it does not understand is not sent by the online layer.
+            understands: the assistant's own parser: tells whether it understands a text. Before the NLU, what it understands is
+                left alone unless a rule says otherwise. The online layer sends nothing that it does not understand.
             deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
-            layers: which of them are asked.
-            version: id of a version to stay with; None for the current one, whichever that is at each time.
-            hashed: whether user ids are given as the artefact stores them, as in what `learn` has read, and not as in the log.
-            feedback: the file of what users said of rewrites, one for all processes; ``state/feedback.jsonl`` in the artefact
-                folder if None.
-            now: tells the time, seconds since 1970, for what is drawn by day; a simulation has its own.
+            layers: which layers are asked; all by default.
+            version: id of a version to stay with. None for the current one, and each new one after it.
+            hashed: whether user ids are given as keyed hashes, as in the tables that `learn` has written.
+            feedback: the file of what users said of rewrites, one for all processes. None for ``state/feedback.jsonl`` in the
+                artefact folder.
+            now: tells the time, seconds since 1970. It gives the day for what is drawn by day; a simulation has its own.
 
         Raises:
-            ArtefactError: it is missing, damaged or from a newer release; names the file.
+            ArtefactError: the artefact is missing, damaged or from a newer release; names the file.
+            RequestError: there is no such layer.
         """
         root = Path(path)
         overlay = Overlay(Path(feedback) if feedback else root / "state" / FILE)
-        asking = Asking(understands, deadline_ms, frozenset(layers), hashed, overlay, Review(root / review.FILE), now)
+        options = Options(understands, deadline_ms, _layers(layers), hashed, overlay, Review(root / review.FILE), now)
         if version is not None:
-            return cls(root, Serving.load(open_version(root, version)), asking, stays=True)
-        return cls(root, load_current(root, Serving.load), asking)
+            return cls(root, Serving.load(open_version(root, version)), options, stays=True)
+        return cls(root, load_current(root, Serving.load), options)
 
     def rewrite(
         self,
         utterance: str,
         *,
-        user_id: str | None = None,
+        user_id: str | int | None = None,
         locale: str | None = None,
         nbest: Sequence[str] = (),
         context: Mapping[str, Any] | None = None,
@@ -93,47 +98,61 @@ class Rewriter:
 
         Args:
             utterance: what the assistant heard.
-            user_id: pseudonym of the person or household, as in the log; None serves what holds for everybody.
-            locale: BCP 47; None for the commonest locale of the log. Falls back from en-US to en to any en-*.
+            user_id: pseudonym of the person or household, as in the log; an integer stands for its digits. Without one, only what
+                holds for everybody is looked at.
+            locale: BCP 47. None for the commonest locale of the log. Falls back from en-US to en to any en-*.
             nbest: other hearings, best first.
             context: scalars such as ``hour``, ``room``, ``device_type``, ``previous_utterance``, as in the log.
             after_failure: whether the NLU has already refused this utterance.
 
         Returns:
-            The rewritten text, or the utterance unchanged, whatever was given, and the reason why.
+            The rewritten text, or the utterance unchanged, and the reason why. Arguments of a wrong type, or too long, leave the
+            utterance unchanged too: see `Rewrite.reason`.
         """
         if time.monotonic() >= self._next_look:
             self._look()
-        return answer(self._serving, self._asking, utterance, user_id, locale, nbest, context, after_failure)
+        return answer(self._serving, self._options, utterance, user_id, locale, nbest, context, after_failure)
 
     def rewrite_batch(
         self,
-        utterances: Iterable[str],
+        utterances: Iterable[str] | str,
         *,
-        user_ids: Iterable[str | None] | None = None,
-        locales: Iterable[str | None] | None = None,
+        user_ids: Iterable[str | int | None] | str | int | None = None,
+        locales: Iterable[str | None] | str | None = None,
+        nbest: Iterable[Sequence[str]] = (),
+        context: Iterable[Mapping[str, Any] | None] | Mapping[str, Any] | None = None,
+        after_failure: Iterable[bool] | bool = False,
     ) -> list[Rewrite]:
-        """Rewrite many utterances, all by the same version.
+        """Rewrite many utterances, all by the same version. The arguments of each are those of `rewrite`.
 
         Args:
-            utterances: what the assistant heard.
-            user_ids: one for each utterance; None for nobody's.
-            locales: one for each utterance; None for the commonest.
+            utterances: what the assistant heard; a single text is a batch of one.
+            user_ids: one for each utterance, or one for all; None for nobody.
+            locales: one for each utterance, or one for all; None for the commonest.
+            nbest: other hearings of each utterance; nothing for none at all.
+            context: one for each utterance, or one for all.
+            after_failure: one for each utterance, or one for all.
 
         Raises:
-            ValueError: there are more or fewer users or locales than utterances.
+            RequestError: there are more or fewer of something than utterances; names it.
         """
         if time.monotonic() >= self._next_look:
             self._look()
-        texts, serving = list(utterances), self._serving
-        users = [None] * len(texts) if user_ids is None else user_ids
-        places = [None] * len(texts) if locales is None else locales
-        return [answer(serving, self._asking, *request, (), None, False) for request in zip(texts, users, places, strict=True)]
+        texts, serving = [utterances] if isinstance(utterances, str) else list(utterances), self._serving
+        n = len(texts)
+        columns = (
+            _each("user_ids", user_ids, n, (str, int)),
+            _each("locales", locales, n, (str,)),
+            _each("nbest", list(nbest) or None, n, ()),
+            _each("context", context, n, (Mapping,)),
+            _each("after_failure", after_failure, n, (bool,)),
+        )
+        return [answer(serving, self._options, *each) for each in zip(texts, *columns, strict=True)]
 
-    def feedback(self, rewrite_id: str, value: int, user_id: str) -> None:
-        """Say what became of a decision; from the next call on, in every process, a rewrite that was undone is not repeated.
+    def feedback(self, rewrite_id: str, value: int, user_id: str | int) -> None:
+        """Say what became of a decision. From the next call on, in every process, a rewrite that was undone is not repeated.
 
-        It holds for this user alone, and of one rewrite the last word counts. The next `learn` takes it for evidence.
+        It holds for this user alone, and the last word on a rewrite counts. The next `learn` takes it for evidence.
 
         Args:
             rewrite_id: `Rewrite.id`.
@@ -141,14 +160,23 @@ class Rewriter:
             user_id: who says so, as given to `rewrite`.
 
         Raises:
-            ValueError: `value` is none of these, or nobody says so.
+            RequestError: `value` is none of these, there is no such user id, this artefact made no such decision, or the user has
+                said more in a day than anybody does.
             ArtefactError: the disk refuses.
         """
-        if value not in (-1, 0, 1):
-            raise ValueError(f"feedback is -1, 0 or 1, not {value!r}")
-        if not user_id:
-            raise ValueError("feedback needs the user_id of the one who gives it")
-        self._asking.overlay.add(hash_user(user_id, self._serving.user_key), rewrite_id, value)
+        if isinstance(value, bool) or not isinstance(value, int) or value not in (-1, 0, 1):
+            raise RequestError(f"feedback is -1, 0 or 1, not {reprlib.repr(value)}")
+        user = read_user(user_id)
+        if isinstance(user, Reason) or not user:
+            raise RequestError(
+                f"feedback needs the user_id of the person who gives it, a text or an integer, not {reprlib.repr(user_id)}"
+            )
+        key = self._serving.user_key
+        if not isinstance(rewrite_id, str) or not is_ours(rewrite_id, key):
+            raise RequestError(
+                f"feedback is given on the id of a Rewrite that this artefact answered, not on {reprlib.repr(rewrite_id)}"
+            )
+        self._options.overlay.add(user if self._options.hashed else hash_user(user, key), rewrite_id, value)
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""
@@ -161,3 +189,21 @@ class Rewriter:
             if str(error) != self._complaint:
                 self._complaint = str(error)
                 _log.warning("version %s goes on serving: %s", self._serving.id, error)
+
+
+def _layers(named: Iterable[Layer | str]) -> frozenset[Layer]:
+    names = [named] if isinstance(named, str) else list(named)
+    try:
+        return frozenset(map(Layer, names))
+    except ValueError as error:
+        raise RequestError(f"{error}: layers are any of {', '.join(Layer)}") from error
+
+
+def _each(name: str, given: Any, n: int, single: tuple[type, ...]) -> Sequence[Any]:  # noqa: ANN401 - a column of any type
+    """Return one value for each of n utterances."""
+    if given is None or isinstance(given, single):
+        return [given] * n
+    values = list(given)
+    if len(values) != n:
+        raise RequestError(f"{name} must be one for all utterances or one for each: {len(values)} are given for {n} utterances")
+    return values

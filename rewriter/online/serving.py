@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
 from rewriter.model.layer_slices import open_shares
@@ -52,61 +52,89 @@ def _subtags(locale: str) -> list[str]:
     return re.split("[-_]", re.split("[.@]", locale, maxsplit=1)[0].lower())
 
 
+class Places(NamedTuple):
+    """Where a request of one locale is looked up.
+
+    Attributes:
+        rules: the locales of the log in which there are rules for it, best first.
+        online: the locale in which the online layer answers it; None if there is none.
+        known: whether the artefact has anything in its language.
+    """
+
+    rules: tuple[str, ...]
+    online: str | None
+    known: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One version, opened; a call works on one of these from beginning to end."""
+    """One version of an artefact, opened; a call works on one of these from beginning to end.
+
+    Attributes:
+        id: of the version.
+        rules: the user's own rules and those for everybody.
+        contextual: the rules that hold in a context.
+        user_key: secret under which user ids are hashed.
+        max_chars: longer utterances are left alone.
+        places: locale of a request -> where it is looked up; answers for 256 locales are kept.
+        online_layer: the online layer; None if `learn` made none.
+        shares: slice of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied.
+    """
 
     id: str
     rules: RuleBook
     contextual: ContextRules
     user_key: bytes
     max_chars: int
-    order: Callable[[str | None], tuple[str, ...]]
-    """Locale of a request -> the locales in which there are rules for it, best first."""
+    places: Callable[[str | None], Places]
     online_layer: "OnlineLayer | None"
-    """The online layer, where `learn` made one."""
-    place: Callable[[str | None], str | None]
-    """Locale of a request -> the locale in which the online layer answers it."""
     shares: Mapping[str, float]
-    """Part of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied."""
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
-        """Open the files of a version."""
+        """Open the files of a version.
+
+        Raises:
+            ArtefactError: a file is missing or damaged; names it.
+        """
         manifest, rules = version.manifest, RuleBook.open(version.folder / "rules")
         contextual = ContextRules.open(version.folder / "rules")
+        online_layer = _open_online_layer(version.folder / "online")
+        answered = frozenset() if online_layer is None else online_layer.locales
         ruled = dict.fromkeys(contextual.locales, 0) | {locale: 0 for counts in rules.counts.values() for locale in counts}
         turns = ruled | dict(manifest.locales)
 
         @functools.lru_cache(maxsize=256)
-        def order(locale: str | None) -> tuple[str, ...]:
-            return tuple(known for known in lookup_order(locale, turns) if known in ruled)
-
-        online_layer = _open_online_layer(version.folder / "online")
-        answered = frozenset() if online_layer is None else online_layer.locales
-
-        @functools.lru_cache(maxsize=256)
-        def place(locale: str | None) -> str | None:
-            return next((known for known in lookup_order(locale, turns) if known in answered), None)
+        def places(locale: str | None) -> Places:
+            order = lookup_order(locale, turns)
+            online = next((known for known in order if known in answered), None)
+            return Places(tuple(known for known in order if known in ruled), online, bool(order) or not turns)
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
-        return cls(version.id, rules, contextual, key, manifest.max_chars, order, online_layer, place, shares)
+        return cls(version.id, rules, contextual, key, manifest.max_chars, places, online_layer, shares)
 
     @property
     def risk(self) -> "Risk | None":
-        """P(a request goes wrong), where there is an online layer."""
+        """P(a request goes wrong); None if there is no online layer."""
         return None if self.online_layer is None else self.online_layer.student
 
-    def rule(self, query: str, place: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
-        """Return the user's own rule, else one for this context, else one for everybody; and whether not the last."""
-        locales = self.order(place)
+    def rule(self, query: str, locale: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
+        """Return the user's own rule, else one for this context, else one for everybody; and whether it is none for everybody.
+
+        Args:
+            query: normalised utterance.
+            locale: of the request.
+            user: keyed hash; empty for nobody.
+            context: scalars by name.
+        """
+        locales = self.places(locale).rules
         found = self.rules.find(query, locales, user)
         special = found if found is not None and found.user else self.contextual.find(query, locales, context)
         return (found, False) if special is None else (special, True)
 
 
 def _open_online_layer(folder: Path) -> "OnlineLayer | None":
-    """Open the online layer; only who has one pays for its libraries."""
+    """Open the online layer if there is one. Its libraries are imported only then."""
     if not folder.is_dir():
         return None
     from rewriter.online.layer import OnlineLayer  # noqa: PLC0415

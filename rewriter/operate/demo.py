@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from rewriter.artefact.versions import current
+from rewriter.codes import Layer
 from rewriter.config import Config
 from rewriter.evaluation import charts, report
 from rewriter.evaluation.days import days as seen_days
@@ -30,7 +31,6 @@ from rewriter.evaluation.summary import Row, curve, ratio_text, row
 from rewriter.explanation import drawing
 from rewriter.explanation.explain import graph
 from rewriter.offline.learn import LearnReport, learn
-from rewriter.result import LAYERS
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
@@ -120,7 +120,7 @@ def demo(
     climbed = _climbed(world, folder / "artefact", log, after, asked, seed)
     tell(STEPS[4])
     examples = _examples(folder / "artefact")
-    home = SelfAware(folder, Config.from_dict({"loop": {"draw": True}}), None, LAYERS)
+    home = SelfAware(folder, Config.from_dict({"loop": {"draw": True}}), None, tuple(Layer))
     loop = live(lambda _: world, home, days=later, start=after, seed=seed)
     by_day = {
         "as spoken": {**_defects(lived), **_defects(simulate_days(world, days=later, start=after, seed=seed))},

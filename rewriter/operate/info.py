@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rewriter.artefact.versions import Version, load_current, version_ids
+from rewriter.codes import Scope
 from rewriter.model.rules import RuleBook
-from rewriter.result import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from rewriter import Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
-from rewriter.online.options import Prompts, p_asked
+from rewriter.online.questions import Questions, p_asked
 from rewriter.text import hash_user
 
 BY_TEXT = Logistic(np.array([1.0, *[0.0] * (len(COLUMNS) - 2), -3.0]), 0.0)
@@ -66,15 +66,15 @@ def test_nobody_is_asked_more_often_in_a_day_than_she_bears(root):
 
 
 def test_a_budget_of_none():
-    assert not Prompts().spend("ann", 1, 0)
-    assert not Prompts().spend("", 1, 0)
+    assert not Questions().spend("ann", 1, 0)
+    assert not Questions().spend("", 1, 0)
 
 
 def test_many_threads_share_a_budget():
-    prompts, given = Prompts(), []
+    questions, given = Questions(), []
 
     def ask():
-        given.extend(prompts.spend("ann", 1, 5) for _ in range(50))
+        given.extend(questions.spend("ann", 1, 5) for _ in range(50))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -86,11 +86,11 @@ def test_many_threads_share_a_budget():
 
 def test_not_after_a_refusal_and_hardly_when_the_words_are_repeated(asking):
     assert not asking.rewrite("half and half", user_id="ann", after_failure=True).ask
-    assert p_asked(RISK, ["half and half"], None, 500) == 1.0
-    again = p_asked(RISK, ["half and half"], {"previous_utterance": "Half and half"}, 500)
+    assert p_asked(RISK, ["half and half"], {}) == 1.0
+    again = p_asked(RISK, ["half and half"], {"previous_utterance": "Half and half"})
     p = 1 / (1 + np.exp(3.0))
     assert again == pytest.approx(2 * (np.sqrt(p * (1 - p)) + 0.05))
-    assert p_asked(RISK, ["half and half"], {"previous_utterance": 7}, 500) == 1.0
+    assert p_asked(RISK, ["half and half"], {"previous_utterance": 7}) == 1.0
 
 
 def test_nothing_odd_is_asked_about(asking):

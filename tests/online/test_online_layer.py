@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewriter.artefact.versions import current
+from rewriter.codes import Standing
 from rewriter.model.decider import Threshold
 from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Request
@@ -95,20 +96,20 @@ def test_what_is_considered_is_what_is_decided(root, rewriter, text, after_failu
     online_layer = OnlineLayer.open(current(root).folder / "online")
     told = online_layer.consider(Request([text], "en", "", after_failure))
     assert [(c.text, c.meant) for c in told][: len(answer.candidates)] == [(c.text, c.p_success) for c in answer.candidates]
-    cleared = [c for c in told if c.verdict.startswith("clears the threshold")]
+    cleared = [c for c in told if c.standing is Standing.SENT]
     assert [c.text for c in cleared] == ([answer.text] if answer.applied else [])
     assert [c.score for c in cleared] == ([answer.score] if answer.applied else [])
-    assert all(c.verdict.startswith("guardrail: ") for c in told) == (answer.reason == "blocked")
+    assert all(c.standing is Standing.FORBIDDEN for c in told) == (answer.reason == "blocked")
     for c in told:
         assert c.meant == pytest.approx(1 / (1 + math.exp(c.features["cost"] - 2.0)))
         assert c.weights["cost"] == -1.0
         assert c.score == c.meant if after_failure else c.score < c.meant
-    asking = [c.text for c in told if c.verdict.endswith("worth asking about")]
+    asking = [c.text for c in told if c.standing is Standing.SUGGESTED]
     assert asking == ([answer.suggestion] if answer.suggestion else [])
 
 
 def test_another_locale_has_no_online_layer(rewriter):
-    assert rewriter.rewrite("turn off the lamb", locale="de").reason == "no_rule"
+    assert rewriter.rewrite("turn off the lamb", locale="de").reason == "unknown_locale"
 
 
 def test_middle_scores_are_suggested(tmp_path):

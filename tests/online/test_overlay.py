@@ -10,7 +10,7 @@ import pytest
 from published import publish
 
 from rewriter import Rewriter
-from rewriter.errors import ArtefactError
+from rewriter.errors import ArtefactError, RequestError
 from rewriter.online.overlay import Overlay, mark_of
 
 LAMP, OFF = "turn of the lamp", "turn off the lamp"
@@ -109,15 +109,46 @@ def test_many_writers(tmp_path):
         assert overlay.undone_by_user(f"u{n}") == {mark_of(str(i), "b") for i in range(40)}
 
 
-@pytest.mark.parametrize(("value", "user"), [(2, "ann"), (-1, "")])
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [(2, "ann"), (True, "ann"), (1.0, "ann"), (None, "ann"), (-1, ""), (-1, None), (-1, True), (-1, b"ann"), (-1, 10**50)],
+)
 def test_what_is_no_feedback_is_refused(root, value, user):
-    with pytest.raises(ValueError, match="feedback"):
-        Rewriter.open(root).feedback("x-1", value, user)
+    rewriter = Rewriter.open(root)
+    with pytest.raises(RequestError, match=r"^feedback "):
+        rewriter.feedback(rewriter.rewrite(LAMP, user_id="ann").id, value, user)
+    assert not (root / "state" / "feedback.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "made_up", ["x-1", "", "0123456789abcdef-1", "0123456789abcdef-1-01234567-0123456789ab", None, 5, "{real}0"]
+)
+def test_a_decision_that_nobody_took_is_refused(root, made_up):
+    rewriter = Rewriter.open(root)
+    real = rewriter.rewrite(LAMP, user_id="ann").id
+    for one in (made_up, real[:-1], real[:-13]):
+        with pytest.raises(RequestError, match=r"^feedback "):
+            rewriter.feedback(one.format(real=real) if isinstance(one, str) else one, -1, "ann")
+    assert not (root / "state" / "feedback.jsonl").exists()
+
+
+def test_users_may_be_numbers(root):
+    publish(root, {("5", "en", LAMP): OFF})
+    rewriter = Rewriter.open(root)
+    answer = rewriter.rewrite(LAMP, user_id=5)
+    assert answer.text == OFF
+    rewriter.feedback(answer.id, -1, user_id=5)
+    assert [rewriter.rewrite(LAMP, user_id=user).reason for user in (5, "5", 6)] == [
+        "undone_by_user",
+        "undone_by_user",
+        "no_rule",
+    ]
 
 
 def test_a_disk_that_refuses_is_one_line(root):
     (root / "file").write_text("")
     rewriter = Rewriter.open(root, feedback=root / "file" / "feedback.jsonl")
-    assert rewriter.rewrite(LAMP, user_id="ann").applied
+    answer = rewriter.rewrite(LAMP, user_id="ann")
+    assert answer.applied
     with pytest.raises(ArtefactError, match="cannot write"):
-        rewriter.feedback("x-1", -1, "ann")
+        rewriter.feedback(answer.id, -1, "ann")

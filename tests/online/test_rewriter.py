@@ -1,4 +1,5 @@
 import logging
+import pydoc
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -8,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from published import publish
 
-from rewriter.errors import ArtefactError
+from rewriter.codes import Reason
+from rewriter.errors import ArtefactError, RequestError
 from rewriter.model.rules import RuleBook
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
@@ -180,7 +182,7 @@ def test_subclasses_of_str_are_texts(rewriter):
     assert rewriter.rewrite(Liar("play zed"), user_id=Liar("ann"), locale=Liar("en")).text == "play jazz"
 
 
-@pytest.mark.parametrize("given_", [{"user_id": 7}, {"user_id": b"ann"}, {"locale": 3}, {"locale": b"en"}])
+@pytest.mark.parametrize("given_", [{"user_id": 0.5}, {"user_id": True}, {"user_id": b"ann"}, {"locale": 3}, {"locale": b"en"}])
 def test_another_type_is_named(rewriter, given_):
     assert rewriter.rewrite("turn of the lamp", **given_).reason == "not_text"
 
@@ -254,10 +256,32 @@ def test_a_batch_without_users_is_nobodys(rewriter):
 
 
 def test_a_batch_of_uneven_length(rewriter):
-    with pytest.raises(ValueError, match="shorter"):
-        rewriter.rewrite_batch(["a", "b"], user_ids=["ann"])
+    for column in ("user_ids", "locales", "nbest", "context", "after_failure"):
+        with pytest.raises(RequestError, match=f"{column}.*1 are given for 2"):
+            rewriter.rewrite_batch(["a", "b"], **{column: [None]})
 
 
 def test_opening_what_is_not_there(tmp_path):
     with pytest.raises(ArtefactError, match="no artefact here"):
         Rewriter.open(tmp_path)
+
+
+def test_a_batch_takes_what_a_call_takes(rewriter):
+    (one,) = rewriter.rewrite_batch("turn of the lamp", user_ids="ann", locales="en")
+    assert one.text == "turn off the bedroom lamp"
+    said, nbest, context = ["turn of the lamp", "play zed"], [["turn off the lamp"], []], {"room": "kitchen"}
+    for after in (True, [True, False]):
+        batch = rewriter.rewrite_batch(said, user_ids="ann", nbest=nbest, context=context, after_failure=after)
+        assert [each.applied for each in batch] == [True, True]
+
+
+def test_a_layer_that_is_none_is_named(root):
+    with pytest.raises(RequestError, match=r"'nosuch'.*lesson, precomputed, online"):
+        Rewriter.open(root, layers=["nosuch"])
+
+
+def test_the_help_names_every_reason_and_its_meaning():
+    told = pydoc.plain(pydoc.render_doc(Rewrite))
+    for reason in Reason:
+        assert f"{reason}: {reason.meaning}" in told
+        assert reason == str(reason) == reason.value
