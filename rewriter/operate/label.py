@@ -1,9 +1,10 @@
-"""label(): what a log tells of each of its turns: P(defect), its goal and whether that was reached, and what was meant."""
+"""`label`: what a log says about each of its turns, and training data for an NLU from the turns that users repaired."""
 
 import json
+import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from rewriter.detect.rephrase import Told
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.engines.duckdb import DuckDB, glob
+from rewriter.errors import LogError
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.reader import LogReport
 from rewriter.offline.mining import pipeline
-from rewriter.operate import nlu_export
 
 STEPS = ("log", "mine", "defects", "goals")
 Progress = Callable[[str], None]
@@ -33,17 +34,17 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """What `label` found, for people.
+    """What `label` found.
 
     Attributes:
         log: what was read.
-        detector: what found the restatements, and why.
-        turns: that were labelled.
+        detector: the detector that found the restatements, and why it was chosen.
+        turns: number of labelled turns.
         defects: expected number of turns that went wrong.
-        goals: how many there are.
+        goals: number of goals.
         reached: expected number of goals that were reached in the end.
-        repaired: turns of which the log tells what was meant.
-        examples: of training data that enough users agree on; None where none was asked for.
+        repaired: number of turns whose meaning is known because the user repaired them.
+        examples: number of examples in the training data; None if no training data was asked for.
     """
 
     log: LogReport
@@ -79,17 +80,17 @@ def label(
     sql: str | Path | None = None,
     progress: Progress | None = None,
 ) -> LabelReport:
-    """Label every turn of dialogue logs, by nothing but the logs themselves.
+    """Label every turn of dialogue logs. The logs are the only input; nobody annotates anything.
 
     Args:
         sources: files, folders or globs in the contract of `docs/log.md`.
-        out: Parquet of `tables.LABELS` to write, for the owner's eyes only: it holds what single users said.
-        train: training data for an NLU to write (``.jsonl``, or ``.yml`` for Rasa), of texts that at least
-            `Config.launch.min_users` users had to repair in the same way; None for none.
+        out: Parquet file of `tables.LABELS` to write. Only its owner can read it, because it holds what single users said.
+        train: file of training data for an NLU to write (``.jsonl``, or ``.yml`` for Rasa). It holds the texts that at least
+            `Config.launch.min_users` users repaired in the same way. None writes no such file.
         config: settings; the defaults if None.
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
-        progress: told the name of each step of `STEPS` as it starts.
+        progress: called with the name of each step of `STEPS` when it starts.
 
     Raises:
         LogError, EngineError: one line with the cause and the cure.
@@ -97,9 +98,9 @@ def label(
     Example:
         >>> report = label(["data/sample.parquet"], out="labels.parquet", train="nlu.yml")  # doctest: +SKIP
     """
-    config, tell = config or Config(), progress or _nothing
+    config, tell = config or Config(), progress or (lambda _step: None)
     if train is not None:
-        nlu_export.check(Path(train))
+        check_ending(Path(train))
     with tempfile.TemporaryDirectory() as folder:
         work, best = Path(folder), BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
         tell("log")
@@ -117,7 +118,7 @@ def label(
         defect = _defects(best, told, config.seed)
         tell("goals")
         target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-        goals = segment(told.source, target, _p(told, mined.scores), defect)
+        goals = segment(told.source, target, _p_restates(told, mined.scores), defect)
     labels = _labels(told, goals, defect)
     count = _write(labels, Path(out), Path(train) if train else None, config.launch.min_users)
     reached = 1 - defect[np.unique(goals.last)]
@@ -133,19 +134,16 @@ def label(
     )
 
 
-def _nothing(_step: str) -> None:
-    """Tell nobody."""
-
-
 def _defects(best: BestDetector, told: Told, seed: int) -> Floats:
+    """Return P(defect) of each turn, (turns,) float64."""
     if best.pair is not None:
         return best.pair.defect
     cues = Cues(told.turns, told.items)
     return teach(told.turns, surroundings(told.turns, cues, told.likeness), told.meaning, seed=seed).p
 
 
-def _p(told: Told, scores: Path) -> Floats:
-    """Return P of each candidate, as mining scored it."""
+def _p_restates(told: Told, scores: Path) -> Floats:
+    """Return P(the candidate restates its turn) as mining scored it, (candidates,) float64."""
     with duckdb.connect() as con:
         found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
     p = np.zeros(len(told.source))
@@ -154,7 +152,7 @@ def _p(told: Told, scores: Path) -> Floats:
 
 
 def _write(labels: pd.DataFrame, out: Path, train: Path | None, min_users: int) -> int | None:
-    """Write both files; return how many examples there are for the NLU."""
+    """Write both files; return the number of examples for the NLU."""
     with duckdb.connect() as con:
         con.register("labels", labels)
         columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.LABELS.columns)
@@ -163,13 +161,13 @@ def _write(labels: pd.DataFrame, out: Path, train: Path | None, min_users: int) 
         out.chmod(0o600)
         if train is None:
             return None
-        found = nlu_export.examples(con, min_users)
-    nlu_export.write(found, train)
+        found = examples(con, min_users)
+    write_training_data(found, train)
     return len(found)
 
 
 def _labels(told: Told, goals: Goals, defect: Floats) -> pd.DataFrame:
-    """Return `tables.LABELS` with user_no beside it."""
+    """Return the columns of `tables.LABELS`, and user_no."""
     turns = told.turns
     spoken = turns.text[turns["said"]]
     mended = goals.repaired >= 0
@@ -187,3 +185,112 @@ def _labels(told: Told, goals: Goals, defect: Floats) -> pd.DataFrame:
         "intent": [intent_of(h) if h else None for h in hypothesis],
         "slots": [json.dumps(slots_of(h), ensure_ascii=False) if h else None for h in hypothesis],
     })  # fmt: skip
+
+
+_REPAIRED = """
+SELECT locale, utterance, intent, slots, COUNT(*) AS turns, COUNT(DISTINCT user_no) AS users
+FROM labels WHERE intent IS NOT NULL
+GROUP BY locale, utterance, intent, slots
+HAVING COUNT(DISTINCT user_no) >= ?
+ORDER BY locale, intent, slots, turns DESC, utterance
+"""
+_ENDINGS = (".jsonl", ".yml", ".yaml")
+_SPECIAL = re.compile(r"[\[\](){}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text that the NLU misunderstood, and its meaning.
+
+    Attributes:
+        locale: BCP 47.
+        text: the utterance, normalised.
+        intent: the intent that was meant.
+        slots: name of a slot -> its value.
+        turns: number of turns that were repaired so.
+        users: number of distinct users among them.
+    """
+
+    locale: str
+    text: str
+    intent: str
+    slots: Mapping[str, str]
+    turns: int
+    users: int
+
+
+def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[Example]:
+    """Return the texts that at least `min_users` users repaired in the same way.
+
+    Args:
+        con: database with a table ``labels``: the columns of `tables.LABELS`, and user_no.
+        min_users: least number of users behind an example, because training data is shared.
+    """
+    rows = con.execute(_REPAIRED, [min_users]).fetchall()
+    return [Example(locale, text, intent, json.loads(slots), n, users) for locale, text, intent, slots, n, users in rows]
+
+
+def write_training_data(found: Iterable[Example], path: Path) -> None:
+    """Write examples as JSON lines (``.jsonl``) or as Rasa training data (``.yml``).
+
+    Raises:
+        LogError: the file name ends in something else.
+    """
+    check_ending(path)
+    path.write_text((json_lines if path.suffix == ".jsonl" else rasa_yaml)(found), encoding="utf-8")
+
+
+def check_ending(path: Path) -> None:
+    """Refuse a name whose ending says no format of training data.
+
+    Raises:
+        LogError: the file name ends in something else.
+    """
+    if path.suffix not in _ENDINGS:
+        endings = ", ".join(_ENDINGS)
+        raise LogError(f"cannot write {path}: training data ends in {endings}; name it {path.with_suffix('.jsonl').name}")
+
+
+def json_lines(found: Iterable[Example]) -> str:
+    """Return examples as JSON lines, one object a line.
+
+    Example:
+        >>> print(json_lines([Example("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
+        {"text": "lamp of", "intent": "Off", "slots": {"name": "lamp"}, "locale": "en", "turns": 4, "users": 3}
+    """
+    rows = ({"text": e.text, "intent": e.intent, "slots": dict(e.slots), "locale": e.locale, "turns": e.turns, "users": e.users}
+            for e in found)  # fmt: skip
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def rasa_yaml(found: Iterable[Example]) -> str:
+    """Return examples as Rasa NLU training data. A slot is marked where its value stands in the text.
+
+    Example:
+        >>> print(rasa_yaml([Example("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
+        version: "3.1"
+        nlu:
+        - intent: "Off"
+          examples: |
+            - [lamp](name) of
+    """
+    lines = ['version: "3.1"', "nlu:"]
+    last = None
+    for example in sorted(found, key=lambda e: e.intent):
+        if example.intent != last:
+            last = example.intent
+            lines += [f"- intent: {json.dumps(example.intent, ensure_ascii=False)}", "  examples: |"]
+        lines.append(f"    - {_marked(example)}")
+    return "\n".join(lines) + "\n"
+
+
+def _marked(example: Example) -> str:
+    """Mark the slots in a text, the longest value first. Marks never nest."""
+    text = _SPECIAL.sub("", example.text)
+    marks: dict[str, str] = {}
+    for name, value in sorted(example.slots.items(), key=lambda slot: -len(slot[1])):
+        key = chr(0xE000 + len(marks))  # a private-use character, which no text holds
+        text, found = re.subn(rf"(?<!\w){re.escape(value)}(?!\w)", key, text, count=1) if value else (text, 0)
+        if found:
+            marks[key] = f"[{value}]({_SPECIAL.sub('', name)})"
+    return "".join(marks.get(c, c) for c in text)
