@@ -37,6 +37,7 @@ class Logs:
 
     max_rejected: float = setting(0.01, "Share of rejected rows above which `learn` stops.", least=0, most=1)
     max_chars: int = setting(500, "An utterance with more characters is rejected.", least=1)
+    far_days: int = setting(366, "A few rows that are further than this from all others are rejected; 0 for none.", least=0)
     locale: str = setting("en", "Locale (BCP 47) of rows that name none.")
     intents_are_complete: bool = setting(
         False, "Whether `intent` without `slots` is a whole interpretation. Leave it off where intents take slots."

@@ -15,13 +15,47 @@ from rewriter.errors import EngineError
 Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]
 
 
+Holds = Literal["", "user", "user_no", "text", "text_id", "name", "code"]
+"""What a column can hold of a person.
+
+``user``: the keyed hash of a user id. ``user_no``: the number of a user in USERS. ``text``: what a user said, or what follows
+from it (normal form, interpretation, context value). ``text_id``: the number of such a text in TEXTS. ``name``: a name that the
+log gives to a turn, a session, a device or a file. ``code``: one of a closed list of ours. Empty: a figure.
+"""
+
+_NAMED: dict[Holds, str] = {
+    "user": "user_id",
+    "text": "utterance hypothesis response nbest context sent text query state source target goal repaired intent slots content"
+    " context_value",
+    "name": "turn_id session_id device_id device_type file",
+    "code": "locale status rewrite_id rule layer scope arm kind verdict life was why reason as_spoken rewritten",
+}
+_NUMBERED: dict[Holds, str] = {"user_no": "user_no", "text_id": "id said sent state source target node hypothesis reply"}
+_HOLDS: dict[tuple[str, str], Holds] = {
+    (name, kind): holds
+    for kind, named in (("VARCHAR", _NAMED), ("BIGINT", _NUMBERED))
+    for holds, names in named.items()
+    for name in names.split()
+}
+"""What each column can hold, by its name and type. `forget` walks this list, so a new VARCHAR column must be entered here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, SQL type, and whether every row must have a value."""
+    """One column: its name, SQL type, whether every row must have a value, and what it can hold of a person."""
 
     name: str
     type: Type
     required: bool = True
+
+    @property
+    def holds(self) -> Holds:
+        """What the column can hold of a person (`Holds`).
+
+        Raises:
+            KeyError: a VARCHAR column that is not declared.
+        """
+        return _HOLDS[self.name, self.type] if self.type == "VARCHAR" else _HOLDS.get((self.name, self.type), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def learn(
     config = Config.from_toml(toml) if toml else Config()
     mapping = mapping_of(pairs)
     if check:
-        for text in reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql).lines():
+        k = config.launch.min_users
+        for text in reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql, min_users=k).lines():
             terminal.line(text)
         return
     if out is None:

@@ -17,7 +17,7 @@ from rewriter.evaluation.offpolicy import MAX_UNSUPPORTED, Logged, Method, Relea
 from rewriter.evaluation.replay import Turn, firsts, load, restatements, troubles
 from rewriter.model.layer_slices import PARTS
 from rewriter.offline.logs import reader
-from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.logs.report import LogReport
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.simulation.world import Rewriting
@@ -113,6 +113,7 @@ def compare(
             config=Config.from_dict(dict(one.manifest.config)).logs,
             mapping=names | borrowed,
             decisions=Path(decisions) if decisions else None,
+            rejected=reader.temporary_file,
         )
         turns = load(work / "turns.parquet", speaker="device_id")
         decided = read_decisions(work / "turns.parquet")

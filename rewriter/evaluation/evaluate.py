@@ -23,7 +23,7 @@ from rewriter.evaluation.outcomes import Outcomes, Texts, losses, ties, unknowns
 from rewriter.evaluation.replay import load, replay
 from rewriter.evaluation.summary import Point, Row, curve, summary, table
 from rewriter.offline.logs import reader
-from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.logs.report import LogReport
 from rewriter.online.rewriter import Rewriter
 from rewriter.tables import OUTCOMES
 
@@ -153,7 +153,7 @@ def evaluate(
         work = Path(folder)
         key = bytes.fromhex(version.manifest.user_key)
         config = Config.from_dict(dict(version.manifest.config)).logs
-        log = reader.read(sources, out=work, key=key, config=config, mapping=names | borrowed)
+        log = reader.read(sources, out=work, key=key, config=config, mapping=names | borrowed, rejected=reader.temporary_file)
         turns = load(work / "turns.parquet", speaker="device_id", truth="response" if truth else None)
     outcomes = replay(
         turns,

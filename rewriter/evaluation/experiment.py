@@ -284,7 +284,8 @@ def experiment(
     borrowed = {"device_id": names.get("user_id", "user_id")}  # the split knows user ids as the log gives them
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        reader.read(sources, out=work, key=secrets.token_bytes(32), config=Logs(), mapping=names | borrowed)
+        key = secrets.token_bytes(32)
+        reader.read(sources, out=work, key=key, config=Logs(), mapping=names | borrowed, rejected=reader.temporary_file)
         turns = load(work / "turns.parquet", speaker="device_id")
     bad = [a or b for a, b in zip(troubles(turns), restatements(turns), strict=True)]
     kept = [i for i, first in enumerate(firsts(turns)) if first]

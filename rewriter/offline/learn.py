@@ -25,7 +25,7 @@ from rewriter.offline.fit.query_index import QueryIndex, build_query_index
 from rewriter.offline.fit.ranker import defect_counts, fit
 from rewriter.offline.lifecycle import layer_slices, transitions
 from rewriter.offline.logs import reader
-from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
 from rewriter.offline.mining.small_tables import EvidenceStarts
@@ -141,6 +141,8 @@ def learn(
             seen=frozenset(past.files),
             decisions=Path(decisions) if decisions else None,
             feedback=Path(out) / "state" / "feedback.jsonl",
+            min_users=config.launch.min_users,
+            rejected=lambda: Path(out) / "state" / "rejected.parquet",
         )
         turns = writer.work / "turns.parquet"
         clock.start("mine")

@@ -25,7 +25,7 @@ from rewriter.engines.duckdb import DuckDB, glob
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
-from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 
 STEPS = ("log", "mine", "defects", "goals")
@@ -106,7 +106,16 @@ def label(
         tell("log")
         file = Path(sql) if sql else None
         key = secrets.token_bytes(32)
-        log = reader.read(sources, out=work, key=key, config=config.logs, mapping=mapping, sql=file)
+        log = reader.read(
+            sources,
+            out=work,
+            key=key,
+            config=config.logs,
+            mapping=mapping,
+            sql=file,
+            min_users=config.launch.min_users,
+            rejected=reader.temporary_file,
+        )
         tell("mine")
         engine = DuckDB(work / "mined")
         try:

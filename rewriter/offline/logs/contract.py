@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rewriter.config import Logs
+from rewriter.engines.duckdb import quoted
 
 Kind = Literal["text", "time", "status", "flag", "share", "feedback", "list", "object", "slots"]
 
@@ -73,23 +74,18 @@ class Relation(NamedTuple):
     broken: Path | None = None
 
 
-def quoted(text: str) -> str:
-    """A SQL text literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def literal(path: Path) -> str:
-    """A file name as a SQL literal in which no sign is a wildcard."""
+    """Return a file name as a SQL literal without wildcards."""
     return quoted("".join(f"[{c}]" if c in "*?[" else c for c in str(path)))
 
 
 def identifier(name: str) -> str:
-    """A column name as a SQL identifier."""
+    """Return a column name as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def nested(sql_type: str) -> bool:
-    """Whether a type of DuckDB holds other values."""
+    """Return whether a type of DuckDB holds other values."""
     return sql_type.endswith("]") or sql_type.startswith(("STRUCT", "MAP", "UNION"))
 
 
@@ -137,7 +133,7 @@ def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: L
 
 
 def _of_file(constants: Iterable[str]) -> str:
-    """SQL for the constant of the file that a row is from."""
+    """Return SQL for the constant that belongs to the file of a row."""
     each = list(constants)
     return each[0] if len(each) == 1 else f"[{', '.join(each)}][CAST(file_index AS BIGINT) + 1]"
 
@@ -153,7 +149,7 @@ def _case(whens: Iterable[str]) -> str:
 
 
 def _given(cell: Cell) -> str:
-    """SQL for: the log says something here. A blank text and a NaN say nothing."""
+    """Return SQL for: the cell has a value. A blank text and a NaN are no values."""
     if nested(cell.type):
         return f"{cell.ref} IS NOT NULL"
     return f"NOT blank({_text(cell)})"
@@ -175,7 +171,7 @@ def _number(cell: Cell) -> str:
 
 
 def _value(kind: Kind, cell: Cell) -> str:
-    """SQL for a value of ours, NULL where there is none or where it cannot be read."""
+    """Return SQL for the value of a cell, NULL if there is none or if it cannot be read."""
     match kind:
         case "text":
             sql = f"CASE WHEN NOT blank({_text(cell)}) THEN {_text(cell)} END"
@@ -199,6 +195,8 @@ def _value(kind: Kind, cell: Cell) -> str:
 
 
 def _time(cell: Cell) -> str:
+    if cell.type == "TIMESTAMPTZ_NS":  # DuckDB has no functions for this type; the session is in UTC
+        return f"time_of_timestamp(CAST({cell.ref} AS TIMESTAMP))"
     if cell.type.startswith("TIMESTAMP") or cell.type == "DATE":
         return f"time_of_timestamp({cell.ref})"
     if cell.type in (*_FLOATS, *_NUMBERS) or cell.type.startswith("DECIMAL"):
@@ -210,11 +208,30 @@ def _json(cell: Cell) -> str:
     return f"CAST(to_json({cell.ref}) AS VARCHAR)" if nested(cell.type) else _text(cell)
 
 
-def all_rows(files: list[str], config: Logs) -> str:
+def user_rows(relation: Relation) -> str:
+    """Return the SELECT of the number of each row, `row`, and its `user`, as the log gives it."""
+    return f"SELECT row, {_value('text', Cell('user_id', relation.cells['user_id'].type))} AS user FROM {opened([relation])}"
+
+
+class Span(NamedTuple):
+    """The times that the rows of a log may have, in epoch milliseconds.
+
+    Attributes:
+        latest: the last of them.
+        groups: (first, last) of each group of days that holds a part of the log.
+    """
+
+    latest: int
+    groups: Sequence[tuple[int, int]]
+
+
+def all_rows(files: list[str], config: Logs, span: Span) -> str:
     """Return the SELECT of all rows with `reason`, NULL for a good one, over the tables users, readings, repeated."""
+    near = " OR ".join(f"ts_ms BETWEEN {first} AND {last}" for first, last in span.groups) or "true"
     return (
         "SELECT r.* REPLACE (coalesce(r.hypothesis, readings.hypothesis) AS hypothesis), users.user_id,"
         " CASE WHEN garbled IS NOT NULL THEN garbled WHEN r.user IS NULL THEN 'no user' WHEN ts_ms IS NULL THEN 'unreadable time'"
+        f" WHEN ts_ms > {span.latest} THEN 'time in the future' WHEN NOT ({near}) THEN 'time far from the rest'"
         f" WHEN utterance IS NULL THEN 'no utterance' WHEN greatest(length(utterance), length(sent)) > {config.max_chars}"
         " THEN 'too long' WHEN wrong IS NOT NULL THEN wrong"
         " WHEN readings.intent IS NOT NULL AND readings.hypothesis IS NULL THEN 'wrong type in slots'"
@@ -227,5 +244,5 @@ def all_rows(files: list[str], config: Logs) -> str:
 
 
 def place(table: str) -> str:
-    """SQL for the place of a row in the whole log, a number that grows with file and row."""
+    """Return SQL for the place of a row in the whole log, a number that grows with file and row."""
     return f"({table}.file * {2**40} + {table}.row)"

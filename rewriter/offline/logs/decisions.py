@@ -6,8 +6,9 @@ from pathlib import Path
 
 import duckdb
 
+from rewriter.engines.duckdb import quoted
 from rewriter.errors import LogError
-from rewriter.offline.logs.contract import literal, quoted
+from rewriter.offline.logs.contract import literal
 
 _FILLED = ("sent", "rewrite_id", "rule", "layer", "scope", "arm", "propensity")
 _DAY_MS = 86_400_000

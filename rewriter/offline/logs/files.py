@@ -13,6 +13,7 @@ from typing import Literal
 
 import duckdb
 
+from rewriter.engines import first_line
 from rewriter.errors import LogError
 
 Format = Literal["parquet", "jsonl", "csv"]
@@ -45,6 +46,11 @@ class Source:
     shown: str
     format: Format
     checksum: str
+
+    @property
+    def quotable(self) -> bool:
+        """Whether a message may quote the file. A symbolic link may lead to a file that is nobody's log."""
+        return not self.path.is_symlink()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def _expand(source: str | Path) -> list[Path]:
 
 
 def ending(path: Path) -> str:
-    """The ending that tells the format: `.csv` of `log.csv.gz`."""
+    """Return the ending that tells the format: `.csv` of `log.csv.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
@@ -156,7 +162,7 @@ def open_text(path: Path) -> gzip.GzipFile | BufferedReader:
 
 
 def packed(path: Path) -> bool:
-    """Whether a file is gzip, by its name."""
+    """Return whether the name of a file says that it is packed with gzip."""
     return path.name.lower().endswith(".gz")
 
 
@@ -183,7 +189,8 @@ def select(sql: Path, target: Path) -> Path:
                 con.execute(f"SET {setting}")
             con.sql(text).write_parquet(str(target))
         except duckdb.Error as error:
-            raise LogError(f"the SELECT of {sql} failed: {first_line(error)}") from error
+            detail = "" if sql.is_symlink() else f": {first_line(error)}"
+            raise LogError(f"the SELECT of {sql} failed{detail}; run it in DuckDB and mend it") from error
     return target
 
 
@@ -195,11 +202,7 @@ def _require_select(con: duckdb.DuckDBPyConnection, text: str, sql: Path) -> Non
     ).fetchall()
     tree, error, message, statements = parsed[0]
     if error == "parser":
-        raise LogError(f"{sql} is not valid SQL: {message.splitlines()[0]}")
+        detail = "" if sql.is_symlink() else f": {message.splitlines()[0]}"
+        raise LogError(f"{sql} is not valid SQL{detail}; write one SELECT")
     if error or statements != 1 or not set(_NODE.findall(tree)) <= _QUERIES:
         raise LogError(f"{sql} must hold one SELECT and nothing else")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error of DuckDB, which may run over many."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,10 +1,6 @@
-"""JSON lines and CSV as Parquet. DuckDB reads them; rows it cannot read are told apart in Python, one by one.
-
-From a file to a `Relation`: which of its columns are which of ours, or one clear line on what is missing.
-"""
+"""Stage JSON lines and CSV as Parquet. DuckDB reads them; Python looks only at the rows that DuckDB cannot read."""
 
 import csv
-import difflib
 import json
 import re
 import shutil
@@ -15,25 +11,29 @@ from typing import NamedTuple
 
 import duckdb
 
+from rewriter.engines.duckdb import quoted
 from rewriter.errors import LogError
-from rewriter.offline.logs.contract import CONTRACT, REQUIRED, TEXTS, Cell, Relation, identifier, literal, nested, quoted
-from rewriter.offline.logs.files import Source, first_line, open_text, packed
+from rewriter.offline.logs.contract import REQUIRED, TEXTS, Cell, Relation, literal
+from rewriter.offline.logs.files import Source, open_text, packed
 
 _BOM = b"\xef\xbb\xbf"
-_RECORD_LINES = 100  # a quote that is never closed must not swallow the rest of the file
+_RECORD_LINES = 100  # most lines of one CSV record: a quote that is never closed must not swallow the rest of the file
 _DELIMITERS = ",;\t|"
 _IS_ROW = "coalesce(json_type(json) = 'OBJECT', false)"
-_KEYS_FROM = 1_000  # lines that are looked at for the names that a file has
+_KEYS_FROM = 1_000  # lines in which the names of a file are looked for
 
 Hash = Callable[[str], str]
+Hide = Callable[[str], tuple[str, str]]
+"""A broken line -> the line with the hash of its user in place of the user, and that hash; it is empty if no user can be told."""
 
 
 class Broken(NamedTuple):
-    """A row that is no row."""
+    """A row that cannot be read: its number, the reason, its text without the user, and the hash of the user, or nothing."""
 
     row: int
     reason: str
     content: str
+    user: str
 
 
 def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash) -> Relation:
@@ -73,20 +73,38 @@ def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str
     pointers = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
     place = {ours: i for i, ours in enumerate(names, start=1)}
     cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
-    nested = " ".join(f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in TEXTS)
+    texts = [name for name in TEXTS if name in place]
+    nested = " ".join(f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in texts)
     values = f"SELECT json_extract(json, [{pointers}]) AS v, {_IS_ROW} AS is_row FROM {lines}"
-    query = f"SELECT row_number() OVER () AS row, {cells}, CASE {nested} END AS wrong, is_row FROM ({values})"
+    wrong = f"CASE {nested} END" if nested else "CAST(NULL AS VARCHAR)"
+    query = f"SELECT row_number() OVER () AS row, {cells}, {wrong} AS wrong, is_row FROM ({values})"
     copied = con.execute(f"COPY ({query}) TO {quoted(str(target))} (FORMAT parquet)").fetchall()
     return int(copied[0][0])
 
 
-def _json_hider(user: str, hashed: Hash) -> Callable[[str], str]:
+def _json_hider(user: str, hashed: Hash) -> Hide:
     pair = re.compile(rf'("{re.escape(user)}"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}}]+)')
-    return lambda line: pair.sub(lambda m: m[1] + json.dumps(hashed(m[2].strip('"'))), line)
+
+    def hide(line: str) -> tuple[str, str]:
+        found = pair.search(line)
+        if not found:
+            return line, ""
+        return pair.sub(lambda m: m[1] + json.dumps(hashed(_unquoted(m[2]))), line), hashed(_unquoted(found[2]))
+
+    return hide
+
+
+def _unquoted(value: str) -> str:
+    """Return the text of a JSON value that may be torn."""
+    try:
+        text = json.loads(value) if value.startswith('"') else value
+    except ValueError:
+        text = value.strip('"')
+    return str(text)
 
 
 def _without_bom(source: Source, work: Path) -> Path:
-    """DuckDB takes the mark that Windows programs write before the first line for a part of it."""
+    """Return the file without its byte order mark, which DuckDB would take for a part of the first line."""
     with open_text(source.path) as file:
         if file.read(len(_BOM)) != _BOM:
             return source.path
@@ -96,19 +114,26 @@ def _without_bom(source: Source, work: Path) -> Path:
         return copy
 
 
-def _broken_lines(path: Path, rows: list[int], hide: Callable[[str], str]) -> Iterator[Broken]:
-    wanted = iter(rows)
-    next_row = next(wanted, None)
+def json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield every line of a file of JSON lines and its row number, which is 0 for a blank line."""
+    row = 0
     with open_text(path) as file:
-        for row, line in enumerate((line for line in file if line.strip(b" \t\r\n")), start=1):
-            if row == next_row:
-                reason, text = _decoded(line)
-                yield Broken(row, reason, hide(text))
-                next_row = next(wanted, None)
+        for number, line in enumerate(file):
+            blank = not (line.removeprefix(_BOM) if number == 0 else line).strip(b" \t\r\n")
+            row += not blank
+            yield 0 if blank else row, line
+
+
+def _broken_lines(path: Path, rows: list[int], hide: Hide) -> Iterator[Broken]:
+    wanted = set(rows)
+    for row, line in json_rows(path):
+        if row in wanted:
+            reason, text = _decoded(line)
+            yield Broken(row, reason, *hide(text))
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:
-    """Return why a row is broken and its readable text."""
+    """Return the reason why a row is broken, and its readable text."""
     try:
         return "broken line", raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
@@ -124,7 +149,7 @@ def _keep(broken: Iterable[Broken], path: Path) -> int:
 def comma_separated(
     con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash
 ) -> Relation:
-    """Stage a CSV file: first line the names; comma, semicolon, tab or threshold between; quotes doubled inside quotes.
+    """Stage a CSV file: first line the names; comma, semicolon, tab or bar between; quotes doubled inside quotes.
 
     Args:
         con: where it is read.
@@ -136,7 +161,7 @@ def comma_separated(
     Raises:
         LogError: the header cannot be read.
     """
-    header, delimiter = _header(source)
+    header, delimiter = csv_header(source)
     found = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
     staged = work / f"{source.checksum}.parquet"
     cells = {ours: Cell(ours, "VARCHAR") for ours in found}
@@ -151,12 +176,13 @@ def comma_separated(
         return Relation(staged, cells, tuple(header), rows + lost, broken=broken)
 
 
-def _header(source: Source) -> tuple[list[str], str]:
+def csv_header(source: Source) -> tuple[list[str], str]:
+    """Return the names in the first line of a CSV file, and its delimiter."""
     with open_text(source.path) as file:
         try:
             line = file.readline().removeprefix(_BOM).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise LogError(f"{source.shown} is not UTF-8: convert it first (iconv -f … -t utf-8)") from error
+            raise LogError(f"{source.shown} is not UTF-8: convert it first (iconv -f latin1 -t utf-8)") from error
     split = {d: [name.strip() for name in _parse([line], d) or [line]] for d in _DELIMITERS}
     delimiter = max(split, key=lambda d: len(split[d]))
     return split[delimiter], delimiter
@@ -181,50 +207,64 @@ def _compression(path: Path) -> str:
     return f"compression = '{'gzip' if packed(path) else 'uncompressed'}'"
 
 
-def _csv_hider(place: int | None, delimiter: str, hashed: Hash) -> Callable[[str], str]:
-    def hide(line: str) -> str:
+def _csv_hider(place: int | None, delimiter: str, hashed: Hash) -> Hide:
+    def hide(line: str) -> tuple[str, str]:
         fields = line.split(delimiter)
-        if place is not None and place < len(fields):
-            fields[place] = hashed(fields[place].strip('"'))
-        return delimiter.join(fields)
+        if place is None or place >= len(fields):
+            return line, ""
+        fields[place] = hashed(fields[place].strip('"'))
+        return delimiter.join(fields), fields[place]
 
     return hide
 
 
-def _mend(path: Path, mended: Path, delimiter: str, width: int, hide: Callable[[str], str]) -> Iterator[Broken]:
-    """Write the good records with their numbers to `mended`, and give the broken ones."""
-    with open_text(path) as file, mended.open("w", encoding="utf-8", newline="") as target:
+def _mend(path: Path, mended: Path, delimiter: str, width: int, hide: Hide) -> Iterator[Broken]:
+    """Write the good records with their numbers to `mended`, and yield the broken ones."""
+    with mended.open("w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target)
         writer.writerow(range(width + 1))
-        file.readline()
-        for row, (fields, raw) in enumerate(_records(file, delimiter, width), start=1):
+        for row, fields, raw in csv_rows(path, delimiter, width):
             reason, text = _decoded(raw)
-            if fields is None or reason == "not UTF-8":
-                yield Broken(row, reason, hide(text))
+            if row and (fields is None or reason == "not UTF-8"):
+                yield Broken(row, reason, *hide(text))
+            elif row:
+                writer.writerow([row, *(fields or ())])
+
+
+def csv_rows(path: Path, delimiter: str, width: int) -> Iterator[tuple[int, list[str] | None, bytes]]:
+    """Yield every record of a CSV file: its row number, its fields and its bytes.
+
+    The number is 0 for the header and for blank lines. The fields are None for a record that cannot be read: only its first line
+    is lost, and reading goes on with the next line.
+
+    Args:
+        path: the file, which may be a .gz.
+        delimiter: between the fields.
+        width: number of fields of a record.
+    """
+    pushed_back: deque[bytes] = deque()
+    row = 0
+    with open_text(path) as lines:
+        yield 0, None, lines.readline()
+        while True:
+            taken: list[bytes] = []
+            fields = _parse(_decoding(pushed_back, lines, taken), delimiter)
+            if not taken:
+                return
+            if fields == []:
+                yield 0, None, b"".join(taken)
+                continue
+            row += 1
+            if fields is None or len(fields) != width:
+                pushed_back.extendleft(reversed(taken[1:]))
+                yield row, None, taken[0]
             else:
-                writer.writerow([row, *fields])
+                yield row, fields, b"".join(taken)
 
 
-def _records(lines: Iterator[bytes], delimiter: str, width: int) -> Iterator[tuple[list[str] | None, bytes]]:
-    """Cut lines into records; of one that cannot be read only the first line is lost, and reading goes on after it."""
-    waiting: deque[bytes] = deque()
-    while True:
-        taken: list[bytes] = []
-        fields = _parse(_decoding(waiting, lines, taken), delimiter)
-        if not taken:
-            return
-        if fields == []:  # a blank line
-            continue
-        if fields is None or len(fields) != width:
-            waiting.extendleft(reversed(taken[1:]))
-            yield None, taken[0]
-        else:
-            yield fields, b"".join(taken)
-
-
-def _decoding(waiting: deque[bytes], lines: Iterator[bytes], taken: list[bytes]) -> Iterator[str]:
+def _decoding(pushed_back: deque[bytes], lines: Iterator[bytes], taken: list[bytes]) -> Iterator[str]:
     while len(taken) < _RECORD_LINES:
-        line = waiting.popleft() if waiting else next(lines, None)
+        line = pushed_back.popleft() if pushed_back else next(lines, None)
         if line is None:
             return
         taken.append(line)
@@ -232,84 +272,8 @@ def _decoding(waiting: deque[bytes], lines: Iterator[bytes], taken: list[bytes])
 
 
 def _parse(lines: Iterable[str], delimiter: str) -> list[str] | None:
-    """The next record of strict CSV, None where it is none."""
+    """Return the next record of strict CSV; None if it is broken."""
     try:
         return next(csv.reader(lines, delimiter=delimiter, strict=True), None)
     except csv.Error:
         return None
-
-
-_OFTEN = {
-    "user_id": ("user", "uid", "userid", "speaker", "caller", "customer_id", "household"),
-    "timestamp": ("time", "ts", "date", "datetime", "created_at"),
-    "utterance": ("text", "query", "transcript", "message", "asr", "heard"),
-}
-"""What others call the required columns."""
-_VIRTUAL = {"file_index", "file_row_number"}
-
-
-def names_in(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Every column of the contract -> the name to look for in the files."""
-    for ours in mapping:
-        if ours not in CONTRACT:
-            near = difflib.get_close_matches(ours, CONTRACT, n=1) or sorted(CONTRACT)
-            raise LogError(f"the log has no column {ours} to map to; did you mean {near[0]}?")
-    return {name: mapping.get(name, name) for name in CONTRACT}
-
-
-def relation(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash) -> Relation:
-    """Open one file of the log.
-
-    Args:
-        con: where it is read.
-        source: the file.
-        names: ours -> the name to look for.
-        work: folder for what has to be written on the way.
-        hashed: user id -> its keyed hash.
-
-    Raises:
-        LogError: the file is damaged, or has no column for one that is required.
-    """
-    match source.format:
-        case "parquet":
-            opened = _parquet(con, source, names)
-        case "jsonl":
-            opened = json_lines(con, source, names, work, hashed)
-        case "csv":
-            opened = comma_separated(con, source, names, work, hashed)
-    for column in REQUIRED:
-        if column not in opened.cells and (opened.cells or opened.columns):
-            raise LogError(_missing(column, names[column], source, opened.columns))
-    return opened
-
-
-def _parquet(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str]) -> Relation:
-    try:
-        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(source.path)})").fetchall()
-        rows = con.execute(f"SELECT COUNT(*) FROM read_parquet({literal(source.path)})").fetchall()[0][0]
-    except duckdb.Error as error:
-        raise LogError(f"{source.shown} is not a Parquet file that can be read: {first_line(error)}") from error
-    types = {row[0]: row[1] for row in described}
-    if taken := _VIRTUAL & types.keys():
-        raise LogError(f"{source.shown}: DuckDB keeps the column name {min(taken)} for itself; read the file with --sql instead")
-    cells = {ours: Cell(identifier(theirs), types[theirs]) for ours, theirs in names.items() if theirs in types}
-    for ours, cell in cells.items():
-        if nested(cell.type) and CONTRACT[ours] not in ("list", "object", "slots"):
-            raise LogError(f"{source.shown}: column {names[ours]} is {cell.type}, and {ours} is one value a row")
-    return Relation(source.path, cells, tuple(types), rows, staged=False)
-
-
-def _missing(ours: str, theirs: str, source: Source, columns: tuple[str, ...]) -> str:
-    likely = [c for c in columns if c.lower() in (theirs, *_OFTEN[ours])]
-    near = likely or difflib.get_close_matches(theirs, columns, n=1, cutoff=0.0)
-    cure = f"say --map {ours}={near[0]} if that is it" if near else "the file names no columns"
-    return f"{source.shown} has no column {theirs} (it has {', '.join(columns[:20])}); {cure}"
-
-
-def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> None:
-    """Raise a LogError where a column that was mapped by name is in no file."""
-    for ours, theirs in mapping.items():
-        if relations and not any(ours in relation.cells for relation in relations):
-            columns = sorted({column for relation in relations for column in relation.columns})
-            near = difflib.get_close_matches(theirs, columns, n=1)
-            raise LogError(f"--map {ours}={theirs}: no file has a column {theirs}{f'; did you mean {near[0]}?' if near else ''}")

@@ -14,7 +14,7 @@ from rewriter.artefact.disk import link
 from rewriter.config import Config, Loop
 from rewriter.engines.duckdb import connect, quoted, save
 from rewriter.errors import ArtefactError, reading_state
-from rewriter.offline.logs.reader import LogReport
+from rewriter.offline.logs.report import LogReport
 from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table
 
 OPEN = "open"

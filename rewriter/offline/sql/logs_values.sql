@@ -12,11 +12,21 @@ CREATE TEMP MACRO text_of_float(x) AS CASE
 -- Times before 1970 or after 2199 are no times of a dialogue.
 CREATE TEMP MACRO time_of_ms(x) AS CASE WHEN x >= 0 AND x < 7258118400000 THEN CAST(x AS BIGINT) END;
 
--- Cut to whole milliseconds: epoch_ms() rounds in some versions and evidence_starts in others.
+-- Cut to whole milliseconds: epoch_ms() rounds in some versions of DuckDB and cuts in others.
 CREATE TEMP MACRO time_of_timestamp(x) AS time_of_ms(CASE WHEN isfinite(x) THEN epoch_us(x) // 1000 END);
 
--- Seconds up to 1e11 (the year 5138), milliseconds from there (March 1973).
-CREATE TEMP MACRO time_of_number(x) AS time_of_ms(round(CASE WHEN x < 1e11 THEN x * 1000 ELSE x END));
+-- Digits that are a date, or a date and a time, without signs between: 20260102, 202601020304, 20260102030405. Read as seconds or
+-- milliseconds they would be times of the years 1970 to 1976, from which no log is.
+CREATE TEMP MACRO time_of_digits(x) AS time_of_timestamp(CASE
+    WHEN regexp_full_match(x, '\d{8}') THEN try_strptime(x, '%Y%m%d')
+    WHEN regexp_full_match(x, '\d{12}') THEN try_strptime(x, '%Y%m%d%H%M')
+    WHEN regexp_full_match(x, '\d{14}') THEN try_strptime(x, '%Y%m%d%H%M%S') END);
+
+-- Seconds up to 1e11 (the year 5138), then milliseconds up to 1e14, microseconds up to 1e17, nanoseconds.
+CREATE TEMP MACRO time_of_number(x) AS coalesce(
+    time_of_digits(CASE WHEN x >= 19700101 AND x < 1e14 AND x = trunc(x) THEN CAST(CAST(x AS BIGINT) AS VARCHAR) END),
+    time_of_ms(CASE WHEN x < 1e11 THEN round(x * 1000) WHEN x < 1e14 THEN round(x) WHEN x < 1e17 THEN trunc(x / 1e3)
+               ELSE trunc(x / 1e6) END));
 
 -- '20260102T030405,5z' as '2026-01-02T03:04:05.5Z'
 CREATE TEMP MACRO extended(x) AS regexp_replace(

@@ -17,13 +17,31 @@ def blank(text):
     return text is None or text.strip(SPACE) == ""
 
 
+UNITS = ((1e11, 1000), (1e14, 1), (1e17, 1e-3), (1e300, 1e-6))
+"""Numbers below -> how many milliseconds one of them is."""
+
+
+def digits_ms(number):
+    """20260105, 202601050800 and 20260105080000 are dates, however they are written."""
+    text = str(int(number)) if number == number // 1 and number < 1e14 else ""
+    if not re.fullmatch(r"\d{8}|\d{12}|\d{14}", text) or number < 19700101:
+        return None
+    parts = [text[:4], *re.findall("..", text[4:]), "00", "00", "00"][:6]
+    try:
+        return round(datetime(*map(int, parts), tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
 def time_ms(text):
     text = text.strip(" ")
     if not re.match("[0-9]", text):
         return None
     if re.fullmatch(r"\d+\.?\d*(e\+?\d+)?", text):
         number = float(text)
-        ms = round(number * 1000) if number < 1e11 else round(number)
+        ms = digits_ms(number)
+        if ms is None:
+            ms = next(round(number * by) if by >= 1 else int(number * by) for top, by in UNITS if number < top)
     else:
         try:
             when = datetime.fromisoformat(re.sub(" ([+-])", r"\1", text.upper().replace(",", ".")))

@@ -124,7 +124,7 @@ def test_one_select_is_a_log(tmp_path, monkeypatch):
         ("SELECT * FROM read_csv('https://example.org/a.csv')", "failed"),
         ("SELECT ?", "failed"),
         ("SELECT * FROM KEY", "failed"),
-        ("SELECT 'ann' AS user_id", "no column timestamp"),
+        ("SELECT 'ann' AS user_id", "no columns timestamp, utterance"),
         ("SELECT 'ann' AS user_id, 1 AS timestamp, 'x' AS utterance WHERE false", "no rows"),
     ],
 )

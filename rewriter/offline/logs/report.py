@@ -1,0 +1,128 @@
+"""`LogReport`: what was read of a log, which rows were set aside and why, and what the log does not say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from rewriter.offline.logs.decisions import Joined
+from rewriter.offline.logs.files import Skipped
+
+COSTS = {
+    "turn_id": "turns are named by file checksum and row; a turn exported twice counts twice",
+    "session_id": "a session ends where a user falls silent",
+    "locale": "every turn is taken for the default locale",
+    "hypothesis": "texts stand for themselves; two ways to say one thing are not known to be one",
+    "slots": "an intent without slots is no interpretation (call mary = call john), so it is not used",
+    "status": "failures are known only from barge-in, restatements and stops",
+    "response": "an answer given twice is not seen",
+    "barge_in": "interrupted answers are not seen",
+    "engaged": "success is known only from the absence of failure",
+    "feedback": "nobody's own word on a turn is heard",
+    "asr_confidence": "unsure hearing is not seen",
+    "nlu_confidence": "unsure understanding is not seen",
+    "nbest": "other hearings cannot help to find what was meant",
+    "device_id": "devices of one user are not told apart",
+    "device_type": "kinds of devices are not told apart",
+    "context": "a text means the same in every place and at every hour",
+    "sent": "every utterance is taken to have reached the NLU as it was spoken",
+    "rewrite_id": "no turn is known to have been rewritten, so rules get no verdict on themselves",
+}
+"""What a missing column costs. `hypothesis` counts as missing only where `intent` is missing too."""
+
+CURES = {
+    "unreadable time": "write ISO 8601, such as 2026-01-05T08:00:00Z, or epoch seconds",
+    "time in the future": "look at the clock that wrote these rows",
+    "time far from the rest": "look at the clock that wrote these rows, or set logs.far_days = 0",
+    "too long": "raise logs.max_chars if these are requests",
+    "not UTF-8": "convert the file, such as with iconv -f latin1 -t utf-8",
+    "status": "write ok or failed",
+    "barge_in": "write true or false",
+    "engaged": "write a number from 0 to 1",
+    "feedback": "write -1, 0 or 1",
+    "asr_confidence": "write a number from 0 to 1",
+    "nlu_confidence": "write a number from 0 to 1",
+    "propensity": "write a number from 0 to 1",
+    "nbest": 'write a list of texts, such as ["turn on", "turn off"]',
+    "context": 'write an object of scalars, such as {"room": "kitchen"}',
+    "slots": 'write an object of scalars, such as {"name": "lamp"}',
+}
+"""What to write instead of a value that was set aside, by its reason or its column."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that was read: its name, the sha256 of its content, and its rows, good and bad."""
+
+    file: str
+    checksum: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """What reading a log gave.
+
+    Attributes:
+        files: what was read.
+        skipped: what was not, and why.
+        turns: good rows.
+        users: distinct users of the good rows.
+        first_ms: time of the earliest turn, epoch milliseconds; None without turns.
+        last_ms: time of the latest.
+        rejected: reason -> rows that were set aside, the commonest first.
+        examples: reason -> a value of the log that was set aside for it, where one value is the cause.
+        bad: how many rows count as bad against `max_rejected`; rows of one user count no more than those of the median user.
+        missing: columns that no file has.
+        max_rejected: share of rows that may count as bad.
+        joined: what became of the decisions; None where none were given.
+    """
+
+    files: tuple[LogFile, ...]
+    skipped: tuple[Skipped, ...]
+    turns: int
+    users: int
+    first_ms: int | None
+    last_ms: int | None
+    rejected: Mapping[str, int]
+    missing: tuple[str, ...]
+    max_rejected: float
+    bad: float = 0.0
+    examples: Mapping[str, str] = field(default_factory=dict)
+    joined: Joined | None = None
+
+    @property
+    def rows(self) -> int:
+        """All rows, good and bad."""
+        return self.turns + sum(self.rejected.values())
+
+    @property
+    def stop(self) -> str | None:
+        """Why the job must stop, with the counts by reason; None where it need not."""
+        rejected = sum(self.rejected.values())
+        if self.bad <= self.max_rejected * self.rows and (self.turns or not rejected or self.max_rejected >= 1):
+            return None
+        counts = ", ".join(f"{reason} {n:,}{self._example(reason)}" for reason, n in self.rejected.items())
+        return f"{rejected:,} of {self.rows:,} rows are bad, more than the {self.max_rejected:.1%} of logs.max_rejected: {counts}"
+
+    def _example(self, reason: str) -> str:
+        """Return a value that was set aside for a reason, and what to write instead."""
+        value = f"such as {self.examples[reason]!r}" if reason in self.examples else ""
+        cure = CURES.get(reason.partition(" in ")[2], CURES.get(reason, "")) if value or reason in CURES else ""
+        return f" ({': '.join(filter(None, (value, cure)))})" if value or cure else ""
+
+    def lines(self) -> list[str]:
+        """Return the report as lines of text."""
+        text = [f"{len(self.files):,} files, {self.rows:,} rows: {self.turns:,} turns of {self.users:,} users{self._span()}"]
+        text += [f"  {file.file}: {file.rows:,} rows, sha256 {file.checksum[:12]}" for file in self.files]
+        text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
+        text += [f"set aside, {reason}: {n:,} rows{self._example(reason)}" for reason, n in self.rejected.items()]
+        text += [self.joined.line()] if self.joined else []
+        joined = {"sent", "rewrite_id"} if self.joined else set()
+        text += [f"no {column}: {COSTS[column]}" for column in self.missing if column not in joined]
+        return [*text, f"would stop: {self.stop}"] if self.stop else text
+
+    def _span(self) -> str:
+        if self.first_ms is None or self.last_ms is None:
+            return ""
+        first, last = (datetime.fromtimestamp(ms / 1000, UTC).date().isoformat() for ms in (self.first_ms, self.last_ms))
+        return f", {first} to {last}"
