@@ -35,12 +35,12 @@ from sklearn.metrics import f1_score, roc_auc_score
 from rewriter.arrays import Bools, Floats
 from rewriter.config import Config
 from rewriter.detect.boosting import Columns
-from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.defects import find_defects, surroundings
 from rewriter.detect.features import Cues
-from rewriter.detect.goals import segment
-from rewriter.detect.rephrase import Told, learn_pair
+from rewriter.detect.rephrase import learn_pair, segment
 from rewriter.detect.turns import Turns
-from rewriter.detect.word_risk import learn_student
+from rewriter.detect.weak_labels import TrainingData
+from rewriter.detect.word_risk import learn_risk
 from rewriter.model.risk import worth
 from rewriter.simulation.worlds import simulate
 
@@ -88,22 +88,22 @@ def calls(data: Path, seed: int) -> dict[str, Any]:
     """Judge teacher, student, cue and goals on DSTC2."""
     with tempfile.TemporaryDirectory() as folder:
         dstc2.convert(data, Path(folder) / "log.parquet")
-        told = read(Path(folder) / "log.parquet", Path(folder), dstc2.CONFIG)
-    turns, around = told.turns, _around(told)
+        labelled = read(Path(folder) / "log.parquet", Path(folder), dstc2.CONFIG)
+    turns, around = labelled.turns, _around(labelled)
     parts = {part: dstc2.truth(data, part)[0] for part in ("train", "dev")}
     label = np.array([any(t in failed for failed in parts.values()) for t in turns.turn_id])
     users = _callers(data)
     caller = np.array([users[t.partition(":")[0]] for t in turns.turn_id])
     train, dev = (caller == part for part in ("train", "dev"))
-    teacher = teach(turns, around, told.meaning, seed=seed)
+    teacher = find_defects(turns, around, labelled.labels, seed=seed)
     rng = np.random.default_rng(seed)
     asked = np.sort(rng.choice(np.flatnonzero(train), len(turns) // 20, replace=False))
-    taught = teach(with_feedback(turns, label, asked, 0.0, rng), around, told.meaning, seed=seed)
-    student = learn_student(turns, teacher.p, min_users=3, budget=0.02)
-    after = learn_student(turns, taught.guessed, min_users=3, budget=0.02)
+    taught = find_defects(with_feedback(turns, label, asked, 0.0, rng), around, labelled.labels, seed=seed)
+    student = learn_risk(turns, teacher.p, min_users=3, budget=0.02)
+    after = learn_risk(turns, taught.without_own_feedback, min_users=3, budget=0.02)
     found = {
         "teacher": teacher.p,
-        "teacher, a twentieth of the train turns with feedback": taught.guessed,
+        "teacher, a twentieth of the train turns with feedback": taught.without_own_feedback,
         "student": student.held_out,
         "student of the teacher with feedback": after.held_out,
         "friction": turns["cued"] / 1000,
@@ -111,7 +111,7 @@ def calls(data: Path, seed: int) -> dict[str, Any]:
     }
     rows = {name: judged(label[dev], p[dev], best_threshold(label[train], p[train])) for name, p in found.items()}
     refused = dev & (np.nan_to_num(turns["failed"]) == 1)
-    right = taught.guessed[dev]
+    right = taught.without_own_feedback[dev]
     chance = [ece(rng.random(len(right)) < right, right) for _ in range(50)]
     return {
         "seed": seed,
@@ -124,18 +124,18 @@ def calls(data: Path, seed: int) -> dict[str, Any]:
             "teacher": float(teacher.p[refused].mean()),
         },
         "turn": rows,
-        "call": _goals(told, data, seed),
+        "call": _goals(labelled, data, seed),
     }
 
 
-def _goals(told: Told, data: Path, seed: int) -> dict[str, float]:
+def _goals(labelled: TrainingData, data: Path, seed: int) -> dict[str, float]:
     """Compare P(reached) of the goals of a call with what the caller said of it."""
-    pair = learn_pair(told, seed=seed)
+    pair = learn_pair(labelled, seed=seed)
     if pair is None:
         raise SystemExit("the log tells of too few restatements")
-    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-    goals = segment(told.source, target, pair.p(told.candidates), pair.defect)
-    call = np.array([t.partition(":")[0] for t in told.turns.turn_id])
+    target = labelled.turns.rows(labelled.candidates["user_no"], labelled.candidates["next_turn_no"])
+    goals = segment(labelled.source, target, pair.p(labelled.candidates), pair.defect)
+    call = np.array([t.partition(":")[0] for t in labelled.turns.turn_id])
     names, place = np.unique(call, return_inverse=True)
     reached, plain = (np.bincount(place, value) / np.bincount(place) for value in (goals.success, 1 - pair.defect))
     with duckdb.connect() as con:
@@ -166,8 +166,8 @@ def _callers(data: Path) -> dict[str, str]:
     return dict(rows)
 
 
-def _around(told: Told) -> Columns:
-    return surroundings(told.turns, Cues(told.turns, told.items), told.likeness)
+def _around(labelled: TrainingData) -> Columns:
+    return surroundings(labelled.turns, Cues(labelled.turns, labelled.items), labelled.likeness)
 
 
 def home(seed: int, days: int, users: int) -> dict[str, Any]:
@@ -178,22 +178,23 @@ def home(seed: int, days: int, users: int) -> dict[str, Any]:
         with duckdb.connect() as con:
             sql = "SELECT turn_id, goal <> '' AND COALESCE(hypothesis, '') <> goal FROM read_parquet(?)"
             missed = dict(con.execute(sql, [str(log)]).fetchall())
-        told = read(log, Path(folder), Config())
-    turns, around = told.turns, _around(told)
+        labelled = read(log, Path(folder), Config())
+    turns, around = labelled.turns, _around(labelled)
     label = np.array([missed[t] for t in turns.turn_id])
     rng = np.random.default_rng(seed)
     nobody = np.zeros(0, dtype=np.int64)
-    first = teach(with_feedback(turns, label, nobody, 0.0, rng), around, told.meaning, seed=seed).guessed
-    silent = replace(told.meaning, missed=np.full(len(turns), np.nan))
+    first = find_defects(with_feedback(turns, label, nobody, 0.0, rng), around, labelled.labels, seed=seed).without_own_feedback
+    silent = replace(labelled.labels, misunderstood=np.full(len(turns), np.nan))
     random, taught = rng.permutation(len(turns)), as_asked(turns, first, rng)
     runs = []
     for share, way in SHARES:
         rows = np.sort((taught if way == "as it teaches" else random)[: int(share * len(turns))])
         asked = with_feedback(turns, label, rows, NOISE, rng)
-        both = teach(asked, around, told.meaning, seed=seed).guessed if share else first
-        alone = teach(asked, around, silent, seed=seed)
+        both = find_defects(asked, around, labelled.labels, seed=seed).without_own_feedback if share else first
+        alone = find_defects(asked, around, silent, seed=seed)
         found = {"share": share, "asked": way, **judged(label, both, 0.5)}
-        runs.append(found | {"f1, feedback alone": float(f1_score(label, alone.guessed >= 0.5)) if alone.learned else None})
+        f1 = float(f1_score(label, alone.without_own_feedback >= 0.5)) if alone.learned else None
+        runs.append(found | {"f1, feedback alone": f1})
     return {"seed": seed, "turns": len(turns), "defects": int(label.sum()), "labels": runs}
 
 

@@ -34,11 +34,10 @@ from pairs import Pair, average_precision, best_f1, interval, judge
 
 from rewriter.arrays import Floats
 from rewriter.config import Config
-from rewriter.detect.goals import exclusive
-from rewriter.detect.readers import REACH, learn_span
-from rewriter.detect.rephrase import Told, learn_pair
-from rewriter.detect.span import Scribe, SpanReader
+from rewriter.detect.rephrase import exclusive, learn_pair
+from rewriter.detect.span import REACH, DialogueWriter, SpanReader, learn_span
 from rewriter.detect.turns import Listed
+from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader as reader_
@@ -53,7 +52,7 @@ DIALOGUES = 256
 Truths = Mapping[str, tuple[dict[str, str], dict[Pair, bool]]]
 
 
-def read(log: Path, work: Path, config: Config) -> Told:
+def read(log: Path, work: Path, config: Config) -> TrainingData:
     """Mine a log as far as the candidates."""
     reader_.read([log], out=work, key=bytes(16), config=config.logs)
     engine = DuckDB(work / "mined", threads=2)
@@ -61,7 +60,7 @@ def read(log: Path, work: Path, config: Config) -> Told:
         mined = mine(engine, work / "turns.parquet", RuleDetector(), config)
     finally:
         engine.close()
-    return Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
+    return TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
 
 
 class Clock:
@@ -79,43 +78,43 @@ class Clock:
         return {f"{what}_cpu_s": self.cpu(), f"{what}_s": time.perf_counter() - self._clock}
 
 
-def scores(told: Told, seed: int, reader: str) -> tuple[dict[str, Floats], dict[str, Any]]:
+def scores(labelled: TrainingData, seed: int, reader: str) -> tuple[dict[str, Floats], dict[str, Any]]:
     """Return P of every candidate by each detector, the span detector only with a reader; and what learning and scoring cost."""
-    n = len(told.source)
+    n = len(labelled.source)
     clock = Clock()
-    pair = learn_pair(told, seed=seed)
+    pair = learn_pair(labelled, seed=seed)
     if pair is None:
         raise SystemExit("the log tells of too few restatements")
-    cost: dict[str, Any] = {"turns": len(told.turns), "candidates": n, "restatements_told": int(told.restates.sum())}
+    cost: dict[str, Any] = {"turns": len(labelled.turns), "candidates": n, "restatements_told": int(labelled.restates.sum())}
     cost |= clock.named("train")
     clock = Clock()
-    found = {"rule": RuleDetector().score(told.candidates) / 1000, "pair": pair.p(told.candidates)}
+    found = {"rule": RuleDetector().score(labelled.candidates) / 1000, "pair": pair.p(labelled.candidates)}
     cost["pairs_per_cpu_s"] = n / clock.cpu()
-    found["pair, failed"] = pair.of_failures().p(told.candidates)
+    found["pair, failed"] = pair.of_failures().p(labelled.candidates)
     if reader:
         clock = Clock()
-        span = learn_span(told, pair, reader, min_users=Config().launch.min_users, seed=seed)
+        span = learn_span(labelled, pair, reader, min_users=Config().launch.min_users, seed=seed)
         cost |= clock.named("span_train_and_read")
         cost["span_read"] = int(np.isfinite(span.odds[:, 0]).sum())
-        cost["span_dialogues_per_cpu_s"] = reading_rate(told, reader, seed)
-        found |= {"span": span.p(told.candidates), "span, failed": span.of_failures().p(told.candidates)}
+        cost["span_dialogues_per_cpu_s"] = reading_rate(labelled, reader, seed)
+        found |= {"span": span.p(labelled.candidates), "span, failed": span.of_failures().p(labelled.candidates)}
     return found, cost
 
 
-def reading_rate(told: Told, reader: str, seed: int) -> float:
+def reading_rate(labelled: TrainingData, reader: str, seed: int) -> float:
     """Return how many turns with their candidates are read in a second of the processor."""
-    sources = np.random.default_rng(seed).permutation(np.unique(told.source))[:DIALOGUES].tolist()
-    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-    scribe, reads = Scribe(told.turns, Config().launch.min_users), SpanReader.open(reader, seed)
+    sources = np.random.default_rng(seed).permutation(np.unique(labelled.source))[:DIALOGUES].tolist()
+    target = labelled.turns.rows(labelled.candidates["user_no"], labelled.candidates["next_turn_no"])
+    scribe, reads = DialogueWriter(labelled.turns, Config().launch.min_users), SpanReader.open(reader, seed)
     clock = Clock()
-    reads.p([scribe.write(source, target[told.source == source].tolist()) for source in sources], REACH)
+    reads.p([scribe.write(source, target[labelled.source == source].tolist()) for source in sources], REACH)
     return len(sources) / clock.cpu()
 
 
-def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) -> dict[str, Any]:
+def figures(labelled: TrainingData, found: Mapping[str, Floats], truths: Truths, seed: int) -> dict[str, Any]:
     """Return average precision and best F1 of each detector on each part, of P as it is and as it is spent."""
-    later = told.turns.turn_id[told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])]
-    pairs = list(zip(told.turns.turn_id[told.source], later, strict=True))
+    later = labelled.turns.turn_id[labelled.turns.rows(labelled.candidates["user_no"], labelled.candidates["next_turn_no"])]
+    pairs = list(zip(labelled.turns.turn_id[labelled.source], later, strict=True))
     return {
         part: {
             name: {
@@ -123,7 +122,7 @@ def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) 
                     "average_precision": interval(judged, average_precision, seed),
                     "best_f1": interval(judged, best_f1, seed),
                 }
-                for way, values in (("as it is", p), ("as spent", exclusive(told.source, p)))
+                for way, values in (("as it is", p), ("as spent", exclusive(labelled.source, p)))
                 for judged in [judge(dict(zip(pairs, values, strict=True)), failed, events)]
             }
             for name, p in found.items()
@@ -132,7 +131,7 @@ def figures(told: Told, found: Mapping[str, Floats], truths: Truths, seed: int) 
     }
 
 
-def opened(name: str, seed: int, data: Path, work: Path) -> tuple[Told, Truths]:
+def opened(name: str, seed: int, data: Path, work: Path) -> tuple[TrainingData, Truths]:
     """Write the log of a name and a seed, and mine it; with the truth of its parts, which is none for the large one."""
     log = work / "log.parquet"
     if name == "dstc2":
@@ -148,9 +147,9 @@ def opened(name: str, seed: int, data: Path, work: Path) -> tuple[Told, Truths]:
 def run(name: str, seed: int, data: Path, reader: str) -> dict[str, Any]:
     """Learn from one log, judge and print."""
     with tempfile.TemporaryDirectory() as folder:
-        told, truths = opened(name, seed, data, Path(folder))
-        found, cost = scores(told, seed, reader)
-    parts = figures(told, found, truths, seed)
+        labelled, truths = opened(name, seed, data, Path(folder))
+        found, cost = scores(labelled, seed, reader)
+    parts = figures(labelled, found, truths, seed)
     print(name, seed, cost, flush=True)
     for part, rows in parts.items():
         for detector, ways in rows.items():

@@ -1,4 +1,4 @@
-"""`Cues`: what a learned detector sees of a turn and a later one: text, sound, time, outcome, response, interpretation."""
+"""`Cues`: what learned detectors see of a pair of turns: text, sound, time, outcome, response and interpretation."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ NAMES: Final = (
     "target_words",
     "same_response",
     "same_prompt",  # the assistant had asked both times the same
-    "source_unheeded",  # its answer was what the assistant had just said before
+    "source_unheeded",  # its response was the one that the assistant had given just before
     "target_unheeded",
     "same_hypothesis",
     "source_items",  # slots and words of the intent that were understood
@@ -38,20 +38,21 @@ NAMES: Final = (
     "slots_new",
     "slots_common",
     "target_rate",  # share of its users for whom the later text works
-    "target_answers",  # log of how much more often its slots follow what the assistant had just said
-    "heard_alike",  # the later text, and the nearest of the hearings of the earlier one
-    "value_alike",  # what the later turn gave anew, somewhere in the earlier text
-    "value_heard",  # the same, in any of its hearings
+    "target_answers",  # log of how much more often its slots follow what the assistant had said just before
+    "heard_alike",  # likeness of the later text and the nearest hearing of the earlier turn
+    "value_alike",  # likeness of a slot value that is new in the later turn and the nearest part of the earlier text
+    "value_heard",  # the same, over all hearings of the earlier turn
 )
 """The cues, one column each."""
 
-_HEARD = 5  # other hearings of a turn that are compared with
-_VALUES = 3  # slots given anew that are looked for
-_PRIOR = 2.0  # turns that the commonest answers count for, beside those after a prompt
+_OTHER_HEARINGS = 5  # of a turn, that are compared
+_NEW_VALUES = 3  # slot values that are new in the later turn, that are looked for
+_PRIOR_TURNS = 2.0  # turns that the overall share of a set of slots counts for, beside the turns after one prompt
+_FRICTION = 500  # in thousandths, below which a turn counts as one that worked
 
 
 class Cues:
-    """The turns of a log, ready to be looked at in pairs.
+    """Measures pairs of turns of one log.
 
     Args:
         turns: of the log.
@@ -74,13 +75,13 @@ class Cues:
     def measure(
         self, source: Ints, target: Ints, given: Columns, ignore_nbest: npt.NDArray[np.bool_] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return the cues of pairs of turns, (m, len(NAMES)); NaN where the log does not tell.
+        """Return the cues of pairs of turns, (m, len(NAMES)) float32; NaN where the log lacks a value.
 
         Args:
             source: rows of the earlier turns, (m,).
             target: rows of the later ones, (m,).
             given: the columns `GIVEN`, (m,) each.
-            ignore_nbest: pairs whose other hearings are not looked at, (m,); None for none.
+            ignore_nbest: (m,) bool, pairs whose other hearings are not looked at; None for none.
         """
         found: dict[str, npt.NDArray[Any]] = {name: given[name] for name in GIVEN}
         found |= self._outcome(source, target) | self._understood(source, target)
@@ -122,15 +123,15 @@ class Cues:
         said, text = self._turns["said"], self._turns.text
         pair, hearing = self._hearings(source, ignore_nbest)
         alike = _best(pair, _once(text, text, hearing, said[target[pair]], pairwise), len(source))
-        of, value = self._anew(source, target)
-        plain = _best(of, _once(text, self._value, said[source[of]], value, _somewhere), len(source))
+        of, value = self._new_values(source, target)
+        plain = _best(of, _once(text, self._value, said[source[of]], value, _part_alike), len(source))
         # Each value with each hearing of its pair.
         many, place = np.bincount(pair, minlength=len(source)), np.searchsorted(pair, np.arange(len(source)))
         each = np.repeat(np.arange(len(of)), many[of])
         nth = np.arange(len(each)) - np.repeat(np.cumsum(many[of]) - many[of], many[of])
-        heard = _once(text, self._value, hearing[place[of[each]] + nth], value[each], _somewhere)
+        heard = _once(text, self._value, hearing[place[of[each]] + nth], value[each], _part_alike)
         return {
-            "heard_alike": np.maximum(alike, given_alike(text, said[source], said[target])),
+            "heard_alike": np.maximum(alike, text_alike(text, said[source], said[target])),
             "value_alike": plain,
             "value_heard": np.maximum(plain, _best(of[each], heard, len(source))),
         }
@@ -138,53 +139,53 @@ class Cues:
     def _hearings(self, source: Ints, ignore_nbest: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """Return the pair and the text of each of the first other hearings of the earlier turns, ordered by pair."""
         start, end = self._turns.heard_at[source], self._turns.heard_at[source + 1]
-        many = np.where(ignore_nbest, 0, np.minimum(end - start, _HEARD))
+        many = np.where(ignore_nbest, 0, np.minimum(end - start, _OTHER_HEARINGS))
         pair = np.repeat(np.arange(len(source)), many)
         nth = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many, many)
         return pair, self._turns.heard[start[pair] + nth]
 
-    def _anew(self, source: Ints, target: Ints) -> tuple[Ints, Ints]:
-        """Return the pair and the item of each of the first slots that only the later turn was understood to give."""
+    def _new_values(self, source: Ints, target: Ints) -> tuple[Ints, Ints]:
+        """Return the pair and the item of each slot value that only the later turn has, of each pair the first few."""
         one, other = self._turns["hypothesis"][source], self._turns["hypothesis"][target]
         new = _rows_of(self._valued, other) - _rows_of(self._valued, one).multiply(_rows_of(self._valued, other))
         new.eliminate_zeros()
         new.sort_indices()
         pair = np.repeat(np.arange(len(source)), np.diff(new.indptr))
-        first = np.arange(len(pair)) - np.repeat(new.indptr[:-1], np.diff(new.indptr)) < _VALUES
+        first = np.arange(len(pair)) - np.repeat(new.indptr[:-1], np.diff(new.indptr)) < _NEW_VALUES
         return pair[first], new.indices[first].astype(np.int64)
 
 
-def given_alike(text: npt.NDArray[np.object_], one: Ints, other: Ints) -> Floats:
-    """Return how alike two texts are by their numbers, each pair compared once, (m,) in 0..1."""
+def text_alike(text: npt.NDArray[np.object_], one: Ints, other: Ints) -> Floats:
+    """Return how alike pairs of texts are, given by their ids, (m,) in 0..1."""
     return _once(text, text, one, other, pairwise)
 
 
-def _somewhere(text: npt.NDArray[np.object_], value: npt.NDArray[np.object_]) -> Floats:
-    """How alike a value is to the part of a text that is most like it, (m,) in 0..1."""
+def _part_alike(text: npt.NDArray[np.object_], value: npt.NDArray[np.object_]) -> Floats:
+    """Return how alike each value is to the part of its text that is most like it, (m,) in 0..1."""
     return np.asarray(cpdist(value, text, scorer=fuzz.partial_ratio, dtype=np.float64)) / 100 if len(text) else np.zeros(0)
 
 
 def _once(one: npt.NDArray[np.object_], other: npt.NDArray[np.object_], left: Ints, right: Ints, compare: Any) -> Floats:  # noqa: ANN401
-    """Compare texts by their numbers, each pair once however often it comes."""
+    """Compare texts given by their ids, each distinct pair once."""
     pairs, places = np.unique(left * max(len(other), 1) + right, return_inverse=True)
     first, second = np.divmod(pairs, max(len(other), 1))
     return np.asarray(compare(one[first], other[second]), dtype=np.float64)[places]
 
 
 def _best(of: Ints, value: Floats, n: int) -> Floats:
-    """Return the greatest value of each of n things, 0 where it has none."""
+    """Return the greatest value of each of n groups, 0 for a group without values; `of` is the group of each value."""
     best = np.zeros(n)
     np.maximum.at(best, of, value)
     return best
 
 
 def _same(one: Ints, other: Ints) -> Floats:
-    """1.0 or 0.0; NaN where either is none (-1)."""
+    """Return 1.0 where two ids are equal, 0.0 where not, NaN where either is missing (-1)."""
     return np.where((one < 0) | (other < 0), np.nan, one == other)
 
 
 def _matrix(row: Ints, column: Ints, rows: int, columns: int | None = None) -> sparse.csr_array:
-    """0/1, one row for each text, and an empty one at the end, which -1 stands for."""
+    """Return a 0/1 matrix with one row for each text, and an empty last row, which the id -1 stands for."""
     width = columns if columns is not None else int(column.max(initial=-1)) + 1
     return sparse.csr_array((np.ones(len(row), dtype=np.int32), (row, column)), shape=(rows + 1, max(width, 1)))
 
@@ -194,25 +195,25 @@ def _rows_of(matrix: sparse.csr_array, rows: Ints) -> sparse.csr_array:
 
 
 def _common(matrix: sparse.csr_array, one: Ints, other: Ints) -> tuple[Ints, Ints, Ints]:
-    """How many entries each of two rows has, and how many both have, (m,) each."""
+    """Return how many entries each of two rows has, and how many they have in common, (m,) each."""
     left, right = _rows_of(matrix, one), _rows_of(matrix, other)
     return tuple(np.asarray(m.sum(axis=1)).ravel() for m in (left, right, left.multiply(right)))  # type: ignore[return-value]
 
 
 def _rate(turns: Turns) -> Floats:
-    """Share of the users of each text for whom it works, drawn to a half, (texts,)."""
+    """Return the share of the users of each text for whom it worked, with one user added who counts a half, (texts,)."""
     n = len(turns.text)
     users = [
         np.bincount(
             np.unique(turns["said"][rows] * len(turns.start) + turns["user_no"][rows]) // max(len(turns.start), 1), minlength=n
         )
-        for rows in (turns["friction"] < 500, slice(None))
+        for rows in (turns["friction"] < _FRICTION, slice(None))
     ]
     return np.asarray((users[0] + 0.5) / (users[1] + 1))
 
 
 def _signatures(slots: sparse.csr_array) -> Ints:
-    """Number the sets of slots that texts name, (texts + 1,)."""
+    """Return a number for the set of slots of each hypothesis, (texts + 1,)."""
     slots.sort_indices()
     numbers: dict[bytes, int] = {}
     ends = zip(slots.indptr[:-1], slots.indptr[1:], strict=True)
@@ -220,12 +221,12 @@ def _signatures(slots: sparse.csr_array) -> Ints:
 
 
 def _answers(prompt: Ints, signature: Ints) -> Floats:
-    """Log of P(slots of a turn | what the assistant had said) / P(slots), the turn itself left out, (n,)."""
+    """Return log(P(slots of the turn | what the assistant had said) / P(slots)), without the turn itself, (n,)."""
     n = len(prompt)
     share = np.bincount(signature)[signature] / max(n, 1)
     _, place, many = np.unique(prompt, return_inverse=True, return_counts=True)
     _, both, together = np.unique(
         place * (int(signature.max(initial=0)) + 1) + signature, return_inverse=True, return_counts=True
     )
-    p = (together[both] - 1 + _PRIOR * share) / (many[place] - 1 + _PRIOR)
+    p = (together[both] - 1 + _PRIOR_TURNS * share) / (many[place] - 1 + _PRIOR_TURNS)
     return np.asarray(np.log(p / share), dtype=np.float64)

@@ -1,58 +1,59 @@
-"""`PairDetector`: P(a later turn restates an earlier one), by trees that learned from the evidence of the log itself.
+"""`PairDetector`: P(a later turn restates an earlier one), by trees that learned from the weak labels of the log.
 
-Two parts: P(the turn went wrong), from the teacher (`rewriter.detect.defects`), and P(the candidate restates it | it went wrong),
-from trees over the cues of the two turns. The trees learn from candidates of turns whose meaning other users tell
-(`rewriter.detect.weak_labels`), and once more with all other candidates, at what they make of them (self-training: texts of which
-nobody knows the meaning are the worst garbled ones, and look otherwise). How the two parts make one P is fitted on what each
-says of held-out users.
+P has two parts: P(the turn went wrong), from the defect model (`rewriter.detect.defects`), and P(the candidate restates it | it
+went wrong), from trees over the cues of the two turns. A logistic regression on held-out users combines them.
+
+`segment` groups the turns of a session into goals, by what restates what.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-import duckdb
 import numpy as np
-import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.boosting import Columns, Forest, LabelledRows, fold_of, log_odds
-from rewriter.detect.defects import Teacher, surroundings
+from rewriter.detect.defects import DefectModel, surroundings
 from rewriter.detect.features import GIVEN, Cues
+from rewriter.detect.logistic import CALIBRATION_PENALTY, fit_logistic
 from rewriter.detect.turns import Likeness, Listed, Turns
-from rewriter.detect.weak_labels import Items, Meaning, meaning
-from rewriter.engines.duckdb import glob
+from rewriter.detect.weak_labels import Items, TrainingData, weak_labels
 from rewriter.errors import reading_state
 from rewriter.model.detector import Columns as Candidates
+from rewriter.model.logistic import Logistic
 
-_ENOUGH = 50  # restatements that the log tells of, below which nothing is learned
-_LEAST = 30  # P below this, in thousandths, is taken for 0, as the rule does
+MIN_P = 30
+"""P of a candidate below this, in thousandths, counts as 0, as in the rule: such small shares would fill the chain with noise."""
+_MIN_LABELS = 50  # candidates of misunderstood turns that restate, and that do not; nothing is learned from fewer
 
 
 @dataclass(frozen=True, slots=True)
 class PairDetector:
-    """A `Detector` of one log: it holds the turns of that log, and scores candidates of no other.
+    """A `Detector` of one log. It holds the turns of that log, and scores the candidates of no other.
 
     Attributes:
-        cues: of the log.
-        turns: of the log.
-        teacher: tells P(defect).
-        defect: that of each turn, (n,).
-        forest: P(restates | the turn went wrong), before calibration.
-        joint: weights of a constant, the log-odds of the forest, and those of the defect.
-        failed: the same without the defect, for turns that are known to have gone wrong.
-        known_failures: whether P is asked given that the turn went wrong.
+        cues: measures pairs of turns of the log.
+        turns: of the log, n of them.
+        defects: the defect model.
+        defect: (n,) P(defect) of each turn.
+        forest: P(restates | the turn went wrong), not calibrated.
+        joint: P(restates), of the log-odds of `forest` and of `defect`.
+        failed: P(restates | the turn went wrong), of the log-odds of `forest`.
+        known_failures: whether P is given that the turn went wrong.
     """
 
     cues: Cues
     turns: Turns
-    teacher: Teacher
+    defects: DefectModel
     defect: Floats
     forest: Forest
-    joint: Floats
-    failed: Floats
+    joint: Logistic
+    failed: Logistic
     known_failures: bool = False
 
     @property
@@ -61,169 +62,200 @@ class PairDetector:
         return ("user_no", "turn_no", "next_turn_no", *GIVEN)
 
     def of_failures(self) -> "PairDetector":
-        """Return the detector that takes every turn for one that went wrong."""
+        """Return the detector for turns that are known to have gone wrong."""
         return replace(self, known_failures=True)
 
-    def p(self, candidates: Candidates, ignore_nbest: npt.NDArray[np.bool_] | None = None) -> Floats:
-        """Return P of each candidate, (n,), of some without a look at the other hearings of the earlier turn."""
+    def p(self, candidates: Candidates, ignore_nbest: Bools | None = None) -> Floats:
+        """Return P of each candidate, (m,).
+
+        Args:
+            candidates: name -> (m,), the `columns`.
+            ignore_nbest: (m,) whether the other hearings of the earlier turn are not looked at; None for never.
+        """
         source = self.turns.rows(candidates["user_no"], candidates["turn_no"])
         target = self.turns.rows(candidates["user_no"], candidates["next_turn_no"])
         columns = self.cues.measure(source, target, candidates, ignore_nbest)
         odds = log_odds(self.forest.p(columns, fold_of(candidates["user_no"])))
-        weights = self.failed if self.known_failures else self.joint
-        return _p(odds, log_odds(self.defect[source]), weights)
+        if self.known_failures:
+            return self.failed.p(odds[:, None])
+        return self.joint.p(np.column_stack([odds, log_odds(self.defect[source])]))
 
-    def score(self, candidates: Candidates) -> npt.NDArray[np.int64]:
-        """Return P in thousandths, (n,), each 0..1000."""
-        p = np.rint(1000 * self.p(candidates)).astype(np.int64)
-        return np.where(p < _LEAST, 0, p)
+    def score(self, candidates: Candidates) -> Ints:
+        """Return P in thousandths, (m,), each 0..1000."""
+        return thousandths(self.p(candidates))
 
     def save(self, path: Path) -> None:
         """Write what was learned as JSON: models of LightGBM and weights, and no turn or text of the log."""
-        weights = {"joint": self.joint.tolist(), "failed": self.failed.tolist()}
-        learned = {"forest": self.forest.texts(), "teacher": self.teacher.to_dict()} | weights
+        weights = {"joint": self.joint.to_dict(), "failed": self.failed.to_dict()}
+        learned = {"forest": self.forest.texts(), "defects": self.defects.to_dict()} | weights
         path.write_text(json.dumps({"digest": _digest(learned), "learned": learned}), encoding="utf-8")
 
     @classmethod
-    def open(cls, path: Path, listed: Listed) -> "PairDetector":
-        """Return what was learned from one log for the turns of another, whose users have the numbers that they had there.
+    def open(cls, path: Path, listed: Listed) -> Self:
+        """Read what was learned from one log, to score another in which users keep their numbers.
 
         Raises:
-            ArtefactError: the file is not what `save` writes.
+            ArtefactError: the file is damaged.
         """
         with reading_state(path):
             found = json.loads(path.read_text(encoding="utf-8"))
             learned = found["learned"]
             if found["digest"] != _digest(learned):
                 raise ValueError("its digest does not match")
-            teacher, forest = Teacher.from_dict(learned["teacher"]), Forest.of_texts(learned["forest"])
-            joint, failed = (np.array(learned[name], dtype=np.float64) for name in ("joint", "failed"))
+            defects, forest = DefectModel.from_dict(learned["defects"]), Forest.of_texts(learned["forest"])
+            joint, failed = Logistic.from_dict(learned["joint"], 2), Logistic.from_dict(learned["failed"], 1)
         turns = Turns.read(listed)
         items = Items.of(turns)
         cues = Cues(turns, items)
-        around = surroundings(turns, cues, Likeness(listed.texts))
-        defect = teacher.judge(turns, around, meaning(listed, turns, items)).p
-        return cls(cues, turns, teacher, defect, forest, joint, failed)
+        columns = surroundings(turns, cues, Likeness(listed.texts))
+        defect = defects.predict(turns, columns, weak_labels(listed, turns, items)).p
+        return cls(cues, turns, defects, defect, forest, joint, failed)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a log tells of itself, for whoever learns from it or is judged by it.
+def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
+    """Learn a detector from a log; None if the log has too few labels.
 
-    Attributes:
-        turns: of the log.
-        items: of their hypotheses.
-        meaning: what they were meant to say.
-        candidates: columns of every candidate, those of `tables.CANDIDATES` that any detector reads and the likeness.
-        source: row of the turn of each candidate.
-        missed: of each candidate, 1.0 if its turn was misunderstood, 0.0 if not, NaN where nobody tells.
-        restates: of each candidate, whether it gave what was missed; False where nobody tells.
-        overheard: of each candidate, whether other hearings told what was meant. Then they are no cue: whoever learned from them
-            would find that what they do not hold is never meant.
-    """
-
-    turns: Turns
-    items: Items
-    meaning: Meaning
-    likeness: Likeness
-    candidates: Candidates
-    source: Ints
-    missed: Floats
-    restates: npt.NDArray[np.bool_]
-    overheard: npt.NDArray[np.bool_]
-
-    @classmethod
-    def read(cls, listed: Listed) -> "Told":
-        """Read the mined tables of a log."""
-        turns = Turns.read(listed)
-        items = Items.of(turns)
-        said = meaning(listed, turns, items)
-        with duckdb.connect() as con:
-            found = con.execute(
-                "SELECT * FROM read_parquet(?) ORDER BY user_no, turn_no, ahead", [glob(listed.candidates)]
-            ).fetchnumpy()
-        likeness = Likeness(listed.texts)
-        nullable = {name for name, values in found.items() if np.ma.isMaskedArray(values) and np.ma.is_masked(values)}
-        columns = {
-            name: np.ma.filled(values.astype(np.float64), np.nan) if name in nullable else np.ma.getdata(values)
-            for name, values in found.items()
-        } | likeness.measure(np.ma.getdata(found["source"]), np.ma.getdata(found["target"]))
-        source = turns.rows(columns["user_no"], columns["turn_no"])
-        empty = np.full(len(source), np.nan), *np.zeros((2, len(source)), dtype=bool)
-        told = cls(turns, items, said, likeness, columns, source, *empty)
-        place = told.places(said.evidence.row, said.evidence.ahead)
-        told.missed[place], told.restates[place] = said.evidence.missed, said.evidence.restates
-        told.overheard[place] = said.evidence.overheard
-        return told
-
-    def places(self, row: Ints, ahead: Ints) -> Ints:
-        """Return where candidates stand, by the row of their turn and their place after it, (m,)."""
-        return np.searchsorted(self.source * 4 + self.candidates["ahead"], row * 4 + ahead)
-
-
-def learn_pair(told: Told, *, seed: int) -> PairDetector | None:
-    """Learn a detector from a log; None where the log tells of too few restatements.
+    The trees learn twice. First they learn from the candidates of misunderstood turns, with turns of other dialogues as further
+    negatives. Then they learn from all other candidates as well, labelled softly with their own P (self-training; Scudder 1965).
+    Texts whose meaning nobody knows are the worst garbled ones, and the first step has not seen any.
 
     Args:
-        told: what the log tells.
-        seed: of what is drawn.
+        data: the labelled log.
+        seed: of what is sampled.
     """
-    turns, known = told.turns, np.isfinite(told.missed)
-    went_wrong = np.flatnonzero(told.missed == 1)
-    if min(told.restates.sum(), (~told.restates[went_wrong]).sum()) < _ENOUGH:
+    failed = np.flatnonzero(data.failed == 1)
+    if min(data.restates.sum(), (~data.restates[failed]).sum()) < _MIN_LABELS:
         return None
-    cues = Cues(turns, told.items)
-    around = surroundings(turns, cues, told.likeness)
-    teacher = Teacher.learn(turns, around, told.meaning, seed=seed)
-    defect = teacher.judge(turns, around, told.meaning).p
-    columns, fold = _columns(told, cues), fold_of(told.candidates["user_no"])
-    foreign, of = elsewhere(told, cues, went_wrong, seed)
-    taught, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
-    label = np.concatenate([told.restates[went_wrong], np.zeros(len(of), dtype=bool)])
-    first = LabelledRows.of(np.concatenate([went_wrong, len(columns) + np.arange(len(of))]), label)
-    p = Forest.fit(taught, first, folds, seed).p(columns, fold)
-    others = np.flatnonzero(told.missed != 1)
-    forest = Forest.fit(taught, first.with_soft(others, p[others]), folds, seed)
-    odds, risk = log_odds(forest.p(columns, fold)), log_odds(defect[told.source])
-    joint = _weights(np.column_stack([odds, risk])[known], told.restates[known])
-    failed = _weights(odds[went_wrong, None], told.restates[went_wrong])
-    return PairDetector(cues, turns, teacher, defect, forest, joint, np.append(failed, 0.0))
+    cues = Cues(data.turns, data.items)
+    around = surroundings(data.turns, cues, data.likeness)
+    defects = DefectModel.learn(data.turns, around, data.labels, seed=seed)
+    defect = defects.predict(data.turns, around, data.labels).p
+    columns = cues.measure(data.source, data.target, data.candidates, data.ignore_nbest)
+    fold = fold_of(data.candidates["user_no"])
+    forest = _self_trained(data, cues, columns, failed, seed)
+    odds, known = log_odds(forest.p(columns, fold)), np.isfinite(data.failed)
+    both = np.column_stack([odds, log_odds(defect[data.source])])
+    label = data.restates.astype(np.float64)
+    return PairDetector(
+        cues,
+        data.turns,
+        defects,
+        defect,
+        forest,
+        joint=fit_logistic(both[known], label[known], penalty=CALIBRATION_PENALTY),
+        failed=fit_logistic(odds[failed, None], label[failed], penalty=CALIBRATION_PENALTY),
+    )
 
 
-def elsewhere(told: Told, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, Ints]:
-    """Return the cues of candidates with a turn of somebody else's dialogue in their place, which restates nothing.
+def _self_trained(data: TrainingData, cues: Cues, columns: Columns, failed: Ints, seed: int) -> Forest:
+    """Learn P(restates | the turn went wrong) in the two steps of `learn_pair`."""
+    fold = fold_of(data.candidates["user_no"])
+    foreign, of = foreign_pairs(data, cues, failed, seed)
+    rows, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
+    label = np.concatenate([data.restates[failed], np.zeros(len(of), dtype=bool)])
+    labelled = LabelledRows.of(np.concatenate([failed, len(columns) + np.arange(len(of))]), label)
+    p = Forest.fit(rows, labelled, folds, seed).p(columns, fold)
+    others = np.flatnonzero(data.failed != 1)
+    return Forest.fit(rows, labelled.with_soft(others, p[others]), folds, seed)
+
+
+def foreign_pairs(data: TrainingData, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, Ints]:
+    """Return the cues of candidates whose later turn is replaced by a turn of another user, which restates nothing.
 
     Args:
-        told: what the log tells.
+        data: the labelled log.
         cues: of the log.
-        rows: of the candidates, (m,).
+        rows: (m,) numbers of the candidates.
         seed: of the turns that are drawn.
 
     Returns:
-        The cues, and the row of the candidate of each; fewer than m where a turn of the same user was drawn.
+        The cues, and the number of the candidate of each. They are fewer than m, as draws of the same user are left out.
     """
-    other = np.random.default_rng(seed).integers(0, len(told.turns), len(rows))
-    foreign = told.turns["user_no"][other] != told.candidates["user_no"][rows]
+    other = np.random.default_rng(seed).integers(0, len(data.turns), len(rows))
+    foreign = data.turns["user_no"][other] != data.candidates["user_no"][rows]
     rows, other = rows[foreign], other[foreign]
-    said, source = told.turns["said"], told.source[rows]
-    given = {name: told.candidates[name][rows] for name in GIVEN} | told.likeness.measure(said[source], said[other])
-    return cues.measure(source, other, given, told.overheard[rows]), rows
+    said, source = data.turns["said"], data.source[rows]
+    given = {name: data.candidates[name][rows] for name in GIVEN} | data.likeness.measure(said[source], said[other])
+    return cues.measure(source, other, given, data.ignore_nbest[rows]), rows
+
+
+def thousandths(p: Floats) -> Ints:
+    """Return P in whole thousandths, (m,), 0 where it is below `MIN_P`."""
+    found = np.rint(1000 * p).astype(np.int64)
+    return np.where(found < MIN_P, 0, found)
 
 
 def _digest(learned: object) -> str:
     return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()
 
 
-def _columns(told: Told, cues: Cues) -> Columns:
-    target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-    return cues.measure(told.source, target, told.candidates, told.overheard)
+_LIKELY = 0.5  # P above which a candidate counts as a restatement, and a turn as a defect
 
 
-def _weights(odds: Floats, label: npt.NDArray[np.bool_]) -> Floats:
-    """Return constant and weights of the log-odds, by logistic regression on held-out users."""
-    fitted = LogisticRegression(C=1e3).fit(odds, label)
-    return np.append(fitted.intercept_, fitted.coef_[0])
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """The goals of a log, (n,) each, one entry for each turn.
+
+    Attributes:
+        goal: number of the goal; goals are numbered in the order of their first turns.
+        last: row of the last turn of the goal.
+        success: P(the goal was reached), which is P(its last turn is no defect). So a misunderstanding that the user repaired is
+            no failed goal.
+        repaired: row of the turn that repaired this one; -1 if this turn is no likely defect, or nothing repaired it.
+    """
+
+    goal: Ints
+    last: Ints
+    success: Floats
+    repaired: Ints
 
 
-def _p(odds: Floats, risk: Floats, weights: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-(weights[0] + weights[1] * odds + weights[2] * risk))), dtype=np.float64)
+def segment(source: Ints, target: Ints, p: Floats, defect: Floats) -> Goals:
+    """Group turns that restate each other into goals.
+
+    A turn is linked to the candidate that restates it with P > 1/2, if there is one. Turns that are linked, directly or through
+    others, have one goal. Turns with other goals may lie between them.
+
+    Args:
+        source: (m,) row of the turn of each candidate; candidates of a turn stand together, the nearest first.
+        target: (m,) row of each candidate.
+        p: (m,) P(the candidate restates | no nearer one does).
+        defect: (n,) P(defect) of each turn.
+
+    Example:
+        >>> goals = segment(np.array([0, 0]), np.array([1, 2]), np.array([0.1, 0.9]), np.array([0.9, 0.2, 0.1]))
+        >>> goals.goal.tolist(), goals.repaired.tolist(), goals.success.tolist()
+        ([0, 1, 0], [2, -1, -1], [0.9, 0.8, 0.9])
+    """
+    n = len(defect)
+    linked = exclusive(source, p) > _LIKELY
+    links = sparse.coo_array((np.ones(linked.sum()), (source[linked], target[linked])), shape=(n, n))
+    _, part = connected_components(links, directed=False)
+    _, first, goal = np.unique(part, return_index=True, return_inverse=True)
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    goal = number[goal]
+    last = np.zeros(len(first), dtype=np.int64)
+    np.maximum.at(last, goal, np.arange(n))
+    ends = last[goal]
+    repaired = (defect > _LIKELY) & (defect[ends] <= _LIKELY)
+    return Goals(goal, ends, 1 - defect[ends], np.where(repaired, ends, -1))
+
+
+def exclusive(source: Ints, p: Floats) -> Floats:
+    """Return P(the candidate restates its turn and no nearer one does), (m,).
+
+    Args:
+        source: (m,) row of the turn of each candidate; candidates of a turn stand together, the nearest first.
+        p: (m,) P(the candidate restates | no nearer one does).
+
+    Example:
+        >>> exclusive(np.array([3, 3, 4]), np.array([0.5, 0.5, 0.5])).tolist()
+        [0.5, 0.25, 0.5]
+    """
+    found = p.astype(np.float64)
+    left = 1.0
+    for i in range(len(p)):
+        left = 1.0 if i == 0 or source[i] != source[i - 1] else left * (1 - p[i - 1])
+        found[i] = p[i] * left
+    return found

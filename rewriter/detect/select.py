@@ -1,4 +1,4 @@
-"""`BestDetector`: of the rule and the detectors learned from a log, the one that finds most of what that log tells of itself."""
+"""`BestDetector`: learns detectors from a log and chooses the best on held-out users, the documented rule among them."""
 
 import json
 from collections.abc import Mapping
@@ -11,36 +11,37 @@ import duckdb
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from rewriter.detect.rephrase import PairDetector, Told, learn_pair
+from rewriter.detect.rephrase import PairDetector, learn_pair
 from rewriter.detect.turns import Listed
+from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines.duckdb import glob
 from rewriter.errors import reading_state
 from rewriter.model.detector import Detector, RuleDetector
 
 if TYPE_CHECKING:
-    from rewriter.detect.readers import SpanDetector
+    from rewriter.detect.span import SpanDetector
 
 RULE = "rule"
 NAMES = ("span", "pair", RULE)
 """Of the detectors."""
 _CHOICE, _PAIR = "choice.json", "pair.json"
-_MOST = 2_000_000  # turns: their cues are worked out in memory
+_MAX_TURNS = 2_000_000  # of a log that detectors learn from: all its cues are held in memory
 
 
 @dataclass(slots=True)
 class BestDetector:
-    """Chooses the detector of a log, once its candidates are listed.
+    """Chooses the detector of a log, as soon as its candidates are mined.
 
     Attributes:
         seed: of what is drawn while learning.
-        reader: transformer that may read where the trees are unsure; empty for none.
-        min_users: distinct users that each word must come from that it learns.
-        kept: folder that `save` wrote, of which the choice stands; None to learn and choose anew.
+        reader: transformer that reads dialogues where the trees are unsure; empty for none.
+        min_users: distinct users that each word must come from which the transformer learns.
+        kept: folder that `save` wrote, to use its choice; None to learn and choose anew.
         asked: whether it has chosen.
-        name: of the detector that was chosen, ``rule``, ``pair`` or ``span``.
-        pair: what was learned from it, if anything was, chosen or not.
-        figures: the average precision of each on the evidence of the log, every user's by a model that has not seen that user,
-            and how many restatements that evidence holds; empty where it holds too few to learn from.
+        name: of the detector that was chosen: ``rule``, ``pair`` or ``span``.
+        pair: the trees, whether they were chosen or not; None if nothing was learned.
+        figures: the average precision of each detector on the weak labels of users that it has not seen, and the number of
+            restatements among these labels; empty if there are too few to learn from.
     """
 
     seed: int
@@ -54,48 +55,47 @@ class BestDetector:
 
     @property
     def learns(self) -> bool:
-        """Whether it is yet to be chosen."""
+        """Whether the detector is to be learned anew."""
         return self.kept is None
 
     @property
     def looks_back(self) -> bool:
-        """Whether it asks for turns that are counted already: to learn from them, or for how others fared with the same words."""
+        """Whether it needs the turns of earlier days too: to learn from them, or to label turns by those of other users."""
         return self.kept is None or _choice(self.kept)["name"] != RULE
 
     def choose(self, listed: Listed) -> Detector:
-        """Learn detectors from the mined tables, and return the one that finds most; the rule at once for a log that is too large
-        or tells too little.
+        """Learn detectors from the mined tables, and return the best. It is the rule if the log is too large or has few labels.
 
         Raises:
             ConfigError, MissingExtraError: there is no such reader, or it lacks a package.
         """
         self.asked, rule = True, RuleDetector()
-        if _turns(listed) > _MOST:
+        if _turns(listed) > _MAX_TURNS:
             return rule
         if self.kept is not None:
-            return self._as_before(self.kept, listed)
-        told = Told.read(listed)
-        self.pair = pair = learn_pair(told, seed=self.seed)
+            return self._open(self.kept, listed)
+        data = TrainingData.read(listed)
+        self.pair = pair = learn_pair(data, seed=self.seed)
         if pair is None:
             return rule
         learned: dict[str, PairDetector | SpanDetector] = {"pair": pair}
         if self.reader:
-            from rewriter.detect.readers import learn_span  # noqa: PLC0415 - only who reads pays for what it needs
+            from rewriter.detect.span import learn_span  # noqa: PLC0415 - imported only where a transformer is asked for
 
-            learned["span"] = learn_span(told, pair, self.reader, min_users=self.min_users, seed=self.seed)
-        known = np.isfinite(told.missed)
-        candidates = {name: values[known] for name, values in told.candidates.items()}
+            learned["span"] = learn_span(data, pair, self.reader, min_users=self.min_users, seed=self.seed)
+        known = np.isfinite(data.failed)
+        candidates = {name: values[known] for name, values in data.candidates.items()}
         p = {RULE: rule.score(candidates) / 1000}
-        p |= {name: detector.p(candidates, told.overheard[known]) for name, detector in learned.items()}
-        found = {name: float(average_precision_score(told.restates[known], values)) for name, values in p.items()}
-        self.figures = found | {"restatements": float(told.restates.sum())}
+        p |= {name: detector.p(candidates, data.ignore_nbest[known]) for name, detector in learned.items()}
+        found = {name: float(average_precision_score(data.restates[known], values)) for name, values in p.items()}
+        self.figures = found | {"restatements": float(data.restates.sum())}
         self.name = max(found, key=lambda name: found[name])
         return learned.get(self.name, rule)
 
     def save(self, folder: Path) -> None:
-        """Write what was chosen and learned, for the days until it is chosen anew; a reader is not kept, the trees stand in.
+        """Write the choice and the trees, for the days until it is made anew; nothing if `choose` was not called.
 
-        Nothing is written where it was not asked.
+        A transformer is not kept: until it learns again the trees take its place.
         """
         if not self.asked:
             return
@@ -105,7 +105,7 @@ class BestDetector:
         if self.pair is not None:
             self.pair.save(folder / _PAIR)
 
-    def _as_before(self, kept: Path, listed: Listed) -> Detector:
+    def _open(self, kept: Path, listed: Listed) -> Detector:
         choice = _choice(kept)
         self.name, self.figures = choice["name"], choice["figures"]
         if self.name == RULE:
@@ -118,7 +118,7 @@ class BestDetector:
         return {f"detector, held out: {name}": value for name, value in self.figures.items()}
 
     def __str__(self) -> str:
-        """Say which was chosen, and why."""
+        """Return which detector was chosen, and its figures, for people."""
         if not self.figures:
             return "rule (log too small, or too large)"
         others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
@@ -131,7 +131,7 @@ def _learned_by() -> dict[str, str]:
 
 
 def is_kept(folder: Path) -> bool:
-    """Return whether a folder holds what `BestDetector.save` wrote, as it would still be laid out."""
+    """Return whether a folder holds what `BestDetector.save` wrote, by this version of the package."""
     return (folder / _CHOICE).exists() and _choice(folder)["learned by"] == _learned_by()
 
 

@@ -1,35 +1,146 @@
-"""`SpanReader`: a transformer reads a dialogue and marks the span that restates its first turn, or the null span.
+"""`SpanDetector`: the trees where they are sure, and a transformer that reads the dialogue where they are not.
 
-As in contextual rephrase detection (Wang et al., EMNLP 2021) and question answering with no answer (SQuAD 2): a start and an
-end score for every token of the last layer, the null span at the first token. Only utterances of candidates can be marked, so P
-is the softmax over those few spans and null: candidates of one turn exclude each other.
+The transformer marks the span that restates the first turn of a dialogue, or the null span, as in contextual rephrase detection
+(Wang et al. 2021, EMNLP) and in question answering with no answer (Rajpurkar, Jia and Liang 2018, "SQuAD 2", ACL). Start and end
+have a score for every token of the last layer; the null span is the first token. Only utterances of candidates can be marked. So
+P is the softmax over these few spans and the null span, and candidates of one turn exclude each other.
 
-A turn and what came after it, written down for a transformer: utterances, responses, time gaps, and how each turn ended.
+The transformer is needed for learning only: `learn_span` reads the turns of the log once and keeps the log-odds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Bools, Floats, Ints
+from rewriter.detect.boosting import log_odds
+from rewriter.detect.rephrase import PairDetector, exclusive, thousandths
 from rewriter.detect.turns import Turns
+from rewriter.detect.weak_labels import TrainingData
 from rewriter.errors import ConfigError, MissingExtraError
+from rewriter.model.detector import Columns
 
 if TYPE_CHECKING:
     import torch
 
+REACH: Final = 3
+"""Candidates of a turn, at most."""
+_FOLDS = 2  # a transformer takes minutes: half of the users teach the one that reads the other half
+_LOW, _HIGH = 0.03, 0.97  # P of the trees between which they are unsure, and the dialogue is read
+_MAX_TAUGHT = 1500  # dialogues that a reader learns from: bounds the time
+_EPOCHS = 3
+_DEFECT = 0.5  # P(defect) above which a turn counts as gone wrong
+
+
+@dataclass(frozen=True, slots=True)
+class SpanDetector:
+    """A `Detector` of one log. It holds the turns of that log, and scores the candidates of no other.
+
+    Attributes:
+        pair: the trees.
+        odds: (n, REACH) log-odds that a reader taught on other users gave each candidate of each turn; NaN where none was read.
+    """
+
+    pair: PairDetector
+    odds: Floats
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the trees."""
+        return self.pair.columns
+
+    def of_failures(self) -> "SpanDetector":
+        """Return the detector for turns that are known to have gone wrong."""
+        return replace(self, pair=self.pair.of_failures())
+
+    def p(self, candidates: Columns, ignore_nbest: Bools | None = None) -> Floats:
+        """Return P of each candidate, (m,): the mean of the log-odds of the trees and of the reader, where both are there.
+
+        They have equal weights. Weights that are fitted to the weak labels would give the trees nearly all, because the trees
+        learned from the cues that the labels are made of.
+
+        Args:
+            candidates: name -> (m,), the `columns`.
+            ignore_nbest: (m,) whether the trees do not look at the other hearings; None for never.
+        """
+        p = self.pair.p(candidates, ignore_nbest)
+        source = self.pair.turns.rows(candidates["user_no"], candidates["turn_no"])
+        read = self.odds[source, np.asarray(candidates["ahead"], dtype=np.int64) - 1]
+        both = np.flatnonzero(unsure(p) & np.isfinite(read))
+        p[both] = 1 / (1 + np.exp(-(log_odds(p[both]) + read[both]) / 2))
+        return p
+
+    def score(self, candidates: Columns) -> Ints:
+        """Return P in thousandths, (m,), each 0..1000."""
+        return thousandths(self.p(candidates))
+
+
+def unsure(p: Floats) -> Bools:
+    """Return whether each P of the trees is neither near 0 nor near 1, (m,)."""
+    return np.asarray((p > _LOW) & (p < _HIGH))
+
+
+def learn_span(data: TrainingData, pair: PairDetector, base: str, *, min_users: int, seed: int) -> SpanDetector:
+    """Teach readers on turns that went wrong, and let them read the dialogues of which the trees are unsure.
+
+    The target is the weak label where there is one, and else the P of the trees.
+
+    Args:
+        data: the labelled log.
+        pair: the trees of that log.
+        base: the transformer, see `SpanReader.open`.
+        min_users: distinct users that a word must come from to be read.
+        seed: of what is drawn.
+
+    Raises:
+        ConfigError: there is no such transformer.
+        MissingExtraError: the packages that it needs are not installed.
+    """
+    failed, joint = (trees.p(data.candidates, data.ignore_nbest) for trees in (pair.of_failures(), pair))
+    wrong, known = pair.defect[data.source] > _DEFECT, data.failed == 1
+    taught = known | (np.isnan(data.failed) & wrong)
+    asked = unsure(joint) | (unsure(failed) & (wrong | known))
+    target = np.where(known, data.restates, failed)
+    writer = DialogueWriter(data.turns, min_users)
+    odds = np.full((len(data.turns), REACH), np.nan)
+    fold = data.turns["user_no"] % _FOLDS
+    for k in range(_FOLDS):
+        reader = SpanReader.open(base, seed)
+        rows = np.unique(data.source[taught & (fold[data.source] != k)])
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:_MAX_TAUGHT])
+        reader.fit(list(_dialogues(data, writer, rows)), _shares(data, rows, target), epochs=_EPOCHS, seed=seed)
+        rows = np.unique(data.source[asked & (fold[data.source] == k)])
+        odds[rows] = log_odds(reader.p(list(_dialogues(data, writer, rows)), REACH)[:, :REACH])
+    return SpanDetector(pair, odds)
+
+
+def _dialogues(data: TrainingData, writer: "DialogueWriter", rows: Ints) -> Iterator["Dialogue"]:
+    """Write turns with their candidates as text, nearest candidate first."""
+    first, last = (np.searchsorted(data.source, rows, side=side) for side in ("left", "right"))
+    for row, start, end in zip(rows.tolist(), first.tolist(), last.tolist(), strict=True):
+        yield writer.write(row, data.target[start:end].tolist())
+
+
+def _shares(data: TrainingData, rows: Ints, p: Floats) -> Floats:
+    """Return P of each candidate of some turns and, last, of none of them; they exclude each other, (len(rows), REACH + 1)."""
+    near = np.isin(data.source, rows)
+    share = np.zeros((len(rows), REACH + 1))
+    share[np.searchsorted(rows, data.source[near]), data.candidates["ahead"][near] - 1] = exclusive(data.source[near], p[near])
+    share[:, REACH] = 1 - share.sum(axis=1)
+    return share
+
 
 _GAPS_S = (3, 6, 12, 25, 60)  # a gap is written as the first of these that it does not exceed
-_WORDS = 24  # of an utterance or a response, at most
-_RARE = "[UNK]"
+_MAX_WORDS = 24  # of an utterance or a response; the rest is cut
+_UNKNOWN = "[UNK]"  # what BERT's tokenizers call an unknown word
+_FRICTION = 500  # friction in thousandths from which on a turn counts as trouble
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a text stands in a dialogue: its first and last character."""
+    """The first and last character of a text in a dialogue."""
 
     first: int
     last: int
@@ -37,25 +148,25 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What is read.
+    """A turn and the turns after it, as text for a transformer.
 
     Attributes:
-        text: the turn, its answer, and each candidate with the time before it, its end and its answer.
-        spans: of the utterances of the candidates.
+        text: the turn and its response, then each candidate with the time before it, its outcome and its response.
+        spans: where the utterances of the candidates are.
     """
 
     text: str
     spans: tuple[Span, ...]
 
 
-class Scribe:
-    """Writes down dialogues of one log.
+class DialogueWriter:
+    """Writes dialogues of one log as text.
 
-    Words of fewer than `min_users` users are written as unknown: a model that is trained on what it writes learns no secrets.
+    Words of fewer than `min_users` users are written as unknown, so that a model which is trained on the text learns no secrets.
 
     Args:
         turns: of the log.
-        min_users: distinct users that a word of an utterance must come from, and users to whom a word of a response was said.
+        min_users: distinct users who said a word of an utterance, or to whom a word of a response was said.
     """
 
     def __init__(self, turns: Turns, min_users: int) -> None:
@@ -63,8 +174,8 @@ class Scribe:
         self._plain = {kind: _public(turns, turns[kind], min_users) for kind in ("said", "reply")}
 
     def write(self, source: int, candidates: Sequence[int]) -> Dialogue:
-        """Write down a turn and its candidates, both as rows, nearest first."""
-        text, spans, before = self._told(source), [], source
+        """Write a turn and its candidates, given by their rows, nearest candidate first."""
+        text, spans, before = self._utterance(source) + self._ending(source), [], source
         for row in candidates:
             text += f" [SEP] {self._gap(before, row)} {self._barge_in(row)}: "
             said = self._utterance(row)
@@ -73,16 +184,13 @@ class Scribe:
             before = row
         return Dialogue(text, tuple(spans))
 
-    def _told(self, row: int) -> str:
-        return self._utterance(row) + self._ending(row)
-
     def _utterance(self, row: int) -> str:
-        return self._plain["said"][self._turns["said"][row]] or _RARE
+        return self._plain["said"][self._turns["said"][row]] or _UNKNOWN
 
     def _ending(self, row: int) -> str:
-        """Write how the turn ended: refused, friction or fine, and what was answered."""
+        """Write the outcome of a turn and its response."""
         reply, failed = self._turns["reply"][row], self._turns["failed"][row] == 1
-        mark = "refused" if failed else "trouble" if self._turns["cued"][row] >= 500 else "fine"
+        mark = "refused" if failed else "trouble" if self._turns["cued"][row] >= _FRICTION else "fine"
         return f" ; {mark} : {self._plain['reply'][reply] if reply >= 0 else ''}"
 
     def _gap(self, one: int, other: int) -> str:
@@ -94,21 +202,20 @@ class Scribe:
 
 
 def _public(turns: Turns, ids: Ints, min_users: int) -> dict[int, str]:
-    """Return id -> text for the texts that occur, cut, its rare words unknown."""
+    """Return the texts that occur, by id, cut to the first words, with rare words as unknown."""
     occurring = np.unique(ids[ids >= 0])
     users: dict[str, set[int]] = {}
     for text, user in {(int(i), int(u)) for i, u in zip(ids, turns["user_no"], strict=True) if i >= 0}:
         for word in turns.text[text].split():
             users.setdefault(word, set()).add(user)
-    return {
-        int(i): " ".join(w if len(users[w]) >= min_users else _RARE for w in turns.text[i].split()[:_WORDS]) for i in occurring
-    }
+    words = {int(i): turns.text[i].split()[:_MAX_WORDS] for i in occurring}
+    return {i: " ".join(w if len(users[w]) >= min_users else _UNKNOWN for w in of) for i, of in words.items()}
 
 
-_TOKENS = 160  # of a dialogue, at most
-_BATCH = 16
-_RATE = 1e-4
-_FREE = 3  # layers that learn; the others, and the word vectors, stay as they are
+_MAX_TOKENS = 160  # of a dialogue; what is beyond is cut, and cannot be marked
+_BATCH = 16  # dialogues in a step
+_RATE = 1e-4  # peak learning rate of AdamW
+_TRAINED_LAYERS = 3  # the last ones; the others, and the word vectors, stay as they are
 _NEVER = -1e4  # score of a span that is not there
 
 
@@ -127,12 +234,12 @@ class SpanReader:
     heads: "torch.nn.Module"
 
     @classmethod
-    def open(cls, base: str, seed: int) -> "SpanReader":
-        """Take the layers of any BERT-like model; the heads are drawn.
+    def open(cls, base: str, seed: int) -> Self:
+        """Load a BERT-like model and add new heads with random weights.
 
         Args:
-            base: a folder, or a name that the hub knows; only a name may ask the network.
-            seed: of the heads.
+            base: a folder, or a name on the Hugging Face hub; only a name may use the network.
+            seed: of the weights of the heads.
 
         Raises:
             ConfigError: there is no such model.
@@ -154,18 +261,18 @@ class SpanReader:
         for parameter in body.parameters():
             parameter.requires_grad = False
         layers = next(module for module in body.modules() if isinstance(module, torch.nn.ModuleList))
-        for layer in layers[-_FREE:]:
+        for layer in layers[-_TRAINED_LAYERS:]:
             for parameter in layer.parameters():
                 parameter.requires_grad = True
         return cls(tokenizer, body.eval(), heads)
 
     def fit(self, dialogues: Sequence[Dialogue], share: Floats, *, epochs: int, seed: int) -> None:
-        """Learn, by cross-entropy over the spans.
+        """Train the last layers and the heads by cross-entropy over the spans.
 
         Args:
-            dialogues: what is read, n of them.
-            share: P of each of their spans and, last, of none; rows add up to 1, spans that are not there have 0; (n, k + 1).
-            epochs: passes over them.
+            dialogues: n of them.
+            share: (n, k + 1) target P of each span and, last, of the null span; rows add up to 1, missing spans have 0.
+            epochs: passes over the dialogues.
             seed: of their order.
         """
         import torch  # noqa: PLC0415
@@ -188,8 +295,8 @@ class SpanReader:
                 schedule.step()
         self.body.eval()
 
-    def p(self, dialogues: Sequence[Dialogue], most: int) -> npt.NDArray[np.float64]:
-        """Return P of each span and, last, of none, (n, most + 1)."""
+    def p(self, dialogues: Sequence[Dialogue], most: int) -> Floats:
+        """Return P of each span and, last, of the null span, (n, most + 1)."""
         import torch  # noqa: PLC0415
 
         found = np.zeros((len(dialogues), most + 1))
@@ -200,10 +307,11 @@ class SpanReader:
         return found
 
     def _scores(self, dialogues: Sequence[Dialogue], most: int) -> "torch.Tensor":
-        """Return start + end of each span and of null, (n, most + 1)."""
+        """Return the score of start and end of each span and, last, of the null span, (n, most + 1)."""
         import torch  # noqa: PLC0415
 
-        read = self.tokenizer([d.text for d in dialogues], truncation=True, max_length=_TOKENS, padding=True, return_tensors="pt")
+        texts = [dialogue.text for dialogue in dialogues]
+        read = self.tokenizer(texts, truncation=True, max_length=_MAX_TOKENS, padding=True, return_tensors="pt")
         heads = self.heads(self.body(**read).last_hidden_state)
         start = torch.zeros((len(dialogues), most + 1), dtype=torch.long)
         end, real = torch.zeros_like(start), torch.zeros_like(start, dtype=torch.bool)
@@ -223,8 +331,8 @@ def _tokens(read: Any, row: int, span: Span) -> tuple[int, int] | None:  # noqa:
     return None if None in ends else ends
 
 
-def _batches(dialogues: Sequence[Dialogue], rng: np.random.Generator | None) -> list[npt.NDArray[np.int64]]:
-    """Cut dialogues into batches of like length, in any order of the batches."""
+def _batches(dialogues: Sequence[Dialogue], rng: np.random.Generator | None) -> list[Ints]:
+    """Cut dialogues into batches of similar length; with `rng` the batches are mixed and shuffled."""
     length = np.asarray([len(d.text) for d in dialogues], dtype=np.float64)
     order = np.argsort(length if rng is None else length * rng.uniform(0.8, 1.25, len(length)), kind="stable")
     batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]

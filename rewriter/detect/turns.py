@@ -1,6 +1,6 @@
-"""`Listed`: the mined tables that stand before any P(restates); `Turns`: their turns as arrays, one row each.
+"""`Turns`: the turns of a mined log as arrays, one row each; `Likeness`: how alike two utterances of a log are.
 
-`Likeness`: how alike two utterances of a log are, each pair of texts compared once.
+`Listed` names the mined tables that they are read from.
 """
 
 import json
@@ -18,7 +18,7 @@ from rewriter.engines.duckdb import connect, glob
 from rewriter.similarity import contained, pairwise, phonetic_keys
 from rewriter.text import normalise
 
-_HEARD = 9  # hearings of a turn that are looked at, beside the first
+_OTHER_HEARINGS = 9  # of a turn, that are read
 
 _TURNS = """
 SELECT s.turn_id, s.user_no, s.turn_no, s.session_no, s.opens, s.locale_no, s.said, s.stop, s.friction, s.ts_ms, s.rewritten,
@@ -34,7 +34,7 @@ ORDER BY s.user_no, s.turn_no
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Where the tables are, Parquet each: `tables.TURNS`, `tables.SESSIONS`, `tables.TEXTS` and `tables.CANDIDATES`."""
+    """Paths of Parquet: `tables.TURNS`, `tables.SESSIONS`, `tables.TEXTS` and `tables.CANDIDATES`."""
 
     turns: Path
     sessions: Path
@@ -50,12 +50,12 @@ class Turns:
         turn_id: (n,) str.
         start: row of the first turn of each user, by number.
         column: name -> (n,): int64 ``user_no, turn_no, session_no, opens, locale_no, said, stop, friction, ts_ms, rewritten,
-            hypothesis, reply`` (-1 for none), and ``cued``, the friction that is there without explicit feedback; float64
+            hypothesis, reply`` (-1 for none), and ``cued``, the friction without explicit feedback; float64
             ``failed, engaged, barge_in, feedback, asr_confidence, nlu_confidence`` (NaN for none; engaged without feedback).
-        heard: (m,) numbers of the other hearings of all turns, best first; `heard_at` says whose.
-        heard_at: (n + 1,), the hearings of a row are ``heard[heard_at[row] : heard_at[row + 1]]``.
-        text: (t,) str: every text of `tables.TEXTS` by its id, then the hearings that are none of them.
-        kind: (t,) str: ``u``, ``h``, ``r`` as in the table, and ``n`` for a hearing that is none of them.
+        heard: (m,) ids of the texts of the other hearings of all turns, best first.
+        heard_at: (n + 1,); the other hearings of a row are ``heard[heard_at[row] : heard_at[row + 1]]``.
+        text: (t,) str: every text of `tables.TEXTS` by its id, then the hearings that are not among them.
+        kind: (t,) str: ``u``, ``h``, ``r`` as in the table, and ``n`` for a hearing that is not among them.
         locale: (t,) str.
     """
 
@@ -80,7 +80,7 @@ class Turns:
 
     @property
     def prompt(self) -> Ints:
-        """What the assistant had said before each turn: the response of the turn before in the session, -1 for none, (n,)."""
+        """The response of the turn before in the session, by id, (n,); -1 for none."""
         before = np.concatenate([[-1], self["reply"][:-1]])[: len(self)]
         return np.where(self["opens"] == 1, -1, before)
 
@@ -123,7 +123,7 @@ def _plain(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _hearings(
     nbest: Iterable[object], spoken: Iterable[str], said: Ints, text: list[str], kind: list[str], locale: list[str]
 ) -> tuple[Ints, Ints]:
-    """Number the hearings of all turns; texts that are not known yet are added to `text`, `kind` and `locale`."""
+    """Return ids of the hearings of all turns; new texts are appended to `text`, `kind` and `locale`."""
     nbest = list(nbest)
     if not any(isinstance(listed, str) for listed in nbest):
         return np.zeros(0, dtype=np.int64), np.zeros(len(nbest) + 1, dtype=np.int64)
@@ -140,7 +140,7 @@ def _hearings(
     once = _cached(normalise)
     lists: list[list[int]] = []
     for listed, place, first in zip(nbest, spoken, said, strict=True):
-        hearings = json.loads(listed)[: _HEARD + 1] if isinstance(listed, str) else []
+        hearings = json.loads(listed)[: _OTHER_HEARINGS + 1] if isinstance(listed, str) else []
         ids = dict.fromkeys(numbered(place, clean) for h in hearings if isinstance(h, str) and (clean := once(h)))
         lists.append([i for i in ids if i != first])
     at = np.cumsum([0, *map(len, lists)])
@@ -148,7 +148,7 @@ def _hearings(
 
 
 def _cached(function: Callable[[str], str]) -> Callable[[str], str]:
-    """Remember what a function gave for the lifetime of one reading."""
+    """Return a function that remembers its results for as long as it lives."""
     memory: dict[str, str] = {}
 
     def remembered(text: str) -> str:
@@ -163,9 +163,9 @@ NAMES = ("text_similarity", "sound_similarity", "contained")
 
 
 class Likeness:
-    """The utterances of `tables.TEXTS` by id, and how alike they are; None stands at the ids of other texts.
+    """Compares utterances of `tables.TEXTS` by id.
 
-    How a text sounds is worked out when it is compared: of a day's texts few are, and of those of all days before hardly any.
+    Phonetic keys are computed when a text is first compared, because most texts never are.
     """
 
     def __init__(self, texts: Path) -> None:
@@ -177,7 +177,7 @@ class Likeness:
         self.text[ids], self._locale[ids] = found["text"], found["locale"]
 
     def measure(self, source: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-        """Compare each pair of texts once, however often it comes: thousandths, and whether one holds the other (0/1)."""
+        """Return `NAMES` for pairs of texts, (m,) int64 each: likeness in thousandths; whether one holds the other, 0/1."""
         pairs, places = np.unique(source * len(self.text) + target, return_inverse=True)
         one, other = np.divmod(pairs, max(len(self.text), 1))
         text = pairwise(self.text[one], self.text[other])
@@ -196,7 +196,7 @@ class Likeness:
     def _contained(
         self, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], alike: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.bool_]:
-        """Look into the words only where all letters of the shorter text are in the longer one, in their order."""
+        """Compare words only where the longer text has all letters of the shorter one, in their order."""
         letters = [np.array([len(text) for text in self.text[ids]], dtype=np.int64) for ids in (one, other)]
         common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
         found = common > np.minimum(*letters) - 0.5

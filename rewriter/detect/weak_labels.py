@@ -1,35 +1,44 @@
-"""What a turn was meant to say, as other users are understood with the same words, and the evidence that follows from it."""
+"""Weak labels: what the log says of its own turns and candidates, with no annotation.
+
+The annotators are the other users. A text means what they were understood to say with it, without friction. A turn whose
+hypothesis lacks part of that meaning was misunderstood; a later turn that supplies the missing part restates it. The rules are
+SQL in ``sql/meant.sql``, ``sql/missed.sql`` and ``sql/evidence.sql``.
+"""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from typing import Self
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rewriter.arrays import Ints
-from rewriter.detect.turns import Listed, Turns
+from rewriter.arrays import Bools, Floats, Ints
+from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.engines.duckdb import glob
+from rewriter.model.detector import Columns
 from rewriter.model.hypothesis import intent_of, slots_of
 
 _SQL = resources.files("rewriter.detect") / "sql"
 _WORD = re.compile(r"[^\W\d_]+")
+_MAX_AHEAD = 4  # more than the candidates of a turn, which are 1, 2 or 3 turns ahead; makes one number of row and place
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What hypotheses are made of: each slot with its value, and each word of the intent; one row for each of a hypothesis.
+    """The parts of hypotheses: each slot with its value, and each word of the intent. One row for each part of a hypothesis.
 
-    A compound intent ("inform+request") says less than its parts: with its words, half of a request is half of the meaning.
+    The intent is split into words because a compound intent ("inform+request") shares half of its meaning with each of its parts.
 
     Attributes:
         hypothesis: (m,) id of the text.
         item: (m,) number of the item, 0..k-1.
         slot: (m,) number of the slot; -1 for a word of the intent.
-        value: (k,) str, what a user would say for the item: the value, else the end of the slot's name; empty for a word.
+        value: (k,) str, what a user would say for the item: the slot's value or, if it has none, the last part of the slot's
+            name; empty for a word of the intent.
     """
 
     hypothesis: Ints
@@ -38,8 +47,8 @@ class Items:
     value: npt.NDArray[np.object_]
 
     @classmethod
-    def of(cls, turns: Turns) -> "Items":
-        """Take the hypotheses of a log apart."""
+    def of(cls, turns: Turns) -> Self:
+        """Split the hypotheses of a log into items."""
         numbers: dict[tuple[str, str], int] = {}
         slots: dict[str, int] = {}
         rows = [
@@ -58,47 +67,33 @@ def _items(hypothesis: str) -> Iterator[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the log itself says of candidates, one row for each that it says anything of.
+class WeakLabels:
+    """The labels that a log gives to its turns and to some of its candidates.
 
     Attributes:
-        row: (m,) of the turn, see `Turns`.
-        ahead: (m,) of the candidate.
-        missed: (m,) whether the turn was understood otherwise than other users are with the same words.
-        restates: (m,) whether the candidate gave what was missed; False where nothing was.
-        overheard: (m,) whether the other hearings of the turn told what was meant, so that they are no cue besides.
+        misunderstood: (n,) of all turns: 1.0 if the turn was misunderstood, 0.0 if it was understood as meant, NaN if the meaning
+            of its text is not known.
+        row: (m,) row of the turn of each labelled candidate, see `Turns`.
+        ahead: (m,) how many turns later the candidate comes.
+        failed: (m,) bool, whether the turn was misunderstood.
+        restates: (m,) bool, whether the candidate supplies what was missed; False if nothing was.
+        by_nbest: (m,) bool, whether the meaning was taken from the other hearings of the turn.
     """
 
+    misunderstood: Floats
     row: Ints
     ahead: Ints
-    missed: npt.NDArray[np.bool_]
-    restates: npt.NDArray[np.bool_]
-    overheard: npt.NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.row)
+    failed: Bools
+    restates: Bools
+    by_nbest: Bools
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What the log says of its turns without being asked.
+def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
+    """Label turns and candidates by what happened to other users.
 
-    Attributes:
-        missed: (n,) of all turns: 1.0 misunderstood, 0.0 understood as other users are, NaN where nobody else tells.
-        evidence: of the candidates.
-    """
-
-    missed: npt.NDArray[np.float64]
-    evidence: Evidence
-
-
-def meaning(listed: Listed, turns: Turns, items: Items) -> Meaning:
-    """Tell which turns were misunderstood, and which candidates restate them, from what happened to other users.
-
-    What a text means is what at least half of its other users, two at least, were given for it without friction; where that is
-    nothing, what its other hearings mean counts (`sql/meant.sql`). A candidate restates a turn if it gave what was missed, and
-    contradicts nothing of what was meant (`sql/evidence.sql`). A text counts among the users who said it and failed, too:
-    noise heard as "yes" means nothing.
+    A text means what at least half of its other users, and at least two, were given for it without friction. If that is nothing,
+    its other hearings are looked up instead. Users who said the text and failed count as well: noise that is heard as "yes" thus
+    means nothing. A candidate restates a turn if it supplies something missed and contradicts nothing that was meant.
 
     Args:
         listed: the mined tables.
@@ -113,9 +108,72 @@ def meaning(listed: Listed, turns: Turns, items: Items) -> Meaning:
         con.read_parquet(glob(listed.candidates)).create_view("candidates")
         for name in ("meant", "missed", "evidence"):
             con.execute(f"CREATE TEMP TABLE {name} AS {(_SQL / f'{name}.sql').read_text(encoding='utf-8')}")
-        told = con.execute("SELECT row, missed FROM missed").fetchnumpy()
+        known = con.execute("SELECT row, missed FROM missed").fetchnumpy()
         found = con.execute("SELECT row, ahead, missed, restates, other FROM evidence ORDER BY row, ahead").fetchnumpy()
-    missed = np.full(len(turns), np.nan)
-    missed[told["row"]] = told["missed"]
-    yes = {name: np.asarray(found[name]) == 1 for name in ("missed", "restates", "other")}
-    return Meaning(missed, Evidence(found["row"], found["ahead"], yes["missed"], yes["restates"], yes["other"]))
+    misunderstood = np.full(len(turns), np.nan)
+    misunderstood[known["row"]] = known["missed"]
+    failed, restates, by_nbest = (np.asarray(found[name]) == 1 for name in ("missed", "restates", "other"))
+    return WeakLabels(misunderstood, found["row"], found["ahead"], failed, restates, by_nbest)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The turns and candidates of a log with their weak labels: what detectors learn from and are judged by.
+
+    Attributes:
+        turns: of the log, n of them.
+        items: of their hypotheses.
+        labels: the weak labels.
+        likeness: compares texts of the log.
+        candidates: name -> (m,): columns of `tables.CANDIDATES`, and what `likeness` measures.
+        source: (m,) row of the turn of each candidate.
+        failed: (m,) float64: 1.0 if that turn was misunderstood, 0.0 if not, NaN if it is not known.
+        restates: (m,) bool, whether the candidate restates it; False if it is not known.
+        ignore_nbest: (m,) bool, whether the label was taken from the other hearings of the turn. Then a detector must not see
+            them: it would learn that what no hearing holds is never meant.
+    """
+
+    turns: Turns
+    items: Items
+    labels: WeakLabels
+    likeness: Likeness
+    candidates: Columns
+    source: Ints
+    failed: Floats
+    restates: Bools
+    ignore_nbest: Bools
+
+    @classmethod
+    def read(cls, listed: Listed) -> Self:
+        """Read the mined tables of a log and label them."""
+        turns, likeness = Turns.read(listed), Likeness(listed.texts)
+        items = Items.of(turns)
+        labels = weak_labels(listed, turns, items)
+        candidates = _candidates(listed, likeness)
+        source = turns.rows(candidates["user_no"], candidates["turn_no"])
+        failed, (restates, by_nbest) = np.full(len(source), np.nan), np.zeros((2, len(source)), dtype=bool)
+        data = cls(turns, items, labels, likeness, candidates, source, failed, restates, by_nbest)
+        place = data.places(labels.row, labels.ahead)
+        failed[place], restates[place], by_nbest[place] = labels.failed, labels.restates, labels.by_nbest
+        return data
+
+    @property
+    def target(self) -> Ints:
+        """The row of each candidate itself, (m,)."""
+        return self.turns.rows(self.candidates["user_no"], self.candidates["next_turn_no"])
+
+    def places(self, row: Ints, ahead: Ints) -> Ints:
+        """Return where candidates stand in `source`, by the row of their turn and how many turns later they come."""
+        return np.searchsorted(self.source * _MAX_AHEAD + self.candidates["ahead"], row * _MAX_AHEAD + ahead)
+
+
+def _candidates(listed: Listed, likeness: Likeness) -> Columns:
+    """Read the candidates, ordered by turn and place; NULL becomes NaN."""
+    with duckdb.connect() as con:
+        sql = "SELECT * FROM read_parquet(?) ORDER BY user_no, turn_no, ahead"
+        found = con.execute(sql, [glob(listed.candidates)]).fetchnumpy()
+    columns = {
+        name: np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.ma.getdata(values)
+        for name, values in found.items()
+    }
+    return columns | likeness.measure(columns["source"], columns["target"])

@@ -1,6 +1,7 @@
-"""`WordRisk`: how the turns of each text went, as it was known afterwards, and what that tells of texts and words.
+"""`WordRisk`: counts of turns and defects by text and user, and the risk of texts and words that follows from them.
 
-The student: what the teacher knows of a turn after the fact, taught to a `Risk` that sees it before the NLU does.
+`learn_risk` distils the defect model, which sees a turn and what followed it, into a `Risk`, which sees the request alone before
+the NLU does.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,29 +10,31 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Config
 from rewriter.detect.boosting import FOLDS, fold_of, log_odds
+from rewriter.detect.logistic import fit_logistic
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.turns import Turns
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk, worth
 
-_PRIOR = 2.0  # turns of mean risk that every text and word begins with
+_PRIOR_TURNS = 2.0  # turns of mean risk that are added to those of every text and word
+_RIDGE = 1.0  # penalty of the weights of `Risk`, of columns scaled to unit variance
+_OTHER_HEARINGS = 4  # of a turn, that the risk looks at
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
 
 
 class WordRisk:
-    """Counts of turns and defects by text and user. Counts, not odds: what somebody said can be taken out again.
+    """Counts of turns and defects by text and user, from which single texts can be taken out again.
 
     Args:
-        said: (n,) str, what was said, normalised; the same text and user may come more than once.
-        user: (n,) int64, whose turns they are.
-        bad: (n,) how many of them went wrong, in expectation.
-        turns: (n,) how many there are, > 0.
-        min_users: k, distinct users of a text or word that anything is told of.
+        said: (n,) str, normalised texts; a pair of text and user may come more than once.
+        user: (n,) int64, the user of each row.
+        bad: (n,) expected number of defects among the turns of the row.
+        turns: (n,) number of turns of the row, > 0.
+        min_users: k, distinct users that a text or word must have to be in a `Risk`.
 
     Example:
         >>> said = np.array(["lamp off", "lamp off", "lamp of"], dtype=object)
@@ -63,27 +66,27 @@ class WordRisk:
         self._users_of_word = np.bincount(self._pairs // self._users, minlength=len(self._words))
 
     def p(self, text: str) -> float | None:
-        """Return the share of the turns of a text that went wrong; None where nobody said it."""
+        """Return the share of the turns of a text that went wrong; None if nobody said it."""
         if text not in self._number:
             return None
         first, last = self._at[self._number[text] :][:2]
         return float(self._bad[first:last].sum() / self._turns[first:last].sum())
 
     def risk(self) -> Risk:
-        """Return the log-odds of a defect of all texts and words of enough users; the weights of its columns are 0."""
+        """Return the log-odds of a defect of all texts and words of k users or more; the weights of the columns are 0."""
         users = np.diff(self._at)
         texts = self._odds(list(self._number), self._summed(self._text, np.arange(len(self._text)), len(users)), users)
-        return self._told(texts, self._odds(list(self._words), self._of_word, self._users_of_word))
+        return self._with_mean(texts, self._odds(list(self._words), self._of_word, self._users_of_word))
 
     def without(self, texts: Collection[str]) -> Risk:
-        """Return what would be known of the words of some texts had nobody ever said these texts.
+        """Return the risk of the words of some texts as it would be if nobody had ever said these texts.
 
         Args:
-            texts: none twice.
+            texts: distinct.
 
         Returns:
-            The log-odds of their words, from all other texts that hold them; of no other words, and of no text. What stands in
-            for unknown words is the mean of all turns: it is the same for whatever is left out, so that it gives nothing away.
+            The log-odds of the words of these texts, from all other texts that hold them; of no other words, and of no text. For
+            unknown words it holds the mean of all turns, so that the mean does not depend on what is left out.
         """
         held = {self._words[word]: word for text in texts for word in text.split() if word in self._words}
         place = np.array(sorted(held), dtype=np.int64)
@@ -94,7 +97,7 @@ class WordRisk:
         pairs, said = np.unique(self._pair(entry), return_counts=True)
         silent = pairs[said == self._pair_texts[np.searchsorted(self._pairs, pairs)]] // self._users
         users = self._users_of_word[place] - np.bincount(np.searchsorted(place, silent), minlength=len(place))
-        return self._told({}, self._odds([held[i] for i in place.tolist()], left, users))
+        return self._with_mean({}, self._odds([held[i] for i in place.tolist()], left, users))
 
     def _pair(self, entry: Ints | slice) -> Ints:
         """Return one number for word and user of each entry."""
@@ -106,15 +109,15 @@ class WordRisk:
 
     def _odds(self, names: Sequence[str], counts: Floats, users: Ints) -> dict[str, float]:
         bad, turns = counts
-        odds = log_odds((bad + _PRIOR * self._mean) / (turns + _PRIOR)).round(3).tolist()
+        odds = log_odds((bad + _PRIOR_TURNS * self._mean) / (turns + _PRIOR_TURNS)).round(3).tolist()
         return {name: odds[i] for i, name in enumerate(names) if users[i] >= self._k}
 
-    def _told(self, texts: Mapping[str, float], words: Mapping[str, float]) -> Risk:
+    def _with_mean(self, texts: Mapping[str, float], words: Mapping[str, float]) -> Risk:
         return Risk(texts, words, float(log_odds(np.array([self._mean]))[0]), _NO_WEIGHTS)
 
 
 def _entries(words: Sequence[Sequence[int]], text: Ints) -> tuple[Ints, Ints]:
-    """Return one entry for each word of the text of each row: its row and its word, in the order of the rows."""
+    """Return the row and the word of each word of the text of each row, ordered by row."""
     length = np.array([len(of) for of in words], dtype=np.int64)
     flat = np.array([word for of in words for word in of], dtype=np.int64)
     row = np.repeat(np.arange(len(text)), length[text])
@@ -122,34 +125,31 @@ def _entries(words: Sequence[Sequence[int]], text: Ints) -> tuple[Ints, Ints]:
     return row, flat[(np.cumsum(length) - length)[text][row] + np.arange(len(row)) - first[row]]
 
 
-_HEARD = 4  # other hearings that are looked at
-
-
 @dataclass(frozen=True, slots=True)
-class Student:
-    """What was learned, and how far it can be trusted.
+class LearnedRisk:
+    """A risk, and how it does on users that it has not seen.
 
     Attributes:
         risk: for serving.
-        held_out: (n,) P of each turn of the log, by counts of other users.
+        held_out: (n,) P(defect) of each turn of the log, by counts of other users.
     """
 
     risk: Risk
     held_out: Floats
 
 
-def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float, a_day: int = 1) -> Student:
-    """Distil the teacher's P into what can be known at the time of the request.
+def learn_risk(turns: Turns, defect: Floats, *, min_users: int, budget: float, a_day: int = 1) -> LearnedRisk:
+    """Distil P(defect) into a risk of what is known when the request is heard.
 
-    The columns of a turn are taken from the other folds of users, so that the weights know what a text is worth of which the
-    user says the first time what others said before.
+    The columns of a turn are measured by counts of the other folds of users. So the weights are right for a user who says a text
+    for the first time that others have said before.
 
     Args:
-        turns: of a log.
-        defect: the teacher's P(defect) of each, (n,).
+        turns: of a log, n of them.
+        defect: (n,) P(defect) of each, by the defect model.
         min_users: distinct users of every text and word that is kept.
-        budget: share of the turns that may be asked about.
-        a_day: how often one user may be asked in a day.
+        budget: share of the turns that may be followed by "did I get that right?".
+        a_day: how often one user may be asked that in a day.
     """
     fold = fold_of(turns["user_no"])
     columns = np.zeros((len(turns), len(COLUMNS)))
@@ -159,28 +159,25 @@ def learn_student(turns: Turns, defect: Floats, *, min_users: int, budget: float
         for row in rows:
             columns[row] = seen.columns(*_request(turns, int(row)))
     spoken = turns["rewritten"] == 0
-    twice, label = np.concatenate([columns[spoken], columns[spoken]]), np.repeat([True, False], spoken.sum())
-    weight = np.concatenate([defect[spoken], 1 - defect[spoken]])
-    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(twice, label, sample_weight=weight)
-    weigh = Logistic(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
+    weigh = fit_logistic(columns[spoken], defect[spoken], penalty=_RIDGE)
     p = weigh.p(columns)
     whole = _word_risk(turns, defect, np.arange(len(turns)), min_users).risk()
     rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
-    return Student(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
+    return LearnedRisk(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
 
 
 def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: Path) -> None:
     """Write ``risk.json``, which `Risk.open` reads while serving.
 
     Args:
-        pair: the detector; its turns and their P(defect) say how much each column is worth. Without one nobody is asked.
-        known: how texts and words fared, by all that is known (`WordRisk.risk`).
-        config: `launch.min_users`, and of `trigger` the budgets of prompts.
+        pair: the detector, for its turns and their P(defect); without one nobody is asked "did I get that right?".
+        known: log-odds of texts and words, from `WordRisk.risk`.
+        config: uses `launch.min_users`, `trigger.max_asked` and `trigger.max_asked_a_day`.
         folder: where the file goes.
     """
     if pair is not None:
         least, trigger = config.launch.min_users, config.trigger
-        found = learn_student(pair.turns, pair.defect, min_users=least, budget=trigger.max_asked, a_day=trigger.max_asked_a_day)
+        found = learn_risk(pair.turns, pair.defect, min_users=least, budget=trigger.max_asked, a_day=trigger.max_asked_a_day)
         known = replace(found.risk, texts=known.texts, words=known.words, mean=known.mean)
     known.save(folder)
 
@@ -188,11 +185,11 @@ def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: 
 def _request(turns: Turns, row: int) -> tuple[list[str], str]:
     """Return the hearings of a turn, and what the user had said before in the session."""
     first, last = turns.heard_at[row], turns.heard_at[row + 1]
-    hearings = [str(turns.text[i]) for i in (turns["said"][row], *turns.heard[first : min(last, first + _HEARD)])]
+    hearings = [str(turns.text[i]) for i in (turns["said"][row], *turns.heard[first : min(last, first + _OTHER_HEARINGS)])]
     return hearings, "" if turns["opens"][row] else str(turns.text[turns["said"][row - 1]])
 
 
 def _word_risk(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> WordRisk:
-    """Count those of some turns whose words were sent as they were spoken: what becomes of a rewrite is not their doing."""
+    """Count some turns, less those that were rewritten: their outcome says nothing of the words as spoken."""
     rows = rows[turns["rewritten"][rows] == 0]
     return WordRisk(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)

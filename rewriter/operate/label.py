@@ -15,12 +15,12 @@ import pandas as pd
 from rewriter import tables
 from rewriter.arrays import Floats
 from rewriter.config import Config
-from rewriter.detect.defects import surroundings, teach
+from rewriter.detect.defects import find_defects, surroundings
 from rewriter.detect.features import Cues
-from rewriter.detect.goals import Goals, segment
-from rewriter.detect.rephrase import Told
+from rewriter.detect.rephrase import Goals, segment
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
+from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines.duckdb import DuckDB, glob
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import intent_of, slots_of
@@ -123,12 +123,11 @@ def label(
         finally:
             engine.close()
         tell("defects")
-        told = Told.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
-        defect = _defects(best, told, config.seed)
+        data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
+        defect = _defects(best, data, config.seed)
         tell("goals")
-        target = told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])
-        goals = segment(told.source, target, _p_restates(told, mined.scores), defect)
-    labels = _labels(told, goals, defect)
+        goals = segment(data.source, data.target, _p_restates(data, mined.scores), defect)
+    labels = _labels(data, goals, defect)
     count = _write(labels, Path(out), Path(train) if train else None, config.launch.min_users)
     reached = 1 - defect[np.unique(goals.last)]
     return LabelReport(
@@ -143,20 +142,20 @@ def label(
     )
 
 
-def _defects(best: BestDetector, told: Told, seed: int) -> Floats:
+def _defects(best: BestDetector, data: TrainingData, seed: int) -> Floats:
     """Return P(defect) of each turn, (turns,) float64."""
     if best.pair is not None:
         return best.pair.defect
-    cues = Cues(told.turns, told.items)
-    return teach(told.turns, surroundings(told.turns, cues, told.likeness), told.meaning, seed=seed).p
+    cues = Cues(data.turns, data.items)
+    return find_defects(data.turns, surroundings(data.turns, cues, data.likeness), data.labels, seed=seed).p
 
 
-def _p_restates(told: Told, scores: Path) -> Floats:
+def _p_restates(data: TrainingData, scores: Path) -> Floats:
     """Return P(the candidate restates its turn) as mining scored it, (candidates,) float64."""
     with duckdb.connect() as con:
         found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
-    p = np.zeros(len(told.source))
-    p[told.places(told.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
+    p = np.zeros(len(data.source))
+    p[data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
     return p
 
 
@@ -175,9 +174,9 @@ def _write(labels: pd.DataFrame, out: Path, train: Path | None, min_users: int) 
     return len(found)
 
 
-def _labels(told: Told, goals: Goals, defect: Floats) -> pd.DataFrame:
+def _labels(data: TrainingData, goals: Goals, defect: Floats) -> pd.DataFrame:
     """Return the columns of `tables.LABELS`, and user_no."""
-    turns = told.turns
+    turns = data.turns
     spoken = turns.text[turns["said"]]
     mended = goals.repaired >= 0
     meant = np.where(mended, turns["hypothesis"][goals.repaired], -1)

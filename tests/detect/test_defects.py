@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from logs_by_hand import listed, turn
 from sklearn.metrics import roc_auc_score
-from told_logs import listed, turn
 
-from rewriter.detect.defects import Teacher, surroundings, teach
+from rewriter.detect.defects import DefectModel, find_defects, surroundings
 from rewriter.detect.features import Cues
 from rewriter.detect.turns import Likeness, Turns
-from rewriter.detect.weak_labels import Items, meaning
-from rewriter.detect.word_risk import learn_student
+from rewriter.detect.weak_labels import Items, weak_labels
+from rewriter.detect.word_risk import learn_risk
 
 OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
 
@@ -50,37 +50,37 @@ def taught(tmp_path_factory):
     items = Items.of(read)
     around = surroundings(read, Cues(read, items), Likeness(tables.texts))
     label = np.array([bad.get(t, False) for t in read.turn_id])
-    return read, label, teach(read, around, meaning(tables, read, items), seed=0)
+    return read, label, find_defects(read, around, weak_labels(tables, read, items), seed=0)
 
 
 def test_what_is_kept_of_the_teacher_says_the_same(tmp_path):
     tables = listed(log(0.2)[0], tmp_path)
     read = Turns.read(tables)
     items = Items.of(read)
-    seen = surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items)
-    teacher = Teacher.learn(read, *seen, seed=0)
-    assert teacher.told is not None
-    again = Teacher.from_dict(json.loads(json.dumps(teacher.to_dict())))
-    assert again.judge(read, *seen).p.tolist() == teacher.judge(read, *seen).p.tolist()
+    seen = surroundings(read, Cues(read, items), Likeness(tables.texts)), weak_labels(tables, read, items)
+    teacher = DefectModel.learn(read, *seen, seed=0)
+    assert teacher.explicit is not None
+    again = DefectModel.from_dict(json.loads(json.dumps(teacher.to_dict())))
+    assert again.predict(read, *seen).p.tolist() == teacher.predict(read, *seen).p.tolist()
 
 
 def test_explicit_feedback_wins(taught):
     turns, _, found = taught
     asked = np.isfinite(turns["feedback"])
     assert found.p[asked].tolist() == (turns["feedback"][asked] < 0).astype(float).tolist()
-    assert np.array_equal(found.p[~asked], found.guessed[~asked])
+    assert np.array_equal(found.p[~asked], found.without_own_feedback[~asked])
 
 
 def test_the_teacher_tells_silent_defects_from_what_came_after(taught):
     _, label, found = taught
     assert found.learned
-    assert roc_auc_score(label, found.guessed) > 0.97
-    assert abs(found.guessed.mean() - label.mean()) < 0.03
+    assert roc_auc_score(label, found.without_own_feedback) > 0.97
+    assert abs(found.without_own_feedback.mean() - label.mean()) < 0.03
 
 
 def test_the_student_knows_it_beforehand_as_far_as_it_can(taught):
     turns, label, found = taught
-    student = learn_student(turns, found.p, min_users=3, budget=0.1)
+    student = learn_risk(turns, found.p, min_users=3, budget=0.1)
     glow, fine, half = (student.risk.p([text]) for text in ("glow", "lamp off", "lamp of"))
     assert glow > 0.9
     assert fine < 0.1
@@ -94,7 +94,7 @@ def test_the_student_knows_it_beforehand_as_far_as_it_can(taught):
 
 def test_the_student_keeps_nothing_of_few_users(taught):
     turns, _, found = taught
-    kept = learn_student(turns, found.p, min_users=41, budget=0.1).risk
+    kept = learn_risk(turns, found.p, min_users=41, budget=0.1).risk
     assert (kept.texts, kept.words) == ({}, {})
 
 
@@ -103,7 +103,7 @@ def test_without_evidence_friction_stands_in(tmp_path):
     read = Turns.read(tables)
     items = Items.of(read)
     around = surroundings(read, Cues(read, items), Likeness(tables.texts))
-    found = teach(read, around, meaning(tables, read, items), seed=0)
+    found = find_defects(read, around, weak_labels(tables, read, items), seed=0)
     assert (found.p.tolist(), found.learned) == ([1.0, 0.0], False)
 
 
@@ -123,7 +123,8 @@ def said_of_glow(asked, folder):
     tables = listed(silent(asked), folder)
     read = Turns.read(tables)
     items = Items.of(read)
-    p = teach(read, surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items), seed=0).guessed
+    columns = surroundings(read, Cues(read, items), Likeness(tables.texts))
+    p = find_defects(read, columns, weak_labels(tables, read, items), seed=0).without_own_feedback
     text = read.text[read["said"]]
     return p[text == "glow"].mean(), p[text == "lamp off"].mean()
 
@@ -150,7 +151,8 @@ def test_what_is_often_understood_wrongly_is_known_from_other_words(tmp_path):
     tables = listed(list(rare(0.3)), tmp_path)
     read = Turns.read(tables)
     items = Items.of(read)
-    p = teach(read, surroundings(read, Cues(read, items), Likeness(tables.texts)), meaning(tables, read, items), seed=0).guessed
+    columns = surroundings(read, Cues(read, items), Likeness(tables.texts))
+    p = find_defects(read, columns, weak_labels(tables, read, items), seed=0).without_own_feedback
     wrong = read.text[read["hypothesis"]] == OFF
     assert p[wrong].min() > 0.8
     assert p[~wrong].max() < 0.2

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from told_logs import listed, turn
+from logs_by_hand import listed, turn
 
 from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.turns import Likeness, Turns

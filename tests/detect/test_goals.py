@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.detect.goals import exclusive, segment
+from rewriter.detect.rephrase import exclusive, segment
 
 
 def test_candidates_share_what_nearer_ones_leave():

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from logs_by_hand import listed, turn
 from rapidfuzz.distance import Indel
 from sklearn.metrics import average_precision_score
-from told_logs import listed, turn
 
 from rewriter import learn
 from rewriter.artefact.versions import current
@@ -16,10 +16,11 @@ from rewriter.config import Config
 from rewriter.detect import rephrase, select
 from rewriter.detect.boosting import FOLDS, Forest
 from rewriter.detect.features import NAMES, Cues
-from rewriter.detect.rephrase import PairDetector, Told, elsewhere, learn_pair
+from rewriter.detect.rephrase import PairDetector, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
 from rewriter.detect.trees import Trees
 from rewriter.detect.turns import Listed
+from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader
@@ -37,42 +38,42 @@ def sample(tmp_path_factory):
     mined = mine(engine, work / "turns.parquet", RuleDetector(), Config())
     engine.close()
     tables = Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates)
-    told = Told.read(tables)
+    data = TrainingData.read(tables)
     with duckdb.connect() as con:
         rows = con.execute("SELECT turn_id, goal, COALESCE(hypothesis, '') = goal FROM read_parquet(?)", [str(SAMPLE)]).fetchall()
     goal, reached = ({turn_id: row[k] for turn_id, *row in rows} for k in (0, 1))
-    later = told.turns.turn_id[told.turns.rows(told.candidates["user_no"], told.candidates["next_turn_no"])]
-    failed = np.array([goal[t] != "" and not reached[t] for t in told.turns.turn_id[told.source]])
+    later = data.turns.turn_id[data.turns.rows(data.candidates["user_no"], data.candidates["next_turn_no"])]
+    failed = np.array([goal[t] != "" and not reached[t] for t in data.turns.turn_id[data.source]])
     hit, last = np.zeros(len(failed), dtype=bool), -1
-    for i, (source, target) in enumerate(zip(told.source, later, strict=True)):
-        if failed[i] and source != last and reached[target] and goal[target] == goal[told.turns.turn_id[source]]:
+    for i, (source, target) in enumerate(zip(data.source, later, strict=True)):
+        if failed[i] and source != last and reached[target] and goal[target] == goal[data.turns.turn_id[source]]:
             hit[i], last = True, source
-    return told, hit, failed, tables
+    return data, hit, failed, tables
 
 
 @pytest.mark.slow
 def test_it_finds_more_than_the_rule_and_knows_how_much(sample, tmp_path):
-    told, hit, failed, tables = sample
-    detector = learn_pair(told, seed=0)
-    rule = average_precision_score(hit, RuleDetector().score(told.candidates))
-    p = detector.p(told.candidates)
+    data, hit, failed, tables = sample
+    detector = learn_pair(data, seed=0)
+    rule = average_precision_score(hit, RuleDetector().score(data.candidates))
+    p = detector.p(data.candidates)
     assert average_precision_score(hit, p) > rule + 0.03
     sure = p >= 0.8
     assert hit[sure].mean() > 0.9
     assert p[~failed].mean() < 0.02  # after a success the next request is a new goal
     detector.save(tmp_path / "pair.json")  # what is kept says the same, to the last bit
-    assert PairDetector.open(tmp_path / "pair.json", tables).p(told.candidates).tolist() == p.tolist()
+    assert PairDetector.open(tmp_path / "pair.json", tables).p(data.candidates).tolist() == p.tolist()
     asked = detector.of_failures()
-    assert average_precision_score(hit[failed], asked.p(told.candidates)[failed]) > 0.9
-    assert asked.p(told.candidates)[~failed].mean() > p[~failed].mean()
+    assert average_precision_score(hit[failed], asked.p(data.candidates)[failed]) > 0.9
+    assert asked.p(data.candidates)[~failed].mean() > p[~failed].mean()
 
 
 @pytest.mark.slow
 def test_labels_are_right_and_come_from_no_column_of_truth(sample):
-    told, hit, failed, _ = sample
-    assert hit[told.restates].mean() > 0.95
-    assert failed[told.missed == 1].mean() > 0.95
-    assert failed[told.missed == 0].mean() < 0.25  # silent misunderstandings that most users share
+    data, hit, failed, _ = sample
+    assert hit[data.restates].mean() > 0.95
+    assert failed[data.failed == 1].mean() > 0.95
+    assert failed[data.failed == 0].mean() < 0.25  # silent misunderstandings that most users share
 
 
 @pytest.mark.slow
@@ -117,12 +118,12 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
-    assert learn_pair(Told.read(listed([], tmp_path)), seed=0) is None
+    assert learn_pair(TrainingData.read(listed([], tmp_path)), seed=0) is None
 
 
 def test_a_log_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(select, "_MOST", 1)
-    monkeypatch.setattr(select.Told, "read", None)
+    monkeypatch.setattr(select, "_MAX_TURNS", 1)
+    monkeypatch.setattr(select.TrainingData, "read", None)
     tables = listed([turn("ann", 0, "lamp off"), turn("ann", 5, "lamp off", "TurnOff")], tmp_path)
     assert isinstance(BestDetector(seed=0).choose(tables), RuleDetector)
 
@@ -139,18 +140,18 @@ def rooms():
         for n in range(6):
             name, other = (names[i] for i in rng.permutation(len(names))[:2])
             garbled = f"all m {u}"
-            told = json.dumps([garbled, f"call {name}"]) if rng.random() < 0.5 else None
+            nbest = json.dumps([garbled, f"call {name}"]) if rng.random() < 0.5 else None
             again = rng.random() < 0.7
             meant = name if again else other
-            yield turn(f"u{u}", 4000 * n, garbled, nbest=told)
+            yield turn(f"u{u}", 4000 * n, garbled, nbest=nbest)
             at_once = again if rng.random() < 0.85 else not again
             yield turn(f"u{u}", 4000 * n + (5 if at_once else 25), f"call {meant}", f"Call|name={meant}")
 
 
 def test_what_nobody_overheard_is_restated_too(tmp_path):
-    told = Told.read(listed(list(rooms()), tmp_path))
-    p = learn_pair(told, seed=0).p(told.candidates)
-    at_once, unheard = told.candidates["gap_ms"] == 5000, ~np.isfinite(told.missed)
+    data = TrainingData.read(listed(list(rooms()), tmp_path))
+    p = learn_pair(data, seed=0).p(data.candidates)
+    at_once, unheard = data.candidates["gap_ms"] == 5000, ~np.isfinite(data.failed)
     assert unheard.sum() > 200
     # At once 7 of 10 restate with .85, 3 want something else with .15; after a while it is the other way round.
     assert p[at_once & unheard].mean() == pytest.approx(0.7 * 0.85 / (0.7 * 0.85 + 0.3 * 0.15), abs=0.05)
@@ -163,21 +164,21 @@ def test_turns_of_other_dialogues_restate_nothing(tmp_path):
         for i in range(6)
         for at, text, meant in ((0, f"lamp {i}", None), (5 + i, f"play abba {i}", "Play"))
     ]
-    told = Told.read(listed(turns, tmp_path))
-    cues = Cues(told.turns, told.items)
-    rows = np.arange(len(told.source))
-    found, of = elsewhere(told, cues, rows, seed=0)
+    data = TrainingData.read(listed(turns, tmp_path))
+    cues = Cues(data.turns, data.items)
+    rows = np.arange(len(data.source))
+    found, of = foreign_pairs(data, cues, rows, seed=0)
     other = np.random.default_rng(0).integers(0, 12, 6)
-    foreign = told.turns["user_no"][other] != told.candidates["user_no"]
+    foreign = data.turns["user_no"][other] != data.candidates["user_no"]
     assert of.tolist() == rows[foreign].tolist()
     by_name = dict(zip(NAMES, found.T, strict=True))
-    assert by_name["gap_ms"].tolist() == told.candidates["gap_ms"][of].tolist()
-    text = told.turns.text[told.turns["said"]]
+    assert by_name["gap_ms"].tolist() == data.candidates["gap_ms"][of].tolist()
+    text = data.turns.text[data.turns["said"]]
     alike = [
-        round(1000 * Indel.normalized_similarity(text[s], text[o])) for s, o in zip(told.source[of], other[foreign], strict=True)
+        round(1000 * Indel.normalized_similarity(text[s], text[o])) for s, o in zip(data.source[of], other[foreign], strict=True)
     ]
     assert by_name["text_similarity"].tolist() == alike
-    assert by_name["target_failed"].tolist() == told.turns["failed"][other[foreign]].tolist()
+    assert by_name["target_failed"].tolist() == data.turns["failed"][other[foreign]].tolist()
 
 
 def test_what_the_trees_are_taught_first(tmp_path, monkeypatch):
@@ -188,14 +189,14 @@ def test_what_the_trees_are_taught_first(tmp_path, monkeypatch):
         seen.append((len(columns), examples))
         return Forest((Trees.read(""),) * FOLDS)
 
-    told = Told.read(listed(list(rooms()), tmp_path))
+    data = TrainingData.read(listed(list(rooms()), tmp_path))
     monkeypatch.setattr(rephrase, "Forest", type("Taught", (), {"fit": staticmethod(fit)}))
     monkeypatch.setattr(rephrase, "log_odds", np.nan_to_num)
-    learn_pair(told, seed=0)
-    n, (_, first) = len(told.source), seen[0]
+    learn_pair(data, seed=0)
+    n, (_, first) = len(data.source), seen[0]
     own, foreign = first.row < n, first.row >= n
-    assert first.row[own].tolist() == np.flatnonzero(told.missed == 1).tolist()
-    assert first.label[own].tolist() == told.restates[told.missed == 1].tolist()
+    assert first.row[own].tolist() == np.flatnonzero(data.failed == 1).tolist()
+    assert first.label[own].tolist() == data.restates[data.failed == 1].tolist()
     assert foreign.sum() > 0.9 * own.sum()
     assert not first.label[foreign].any()
     assert (first.weight == 1).all()

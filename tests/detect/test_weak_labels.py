@@ -6,25 +6,24 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from told_logs import listed, turn
+from logs_by_hand import listed, turn
 
 from rewriter.detect.turns import Turns
-from rewriter.detect.weak_labels import Items, meaning
+from rewriter.detect.weak_labels import Items, weak_labels
 from rewriter.model.hypothesis import intent_of, slots_of
 
 OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
 
 
-def told(turns, folder):
+def labels_of(turns, folder):
     """{(turn id, ahead): (missed, restates)}, and {turn id: missed} of the turns whose meaning is known."""
     tables = listed(turns, folder)
     read = Turns.read(tables)
-    found = meaning(tables, read, Items.of(read))
-    evidence = found.evidence
-    rows = zip(evidence.row, evidence.ahead, evidence.missed, evidence.restates, strict=True)
+    found = weak_labels(tables, read, Items.of(read))
+    rows = zip(found.row, found.ahead, found.failed, found.restates, strict=True)
     pairs = {(read.turn_id[row], int(ahead)): (bool(missed), bool(restates)) for row, ahead, missed, restates in rows}
-    known = np.flatnonzero(np.isfinite(found.missed))
-    return pairs, {read.turn_id[row]: found.missed[row] == 1 for row in known}
+    known = np.flatnonzero(np.isfinite(found.misunderstood))
+    return pairs, {read.turn_id[row]: found.misunderstood[row] == 1 for row in known}
 
 
 def others(text, hypothesis, n=2):
@@ -34,14 +33,14 @@ def others(text, hypothesis, n=2):
 
 def test_a_failed_text_that_others_succeed_with_is_restated_by_what_they_got(tmp_path):
     ann = [turn("ann", 0, "lamp off"), turn("ann", 5, "play abba", "Play|artist=abba"), turn("ann", 9, "turn off the lamp", OFF)]
-    pairs, missed = told([*ann, *others("lamp off", OFF)], tmp_path)
+    pairs, missed = labels_of([*ann, *others("lamp off", OFF)], tmp_path)
     assert pairs == {("ann-000000", 1): (True, False), ("ann-000000", 2): (True, True)}
     assert missed["ann-000000"]
 
 
 def test_the_next_goal_after_a_success_restates_nothing(tmp_path):
     ann = [turn("ann", 0, "lamp off", OFF), turn("ann", 5, "turn off the lamp", OFF)]
-    pairs, missed = told([*ann, *others("lamp off", OFF)], tmp_path)
+    pairs, missed = labels_of([*ann, *others("lamp off", OFF)], tmp_path)
     assert pairs == {("ann-000000", 1): (False, False)}
     assert missed == {f"user {i} of lamp off-040000": False for i in range(2)} | {"ann-000000": False}
 
@@ -63,21 +62,21 @@ def test_the_next_goal_after_a_success_restates_nothing(tmp_path):
 )
 def test_what_restates(meant, reached, restates, tmp_path):
     ann = [turn("ann", 0, "garbled"), turn("ann", 5, "clear", reached)]
-    pairs, _ = told([*ann, *others("garbled", meant)], tmp_path)
+    pairs, _ = labels_of([*ann, *others("garbled", meant)], tmp_path)
     assert pairs["ann-000000", 1] == (True, restates)
 
 
 @pytest.mark.parametrize(("at", "found"), [(60, {("ann-000000", 1): (True, True)}), (61, {})])
 def test_what_is_reached_after_the_window_tells_nothing(at, found, tmp_path):
     ann = [turn("ann", 0, "lamp off"), turn("ann", at, "turn off the lamp", OFF)]
-    pairs, missed = told([*ann, *others("lamp off", OFF)], tmp_path)
+    pairs, missed = labels_of([*ann, *others("lamp off", OFF)], tmp_path)
     assert pairs == found
     assert missed["ann-000000"]
 
 
 def test_nobody_vouches_for_herself_and_one_other_is_too_few(tmp_path):
     ann = [turn("ann", 0, "lamp off"), turn("ann", 5, "turn off the lamp", OFF), turn("ann", 9000, "lamp off", OFF)]
-    pairs, missed = told([*ann, *others("lamp off", OFF, n=1)], tmp_path)
+    pairs, missed = labels_of([*ann, *others("lamp off", OFF, n=1)], tmp_path)
     assert pairs == {}
     assert missed == {}
 
@@ -85,16 +84,16 @@ def test_nobody_vouches_for_herself_and_one_other_is_too_few(tmp_path):
 def test_noise_that_mostly_fails_means_nothing(tmp_path):
     failing = [turn(f"nora {i}", 100, "yes") for i in range(3)]
     ann = [turn("ann", 0, "yes"), turn("ann", 5, "right", "Affirm")]
-    pairs, _ = told([*ann, *failing, *others("yes", "Affirm")], tmp_path)
+    pairs, _ = labels_of([*ann, *failing, *others("yes", "Affirm")], tmp_path)
     assert pairs == {}
 
 
 def test_where_the_text_means_nothing_its_other_hearings_do(tmp_path):
     heard = json.dumps(["lamb of", "Lamp off!", "nothing known"])
     ann = [turn("ann", 0, "lamb of", nbest=heard), turn("ann", 5, "turn off the lamp", OFF)]
-    pairs, _ = told([*ann, *others("lamp off", OFF)], tmp_path)
+    pairs, _ = labels_of([*ann, *others("lamp off", OFF)], tmp_path)
     assert pairs == {("ann-000000", 1): (True, True)}
-    pairs, _ = told([*ann, *others("lamp off", OFF), *others("lamb of", "Cook|dish=lamb")], tmp_path / "known")
+    pairs, _ = labels_of([*ann, *others("lamp off", OFF), *others("lamb of", "Cook|dish=lamb")], tmp_path / "known")
     assert pairs == {("ann-000000", 1): (True, False)}
 
 
@@ -104,14 +103,14 @@ def test_what_was_overheard_is_known_as_such(tmp_path):
     ben = [turn("ben", 0, "lamp off", nbest=heard), turn("ben", 5, "turn off the lamp", OFF)]
     tables = listed([*ann, *ben, *others("lamp off", OFF, n=3)], tmp_path)
     read = Turns.read(tables)
-    evidence = meaning(tables, read, Items.of(read)).evidence
-    told_by = {read.turn_id[row]: bool(overheard) for row, overheard in zip(evidence.row, evidence.overheard, strict=True)}
-    assert told_by == {"ann-000000": True, "ben-000000": False}
+    labels = weak_labels(tables, read, Items.of(read))
+    by_nbest = dict(zip(read.turn_id[labels.row], labels.by_nbest.tolist(), strict=True))
+    assert by_nbest == {"ann-000000": True, "ben-000000": False}
 
 
 def test_the_same_words_again_that_then_work(tmp_path):
     ann = [turn("ann", 0, "my own words"), turn("ann", 5, "my own words", OFF), turn("ann", 9, "turn off the lamp", OFF)]
-    pairs, missed = told(ann, tmp_path)
+    pairs, missed = labels_of(ann, tmp_path)
     assert pairs == {("ann-000000", 1): (True, True), ("ann-000000", 2): (True, False)}
     assert missed == {}
 
@@ -174,4 +173,4 @@ def test_against_plain_python(seed, tmp_path):
         heard = json.dumps(draw.sample(texts, 3)) if draw.random() < 0.5 else None
         hypothesis = draw.choice(hypotheses)
         turns.append(turn(user, clock[user], draw.choice(texts), hypothesis, nbest=heard, session_id=f"only {user}"))
-    assert told(turns, tmp_path)[0] == by_hand(turns)
+    assert labels_of(turns, tmp_path)[0] == by_hand(turns)

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from rewriter.arrays import Floats, Ints
+from rewriter.detect.logistic import fit_logistic
 from rewriter.detect.word_risk import WordRisk
 from rewriter.guardrail import Guardrail
 from rewriter.model.candidates import MEASURED, Finder, Pool
@@ -28,7 +29,6 @@ from rewriter.model.fluency import Wording
 from rewriter.model.hypothesis import slots_of
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import Risk
-from rewriter.offline.fit import logistic
 from rewriter.offline.fit.examples import Example
 from rewriter.text import normalise
 
@@ -218,7 +218,8 @@ _NOBODY = 0.25  # share of the examples whose user is taken for a stranger, so t
 _ASKED = 40  # candidates of an example, so that enough are left when its goals are taken away
 _TAUGHT = 0.25  # what word risk of its turns says in the label of a text, beside the verdict of the log
 _CAP = 5  # users of one text that count
-_RISK_SIGNS = [0] * len(RISK)
+_PENALTY = 100.0  # of the ridge: many rows of a log are restatements of few goals, and weigh less than independent rows would
+_PULL = 0.1  # weight of a column of the ranker whose direction is known, before any row speaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ class CrossValidation:
         fails = np.array([self._fails(case.example) for case in kept], dtype=np.float64)
         weight, users = np.array([case.weight for case in kept]), np.array([self._user(case) for case in kept], dtype=np.int64)
         rows = averaged(columns, fails, weight, users, self._min_users)
-        return Fitted(ranker, logistic.fit(*rows, _RISK_SIGNS) if len(rows[0]) else _never(len(RISK)))
+        return Fitted(ranker, fit_logistic(*rows, penalty=_PENALTY) if len(rows[0]) else _never(len(RISK)))
 
     def _fails(self, example: Example) -> float:
         """Return P(a text fails) that the risk learns: the verdict of the log, with some of what word risk says of each turn."""
@@ -371,7 +372,7 @@ class CrossValidation:
         users = np.concatenate([np.full(of.sum(), self._user(c)) for c, of in pairs])
         told = win + loss
         rows = averaged(columns, win / np.maximum(told, 1e-9), weight * told, users, self._min_users)
-        return logistic.fit(*rows, list(RANK.values())) if len(rows[0]) else _never(len(RANK))
+        return fit_logistic(*rows, penalty=_PENALTY, signs=list(RANK.values()), pull=_PULL) if len(rows[0]) else _never(len(RANK))
 
     def _user(self, case: Case) -> int:
         """Return whose text it is; -1 where enough users say it."""

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from told_logs import listed, turn
+from logs_by_hand import listed, turn
 
-from rewriter.detect.defects import feedback_trend, heeded
+from rewriter.detect.defects import feedback_trend, smoothed_by_feedback
 from rewriter.detect.turns import Turns
 
 ON, OFF = "TurnOn|name=lamp", "TurnOff|name=lamp"
@@ -22,7 +22,7 @@ def test_by_hand(tmp_path):
         turn("fay", 0, "glow", None, feedback=0),
     ]
     read = Turns.read(listed(turns, tmp_path))
-    p = dict(zip(read.turn_id, heeded(read, np.full(len(read), 0.1)), strict=True))
+    p = dict(zip(read.turn_id, smoothed_by_feedback(read, np.full(len(read), 0.1)), strict=True))
     assert p["cem-000000"] == pytest.approx((2 / 3 + 0.2) / 4)
     assert p["ann-000000"] == p["ann-007200"] == pytest.approx(0.2 / 3)
     assert p["ben-000000"] == pytest.approx((2 / 3 + 0.2) / 3)
@@ -63,7 +63,11 @@ def test_against_plain_python(seed, tmp_path):
     for row, turn_id in enumerate(read.turn_id):
         one = by_id[turn_id]
         for alike, found, law in (
-            (("utterance", "hypothesis"), heeded(read, p)[row], lambda bad, n, row=row: (bad + 2 * p[row]) / (n + 2)),
+            (
+                ("utterance", "hypothesis"),
+                smoothed_by_feedback(read, p)[row],
+                lambda bad, n, row=row: (bad + 2 * p[row]) / (n + 2),
+            ),
             (("hypothesis", "response"), feedback_trend(read)[row], lambda bad, n: np.log((bad + 0.5) / (n - bad + 0.5))),
         ):
             user_weights = {}

@@ -4,15 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from told_logs import listed, turn
+from logs_by_hand import listed, turn
 
-from rewriter.detect import readers, select
+from rewriter.detect import select, span
 from rewriter.detect.boosting import log_odds
-from rewriter.detect.readers import SpanDetector, learn_span, unsure
-from rewriter.detect.rephrase import Told, learn_pair
+from rewriter.detect.rephrase import learn_pair
 from rewriter.detect.select import BestDetector
-from rewriter.detect.span import Dialogue
+from rewriter.detect.span import Dialogue, SpanDetector, learn_span, unsure
 from rewriter.detect.turns import Turns
+from rewriter.detect.weak_labels import TrainingData
 
 OFF, ON = "TurnOff|name=lamp", "TurnOn|name=lamp"
 
@@ -53,8 +53,8 @@ class Reader:
         self.asked.append(dialogues)
         p = np.zeros((len(dialogues), most + 1))
         for i, one in enumerate(dialogues):
-            for k, span in enumerate(one.spans):
-                p[i, k] = 0.9 if "off" in one.text[span.first : span.last + 1].split() else 0.01
+            for k, of in enumerate(one.spans):
+                p[i, k] = 0.9 if "off" in one.text[of.first : of.last + 1].split() else 0.01
             p[i, most] = 1 - p[i].sum()
         return p
 
@@ -69,23 +69,23 @@ class First(Reader):
 def both(tmp_path_factory):
     """What the log tells, and both learned detectors; all is taken for unsure."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "SpanReader", First)
-        patch.setattr(readers, "_LOW", -1.0)
-        patch.setattr(readers, "_HIGH", 2.0)
-        told = Told.read(listed(log(), tmp_path_factory.mktemp("read")))
-        pair = learn_pair(told, seed=0)
-        yield told, {"pair": pair, "span": learn_span(told, pair, "none", min_users=2, seed=0)}
+        patch.setattr(span, "SpanReader", First)
+        patch.setattr(span, "_LOW", -1.0)
+        patch.setattr(span, "_HIGH", 2.0)
+        data = TrainingData.read(listed(log(), tmp_path_factory.mktemp("read")))
+        pair = learn_pair(data, seed=0)
+        yield data, {"pair": pair, "span": learn_span(data, pair, "none", min_users=2, seed=0)}
 
 
 @pytest.mark.parametrize("name", ["pair", "span"])
 @pytest.mark.parametrize("failures", [False, True])
 def test_the_contract_of_a_detector(both, name, failures):
-    told, detectors = both
+    data, detectors = both
     detector = detectors[name].of_failures() if failures else detectors[name]
-    candidates = {column: told.candidates[column] for column in detector.columns}
+    candidates = {column: data.candidates[column] for column in detector.columns}
     scores = detector.score(candidates)
     assert scores.dtype == np.int64
-    assert scores.shape == (len(told.source),)
+    assert scores.shape == (len(data.source),)
     assert ((scores == 0) | ((scores >= 30) & (scores <= 1000))).all()
     order = np.random.default_rng(0).permutation(len(scores))
     again = detector.score({column: values[order] for column, values in candidates.items()})
@@ -96,31 +96,31 @@ def test_the_contract_of_a_detector(both, name, failures):
 
 
 def test_p_by_hand(both):
-    told, detectors = both
+    data, detectors = both
     span, pair = detectors["span"], detectors["pair"]
-    p, trees = span.p(told.candidates), pair.p(told.candidates)
+    p, trees = span.p(data.candidates), pair.p(data.candidates)
     odds = log_odds(trees)
-    read = span.odds[told.source, told.candidates["ahead"] - 1]
+    read = span.odds[data.source, data.candidates["ahead"] - 1]
     asked = unsure(trees) & np.isfinite(read)
     assert asked.all()
     assert p == pytest.approx(1 / (1 + np.exp(-(odds + read) / 2)), rel=1e-6)
 
 
 def test_only_what_is_unsure_is_read(both):
-    told, detectors = both
-    first = SpanDetector(detectors["pair"], np.full((len(told.turns), 3), np.nan))
-    assert np.array_equal(first.p(told.candidates), detectors["pair"].p(told.candidates))
+    data, detectors = both
+    first = SpanDetector(detectors["pair"], np.full((len(data.turns), 3), np.nan))
+    assert np.array_equal(first.p(data.candidates), detectors["pair"].p(data.candidates))
 
 
 def test_readers_are_taught_on_the_other_half_of_the_users(both):
-    told, _ = both
-    refused = told.turns["user_no"][told.turns["failed"] == 1] % 2
+    data, _ = both
+    refused = data.turns["user_no"][data.turns["failed"] == 1] % 2
     assert [len(of) for of in First.taught] == [int((refused != k).sum()) for k in range(2)] == [120, 120]
 
 
 def spoken(one):
     """The utterances that can be marked."""
-    return [one.text[span.first : span.last + 1] for span in one.spans]
+    return [one.text[of.first : of.last + 1] for of in one.spans]
 
 
 @pytest.fixture(scope="module")
@@ -134,28 +134,28 @@ def late(tmp_path_factory):
         for at, text in ((60, "at last"), (61, "in the end"))
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "SpanReader", watched)
-        patch.setattr(readers, "_LOW", -1.0)
-        told = Told.read(listed([*log(), *again], tmp_path_factory.mktemp("late")))
-        learn_span(told, learn_pair(told, seed=0), "none", min_users=2, seed=0)
-    return told, watched.taught, watched.asked
+        patch.setattr(span, "SpanReader", watched)
+        patch.setattr(span, "_LOW", -1.0)
+        data = TrainingData.read(listed([*log(), *again], tmp_path_factory.mktemp("late")))
+        learn_span(data, learn_pair(data, seed=0), "none", min_users=2, seed=0)
+    return data, watched.taught, watched.asked
 
 
 @pytest.mark.slow
 def test_candidates_are_cut_by_time(late):
     """What comes after the window is neither learned from nor read."""
-    told, taught, asked = late
+    data, taught, asked = late
     refusals = [one for of in (*taught, *asked) for one in of if one.text.startswith("lamp of ; refused")]
     assert len(refusals) >= 240
     assert {tuple(spoken(one)[1:]) for one in refusals} == {("at last",)}
-    assert told.candidates["gap_ms"].max() == 60_000
+    assert data.candidates["gap_ms"].max() == 60_000
 
 
 @pytest.mark.slow
 def test_what_was_understood_as_meant_teaches_nothing(late):
     """What follows a success is the next goal."""
-    told, taught, _ = late
-    assert (told.turns["failed"][told.source] == 0).sum() > 200
+    data, taught, _ = late
+    assert (data.turns["failed"][data.source] == 0).sum() > 200
     assert {one.text.split(" ;")[0] for of in taught for one in of} == {"lamp of"}
 
 
@@ -167,36 +167,38 @@ class Nobody(Reader):
 
 
 def test_the_null_span_speaks_against_all_candidates(both, monkeypatch):
-    told, detectors = both
-    monkeypatch.setattr(readers, "SpanReader", Nobody)
-    trees = detectors["pair"].p(told.candidates)
-    p = learn_span(told, detectors["pair"], "none", min_users=2, seed=0).p(told.candidates)
+    data, detectors = both
+    monkeypatch.setattr(span, "SpanReader", Nobody)
+    trees = detectors["pair"].p(data.candidates)
+    p = learn_span(data, detectors["pair"], "none", min_users=2, seed=0).p(data.candidates)
     least = np.log(1e4)  # log-odds are bounded, about 1 in 10,000
     assert p == pytest.approx(1 / (1 + np.exp((least - log_odds(trees)) / 2)), rel=0.01)
     assert (p < trees)[trees > 0.01].all()
 
 
 def test_the_trees_keep_what_they_are_sure_of(both, monkeypatch):
-    told, detectors = both
-    failed, joint = (trees.p(told.candidates, told.overheard) for trees in (detectors["pair"].of_failures(), detectors["pair"]))
+    data, detectors = both
+    failed, joint = (
+        trees.p(data.candidates, data.ignore_nbest) for trees in (detectors["pair"].of_failures(), detectors["pair"])
+    )
     low, high = np.quantile(joint, [0.3, 0.7])
-    monkeypatch.setattr(readers, "_LOW", low)
-    monkeypatch.setattr(readers, "_HIGH", high)
-    found = learn_span(told, detectors["pair"], "none", min_users=2, seed=0)
+    monkeypatch.setattr(span, "_LOW", low)
+    monkeypatch.setattr(span, "_HIGH", high)
+    found = learn_span(data, detectors["pair"], "none", min_users=2, seed=0)
     band = (joint > low) & (joint < high)
-    wrong = (detectors["pair"].defect[told.source] > 0.5) | (told.missed == 1)
-    asked = np.unique(told.source[band | (wrong & (failed > low) & (failed < high))])
+    wrong = (detectors["pair"].defect[data.source] > 0.5) | (data.failed == 1)
+    asked = np.unique(data.source[band | (wrong & (failed > low) & (failed < high))])
     read = np.flatnonzero(np.isfinite(found.odds).all(axis=1))
-    assert 0 < len(read) < len(told.turns)
+    assert 0 < len(read) < len(data.turns)
     assert read.tolist() == asked.tolist()
-    p = found.p(told.candidates, told.overheard)
+    p = found.p(data.candidates, data.ignore_nbest)
     assert p[~band].tolist() == joint[~band].tolist()
     assert (p != joint)[band].all()
 
 
 def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "SpanReader", Reader)
-    monkeypatch.setattr(select, "_MOST", 10_000)
+    monkeypatch.setattr(span, "SpanReader", Reader)
+    monkeypatch.setattr(select, "_MAX_TURNS", 10_000)
     best = BestDetector(seed=0, reader="none", min_users=2)
     chosen = best.choose(listed(log(), tmp_path))
     figures = {name.rpartition(" ")[2]: value for name, value in best.metrics().items()}
@@ -208,7 +210,7 @@ def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
 
 def test_shares_exclude_each_other(tmp_path):
     tables = listed([turn("ann", 0, "a"), turn("ann", 5, "b"), turn("ann", 9, "c"), turn("ann", 20, "d")], tmp_path)
-    told = Told.read(tables)
+    data = TrainingData.read(tables)
     assert len(Turns.read(tables)) == 4
-    found = readers._shares(told, np.array([0, 2]), np.array([0.5, 0.5, 0.25, 1.0, 1.0, 0.75]))
+    found = span._shares(data, np.array([0, 2]), np.array([0.5, 0.5, 0.25, 1.0, 1.0, 0.75]))
     assert found.tolist() == [[0.5, 0.25, 0.0625, 0.1875], [0.75, 0.0, 0.0, 0.25]]
