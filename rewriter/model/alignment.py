@@ -1,4 +1,8 @@
-"""`align`: which words of a text explain which words of another, and what is left unexplained."""
+"""`align`: which words of a heard text stand for which words of a meant text, and which words are left over.
+
+The online layer measures each candidate with it. The costs below are in units of a word's weight. What a recogniser often does
+(drop a word, split one, mishear one) costs less than what it seldom does. The ranker is fitted on top of these costs.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,30 +16,33 @@ from rapidfuzz.process import cdist
 from rewriter.guardrail.lexicon import Phrase
 from rewriter.similarity import changes, phonetic_key, phonetic_keys
 
-_LETTERS = 0.4  # share of the letters in how alike two words are; the rest is sound
-_DELETE, _INSERT, _SUBSTITUTE, _JOIN = 0.5, 0.8, 1.3, 1.5
-_SPLICE = 0.2  # what it costs at least that words were run together or torn apart
-_LONGEST = 24
-"""Words of a text that are aligned; what comes after them is looked upon as not there."""
+_LETTERS = 0.4  # share of spelling in the similarity of two words; the rest is sound
+_DELETE = 0.5  # cost of a heard word that stands for nothing, per weight
+_INSERT = 0.8  # cost of a meant word that nothing stands for, per weight
+_SUBSTITUTE = 1.3  # cost of a replaced word, per weight and per dissimilarity
+_JOIN = 1.5  # the same if two words were heard as one, or one as two
+_SPLICE = 0.2  # constant cost of joining or splitting words
+_LONGEST = 24  # words of a text that are aligned, which bounds the time; later words are ignored
+_FEW = 4  # up to so many pairs of words are compared one by one, from a cache
+_PAIRS_CACHED = 1 << 18  # pairs of words whose similarity is remembered
 
-_FEW = 4  # pairs of words that are compared one by one, and remembered
 _Rows = list[list[float]]
 _Step = tuple[float, int, int]
-"""What the whole way costs up to here; how many heard words, and how many meant ones, the last step goes over."""
+"""Cost of the cheapest path up to here; how many heard words and how many meant words its last step covers."""
 
 
 class Alignment(NamedTuple):
-    """What the cheapest way from a text that was heard to a text that may have been meant costs.
+    """The cheapest alignment of a heard text with a text that may have been meant. All but `swaps` are in weights of words.
 
     Attributes:
-        cost: of the whole way.
-        replaced: weight of meant words that were heard as others, as far as they differ.
-        worst: the greatest of these.
+        cost: of the whole alignment.
+        replaced: sum over replaced meant words of weight times dissimilarity.
+        worst: the greatest term of that sum.
         missing: weight of the meant words that nothing stands for.
-        most_missing: the greatest of these.
+        most_missing: the greatest of these weights.
         extra: weight of the heard words that stand for nothing.
-        most_extra: the greatest of these, of words that are known.
-        swaps: known words that stand for other known words.
+        most_extra: the greatest of these weights among known words.
+        swaps: number of known words that stand for other words.
     """
 
     cost: float
@@ -49,15 +56,15 @@ class Alignment(NamedTuple):
 
 
 NOTHING = Alignment(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
-"""Between equal texts."""
+"""The alignment of equal texts."""
 
 
 def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str = "en") -> Alignment:
-    """Align two texts word by word: equal, replaced, missing, extra, two heard as one or one heard as two.
+    """Align two texts word by word: words are equal, replaced, missing, extra, two heard as one, or one heard as two.
 
-    Words that are equal in the same order are laid side by side first. The stretches between them are aligned by the edit
-    distance of Wagner and Fischer (1974) over words, where replacing costs as much as two words differ to the
-    eye and the ear, and each word weighs what it says (`weigh`, an inverse document frequency).
+    Equal words in the same order are matched first (longest common subsequence). The stretches between them are aligned by the
+    edit distance of Wagner and Fischer (1974) over words. Replacing a word costs in proportion to the dissimilarity of the two
+    in spelling and sound, and every cost is multiplied by the weight of the word, an inverse document frequency.
 
     Args:
         heard: normalised.
@@ -75,8 +82,8 @@ def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable
     left, right = tuple(heard.split()[:_LONGEST]), tuple(meant.split()[:_LONGEST])
     total = NOTHING
     for start, end, new_start, new_end in changes(left, right):
-        told = _told(left[start:end], right[new_start:new_end], weigh, knows, locale)
-        total = told if total is NOTHING else _sum(total, told)
+        stretch = _align_stretch(left[start:end], right[new_start:new_end], weigh, knows, locale)
+        total = stretch if total is NOTHING else _sum(total, stretch)
     return total
 
 
@@ -96,7 +103,7 @@ def _sum(one: Alignment, other: Alignment) -> Alignment:
 def _steps(
     left: Phrase, right: Phrase, heavy_left: Sequence[float], heavy_right: Sequence[float], locale: str
 ) -> list[list[_Step]]:
-    """Return, for each pair of prefixes, the cheapest step that leads there; of equally cheap ones that over fewest words."""
+    """Return the last step of the cheapest path to each pair of prefixes, (left + 1) x (right + 1)."""
     plain, torn, joined = _unlikes(left, right, locale)
     table: list[list[_Step]] = [[(0.0, 0, 0)]]
     for heavy in heavy_right:
@@ -122,7 +129,9 @@ def _steps(
 
 
 def _unlikes(left: Phrase, right: Phrase, locale: str) -> tuple[_Rows, _Rows, _Rows]:
-    """Return how unlike words are: each to each, each to two on the right run together, each two on the left to each."""
+    """Return dissimilarities, 0..1: of each left word to each right word, to each two right words joined, and of each two left
+    words joined to each right word.
+    """
     run_left, run_right = ([a + b for a, b in pairwise(words)] for words in (left, right))
     if len(left) * len(right) <= _FEW:
         pairs = ((left, right), (left, run_right), (run_left, right))
@@ -137,8 +146,10 @@ def _unlikes(left: Phrase, right: Phrase, locale: str) -> tuple[_Rows, _Rows, _R
     return unlike[:n, :m].tolist(), unlike[:n, m:].tolist(), unlike[n:, :m].tolist()
 
 
-def _told(left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str) -> Alignment:
-    """Align two stretches that have nothing in common: walk the cheapest way back and add up what it says."""
+def _align_stretch(
+    left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str
+) -> Alignment:
+    """Align two stretches that have no word in common: trace the cheapest path back and add up its steps."""
     heavy_left, heavy_right = [weigh(word) for word in left], [weigh(word) for word in right]
     table = _steps(left, right, heavy_left, heavy_right, locale)
     i, j = len(left), len(right)
@@ -162,9 +173,14 @@ def _told(left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Cal
     return Alignment(cost, replaced, worst, missing, most_missing, extra, most_extra, swaps)
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=_PAIRS_CACHED)
 def alike(one: str, other: str, locale: str = "en") -> float:
-    """Return how alike two words are to the eye and to the ear, 0..1; 1 only for the same word or the same letters and sounds."""
+    """Return the similarity of two words, 0..1: 0.4 times that of their spelling plus 0.6 times that of their sound.
+
+    Example:
+        >>> alike("lamp", "lamp"), round(alike("lamp", "lamb"), 2), round(alike("lamp", "radio"), 2)
+        (1.0, 0.78, 0.09)
+    """
     if one == other:
         return 1.0
     letters = Indel.normalized_similarity(one, other)

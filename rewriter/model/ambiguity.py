@@ -1,4 +1,4 @@
-"""`Ambiguity`: texts that mean one thing to one user and another to the next, and which of them a user's habits speak for."""
+"""`Ambiguity`: texts that mean different things to different users, and which meaning a user's habits speak for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,18 +20,18 @@ _COLUMNS = ("starts", "rows", "share", "fails")
 
 
 def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
-    """Return P(each meaning | the text, the user), (…, m).
+    """Return P(each meaning | the text, the user), (…, m) float64.
 
-    What everybody means by the text is weighed by how much more this user wants it than others do (Bayes' rule, were what is
-    wanted and how it is said independent)::
+    The share of each meaning among all users is multiplied by how much more this user wants it than others do. That is Bayes'
+    rule under the assumption that what is wanted and how it is said are independent::
 
         P(j | text, user) = share_j · e^(trust · liking_j) / (sum over all j of the same + rest · e^(trust · stranger))
 
     Args:
-        share: (…, m) of the votes of everybody on the text; the rest, ``1 - sum``, is for anything else.
-        liking: (…, m) how much the user wants each, from `liking_of`.
-        stranger: (…,) the same for what she never wanted.
-        trust: 0 where habits tell nothing, 1 where they are taken at their word.
+        share: (…, m) share of each meaning in the votes of all users on the text; the rest, ``1 - sum``, is any other meaning.
+        liking: (…, m) log preference of the user for each meaning, from `liking_of`.
+        stranger: (…,) the same for meanings that the user never wanted.
+        trust: exponent of the habits, 0 (ignore them) .. 1 (the full Bayes factor).
 
     Example:
         >>> share, likes = np.array([0.6, 0.3]), np.array([0.0, np.log(20)])
@@ -46,12 +46,19 @@ def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> 
 
 
 def liking_of(own: Floats, own_all: Floats, goal_prior: Floats) -> tuple[Floats, Floats]:
-    """Return log (P(this user wants it) / P(anybody does)), (…, m), and the same for what she never wanted, (…,).
+    """Return the log preference of a user for each meaning, (…, m), and for a meaning the user never wanted, (…,).
+
+    The log preference is ``log (P(this user wants it) / P(any user wants it))``, with `log_goal_prior` for the user.
 
     Args:
-        own: (…, m) turns of the user's own that were understood so with success.
-        own_all: (…,) all of hers.
-        goal_prior: (…, m) share of everybody's goal priors.
+        own: (…, m) the user's turns with success that were understood so.
+        own_all: (…,) all of the user's turns with success.
+        goal_prior: (…, m) share of each meaning among the turns with success of all users.
+
+    Example:
+        >>> liking, stranger = liking_of(np.array([0.0, 30.0]), np.array(30.0), np.array([0.5, 0.5]))
+        >>> np.exp(liking).round(2).tolist(), round(float(np.exp(stranger)), 2)
+        ([0.4, 1.6], 0.4)
     """
     goal_prior = np.maximum(goal_prior, RAREST)
     stranger = log_goal_prior(np.zeros_like(own_all), own_all, np.ones_like(own_all))
@@ -62,8 +69,8 @@ class Posterior(NamedTuple):
     """What a text means to one user.
 
     Attributes:
-        texts: what would be sent for each meaning, likeliest first.
-        p: P(each is meant | the text fails).
+        texts: the text that would be sent for each meaning, likeliest first.
+        p: P(this meaning | the text fails), of each.
         fails: P(the text fails as spoken).
     """
 
@@ -78,8 +85,8 @@ class Meanings(NamedTuple):
     Attributes:
         locale: of the text.
         text: normalised.
-        rows: of the global book, one for each meaning.
-        share: of the votes for each; they add up to 1 at most.
+        rows: row of the global book of each meaning.
+        share: share of the votes for each; they add up to 1 at most.
         fails: P(the text fails as spoken).
     """
 
@@ -91,10 +98,10 @@ class Meanings(NamedTuple):
 
 
 class Ambiguity:
-    """The texts of one artefact that have more than one meaning, read from memory maps. Safe to use from many threads.
+    """The texts of one artefact that have more than one meaning, in memory maps. Safe to use from many threads.
 
     Attributes:
-        threshold: what P(a win) must reach for a meaning to be sent.
+        threshold: least P(a win) for a meaning to be sent.
         trust: see `posterior`.
 
     Example:
@@ -126,7 +133,7 @@ class Ambiguity:
 
     @classmethod
     def open(cls, folder: Path, user_view: UserView) -> "Ambiguity | None":
-        """Map what `write_ambiguity` wrote; None where `learn` wrote nothing.
+        """Map what `write_ambiguity` wrote; None if `learn` found no such text.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
@@ -137,7 +144,7 @@ class Ambiguity:
             return cls(folder, user_view)
 
     def of(self, text: str, locale: str, user: str) -> Posterior | None:
-        """Return what a text means to a user; None for a text of one meaning, and for a user of whom nothing is known.
+        """Return what a text means to a user; None for a text with one meaning, and for a user without habits.
 
         Args:
             text: normalised.
@@ -167,10 +174,10 @@ def write_ambiguity(folder: Path, meanings: Sequence[Meanings], *, trust: float,
     """Write the texts of more than one meaning.
 
     Args:
-        folder: where the files go; made if it is missing.
-        meanings: in any order; of each text, and each of its meanings, at least k users.
+        folder: where the files go; created if it is missing.
+        meanings: in any order; the caller has checked that each text and each of its meanings come from at least k users.
         trust: see `posterior`.
-        threshold: what P(a win) must reach.
+        threshold: least P(a win) for a meaning to be sent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     index, order = HashIndex.sort(text_key(of.locale, of.text) for of in meanings)
@@ -189,7 +196,7 @@ def write_ambiguity(folder: Path, meanings: Sequence[Meanings], *, trust: float,
 
 
 def ambiguous_texts(folder: Path) -> list[str]:
-    """Return the texts of more than one meaning in a folder; none where there is no such folder."""
+    """Return the texts with more than one meaning in a folder; an empty list if there is no such folder."""
     if not folder.is_dir():
         return []
     texts = TextColumn.open(folder, "texts")

@@ -18,19 +18,19 @@ _OWN_WEIGHT = 20.0  # turns of a user that weigh as much as everybody's prior (D
 
 
 class Pool(NamedTuple):
-    """Texts that may have been meant, most alike first.
+    """Texts that may have been meant, most similar first, as parallel columns.
 
     Attributes:
         texts: m normalised texts that are known to work.
-        interpretations: (m,) int64; texts that the assistant understands alike share one number.
+        interpretations: (m,) int64; texts that the NLU understands alike share one number.
         turns: (m,) float64, how often each was sent with success.
-        share: (m,) float64, which share of its turns was understood so and went well.
-        similarity: (m,) float64, of the best hearing to the text.
-        goal_prior: (m,) float64, which share of everybody's goal priors its interpretation is.
-        own_turns: (m,) float64, how often this user was understood so with success, by whatever text.
-        own_age: (m,) float64, days between the last time of that and the end of the log; 0 where there was none.
-        own_all: (m,) float64, how often this user was understood with success at all; the same in all rows.
-        private: (m,) bool, whether it is known of this user alone.
+        share: (m,) float64, the share of its turns that was understood so and succeeded.
+        similarity: (m,) float64, of the best hearing to the text, 0..1.
+        goal_prior: (m,) float64, share of its interpretation in the turns with success of all users.
+        own_turns: (m,) float64, this user's turns with success of the same interpretation, in whatever words.
+        own_age: (m,) float64, days from the last of these to the end of the log; 0 if there are none.
+        own_all: (m,) float64, all of this user's turns with success; the same in all rows.
+        private: (m,) bool, whether only this user has said it.
     """
 
     texts: Sequence[str]
@@ -48,17 +48,22 @@ class Pool(NamedTuple):
         return len(self.texts)
 
     def keep(self, kept: Bools, k: int) -> "Pool":
-        """Return the first k of the rows that are kept, (m,) bool."""
+        """Return the first k rows of those that are kept.
+
+        Args:
+            kept: (m,) bool.
+            k: most rows.
+        """
         rows = np.flatnonzero(kept)[:k]
         columns: tuple[Any, ...] = tuple(column[rows] for column in self[1:])
         return Pool([self.texts[i] for i in rows.tolist()], *columns)
 
 
 class Finder(Protocol):
-    """Finds what may have been meant. Safe to use from many threads."""
+    """Finds texts that may have been meant. Safe to use from many threads."""
 
     def knows(self, text: str, locale: str, user: str = "") -> bool:
-        """Whether a text is itself known to work, for everybody or for this user.
+        """Return whether a text is itself known to work, for everybody or for this user.
 
         Args:
             text: normalised.
@@ -67,13 +72,13 @@ class Finder(Protocol):
         """
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
-        """Return the k most alike texts of everybody's, and the k most alike of the user's own.
+        """Return the k most similar texts of everybody, and the k most similar of the user's own.
 
         Args:
             hearings: normalised; the utterance first, then other hearings, best first.
-            locale: as spelled in the log; texts of other locales are not looked at.
+            locale: as spelled in the log; texts of other locales are ignored.
             user: keyed hash; empty for nobody.
-            k: how many of each.
+            k: how many of each kind.
         """
 
 

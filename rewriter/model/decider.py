@@ -1,4 +1,7 @@
-"""`Decider`: from measured candidates to what is done: the ranker, the risk of the request as spoken, and the thresholds."""
+"""`Decider`: the fitted parts that turn measured candidates into a decision: ranker, risk of the request as spoken, thresholds.
+
+`may` asks the guardrail about a candidate, and `choose` takes the likeliest candidate that is allowed.
+"""
 
 import json
 import math
@@ -13,16 +16,16 @@ from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
 
 _FILE = "decider.json"
-_TRIED = 5  # candidates shown to the guardrail, best first
+_TRIED = 5  # candidates shown to the guardrail, best first; each costs time, and later ones hardly ever win
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What a score must reach; infinite where the evidence of the log could not promise the budget.
+    """The least score for an action; infinity if no threshold kept the loss budget on held-out evidence.
 
     Attributes:
-        apply: to be applied.
-        suggest: to be worth asking about.
+        apply: to send the candidate.
+        suggest: to ask the user about it.
     """
 
     apply: float = math.inf
@@ -34,11 +37,11 @@ class Decider:
     """What `learn` fitted for the online layer of one log.
 
     Attributes:
-        ranker: P(the candidate is meant | the request fails), of the columns `RANK`.
-        risk: P(the request fails as spoken), of the columns `RISK`, for texts that the log does not hold as healthy.
-        before: the threshold before the NLU, for P(fails) times P(meant), the probability of a win.
-        after: the threshold after a refusal, for P(meant).
-        hears: whether the log had other hearings, so that their worth is known.
+        ranker: P(the candidate is meant | the request fails), from the columns `RANK`.
+        risk: P(the request fails as spoken), from the columns `RISK`; for texts that the log does not know as healthy.
+        before: thresholds before the NLU, for P(fails) times P(meant), the probability of a win.
+        after: thresholds after a refusal, for P(meant).
+        hears: whether the log had n-best hearings, so that the ranker knows what they are worth. If not, they are ignored.
     """
 
     ranker: Logistic
@@ -79,12 +82,19 @@ class Decider:
 
 
 def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wording, *, after_failure: bool) -> bool:
-    """Return whether the guardrail lets a text be sent for a request.
+    """Return whether the guardrail allows a text to be sent for a request.
 
-    What the recogniser heard besides is evidence of this very request: the text must be allowed from one of the hearings.
-    Nothing destructive may come of it that the utterance itself does not ask for. Before the NLU the text may not contradict
-    the utterance either, nor alter what may be fine as it is (`Guardrail.alters`); after a refusal there is nothing to lose in
-    the utterance itself.
+    The text must be allowed as a rewrite of at least one hearing, because the other hearings are evidence about this request too.
+    A destructive text is allowed only if the utterance itself asks for it. Before the NLU, the text must also not contradict the
+    utterance, nor alter a request that may be fine as it is (`Guardrail.alters`). After a refusal these two tests are skipped,
+    because the utterance has already failed.
+
+    Args:
+        hearings: normalised, the utterance first.
+        text: the candidate, normalised.
+        guardrail: of the locale.
+        wording: of the locale; gives the known names and words.
+        after_failure: whether the NLU has refused the request.
     """
     names, knows = wording.names.keys(), wording.knows
     if not after_failure and guardrail.alters(hearings, text):
@@ -100,7 +110,16 @@ def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wordi
 
 
 def choose(p: Sequence[float], allowed: Callable[[int], bool]) -> int | None:
-    """Return the likeliest candidate that is allowed, among the first few; None where there is none."""
+    """Return the place of the likeliest candidate that is allowed, among the five likeliest; None if none of them is allowed.
+
+    Args:
+        p: probability of each candidate.
+        allowed: place -> whether the guardrail allows it.
+
+    Example:
+        >>> choose([0.2, 0.7, 0.1], lambda i: i != 1)
+        0
+    """
     order = sorted(range(len(p)), key=lambda i: -p[i])
     return next((i for i in order[:_TRIED] if allowed(i)), None)
 

@@ -11,13 +11,14 @@ Columns = Mapping[str, npt.NDArray[Any]]
 
 
 class Detector(Protocol):
-    """Scores candidates: a turn, and one of the few turns after it."""
+    """Scores candidates. A candidate is a turn together with one of the next few turns of the same user."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What `score` reads: columns of `tables.CANDIDATES`, and of what is said of the two texts (int64):
+        """The columns that `score` reads: those of `tables.CANDIDATES`, and five more that describe the two texts.
 
-        ``text_similarity`` and ``sound_similarity`` in thousandths, ``contained`` (0/1), ``source_text`` and ``target_text``.
+        ``text_similarity`` and ``sound_similarity`` are int64 in thousandths, ``contained`` is int64 (0 or 1), ``source_text``
+        and ``target_text`` are texts.
         """
 
     def score(self, candidates: Columns) -> npt.NDArray[np.int64]:
@@ -26,51 +27,51 @@ class Detector(Protocol):
         Mining calls it from several threads, with up to half a million candidates at a time.
 
         Args:
-            candidates: column name -> (n,) array: int64; float64 with NaN for NULL where the column may be NULL; texts are
-                arrays of str objects.
+            candidates: column name -> (n,) array. Numbers are int64, or float64 with NaN for NULL if the column may be NULL.
+                Texts are arrays of str objects.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Log-odds that the cues of a candidate add up to."""
+    """Weights of the cues of a candidate, in log-odds."""
 
     bias: float = -4.5
-    """After a turn that went well the next request is a new goal, however near."""
+    """All candidates: after a turn that went well, the next request mostly has a new goal."""
     friction: float = 3.5
-    """The turn went wrong for sure: who speaks again soon mostly means the same, even in other words."""
+    """The earlier turn surely went wrong: users who soon speak again mostly mean the same, even in other words."""
     engaged: float = -2.0
-    """The answer was used to the end: what was asked for is done."""
+    """The answer of the earlier turn was used to its end: the user has got what they asked for."""
     barge_in: float = 1.0
-    """The later turn cut an answer short, as corrections do."""
+    """The later turn interrupted the answer, as corrections do."""
     gap: float = -0.05
-    """Each second of silence in between."""
+    """Each second between the two turns."""
     between: float = -0.7
-    """Each turn in between: it is nearer to what was meant, or shows that the user has moved on."""
+    """Each turn in between: that turn is nearer to the goal, or shows that the user has moved on."""
     alike: float = 6.0
-    """From nothing in common to the same, to the eye or to the ear, whichever is more."""
+    """Similarity of the texts from 0 to 1, in spelling or in sound, whichever is greater."""
     middle: float = 0.4
-    """Where likeness says nothing: two short requests to one assistant share so much by chance."""
+    """The similarity that is neutral: two short requests to one assistant have so much in common by chance."""
     contained: float = 1.5
-    """Said in more or in fewer words ("play harry potter", "play the harry potter audiobook"): a new goal changes words, a
-    correction adds them."""
+    """All words of one text are in the other ("play harry potter", "play the harry potter audiobook"): corrections add words,
+    new goals change them."""
     same_response: float = -0.5
-    """Answered as before: the assistant did not get any further."""
+    """The assistant answered as before, so the later turn did not help."""
     same_hypothesis: float = -2.5
-    """Understood as before: nothing was repaired."""
+    """The NLU understood the same as before, so nothing was repaired."""
     target_failed: float = -3.0
-    """It fails as well and repairs nothing; the turn after it may, and is looked at too."""
+    """The later turn fails too and repairs nothing; the turn after it is a candidate of its own."""
     repeat: float = -8.0
-    """Understood alike and done both times ("next", "louder"): asked for twice."""
+    """The NLU understood both alike and neither failed ("next", "louder"): the user asked for it twice."""
     least: int = 30
-    """P below this, in thousandths, is taken for 0: what chance leaves would fill the chain with noise."""
+    """P below this, in thousandths, counts as 0; otherwise chance pairs would fill the chain with noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleDetector:
-    """Adds up the cues as log-odds, by weights that people can read.
+    """Adds up the cues as log-odds, with fixed weights that people can read (a logistic model).
 
-    P rises with friction, likeness and interruption, and falls with silence and engagement, and where nothing was repaired.
+    P rises with friction, similarity and interruption. It falls with time, with engagement, and if nothing was repaired.
 
     Example:
         >>> import numpy as np
@@ -84,7 +85,7 @@ class RuleDetector:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The cues of the rule."""
+        """The columns of the cues."""
         return (
             "ahead",
             "gap_ms",

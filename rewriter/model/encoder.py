@@ -35,7 +35,7 @@ GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 """The files of an `OnnxEncoder` beside the header."""
 
 _TABLE = "table.npy"
-_SIZES = (2, 3, 4)  # characters of an n-gram, as in Bojanowski et al. 2017 less the longest, which short commands hardly share
+_SIZES = (2, 3, 4)  # characters of an n-gram; misheard short words have few longer ones in common
 _REACH = 3  # letters on either side of a border between words
 _BUCKETS = 1 << 14  # of n-grams; at 128 floats each a table of 4 MB in half precision
 _CACHED = 100_000  # pieces whose vectors are remembered; 50 MB at 128 floats each

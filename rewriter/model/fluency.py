@@ -1,4 +1,4 @@
-"""`Wording`: what the healthy texts of a log are made of: words, pairs of words, templates, names."""
+"""`Wording`: counts of words, word pairs and templates in the healthy texts of a log. A fluent text is made of known parts."""
 
 import json
 from collections import Counter
@@ -14,11 +14,12 @@ from rewriter.guardrail.reading import longest_at
 from rewriter.model.columns import HashedNumbers, text_key
 
 _HEADER, _COUNTS = "wording.json", "counts"
-_BORDERS = ("^", "$")  # no word of a normalised text
-_KINDS = ("word", "pair", "step", "template", "class")
-_RARE = 2.0
+_BORDERS = ("^", "$")  # begin and end of a text; no normalised text contains them as words
+_RARE = 2.0  # texts; a word of at most so many counts as rare
+_CACHED = 1 << 16  # counts and weights that are remembered
+_SMOOTH_STEP, _SMOOTH_CLASS = 0.1, 10.0  # added to the counts in the likelihood of a step (Lidstone smoothing, 100 outcomes)
 NUMBER = "<#>"
-"""The class of everything that is written in digits."""
+"""Stands in templates for everything that is written in digits."""
 
 FEATURES = (
     "words", "unknown", "unknown_share", "rare", "new_pairs", "new_pair_share", "new_steps", "new_step_share",
@@ -28,16 +29,16 @@ FEATURES = (
 
 
 class Wording:
-    """Counts of the parts of healthy texts, one locale. A part is counted once for each text that holds it.
+    """How many healthy texts of one locale contain each part. A part counts once per text.
 
-    The *template* of a text has the names that the log's slots held replaced by their slots, and digits by `NUMBER`:
-    "set the lamp to 40 percent" is "set the <name> to <#> percent". A *step* is a pair of neighbours in a template.
+    In the *template* of a text, known slot values are replaced by the names of their slots, and digits by `NUMBER`: "set the lamp
+    to 40 percent" becomes "set the <name> to <#> percent". A *step* is a pair of neighbours in a template.
 
     Args:
-        names: normalised value of a slot -> the slot.
+        names: normalised value of a slot -> name of the slot.
         counts: how many texts hold each part, by the hash of its kind and text.
         texts: how many texts were counted.
-        less: hash of a part -> how many of its texts are left out of its count.
+        less: hash of a part -> how much is subtracted from its count.
 
     Attributes:
         weight: word -> its inverse document frequency, ``log((n + 1) / (df + 1/2))``.
@@ -63,12 +64,17 @@ class Wording:
         self._counts = counts
         self.texts = texts
         self._less = less
-        self._count = lru_cache(maxsize=1 << 16)(self._looked_up)
-        self.weight = lru_cache(maxsize=1 << 16)(self._weight)
+        self._count = lru_cache(maxsize=_CACHED)(self._looked_up)
+        self.weight = lru_cache(maxsize=_CACHED)(self._weight)
 
     @classmethod
     def of(cls, texts: Iterable[tuple[str, Mapping[str, str]]]) -> "Wording":
-        """Count texts, each with its names: normalised value -> slot. Every text must come from enough users."""
+        """Count texts.
+
+        Args:
+            texts: normalised text, and its names: normalised value -> slot. The caller has checked that each text comes from
+                enough users.
+        """
         listed = list(texts)
         slots: dict[str, Counter[str]] = {}
         for text, of_text in listed:
@@ -83,11 +89,11 @@ class Wording:
         return cls(names, HashedNumbers.of_keys(counted), len(listed))
 
     def without(self, texts: Sequence[str], names: Set[str]) -> "Wording":
-        """Return this wording as if some of its texts had not been counted.
+        """Return this wording as if some of its texts had not been counted, for cross-validation.
 
         Args:
-            texts: which.
-            names: that only they hold.
+            texts: the texts to leave out.
+            names: names that occur only in these texts.
         """
         less: Counter[int] = Counter()
         for text in texts:
@@ -96,7 +102,7 @@ class Wording:
         return Wording(left, self._counts, self.texts - len(texts), less)
 
     def template(self, text: str) -> list[str]:
-        """Return the words of a text, names replaced by their slots; the longest name at each place."""
+        """Return the words of a text with names replaced by their slots, the longest name at each place."""
         words = text.split()
         template: list[str] = []
         i = 0
@@ -110,7 +116,7 @@ class Wording:
         return template
 
     def parts(self, text: str) -> dict[str, list[str]]:
-        """Return the parts of a text by kind, in the order in which they come."""
+        """Return the parts of a text by kind (word, pair, step, template, class), in their order in the text."""
         words, template = ([_BORDERS[0], *tokens, _BORDERS[1]] for tokens in (text.split(), self.template(text)))
         return {
             "word": words[1:-1],
@@ -121,22 +127,22 @@ class Wording:
         }
 
     def count(self, kind: str, part: str) -> int:
-        """Return how many texts hold a part."""
+        """Return how many texts contain a part of one kind."""
         return self._count(kind, part)
 
     def knows(self, word: str) -> bool:
-        """Whether any text holds a word."""
+        """Return whether any text contains a word."""
         return self._count("word", word) > 0
 
     def _weight(self, word: str) -> float:
         return log((self.texts + 1) / (self._count("word", word) + 0.5))
 
     def fluency(self, text: str, *, own: int = 0) -> list[float]:
-        """Return how a text is made, the values of `FEATURES`.
+        """Return the values of `FEATURES` for a text.
 
         Args:
             text: normalised, not empty.
-            own: 1 for a text that was itself counted, which is left out; else 0.
+            own: 1 for a text that was itself counted, to leave it out; else 0.
         """
         parts = self.parts(text)
         n = len(parts["word"])
@@ -144,7 +150,7 @@ class Wording:
         unknown, rare = sum(c <= 0 for c in words), sum(c <= _RARE for c in words)
         new_pairs, new_steps = sum(c <= 0 for c in pairs), sum(c <= 0 for c in steps)
         before = [self._count("class", part) - own for part in parts["class"][:-1]]
-        likely = [log((max(c, 0) + 0.1) / (max(b, 0) + 10.0)) for c, b in zip(steps, before, strict=True)]
+        likely = [log((max(c, 0) + _SMOOTH_STEP) / (max(b, 0) + _SMOOTH_CLASS)) for c, b in zip(steps, before, strict=True)]
         seen = max(self._count("template", parts["template"][0]) - own, 0)
         names = sum(part[0] == "<" and part != NUMBER for part in parts["class"])
         return [
@@ -153,7 +159,7 @@ class Wording:
         ]  # fmt: skip
 
     def save(self, folder: Path) -> None:
-        """Write ``wording.json`` and two arrays."""
+        """Write ``wording.json``, ``counts_keys.npy`` and ``counts.npy``."""
         folder.mkdir(parents=True, exist_ok=True)
         self._counts.save(folder, _COUNTS)
         header = {"texts": self.texts, "names": dict(self.names)}

@@ -1,6 +1,6 @@
-"""`Retriever`: from what was heard to the queries that may have been meant, everybody's and the user's own.
+"""`Retriever`: finds the queries that may have been meant by a request, among everybody's and among the user's own.
 
-`Mix`: how the channels are weighed into one similarity.
+`Mix` weighs the similarity of vectors, of spelling and of sound into one.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from rewriter.model.index import GlobalIndex
 from rewriter.similarity import phonetic_keys
 
 CHANNELS = ("dense", "letters", "sounds")
-"""What a hearing and a query are compared by: their vectors, their spelling, their phonetic keys."""
+"""The three similarities of a hearing and a query: of their vectors, their spelling, their phonetic keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Weights of the channels, and what a later hearing is worth.
+    """Weights of the channels, and the discount of later hearings.
 
-    The weights that come with it did as well on recordings of other speakers and other requests as any that were fitted to
-    a log (`benchmarks/retrieval.py`): near the best the similarity hardly depends on them.
+    On recordings of other speakers and other requests the default weights did as well as weights fitted to a log
+    (`benchmarks/retrieval.py`). Near the optimum, recall hardly depends on them.
 
     Attributes:
         dense: weight of the inner product of the vectors.
         letters: weight of the Indel similarity of the texts.
         sounds: weight of the Indel similarity of their phonetic keys.
-        later: what a similarity is multiplied with for each place its hearing stands below the first.
+        later: factor on the similarity for each place that a hearing stands below the first, 0..1.
 
     Example:
         >>> mix = Mix(dense=0.5, letters=0.5, sounds=0.0, later=0.5)
@@ -71,22 +71,22 @@ def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:
 
 _Mask = npt.NDArray[np.bool_]
 
-_POOLED = 32  # rows that vectors find, for letters and sounds to weigh
+_POOLED = 32  # rows that the vectors find and that are then compared in spelling and sound
 
 
 class Retrieved(NamedTuple):
-    """What may have been meant, most alike first, as parallel columns.
+    """Queries that may have been meant, most similar first, as parallel columns.
 
     Attributes:
         rows: (m,) int64, as numbered by `UserView`.
         texts: the utterance of each.
-        interpretations: (m,) int64, what the NLU makes of it, as numbered in `Queries`.
+        interpretations: (m,) int64, number of its interpretation, as in `Queries`.
         personal: (m,) bool, whether this user has said it with success.
         turns: (m,) int64, how often this user did.
         last_day: (m,) int64, when this user last did, in days since 1970-01-01 UTC; 0 for never.
-        hearings: (m,) int64, which hearing is most like it, 0 for the first.
-        similarity: (m,) float32, that hearing's channels mixed.
-        channels: (m, 3) float32, that hearing's similarity in each of `rewriter.model.retrieve.CHANNELS`.
+        hearings: (m,) int64, the most similar hearing, 0 for the first.
+        similarity: (m,) float32, the mixed similarity of that hearing.
+        channels: (m, 3) float32, the similarity of that hearing in each of `CHANNELS`.
     """
 
     rows: Ints
@@ -112,15 +112,16 @@ class _Rows(NamedTuple):
 
 
 class Retriever:
-    """The encoder, books and indexes of one artefact version. Safe to use from many threads.
+    """The encoder, books and index of one artefact version. Safe to use from many threads.
 
-    Vectors find a pool of rows among millions; spelling and sound, too dear for millions, are compared within it.
+    Vectors find a small pool among millions of rows. Spelling and sound, which are too slow for millions, are compared only
+    within the pool.
 
     Args:
-        encoder: what encoded the books.
-        user_view: the books.
+        encoder: the encoder that made the vectors of the books.
+        user_view: the global book and the habits.
         index: over the global book.
-        mix: how the channels are weighed.
+        mix: weights of the channels.
     """
 
     __slots__ = ("_mix", "encoder", "index", "user_view")
@@ -142,11 +143,11 @@ class Retriever:
 
     @property
     def locales(self) -> frozenset[str]:
-        """The locales in which there is anything to find for everybody."""
+        """The locales of the global book."""
         return frozenset(self.user_view.book.locales)
 
     def knows(self, text: str, locale: str, user: str = "") -> bool:
-        """Whether a text is itself a query; see `rewriter.model.candidates.Finder`."""
+        """Return whether a text is itself a query; see `rewriter.model.candidates.Finder`."""
         return self.user_view.holds(text, locale, user)
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
@@ -170,20 +171,20 @@ class Retriever:
         )
 
     def _wanted(self, interpretations: Ints, own: Habit) -> tuple[Floats, Floats]:
-        """Return how often a user was understood so with success, and the days since the last time, of each interpretation."""
+        """Return, for each interpretation, the user's turns with success that were understood so, and the days since the last."""
         same = interpretations[:, None] == self.user_view.interpretations(own.rows)
         age = self.user_view.newest - np.where(same, own.last_day, 0).max(axis=1)
         return (same @ own.turns).astype(np.float64), np.where(same.any(axis=1), age, 0).astype(np.float64)
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = _POOLED) -> Retrieved:
-        """Return the k queries of everybody and the k of the user's own that are most like any of the hearings.
+        """Return the k queries of everybody, and the k of the user's own, that are most similar to any of the hearings.
 
         Args:
             hearings: normalised; the utterance first, then other hearings, best first.
-            locale: as spelled in the log; queries of other locales are not looked at.
+            locale: as spelled in the log; queries of other locales are ignored.
             user: keyed hash; empty for nobody.
-            k: how many from each of the two.
-            pool: how many from each of the two are compared in every channel, at least.
+            k: how many of each kind.
+            pool: how many of each kind are compared in every channel, at least.
         """
         return self._retrieve(hearings, locale, self.user_view.own(user, locale), k, pool)
 
@@ -235,7 +236,7 @@ def _pooled(found: Ints, own: Ints) -> _Rows:
 
 
 def _distinct(rows: Ints) -> Ints:
-    """Return what `numpy.unique` does, in a third of the time where there is little."""
+    """Return what `numpy.unique` does; for short arrays in a third of the time."""
     rows = np.sort(rows)
     first = np.ones(len(rows), dtype=bool)
     np.not_equal(rows[1:], rows[:-1], out=first[1:])
@@ -243,7 +244,7 @@ def _distinct(rows: Ints) -> Ints:
 
 
 def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
-    """Return how often the user said each of the chosen rows, and when last; 0 for what she never did."""
+    """Return how often the user said each of the chosen rows, and on which day last; 0 if never."""
     turns, last_day = np.zeros((2, len(chosen.rows)), dtype=np.int64)
     if len(own.rows):
         place = own.rows.searchsorted(chosen.rows[chosen.own])
@@ -252,7 +253,7 @@ def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
 
 
 def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
-    """The places of the k most alike of everybody's and of the k most alike of the user's own, most alike first."""
+    """Return the places of the k most similar rows of everybody and of the k most similar of the user, most similar first."""
     order = np.argsort(-similarity, kind="stable")
     if not pooled.own.any():
         return order[:k]

@@ -1,4 +1,4 @@
-"""`Risk`: P(a request goes wrong as spoken), of what is known when it is heard: its words, its hearings, what was said before."""
+"""`Risk`: P(a request fails as spoken), from what is known when it is heard: its words, its hearings, the utterance before it."""
 
 import json
 import math
@@ -14,36 +14,36 @@ from rewriter.model.columns import HashedNumbers
 from rewriter.model.logistic import Logistic
 
 COLUMNS: Final = (
-    "text",  # log-odds of a defect among the turns of the text, drawn towards the mean
-    "worst_word",  # the same of its words: the highest, and the mean
-    "mean_word",
+    "text",  # log-odds of a defect among the turns of this text, shrunk towards the mean
+    "worst_word",  # the same for its words: the highest
+    "mean_word",  # and their mean
     "unknown_words",  # share of words that the log hardly knows
-    "words",  # log of how many there are
-    "other_hearing",  # how much lower the log-odds of the best other hearing are
-    "agreement",  # how alike the two best hearings are; 1 where there is one
-    "repeats",  # how alike the text is to what was said just before; 0 where nothing was
+    "words",  # log(1 + number of words)
+    "other_hearing",  # how much lower the log-odds of the best other hearing are; 0 if none is lower
+    "agreement",  # similarity of the two best hearings; 1 if there is only one
+    "repeats",  # similarity to the utterance just before; 0 if there was none
 )
-"""What the risk is made of."""
+"""The columns of the risk."""
 
 WORDED: Final = ("worst_word", "mean_word", "unknown_words", "agreement")
-"""Those of them that tell of a text that was never heard: the trigger reads them, too (`model.features.RISK`)."""
+"""The columns that also describe a text that was never heard before. The trigger reads them too (`model.features.RISK`)."""
 
 _FILE = "risk.json"
 _TEXTS = "risk_texts"
-_EVEN = 0.05  # what even a request that seems sure is asked about: a misunderstanding that all users share seems sure, too
+_LEAST_ASKED = 0.05  # added to every rate of asking, so that requests that wrongly seem safe or hopeless are seen too
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What a log taught of requests that go wrong. It holds no text and no word of fewer than the log's `min_users` users.
+    """P(a request fails), fitted to a log. It holds no text and no word of fewer users than `Config.launch.min_users`.
 
     Attributes:
         texts: text -> log-odds of a defect.
-        words: word -> the same of the turns that hold it.
-        mean: the log-odds of any turn, which stand in for what is not known.
-        weigh: P of the columns `COLUMNS`.
-        rate: P(asked "did I get that right?") by what the answer would teach (`worth`), within the budget of prompts.
-        a_day: prompts to one user in a day, at most.
+        words: word -> log-odds of a defect among the turns that contain it.
+        mean: log-odds of any turn; used for unknown texts and words.
+        weigh: the logistic regression on the columns `COLUMNS`.
+        rate: factor between `worth` and P(the user is asked "did I get that right?"), set to meet the budget of prompts.
+        a_day: most prompts to one user in a day.
     """
 
     texts: Mapping[str, float] | HashedNumbers
@@ -58,7 +58,7 @@ class Risk:
 
         Args:
             hearings: normalised, the utterance first; at least one.
-            previous: what the user said just before, normalised; empty for nothing.
+            previous: the user's utterance just before, normalised; empty if there was none.
 
         Example:
             >>> import numpy as np
@@ -69,11 +69,11 @@ class Risk:
         return self.weigh.p_of(self.columns(hearings, previous))
 
     def p_asked(self, p: float) -> float:
-        """Return the probability with which a turn of this risk is followed by "did I get that right?"."""
+        """Return the probability with which the user is asked "did I get that right?" after a turn with this risk p, 0..1."""
         return min(1.0, self.rate * worth(p))
 
     def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
-        """Return the columns `COLUMNS` of a request."""
+        """Return the values of `COLUMNS` for a request."""
         text = hearings[0]
         worst, mean, unknown, agreement = self.worded(hearings)
         own = self.texts.get(text, self.mean)
@@ -90,7 +90,7 @@ class Risk:
         ]
 
     def worded(self, hearings: Sequence[str]) -> tuple[float, float, float, float]:
-        """Return the columns `WORDED` of a request.
+        """Return the values of `WORDED` for a request.
 
         Example:
             >>> import numpy as np
@@ -105,7 +105,7 @@ class Risk:
         return max(odds), sum(odds) / len(odds), unknown, agreement
 
     def save(self, folder: Path) -> None:
-        """Write ``risk.json``, and the texts, of which there may be many, as arrays."""
+        """Write ``risk.json``, and the numbers of the texts as arrays, because there may be millions."""
         folder.mkdir(parents=True, exist_ok=True)
         texts = self.texts if isinstance(self.texts, HashedNumbers) else HashedNumbers.of(self.texts)
         texts.save(folder, _TEXTS)
@@ -134,14 +134,13 @@ class Risk:
 
 
 def worth(p: float) -> float:
-    """Return how often turns of one risk are to be asked about, in proportion.
+    """Return the relative rate at which turns with P(defect) = p should be asked about: ``sqrt(p (1 - p)) + 0.05``.
 
-    What is drawn by the standard deviation of what is to be learned tells most of a whole (Neyman 1934, "On the two different
-    aspects of the representative method"): ``sqrt(p (1 - p))``, and a little of everything. To ask only what is least sure
-    would teach nothing of the rest.
+    Sampling in proportion to the standard deviation of the outcome estimates a total with the least variance (Neyman 1934, "On
+    the two different aspects of the representative method"). The constant keeps every turn's chance above zero.
 
     Example:
         >>> [round(worth(p), 2) for p in (0.0, 0.1, 0.5, 1.0)]
         [0.05, 0.35, 0.55, 0.05]
     """
-    return math.sqrt(p * (1 - p)) + _EVEN
+    return math.sqrt(p * (1 - p)) + _LEAST_ASKED
