@@ -23,7 +23,7 @@ from rewriter.model.query_store import Queries, QueryBook, write_book
 _HEADER = "habits.json"
 _HIGH, _LOW = "high", "low"  # halves of the users' hashes; the index holds the high ones, the low ones are compared
 _HEX = 32  # digits of a user's hash
-_SPOKEN = "spoken.npy"
+_TARGETS = "spoken.npy"  # which rows of the global book are texts that users said, and may be rewritten to
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class UserCounts:
 
 
 class Habit(NamedTuple):
-    """One user's slice, as parallel columns.
+    """The queries of one user, as parallel columns.
 
     Attributes:
-        rows: (m,) int64, ascending; below `Habits.shared` rows of the global book, from there on private rows.
+        rows: (m,) int64, ascending; numbers below `Habits.shared` are rows of the global book, the others private rows.
         turns: (m,) int64, how often this user said it with success.
         last_day: (m,) int64, days since 1970-01-01 UTC.
     """
@@ -58,11 +58,11 @@ class Habit(NamedTuple):
 
 
 class Habits:
-    """The personal index of one artefact version, read from memory maps: no object per user, whatever their number.
+    """Which queries each user says, in one artefact version, in memory maps. Safe to use from many threads.
 
     Attributes:
-        shared: rows of the global book; the first private row has this number.
-        private: the private rows, those of one user side by side.
+        shared: number of rows of the global book; the first private row has this number.
+        private: the private rows, those of each user side by side.
 
     Example:
         >>> import tempfile
@@ -70,7 +70,7 @@ class Habits:
         >>> ann, bob, one = "a" * 32, "b" * 32, np.ones(1, dtype=np.int64)
         >>> private = Queries(["call aunt zoe"], ["en"], one, one, one, one, one)
         >>> folder, encoder = Path(tempfile.mkdtemp()), StaticEncoder(random_table(64, seed=0))
-        >>> write_habits(folder, Said([ann], 7 * one, one, one), [bob], private, 100, encoder)
+        >>> write_habits(folder, UserCounts([ann], 7 * one, one, one), [bob], private, 100, encoder)
         >>> habits = Habits.open(folder)
         >>> habits.of(ann).rows.tolist(), habits.of(bob).rows.tolist(), habits.of("c" * 32).rows.tolist()
         ([7], [100], [])
@@ -103,7 +103,7 @@ class Habits:
         return len(self._index)
 
     def of(self, user: str) -> Habit:
-        """Return a user's slice, empty for a user who is not known; the whole hash decides.
+        """Return the habits of a user; empty for an unknown user. All 128 bits of the hash are compared.
 
         Args:
             user: keyed hash, 32 hex digits.
@@ -113,11 +113,11 @@ class Habits:
         return Habit(self._rows[own], self._turns[own], self._last_day[own])
 
     def without(self, users: Collection[str], folder: Path) -> None:
-        """Write these habits into another folder, less the slices of some users, who are forgotten.
+        """Write these habits into another folder without those of some users, so that they are forgotten.
 
         Args:
-            users: keyed hashes.
-            folder: another than the one these habits are read from.
+            users: keyed hashes of the users to forget.
+            folder: must not be the folder that these habits are read from.
         """
         stays = np.ones(len(self), dtype=bool)
         stays[[place for user in users if (place := self._place(user)) is not None]] = False
@@ -143,14 +143,15 @@ _NOBODY = Habit(*(np.zeros(0, dtype=np.int64) for _ in Habit._fields))
 
 
 class UserView:
-    """Rows below ``len(book)`` are the global book's, the others are private: each reachable only through its user's habits.
+    """The global book and the habits under one numbering of rows. Safe to use from many threads.
 
-    `vectors`, `texts` and `sounds` are of ascending rows.
+    A request of one user may use the global rows and the private rows of that user (`own`), never those of another user.
+    `vectors`, `texts` and `sounds` take ascending rows.
 
     Args:
         book: the global book.
         habits: the personal index, whose rows point into `book`.
-        spoken: (n,) which rows of `book` something may be rewritten to; None for all.
+        spoken: (n,) bool, the rows of `book` that a request may be rewritten to; None for all.
 
     Attributes:
         newest: the last day of any row, days since 1970-01-01 UTC.
@@ -167,12 +168,12 @@ class UserView:
 
     @classmethod
     def open(cls, folder: Path) -> "UserView":
-        """Open ``book``, ``habits`` and ``spoken`` of an artefact.
+        """Open ``book``, ``habits`` and ``spoken.npy`` in a folder.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing, unreadable, or belongs to another book.
         """
-        book, path = QueryBook.open(folder / "book"), folder / _SPOKEN
+        book, path = QueryBook.open(folder / "book"), folder / _TARGETS
         if not path.exists():
             return cls(book, Habits.open(folder / "habits"))
         with reading_artefact(path):
@@ -182,7 +183,7 @@ class UserView:
         return cls(book, Habits.open(folder / "habits"), spoken)
 
     def own(self, user: str, locale: str) -> Habit:
-        """Return a user's slice, less the rows of other locales; empty for an unknown user.
+        """Return the habits of a user in one locale; empty for an unknown user.
 
         Args:
             user: keyed hash; empty for nobody.
@@ -198,7 +199,7 @@ class UserView:
         return Habit(*(column[spoken] for column in habit))
 
     def vectors(self, rows: Ints) -> Vectors:
-        """Return the vectors of rows, (m, dim) float32."""
+        """Return the vectors of some rows, (m, dim) float32."""
         shared, private = self._split(rows)
         halves = self.book.vectors[shared]
         if len(private):
@@ -206,38 +207,41 @@ class UserView:
         return halves.astype(np.float32)
 
     def texts(self, rows: Ints) -> list[str]:
-        """Return the utterances of rows."""
+        """Return the utterances of some rows."""
         shared, private = self._split(rows)
         texts = self.book.texts(shared)
         return texts + self.habits.private.texts(private) if len(private) else texts
 
     def sounds(self, rows: Ints) -> list[str]:
-        """Return the phonetic keys of rows."""
+        """Return the phonetic keys of some rows."""
         shared, private = self._split(rows)
         sounds = self.book.sounds(shared)
         return sounds + self.habits.private.sounds(private) if len(private) else sounds
 
     def interpretations(self, rows: Ints) -> Ints:
-        """Return the interpretations of rows, as numbered in `Queries`."""
+        """Return the interpretations of some rows, (m,) int64, as numbered in `Queries`."""
         return self._column("interpretations", rows)
 
     def worked(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return how often rows were sent, and the thousandths of that which succeeded; of private rows by their user alone."""
+        """Return how often some rows were sent, and their success in thousandths of a turn, both (m,) int64.
+
+        Private rows count only the turns of their user.
+        """
         return self._column("turns", rows), self._column("success", rows)
 
     def sendable(self, rows: Ints) -> Bools | None:
-        """Return to which rows something may be rewritten, (m,) bool; None for all of them."""
+        """Return which of some rows a request may be rewritten to, (m,) bool; None if all of them."""
         if self._spoken is None:
             return None
         shared = rows < len(self.book)
         return ~shared | self._spoken[np.where(shared, rows, 0)]
 
     def private(self, rows: Ints) -> Bools:
-        """Return which rows are private, (m,) bool."""
+        """Return which of some rows are private, (m,) bool."""
         return np.asarray(rows >= len(self.book), dtype=bool)
 
     def holds(self, text: str, locale: str, user: str) -> bool:
-        """Whether a text is a row of everybody's, or a private one of this user.
+        """Return whether a text is a row of the global book or a private row of this user.
 
         Args:
             text: normalised.
@@ -272,15 +276,15 @@ class UserView:
 def write_habits(
     folder: Path, counts: UserCounts, private_users: Sequence[str], private: Queries, shared: int, encoder: Encoder
 ) -> None:
-    """Write the personal index.
+    """Write the files that `Habits` maps.
 
     Args:
-        folder: where the files go; made if it is missing.
+        folder: where the files go; created if it is missing.
         counts: habits among the rows of the global book, in any order.
         private_users: keyed hash of the user of each private row.
         private: texts that worked for one user and are not in the global book, in any order.
-        shared: rows of the global book.
-        encoder: what encoded the global book.
+        shared: number of rows of the global book.
+        encoder: the encoder of the global book.
 
     Raises:
         ValueError: columns differ in length, a row is not in the global book, or a hash has not 32 hex digits.
@@ -310,8 +314,8 @@ def write_habits(
 
 
 def save_spoken(folder: Path, spoken: Bools) -> None:
-    """Write which rows of the global book something may be rewritten to, (n,)."""
-    np.save(folder / _SPOKEN, spoken)
+    """Write which rows of the global book a request may be rewritten to, (n,) bool."""
+    np.save(folder / _TARGETS, spoken)
 
 
 def _halves(users: Sequence[str]) -> Keys:

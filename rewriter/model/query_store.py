@@ -23,11 +23,11 @@ class Queries:
 
     Attributes:
         texts: normalised utterances.
-        locales: BCP 47, of each.
-        interpretations: (n,) int64; texts that the NLU understood alike share one number.
-        turns: (n,) int64, how often it was sent.
+        locales: BCP 47 locale of each.
+        interpretations: (n,) int64; texts that the NLU understands alike share one number.
+        turns: (n,) int64, how often each was sent.
         success: (n,) int64, how much of that succeeded, in thousandths of a turn.
-        users: (n,) int64, how many distinct users said it.
+        users: (n,) int64, how many distinct users said each.
         last_day: (n,) int64, days since 1970-01-01 UTC.
     """
 
@@ -52,7 +52,7 @@ _GOALS, _GOAL_PRIORS = "goals", "goal_priors"  # interpretations, ascending, and
 
 
 class QueryBook:
-    """The rows of one file of queries, read from memory maps that all processes share.
+    """Queries in memory-mapped columns that all processes share. Safe to use from many threads.
 
     Attributes:
         locales: the locales that occur.
@@ -63,7 +63,7 @@ class QueryBook:
         success: (n,) int64, thousandths.
         users: (n,) int64.
         last_day: (n,) int64.
-        vectors: (n, dim) float16, what the encoder made of the texts.
+        vectors: (n, dim) float16, the vectors of the texts.
 
     Example:
         >>> import tempfile
@@ -144,7 +144,7 @@ class QueryBook:
         return rows[[held == text for held in self.texts(rows)]] if len(rows) else rows
 
     def goal_prior(self, interpretations: Ints) -> Floats:
-        """Return the share of all goal priors of its locale that each interpretation is, (m,); 0 for one that has no row here."""
+        """Return the share of each interpretation in the success of its locale, (m,) in 0..1; 0 for one that has no row here."""
         place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
         if not len(self._goals):
             return np.zeros(len(interpretations))
@@ -155,13 +155,18 @@ class QueryBook:
         return self.locales[int(self.locale_ids[row])]
 
     def speaks(self, rows: Ints, locale: str) -> npt.NDArray[np.bool_]:
-        """Return which of the rows are of this locale, (m,) bool."""
+        """Return which of some rows are of a locale, (m,) bool."""
         number = self.locales.index(locale) if locale in self.locales else -1
         spoken: npt.NDArray[np.bool_] = self.locale_ids[rows] == number
         return spoken
 
     def keep(self, kept: npt.NDArray[np.bool_], folder: Path) -> None:
-        """Write the rows that are kept, (n,) bool, as a book of its own."""
+        """Write some of the rows as a book of their own.
+
+        Args:
+            kept: (n,) bool, which rows.
+            folder: must not be the folder of this book; created if it is missing.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         rows = np.flatnonzero(kept)
         save_texts(folder, "texts", self.texts(rows))
@@ -176,13 +181,13 @@ class QueryBook:
 def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
     """Encode queries and write them, in their order, as the files that `QueryBook` maps.
 
-    For the global index every text must come from at least `Config.launch.min_users` users: the caller has filtered, and
-    `Queries.users` says so. `rewriter.model.index.build_index` wants the rows of one locale side by side.
+    For the global book the caller keeps only texts of at least `Config.launch.min_users` users, and puts the rows of each locale
+    side by side, as `rewriter.model.index.build_index` needs them.
 
     Args:
-        folder: where the files go; made if it is missing.
+        folder: where the files go; created if it is missing.
         queries: the rows.
-        encoder: what encodes them, and will encode requests; the caller saves it.
+        encoder: encodes the texts here and requests later; the caller saves it.
 
     Raises:
         ValueError: the columns differ in length.
