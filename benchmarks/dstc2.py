@@ -181,8 +181,7 @@ def learned(log: Path, folder: Path) -> dict[str, Any]:
     """Run `learn` on the log and return what it reports."""
     report = learn([log], out=folder, config=CONFIG)
     print("\n".join(report.log.lines()))
-    for what, figure in report.rows():
-        print(f"{what:<32} {figure}")
+    print(f"rephrases found by {report.detector}; rules {dict(report.rules)}; refused {dict(report.refused)}")
     return {"turns": report.log.turns, "rejected": dict(report.log.rejected), "rules": dict(report.rules)} | {
         "refused": dict(report.refused),
         "expected_win": report.win,

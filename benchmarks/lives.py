@@ -27,9 +27,9 @@ import numpy.typing as npt
 
 from rewriter.arrays import Floats
 from rewriter.config import Loop
+from rewriter.offline.lifecycle import evidence as evidence_of
 from rewriter.offline.lifecycle import stages
-from rewriter.offline.trials.p_better import p_better
-from rewriter.offline.trials.trials import Trials
+from rewriter.offline.trials import Trials, p_better
 
 RESULTS = Path(__file__).parent / "results"
 PEOPLE, WINDOW, RESTATE, HEALTHY, HEALTH = 60, 14, 0.6, 300, 0.95
@@ -113,15 +113,15 @@ class Aware:
             return 1 - LOOP.canary if self.state == "canary" else 0.0
         seen = trials(nights, today)
         one = np.zeros(len(seen), dtype=np.int64)
-        evidence = stages.weigh(
+        evidence = evidence_of.weigh(
             seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), n_adversarial=np.array([2]), config=LOOP
         )
         states, everybody = np.array([self.state], dtype=object), np.array([False])
         moved = stages.judge(states, everybody, evidence, LOOP).iloc[0]
-        if moved["why"]:
-            if moved["life"] == "retired":
+        if moved["reason"]:
+            if moved["stage"] == "retired":
                 self.cut = self.since if self.state != "live" else today + 1
-            self.state, self.since = str(moved["life"]), today + 1 if moved["anew"] else self.since
+            self.state, self.since = str(moved["stage"]), today + 1 if moved["anew"] else self.since
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
             return 0.0

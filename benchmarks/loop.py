@@ -141,8 +141,8 @@ def inject(learner: Learner, source: Source, day: int) -> None:
         today = START.toordinal() - date(1970, 1, 1).toordinal() + day
         bad = rules.iloc[:1].assign(
             rule=rule_id("", "en", source.text, source.target), scope="global", locale="en", source=source.text,
-            target=source.target, state=source.meant, verdict="launched", life="live", since_day=today, share=0.995, win=0.9,
-            loss=0.1, stay=0.1, tried=0.0, tried_ok=0.0, left_alone=0.0, left_ok=0.0,
+            target=source.target, state=source.meant, verdict="launched", detail="", stage="live", since_day=today,
+            share=0.995, win=0.9, loss=0.1, stay=0.1, tried=0.0, tried_ok=0.0, left_alone=0.0, left_ok=0.0,
         )  # fmt: skip
         others = rules[rules["source"] != source.text]
         path.unlink()

@@ -1,4 +1,7 @@
-"""The codes that the package decides with. They are texts: each equals, and is written as, its value."""
+"""The codes that the package decides with. They are texts: each equals, and is written as, its value.
+
+The English of codes whose meaning does not stand here is in `rewriter.messages`.
+"""
 
 from enum import StrEnum
 from typing import Self
@@ -86,3 +89,100 @@ class Standing(StrEnum):
     """Another candidate is likelier."""
     FORBIDDEN = "forbidden"
     """The guardrail, or the assistant's own parser, forbids it."""
+
+
+# --- The life of a rule: written by the offline job, read by history, explanation and report.
+
+
+class Stage(StrEnum):
+    """Where a rule, or a slice of the online layer, stands. A rule that is not watched has no stage, an empty text."""
+
+    SHADOW = "shadow"
+    """Assessed every day and never sent."""
+    CANARY = "canary"
+    """Sent, while part of its requests is left alone for comparison."""
+    LIVE = "live"
+    """Sent; it has been shown to do better than the words as spoken."""
+    PROBATION = "probation"
+    """Sent for half of its requests, because it does worse than it did."""
+    RETIRED = "retired"
+    """Not sent any more."""
+
+
+SERVED = (Stage.CANARY, Stage.LIVE, Stage.PROBATION)
+"""The stages in which a rule answers requests."""
+
+
+class RuleVerdict(StrEnum):
+    """What is decided on a rewrite under consideration: launched, kept as it is in a context value, or refused.
+
+    Some have a payload in the column `detail`, which is empty otherwise.
+    """
+
+    LAUNCHED = "launched"
+    """It may serve."""
+    FEW_SAY_SOURCE = "few_say_source"
+    """Too few users said the source. Detail: the users that are needed."""
+    FEW_MEAN_TARGET = "few_mean_target"
+    """Too few users meant the target. Detail: the users that are needed."""
+    GOAL_UNSURE = "goal_unsure"
+    """The votes for the target add up to less than one restatement."""
+    NO_SURFACE = "no_surface"
+    """No utterance of enough users says the target. Detail: the users that are needed."""
+    NO_OWN_SURFACE = "no_own_surface"
+    """This user never said the target with success."""
+    OUTRANKED = "outranked"
+    """Another target of this source scores higher."""
+    STAYING_BETTER = "staying_better"
+    """Leaving the request alone scores at least as high."""
+    SAME_AS_GLOBAL = "same_as_global"
+    """A launched rule for everybody sends the same."""
+    SAME_TEXT = "same_text"
+    """The target is said by the source itself."""
+    GAIN_UNSURE = "gain_unsure"
+    """P(gain > 0) is below `launch.min_p_gain`."""
+    GUARDRAIL = "guardrail"
+    """The guardrail forbids it. Detail: what the guardrail found."""
+    OVER_BUDGET = "over_budget"
+    """It is not in the largest set of rules that keeps the budget of losses."""
+    DEPENDS_ON_CONTEXT = "depends_on_context"
+    """A rule for everybody that rules for the context contradict in a good part of its turns."""
+    CONTEXT_TELLS = "context_tells"
+    """A rule for one user whose turns follow the rules for the context."""
+    KEEP_SOURCE = "keep_source"
+    """In this context value the rule for everybody is not applied, because it loses more than it wins there."""
+    RARE_HERE = "rare_here"
+    """In this context value the rule for everybody is not applied, because hardly anybody says its source there."""
+    SOURCE_TAKEN = "source_taken"
+    """Another rule of this source serves."""
+    OUTDONE = "outdone"
+    """Another rewrite of this source is expected to do better than this one has been shown to do."""
+    NO_THRESHOLD = "no_threshold"
+    """A slice of the online layer for which no threshold keeps the budget of losses."""
+    NO_THRESHOLD_SINCE = "no_threshold_since"
+    """A withdrawn slice for which no threshold keeps the budget on texts first heard since the doubt began."""
+    RETIRED = "retired"
+    """It served and was retired. Detail: the `StageReason`."""
+
+
+class StageReason(StrEnum):
+    """Why a rule came into its stage."""
+
+    RESTATED = "restated"
+    """People restate the source so: it was launched."""
+    PROMISED = "promised"
+    """Held-out evidence promises that a slice of the online layer keeps the budget."""
+    BETTER = "better"
+    """It does better than the words as spoken."""
+    SLIPPED = "slipped"
+    """It works less often than it did."""
+    WORSE = "worse"
+    """It does worse than the words as spoken."""
+    DROPPED = "dropped"
+    """It does not work any more, and nothing of it is left alone for comparison."""
+    FORBIDDEN = "forbidden"
+    """It would not be launched any more: the guardrail, or too few users."""
+    OUTDONE = "outdone"
+    """Another rewrite of this source takes over."""
+    UNDONE = "undone"
+    """It did not work for this user."""

@@ -1,6 +1,95 @@
-"""The English of the codes in `rewriter.codes`, for explanation, report and command line."""
+"""The English of the codes in `rewriter.codes`, for history, explanation, report and command line."""
 
-from rewriter.codes import Standing
+from collections.abc import Mapping
+from typing import Final
+
+from rewriter.codes import RuleVerdict, StageReason, Standing
+
+# --- The life of a rule
+
+_VERDICTS: Final[Mapping[RuleVerdict, str]] = {
+    RuleVerdict.LAUNCHED: "launched",
+    RuleVerdict.FEW_SAY_SOURCE: "the source was said by fewer than {detail} users",
+    RuleVerdict.FEW_MEAN_TARGET: "fewer than {detail} users meant the target",
+    RuleVerdict.GOAL_UNSURE: "what users meant is too unsure",
+    RuleVerdict.NO_SURFACE: "no utterance of {detail} users says the target",
+    RuleVerdict.NO_OWN_SURFACE: "this user never said the target with success",
+    RuleVerdict.OUTRANKED: "another target is better",
+    RuleVerdict.STAYING_BETTER: "leaving the request alone is better",
+    RuleVerdict.SAME_AS_GLOBAL: "the rule for everybody does the same",
+    RuleVerdict.SAME_TEXT: "the target is said by the source itself",
+    RuleVerdict.GAIN_UNSURE: "the gain is too unsure",
+    RuleVerdict.GUARDRAIL: "guardrail: {detail}",
+    RuleVerdict.OVER_BUDGET: "over the loss budget",
+    RuleVerdict.DEPENDS_ON_CONTEXT: "what is meant depends on the context",
+    RuleVerdict.CONTEXT_TELLS: "the context tells it as well",
+    RuleVerdict.KEEP_SOURCE: "the rule for everybody does not hold here",
+    RuleVerdict.RARE_HERE: "hardly anybody says this here",
+    RuleVerdict.SOURCE_TAKEN: "another rule of this text serves",
+    RuleVerdict.OUTDONE: "another rewrite of this text should do better",
+    RuleVerdict.NO_THRESHOLD: "no threshold keeps the loss budget",
+    RuleVerdict.NO_THRESHOLD_SINCE: "no threshold keeps the loss budget on texts first heard since it was withdrawn",
+}
+_KINDS: Final[Mapping[RuleVerdict, str]] = {
+    RuleVerdict.FEW_SAY_SOURCE: "too few users said the source",
+    RuleVerdict.FEW_MEAN_TARGET: "too few users meant the target",
+    RuleVerdict.NO_SURFACE: "no utterance of enough users says the target",
+    RuleVerdict.GUARDRAIL: "guardrail",
+    RuleVerdict.RETIRED: "retired",
+}
+_REASONS: Final[Mapping[StageReason, str]] = {
+    StageReason.RESTATED: "people restate it so",
+    StageReason.PROMISED: "held-out evidence promises it",
+    StageReason.BETTER: "it does better than the words as spoken",
+    StageReason.SLIPPED: "it works less often than it did",
+    StageReason.WORSE: "it does worse than the words as spoken",
+    StageReason.DROPPED: "it does not work any more",
+    StageReason.FORBIDDEN: "it is not allowed any more",
+    StageReason.OUTDONE: "another rewrite of this text should do better",
+    StageReason.UNDONE: "it did not work for this user",
+}
+
+
+def rule_verdict(verdict: str, detail: str = "") -> str:
+    """Return a verdict on a rule in words.
+
+    Args:
+        verdict: a `RuleVerdict`.
+        detail: its payload; empty if it has none.
+
+    Example:
+        >>> rule_verdict("few_say_source", "3")
+        'the source was said by fewer than 3 users'
+        >>> rule_verdict("retired", "worse")
+        'retired: it does worse than the words as spoken'
+    """
+    code = RuleVerdict(verdict)
+    return f"retired: {stage_reason(detail)}" if code == RuleVerdict.RETIRED else _VERDICTS[code].format(detail=detail)
+
+
+def verdict_kind(verdict: str) -> str:
+    """Return a verdict in words without its payload, as rules are counted by it.
+
+    Example:
+        >>> verdict_kind("few_say_source")
+        'too few users said the source'
+    """
+    code = RuleVerdict(verdict)
+    return _KINDS.get(code) or _VERDICTS[code]
+
+
+def stage_reason(reason: str) -> str:
+    """Return in words why a rule came into its stage.
+
+    Args:
+        reason: a `StageReason`.
+
+    Example:
+        >>> stage_reason("better")
+        'it does better than the words as spoken'
+    """
+    return _REASONS[StageReason(reason)]
+
 
 # --- A candidate of the online layer
 

@@ -154,9 +154,9 @@ context value is named, it has changed there alone."""
 
 EDGE_DISCOUNT = _table("edge_discount", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
-(`offline.mixing`); a step that was never rewritten is believed."""
+(`offline.mining.edge_discount`); a step that was never rewritten is believed."""
 CONTEXT_VALUES = _table("context_values", "context VARCHAR, device_type VARCHAR, context_value VARCHAR")
-"""What each context and device of the log says (`rewriter.model.rules.circumstances`), a row for each thing; both are empty
+"""What each context and device of the log says (`rewriter.model.rules.context_values`), a row for each thing; both are empty
 where the log has none."""
 
 CONTEXT_COUNTS = _table(
@@ -203,32 +203,32 @@ RULES = _table(
     "rules",
     "rule VARCHAR, scope VARCHAR, user_id VARCHAR, context_value VARCHAR, locale VARCHAR, source VARCHAR, target VARCHAR,"
     "state VARCHAR, users BIGINT, turns DOUBLE, first_day BIGINT, last_day BIGINT, score DOUBLE, stay DOUBLE, p_goal DOUBLE,"
-    "win DOUBLE, loss DOUBLE, similarity DOUBLE, verdict VARCHAR, life VARCHAR, since_day BIGINT, share DOUBLE, tried DOUBLE,"
-    "tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
+    "win DOUBLE, loss DOUBLE, similarity DOUBLE, verdict VARCHAR, detail VARCHAR, stage VARCHAR, since_day BIGINT, share DOUBLE,"
+    "tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE, left_ok DOUBLE",
     "p_gain DOUBLE, p_better DOUBLE",
 )
-"""A rewrite under consideration with its evidence. scope is ``global``, ``personal`` or ``context``; user_id is empty but for a
-personal rule, and context value but for one that holds where the context says so (`rewriter.model.rules.circumstances`), of
-which users, turns, first_day and last_day are counted there. score is S_ij and stay S_ii of the chain; p_goal is the posterior
-mean of P(goal is j), p_gain P(win > loss) where that was asked; win and loss are expected per request; verdict is 'launched' or
-the reason why not.
+"""A rewrite under consideration with its evidence. scope is ``global``, ``personal``, ``context`` or ``online``, a slice of the
+online layer. user_id is empty except for a personal rule. context_value is empty except for a rule that holds in one context
+value (`rewriter.model.rules.context_values`); its users, turns, first_day and last_day are counted there. score is S_ij and stay
+S_ii of the chain; p_goal is the posterior mean of P(goal is j), p_gain is P(win > loss) where it was computed; win and loss are
+expected per request. verdict is a `codes.RuleVerdict`, and detail its payload.
 
-life is where the rule stands (`offline.life`): shadow, canary, live, probation, retired, or empty for a rule that is not watched;
-since_day is the day since when, and share the probability with which it is applied. tried is how many days of single users speak
-for the rewrite as it was applied, an effective number, and tried_ok how many of them went well; left_alone and left_ok say the
-same of the source as spoken. p_better is P(it succeeds more often rewritten than as spoken) by that evidence."""
+stage is a `codes.Stage`, or empty for a rule that is not watched. since_day is the first day in that stage, share the probability
+with which the rule is applied. tried is the effective number of trials (`offline.trials`) of the rewrite, tried_ok of those that
+went well; left_alone and left_ok are the same for the source as spoken. p_better is P(it succeeds more often rewritten than as
+spoken) by that evidence."""
 
-LIVES = _table(
-    "lives",
+STAGE_CHANGES = _table(
+    "stage_changes",
     "day BIGINT, rule VARCHAR, scope VARCHAR, user_id VARCHAR, context_value VARCHAR, locale VARCHAR, source VARCHAR,"
-    "target VARCHAR, was VARCHAR, life VARCHAR, share DOUBLE, why VARCHAR, tried DOUBLE, tried_ok DOUBLE, left_alone DOUBLE,"
-    "left_ok DOUBLE",
+    "target VARCHAR, stage_before VARCHAR, stage VARCHAR, share DOUBLE, reason VARCHAR, tried DOUBLE, tried_ok DOUBLE,"
+    "left_alone DOUBLE, left_ok DOUBLE",
 )
-"""Every change in the life of a rule, the oldest first: on which day, from what (empty at the beginning) to what, and why, with
-the evidence of that day as in RULES."""
+"""Every change of a rule's stage, the oldest first: the day, the stage before (empty for a new rule) and after, the reason (a
+`codes.StageReason`), and the evidence of that day as in RULES."""
 
-STANDING = _table("standing", "day BIGINT, scope VARCHAR, life VARCHAR, rules BIGINT")
-"""How many rules stood where after each day on which something was learned; those that are not watched are left out."""
+STAGE_COUNTS = _table("stage_counts", "day BIGINT, scope VARCHAR, stage VARCHAR, rules BIGINT")
+"""How many rules were in each stage after each day on which something was learned; rules that are not watched are left out."""
 
 OUTCOMES = _table(
     "outcomes",

@@ -91,9 +91,9 @@ def explain(
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
 @plainly
 def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -> None:
-    """Tell the life of the rules of TEXT: when they came, moved on and left, and why.
+    """Show the stages of the rules of TEXT: when each rule entered, moved on and left, and why.
 
-    Without TEXT the life of the online layer is told, which is judged as a whole, by mode and scope.
+    Without TEXT, show the stages of the online layer. It is judged by slice: method, mode and scope.
 
     \b
     Examples:
@@ -102,14 +102,14 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
       rewriter history artefact
     """
     from rewriter import terminal
-    from rewriter.operate import history as lives
+    from rewriter.operate import history as stages
 
-    changes = lives.history(artefact, text, user_id=user)
+    changes = stages.history(artefact, text, user_id=user)
     if as_json:
         click.echo(terminal.as_json([dataclasses.asdict(change) for change in changes]))
     elif changes:
         of = "the online layer" if text is None else f"rules of {text!r}"
-        terminal.table(of, lives.COLUMNS, [change.row() for change in changes], right=lives.COLUMNS[4:7])
+        terminal.table(of, stages.COLUMNS, [change.row() for change in changes], right=stages.COLUMNS[4:7])
     else:
         terminal.line("the online layer has never served" if text is None else f"no rule of {text!r} has ever served")
 

@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rewriter.cli.group import MAP, main, mapping_of, plainly
+
+if TYPE_CHECKING:
+    from rewriter.offline.learn import LearnReport
 
 
 @main.command()
@@ -72,7 +76,10 @@ def learn(
         )
     for text in report.log.lines():
         terminal.line(text)
-    terminal.table(f"learned version {report.version}", ("what", "figure"), report.rows(), right=("figure",))
+    if report.nothing_new:
+        terminal.line(f"nothing new: all files were learned before; {report.version} is the newest version, and none was written")
+        return
+    terminal.table(f"learned version {report.version}", ("what", "figure"), _rows(report), right=("figure",))
     if report.held:
         terminal.line(f"it is held back, and the version before serves on; to publish it: rewriter publish {out} --force")
         sys.exit(3)
@@ -112,3 +119,18 @@ def label(
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"labels in {out}", ("what", "figure"), report.rows(), right=("figure",))
+
+
+def _rows(report: "LearnReport") -> list[tuple[str, str]]:
+    """Return what `learn` did as rows of a table."""
+    from rewriter.messages import verdict_kind
+
+    return [
+        ("turns", f"{report.log.turns:,}"),
+        ("rephrases found by", report.detector),
+        *((f"{scope} rules", f"{n:,}") for scope, n in report.rules.items()),
+        ("expected win/loss", f"{report.win / report.loss:.1f}" if report.loss else "no rule"),
+        *((f"refused: {verdict_kind(verdict)}", f"{n:,}") for verdict, n in report.refused.items()),
+        *(("held back", reason) for reason in report.held),
+        *((f"seconds, {step}", f"{seconds:.1f}") for step, seconds in report.seconds.items()),
+    ]

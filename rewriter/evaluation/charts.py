@@ -1,6 +1,6 @@
 """All charts of evaluations and reports, drawn with matplotlib.
 
-`draw` shows win/loss ratios against defects fixed. `rates`, `ratios` and `standing` show figures over days, `by_day` plain rates
+`draw` shows win/loss ratios against defects fixed. `rates`, `ratios` and `stages` show figures over days, `by_day` plain rates
 over days, and `ladder` the defects that each layer fixes. The same data always give the same bytes.
 """
 
@@ -185,7 +185,7 @@ def rates(starts: Sequence[str], lines: Mapping[str, Mapping[int, Interval]], wh
         return _end(figure, axes, what)
 
 
-def standing(starts: Sequence[str], rules: Mapping[str, Mapping[int, int]], what: str) -> str:
+def stages(starts: Sequence[str], rules: Mapping[str, Mapping[int, int]], what: str) -> str:
     """Draw the number of rules in each stage over periods, as stacked bars, as an <svg> element.
 
     Args:

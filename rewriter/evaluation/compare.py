@@ -15,7 +15,7 @@ from rewriter.errors import LogError
 from rewriter.evaluation.intervals import Interval
 from rewriter.evaluation.offpolicy import MAX_UNSUPPORTED, Logged, Method, Release, differences, estimates
 from rewriter.evaluation.replay import Turn, firsts, load, restatements, troubles
-from rewriter.model.layer_slices import PARTS
+from rewriter.model.layer_slices import SLICES
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.online.rewriter import Rewriter
@@ -179,7 +179,7 @@ def release_of(asked: Sequence[tuple[Turn, Decision]], rewrite: Rewriting) -> Re
         answer = rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale, nbest=turn.nbest, context=turn.context)
         share[i] = _share(answer)
         same = bool(answer.rule) and answer.rule == decision.rule
-        if turn.rewritten and answer.applied and answer.rule in (None, *PARTS):  # what they send is theirs to choose
+        if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):  # what they send is theirs to choose
             same = answer.text == normalise(turn.sent)
         could_rewrite = same and (turn.rewritten or decision.drawn)
         could_leave = not turn.rewritten or decision.drawn

@@ -75,8 +75,8 @@ class Days:
         overall: arm -> the same over all periods.
         ratios: period -> win/loss ratio of rewriting with its interval by user; periods without a rewrite are left out.
         ratio: the same over all periods.
-        standing: columns of `tables.STANDING`.
-        changes: the newest changes in the lives of rules for everybody, the newest first; columns of `tables.LIVES`.
+        stage_counts: columns of `tables.STAGE_COUNTS`.
+        changes: the newest changes of stage of rules for everybody, the newest first; columns of `tables.STAGE_CHANGES`.
     """
 
     starts: list[int]
@@ -85,7 +85,7 @@ class Days:
     overall: dict[str, Interval]
     ratios: dict[int, Interval]
     ratio: Interval
-    standing: pd.DataFrame
+    stage_counts: pd.DataFrame
     changes: pd.DataFrame
 
 
@@ -107,7 +107,8 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
     version = current(root)
     state, unknown = version.state, int(version.manifest.config["friction"]["unknown"])
     tables = {
-        name: state / f"{file}.parquet" for name, file in (("mined", "counts"), ("lives", "lives"), ("standing", "standing"))
+        name: state / f"{file}.parquet"
+        for name, file in (("mined", "counts"), ("stage_changes", "stage_changes"), ("stage_counts", "stage_counts"))
     }
     if lacking := [path.name for path in tables.values() if not path.exists()]:
         raise ArtefactError(f"{state} lacks {', '.join(lacking)}: what became of requests is in the private state; learn again")
@@ -120,9 +121,9 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
         known = {"first": first, "span": span}
         counted = con.execute(_DEFECTS, known).df()
         won = con.execute(_WON, known | {"half_life": _HALF_LIFE_DAYS}).df()
-        lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in ("lives", "standing"))
+        stage_changes, stage_counts = (con.execute(f"SELECT * FROM {name}").df() for name in ("stage_changes", "stage_counts"))
     by_arm = {arm: counted[counted["arm"] == arm] for arm in ARMS}
-    newest = lives[lives["user_id"] == ""].iloc[::-1].head(changes)
+    newest = stage_changes[stage_changes["user_id"] == ""].iloc[::-1].head(changes)
     return Days(
         starts=list(range(first, last + 1, span)),
         span=span,
@@ -130,7 +131,7 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
         overall={arm: _rate(rows) for arm, rows in by_arm.items() if len(rows)},
         ratios=_by_period(won, _ratio),
         ratio=_ratio(won),
-        standing=standing,
+        stage_counts=stage_counts,
         changes=newest.reset_index(drop=True),
     )
 

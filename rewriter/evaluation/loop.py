@@ -153,18 +153,18 @@ class SelfAware:
 
     def served(self) -> Mapping[str, str]:
         """Return what is rewritten now, for everybody."""
-        served = "scope = 'global' AND life IN ('canary', 'live', 'probation')"
+        served = "scope = 'global' AND stage IN ('canary', 'live', 'probation')"
         return dict(self._ask(f"SELECT source, target FROM rules WHERE {served}"))
 
     def states(self) -> Mapping[str, int]:
-        """Return how many rules for everybody stand where."""
-        return Counter(life for (life,) in self._ask("SELECT life FROM rules WHERE scope = 'global' AND life <> ''"))
+        """Return how many rules for everybody are in each stage."""
+        return Counter(stage for (stage,) in self._ask("SELECT stage FROM rules WHERE scope = 'global' AND stage <> ''"))
 
     def scores(self) -> Mapping[tuple[str, str], float]:
         """Return P(better) of rules that were tried, P(gain) of the others."""
         sql = """
             SELECT source, target, CASE WHEN tried > 0 THEN p_better ELSE COALESCE(p_gain, 0) END FROM rules
-            WHERE scope = 'global' AND target <> '' AND life <> 'retired'
+            WHERE scope = 'global' AND target <> '' AND stage <> 'retired'
         """
         return {(source, target): score for source, target, score in self._ask(sql)}
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from rewriter.codes import SERVED, Stage
 from rewriter.evaluation import charts
 from rewriter.evaluation.days import Days, days
 from rewriter.evaluation.intervals import Interval
 from rewriter.evaluation.summary import Row, cells, ratio_text
-from rewriter.offline.lifecycle.stages import SERVED
+from rewriter.messages import stage_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ def figures(found: Days) -> list[tuple[str, str]]:
     """Return the headline figures: (figure, its meaning)."""
     rates = [(_percent(rate), f"of the turns fail, {arm}") for arm, rate in found.overall.items()]
     ratio = [(ratio_text(found.ratio), "wins for each loss of rewriting")] if found.ratios else []
-    newest = found.standing[found.standing["day"] == found.standing["day"].max()]
-    served = int(newest.loc[newest["life"].isin(SERVED) & (newest["scope"] == "global"), "rules"].sum())
+    newest = found.stage_counts[found.stage_counts["day"] == found.stage_counts["day"].max()]
+    served = int(newest.loc[newest["stage"].isin(SERVED) & (newest["scope"] == "global"), "rules"].sum())
     return [*rates, *ratio, (f"{served:,}", "rules that serve everybody")]
 
 
@@ -110,24 +111,24 @@ def parts(found: Days) -> list[Table | Picture]:
     if found.ratios:
         shown.append(Picture("Win/loss of rewriting by day", _RATIOS, charts.ratios(starts, found.ratios)))
     for scope, title in _SCOPES.items():
-        rules = _standing(found, scope)
+        rules = _by_stage(found, scope)
         if rules:
-            shown.append(Picture(title, _STANDING, charts.standing(starts, rules, "rules")))
+            shown.append(Picture(title, _STAGES, charts.stages(starts, rules, "rules")))
     if len(found.changes):
         shown.append(Table("What changed", _CHANGED, _CHANGES, _change_rows(found)))
     return shown
 
 
-def _standing(found: Days, scope: str) -> dict[str, dict[int, int]]:
+def _by_stage(found: Days, scope: str) -> dict[str, dict[int, int]]:
     """Return stage -> period -> rules of one scope at the end of the period; a day without learning repeats the day before."""
-    rows = found.standing[found.standing["scope"] == scope]
+    rows = found.stage_counts[found.stage_counts["scope"] == scope]
     if scope == "personal":  # rules in shadow are many, one for each user and text, and tell nothing as a sum
-        rows = rows[rows["life"] != "shadow"]
-    learned = sorted(set(found.standing["day"]))
+        rows = rows[rows["stage"] != Stage.SHADOW]
+    learned = sorted(set(found.stage_counts["day"]))
     stacks: dict[str, dict[int, int]] = {}
     for place, start in enumerate(found.starts):
         last = max((day for day in learned if day < start + found.span), default=None)
-        for stage, rules in rows.loc[rows["day"] == last, ["life", "rules"]].itertuples(index=False):
+        for stage, rules in rows.loc[rows["day"] == last, ["stage", "rules"]].itertuples(index=False):
             stacks.setdefault(stage, {})[place] = int(rules)
     return stacks
 
@@ -136,7 +137,7 @@ def _change_rows(found: Days) -> list[Sequence[str]]:
     return [
         (
             date.fromordinal(_EPOCH + c.day + 1).isoformat(), c.source, c.context_value or "everywhere", c.target or "–",
-            c.was or "new", c.life, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), c.why,
+            c.stage_before or "new", c.stage, _part(c.tried_ok, c.tried), _part(c.left_ok, c.left_alone), stage_reason(c.reason),
         )
         for c in found.changes.itertuples()
     ]  # fmt: skip
@@ -166,6 +167,6 @@ requests that no rule knows. Bars are 95 % intervals (bootstrap by user)."""
 _RATIOS = """A win is a request that fails as spoken and works rewritten. A loss is the reverse, or an honest refusal that became
 a wrong action. How a request ends as spoken is estimated from requests of the same text that were sent as spoken; newer ones
 count more. Bars are 95 % intervals (bootstrap by user)."""
-_STANDING = """Stages of a rule. Shadow: evidence is collected, nothing is sent. Canary: on trial with part of the requests. Live:
+_STAGES = """Stages of a rule. Shadow: evidence is collected, nothing is sent. Canary: on trial with part of the requests. Live:
 better than leaving alone, beyond doubt. Probation: under suspicion after bad results. Retired: worse than leaving alone."""
 _CHANGED = "The newest changes of stage of the rules for everybody, with the evidence of that day."

@@ -16,8 +16,8 @@ from rewriter.engines.duckdb import glob
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explanation import drawing
 from rewriter.explanation.graph import rephrase_graph
-from rewriter.messages import candidate_standing
-from rewriter.model.layer_slices import PARTS
+from rewriter.messages import candidate_standing, rule_verdict
+from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
 from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Considered, Request
@@ -64,7 +64,7 @@ class SourceCounts:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A rule under consideration: the columns of `tables.RULES` that people ask for; `verdict` says why it was refused."""
+    """A rule under consideration: the columns of `tables.RULES` that people ask for; `verdict` is a `codes.RuleVerdict`."""
 
     scope: str
     locale: str
@@ -82,6 +82,7 @@ class Rival:
     loss: float
     similarity: float
     verdict: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class ContextRival:
     win: float
     loss: float
     verdict: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Explanation:
                 r.target or r.state,
                 "you" if r.scope == "personal" else f"{r.users}",
                 *(f"{x:.2f}" for x in (r.score, r.p_goal, r.win, r.loss)),
-                r.verdict,
+                rule_verdict(r.verdict, r.detail),
             )
             for r in self.rivals
         ]
@@ -167,7 +169,13 @@ class Explanation:
     def context_rows(self) -> list[tuple[str, ...]]:
         """Return the rules for the context as rows of a table with `CONTEXT_COLUMNS`."""
         return [
-            (h.context_value, h.target or h.state, f"{h.users}", *(f"{x:.2f}" for x in (h.score, h.p_goal)), h.verdict)
+            (
+                h.context_value,
+                h.target or h.state,
+                f"{h.users}",
+                *(f"{x:.2f}" for x in (h.score, h.p_goal)),
+                rule_verdict(h.verdict, h.detail),
+            )
             for h in self.context_rivals
         ]
 
@@ -228,7 +236,7 @@ def explain(
     answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
     source = normalise(text)
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
-    asked = source and answer.rule in (None, *PARTS)
+    asked = source and answer.rule in (None, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     if not (version.state / "rules.parquet").exists():
         return Explanation(source, answer, (), (), (), candidates, state=False)

@@ -1,55 +1,144 @@
-"""The parts of the online layer: it has no rules, so it is drawn, judged and withdrawn by what it goes by, mode and scope.
+"""The slices of the online layer, each judged and withdrawn as one rule: its method, the mode of the request, and its scope.
 
-A part is named like a rule in answers, logs and lives. After a refusal nothing is drawn: what the words come to is known then.
+The online layer has no rules of its own. So what it did is recorded by slice: by what found the rewrite (the ranker, or the
+user's habits for an ambiguous text), whether the NLU had already refused the request, and whose evidence it rests on. A slice is
+named like a rule in answers, logs and the history of stages.
 """
 
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rewriter.codes import Scope
 from rewriter.errors import reading_artefact
 
-_FILE = "online.json"
+_SHARES = "online.json"
+_PROMISES = "promises.json"
 
 
-def part_of(basis: str, scope: Scope, *, after_failure: bool) -> str:
-    """Return the name of a part.
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice of the online layer.
 
-    Args:
-        basis: ``online`` for what was found and ranked, ``ambiguity`` for what habits told.
+    Attributes:
+        method: ``online`` for what was found and ranked, ``ambiguity`` for what the user's habits decided.
         scope: whose evidence it rests on.
         after_failure: whether the NLU has already refused the request.
 
     Example:
-        >>> part_of("online", "global", after_failure=False)
+        >>> Slice("online", Scope.GLOBAL, after_failure=False).name
         'online-before-global'
     """
-    return f"{basis}-{'after' if after_failure else 'before'}-{scope}"
+
+    method: str
+    scope: Scope
+    after_failure: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the slice."""
+        return f"{self.method}-{self.mode}-{self.scope}"
+
+    @property
+    def mode(self) -> str:
+        """``before`` the NLU or ``after`` its refusal."""
+        return "after" if self.after_failure else "before"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether part of it is left alone for comparison; after a refusal the words as spoken have failed already."""
+        return not self.after_failure
 
 
-_SCOPES: Final[tuple[tuple[str, Scope], ...]] = (
-    ("online", Scope.GLOBAL), ("online", Scope.PERSONAL), ("ambiguity", Scope.PERSONAL),
-)  # fmt: skip
-DRAWN: Final = tuple(part_of(*of, after_failure=False) for of in _SCOPES)
-PARTS: Final = (*DRAWN, *(part_of(*of, after_failure=True) for of in _SCOPES))
+_FILLED: Final = (("online", Scope.GLOBAL), ("online", Scope.PERSONAL), ("ambiguity", Scope.PERSONAL))
+_ALL = (Slice(method, scope, after) for after in (False, True) for method, scope in _FILLED)
+SLICES: Final[Mapping[str, Slice]] = {of.name: of for of in _ALL}
+"""All slices, by name."""
 
 
-def save_shares(folder: Path, shares: Mapping[str, float]) -> None:
-    """Write the probability with which each part is applied, 0 for one that is withdrawn."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _FILE).write_text(json.dumps(shares), encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What held-out evidence promises of a slice of the online layer.
+
+    Attributes:
+        threshold: lowest score that keeps the budget of losses; infinity if none does.
+        win: expected wins among the held-out texts that pass it.
+        loss: expected losses among them.
+        ratio: win / loss; NaN if nothing passes.
+        low: lower end of the 95 % interval of `ratio`; NaN if nothing passes.
+        threshold_since: for a slice that was withdrawn, the threshold on texts first heard since it came into doubt; None for
+            any other.
+    """
+
+    threshold: float
+    win: float
+    loss: float
+    ratio: float = math.nan
+    low: float = math.nan
+    threshold_since: float | None = None
+
+    def keeps_budget(self) -> bool:
+        """Whether some threshold keeps the budget of losses on all held-out texts."""
+        return math.isfinite(self.threshold)
+
+    def keeps_budget_since(self) -> bool:
+        """Whether some threshold does so on the texts first heard since the slice came into doubt."""
+        return math.isfinite(self.threshold if self.threshold_since is None else self.threshold_since)
 
 
-def open_shares(folder: Path) -> dict[str, float]:
-    """Read what `save_shares` wrote; no file holds nothing, and a part of which nothing is said is always applied.
+def save_promises(folder: Path, promises: Mapping[str, Promise]) -> None:
+    """Write what was promised of each slice, by its name, as ``promises.json``."""
+    data = {name: {key: _json(value) for key, value in asdict(promise).items()} for name, promise in promises.items()}
+    (folder / _PROMISES).write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+
+def open_promises(folder: Path) -> dict[str, Promise]:
+    """Read what `save_promises` wrote; empty if the file is missing, as no online layer was fitted then.
 
     Raises:
-        ArtefactError: the file is none of ours.
+        ArtefactError: the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_promises(folder, {"online-before-global": Promise(math.inf, 0.0, 0.0)})
+        >>> open_promises(folder)["online-before-global"].keeps_budget()
+        False
     """
-    path = folder / _FILE
+    path = folder / _PROMISES
     if not path.exists():
         return {}
     with reading_artefact(path):
-        return {str(part): float(share) for part, share in json.loads(path.read_text(encoding="utf-8")).items()}
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Promise(**{key: _number(value) for key, value in fields.items()}) for name, fields in data.items()}
+
+
+def _json(value: float | None) -> float | str | None:
+    """Return a number as JSON can hold it: infinity and NaN as text."""
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def _number(value: float | str | None) -> Any:  # noqa: ANN401 - None only where `Promise` allows it
+    return None if value is None else float(value)
+
+
+def save_shares(folder: Path, shares: Mapping[str, float]) -> None:
+    """Write the probability with which each slice is applied, 0 for one that is withdrawn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SHARES).write_text(json.dumps(shares), encoding="utf-8")
+
+
+def open_shares(folder: Path) -> dict[str, float]:
+    """Read what `save_shares` wrote; empty if the file is missing. A slice that is not named is always applied.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path = folder / _SHARES
+    if not path.exists():
+        return {}
+    with reading_artefact(path):
+        return {str(name): float(share) for name, share in json.loads(path.read_text(encoding="utf-8")).items()}

@@ -1,65 +1,70 @@
-"""learn(): the order of the steps from a log to an artefact, and nothing else."""
+"""learn(): the order of the steps from a log to an artefact."""
 
 import math
-import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from rewriter.artefact.versions import Version
+from rewriter.artefact.versions import Version, open_version
 from rewriter.artefact.writer import Writer
+from rewriter.codes import RuleVerdict
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
 from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import Detector
-from rewriter.model.layer_slices import save_shares
+from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.model.rules import ContextRules, Rule, write_rules
+from rewriter.offline import state
 from rewriter.offline.fit.ambiguity import learn_ambiguity
-from rewriter.offline.fit.query_index import QueryIndex, build_query_index
+from rewriter.offline.fit.query_index import build_query_index
 from rewriter.offline.fit.ranker import defect_counts, fit
 from rewriter.offline.lifecycle import layer_slices, transitions
+from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
-from rewriter.offline.mining.small_tables import EvidenceStarts
+from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, context, launch, votes
+from rewriter.offline.rules.context import ContextDecision
 from rewriter.offline.rules.expected_outcome import Priors
-from rewriter.offline.rules.launch import guard_of
+from rewriter.offline.rules.launch import LaunchInputs, guard_of
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
-KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
+_KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
-DETECTOR = "detector"
-"""The folder of the private state that keeps the detector between fits."""
+_DETECTOR = "detector"
+"""Folder of the private state that keeps the detector between fits."""
 Progress = Callable[[str], None]
 Judge = Callable[[Path, Version], Sequence[str]]
-"""(turns that were read, finished version) -> why it must not serve yet."""
+"""(turns that were read, finished version) -> reasons why it must not serve yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearnReport:
-    """What `learn` did, for people.
+    """What `learn` did.
 
     Attributes:
-        version: id of the artefact version that was written.
-        held: why it is held back; empty where it serves.
+        version: id of the artefact version that was written; of the newest one if nothing was new.
+        nothing_new: whether all files had been learned before under the same settings, so that no version was written.
+        held: reasons why the version is held back; empty if it serves.
         log: what was read.
         rules: launched rules by scope.
-        refused: refused rules by reason.
+        refused: refused rules by verdict (`codes.RuleVerdict`).
         win: expected wins, had the rules served the log.
         loss: expected losses, had the rules served the log.
-        detector: which detector found the restatements, and why.
+        detector: the detector that found the rephrases, and why it was chosen.
         seconds: duration of each step, by its name.
     """
 
     version: str
+    nothing_new: bool
     held: tuple[str, ...]
     log: LogReport
     rules: Mapping[str, int]
@@ -69,17 +74,20 @@ class LearnReport:
     detector: str
     seconds: Mapping[str, float]
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Return the report as rows of a table."""
-        return [
-            ("turns", f"{self.log.turns:,}"),
-            ("restatements by", self.detector),
-            *((f"{scope} rules", f"{n:,}") for scope, n in self.rules.items()),
-            ("expected win/loss", f"{self.win / self.loss:.1f}" if self.loss else "no rule"),
-            *((f"refused: {reason}", f"{n:,}") for reason, n in self.refused.items()),
-            *(("held back", reason) for reason in self.held),
-            *((f"seconds, {step}", f"{seconds:.1f}") for step, seconds in self.seconds.items()),
-        ]
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The rules of a day before their stages.
+
+    Attributes:
+        inputs: what they were decided on.
+        in_context: the rules for everybody, and those for single context values.
+        rules: these and the rules for single users, with their verdicts; columns of `tables.RULES` without those of stages.
+    """
+
+    inputs: LaunchInputs
+    in_context: ContextDecision
+    rules: pd.DataFrame
 
 
 def learn(
@@ -97,27 +105,29 @@ def learn(
 ) -> LearnReport:
     """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
 
-    Where `out` has been learned into before, the logs are added to what it knows; files that it has read are left out.
+    If `out` has been learned into before, the logs are added to what it knows, and files that it has read are skipped. If all
+    files were read before under the same settings, nothing is published.
 
     Args:
         sources: files, folders or globs: Parquet, JSON lines or CSV in the contract of `docs/log.md`.
-        out: the artefact folder; made if it is missing. Whatever goes wrong, the version that served before serves on.
+        out: the artefact folder; made if it is missing. If anything fails, the version that served before serves on.
         config: settings; the defaults if None.
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
-        detector: scores candidates; if None, the one learned from the log or the documented rule, whichever finds more of what
-            the log tells of itself (`rewriter.detect.select`).
+        detector: scores candidates. If None, the detector learned from the log or the documented rule, whichever finds more of
+            the rephrases that the log confirms (`rewriter.detect.select`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
-        afresh: whether everything that `out` knows is forgotten first, but for the key of its users.
-        judge: asked about the finished version, and the turns that were read, why it must not serve yet; a version that it
-            gives reasons against is held back (`artefact.switch.publish`). None to let every version serve.
-        progress: told the name of each step of `STEPS` as it starts.
+        afresh: whether to forget everything that `out` knows first, except the key under which users are hashed.
+        judge: called with the turns that were read and the finished version; returns reasons why the version must not serve yet.
+            A version with reasons is held back (`artefact.switch.publish`). If None, every version serves.
+        progress: called with the name of each step of `STEPS` as it starts.
 
     Returns:
         What was read, mined, launched and refused.
 
     Raises:
-        ConfigError, LogError, EngineError, ArtefactError: one line with the cause and the cure.
+        ConfigError, LogError, EngineError, ArtefactError: one line with the cause and the cure. An ArtefactError is raised, too,
+            if the private state of `out` is missing or lacks a file.
 
     Example:
         >>> import tempfile
@@ -129,8 +139,8 @@ def learn(
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")
-        known = None if afresh else writer.previous_state
-        past, before = Carried.read(known), transitions.read(known)
+        known = None if afresh else state.read(out, writer.previous_state)
+        past, before = Carried.read(known), Lifecycle.read(known)
         log = reader.read(
             sources,
             out=writer.work,
@@ -144,61 +154,58 @@ def learn(
             min_users=config.launch.min_users,
             rejected=lambda: Path(out) / "state" / "rejected.parquet",
         )
+        due = past.due(log, config.loop)
+        if known is not None and not log.files and not due and (old := _same_settings(out, known.name, config)):
+            return _nothing_new(old, log)
         turns = writer.work / "turns.parquet"
         clock.start("mine")
-        due = past.due(log, config.loop)
         kept = known if config.loop.refit_days and not due else None
         best = _best(kept, config)
-        mined = _mine(
-            turns, detector or best, config, before.evidence_starts, past, whole=due or (detector is None and best.looks_back)
-        )
+        whole = due or (detector is None and best.looks_back)
+        mined = _mine(turns, detector or best, config, before, past, whole=whole)
         clock.start("chain")
-        solved = chain.resolve(*chain.load(mined.nodes, mined.edges), config.chain, chain.read(known, config.chain))
+        solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
-        inputs, global_rules, settled, decided = _decide(mined, solved, config, Priors.open(kept))
-        today, waiting = pipeline.last_day(mined), layer_slices.doubted(before.rules, before.evidence_starts)
-        clock.start("encode")
+        decided = _decide(mined, solved, config, Priors.open(kept))
+        today, doubted = pipeline.last_day(mined), layer_slices.withdrawn(before.rules, before.evidence_starts)
         online = writer.folder / "online"
+        promises: dict[str, Promise] = {}
         if due:
-            query_index = build_query_index(mined, global_rules.pairs, config, online)
-            clock.start("fit")
-            went = defect_counts(mined, best.pair, config.launch.min_users)
-            export_risk(best.pair, went.risk(), config, online)
-            promised = fit(mined, settled.global_rules, inputs.votes, query_index, went, mined.said, config, online, waiting)
-            promised |= _ambiguity(mined, inputs, settled, query_index, config, online)
-        else:
-            promised = writer.take_over("online") if past.fitted_day is not None else {}
+            promises = _fit(mined, decided, best, doubted, config, online, clock)
+            save_promises(online, promises)
+        elif past.fitted_day is not None:
+            writer.take_over("online")
+            promises = open_promises(online)
         clock.start("launch")
-        layer = layer_slices.decided(promised, waiting, today, fitted=due)
-        decided = pd.concat([decided, layer], ignore_index=True) if len(layer) else decided
+        slices = layer_slices.assess(promises, doubted, today, fitted=due)
+        rules = pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
-        now = transitions.advance(decided, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
+        now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
         clock.start("artefact")
-        launched, in_context = _write_served(now.rules, writer.folder)
-        transitions.write(now, writer.state)
-        for path in (*(getattr(mined, name) for name in KEPT), writer.work / "rejected.parquet"):
-            shutil.move(path, writer.state / path.name)
-        chain.write(solved, config.chain, writer.state)
+        launched, n_in_context = _write_served(now.rules, writer.folder)
         left = past.after(log, config, fitted=due)
+        now.write(writer.state)
         left.write(writer.state)
         if config.loop.refit_days:
-            global_rules.priors.save(writer.state)
-            best.save(writer.state / DETECTOR)
-        rules = launched["scope"].value_counts().to_dict() | ({"context": in_context} if in_context else {})
+            decided.in_context.global_rules.priors.save(writer.state)
+            best.save(writer.state / _DETECTOR)
+        state.finish(writer.state, [*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
+        counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
             config=config,
             locales=mined.locales,
-            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in rules.items()}},
-            metrics=_metrics(expected) | promised | best.metrics(),
+            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}},
+            metrics=_metrics(expected) | layer_slices.figures(promises) | best.metrics(),
             judge=judge and partial(judge, turns),
         )
     clock.start("")
     return LearnReport(
         version=version,
+        nothing_new=False,
         held=writer.reasons,
         log=log,
-        rules={"global": 0, "personal": 0, **rules},
+        rules={"global": 0, "personal": 0, **counts},
         refused=_refused(now.rules),
         win=expected["win"],
         loss=expected["loss"],
@@ -207,97 +214,104 @@ def learn(
     )
 
 
-def _best(state: Path | None, config: Config) -> BestDetector:
-    """Return the detector that is kept in a state, or one that is yet to learn."""
-    kept = state / DETECTOR if state is not None and is_kept(state / DETECTOR) else None
-    return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, kept)
+def _best(kept: Path | None, config: Config) -> BestDetector:
+    """Return the detector that is kept in a state, or one that is yet to be learned."""
+    folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
+    return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
 
 
 def _mine(
-    turns: Path, detector: Detector | BestDetector, config: Config, evidence_starts: EvidenceStarts, past: Carried, *, whole: bool
-) -> pipeline.Mined:
-    engine = DuckDB(turns.parent)
+    turns: Path, detector: Detector | BestDetector, config: Config, before: Lifecycle, past: Carried, *, whole: bool
+) -> Mined:
+    engine, starts = DuckDB(turns.parent), before.evidence_starts
     try:
-        return pipeline.mine(engine, turns, detector, config, evidence_starts=evidence_starts, carried=past, whole=whole)
+        return pipeline.mine(engine, turns, detector, config, evidence_starts=starts, carried=past, whole=whole)
     finally:
         engine.close()
 
 
-def _decide(
-    mined: pipeline.Mined, solved: chain.Absorption, config: Config, priors: Priors | None
-) -> tuple[launch.LaunchInputs, launch.GlobalRules, context.Settled, pd.DataFrame]:
-    """Weigh the rules for everybody, those of single context values, and those for single users."""
-    inputs = launch.LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
+def _decide(mined: Mined, solved: chain.Absorption, config: Config, priors: Priors | None) -> _Decided:
+    """Decide on the rules for everybody, for single context values, and for single users."""
+    inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
     guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
     global_rules = launch.everybody(inputs, guard, config.launch, config.seed, priors)
-    settled = context.settle(inputs, solved.absorbed, global_rules, guard, config.launch, config.seed)
-    every = [settled.global_rules.rules, settled.rules]
+    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config.launch, config.seed)
+    found = [in_context.global_rules.rules, in_context.rules]
     if config.launch.personal:
-        personal = launch.one_user(inputs, settled.global_rules, guard, config.launch, config.seed)
-        every.append(context.explained(settled, personal, mined))
-    return inputs, global_rules, settled, pd.concat(every, ignore_index=True)
+        personal = launch.one_user(inputs, in_context.global_rules, guard, config.launch, config.seed)
+        found.append(context.explained(in_context, personal, mined))
+    return _Decided(inputs, in_context, pd.concat(found, ignore_index=True))
 
 
-def _ambiguity(
-    mined: pipeline.Mined,
-    inputs: launch.LaunchInputs,
-    settled: context.Settled,
-    query_index: QueryIndex,
+def _fit(
+    mined: Mined,
+    decided: _Decided,
+    best: BestDetector,
+    doubted: Mapping[str, int],
     config: Config,
     online: Path,
-) -> dict[str, float]:
-    """Learn what texts of more than one meaning mean to whom, but for those whose meaning the context tells."""
-    if not config.launch.personal:
-        return {}
-    by_context = settled.rules[settled.rules["verdict"] == launch.LAUNCHED].groupby(["locale", "source"])["state"].nunique()
-    told = set(by_context.index[by_context > 1])
-    return learn_ambiguity(mined, settled.global_rules, inputs.votes, query_index, told, config.launch, online)
+    clock: "_Clock",
+) -> dict[str, Promise]:
+    """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
+    inputs, in_context = decided.inputs, decided.in_context
+    query_index = build_query_index(mined, in_context.global_rules.pairs, config, online)
+    clock.start("fit")
+    risk = defect_counts(mined, best.pair, config.launch.min_users)
+    export_risk(best.pair, risk.risk(), config, online)
+    promises = fit(mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted)
+    if config.launch.personal:
+        known = context.known_by_context(in_context)
+        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config.launch, online)
+    return promises
 
 
 def _write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
-    """Write all that serves; return the rules for everybody and for single users, and how many there are for a context."""
-    launched = rules[(rules["verdict"] == launch.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
+    """Write all rules that serve; return those for everybody and for single users, and how many there are for a context."""
+    launched = rules[(rules["verdict"] == RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
     in_context = context.serving(rules)
-    write_rules(folder / "rules", _rules(launched))
+    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
+    write_rules(folder / "rules", (Rule(*row) for row in zip(*columns, strict=True)))
     ContextRules(in_context).save(folder / "rules")
     save_shares(folder / "rules", layer_slices.shares(rules))
     launch.write(launched[launched["scope"] == "global"], folder / "rules.parquet")
     return launched, len(in_context)
 
 
-def _rules(launched: pd.DataFrame) -> Iterable[Rule]:
-    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
-    return (Rule(*row) for row in zip(*columns, strict=True))
-
-
 def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
-    decided = expected["win"] + expected["loss"]
-    return {
-        "expected wins": expected["win"],
-        "expected losses": expected["loss"],
-        "expected loss share": expected["loss"] / decided if decided else math.nan,
-    }
+    win, loss = expected["win"], expected["loss"]
+    share = loss / (win + loss) if win + loss else math.nan
+    return {"expected wins": win, "expected losses": loss, "expected loss share": share}
 
 
-def _refused(decided: pd.DataFrame) -> dict[str, int]:
-    """Count the refused rules by reason, less those for the context: a text has as many of these as it has context values."""
-    rows = decided[(decided["verdict"] != launch.LAUNCHED) & decided["scope"].isin(["global", "personal"])]
-    return dict(Counter(map(_kind, rows["verdict"])))
+def _refused(rules: pd.DataFrame) -> dict[str, int]:
+    """Count refused rules by verdict, without those for a context value: a text has as many of these as it has context values."""
+    rows = rules[(rules["verdict"] != RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
+    return dict(Counter(rows["verdict"]))
 
 
-def _kind(verdict: str) -> str:
-    """Return the sort of a refusal: what the guardrail says in detail is told by `explain`."""
-    return verdict.partition(":")[0]
+def _same_settings(root: str | Path, version_id: str, config: Config) -> Version | None:
+    """Return the version that was learned last if it was learned under these settings, else None."""
+    version = open_version(root, version_id)
+    return version if version.manifest.config == config.to_dict() else None
+
+
+def _nothing_new(old: Version, log: LogReport) -> LearnReport:
+    """Report that all files were known; the figures are those of the version that was learned last."""
+    counts, metrics = old.manifest.counts, old.manifest.metrics
+    rules = {name.removesuffix(" rules"): n for name, n in counts.items() if name.endswith(" rules")}
+    win, loss = (metrics.get(f"expected {name}") or 0.0 for name in ("wins", "losses"))
+    return LearnReport(old.id, True, (), log, rules, {}, win, loss, "none: nothing new", {})
 
 
 class _Clock:
-    """Tells how long each step took, and the caller when one starts."""
+    """Measures how long each step takes, and reports its start."""
 
     def __init__(self, progress: Progress | None) -> None:
         self.seconds: dict[str, float] = {}
         self._progress, self._step, self._since = progress, "", 0.0
 
     def start(self, step: str) -> None:
+        """End the step that runs, and start the next one; an empty name only ends it."""
         now = time.perf_counter()
         if self._step:
             self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._since

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from rewriter.codes import Arm, Layer, Reason, Scope
-from rewriter.model.layer_slices import part_of
+from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
 from rewriter.online.assignment import decision_id, drawn, named
 from rewriter.online.options import Options
@@ -136,7 +136,7 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
 def _by_slice(serving: Serving, options: Options, call: Call, found: Verdict) -> Verdict:
     """Say what becomes of a rewrite that the online layer found: each slice of the layer is drawn and withdrawn like a rule."""
     scope = Scope.PERSONAL if found.scope is Scope.PERSONAL else Scope.GLOBAL
-    name = part_of(found.reason, scope, after_failure=call.after_failure)
+    name = Slice(found.reason, scope, after_failure=call.after_failure).name
     return _drawn(serving, options, call, found._replace(rule=name), serving.shares.get(name, 1.0))
 
 

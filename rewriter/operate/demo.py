@@ -30,6 +30,7 @@ from rewriter.evaluation.outcomes import Outcomes, where
 from rewriter.evaluation.summary import Row, curve, ratio_text, row
 from rewriter.explanation import drawing
 from rewriter.explanation.explain import graph
+from rewriter.messages import rule_verdict, verdict_kind
 from rewriter.offline.learn import LearnReport, learn
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
@@ -183,10 +184,10 @@ def _examples(artefact: Path) -> list[Example]:
         return [Example(*row) for row in con.execute(_BUSIEST).fetchall()]
 
 
-_SAID_WHY = """
-SELECT source, target, p_goal, win, loss, verdict FROM rules
-WHERE verdict <> 'launched' AND verdict NOT LIKE '%fewer than%' AND verdict NOT LIKE 'no utterance%' AND scope = 'global'
-QUALIFY ROW_NUMBER() OVER (PARTITION BY split_part(verdict, ':', 1) ORDER BY turns DESC, source) <= 4
+_NOT_SENT = """
+SELECT source, target, p_goal, win, loss, verdict, detail FROM rules
+WHERE verdict NOT IN ('launched', 'few_say_source', 'few_mean_target', 'no_surface') AND scope = 'global'
+QUALIFY ROW_NUMBER() OVER (PARTITION BY verdict ORDER BY turns DESC, source) <= 4
 ORDER BY verdict, turns DESC
 """  # what is left out here may hold texts of fewer users than a report may show
 
@@ -210,7 +211,10 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
         report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
         *(report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(graph(artefact, e.source))) for e in found.examples[:3]),
         report.Table(
-            "What was refused", _REFUSED, ("reason", "rules"), [(why, f"{n:,}") for why, n in found.learned.refused.items()]
+            "What was refused",
+            _REFUSED,
+            ("reason", "rules"),
+            [(verdict_kind(verdict), f"{n:,}") for verdict, n in found.learned.refused.items()],
         ),
         report.Table("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
     ]
@@ -231,8 +235,11 @@ def told(examples: Iterable[Example]) -> list[tuple[str, ...]]:
 def _refused(artefact: Path) -> list[tuple[str, ...]]:
     with duckdb.connect() as con:
         con.read_parquet(str(current(artefact).state / "rules.parquet")).create_view("rules")
-        rows = con.execute(_SAID_WHY).fetchall()
-    return [(source, target, *(f"{x:.2f}" for x in figures), why) for source, target, *figures, why in rows]
+        rows = con.execute(_NOT_SENT).fetchall()
+    return [
+        (source, target, *(f"{x:.2f}" for x in figures), rule_verdict(verdict, detail))
+        for source, target, *figures, verdict, detail in rows
+    ]
 
 
 _LEAD = """People of a simulated home talk to Home Assistant's own parser through a speech channel that mishears. rewriter has

@@ -144,7 +144,7 @@ def _stays(table: str, columns: list[str]) -> str:
     if "user_id" in columns:
         conditions.append("user_id <> (SELECT hashed FROM who)")
     conditions += [f"CAST({name} AS VARCHAR) NOT IN (FROM texts_gone)" for name in _NAMED if name in columns]
-    if table in ("rules", "lives"):
+    if table in ("rules", "stage_changes"):
         everybodys = "user_id = ''" if "user_id" in columns else "true"
         conditions += [f"NOT ({everybodys} AND {name} IN (FROM few))" for name in ("source", "target") if name in columns]
         if "users" in columns:  # she may have been one of those who meant the target

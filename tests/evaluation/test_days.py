@@ -15,7 +15,7 @@ from rewriter.evaluation import days as module
 from rewriter.evaluation import report as pages
 from rewriter.evaluation.days import ARMS, days
 from rewriter.evaluation.intervals import Interval
-from rewriter.tables import COUNTS, LIVES, STANDING
+from rewriter.tables import COUNTS, STAGE_CHANGES, STAGE_COUNTS
 
 TREATED, HELD, UNDRAWN, CONTROL = ARMS
 SVG = "{http://www.w3.org/2000/svg}text"
@@ -33,8 +33,8 @@ def count(day, user, *, said=1, rewritten=0, share=-1, turns=1, failed=0, ok=0.0
 def read(tmp_path, monkeypatch):
     """Reads counts as if an artefact had left them."""
 
-    def found(counts, standing=(), lives=()):
-        given = {COUNTS: counts, STANDING: standing, LIVES: lives}
+    def found(counts, stage_counts=(), stage_changes=()):
+        given = {COUNTS: counts, STAGE_COUNTS: stage_counts, STAGE_CHANGES: stage_changes}
         for table, rows in given.items():
             frame = pd.DataFrame(list(rows), columns=list(table.names))
             columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.columns)
@@ -97,26 +97,26 @@ def test_a_picture_has_so_many_points_at_most(read, last, span, points):
 
 
 def test_where_rules_stood_stays_until_somebody_learns_again(read):
-    standing = [
+    stage_counts = [
         [100, "global", "canary", 2],
         [102, "global", "live", 1],
         [102, "global", "retired", 1],
         [100, "personal", "shadow", 9],
     ]
-    found = read([count(100, 1, ok=1), count(103, 1, ok=1)], standing)
-    assert pages._standing(found, "global") == {"canary": {0: 2, 1: 2}, "live": {2: 1, 3: 1}, "retired": {2: 1, 3: 1}}
-    assert pages._standing(found, "personal") == {}
+    found = read([count(100, 1, ok=1), count(103, 1, ok=1)], stage_counts)
+    assert pages._by_stage(found, "global") == {"canary": {0: 2, 1: 2}, "live": {2: 1, 3: 1}, "retired": {2: 1, 3: 1}}
+    assert pages._by_stage(found, "personal") == {}
     assert (f"{1:,}", "rules that serve everybody") in pages.figures(found)
 
 
 def test_an_artefact_without_its_state_or_without_a_turn_is_refused(read, tmp_path):
     with pytest.raises(ArtefactError, match="no turn yet"):
         read([])
-    (tmp_path / "standing.parquet").unlink()
-    with pytest.raises(ArtefactError, match=r"lacks standing\.parquet: .* private state"):
+    (tmp_path / "stage_counts.parquet").unlink()
+    with pytest.raises(ArtefactError, match=r"lacks stage_counts\.parquet: .* private state"):
         days(tmp_path)
     (tmp_path / "counts.parquet").unlink()
-    with pytest.raises(ArtefactError, match=r"lacks counts\.parquet, standing\.parquet"):
+    with pytest.raises(ArtefactError, match=r"lacks counts\.parquet, stage_counts\.parquet"):
         days(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_the_page_of_an_artefact_tells_what_the_log_tells(lamp, tmp_path):
     assert "http://" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
-    assert sum(found.standing["rules"][found.standing["scope"] == "global"]) >= report.rules["global"]
+    assert sum(found.stage_counts["rules"][found.stage_counts["scope"] == "global"]) >= report.rules["global"]
     titles = ("Defect rate by day and arm", "Rules for everybody", "What changed")
     assert all(f"<h2>{title}</h2>" in text for title in titles)
     assert "Win/loss" not in text, "nothing has been rewritten yet"
@@ -142,7 +142,7 @@ def test_pictures_name_what_they_show():
     some = Interval(0.5, 0.25, 0.75)
     drawn = {
         "rates": charts.rates(starts, {"rewritten": {0: some, 2: some}}, "turns that fail"),
-        "standing": charts.standing(starts, {"live": {0: 3}, "retired": {29: 1}}, "rules"),
+        "standing": charts.stages(starts, {"live": {0: 3}, "retired": {29: 1}}, "rules"),
         "ratios": charts.ratios(starts, {3: Interval(math.inf, 2.0, math.inf), 4: some}),
     }
     named = {

@@ -35,8 +35,8 @@ def test_the_right_rules_are_launched_and_every_other_has_its_reason(lamp):
     rules = rules_of(root)
     assert rules["global", "", "turn of the lamp", "turn off the lamp"] == "launched"
     assert rules["personal", "ann", lamp_log.OWN, "play my mix"] == "launched"
-    assert rules["global", "", "switch on lamb", "turn off the lamp"].startswith("guardrail: ")
-    assert rules["global", "", lamp_log.RARE, "turn off the lamp"] == "the source was said by fewer than 3 users"
+    assert rules["global", "", "switch on lamb", "turn off the lamp"] == "guardrail"
+    assert rules["global", "", lamp_log.RARE, "turn off the lamp"] == "few_say_source"
     flips = {("personal", user, "switch on lamb", "turn off the lamp") for user in lamp_log.USERS[:5]}
     launched = {key for key, verdict in rules.items() if verdict == "launched"}
     assert launched == flips | {  # what nobody may infer for others, people may mean themselves
@@ -148,7 +148,7 @@ def test_a_failed_learn_leaves_the_old_version_serving(tmp_path, lamp):
     assert Rewriter.open(root).rewrite("turn of the lamp").applied
 
 
-SCRIPT = "from rewriter import learn\nlearn([sys.argv[2]], out=sys.argv[1])"
+SCRIPT = "from rewriter import learn\nlearn([sys.argv[2]], out=sys.argv[1], afresh=True)"
 
 
 @pytest.mark.slow
@@ -198,4 +198,4 @@ def test_a_rule_rests_on_one_whole_restatement_at_least(tmp_path, thousandths, u
     with duckdb.connect() as con:
         con.read_parquet(str(current(tmp_path / "artefact").state / "rules.parquet")).create_view("rules")
         [(verdict,)] = con.execute("SELECT verdict FROM rules WHERE scope = 'global' AND source = 'lamp of wrong'").fetchall()
-    assert (verdict == "what users meant is too unsure") == unsure
+    assert (verdict == "goal_unsure") == unsure

@@ -5,7 +5,7 @@ import pytest
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
-from rewriter.model.layer_slices import DRAWN, PARTS, open_shares, save_shares
+from rewriter.model.layer_slices import SLICES, open_shares, save_shares
 from rewriter.online.assignment import drawn
 from rewriter.online.rewriter import Rewriter
 from rewriter.text import hash_user
@@ -28,11 +28,11 @@ def root(tmp_path):
 
 
 def test_the_parts_are_named_like_rules():
-    assert PARTS == (
+    assert tuple(SLICES) == (
         "online-before-global", "online-before-personal", "ambiguity-before-personal",
         "online-after-global", "online-after-personal", "ambiguity-after-personal",
     )  # fmt: skip
-    assert set(DRAWN) == {part for part in PARTS if "-before-" in part}
+    assert {name for name, of in SLICES.items() if of.is_drawn} == {name for name in SLICES if "-before-" in name}
 
 
 def test_a_request_whose_rewrite_passed_the_bar_is_drawn_by_user_text_and_day(root):

@@ -1,4 +1,4 @@
-"""The life of a rule, told after a log in which nothing was drawn and after one in which it was."""
+"""The stages of a rule after a log in which nothing was drawn and after one in which it was."""
 
 import lamp_log
 import pytest
@@ -16,8 +16,8 @@ LAMP = "Turn of the lamp"
 
 def test_without_draws_a_rule_is_live_at_once(lamp):
     (change,) = history(lamp[0], LAMP)
-    assert (change.target, change.scope, change.was, change.life) == ("turn off the lamp", "global", "", "live")
-    assert (change.share, change.why, change.day) == (1.0, "people restate it so", "2026-01-15")
+    assert (change.target, change.scope, change.stage_before, change.stage) == ("turn off the lamp", "global", "", "live")
+    assert (change.share, change.reason, change.day) == (1.0, "restated", "2026-01-15")
     assert (change.tried, change.left_ok) == (0.0, 0.0)
     assert change.left_alone > 30
     assert [c.scope for c in history(lamp[0], lamp_log.OWN, user_id="ann")] == ["personal"]
@@ -34,10 +34,10 @@ def drawn(tmp_path_factory):
 
 def test_where_arms_are_drawn_it_is_a_canary_first(drawn):
     (change,) = history(drawn, LAMP)
-    assert (change.life, change.share) == ("canary", pytest.approx(0.9))
+    assert (change.stage, change.share) == ("canary", pytest.approx(0.9))
     rule = RuleBook.open(current(drawn).folder / "rules").get("turn of the lamp", "en")
     assert rule.share == pytest.approx(0.9)
-    assert [(c.life, c.share) for c in history(drawn, lamp_log.OWN, user_id="ann") if c.scope == "personal"] == [("live", 1.0)]
+    assert [(c.stage, c.share) for c in history(drawn, lamp_log.OWN, user_id="ann") if c.scope == "personal"] == [("live", 1.0)]
 
 
 def test_the_verb(drawn):
@@ -45,7 +45,7 @@ def test_the_verb(drawn):
     assert run.exit_code == 0
     assert "canary" in run.output
     assert CliRunner().invoke(main, ["history", str(drawn), "turn on the lamp"]).output.startswith("no rule of")
-    assert '"life": "canary"' in CliRunner().invoke(main, ["history", str(drawn), LAMP, "--json"]).output
+    assert '"stage": "canary"' in CliRunner().invoke(main, ["history", str(drawn), LAMP, "--json"]).output
 
 
 def test_without_the_state_it_cannot_be_told(drawn, tmp_path):

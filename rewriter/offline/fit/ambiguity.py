@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from rewriter.arrays import Floats
 from rewriter.config import Launch
 from rewriter.model.ambiguity import Meanings, liking_of, posterior, write_ambiguity
+from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
@@ -52,7 +53,7 @@ def learn_ambiguity(
     told: Collection[tuple[str, str]],
     config: Launch,
     folder: Path,
-) -> dict[str, float]:
+) -> dict[str, Promise]:
     """Write ``ambiguity``, where held-out users show that habits tell what is meant; see `rewriter.model.ambiguity.lean`.
 
     Each user's votes are held against what all others mean by the text and what she herself wanted otherwise. By these the trust
@@ -68,7 +69,7 @@ def learn_ambiguity(
         folder: of the online layer.
 
     Returns:
-        What the held-out evidence promises, by name; empty where nothing was written.
+        What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
     """
     guard = guard_of(mined.queries, mined.nodes, config.min_users)
     shared = _ambiguous(mined, global_rules, query_index.good, told, guard, config.min_users)
@@ -86,8 +87,7 @@ def learn_ambiguity(
         for (locale, text), of in shared.groupby(["locale", "text"])
     ]
     write_ambiguity(folder / "ambiguity", meanings, trust=trust, threshold=promise.threshold)
-    found = {"trust": trust, "threshold": promise.threshold, "held-out wins": promise.win, "held-out losses": promise.loss}
-    return {f"online ambiguity: {name}": value for name, value in found.items()}
+    return {name: promise for name, of in SLICES.items() if of.method == "ambiguity"}
 
 
 def _ambiguous(

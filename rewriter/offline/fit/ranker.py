@@ -4,24 +4,27 @@
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.word_risk import WordRisk
 from rewriter.engines.duckdb import connect
 from rewriter.model.decider import Decider, Threshold
+from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome, Wordings
 from rewriter.offline.fit.examples import Told, examples
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules.launch import LAUNCHED, GlobalRules
+from rewriter.offline.rules.launch import GlobalRules
 from rewriter.offline.rules.votes import Votes
 
 _LIKELY = 0.65  # P(win) below which nothing is applied to a request that may be fine as it is
@@ -41,7 +44,7 @@ def fit(
     config: Config,
     folder: Path,
     doubted: Mapping[str, int],
-) -> dict[str, float]:
+) -> dict[str, Promise]:
     """Fit the online layer and write it.
 
     Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
@@ -57,14 +60,14 @@ def fit(
         turns: Parquet of `tables.TURNS`.
         config: its sections launch and trigger are used.
         folder: where the files go.
-        doubted: withdrawn part of the layer (`rewriter.model.layer_slices`) -> the day since when it was in doubt.
+        doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since when it was in doubt.
 
     Returns:
-        What the held-out evidence promises, by name; for a withdrawn part what the texts that were first heard since promise.
+        What the held-out evidence promises of each slice that the ranker fills, by name.
     """
     k = config.launch.min_users
     wordings = Wordings(query_index.good[query_index.spoken])
-    rules = global_rules.rules[global_rules.rules["verdict"] == LAUNCHED]
+    rules = global_rules.rules[global_rules.rules["verdict"] == RuleVerdict.LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
     told = Told(mined, votes, query_index.good, query_index.own)
     found = examples(query_index.texts, told, served, turns, config.seed)
@@ -76,13 +79,15 @@ def fit(
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wordings.all.items():
         of.save(folder / "wording" / locale)
-    named = {mode if mode in doubted else f"online {mode}": of for mode, of in promises.items()}
-    return {f"{mode}: {name}": value for mode, of in named.items() for name, value in _told(of[0]).items()}
+    applied = {mode: of[0] for mode, of in promises.items()}
+    return {
+        name: replace(applied[of.mode], threshold_since=applied[name].threshold if name in applied else None)
+        for name, of in SLICES.items()
+        if of.method == "online"
+    }
 
 
-def _promises(
-    cross_validation: CrossValidation, budget: Trigger, doubted: Mapping[str, int]
-) -> dict[str, list[thresholds.Promise]]:
+def _promises(cross_validation: CrossValidation, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[Promise]]:
     """Hold out one fold after the other, and find the thresholds for what is applied and for what is suggested in each mode.
 
     For a withdrawn part they are found once more, on the texts that were first heard since it was in doubt.
@@ -102,13 +107,13 @@ def _promises(
         "before": partial(_thresholds, before, budget, _LIKELY, _MIDDLE),
         "after": partial(_thresholds, after, budget, 0.0, _LOWER),
     }
-    since = {part: modes[part.split("-")[1]](since=day) for part, day in doubted.items() if part.startswith("online-")}
+    since = {part: modes[SLICES[part].mode](since=day) for part, day in doubted.items() if SLICES[part].method == "online"}
     return {mode: found(since=0) for mode, found in modes.items()} | since
 
 
 def _thresholds(
     outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
-) -> list[thresholds.Promise]:
+) -> list[Promise]:
     rows = [outcome for day, outcome in outcomes if day >= since]
     evidence = thresholds.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
     noise = thresholds.label_noise(evidence, less=_EXCUSED * budget.max_loss_share, quantile=quantile)
@@ -116,16 +121,6 @@ def _thresholds(
         thresholds.lowest(evidence, loss_share=budget.max_loss_share, noise=noise, least=least),
         thresholds.lowest(evidence, loss_share=budget.suggest_loss_share, noise=noise, least=_WORTH_ASKING),
     ]
-
-
-def _told(promise: thresholds.Promise) -> dict[str, float]:
-    return {
-        "threshold": promise.threshold,
-        "held-out wins": promise.win,
-        "held-out losses": promise.loss,
-        "win/loss": promise.ratio,
-        "win/loss, low": promise.low,
-    }
 
 
 _MILLION = 1_000_000  # whole numbers add up to the same in every order

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from rewriter.arrays import Floats
+from rewriter.model.layer_slices import Promise
 
 _PARTS = 5  # of the held-out texts, by score, of which the surest one tells how good the labels are
 _LEAST = 20.0  # wins and losses in a part, for it to tell anything
@@ -25,25 +26,6 @@ class Evidence:
     score: Floats
     win: Floats
     loss: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What a threshold lets through.
-
-    Attributes:
-        threshold: the score; infinite where no threshold keeps the budget.
-        win: expected wins among the held-out texts.
-        loss: expected losses.
-        ratio: win / loss, NaN where nothing passes.
-        low: the lower end of its 95 % interval.
-    """
-
-    threshold: float
-    win: float
-    loss: float
-    ratio: float
-    low: float
 
 
 def label_noise(evidence: Evidence, *, less: float, quantile: float = 0.5) -> float:

@@ -1,96 +1,92 @@
-"""The parts of the online layer (`rewriter.model.layer_slices`) as rules that live: what each promises, its share of requests.
+"""The slices of the online layer (`rewriter.model.layer_slices`) as rows of the table of rules, so that they have stages too.
 
-A part that was withdrawn waits for a fit of the layer that keeps the budget on texts first heard since the doubt began: requests
-that were left alone then, and say by what people did whether the layer would have done well.
+A slice that was withdrawn comes back when a fit of the layer keeps the budget of losses on texts first heard since the slice came
+into doubt. Those requests were left alone, so what people did then says whether the layer would have done well.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rewriter.model.layer_slices import DRAWN, PARTS
-from rewriter.offline.lifecycle import stages
+from rewriter.codes import SERVED, RuleVerdict, Stage
+from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.mining.small_tables import EvidenceStarts
-from rewriter.offline.rules.launch import LAUNCHED
 
 SCOPE = "online"
-NO_THRESHOLD = "no threshold keeps the budget"
-"""Verdict on a part of which held-out evidence promises nothing."""
-DOUBTED = "no threshold keeps the budget on what was first heard since the doubt"
 
 
-def doubted(rules: pd.DataFrame, evidence_starts: EvidenceStarts) -> dict[str, int]:
-    """Return the parts that are withdrawn, each with the day on which the doubt began.
+def withdrawn(rules: pd.DataFrame, evidence_starts: EvidenceStarts) -> dict[str, int]:
+    """Return the slices that are withdrawn, each with the day on which the doubt began, days since 1970.
 
     Args:
         rules: of the day before, columns of `tables.RULES`.
         evidence_starts: the first days whose evidence counts.
     """
-    gone = set(rules.loc[(rules["scope"] == SCOPE) & (rules["life"] == "retired"), "rule"])
-    return {part: evidence_starts[key(part)] for part in PARTS if part in gone and key(part) in evidence_starts}
+    gone = set(rules.loc[(rules["scope"] == SCOPE) & (rules["stage"] == Stage.RETIRED), "rule"])
+    return {name: evidence_starts[key(name)] for name in SLICES if name in gone and key(name) in evidence_starts}
 
 
-def decided(promised: Mapping[str, float], waiting: Mapping[str, int], today: int, *, fitted: bool) -> pd.DataFrame:
-    """Return the parts with their verdicts, columns of `tables.RULES` but for those of life; none where no layer was fitted.
+def assess(promises: Mapping[str, Promise], doubted: Mapping[str, int], today: int, *, fitted: bool) -> pd.DataFrame:
+    """Return the slices with their verdicts, columns of `tables.RULES` without those of stages; no rows without promises.
 
     Args:
-        promised: what the fit of the layer promises, by name: ``… threshold`` of each part's mode, and of each that is `doubted`.
-        waiting: what `doubted` says.
+        promises: what the fit of the layer promises of each slice.
+        doubted: what `withdrawn` says.
         today: last day of the log, days since 1970.
         fitted: whether the layer was fitted today.
     """
-    thresholds = {part: promised[key] for part in PARTS if (key := _evidence(part)) in promised}
-    verdicts = [_verdict(part, promised, waiting, fitted=fitted) for part in thresholds]
-    threshold = np.array([threshold if math.isfinite(threshold) else 0.0 for threshold in thresholds.values()])
-    names, nothing = np.array(list(thresholds), dtype=object), np.zeros(len(thresholds))
-    fixed = {"scope": SCOPE, "user_id": "", "context_value": "", "locale": "", "target": "", "state": "", "users": 0}
-    days = {"first_day": today, "last_day": today}
-    score = {
-        "score": threshold,
-        "p_goal": threshold,
-        "p_gain": np.nan,
-        "win": threshold,
-        "loss": 1.0 - threshold,
-        "stay": nothing,
-        "similarity": nothing,
-    }
-    told = {"rule": names, "source": names, "turns": nothing, "verdict": np.array(verdicts, dtype=object)}
-    return pd.DataFrame(told).assign(**fixed, **days, **score)
+    names = [name for name in SLICES if name in promises]
+    verdicts = [_verdict(promises[name], doubted=name in doubted, fitted=fitted) for name in names]
+    threshold = np.array([promises[name].threshold if promises[name].keeps_budget() else 0.0 for name in names])
+    rule, nothing = np.array(names, dtype=object), np.zeros(len(names))
+    empty = {"user_id": "", "context_value": "", "locale": "", "target": "", "state": "", "users": 0, "detail": ""}
+    score = {"score": threshold, "p_goal": threshold, "win": threshold, "loss": 1.0 - threshold, "p_gain": np.nan}
+    rows = {"rule": rule, "source": rule, "turns": nothing, "verdict": np.array(verdicts, dtype=object)}
+    fixed = {"scope": SCOPE, "first_day": today, "last_day": today, "stay": nothing, "similarity": nothing}
+    return pd.DataFrame(rows).assign(**empty, **fixed, **score)
 
 
-def is_part(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say of each of m rules whether it is a part of the online layer, (m,)."""
+def is_slice(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say of each of m rules whether it is a slice of the online layer, (m,)."""
     return np.asarray(rules["scope"] == SCOPE, dtype=bool)
 
 
-def undrawn(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say of each of m rules whether it is a part of which nothing is ever drawn, (m,)."""
-    return is_part(rules) & ~np.isin(rules["rule"].to_numpy(dtype=object), DRAWN)
+def is_undrawn(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say of each of m rules whether it is a slice of which nothing is left alone for comparison, (m,)."""
+    drawn = [name for name, of in SLICES.items() if of.is_drawn]
+    return is_slice(rules) & ~np.isin(rules["rule"].to_numpy(dtype=object), drawn)
 
 
 def shares(rules: pd.DataFrame) -> dict[str, float]:
-    """Return the probability with which each part is applied; 0 for one that is withdrawn."""
-    rows = rules[(rules["scope"] == SCOPE) & rules["life"].isin([*stages.SERVED, "retired"])]
+    """Return the probability with which each slice is applied; 0 for one that is withdrawn."""
+    rows = rules[(rules["scope"] == SCOPE) & rules["stage"].isin([*SERVED, Stage.RETIRED])]
     return dict(zip(rows["rule"], rows["share"].astype(float), strict=True))
 
 
-def _verdict(part: str, promised: Mapping[str, float], waiting: Mapping[str, int], *, fitted: bool) -> str:
-    everything = promised[_evidence(part)]
-    if not math.isfinite(everything):
-        return NO_THRESHOLD
-    since = promised.get(f"{part}: threshold", everything)
-    return LAUNCHED if part not in waiting or (fitted and math.isfinite(since)) else DOUBTED
+def figures(promises: Mapping[str, Promise]) -> dict[str, float]:
+    """Return the promises as figures for the manifest, by a label for people; slices that share a promise are named once."""
+    found: dict[str, float] = {}
+    for name, promise in promises.items():
+        of = SLICES[name]
+        label = f"online {of.mode if of.method == SCOPE else of.method}"
+        found |= {f"{label}: threshold": promise.threshold, f"{label}: held-out wins": promise.win}
+        found |= {f"{label}: held-out losses": promise.loss, f"{label}: win/loss": promise.ratio}
+        found |= {f"{label}: win/loss, low": promise.low}
+        if promise.threshold_since is not None:
+            found[f"{name}: threshold"] = promise.threshold_since
+    return found
 
 
-def _evidence(part: str) -> str:
-    """Return the name under which the fit says what it promises of a part: by the whole log."""
-    basis, mode, _ = part.split("-")
-    return f"online {mode}: threshold" if basis == SCOPE else "online ambiguity: threshold"
+def key(name: str) -> tuple[str, str, str]:
+    """Return the key under which the start of a slice's evidence is kept, as `EvidenceStarts` has it."""
+    return "", name, ""
 
 
-def key(part: str) -> tuple[str, str, str]:
-    """Return under what the cut of a part is kept."""
-    return "", part, ""
+def _verdict(promise: Promise, *, doubted: bool, fitted: bool) -> RuleVerdict:
+    if not promise.keeps_budget():
+        return RuleVerdict.NO_THRESHOLD
+    if doubted and not (fitted and promise.keeps_budget_since()):
+        return RuleVerdict.NO_THRESHOLD_SINCE
+    return RuleVerdict.LAUNCHED

@@ -1,4 +1,4 @@
-"""From the verdicts of a day and the lives of the day before to the rules that serve: who enters, who moves on, who leaves."""
+"""From the verdicts of a day and the stages of the day before to the rules that serve: which enter, move on, and leave."""
 
 import json
 from dataclasses import dataclass
@@ -9,83 +9,97 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import betainc
 
+from rewriter.codes import SERVED, RuleVerdict, Stage, StageReason
 from rewriter.config import Loop
 from rewriter.engines.duckdb import connect
-from rewriter.errors import ArtefactError
-from rewriter.model.layer_slices import PARTS
-from rewriter.offline.lifecycle import attribution, layer_slices, stages
+from rewriter.errors import ArtefactError, reading_state
+from rewriter.offline.lifecycle import evidence as evidence_of
+from rewriter.offline.lifecycle import layer_slices, stages
+from rewriter.offline.lifecycle.evidence import PRIOR_TRIALS, Evidence
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.rules import launch
-from rewriter.offline.rules.launch import LAUNCHED
-from rewriter.tables import LIVES, RULES, STANDING
+from rewriter.tables import RULES, STAGE_CHANGES, STAGE_COUNTS
 
-AT_WORK = "another rule of this text is at work"
-OUTDONE = "another rewrite of this text should do better"
-RETIRED = "retired: "
-_WATCHED = ("the gain is too unsure", "over the loss budget", "another target is better", AT_WORK, OUTDONE)
-_FORBIDDEN = ("guardrail: ", "the source was said by fewer", "no utterance of", "this user never said", layer_slices.NO_THRESHOLD)
-_KEPT_DAYS = 365  # a retired rule is remembered so long
+_WATCHED = (
+    RuleVerdict.GAIN_UNSURE,
+    RuleVerdict.OVER_BUDGET,
+    RuleVerdict.OUTRANKED,
+    RuleVerdict.SOURCE_TAKEN,
+    RuleVerdict.OUTDONE,
+)
+"""Verdicts that may change with more evidence: these rules are in the stage *shadow*."""
+_FORBIDDEN = (
+    RuleVerdict.GUARDRAIL,
+    RuleVerdict.FEW_SAY_SOURCE,
+    RuleVerdict.NO_SURFACE,
+    RuleVerdict.NO_OWN_SURFACE,
+    RuleVerdict.NO_THRESHOLD,
+)
+"""Verdicts that retire a rule at once, however well it does."""
+_MEMORY_DAYS = 365
+"""Days for which a retired rule is remembered."""
+_P_LESS = 0.98
+"""P(a rule that serves succeeds less often than its rival is expected to) at which the rival takes over."""
 _SOURCE = ["user_id", "context_value", "locale", "source"]
-_SURELY = 0.98  # P(a rule at work succeeds less often than one that waits is expected to) at which that one takes over
-_TOLD = ("tried", "tried_ok", "left_alone", "left_ok")
+_TRIED = ("tried", "tried_ok", "left_alone", "left_ok")
+_STARTS = "evidence_starts.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What the day before left.
+class Lifecycle:
+    """What is known of the stages of all rules after a day.
 
     Attributes:
         rules: columns of `tables.RULES`.
-        lives: columns of `tables.LIVES`.
+        changes: every change of stage so far, columns of `tables.STAGE_CHANGES`.
         evidence_starts: the first days whose evidence of the sources counts.
-        standing: columns of `tables.STANDING`.
+        counts: how many rules were in each stage, by day, columns of `tables.STAGE_COUNTS`.
     """
 
     rules: pd.DataFrame
-    lives: pd.DataFrame
+    changes: pd.DataFrame
     evidence_starts: EvidenceStarts
-    standing: pd.DataFrame
+    counts: pd.DataFrame
 
     @classmethod
-    def nothing(cls) -> "Before":
-        """Return what stands before the first day."""
-        return cls(_empty(RULES.names), _empty(LIVES.names), {}, _empty(STANDING.names))
+    def empty(cls) -> "Lifecycle":
+        """Return what is known before the first day."""
+        frames = (pd.DataFrame({n: pd.Series(dtype=object) for n in t.names}) for t in (RULES, STAGE_CHANGES, STAGE_COUNTS))
+        rules, changes, counts = frames
+        return cls(rules, changes, {}, counts)
 
+    @classmethod
+    def read(cls, state: Path | None) -> "Lifecycle":
+        """Read what the day before left in the private state; empty if there is no state.
 
-def read(state: Path | None) -> Before:
-    """Return what is in the private state of the day before; nothing where there is none.
+        Raises:
+            ArtefactError: a file is damaged, or of an older release.
+        """
+        if state is None:
+            return cls.empty()
+        tables = {table.name: state / f"{table.name}.parquet" for table in (RULES, STAGE_CHANGES, STAGE_COUNTS)}
+        with connect(**tables) as con:
+            rules, changes, counts = (con.execute(f"SELECT * FROM {name}").df() for name in tables)
+        if lacking := set(RULES.names) - set(rules):
+            raise ArtefactError(f"{state} is of an older release, its rules without {', '.join(lacking)}; learn with --afresh")
+        with reading_state(state / _STARTS):
+            starts = json.loads((state / _STARTS).read_text(encoding="utf-8", errors="surrogatepass"))
+            return cls(rules, changes, {tuple(key): day for *key, day in starts}, counts)
 
-    Raises:
-        ArtefactError: it is of an older release.
-    """
-    if state is None or not (state / "lives.parquet").exists():
-        return Before.nothing()
-    names = ("rules", "lives", "standing")
-    if not (state / "standing.parquet").exists():
-        raise ArtefactError(f"{state} is of an older release, without standing.parquet; learn with --afresh")
-    with connect(**{name: state / f"{name}.parquet" for name in names}) as con:
-        rules, lives, standing = (con.execute(f"SELECT * FROM {name}").df() for name in names)
-    if lacking := set(RULES.names) - set(rules):
-        raise ArtefactError(f"{state} is of an older release, its rules without {', '.join(lacking)}; learn with --afresh")
-    evidence_starts = json.loads((state / "evidence_starts.json").read_text(encoding="utf-8", errors="surrogatepass"))
-    return Before(rules, lives, {tuple(key): day for *key, day in evidence_starts}, standing)
-
-
-def write(now: Before, state: Path) -> None:
-    """Write ``rules.parquet``, ``lives.parquet``, ``standing.parquet`` and ``evidence starts.json``."""
-    launch.write(now.rules, state / "rules.parquet")
-    launch.write_table(LIVES, now.lives, "day, user_id, context_value, locale, source, target", state / "lives.parquet")
-    launch.write_table(STANDING, now.standing, "day, scope, life", state / "standing.parquet")
-    evidence_starts = [[*key, day] for key, day in sorted(now.evidence_starts.items())]
-    (state / "evidence_starts.json").write_text(
-        json.dumps(evidence_starts, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass"
-    )
+    def write(self, state: Path) -> None:
+        """Write ``rules.parquet``, ``stage_changes.parquet``, ``stage_counts.parquet`` and ``evidence_starts.json``."""
+        launch.write(self.rules, state / "rules.parquet")
+        order = "day, user_id, context_value, locale, source, target"
+        launch.write_table(STAGE_CHANGES, self.changes, order, state / "stage_changes.parquet")
+        launch.write_table(STAGE_COUNTS, self.counts, "day, scope, stage", state / "stage_counts.parquet")
+        starts = json.dumps([[*key, day] for key, day in sorted(self.evidence_starts.items())], ensure_ascii=False, indent=0)
+        (state / _STARTS).write_text(starts, encoding="utf-8", errors="surrogatepass")
 
 
 def advance(
-    decided: pd.DataFrame,
-    before: Before,
+    assessed: pd.DataFrame,
+    before: Lifecycle,
     mined: Mined,
     today: int,
     config: Loop,
@@ -93,155 +107,162 @@ def advance(
     min_users: int,
     draw: bool,
     fitted: bool = False,
-) -> Before:
-    """Return the rules of today, each with its life, every change so far, and where sources begin anew.
+) -> Lifecycle:
+    """Return the rules of today with their stages, every change so far, and the days from which evidence counts.
 
     Args:
-        decided: the rules under consideration with their verdicts, the parts of the online layer among them; columns of
-            `tables.RULES` but for those of life.
+        assessed: the rules under consideration with their verdicts, slices of the online layer among them; columns of
+            `tables.RULES` without those of stages.
         before: what the day before left.
         mined: the mined tables.
         today: last day of the log, days since 1970.
         config: `config.Loop`.
         min_users: k; fewer users decide no test of a rule for everybody.
         draw: whether part of the requests is left alone for comparison.
-        fitted: whether the online layer was fitted today: where nothing of it is drawn, what it reached until then is the level
-            that it is held against from then on.
+        fitted: whether the online layer was fitted today. A slice of which nothing is left alone is then tested against what it
+            reached until today.
     """
-    rules = _considered(decided, before.rules, today, draw=draw)
-    served = np.flatnonzero(rules["life"].isin(stages.SERVED).to_numpy())
-    now = rules.iloc[served].reset_index(drop=True)
-    expected, n_adversarial = now["win"].to_numpy(dtype=np.float64), np.where(_personal(now), 0, min_users - 1)
-    seen, rule, sent = attribution.trials_of(now, _only_by_id(rules), mined, before.evidence_starts)
-    since = now["since_day"].to_numpy(dtype=np.int64)
-    evidence = stages.weigh(seen, rule, sent, since, expected, n_adversarial=n_adversarial, config=config)
-    undrawn, part = _undrawn(now, draw=draw), layer_slices.is_part(now)
-    judged = stages.judge(_texts(now["life"]), undrawn, evidence, config, strict=part)
-    moved = (judged["why"] != "").to_numpy() & (since <= today)
-    now = now.assign(
-        life=np.where(moved, judged["life"], now["life"]),
-        since_day=np.where((moved & judged["anew"]) | (part & undrawn & fitted), today + 1, since),
-        why=np.where(moved, judged["why"], now["why"]),
+    rules = _enter_and_leave(assessed, before.rules, today, draw=draw)
+    serving = np.flatnonzero(rules["stage"].isin(SERVED).to_numpy())
+    was = rules.iloc[serving].reset_index(drop=True)
+    evidence = _weigh(was, evidence_of.only_by_id(rules), before, mined, config, min_users)
+    now, moved = _judge(was, evidence, today, config, draw=draw, fitted=fitted)
+    rules = pd.concat([rules.drop(index=rules.index[serving]), now], ignore_index=True)
+    starts = dict(before.evidence_starts) | _evidence_starts(now[moved], was[moved], today)
+    return Lifecycle(rules[list(RULES.names)], _changes(before, rules, today), starts, _counts(before.counts, rules, today))
+
+
+def _weigh(
+    serving: pd.DataFrame, only_by_id: pd.Index, before: Lifecycle, mined: Mined, config: Loop, min_users: int
+) -> Evidence:
+    """Weigh what became of the requests of the rules that serve."""
+    seen, rule, sent = evidence_of.trials_of(serving, only_by_id, mined, before.evidence_starts)
+    since, expected = serving["since_day"].to_numpy(dtype=np.int64), serving["win"].to_numpy(dtype=np.float64)
+    n_adversarial = np.where(_is_personal(serving), 0, min_users - 1)
+    return evidence_of.weigh(seen, rule, sent, since, expected, n_adversarial=n_adversarial, config=config)
+
+
+def _judge(
+    serving: pd.DataFrame, evidence: Evidence, today: int, config: Loop, *, draw: bool, fitted: bool
+) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
+    """Return the rules that served with today's stage, share and evidence, and which of them moved."""
+    undrawn, is_slice = _is_undrawn(serving, draw=draw), layer_slices.is_slice(serving)
+    since = serving["since_day"].to_numpy(dtype=np.int64)
+    judged = stages.judge(_texts(serving["stage"]), undrawn, evidence, config, strict=is_slice)
+    moved = (judged["reason"] != "").to_numpy() & (since <= today)
+    now = serving.assign(
+        stage=np.where(moved, judged["stage"], serving["stage"]),
+        since_day=np.where((moved & judged["anew"]) | (is_slice & undrawn & fitted), today + 1, since),
+        reason=np.where(moved, judged["reason"], serving["reason"]),
         tried=evidence.tried,
         tried_ok=evidence.tried_ok,
         left_alone=evidence.left,
         left_ok=evidence.left_ok,
         p_better=evidence.p_better,
     )
-    was = rules.iloc[served][["life", "since_day"]].reset_index(drop=True)
-    evidence_starts = dict(before.evidence_starts) | _evidence_starts(now[moved], was[moved], today)
-    shares = stages.share(_texts(now["life"]), undrawn, evidence, config, promised=part)
-    now = now.assign(share=shares)
-    left = (now["life"] == "retired").to_numpy()
-    now = now.assign(verdict=np.where(left, RETIRED + now["why"], now["verdict"]), share=np.where(left, 0.0, now["share"]))
-    rules = pd.concat([rules.drop(index=rules.index[served]), now], ignore_index=True)
-    return Before(
-        rules[list(RULES.names)], _told(before, rules, today), evidence_starts, _standing(before.standing, rules, today)
+    shares = stages.share(_texts(now["stage"]), undrawn, evidence, config, promised=is_slice)
+    left = (now["stage"] == Stage.RETIRED).to_numpy()
+    now = now.assign(
+        verdict=np.where(left, RuleVerdict.RETIRED, now["verdict"]),
+        detail=np.where(left, now["reason"], now["detail"]),
+        share=np.where(left, 0.0, shares),
     )
+    return now, moved
 
 
-def _considered(decided: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
-    """Join today's verdicts with the lives of yesterday: every rule once, with the life in which the day finds it."""
-    decided = decided.sort_values("verdict", key=lambda v: v != LAUNCHED, kind="stable").drop_duplicates("rule")
-    gone = before[before["life"].isin([*stages.SERVED, "retired"]) & ~before["rule"].isin(decided["rule"])]
-    gone = gone[(gone["life"] != "retired") | (gone["since_day"] > today - _KEPT_DAYS)]
-    rules = _remembered(decided, before, today)
+def _enter_and_leave(assessed: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
+    """Join today's verdicts with the stages of yesterday: every rule once, with its stage before today's tests."""
+    assessed = assessed.sort_values("verdict", key=lambda v: v != RuleVerdict.LAUNCHED, kind="stable").drop_duplicates("rule")
+    gone = before[before["stage"].isin([*SERVED, Stage.RETIRED]) & ~before["rule"].isin(assessed["rule"])]
+    gone = gone[(gone["stage"] != Stage.RETIRED) | (gone["since_day"] > today - _MEMORY_DAYS)]
+    rules = _remembered(assessed, before, today)
     rules = pd.concat([rules, gone], ignore_index=True) if len(gone) else rules
-    rules = rules.assign(why="")
+    rules = rules.assign(reason="")
 
-    alive = rules["life"].isin(stages.SERVED)
-    forbidden = alive & rules["verdict"].str.startswith(_FORBIDDEN)
-    rules.loc[forbidden, ["life", "why"]] = ["retired", "it is not allowed any more"]
-    rules.loc[alive & ~forbidden, "verdict"] = LAUNCHED
-    taken = pd.MultiIndex.from_frame(rules.loc[alive & ~forbidden, _SOURCE])
-    asks = (rules["verdict"] == LAUNCHED) & ~alive
-    asks &= ~((rules["life"] == "retired") & (rules["user_id"] != ""))  # what the crowd says of it has not changed
+    serves = rules["stage"].isin(SERVED)
+    forbidden = serves & rules["verdict"].isin(_FORBIDDEN)
+    rules.loc[forbidden, ["stage", "reason"]] = [Stage.RETIRED, StageReason.FORBIDDEN]
+    serves &= ~forbidden
+    rules.loc[serves, ["verdict", "detail"]] = [RuleVerdict.LAUNCHED, ""]
+    asks = (rules["verdict"] == RuleVerdict.LAUNCHED) & ~serves
+    asks &= ~((rules["stage"] == Stage.RETIRED) & (rules["user_id"] != ""))  # what others say of it has not changed
+    taken = pd.MultiIndex.from_frame(rules.loc[serves, _SOURCE])
     waits = (asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)).astype(bool)
     if draw:
-        over, outdone = _taking_over(rules, waits, alive & ~forbidden)
-        rules.loc[outdone, ["life", "why", "verdict"]] = ["shadow", OUTDONE, OUTDONE]
+        over, outdone = _taking_over(rules, waits, serves)
+        rules.loc[outdone, ["stage", "reason", "verdict"]] = [Stage.SHADOW, StageReason.OUTDONE, RuleVerdict.OUTDONE]
         rules.loc[outdone, "since_day"] = today + 1
         waits.loc[over] = False
-    rules.loc[waits, "verdict"] = AT_WORK
+    rules.loc[waits, "verdict"] = RuleVerdict.SOURCE_TAKEN
     enters = asks & ~waits
-    rules.loc[enters, "life"] = np.where(_undrawn(rules[enters], draw=draw), "live", "canary")
-    rules.loc[enters, "why"] = np.where(
-        layer_slices.is_part(rules[enters]), "held-out evidence promises it", "people restate it so"
-    )
-    stays_out = (rules["verdict"] == LAUNCHED) & ~rules["life"].isin(stages.SERVED)
-    rules.loc[stays_out, "verdict"] = RETIRED + "it did not work for this user"
-    watched = ~rules["life"].isin([*stages.SERVED, "retired"])
-    rules.loc[watched, "life"] = np.where(rules.loc[watched, "verdict"].isin(_WATCHED), "shadow", "")
+    entering = rules[enters]
+    rules.loc[enters, "stage"] = np.where(_is_undrawn(entering, draw=draw), Stage.LIVE, Stage.CANARY)
+    rules.loc[enters, "reason"] = np.where(layer_slices.is_slice(entering), StageReason.PROMISED, StageReason.RESTATED)
+    undone = (rules["verdict"] == RuleVerdict.LAUNCHED) & ~rules["stage"].isin(SERVED)
+    rules.loc[undone, ["verdict", "detail"]] = [RuleVerdict.RETIRED, StageReason.UNDONE]
+    unserved = ~rules["stage"].isin([*SERVED, Stage.RETIRED])
+    rules.loc[unserved, "stage"] = np.where(rules.loc[unserved, "verdict"].isin(_WATCHED), Stage.SHADOW, "")
     rules.loc[enters | forbidden, "since_day"] = today + 1
     return rules
 
 
 def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series) -> tuple[pd.Index, pd.Index]:
-    """Return the rules that take over, and those that make room: by what was tried of it a rule at work surely does less well.
+    """Return the rules that take over, and the rules that they replace because these surely do less well.
 
-    A rule that waits promises its expected wins; one at work has shown its success, beside what it promised itself at launch. Of
-    personal rules nothing is tried against anything, so they stay until they are undone.
+    A rule that waits promises its expected wins. A rule that serves has shown its success, beside what it promised at launch.
+    Nothing of a personal rule is left alone, so personal rules stay until they are undone.
     """
-    waiting, working = rules[waits & (rules["user_id"] == "")], rules[serves]
-    rivals = waiting.reset_index().merge(working.reset_index(), on=_SOURCE, suffixes=("", "_now"))
-    promise, shown, tried, ok = (
+    waiting, serving = rules[waits & (rules["user_id"] == "")], rules[serves]
+    rivals = waiting.reset_index().merge(serving.reset_index(), on=_SOURCE, suffixes=("", "_now"))
+    promise, expected, tried, ok = (
         rivals[name].to_numpy(dtype=np.float64) for name in ("win", "win_now", "tried_now", "tried_ok_now")
     )
-    failed = np.maximum(tried - ok, 0.0) + stages.PROMISE * (1 - shown)
-    less = betainc(1 + ok + stages.PROMISE * shown, 1 + failed, promise)
-    sure = rivals[less >= _SURELY]
+    failed = np.maximum(tried - ok, 0.0) + PRIOR_TRIALS * (1 - expected)
+    p_less = betainc(1 + ok + PRIOR_TRIALS * expected, 1 + failed, promise)
+    sure = rivals[p_less >= _P_LESS]
     return pd.Index(sure["index"]), pd.Index(sure["index_now"])
 
 
-def _remembered(decided: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
-    """Give each rule the life that it had; a new one has none, since tomorrow."""
-    names = ("life", "since_day", "share", "p_better", *_TOLD)
-    nothing = ("", today + 1, 0.0, np.nan, *(0.0 for _ in _TOLD))
+def _remembered(assessed: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Give each rule the stage, share and evidence that it had; a new one has no stage, since tomorrow."""
+    names = ("stage", "since_day", "share", "p_better", *_TRIED)
+    nothing = ("", today + 1, 0.0, np.nan, *(0.0 for _ in _TRIED))
     old = dict(zip(before["rule"], zip(*(before[name] for name in names), strict=True), strict=True))
-    found = list(zip(*(old.get(rule, nothing) for rule in decided["rule"]), strict=True)) or [()] * len(names)
-    return decided.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
+    found = list(zip(*(old.get(rule, nothing) for rule in assessed["rule"]), strict=True)) or [()] * len(names)
+    return assessed.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
 
 
 def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
-    """Say where the sources of rules that have just been retired begin anew: where their meaning was first in doubt."""
-    left = ((moved["life"] == "retired") & (moved["user_id"] == "")).to_numpy()
-    first = np.where(was["life"] == "live", today + 1, was["since_day"])
+    """Return, for the sources of rules that were just retired, the day on which the doubt began: older evidence is not read."""
+    left = ((moved["stage"] == Stage.RETIRED) & (moved["user_id"] == "")).to_numpy()
+    first = np.where(was["stage"] == Stage.LIVE, today + 1, was["since_day"])
     rows = zip(moved["locale"], moved["source"], moved["context_value"], first, left, strict=True)
     return {(locale, source, context_value): int(day) for locale, source, context_value, day, gone in rows if gone}
 
 
-def _told(before: Before, rules: pd.DataFrame, today: int) -> pd.DataFrame:
-    """Append what has changed to the story of all rules."""
-    old = dict(zip(before.rules["rule"], before.rules["life"], strict=True))
-    changed = rules[rules["why"] != ""]
-    rows = changed.assign(day=today, was=[old.get(rule, "") for rule in changed["rule"]])[list(LIVES.names)]
-    return pd.concat([part for part in (before.lives, rows) if len(part)] or [before.lives], ignore_index=True)
+def _changes(before: Lifecycle, rules: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Append today's changes of stage to those of the days before."""
+    old = dict(zip(before.rules["rule"], before.rules["stage"], strict=True))
+    changed = rules[rules["reason"] != ""]
+    rows = changed.assign(day=today, stage_before=[old.get(rule, "") for rule in changed["rule"]])[list(STAGE_CHANGES.names)]
+    return pd.concat([part for part in (before.changes, rows) if len(part)] or [before.changes], ignore_index=True)
 
 
-def _standing(before: pd.DataFrame, rules: pd.DataFrame, today: int) -> pd.DataFrame:
-    """Append how many rules stand where; who learns twice a day has the last word."""
-    watched = rules[rules["life"] != ""]
-    now = watched.groupby(["scope", "life"]).size().reset_index(name="rules").assign(day=today)
-    return pd.concat([part for part in (before[before["day"] < today], now) if len(part)] or [before])[list(STANDING.names)]
+def _counts(before: pd.DataFrame, rules: pd.DataFrame, today: int) -> pd.DataFrame:
+    """Append how many rules are in each stage; the last run of a day replaces the earlier ones."""
+    staged = rules[rules["stage"] != ""]
+    now = staged.groupby(["scope", "stage"]).size().reset_index(name="rules").assign(day=today)
+    return pd.concat([part for part in (before[before["day"] < today], now) if len(part)] or [before])[list(STAGE_COUNTS.names)]
 
 
-def _personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+def _is_personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(rules["user_id"] != "", dtype=bool)
 
 
-def _undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
+def _is_undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
     """Say of each rule whether nothing of it is left alone for comparison."""
-    return _personal(rules) | layer_slices.undrawn(rules) | (not draw)
-
-
-def _only_by_id(rules: pd.DataFrame) -> pd.Index:
-    """Return the ids of rules that answer for nothing but what was decided under them."""
-    return pd.Index([*rules.loc[rules["context_value"] != "", "rule"], *PARTS])
+    return _is_personal(rules) | layer_slices.is_undrawn(rules) | (not draw)
 
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:
     return np.asarray(column, dtype=object)
-
-
-def _empty(names: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype=object) for name in names})

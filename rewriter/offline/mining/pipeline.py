@@ -15,6 +15,7 @@ from rewriter.engines import Engine
 from rewriter.engines.duckdb import connect, glob
 from rewriter.model.detector import Detector
 from rewriter.offline.mining import score
+from rewriter.offline.mining.edge_discount import write_edge_discount
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
@@ -23,7 +24,6 @@ from rewriter.offline.mining.small_tables import (
     write_evidence_starts,
     write_stops,
 )
-from rewriter.offline.trials.edge_discount import write_edge_discount
 from rewriter.text import normalise
 
 Progress = Callable[[str], None]

@@ -17,13 +17,14 @@ from scipy import sparse
 from scipy.stats import poisson
 
 from rewriter.arrays import Floats, Ints
+from rewriter.codes import RuleVerdict
 from rewriter.config import Launch
 from rewriter.engines.duckdb import connect
 from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, launch, surface
 from rewriter.offline.rules import votes as votes_
-from rewriter.offline.rules.launch import LAUNCHED, GlobalRules, Guard, LaunchInputs, values_at
+from rewriter.offline.rules.launch import GlobalRules, Guard, LaunchInputs, values_at
 from rewriter.offline.rules.votes import Votes
 
 _TURN = 1000.0
@@ -151,12 +152,12 @@ def in_context(
     honest = launch.honest(inputs.refused, frame, beliefs.p_fails())
     around = expected_outcome.Surroundings(honest, surfaces.understood[target], surfaces.acts[target])
     reason = np.full(len(frame), "", dtype=object)
-    launch.refuse(reason, pairs.said_by[rows] < k, f"the source was said by fewer than {k} users here")
-    launch.refuse(reason, pairs.users[rows] < k, f"fewer than {k} users meant the target here")
-    launch.refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
-    launch.refuse(reason, launch.later(cell, reason), "another target is better")
-    launch.refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    launch.refuse(reason, launch.served(frame, global_rules.rules), "the rule for everybody does the same")
+    launch.refuse(reason, pairs.said_by[rows] < k, RuleVerdict.FEW_SAY_SOURCE)
+    launch.refuse(reason, pairs.users[rows] < k, RuleVerdict.FEW_MEAN_TARGET)
+    launch.refuse(reason, frame["target"] == "", RuleVerdict.NO_SURFACE)
+    launch.refuse(reason, launch.later(cell, reason), RuleVerdict.OUTRANKED)
+    launch.refuse(reason, frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
+    launch.refuse(reason, launch.served(frame, global_rules.rules), RuleVerdict.SAME_AS_GLOBAL)
     weighed = launch.verdicts(frame, beliefs, around, reason, guard, config, seed)
     return weighed.assign(rule=ids(weighed))
 
@@ -179,16 +180,6 @@ def ids(rules: pd.DataFrame) -> list[str]:
     return [launch.rule_id(*key) for key in keys]
 
 
-KEEP_SOURCE = "the rule for everybody does not hold here"
-"""Verdict on a context value in which nothing is rewritten."""
-DEPENDS = "what is meant depends on the context"
-"""Verdict on a rule for everybody of which the rules for the context say otherwise in a good part of its turns."""
-EXPLAINED = "the context tells it as well"
-"""Verdict on a rule for one user, whose own turns follow the rules for the context."""
-
-STRANGE = "hardly anybody says this here"
-"""Verdict on a context value in which a source is far rarer than everything else that is said."""
-
 _RARE = 0.01  # P(so few users say it there, had it nothing to do with the context value) below which it is strange there
 _TOLD = 2.0  # votes in a context value without one for a rule's target that speak against the rule
 _HEALTHY = 0.5  # share of success as spoken that does
@@ -210,8 +201,8 @@ WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM laun
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What is launched once the context has been asked.
+class ContextDecision:
+    """The rules for everybody and for context values, once each has been compared with the other.
 
     Attributes:
         global_rules: the rules for everybody, those that depend on the context refused.
@@ -224,7 +215,9 @@ class Settled:
     cells: Cells
 
 
-def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int) -> Settled:
+def settle(
+    inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int
+) -> ContextDecision:
     """Decide on the rules for the context, and look again at those for everybody.
 
     Args:
@@ -241,7 +234,7 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
     left = dependent(described, rules, global_rules)
     if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that is gone stands in the way of none
         rules = in_context(inputs, found, left, guard, config, seed)
-    return Settled(left, pd.concat([exceptions(described, rules, left, inputs.mined), rules], ignore_index=True), found)
+    return ContextDecision(left, pd.concat([exceptions(described, rules, left, inputs.mined), rules], ignore_index=True), found)
 
 
 def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
@@ -253,17 +246,20 @@ def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glob
         global_rules: the rules for everybody.
 
     Returns:
-        The global rules, the verdicts of some rules changed to `DEPENDS`.
+        The global rules, the verdicts of some rules changed to `DEPENDS_ON_CONTEXT`.
     """
     rules = global_rules.rules
-    launched = rules.loc[rules["verdict"] == LAUNCHED, ["rule", "locale", "source", "state", "turns"]]
-    there = weighed.loc[weighed["verdict"] == LAUNCHED, ["cell", "state"]].merge(described, on="cell")
+    launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, ["rule", "locale", "source", "state", "turns"]]
+    there = weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "state"]].merge(described, on="cell")
     there = there.merge(launched, on=["locale", "source"], suffixes=("", "_all"))
     other = there[there["state"] != there["state_all"]]
     other = other.assign(key=[said.partition("=")[0] for said in other["context_value"]])
     turns = other.groupby(["rule", "turns_all", "key"])["turns"].sum().reset_index()
     depends = turns.loc[turns["turns"] >= _OTHERWISE * turns["turns_all"], "rule"]
-    return replace(global_rules, rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), DEPENDS)))
+    return replace(
+        global_rules,
+        rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), RuleVerdict.DEPENDS_ON_CONTEXT)),
+    )
 
 
 def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules, mined: Mined) -> pd.DataFrame:
@@ -283,23 +279,23 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glo
         Columns of `tables.RULES` but for those of life; the target is the source.
     """
     launched = global_rules.rules.loc[
-        global_rules.rules["verdict"] == LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
+        global_rules.rules["verdict"] == RuleVerdict.LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
     ]
     there = described.merge(launched, on=["locale", "source"])
     there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _TOLD) | (there["stay"] > _HEALTHY)))
-    ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == LAUNCHED, "cell"])
-    bad = there[against & ~ruled].assign(verdict=KEEP_SOURCE)
+    ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, "cell"])
+    bad = there[against & ~ruled].assign(verdict=RuleVerdict.KEEP_SOURCE)
     strange = _strange(launched, mined).merge(launched.drop(columns="state"), on=["locale", "source"])
-    kept = pd.concat([bad, strange.assign(verdict=STRANGE)]).drop_duplicates(["locale", "source", "context_value"])
+    kept = pd.concat([bad, strange.assign(verdict=RuleVerdict.RARE_HERE)]).drop_duplicates(["locale", "source", "context_value"])
     text, zero = kept["source"], np.zeros(len(kept))
-    kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero)
+    kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero, detail="")
     kept = kept.assign(scope="context", user_id="", similarity=1.0)
     return kept.assign(rule=ids(kept))
 
 
-def explained(settled: Settled, personal: pd.DataFrame, mined: Mined) -> pd.DataFrame:
+def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) -> pd.DataFrame:
     """Refuse rules for single users of whose own turns the rules for their context tell as much as any one goal.
 
     Args:
@@ -308,11 +304,11 @@ def explained(settled: Settled, personal: pd.DataFrame, mined: Mined) -> pd.Data
         mined: its table users names them.
 
     Returns:
-        The rules for single users, the verdicts of some changed to `EXPLAINED`.
+        The rules for single users, the verdicts of some changed to `CONTEXT_TELLS`.
     """
     votes, weighed = settled.cells.votes, settled.rules
     rows = pd.DataFrame({"cell": votes.source, "user": votes.user, "row": np.arange(len(votes.source))})
-    led = rows.merge(weighed.loc[weighed["verdict"] == LAUNCHED, ["cell", "node", "locale", "source"]], on="cell")
+    led = rows.merge(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "node", "locale", "source"]], on="cell")
     if led.empty:
         return personal
     row, node = (led[name].to_numpy(dtype=np.int64) for name in ("row", "node"))
@@ -325,13 +321,25 @@ def explained(settled: Settled, personal: pd.DataFrame, mined: Mined) -> pd.Data
     users = surface.hashes(mined.users, follow["user"].to_numpy(dtype=np.int64))
     known = pd.MultiIndex.from_arrays([follow["locale"], follow["source"], users])
     mine = pd.MultiIndex.from_frame(personal[["locale", "source", "user_id"]]).isin(known)
-    return personal.assign(verdict=personal["verdict"].mask(mine & (personal["verdict"] == LAUNCHED), EXPLAINED))
+    return personal.assign(
+        verdict=personal["verdict"].mask(mine & (personal["verdict"] == RuleVerdict.LAUNCHED), RuleVerdict.CONTEXT_TELLS)
+    )
+
+
+def known_by_context(decided: ContextDecision) -> set[tuple[str, str]]:
+    """Return (locale, text) of the texts for which the context decides between two meanings or more."""
+    launched = decided.rules[decided.rules["verdict"] == RuleVerdict.LAUNCHED]
+    meanings = launched.groupby(["locale", "source"])["state"].nunique()
+    return set(meanings.index[meanings > 1])
 
 
 def serving(rules: pd.DataFrame) -> list[ContextRule]:
     """Return the launched rules for a context value, and the exceptions, as they are served."""
-    kept = rules[(rules["context_value"] != "") & rules["verdict"].isin([LAUNCHED, KEEP_SOURCE, STRANGE])]
-    kept = kept.assign(share=kept["share"].where(kept["verdict"] == LAUNCHED, 1.0))
+    kept = rules[
+        (rules["context_value"] != "")
+        & rules["verdict"].isin([RuleVerdict.LAUNCHED, RuleVerdict.KEEP_SOURCE, RuleVerdict.RARE_HERE])
+    ]
+    kept = kept.assign(share=kept["share"].where(kept["verdict"] == RuleVerdict.LAUNCHED, 1.0))
     columns = (kept[name] for name in ("context_value", "rule", "locale", "source", "target", "win", "share"))
     return [ContextRule(said, Rule(rule, "", *rest)) for said, rule, *rest in zip(*columns, strict=True)]
 

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from rewriter.arrays import Floats, Ints
+from rewriter.codes import RuleVerdict
 from rewriter.config import Launch
 from rewriter.engines.duckdb import connect, save
 from rewriter.guardrail import Guardrail
@@ -28,9 +29,8 @@ from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.tables import RULES, Table
 from rewriter.text import normalise
 
-LAUNCHED = "launched"
 Guard = Callable[[str, str, str, bool], str | None]
-"""(locale, source, target, personal) -> why the rewrite is forbidden, or None."""
+"""(locale, source, target, personal) -> what the guardrail finds against the rewrite, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,12 @@ def everybody(
         acts=inputs.surfaces.acts[target],
     )
     reason = np.full(len(frame), "", dtype=object)
-    refuse(reason, pairs.said_by[best] < k, f"the source was said by fewer than {k} users")
-    refuse(reason, pairs.users[best] < k, f"fewer than {k} users meant the target")
-    refuse(reason, pairs.votes[best] < 1.0, "what users meant is too unsure")
-    refuse(reason, frame["target"] == "", f"no utterance of {k} users says the target")
-    refuse(reason, later(source, reason), "another target is better")
-    refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
+    refuse(reason, pairs.said_by[best] < k, RuleVerdict.FEW_SAY_SOURCE)
+    refuse(reason, pairs.users[best] < k, RuleVerdict.FEW_MEAN_TARGET)
+    refuse(reason, pairs.votes[best] < 1.0, RuleVerdict.GOAL_UNSURE)
+    refuse(reason, frame["target"] == "", RuleVerdict.NO_SURFACE)
+    refuse(reason, later(source, reason), RuleVerdict.OUTRANKED)
+    refuse(reason, frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
     return GlobalRules(pairs, priors, verdicts(frame, beliefs, around, reason, guard, config, seed))
 
 
@@ -175,10 +175,10 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         acts=np.ones(len(frame)),
     )
     reason = np.full(len(frame), "", dtype=object)
-    refuse(reason, frame["target"] == "", "this user never said the target with success")
-    refuse(reason, later(row, reason), "another target is better")
-    refuse(reason, frame["stay"] >= frame["score"], "leaving the request alone is better")
-    refuse(reason, served(frame, global_rules.rules), "the rule for everybody does the same")
+    refuse(reason, frame["target"] == "", RuleVerdict.NO_OWN_SURFACE)
+    refuse(reason, later(row, reason), RuleVerdict.OUTRANKED)
+    refuse(reason, frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
+    refuse(reason, served(frame, global_rules.rules), RuleVerdict.SAME_AS_GLOBAL)
     return verdicts(frame, beliefs, around, reason, guard, config, seed)
 
 
@@ -214,27 +214,38 @@ def verdicts(
 ) -> pd.DataFrame:
     """Apply what holds for every scope: the target differs, the gain is sure, the guardrail agrees, the budget holds."""
     win, loss = expected_outcome.expected(beliefs, around)
-    refuse(reason, frame["source"] == frame["target"], "the target is said by the source itself")
+    refuse(reason, frame["source"] == frame["target"], RuleVerdict.SAME_TEXT)
     left = np.flatnonzero(reason == "")
     gain = np.full(len(frame), np.nan)
     gain[left] = expected_outcome.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
-    refuse(reason, gain < config.min_p_gain, "the gain is too unsure")
+    detail = np.where(np.isin(reason, _NEEDS_USERS), str(config.min_users), "").astype(object)
+    refuse(reason, gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
     for i in np.flatnonzero(reason == ""):
         row = frame.iloc[i]
         if forbidden := guard(row["locale"], row["source"], row["target"], row["scope"] == "personal"):
-            reason[i] = f"guardrail: {forbidden}"
+            reason[i], detail[i] = RuleVerdict.GUARDRAIL, forbidden
     left = np.flatnonzero(reason == "")
     traffic = frame["turns"].to_numpy(dtype=np.float64)[left]
     kept = expected_outcome.within_budget(traffic, win[left], loss[left], config.max_loss_share)
-    reason[left] = np.where(kept, LAUNCHED, "over the loss budget")
+    reason[left] = np.where(kept, RuleVerdict.LAUNCHED, RuleVerdict.OVER_BUDGET)
     keys = zip(frame["user_id"], frame["locale"], frame["source"], frame["target"], strict=True)
     return frame.assign(
-        rule=[rule_id(*key) for key in keys], p_goal=beliefs.p_goal(), p_gain=gain, win=win, loss=loss, verdict=reason
+        rule=[rule_id(*key) for key in keys],
+        p_goal=beliefs.p_goal(),
+        p_gain=gain,
+        win=win,
+        loss=loss,
+        verdict=reason,
+        detail=detail,
     )
 
 
-def refuse(reason: npt.NDArray[np.object_], where: npt.ArrayLike, why: str) -> None:
-    """Give a reason to those that have none yet."""
+_NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
+"""Verdicts whose detail is k, the users that are needed."""
+
+
+def refuse(reason: npt.NDArray[np.object_], where: npt.ArrayLike, why: RuleVerdict) -> None:
+    """Give a verdict to those that have none yet."""
     reason[np.asarray(where, dtype=bool) & (reason == "")] = why
 
 
@@ -251,7 +262,7 @@ def later(source: npt.NDArray[np.int64], reason: npt.NDArray[np.object_]) -> npt
 def served(frame: pd.DataFrame, global_rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Mark what a launched rule for everybody does already."""
     key = ["locale", "source", "target"]
-    launched = global_rules.loc[global_rules["verdict"] == LAUNCHED, key]
+    launched = global_rules.loc[global_rules["verdict"] == RuleVerdict.LAUNCHED, key]
     return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched)), dtype=bool)
 
 

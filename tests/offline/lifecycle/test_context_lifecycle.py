@@ -48,10 +48,10 @@ def write(path, rows):
     return path
 
 
-def lives(folder):
-    """Return room -> the lives of its rule, in order."""
+def stages(folder):
+    """Return room -> the stages of its rule, in order."""
     changes = history(folder / "artefact", room_log.SAID)
-    return {room: [c.life for c in changes if c.context_value == f"room={room}"] for room in room_log.ROOMS}
+    return {room: [c.stage for c in changes if c.context_value == f"room={room}"] for room in room_log.ROOMS}
 
 
 def answer(folder, room, user="guest"):
@@ -61,14 +61,14 @@ def answer(folder, room, user="guest"):
 @pytest.mark.slow
 def test_what_is_drawn_in_a_room_makes_its_rule_live_or_retires_it(tmp_path):
     arguments = begun(tmp_path, draw=True)
-    assert lives(tmp_path) == {KITCHEN: ["canary"], OFFICE: ["canary"]}
+    assert stages(tmp_path) == {KITCHEN: ["canary"], OFFICE: ["canary"]}
     good = {KITCHEN: {True: True, False: False}, OFFICE: {True: False, False: True}}
     rows = list(days(tmp_path, 24, room_log.USERS[:15], good))
     assert {round(row["propensity"], 9) for row in rows if row["arm"]} == {0.9, 0.1}
     learn([write(tmp_path / "drawn.jsonl", rows)], **arguments)
-    assert lives(tmp_path) == {KITCHEN: ["canary", "live"], OFFICE: ["canary", "retired"]}
-    (live,) = [c for c in history(tmp_path / "artefact", room_log.SAID) if c.life == "live"]
-    assert (live.scope, live.why) == ("context", "it does better than the words as spoken")
+    assert stages(tmp_path) == {KITCHEN: ["canary", "live"], OFFICE: ["canary", "retired"]}
+    (live,) = [c for c in history(tmp_path / "artefact", room_log.SAID) if c.stage == "live"]
+    assert (live.scope, live.reason) == ("context", "better")
     assert live.share > 0.9
     assert live.tried_ok == pytest.approx(0.95 * live.tried)  # that nobody complains is weak evidence
     evidence_starts = json.loads((current(tmp_path / "artefact").state / "evidence_starts.json").read_text())
@@ -82,12 +82,12 @@ def test_what_is_drawn_in_a_room_makes_its_rule_live_or_retires_it(tmp_path):
 @pytest.mark.parametrize(("users", "gone"), [(2, False), (12, True)])
 def test_where_nothing_is_drawn_a_drop_retires_unless_fewer_than_k_users_say_so(tmp_path, users, gone):
     arguments = begun(tmp_path)
-    assert lives(tmp_path) == {KITCHEN: ["live"], OFFICE: ["live"]}
+    assert stages(tmp_path) == {KITCHEN: ["live"], OFFICE: ["live"]}
     bad = {room: {True: False, False: False} for room in room_log.ROOMS}
     rows = [row for row in days(tmp_path, 8, room_log.USERS[:users], bad) if row["context"]["room"] == KITCHEN]
     assert {row["arm"] for row in rows} == {None}
     learn([write(tmp_path / "bad.jsonl", rows)], **arguments)
-    assert lives(tmp_path) == {KITCHEN: ["live", "retired"] if gone else ["live"], OFFICE: ["live"]}
+    assert stages(tmp_path) == {KITCHEN: ["live", "retired"] if gone else ["live"], OFFICE: ["live"]}
     assert answer(tmp_path, KITCHEN).applied is not gone
     assert answer(tmp_path, OFFICE).text == room_log.TARGETS[OFFICE]
 

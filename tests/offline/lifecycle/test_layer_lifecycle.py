@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from rewriter import Config, Rewriter, learn
 from rewriter.cli import main
-from rewriter.model.layer_slices import DRAWN, PARTS
+from rewriter.model.layer_slices import SLICES
 from rewriter.operate.history import history
 
 pytestmark = pytest.mark.slow
@@ -49,8 +49,8 @@ def requests(rewriter, clock, texts, good):
 
 def test_what_it_sends_is_drawn_logged_judged_and_withdrawn(learned, tmp_path):
     root, arguments = learned
-    assert {c.source: (c.life, round(c.share, 9)) for c in history(root)} == {
-        part: ("canary", 0.9) if part in DRAWN else ("live", 1.0) for part in PARTS if part.startswith("online")
+    assert {c.source: (c.stage, round(c.share, 9)) for c in history(root)} == {
+        name: ("canary", 0.9) if of.is_drawn else ("live", 1.0) for name, of in SLICES.items() if of.method == "online"
     }
     clock = [START.timestamp()]
     rewriter = Rewriter.open(root, now=lambda: clock[0])
@@ -62,15 +62,15 @@ def test_what_it_sends_is_drawn_logged_judged_and_withdrawn(learned, tmp_path):
     (tmp_path / "drawn.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     learn([tmp_path / "drawn.jsonl"], **arguments)
 
-    (gone,) = [c for c in history(root) if c.life == "retired"]
-    assert (gone.source, gone.was, gone.share, gone.scope) == ("online-before-global", "canary", 0.0, "online")
+    (gone,) = [c for c in history(root) if c.stage == "retired"]
+    assert (gone.source, gone.stage_before, gone.share, gone.scope) == ("online-before-global", "canary", 0.0, "online")
     assert gone.tried_ok == 0 < gone.left_ok
     answers = [Rewriter.open(root).rewrite(text, user_id="guest") for text in texts]
     assert not any(answer.applied for answer in answers)
     assert "withdrawn" in {answer.reason for answer in answers}
     assert any(Rewriter.open(root).rewrite(text, after_failure=True).applied for text in texts)
     told = CliRunner().invoke(main, ["history", str(root), "--json"])
-    assert '"life": "retired"' in told.output
+    assert '"stage": "retired"' in told.output
 
 
 def test_who_asks_for_no_draws_pays_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """The online layer as a whole, in worlds whose truth is known: a good one is left alone less and less, a bad one is withdrawn."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import duckdb
@@ -9,17 +10,17 @@ import pandas as pd
 import pytest
 
 from rewriter.config import Config, Loop
+from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import ranker
 from rewriter.offline.fit.cross_validation import FOLDS, Outcome
 from rewriter.offline.lifecycle import layer_slices, transitions
 from rewriter.offline.mining.small_tables import write_ages
-from rewriter.offline.rules.launch import LAUNCHED
 from rewriter.online.assignment import drawn
 
 BEFORE, AFTER = "online-before-global", "online-after-global"
 COUNTS = "day user_no said sent rewritten state rule share turns failed success failure"
 START, K, KEY = 20_000, 3, bytes(16)
-PROMISED = {"online before: threshold": 0.7, "online after: threshold": 0.6}
+PROMISED = {name: Promise(0.6 if of.after_failure else 0.7, 10.0, 0.0) for name, of in SLICES.items() if of.method == "online"}
 GOOD = {True: 0.85, False: 0.2}
 BROKEN = {True: 0.02, False: 0.2}
 
@@ -29,7 +30,7 @@ class World:
 
     def __init__(self, folder, *, part=BEFORE, users=40, seed=0):
         self.folder, self.part, self.users, self.rng = folder, part, users, np.random.default_rng(seed)
-        self.rows, self.before, self.day, self.share = [], transitions.Before.nothing(), START, None
+        self.rows, self.before, self.day, self.share = [], transitions.Lifecycle.empty(), START, None
         for name, columns in {"texts": "id locale kind text", "users": "user_no user_id"}.items():
             self._write(name, [], columns)
         write_ages(Loop().half_life_days, folder / "ages.parquet")
@@ -67,20 +68,20 @@ class World:
         )
 
     def learn(self, *, fitted=False, draw=True, promised=PROMISED):
-        """Learn the day, and return the share and the life of the part from the next day on."""
+        """Learn the day, and return the share and the stage of the slice from the next day on."""
         self._write("counts", self.rows, COUNTS)
         self._write("row_days", [(row[2], row[0]) for row in self.rows], "node last_day")
         named = {name: self.folder / f"{name}.parquet" for name in ("counts", "texts", "users", "row_days", "ages")}
         mined = SimpleNamespace(named=lambda *names: {name: named[name] for name in names}, **named)
-        waiting = layer_slices.doubted(self.before.rules, self.before.evidence_starts)
-        decided = layer_slices.decided(promised, waiting, self.day, fitted=fitted)
+        waiting = layer_slices.withdrawn(self.before.rules, self.before.evidence_starts)
+        decided = layer_slices.assess(promised, waiting, self.day, fitted=fitted)
         self.before = transitions.advance(decided, self.before, mined, self.day, Loop(), min_users=K, draw=draw, fitted=fitted)
         self.share = layer_slices.shares(self.before.rules)[self.part]
         self.day += 1
         return self.share, self.life()
 
     def life(self):
-        return self.before.rules.set_index("rule")["life"][self.part]
+        return self.before.rules.set_index("rule")["stage"][self.part]
 
     def live(self, days, truth, *, each=1, draw=True, promised=PROMISED):
         """Live through some days, until the part is withdrawn, and return its share after each; it is fitted weekly."""
@@ -117,8 +118,8 @@ def test_a_good_layer_begins_with_a_tenth_left_alone_and_ends_at_the_floor(world
     row = good.before.rules.set_index("rule").loc[BEFORE]
     assert row["tried_ok"] / row["tried"] == pytest.approx(GOOD[True], abs=0.05)
     assert row["left_ok"] / row["left_alone"] == pytest.approx(GOOD[False], abs=0.15)
-    told = good.before.lives[good.before.lives["rule"] == BEFORE]
-    assert told["life"].tolist() == ["canary", "live"]
+    told = good.before.changes[good.before.changes["rule"] == BEFORE]
+    assert told["stage"].tolist() == ["canary", "live"]
     assert set(told["scope"]) == {"online"}
 
 
@@ -136,7 +137,7 @@ def test_a_layer_that_does_harm_from_the_start_is_withdrawn_by_both_arms(world):
     layer = world()
     days = len(layer.live(40, {True: 0.45, False: 0.9}))
     assert days < 30
-    assert layer.before.lives.iloc[-1]["why"] == "it does worse than the words as spoken"
+    assert layer.before.changes.iloc[-1]["reason"] == "worse"
 
 
 @pytest.mark.slow
@@ -165,26 +166,32 @@ def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_he
     layer = world()
     layer.live(20, GOOD)
     layer.live(30, BROKEN)
-    doubt = layer_slices.doubted(layer.before.rules, layer.before.evidence_starts)
+    doubt = layer_slices.withdrawn(layer.before.rules, layer.before.evidence_starts)
     assert doubt == {BEFORE: layer.day}
-    again = PROMISED | {f"{BEFORE}: threshold": 0.75}
+    again = since(0.75)
     assert layer.learn(fitted=False, promised=again)[1] == "retired"
-    assert layer.learn(fitted=True, promised=PROMISED | {f"{BEFORE}: threshold": math.inf})[1] == "retired"
+    assert layer.learn(fitted=True, promised=since(math.inf))[1] == "retired"
     assert layer.learn(fitted=True, promised=again) == (pytest.approx(0.9), "canary")
     assert layer.before.rules.set_index("rule")["tried"][BEFORE] == 0  # what it did before the doubt is not held against it
     layer.live(30, GOOD)
     assert layer.life() == "live"
 
 
+def since(threshold):
+    """The promises, where that of one slice is known on what was first heard since it was in doubt."""
+    return PROMISED | {BEFORE: replace(PROMISED[BEFORE], threshold_since=threshold)}
+
+
 def test_a_part_of_which_nothing_is_promised_is_not_at_work():
-    found = layer_slices.decided({"online before: threshold": math.inf, "online after: threshold": 0.6}, {}, START, fitted=True)
+    none = {name: replace(PROMISED[name], threshold=math.inf) for name in (BEFORE, "online-before-personal")}
+    found = layer_slices.assess(PROMISED | none, {}, START, fitted=True)
     assert dict(zip(found["rule"], found["verdict"], strict=True)) == {
-        BEFORE: layer_slices.NO_THRESHOLD,
-        "online-before-personal": layer_slices.NO_THRESHOLD,
-        AFTER: LAUNCHED,
-        "online-after-personal": LAUNCHED,
+        BEFORE: "no_threshold",
+        "online-before-personal": "no_threshold",
+        AFTER: "launched",
+        "online-after-personal": "launched",
     }
-    assert layer_slices.decided({}, {}, START, fitted=False).empty
+    assert layer_slices.assess({}, {}, START, fitted=False).empty
 
 
 class CrossValidation:

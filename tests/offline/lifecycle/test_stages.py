@@ -1,4 +1,4 @@
-"""The life of a rule on evidence made by hand, and against worlds whose truth is known."""
+"""The stages of a rule on evidence made by hand, and against worlds whose truth is known."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rewriter.config import Loop
-from rewriter.offline.lifecycle import stages
-from rewriter.offline.trials.trials import Trials, effective
+from rewriter.offline.lifecycle import evidence, stages
+from rewriter.offline.trials import Trials, effective
 
 SOURCE, TARGET, OTHER = 1, 2, 3
 LOOP = Loop()
@@ -34,12 +34,12 @@ def trials(arm, outcome, *, share=0.5, day=0, sent=TARGET, weight=1.0):
 def weigh(seen, *, since=0, expected=0.9):
     one = np.zeros(len(seen), dtype=np.int64)
     expected, n_adversarial = np.array([expected]), np.array([2])
-    return stages.weigh(seen, one, np.array([TARGET]), np.array([since]), expected, n_adversarial=n_adversarial, config=LOOP)
+    return evidence.weigh(seen, one, np.array([TARGET]), np.array([since]), expected, n_adversarial=n_adversarial, config=LOOP)
 
 
-def judged(state, evidence, *, undrawn=False):
-    row = stages.judge(np.array([state], dtype=object), np.array([undrawn]), evidence, LOOP).iloc[0]
-    return row["life"], row["why"]
+def judged(state, found, *, undrawn=False):
+    row = stages.judge(np.array([state], dtype=object), np.array([undrawn]), found, LOOP).iloc[0]
+    return row["stage"], row["reason"]
 
 
 def drawn(rng, n, spoken, sent, share):
@@ -50,9 +50,9 @@ def drawn(rng, n, spoken, sent, share):
 def test_within_one_level_weights_change_nothing_and_across_levels_they_are_kishs():
     """Ten days at one half, ten at nine tenths: 5 + 9 rewritten trials a day's traffic of ten each."""
     seen = trials([1] * 5 + [0] * 5, [1, 1, 1, 0, 0, 1, 0, 0, 0, 0])
-    evidence = weigh(seen)
-    assert (evidence.tried[0], evidence.tried_ok[0]) == pytest.approx((5, 3))
-    assert (evidence.left[0], evidence.left_ok[0]) == pytest.approx((5, 1))
+    found = weigh(seen)
+    assert (found.tried[0], found.tried_ok[0]) == pytest.approx((5, 3))
+    assert (found.left[0], found.left_ok[0]) == pytest.approx((5, 1))
     mixed = trials([1] * 14, [1.0] * 5 + [0.0] * 9, share=[0.5] * 5 + [0.9] * 9)
     w = np.array([2.0] * 5 + [1 / 0.9] * 9)
     n, ok = weigh(mixed).tried[0], weigh(mixed).tried_ok[0]
@@ -75,8 +75,8 @@ def test_what_was_sent_by_another_rule_is_no_evidence():
 def test_a_canary_that_works_goes_live_and_one_that_harms_is_retired():
     arm = np.tile([0, 1], 30)
     works, harms = trials(arm, arm * 1.0), trials(arm, 1.0 - arm)
-    assert judged("canary", weigh(works)) == ("live", "it does better than the words as spoken")
-    assert judged("canary", weigh(harms)) == ("retired", "it does worse than the words as spoken")
+    assert judged("canary", weigh(works)) == ("live", "better")
+    assert judged("canary", weigh(harms)) == ("retired", "worse")
     assert judged("probation", weigh(works))[0] == "live"
     alike = trials(arm, np.full(60, 0.5))
     assert judged("canary", weigh(alike)) == ("canary", "")
@@ -95,8 +95,8 @@ def test_a_live_rule_that_drops_is_watched_closely():
     outcome = (rng.random(280) < np.where(day < 10, 0.9, 0.3)).astype(float)
     seen = trials(np.ones(280, dtype=np.int64), outcome, share=0.995, day=day)
     assert judged("live", weigh(seen.take(np.flatnonzero(day < 10)))) == ("live", "")
-    assert judged("live", weigh(seen)) == ("probation", "it works less often than it did")
-    assert judged("live", weigh(seen), undrawn=True) == ("retired", "it does not work any more")
+    assert judged("live", weigh(seen)) == ("probation", "slipped")
+    assert judged("live", weigh(seen), undrawn=True) == ("retired", "dropped")
 
 
 def test_a_live_rule_is_doubted_where_the_words_did_better_before_it():
@@ -113,10 +113,10 @@ def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     personal = np.array([False] * 5 + [True])
     better = np.array([0.999, 0.8, 0.98, 1.0, 0.99, 0.5])
     nothing = np.zeros(6)
-    evidence = stages.Evidence(nothing, nothing, nothing, nothing, better, better, nothing, nothing, nothing)
-    assert stages.share(states, personal, evidence, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
+    found = evidence.Evidence(nothing, nothing, nothing, nothing, better, better, nothing, nothing, nothing)
+    assert stages.share(states, personal, found, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
     promised = np.array([False, True, False, False, False, False])
-    doubted = replace(evidence, p_better=better - 0.4, p_spared=better - 0.4)
+    doubted = replace(found, p_better=better - 0.4, p_spared=better - 0.4)
     assert stages.share(states, personal, doubted, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
 
 
@@ -143,7 +143,7 @@ def test_a_doubt_that_goes_on_begins_nothing_anew():
         into = stages.judge(
             np.array(["live"], dtype=object), np.array([False]), replace(found, worse=np.array([min(worse, 1.0)])), LOOP
         )
-        assert (into["life"][0], into["anew"][0]) == ("probation", anew)
+        assert (into["stage"][0], into["anew"][0]) == ("probation", anew)
 
 
 def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0.9):
@@ -157,11 +157,11 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
             seen = Trials(*(np.concatenate([getattr(p, name) for p in parts]) for name in Trials.__slots__))
             weight = 2.0 ** (-(day - seen.day) / 30)
             seen = Trials(*(weight if name == "weight" else getattr(seen, name) for name in Trials.__slots__))
-            evidence = weigh(seen, since=since, expected=expected)
-            moved = stages.judge(np.array([state], dtype=object), np.array([False]), evidence, LOOP).iloc[0]
-            if moved["why"]:
-                state, since = moved["life"], day + 1 if moved["anew"] else since
-            share = stages.share(np.array([state], dtype=object), np.array([False]), evidence, LOOP)[0]
+            found = weigh(seen, since=since, expected=expected)
+            moved = stages.judge(np.array([state], dtype=object), np.array([False]), found, LOOP).iloc[0]
+            if moved["reason"]:
+                state, since = moved["stage"], day + 1 if moved["anew"] else since
+            share = stages.share(np.array([state], dtype=object), np.array([False]), found, LOOP)[0]
         told.append((day, state, share))
     return told
 

@@ -257,7 +257,9 @@ def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     assert kept == [("lamp 2",), ("lamp 3",)]
 
 
-@pytest.mark.parametrize("name", ["days.json", "files.json", "priors.json", "chain.npz", "detector/choice.json"])
+@pytest.mark.parametrize(
+    "name", ["days.json", "files.json", "priors.json", "evidence_starts.json", "contents.json", "detector/choice.json"]
+)
 def test_a_damaged_state_is_told_in_one_line(tmp_path, name):
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 7}})
     rows = [said(60 * i, f"lamp {i % 5}", f"u{i % 4}") for i in range(90)]

@@ -259,7 +259,7 @@ def test_series_and_inverse_agree_within_the_bound(case):
     assert (np.abs(exact.scores - series.scores).toarray() <= series.bound[:, None] + 1e-9).all()
 
 
-@pytest.mark.parametrize("run", [lambda: doctest.testmod(chain), lambda: doctest.testfile("../../docs/chain.md")])
+@pytest.mark.parametrize("run", [lambda: doctest.testmod(chain), lambda: doctest.testfile("../../../docs/chain.md")])
 def test_examples_run(run):
     assert run().failed == 0 < run().attempted
 

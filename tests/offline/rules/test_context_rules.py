@@ -21,8 +21,6 @@ from rewriter.offline.logs import reader
 from rewriter.offline.mining import pipeline
 from rewriter.offline.rules import context as context_
 from rewriter.offline.rules import surface
-from rewriter.offline.rules.context import DEPENDS, STRANGE
-from rewriter.offline.rules.launch import LAUNCHED
 
 
 @pytest.fixture(scope="module")
@@ -98,19 +96,19 @@ def test_what_is_launched_and_what_is_not(artefact):
     for said, source, target, verdict in state(artefact, "rules", "context_value, source, target, verdict"):
         if said:
             rules[verdict].add((said, source, target))
-    assert rules[LAUNCHED] == {(f"room={room}", room_log.SAID, target) for room, target in room_log.TARGETS.items()}
-    assert rules[STRANGE] == {(f"room={room}", room_log.GARBLE, room_log.GARBLE) for room in room_log.ROOMS}
+    assert rules["launched"] == {(f"room={room}", room_log.SAID, target) for room, target in room_log.TARGETS.items()}
+    assert rules["rare_here"] == {(f"room={room}", room_log.GARBLE, room_log.GARBLE) for room in room_log.ROOMS}
     everybody = {
         (source, verdict) for scope, source, verdict in state(artefact, "rules", "scope, source, verdict") if scope == "global"
     }
-    assert everybody - {(room_log.SAID, "another target is better")} == {(room_log.SAID, DEPENDS), (room_log.GARBLE, LAUNCHED)}
+    assert everybody - {(room_log.SAID, "outranked")} == {(room_log.SAID, "depends_on_context"), (room_log.GARBLE, "launched")}
 
 
 def test_only_who_means_one_thing_everywhere_has_a_rule_of_her_own(artefact):
     users = {
         user
         for user, scope, verdict in state(artefact, "rules", "user_id, scope, verdict")
-        if scope == "personal" and verdict == LAUNCHED
+        if scope == "personal" and verdict == "launched"
     }
     assert len(users) == 1
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewriter.offline.lifecycle import attribution
+from rewriter.offline.lifecycle import evidence
 
 DAY = 10
 SAID, SENT, KITCHEN, OFFICE = range(4)
@@ -63,7 +63,7 @@ RULES = pd.DataFrame(
 
 
 def told(rules, mined, evidence_starts=None):
-    seen, rule, sent = attribution.trials_of(rules, pd.Index(["kitchen", "office", "gone", PART]), mined, evidence_starts or {})
+    seen, rule, sent = evidence.trials_of(rules, pd.Index(["kitchen", "office", "gone", PART]), mined, evidence_starts or {})
     rows = zip(rules["rule"].to_numpy()[rule], seen.user, seen.day, seen.arm, seen.share, seen.outcome, seen.weight, strict=True)
     return {(name, int(user), int(day)): tuple(map(float, rest)) for name, user, day, *rest in rows}, sent.tolist()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rewriter.offline.trials.p_better import _EDGES, log_density, p_better
+from rewriter.offline.trials import _EDGES, log_density, p_better
 
 
 def test_the_density_is_that_of_the_gammas():

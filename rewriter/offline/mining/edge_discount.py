@@ -1,13 +1,13 @@
-"""How far a rewrite is still believed, when the chain is built: the superposed adjacency of a loop that knows of itself.
+"""Discounts of the chain's edges by what became of rewrites: the superposed adjacency of a self-aware loop.
 
 A text that has a rewrite stands in the chain as itself and as its rewrite (Ponnusamy et al., "Self-aware feedback-based
-self-learning in large-scale conversational AI", NAACL 2022, arXiv 2205.00029). What the two readings are worth is decided by what
-became of the requests that were rewritten and of those that were left alone. The trust in a step i -> j is::
+self-learning in large-scale conversational AI", NAACL 2022, arXiv 2205.00029). The requests that were rewritten and those that
+were left alone tell how far the rewrite can be trusted. The trust in an edge i -> j is::
 
     P(Y > X | trials of i as spoken and of i sent as j)  /  P(Y > X | trials of i as spoken alone),   at most 1
 
-with X and Y the rates of success as spoken and rewritten (`bivariate`). Mass of the step that is not trusted becomes failure of
-row i: a rewrite that fails loses its mass, whoever gave it, and the score of leaving i alone rises in its place.
+with X and Y the rates of success as spoken and rewritten (`rewriter.offline.trials`). The mass of the edge that is not trusted
+becomes failure of row i. So a rewrite that fails loses its mass, whoever gave it, and leaving i alone scores higher.
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ import numpy as np
 
 from rewriter.arrays import Ints
 from rewriter.engines.duckdb import connect, save
-from rewriter.offline.trials import trials
-from rewriter.offline.trials.p_better import p_better
+from rewriter.offline import trials
+from rewriter.offline.trials import p_better
 
 _READINGS = """
 SELECT sent, arg_max(state, (turns, state)) FROM (SELECT sent, state, SUM(turns) AS turns FROM counts GROUP BY sent, state)
@@ -26,7 +26,7 @@ WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent
 
 
 def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) -> Path:
-    """Write `tables.MIXING` for every source that was ever rewritten.
+    """Write `tables.EDGE_DISCOUNT` for every source that was ever rewritten.
 
     Args:
         counts: Parquet of `tables.COUNTS`.
@@ -57,7 +57,7 @@ def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) ->
 
 
 def _understood(counts: Path, sent: Ints) -> Ints:
-    """Return as what each text is mostly understood."""
+    """Return the interpretation that each text mostly has."""
     texts, back = np.unique(sent, return_inverse=True)
     with connect(counts=counts) as con:
         con.register("wanted", {"sent": texts})

@@ -1,0 +1,213 @@
+"""The evidence on each rule that serves: which trials belong to which rule, and what they show.
+
+A trial belongs to the rule whose id was logged with it. A trial without an id belongs to the user's own rule for its text, or
+else to the rule for everybody. Two kinds of rule own only the trials logged under their id: slices of the online layer, and rules
+for a context value, because the same text means something else in another room. For a rule for a context value, turns in that
+context by users for whom the rule was not asked show what the text comes to as spoken.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from rewriter.arrays import Floats, Ints
+from rewriter.config import Loop
+from rewriter.engines.duckdb import connect
+from rewriter.model.layer_slices import SLICES
+from rewriter.offline import trials
+from rewriter.offline.lifecycle import layer_slices
+from rewriter.offline.lifecycle.sequential_tests import RobustAggregation, log_e_drop, log_e_two_arms
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.mining.small_tables import EvidenceStarts
+from rewriter.offline.trials import Trials, p_better
+
+PRIOR_TRIALS = 5.0
+"""Trials that the success expected at launch is worth. Chosen among four values on benchmarks/lives.py."""
+_UNKNOWN_RATE = 0.5
+"""Success as spoken that is assumed before any trial."""
+_LEAST_DROP = 0.1
+"""A rate that falls by less than this is not called a drop."""
+_LEVELS = (0.05, 0.95)
+"""Bounds of the level that a drop is tested against; at 0 and 1 the test is not defined."""
+
+_KEYS = """
+SELECT r.place, COALESCE(s.id, -1) AS said, COALESCE(t.id, -1) AS sent,
+       CASE WHEN r.user_id = '' THEN -1 ELSE COALESCE(u.user_no, -2) END AS "user"
+FROM wanted AS r
+LEFT JOIN texts AS s ON s.kind = 'u' AND s.locale = r.locale AND s.text = r.source
+LEFT JOIN texts AS t ON t.kind = 'u' AND t.locale = r.locale AND t.text = r.target
+LEFT JOIN users AS u ON u.user_id = r.user_id
+ORDER BY r.place
+"""
+_SPOKEN_IN_CONTEXT = """
+SELECT w.place, c.said, c.user_no, c.day, SUM(c.success) / 1000.0 / SUM(c.turns) AS outcome, ANY_VALUE(a.weight) AS weight
+FROM context_counts AS c
+JOIN wanted AS w ON w.said = c.said AND w.context_value = c.context_value
+JOIN row_days AS r ON r.node = c.said
+JOIN ages AS a ON a.age = r.last_day - c.day
+ANTI JOIN counts AS d ON d.rule = w.rule AND d.user_no = c.user_no AND d.day = c.day
+WHERE c.rewritten = 0
+GROUP BY w.place, c.said, c.user_no, c.day
+ORDER BY w.place, c.day, c.user_no
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What became of the requests of m rules.
+
+    Attributes:
+        tried, tried_ok: (m,) effective number of trials of the rewrite, and of those that went well.
+        left, left_ok: (m,) the same of the source as spoken.
+        p_better: (m,) P(the rewrite succeeds more often).
+        p_spared: (m,) the same without the users who have most against the rule, who may be adversarial.
+        better, worse: (m,) log e-value against "no better" and against "no worse", by what was drawn since the rule came into its
+            stage.
+        drop: (m,) log of the e-detector of a drop since then, below what the rule or the words as spoken reached before.
+    """
+
+    tried: Floats
+    tried_ok: Floats
+    left: Floats
+    left_ok: Floats
+    p_better: Floats
+    p_spared: Floats
+    better: Floats
+    worse: Floats
+    drop: Floats
+
+
+def trials_of(
+    rules: pd.DataFrame, only_by_id: pd.Index, mined: Mined, evidence_starts: EvidenceStarts
+) -> tuple[Trials, Ints, Ints]:
+    """Return the trials of some rules, the rule of each trial, 0..m-1, and the text that each rule sends, (m,).
+
+    Args:
+        rules: m of them, columns of `tables.RULES`.
+        only_by_id: ids of all rules that own only what was decided under their id, whether they serve or not.
+        mined: its tables are read.
+        evidence_starts: the first days whose evidence counts; used for slices here, as the mined tables heed them for sources.
+    """
+    keys = numbered(rules, mined)
+    sent = keys["sent"].to_numpy(dtype=np.int64)
+    in_context, is_slice = (rules["context_value"] != "").to_numpy(dtype=bool), layer_slices.is_slice(rules)
+    named = rules.loc[is_slice, "rule"].tolist()
+    seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy(), named)
+    by_id = pd.Index(seen.rule).isin(only_by_id)
+    place = np.where(by_id, _by_id(rules, in_context | is_slice, seen), _by_text(keys[~in_context & ~is_slice], seen))
+    first = np.array([evidence_starts.get(layer_slices.key(name), 0) for name in rules["rule"]], dtype=np.int64)
+    kept = np.flatnonzero(~np.isnan(place))
+    kept = kept[seen.day[kept] >= first[place[kept].astype(np.int64)]]
+    seen, rule = seen.take(kept), place[kept].astype(np.int64)
+    seen = replace(seen, sent=np.where(is_slice[rule], -1, seen.sent))  # a slice may send anything
+    if not in_context.any():
+        return seen, rule, sent
+    spoken, there = _spoken_in_context(rules, keys, mined)
+    return seen.and_also(spoken), np.append(rule, there), sent
+
+
+def only_by_id(rules: pd.DataFrame) -> pd.Index:
+    """Return the ids of the rules that own only what was decided under their id."""
+    return pd.Index([*rules.loc[rules["context_value"] != "", "rule"], *SLICES])
+
+
+def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *, n_adversarial: Ints, config: Loop) -> Evidence:
+    """Weigh what became of the requests of m rules.
+
+    Args:
+        seen: trials, each of the source of one rule.
+        rule: (t,) rule of each trial, 0..m-1.
+        sent: (m,) text that the rule sends.
+        since: (m,) first day of the rule in its stage.
+        expected: (m,) success of the rewrite that was expected at launch, 0..1.
+        n_adversarial: (m,) so many users of each rule may lie without moving it.
+        config: `alpha` and `mean_days_between_false_alarms`.
+    """
+    m = len(sent)
+    own = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
+    seen, rule = seen.take(own), rule[own]
+    worth, tried = seen.worth(), seen.arm == 1
+
+    def counted(rows: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
+
+    now = seen.day >= since[rule]
+    left_before, tried_before = counted(~now & ~tried), counted(~now & tried)
+    level = np.maximum(_lower_rate(*tried_before, expected), _lower_rate(*left_before, np.full(m, _UNKNOWN_RATE)))
+    known = np.stack([left_before[0], tried_before[0]], axis=1), np.stack([left_before[1], tried_before[1]], axis=1)
+    drawn, applied = now & ~np.isnan(seen.share), now & tried
+    arms = (rule[drawn], seen.arm[drawn], seen.share[drawn], seen.outcome[drawn], m)
+    sure, alarm = decisive(config)
+    users = RobustAggregation(seen.user, seen.user_weight, n_adversarial, sure)
+    (n, ok), (left, left_ok) = counted(tried), counted(~tried)
+    spared = tried.copy()
+    spared[tried] = users.take(tried).heard(rule[tried], (worth * (1.0 - seen.outcome))[tried])
+    drop = log_e_drop(
+        rule[applied],
+        seen.day[applied],
+        seen.outcome[applied],
+        np.clip(level, *_LEVELS),
+        by=replace(users, verdict=alarm).take(applied),
+    )
+    return Evidence(
+        tried=n,
+        tried_ok=ok,
+        left=left,
+        left_ok=left_ok,
+        p_better=p_better(left, left_ok, n, ok),
+        p_spared=p_better(left, left_ok, *counted(spared)),
+        better=log_e_two_arms(*arms, better=True, by=users.take(drawn), known=known),
+        worse=log_e_two_arms(*arms, better=False, by=users.take(drawn), known=known),
+        drop=drop,
+    )
+
+
+def decisive(config: Loop) -> tuple[float, float]:
+    """Return the log e-values that decide between two arms, and on a drop."""
+    return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.mean_days_between_false_alarms))
+
+
+def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
+    """Return the numbers of source, target and user of each rule; the user is -1 for everybody."""
+    with connect(**mined.named("texts", "users")) as con:
+        con.register("wanted", rules[["user_id", "locale", "source", "target"]].assign(place=np.arange(len(rules))))
+        frame: pd.DataFrame = con.execute(_KEYS).df()
+    return frame
+
+
+def _lower_rate(n: Floats, ok: Floats, expected: Floats) -> Floats:
+    """Return the rate of success that n trials show, less what would not yet be a drop, (m,)."""
+    rate = (ok + PRIOR_TRIALS * expected) / (n + PRIOR_TRIALS)
+    deviation = np.sqrt(rate * (1 - rate) / (n + PRIOR_TRIALS))
+    return np.asarray(rate - np.maximum(_LEAST_DROP, 2 * deviation), dtype=np.float64)
+
+
+def _by_text(keys: pd.DataFrame, seen: Trials) -> Floats:
+    """Return the rule of each trial: the user's own, else the one for everybody; NaN if there is none."""
+    frame = pd.DataFrame({"said": seen.said, "user": seen.user})
+    everybody = keys[keys["user"] < 0].drop_duplicates("said").set_index("said")["place"]
+    own = keys[keys["user"] >= 0].set_index(["said", "user"])["place"]
+    place = pd.MultiIndex.from_frame(frame).map(own) if len(own) else pd.Series(np.nan, index=frame.index)
+    found = pd.Series(np.asarray(place, dtype=np.float64)).fillna(frame["said"].map(everybody))
+    return np.asarray(found, dtype=np.float64)
+
+
+def _by_id(rules: pd.DataFrame, some: npt.NDArray[np.bool_], seen: Trials) -> Floats:
+    """Return which of some rules each trial was decided under; NaN if none."""
+    place = pd.Series(np.flatnonzero(some), index=rules.loc[some, "rule"], dtype=np.float64)
+    return np.asarray(place.reindex(seen.rule), dtype=np.float64)
+
+
+def _spoken_in_context(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) -> tuple[Trials, Ints]:
+    """Return trials as spoken of rules for a context, in that context, of users for whom the rule was not asked that day."""
+    wanted = keys.assign(rule=rules["rule"].to_numpy(), context_value=rules["context_value"].to_numpy())
+    wanted = wanted[wanted["context_value"] != ""]
+    with connect(**mined.named("counts", "context_counts", "row_days", "ages")) as con:
+        con.register("wanted", wanted)
+        found: dict[str, Any] = con.execute(_SPOKEN_IN_CONTEXT).fetchnumpy()
+    said = np.asarray(found["said"], dtype=np.int64)
+    spoken = Trials.as_spoken(said, found["user_no"], found["day"], found["outcome"], found["weight"])
+    return spoken, np.asarray(found["place"], dtype=np.int64)
