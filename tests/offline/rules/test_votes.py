@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from rewriter.offline.rules import votes
-from rewriter.offline.rules import votes as votes_
 from rewriter.offline.rules.votes import Votes
 
 OFF, ON, GARBLE, SOURCE = range(4)
@@ -62,7 +61,7 @@ def test_votes_follow_the_chain(read):
 
 
 def test_one_user_is_one_vote_and_the_proposing_one_is_left_out(read):
-    pairs = votes_.gather(read)
+    pairs = votes.gather(read)
     assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [(SOURCE, OFF), (SOURCE, ON)]
     assert pairs.votes == pytest.approx([1.0, 0.48])  # ann's 1.21 turns are one vote
     assert pairs.agreed == pytest.approx([0.0, 0.0])
@@ -79,7 +78,7 @@ def test_who_votes_on_much_has_one_voice():
     """ann votes on three sources, ben on one of them, for the same goal."""
     goals = np.array([[0, 0, 0, 1.0], [0, 0, 0, 0.8], [0, 0, 0, 0.5], [0, 0, 0, 0.7]])
     days = np.zeros(4, dtype=np.int64)
-    votes_ = Votes(
+    cast = Votes(
         source=np.array([0, 0, 1, 2]),
         user=np.array([ANN, BEN, ANN, ANN]),
         turns=np.ones(4),
@@ -90,14 +89,14 @@ def test_who_votes_on_much_has_one_voice():
         first_day=days,
         last_day=days,
     )
-    assert votes_.gather(votes_).user_weights == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
+    assert votes.gather(cast).user_weights == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
 
 
 def test_evidence_for_one_user_is_hers_and_the_crowds():
     """ann went to goal 2 twice, ben once, cem to goal 3: for ann that is 2.0 own votes and ben's; for cem nobody agrees."""
     goals = np.array([[0, 0, 2.0, 0], [0, 0, 0.9, 0], [0, 0, 0, 0.9]])
     days = np.zeros(3, dtype=np.int64)
-    votes_ = Votes(
+    cast = Votes(
         source=np.array([1, 1, 1]),
         user=np.arange(3),
         turns=np.array([3.0, 1.0, 2.0]),
@@ -108,7 +107,7 @@ def test_evidence_for_one_user_is_hers_and_the_crowds():
         first_day=days,
         last_day=days,
     )
-    row, pairs = votes_.of_users(votes_, votes_.gather(votes_), least=0.7)
+    row, pairs = votes.of_users(cast, votes.gather(cast), least=0.7)
     found = {(r, t): (v, p) for r, t, v, p in zip(row.tolist(), pairs.target.tolist(), pairs.votes, pairs.proposed, strict=True)}
     assert found == {
         (ANN, 2): (pytest.approx(2.9), 1.0),
@@ -164,7 +163,7 @@ def test_evidence_equals_the_oracle(table):
         first_day=days,
         last_day=days,
     )
-    pairs = votes_.gather(cast)
+    pairs = votes.gather(cast)
     found = zip(
         pairs.source.tolist(), pairs.target.tolist(), pairs.users.tolist(), pairs.votes, pairs.agreed, pairs.others, strict=True
     )
