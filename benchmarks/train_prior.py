@@ -1,0 +1,326 @@
+"""Fits the prior that ships, and judges it by leaving one world out at a time.
+
+    python benchmarks/train_prior.py [--seeds 0 1 2] [--requests 250] [--out benchmarks/results/prior.json]
+        [--prior rewriter/model/prior/prior.json]
+
+Positives are misheard recordings of `slurp` and `home_spoken`; negatives beside them are requests of other domains (`banking77`,
+`clinc150`, `snips_nlu`). Each world comes with three indexes: a complete catalog, what a log would hold, and 150 texts of
+that. No world is judged by a prior that was fitted on it: `slurp` by one fitted on `home_spoken`, the reverse, and all others by
+one fitted on both. `dstc2`, the simulated worlds and the mistyped requests are never fitted on; the costs of typing are learned
+from mistyped sentences of `hwu64`.
+
+All is after a refusal. A *win* is a refused request whose best candidate means what was said, a *loss* one whose best candidate
+does not; *fixed* is wins per defect, misunderstood requests among the defects. `calibrated` is what the update of a log gives:
+half of the phrases update the prior (`rewriter.offline.fit.posterior`), the other half is judged, before and after.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from prior_tables import Desk, Rows, draw
+from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, out_of_scope, scene, strangers
+from sklearn.ensemble import HistGradientBoostingClassifier
+from worlds.typing_errors import mistype
+
+from rewriter.arrays import Bools, Floats
+from rewriter.model.channel import SPOKEN, TYPED, Spoken, Typed, channel_of
+from rewriter.model.logistic import Logistic
+from rewriter.model.pair_features import PAIR
+from rewriter.model.prior import FAILS, LEAST_AFTER, Beta, Prior, fails_row
+from rewriter.model.pronouncer import pronouncer_of
+from rewriter.offline.fit.channel import learn_costs
+from rewriter.offline.fit.posterior import Weights, update_weights
+from rewriter.text import normalise
+
+ROOT = Path(__file__).parents[1]
+FITTED = ("slurp", "home_spoken")
+SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+BANDS = (0.5, 0.65, 0.8, 0.9, 1.0001)
+STRANGERS = 0.3  # requests of other domains for each refused request of the world
+WIDTH = 3.0  # standard deviation of the weights of standardised columns before any data
+HABIT = 0.5, 0.2  # weight of the log prior odds and its standard deviation: half a logarithm (docs/prior.md)
+NONE_STRENGTH = 20.0  # refused requests that the shipped P(none) is worth
+UP = {"channel": 1, "channel_lead": 1, "letters": 1, "letters_lead": 1, "words": 1}
+DOWN = dict.fromkeys(("idf_lost", "idf_gained", "lost_known", "contrast", "contrast_lost", "contrast_gained", "length"), -1)
+TREES = {"max_iter": 150, "learning_rate": 0.06, "max_leaf_nodes": 12, "min_samples_leaf": 60, "l2_regularization": 5.0}
+MONOTONE = [(UP | DOWN).get(name, 0) for name in PAIR]
+SOURCES = {
+    "slurp": "CC BY 4.0", "home_spoken": "our own", "hwu64": "CC BY 4.0", "clinc150": "CC BY 3.0", "banking77": "CC BY 4.0",
+    "snips_nlu": "CC0 1.0",
+}  # fmt: skip
+
+Key = tuple[str, str, int]
+"""World, kind of index, seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything measured, by world, index and seed; `defects` are those that go with the refused requests."""
+
+    refused: dict[Key, Rows]
+    strange: dict[Key, Rows]
+    outside: dict[Key, Rows]
+    unseen: dict[Key, Rows]
+    defects: dict[Key, int]
+
+
+def main() -> None:
+    """Measure, judge, fit and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--requests", type=int, default=250, help="refused requests of each world, index and seed")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "prior.json")
+    parser.add_argument("--prior", type=Path, default=ROOT / "rewriter" / "model" / "prior" / "prior.json")
+    args = parser.parse_args()
+    corpora = {(name, seed): make(seed) for seed in args.seeds for name, make in WORLDS.items()}
+    costs = channel_costs(corpora, args.seeds[0])
+    tables = measured(corpora, costs, args)
+    made = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("rewriter", "rapidfuzz", "numpy", "scipy", "scikit-learn")},
+        "sources": SOURCES,
+    }
+    judged = {world: judge(world, tables, args.seeds) for world in WORLDS}
+    prior = assembled(tables, costs)
+    prior.save(args.prior, made)
+    names = {"spoken": SPOKEN, "typed": TYPED}
+    shown = {kind: dict(zip(names[kind], np.round(prior.costs[kind], 2).tolist(), strict=True)) for kind in names}
+    weights = dict(zip([*PAIR, "bias"], np.round(prior.mean, 3).tolist(), strict=True))
+    result = made | {"channel_costs": shown, "weights": weights, "worlds": judged}
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def channel_costs(corpora: dict[tuple[str, int], Corpus], seed: int) -> dict[str, dict[str, Floats]]:
+    """Return, for each world that may be judged, the costs of its channels, none learned on that world."""
+    spoken = Spoken(pronouncer_of("en"))
+    pairs = {name: [(m.said, m.heard) for m in draw(corpora[name, seed].made, 2000, seed)] for name in FITTED}
+    alone = {name: learn_costs(pairs[name], spoken) for name in FITTED}
+    both = learn_costs([pair for of in pairs.values() for pair in of], spoken)
+    rng = np.random.default_rng([seed, 13])
+    texts = [normalise(row["text"]) for row in lines("hwu64")][:2000]
+    typed = learn_costs([(text, mistype(text, TYPING_RATE, rng)) for text in texts], Typed())
+    return {world: {"spoken": alone[FITTED[world == FITTED[0]]] if world in FITTED else both, "typed": typed} for world in WORLDS}
+
+
+def measured(corpora: dict[tuple[str, int], Corpus], costs: dict[str, dict[str, Floats]], args: argparse.Namespace) -> Tables:
+    """Measure all requests against all indexes."""
+    found = Tables({}, {}, {}, {}, {})
+    others, outside = strangers(), out_of_scope()
+    for (world, seed), corpus in corpora.items():
+        kind = "typed" if world == "typed" else "spoken"
+        channel = channel_of(kind, "en", costs[world][kind].tolist())
+        for index in INDEXES:
+            key = world, index, seed
+            desk = Desk(scene(corpus, index, seed), channel)
+            wrong = [m for m in corpus.made if corpus.understood.get(m.heard) != m.goal]
+            refused = [m for m in wrong if m.heard not in corpus.understood]
+            chosen = draw(refused, args.requests, seed)
+            found.refused[key] = desk.measure(chosen)
+            found.defects[key] = round(len(wrong) * len(chosen) / len(refused))
+            away = {name: texts for name, texts in others.items() if world != "typed" or name == "snips_nlu"}
+            strange = [Made(text, text, "") for texts in away.values() for text in texts]
+            found.strange[key] = desk.measure(draw(strange, round(STRANGERS * len(chosen)), seed))
+            found.outside[key] = desk.measure([Made(t, t, "") for t in outside[seed :: 3 * len(args.seeds)]])
+            if index == "log":
+                known = set(desk.scene.texts)
+                found.unseen[key] = desk.measure(draw([m for m in corpus.made if m.heard not in known], args.requests, seed))
+        print(f"measured {world}, seed {seed}", flush=True)
+    return found
+
+
+def fit(tables: Tables, worlds: Sequence[str]) -> Weights:
+    """Fit the ranker on some worlds; the covariance holds how much the weights differ from world to world."""
+    pooled, scale = fit_rows(stacked(tables, worlds))
+    parts = worlds if len(worlds) > 1 else [f"{worlds[0]}: {index}" for index in INDEXES]
+    alone = np.array([fit_rows(stacked(tables, [part]))[0].mean * np.append(scale, 1.0) for part in parts])
+    moved = float(np.mean(alone.var(axis=0, ddof=1)))  # of weights of standardised columns, from world to world
+    spread = np.diag(moved / np.append(scale, 1.0) ** 2)
+    spread[PAIR.index("habit"), PAIR.index("habit")] = 0.0
+    return Weights(pooled.mean, pooled.covariance + spread)
+
+
+def stacked(tables: Tables, worlds: Sequence[str]) -> tuple[Floats, Bools, Floats]:
+    """Return columns, labels and weights; the candidates of a request weigh one together.
+
+    Args:
+        tables: what was measured.
+        worlds: names of worlds, or ``world: index`` for one of its indexes.
+    """
+    parts = [
+        (key, rows)
+        for of in (tables.refused, tables.strange)
+        for key, rows in of.items()
+        if {key[0], f"{key[0]}: {key[1]}"} & set(worlds)
+    ]
+    n = [len(rows.fails) / len(rows.right) for _, rows in parts]
+    weight = np.concatenate([np.full(len(rows.right), each) for each, (_, rows) in zip(n, parts, strict=True)])
+    return np.concatenate([rows.columns for _, rows in parts]), np.concatenate([rows.right for _, rows in parts]), weight
+
+
+def fit_rows(rows: tuple[Floats, Bools, Floats]) -> tuple[Weights, Floats]:
+    """Fit standardised columns under a wide Gaussian, and return raw weights and the scale of the columns."""
+    columns, right, weight = rows
+    centre, scale = columns.mean(axis=0), columns.std(axis=0)
+    still = scale < 1e-9
+    scale = np.where(still, 1.0, scale)
+    wide = Weights(np.zeros(len(PAIR) + 1), np.diag(np.append(np.full(len(PAIR), WIDTH**2), 100.0)))
+    found = update_weights(wide, (columns - centre) / scale, right.astype(np.float64), weight)
+    back = np.diag(np.append(1 / scale, 1.0))
+    back[-1, :-1] = -centre / scale
+    mean, covariance = back @ found.mean, back @ found.covariance @ back.T
+    habit = PAIR.index("habit")
+    covariance[habit], covariance[:, habit] = 0.0, 0.0
+    mean[habit], covariance[habit, habit] = HABIT[0], HABIT[1] ** 2
+    return Weights(mean, covariance), scale
+
+
+def trees(tables: Tables, worlds: Sequence[str]) -> Callable[[Floats], Floats]:
+    """Fit monotone boosted trees on the same rows."""
+    columns, right, weight = stacked(tables, worlds)
+    model = HistGradientBoostingClassifier(**TREES, monotonic_cst=MONOTONE, random_state=0)
+    model.fit(columns, right, sample_weight=weight)
+    return lambda rows: np.asarray(model.predict_proba(rows)[:, 1])
+
+
+def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
+    """Judge a world by what was fitted on the others."""
+    worlds = [name for name in FITTED if name != world]
+    prior = fit(tables, worlds)
+    linear, boosted = ranked(prior), trees(tables, worlds)
+    found: dict[str, Any] = {"fitted on": worlds}
+    for index in INDEXES:
+        keys = [(world, index, seed) for seed in seeds]
+        found[index] = {
+            "logistic": figures(linear, tables, keys),
+            "boosted": figures(boosted, tables, keys),
+            "calibrated": halves(prior, tables, keys),
+        }
+        for name in ("logistic", "boosted"):
+            print(world, index, name, found[index][name]["win_loss"], found[index][name]["sent"], flush=True)
+        print(world, index, "ece", found[index]["logistic"]["ece"], found[index]["calibrated"], flush=True)
+    found["fails_as_spoken"] = judged_fails(world, worlds, prior, tables, seeds)
+    print(world, found["fails_as_spoken"], flush=True)
+    return found
+
+
+def figures(p: Callable[[Floats], Floats], tables: Tables, keys: Sequence[Key]) -> dict[str, Any]:
+    """Return the curve, the bands, the calibration error, and what is touched out of scope."""
+    score, right = (np.concatenate(part) for part in zip(*(top(p, tables.refused[key]) for key in keys), strict=True))
+    defects = sum(tables.defects[key] for key in keys)
+    outside = np.concatenate([top(p, tables.outside[key])[0] for key in keys])
+    order = np.argsort(-score, kind="stable")
+    wins, losses = np.cumsum(right[order]), np.cumsum(~right[order])
+    reached = {f"{share:.0%}": int(np.searchsorted(wins, share * defects)) for share in SHARES}
+    ratio = {name: round(float(wins[i] / max(losses[i], 0.5)), 1) if i < len(wins) else None for name, i in reached.items()}
+    sent = score >= LEAST_AFTER
+    won, lost = int(right[sent].sum()), int((~right[sent]).sum())
+    return {
+        "requests": len(score),
+        "defects": defects,
+        "right_first": round(float(right.mean()), 3),
+        "win_loss": ratio,
+        "sent": {"wins": won, "losses": lost, "fixed": round(won / defects, 3)},
+        "bands": {f"{low:g}-{min(high, 1):g}": band(score, right, low, high) for low, high in pairwise(BANDS)},
+        "ece": ece(score, right),
+        "out_of_scope": {f">= {least}": round(float((outside >= least).mean()), 4) for least in (LEAST_AFTER, 0.9)},
+    }
+
+
+def band(score: Floats, right: Bools, low: float, high: float) -> dict[str, float | None]:
+    """Return how many scores lie in a band, what they promise in the mean, and what share was right."""
+    at = (score >= low) & (score < high)
+    promised, kept = (round(float(of[at].mean()), 3) if at.any() else None for of in (score, right))
+    return {"n": int(at.sum()), "promised": promised, "right": kept}
+
+
+def halves(prior: Weights, tables: Tables, keys: Sequence[Key]) -> dict[str, float]:
+    """Update the prior by half of the phrases, and return the calibration error on the other half before and after."""
+    before, after = [], []
+    for key in keys:
+        rows = tables.refused[key]
+        half = np.array([crc32(said.encode()) % 2 == 0 for said in rows.said])
+        taught, judged = rows.of(half), rows.of(~half)
+        best = taught.best(ranked(prior)(taught.columns))
+        now = update_weights(prior, taught.columns[best], taught.right[best].astype(np.float64), np.ones(len(best)))
+        before.append(top(ranked(prior), judged))
+        after.append(top(ranked(now), judged))
+    return {name: ece(*map(np.concatenate, zip(*of, strict=True))) for name, of in (("before", before), ("after", after))}
+
+
+def ranked(weights: Weights) -> Callable[[Floats], Floats]:
+    """Return P(meant) as a function of measured candidates."""
+    return Logistic(weights.mean[:-1], float(weights.mean[-1])).p
+
+
+def top(p: Callable[[Floats], Floats], rows: Rows) -> tuple[Floats, Bools]:
+    """Return the score of the best candidate of each request, and whether it is right."""
+    scores = p(rows.columns)
+    best = rows.best(scores)
+    return scores[best], rows.right[best]
+
+
+def ece(score: Floats, right: Bools) -> float:
+    """Return the expected calibration error over ten bins of equal counts (Naeini et al. 2015)."""
+    bins = np.array_split(np.argsort(score, kind="stable"), 10)
+    return round(float(sum(abs(score[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)) / len(score)), 3)
+
+
+def fit_fails(weights: Weights, tables: Tables, worlds: Sequence[str]) -> Logistic:
+    """Fit P(fails as spoken) of requests that the index of a log does not hold."""
+    rows, labels = zip(*(fails_rows(weights, rows) for key, rows in tables.unseen.items() if key[0] in worlds), strict=True)
+    columns, target = np.concatenate(rows), np.concatenate(labels)
+    centre, scale = columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-9)
+    wide = Weights(np.zeros(len(FAILS) + 1), np.diag(np.append(np.full(len(FAILS), 1.0), 100.0)))
+    found = update_weights(wide, (columns - centre) / scale, target.astype(np.float64), np.ones(len(target)))
+    raw = found.mean[:-1] / scale
+    return Logistic(raw, float(found.mean[-1] - raw @ centre))
+
+
+def fails_rows(weights: Weights, rows: Rows) -> tuple[Floats, Bools]:
+    """Return the columns `FAILS` of each request, and whether it fails."""
+    score = ranked(weights)(rows.columns)
+    best = rows.best(score)
+    return np.array([fails_row(rows.columns[i], float(score[i])) for i in best.tolist()]), rows.fails
+
+
+def judged_fails(world: str, worlds: Sequence[str], weights: Weights, tables: Tables, seeds: Sequence[int]) -> dict[str, float]:
+    """Return how well failures among unseen texts are told from healthy ones: the area under the ROC curve, and calibration."""
+    model = fit_fails(weights, tables, worlds)
+    parts = [fails_rows(weights, tables.unseen[world, "log", seed]) for seed in seeds]
+    columns, fails = (np.concatenate(part) for part in zip(*parts, strict=True))
+    p = model.p(columns)
+    order = np.argsort(np.argsort(p, kind="stable"), kind="stable") + 1
+    n = int(fails.sum())
+    auc = (order[fails].sum() - n * (n + 1) / 2) / max(1, n * (len(fails) - n))
+    return {"share": round(float(fails.mean()), 3), "auc": round(float(auc), 3), "ece": ece(p, fails)}
+
+
+def assembled(tables: Tables, costs: dict[str, dict[str, Floats]]) -> Prior:
+    """Fit what ships, on all worlds that may be fitted on."""
+    weights = fit(tables, FITTED)
+    missing: dict[str, list[float]] = defaultdict(list)
+    for (world, index, _), rows in tables.refused.items():
+        if world in FITTED:
+            found = np.maximum.reduceat(rows.right, np.unique(rows.request, return_index=True)[1])
+            missing["complete" if index == "catalog" else "incomplete"].append(1 - float(found.mean()))
+    share = {kind: float(np.mean(shares)) for kind, shares in missing.items()}
+    none = {kind: Beta(NONE_STRENGTH * of, NONE_STRENGTH * (1 - of)) for kind, of in share.items()}
+    return Prior(weights.mean, weights.covariance, costs["dstc2"], none, fit_fails(weights, tables, FITTED))
+
+
+if __name__ == "__main__":
+    main()

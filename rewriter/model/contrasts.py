@@ -1,0 +1,106 @@
+"""`Contrasts`: which words change what is meant and which do not, found in the texts of an index themselves.
+
+Two texts that differ in one word are a frame. Where they mean different things, the two words *contrast* (on and off, kitchen
+and bedroom); where they mean the same, they are *synonyms* there (raum and zimmer). A word that one of them has and the other
+lacks is compared with nothing in the same way (not, please). No word list is needed, and any language will do.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from rewriter.arrays import Floats, Ints
+
+NOTHING = -1
+"""Stands for no word in a pair."""
+_LARGEST = 200  # texts of one frame that are compared with each other; a frame of more is a slot, and as many tell it
+
+_SMOOTHING = 1.0  # frames of either kind that count before any is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Contrasts:
+    """Counts of frames by pair of words.
+
+    Attributes:
+        keys: (p,) int64, ascending: lower number x `size` + higher number of the pair, each plus one, so that `NOTHING` is 0.
+        changes: (p,) float64, frames in which the pair changes what is meant.
+        keeps: (p,) float64, frames in which it does not.
+        size: one more than the number of words.
+        weight: (words + 1,) float64, for each word the share of its frames in which it changes what is meant, smoothed towards
+            that of all words; the last one is that of no word, 0.
+    """
+
+    keys: Ints
+    changes: Floats
+    keeps: Floats
+    size: int
+    weight: Floats
+
+    def p_change(self, one: Ints, other: Ints) -> Floats:
+        """Return P(another meaning | these two words are exchanged) for pairs that share a frame, 0 for all others, (n,).
+
+        Args:
+            one: (n,) numbers of words, or `NOTHING`.
+            other: (n,) the same.
+        """
+        if not len(self.keys):
+            return np.zeros(len(one))
+        keys = _key(one, other, self.size)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        changes, keeps = self.changes[places], self.keeps[places]
+        p = (changes + _SMOOTHING) / (changes + keeps + 2 * _SMOOTHING)
+        return np.where(self.keys[places] == keys, p, 0.0)
+
+
+def mine(texts: Sequence[Sequence[int]], interpretations: Sequence[int], words: int) -> Contrasts:
+    """Find contrasts and synonyms among texts.
+
+    Args:
+        texts: numbers of the words of each text, in order.
+        interpretations: of each text.
+        words: how many words there are.
+
+    Example:
+        >>> on, off, the, lamp = range(4)
+        >>> found = mine([(on, lamp), (off, lamp), (on, the, lamp)], [1, 2, 1], 4)
+        >>> found.p_change(np.array([on, the]), np.array([off, NOTHING])).round(2).tolist()
+        [0.67, 0.33]
+    """
+    counts: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for members in _frames(texts).values():
+        chosen = list(dict.fromkeys((word, interpretations[row]) for word, row in members))[:_LARGEST]
+        for (one, meant), (other, others) in combinations(chosen, 2):
+            if one != other:
+                counts[min(one, other), max(one, other)][meant == others] += 1
+    pairs = np.array(sorted(counts), dtype=np.int64).reshape(-1, 2)
+    table = np.array([counts[one, other] for one, other in pairs.tolist()], dtype=np.float64).reshape(-1, 2)
+    weight = np.zeros((words + 1, 2))
+    for side in (0, 1):
+        named = pairs[:, side] != NOTHING
+        np.add.at(weight, pairs[named, side], table[named])
+    total = weight.sum(axis=0) + _SMOOTHING
+    typical = 2 * _SMOOTHING * total / total.sum()
+    share = (weight[:, 0] + typical[0]) / (weight.sum(axis=1) + typical.sum())
+    share[-1] = 0.0
+    return Contrasts(_key(pairs[:, 0], pairs[:, 1], words + 1), table[:, 0], table[:, 1], words + 1, share)
+
+
+def _frames(texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[tuple[int, int]]]:
+    """Return frame -> (word, row): each text without one of its words, beside texts that lack just this word."""
+    whole = {tuple(text): row for row, text in enumerate(texts)}
+    frames: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for i, word in enumerate(text):
+            rest = (*text[:i], *text[i + 1 :])
+            frames[(*text[:i], NOTHING, *text[i + 1 :])].append((word, row))
+            if rest and rest in whole:
+                frames[(*text[:i], NOTHING, *text[i + 1 :])].append((NOTHING, whole[rest]))
+    return {frame: members for frame, members in frames.items() if len(members) > 1}
+
+
+def _key(one: Ints, other: Ints, size: int) -> Ints:
+    return np.asarray((np.minimum(one, other) + 1) * size + np.maximum(one, other) + 1, dtype=np.int64)

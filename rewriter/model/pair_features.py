@@ -1,0 +1,185 @@
+"""`PairIndex`: what is measured of a request and a text that may have been meant, the same for every deployment.
+
+No column depends on the words of one log, so that weights fitted on public data hold elsewhere. All columns of all candidates are
+computed in one pass over arrays that are made once, when the index is opened.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Indel
+from rapidfuzz.process import cdist
+
+from rewriter.arrays import Floats, Ints
+from rewriter.model.channel import Channel, Views
+from rewriter.model.contrasts import mine
+
+PAIR = (
+    "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "words", "idf_lost", "idf_gained", "lost", "gained",
+    "lost_unknown", "lost_known", "contrast", "contrast_lost", "contrast_gained", "length", "request_words", "habit", "complete",
+)  # fmt: skip
+"""What the prior reads of a pair:
+
+channel           log P(heard | text) per symbol heard (`rewriter.model.channel`)
+channel_lead      how far that is ahead of the best candidate of another interpretation
+channel_rival     the same likelihood of that rival
+letters, …_lead   normalised Indel similarity of the texts; how far it is ahead of the best rival
+words             Jaccard similarity of the sets of words
+idf_lost/_gained  idf of the request's words that the text lacks, and of the text's words that were not heard, as shares of the
+                  idf of all words of the request or the text
+lost, gained      how many words these are
+lost_unknown/_known  how many of the lost ones the index has never seen, and has seen
+contrast          the greatest P(another meaning) of a lost word and a gained one that stand for each other in the index
+contrast_lost     the greatest share of frames in which a lost word changes what is meant (`rewriter.model.contrasts`)
+contrast_gained   the same of the gained words
+length            |log of the ratio of the lengths in symbols|
+request_words     log of the number of words of the request
+habit             log of (own turns + `PULL` x share), relative to what nobody in particular wants on average
+complete          1 where the index holds all that the assistant understands, else 0
+"""
+PULL = 2.0
+"""Turns of a user's own that weigh as much as what everybody wants."""
+
+_LONGEST = 16  # words of a text that are compared
+_NOBODY = -1  # fills rows of word numbers
+_RIVAL_FLOOR = -4.0  # log-likelihood per symbol below which a candidate is no rival
+_RAREST = 1e-4  # share of everybody's turns that is assumed of what nobody has asked for
+
+
+class Asked(NamedTuple):
+    """A request, as it is compared.
+
+    Attributes:
+        text: normalised.
+        views: as the channel reads it.
+        words: its different words.
+    """
+
+    text: str
+    views: Views
+    words: tuple[str, ...]
+
+
+class PairIndex:
+    """The texts that may be sent, with what can be computed of them before a request comes.
+
+    Args:
+        texts: n normalised texts.
+        interpretations: (n,) int64; texts that the assistant understands alike share one number.
+        channel: of the locale.
+        share: (n,) float64, which share of everybody's turns the interpretation of each text has; None where nothing is known.
+        complete: whether the assistant understands nothing else.
+
+    Example:
+        >>> from rewriter.model.channel import channel_of
+        >>> channel = channel_of("spoken", "en", [0.1, 3.0, 5.0, 4.0, 4.0])
+        >>> index = PairIndex(["turn off the lamp", "turn on the lamp", "play jazz"], np.arange(3), channel)
+        >>> table = index.measure(index.asked("turn of the lamp"), np.arange(3))
+        >>> int(table[:, PAIR.index("channel")].argmax()), table[:, PAIR.index("lost_unknown")].tolist()
+        (0, [1.0, 1.0, 1.0])
+    """
+
+    __slots__ = (
+        "_average", "_contrasts", "_idf", "_rows", "_unseen", "_views", "_vocabulary", "channel", "complete", "interpretations",
+        "share", "texts",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        interpretations: Ints,
+        channel: Channel,
+        *,
+        share: Floats | None = None,
+        complete: bool = False,
+    ) -> None:
+        self.texts = list(texts)
+        self.interpretations = np.asarray(interpretations, dtype=np.int64)
+        self.channel, self.complete = channel, complete
+        self._average = 1 / max(1, len(np.unique(self.interpretations)))
+        self.share = np.full(len(texts), self._average) if share is None else np.maximum(share, _RAREST)
+        self._views = channel.views(self.texts)
+        words = [tuple(dict.fromkeys(text.split()[:_LONGEST])) for text in texts]
+        self._vocabulary = {word: i for i, word in enumerate(dict.fromkeys(word for of in words for word in of))}
+        self._rows: npt.NDArray[np.int32] = np.full((len(texts), _LONGEST), _NOBODY, dtype=np.int32)
+        for row, of in zip(self._rows, words, strict=True):
+            row[: len(of)] = [self._vocabulary[word] for word in of]
+        counts = np.bincount(self._rows[self._rows >= 0], minlength=len(self._vocabulary))
+        self._unseen = float(np.log1p(len(texts)))
+        numbered = [[self._vocabulary[word] for word in text.split()[:_LONGEST]] for text in texts]
+        self._contrasts = mine(numbered, self.interpretations.tolist(), len(self._vocabulary))
+        self._idf = np.append(np.log((1 + len(texts)) / np.maximum(counts, 1)), 0.0)  # the last is that of no word
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def asked(self, text: str) -> Asked:
+        """Read a request, normalised."""
+        return Asked(text, self.channel.views([text]), tuple(dict.fromkeys(text.split()[:_LONGEST])))
+
+    def measure(self, asked: Asked, rows: Ints, own: Floats | None = None) -> Floats:
+        """Measure candidates, the columns of `PAIR`, (m, len(PAIR)) float64.
+
+        Args:
+            asked: the request.
+            rows: (m,) int64, rows of the index, at least one.
+            own: (m,) float64, how often this user was understood so with success; None for nobody.
+        """
+        said = self._views.take(rows.tolist())
+        goals = self.interpretations[rows]
+        likelihood = -self.channel.cost(asked.views, said) / asked.views.lengths[0]
+        letters = np.asarray(cdist([asked.text], [self.texts[i] for i in rows.tolist()], scorer=Indel.normalized_similarity)[0])
+        rival = rivals(likelihood, goals, _RIVAL_FLOOR)
+        share = self.share[rows]
+        turns = np.zeros(len(rows)) if own is None else own
+        same = np.ones(len(rows))
+        return np.column_stack([
+            likelihood, np.minimum(likelihood - rival, 2.0), rival, letters, letters - rivals(letters, goals, 0.0),
+            *self._words(asked, rows),
+            np.abs(np.log(said.lengths / asked.views.lengths[0])), np.log1p(len(asked.words)) * same,
+            np.log((turns + PULL * share) / (PULL * self._average)), float(self.complete) * same,
+        ])  # fmt: skip
+
+    def _words(self, asked: Asked, rows: Ints) -> tuple[Floats, ...]:
+        """Compare words: the columns from ``words`` to ``contrast_gained``."""
+        numbers = np.array([self._vocabulary.get(word, -2) for word in asked.words] or [-2], dtype=np.int32)
+        heavy = np.where(numbers >= 0, self._idf[numbers], self._unseen)
+        theirs = self._rows[rows]
+        equal = theirs[:, :, None] == numbers
+        kept, gained = equal.any(axis=1), (theirs >= 0) & ~equal.any(axis=2)
+        mass = self._idf[theirs]
+        row, left, right = np.nonzero(~kept[:, :, None] & (numbers >= 0)[None, :, None] & gained[:, None, :])
+        contrast = np.zeros(len(rows))
+        np.maximum.at(
+            contrast, row, self._contrasts.p_change(numbers[left].astype(np.int64), theirs[row, right].astype(np.int64))
+        )
+        changing = self._contrasts.weight
+        n_lost, n_gained = (~kept).sum(axis=1), gained.sum(axis=1)
+        unknown = np.full(len(rows), np.count_nonzero(numbers < 0))
+        return (
+            kept.sum(axis=1) / np.maximum(n_gained + len(numbers), 1),
+            (~kept @ heavy) / max(heavy.sum(), 1e-9),
+            (mass * gained).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-9),
+            n_lost.astype(np.float64),
+            n_gained.astype(np.float64),
+            unknown.astype(np.float64),
+            (n_lost - unknown).astype(np.float64),
+            contrast,
+            (~kept * np.where(numbers >= 0, changing[numbers], 0.0)).max(axis=1),
+            (gained * changing[theirs]).max(axis=1),
+        )
+
+
+def rivals(values: Floats, goals: Ints, floor: float) -> Floats:
+    """Return, for each candidate, the greatest value of those of another interpretation, `floor` where there is none, (m,).
+
+    Example:
+        >>> rivals(np.array([3.0, 2.0, 1.0]), np.array([7, 7, 8]), 0.0).tolist()
+        [1.0, 1.0, 3.0]
+    """
+    first = int(values.argmax())
+    others = values[goals != goals[first]]
+    second = max(floor, float(others.max())) if len(others) else floor
+    return np.where(goals == goals[first], second, max(floor, float(values[first])))

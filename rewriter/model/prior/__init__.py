@@ -1,0 +1,160 @@
+"""`Prior`: what is known before any log: weights fitted on public data, with how sure they are. See docs/prior.md.
+
+The files beside this one are made by ``benchmarks/train_prior.py`` (``prior.json``) and ``benchmarks/fit_pronouncer.py``
+(``en.phones.tsv``).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rewriter.arrays import Floats
+from rewriter.errors import ArtefactError
+from rewriter.model.channel import Channel, channel_of
+from rewriter.model.logistic import Logistic
+from rewriter.model.pair_features import PAIR
+
+FAILS = (
+    "p_meant", "channel", "letters", "idf_lost", "idf_gained", "lost", "gained", "lost_unknown", "contrast_lost",
+    "request_words", "complete",
+)  # fmt: skip
+"""What says whether a text that the index does not hold fails as it is spoken: log-odds that its best candidate is meant, and
+columns of `rewriter.model.pair_features.PAIR` of that candidate."""
+_FAILS_OF_PAIR = [PAIR.index(name) for name in FAILS[1:]]
+
+LEAST_AFTER, LEAST_BEFORE = 0.5, 0.65
+"""P(success) that a rewrite needs by itself, after a refusal and before the NLU. Where a loss weighs as much as a win, the
+expected gain is zero at 1/2; before the NLU there is also something healthy to be broken."""
+
+_FILE = Path(__file__).parent / "prior.json"
+
+
+class Beta(NamedTuple):
+    """A belief about a share, as counts: `hits` for and `misses` against.
+
+    Example:
+        >>> Beta(2.0, 6.0).updated(hits=8, total=12).mean
+        0.5
+    """
+
+    hits: float
+    misses: float
+
+    @property
+    def mean(self) -> float:
+        """The expected share."""
+        return self.hits / (self.hits + self.misses)
+
+    def updated(self, *, hits: float, total: float) -> "Beta":
+        """Return the belief after so many of so many (beta-binomial: counts add up)."""
+        return Beta(self.hits + hits, self.misses + total - hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What ships.
+
+    Attributes:
+        mean: (len(PAIR) + 1,) float64, weights of the columns of `PAIR` as they are measured, then the bias.
+        covariance: (len(PAIR) + 1, len(PAIR) + 1) float64, how sure these are.
+        costs: ``spoken`` and ``typed`` -> costs of the channel of that kind, see `rewriter.model.channel`.
+        none: ``complete`` and ``incomplete`` -> P(no text of such an index is meant | the request was refused), a `Beta`.
+        fails: P(the request fails as spoken | the index does not hold it), of the columns `FAILS`.
+
+    Example:
+        >>> from rewriter.model.pair_features import PairIndex
+        >>> prior = Prior.load()
+        >>> texts = ["lights on in the kitchen", "lights off in the kitchen", "set a timer for ten minutes"]
+        >>> index = PairIndex(texts, np.arange(3), prior.channel("spoken", "en"), complete=True)
+        >>> p = prior.p(index.measure(index.asked("lights on in the chicken"), np.arange(3)))
+        >>> texts[int(p.argmax())], bool(p.max() > LEAST_AFTER)
+        ('lights on in the kitchen', True)
+    """
+
+    mean: Floats
+    covariance: Floats
+    costs: Mapping[str, Floats]
+    none: Mapping[str, Beta]
+    fails: Logistic
+
+    @classmethod
+    @cache
+    def load(cls) -> "Prior":
+        """Return the prior of this package; the same object every time.
+
+        Raises:
+            ArtefactError: the file is damaged.
+        """
+        return cls.open(_FILE)
+
+    @classmethod
+    def open(cls, path: Path) -> "Prior":
+        """Read what `save` wrote.
+
+        Raises:
+            ArtefactError: the file is missing, or is none of ours.
+        """
+        try:
+            return cls._read(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {path}: {error}; install the package again") from error
+
+    def save(self, path: Path, made: Mapping[str, Any]) -> None:
+        """Write it as JSON, with how it was made."""
+        data = {
+            "made": dict(made),
+            "pair": list(PAIR),
+            "mean": self.mean.tolist(),
+            "covariance": self.covariance.tolist(),
+            "costs": {kind: costs.tolist() for kind, costs in self.costs.items()},
+            "none": {kind: list(belief) for kind, belief in self.none.items()},
+            "fails": self.fails.to_dict(),
+        }
+        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any]) -> "Prior":
+        mean, covariance = (np.asarray(data[name], dtype=np.float64) for name in ("mean", "covariance"))
+        n = len(PAIR) + 1
+        if tuple(data["pair"]) != PAIR or mean.shape != (n,) or covariance.shape != (n, n):
+            raise ValueError("it was made for other columns than this version measures")
+        return cls(
+            mean,
+            covariance,
+            {kind: np.asarray(costs, dtype=np.float64) for kind, costs in data["costs"].items()},
+            {kind: Beta(*map(float, belief)) for kind, belief in data["none"].items()},
+            Logistic.from_dict(data["fails"], len(FAILS)),
+        )
+
+    @property
+    def ranker(self) -> Logistic:
+        """P(a candidate is meant | the request fails), of the columns `PAIR`."""
+        return Logistic(self.mean[:-1], float(self.mean[-1]))
+
+    def p(self, columns: Floats) -> Floats:
+        """Return P(meant | refused) of measured candidates, (m, len(PAIR)) -> (m,)."""
+        return self.ranker.p(columns)
+
+    def p_fails(self, best: Floats, p_meant: float) -> float:
+        """Return P(fails as spoken) of a request that the index does not hold.
+
+        Args:
+            best: (len(PAIR),) the columns of its best candidate.
+            p_meant: what `p` says of that.
+        """
+        return self.fails.p_of(fails_row(best, p_meant))
+
+    def channel(self, kind: str, locale: str) -> Channel:
+        """Return the channel of a kind, ``spoken`` or ``typed``, for a locale (BCP 47)."""
+        return channel_of(kind, locale, self.costs[kind].tolist())
+
+
+def fails_row(best: Floats, p_meant: float) -> Sequence[float]:
+    """Return the columns `FAILS`, from the best candidate's and what the ranker says of it."""
+    odds = float(np.log((p_meant + 1e-3) / (1 - p_meant + 1e-3)))
+    return [odds, *best[_FAILS_OF_PAIR].tolist()]
