@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import duckdb
 import numpy as np
 from dstc2 import asked, written
-from rewriter.simulate.asking import requests
-from rewriter.simulate.world import World
-from rewriter.simulate.worlds import phrase_world
 from slurp import goal_of
 from worlds.media import media_world
 from worlds.typing_errors import mistype
 
+from rewriter.simulation.dialogue import requests
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
