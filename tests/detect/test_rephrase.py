@@ -30,7 +30,7 @@ SAMPLE = Path(__file__).parents[2] / "data/sample.parquet"
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def mined_sample(tmp_path_factory):
     """The mined tables of the sample, a simulated home, and whether each candidate is the first to reach its turn's goal."""
     work = tmp_path_factory.mktemp("sample")
     reader.read([SAMPLE], out=work, key=bytes(16), config=Config().logs)
@@ -52,8 +52,8 @@ def sample(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_it_finds_more_than_the_rule_and_knows_how_much(sample, tmp_path):
-    data, hit, failed, tables = sample
+def test_it_finds_more_than_the_rule_and_knows_how_much(mined_sample, tmp_path):
+    data, hit, failed, tables = mined_sample
     detector = learn_pair(data, seed=0)
     rule = average_precision_score(hit, RuleDetector().score(data.candidates))
     p = detector.p(data.candidates)
@@ -69,17 +69,17 @@ def test_it_finds_more_than_the_rule_and_knows_how_much(sample, tmp_path):
 
 
 @pytest.mark.slow
-def test_labels_are_right_and_come_from_no_column_of_truth(sample):
-    data, hit, failed, _ = sample
+def test_labels_are_right_and_come_from_no_column_of_truth(mined_sample):
+    data, hit, failed, _ = mined_sample
     assert hit[data.restates].mean() > 0.95
     assert failed[data.failed == 1].mean() > 0.95
     assert failed[data.failed == 0].mean() < 0.25  # silent misunderstandings that most users share
 
 
 @pytest.mark.slow
-def test_learning_says_which_it_used_and_writes_both_figures(tmp_path):
-    report = learn([SAMPLE], out=tmp_path / "artefact")
-    metrics = current(tmp_path / "artefact").manifest.metrics
+def test_learning_says_which_it_used_and_writes_both_figures(sample):
+    root, report = sample
+    metrics = current(root).manifest.metrics
     rule, found = (metrics[f"detector, held out: {name}"] for name in ("rule", "pair"))
     assert found > rule > 0.5
     assert report.detector == f"pair (held-out AP {found:.2f}, rule {rule:.2f})"

@@ -12,6 +12,8 @@ from rewriter.detect import span
 from rewriter.detect.span import Dialogue, Span, SpanReader
 from rewriter.errors import ConfigError
 
+pytestmark = pytest.mark.transformers
+
 WORDS = ["lamp", "off", "turn", "the", "play", "abba", "sorry", "ok", "fine", "refused", "seconds", "3", "60", ";", ":", "##s"]
 
 

@@ -12,7 +12,6 @@ from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.explanation.explain import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
 from rewriter.explanation.graph import RARE
-from rewriter.offline.learn import learn
 
 SAID = Counter(row["utterance"].lower() for row in lamp_log.rows())
 
@@ -79,9 +78,8 @@ def test_without_the_state_only_the_decision_is_told(artefact, tmp_path):
         graph(shipped, "turn of the lamp")
 
 
-def test_rules_for_the_context_are_shown_where_they_hold(tmp_path):
-    learn([room_log.write(tmp_path / "log.jsonl")], out=tmp_path / "rooms")
-    kitchen, nowhere = (explain(tmp_path / "rooms", room_log.SAID, context=c) for c in ({"room": "kitchen"}, None))
+def test_rules_for_the_context_are_shown_where_they_hold(rooms):
+    kitchen, nowhere = (explain(rooms, room_log.SAID, context=c) for c in ({"room": "kitchen"}, None))
     assert kitchen.rewrite.text == room_log.TARGETS["kitchen"]
     assert not nowhere.rewrite.applied
     launched = {(h.context_value, h.target) for h in kitchen.context_rivals if h.verdict == "launched"}

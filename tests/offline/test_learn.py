@@ -16,8 +16,12 @@ from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.errors import LogError
 from rewriter.explanation.explain import explain
+from rewriter.model.detector import RuleDetector
 from rewriter.tables import RULES, check
 from rewriter.text import hash_user
+
+RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
+"""Without an online layer, which takes most of the time of learning."""
 
 
 def rules_of(root):
@@ -120,7 +124,12 @@ def test_no_text_of_few_users_is_in_the_artefact_outside_their_slices(lamp):
 
 def test_k_is_an_argument(tmp_path):
     log = lamp_log.write(tmp_path / "log.jsonl")
-    learn([log], out=tmp_path / "two", config=Config.from_dict({"launch": {"min_users": 11}}))
+    learn(
+        [log],
+        out=tmp_path / "two",
+        config=Config.from_dict({"launch": {"min_users": 11}, "loop": {"refit_days": 0}}),
+        detector=RuleDetector(),
+    )
     assert not Rewriter.open(tmp_path / "two").rewrite("turn of the lamp").applied
 
 
@@ -128,7 +137,7 @@ def test_bad_rows_are_kept_with_their_reason(tmp_path):
     log = lamp_log.write(tmp_path / "log.jsonl")
     with log.open("a") as file:
         file.write('{"user_id": null, "timestamp": "2026-01-05", "utterance": "who am i"}\n')
-    report = learn([log], out=tmp_path / "artefact")
+    report = learn([log], out=tmp_path / "artefact", config=RULES_ONLY, detector=RuleDetector())
     assert dict(report.log.rejected) == {"no user": 1}
     rejected = current(tmp_path / "artefact").state / "rejected.parquet"
     with duckdb.connect() as con:
@@ -148,7 +157,11 @@ def test_a_failed_learn_leaves_the_old_version_serving(tmp_path, lamp):
     assert Rewriter.open(root).rewrite("turn of the lamp").applied
 
 
-SCRIPT = "from rewriter import learn\nlearn([sys.argv[2]], out=sys.argv[1], afresh=True)"
+SCRIPT = """
+from rewriter import learn
+from rewriter.model.detector import RuleDetector
+learn([sys.argv[2]], out=sys.argv[1], detector=RuleDetector(), afresh=True)
+"""
 
 
 @pytest.mark.slow
@@ -167,7 +180,7 @@ def test_a_killed_learn_leaves_the_old_version_serving(tmp_path, lamp):
         verify(version)
         assert version.id == serving or not killed or step > late, "a killed learn published before its last steps"
         assert Rewriter.open(root).rewrite("turn of the lamp").text == "turn off the lamp"
-    learn([log], out=root)
+    learn([log], out=root, detector=RuleDetector())
     verify(current(root))
     assert {path.name for path in (root / "versions").iterdir()} == set(version_ids(root / "versions"))
 
@@ -194,7 +207,7 @@ def test_a_rule_rests_on_one_whole_restatement_at_least(tmp_path, thousandths, u
             status = "failed" if hypothesis is None else "ok"
             rows.append({"user_id": f"u{i}", "timestamp": when, "utterance": text, "hypothesis": hypothesis, "status": status})
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact", detector=Unsure(thousandths))
+    learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact", config=RULES_ONLY, detector=Unsure(thousandths))
     with duckdb.connect() as con:
         con.read_parquet(str(current(tmp_path / "artefact").state / "rules.parquet")).create_view("rules")
         [(verdict,)] = con.execute("SELECT verdict FROM rules WHERE scope = 'global' AND source = 'lamp of wrong'").fetchall()

@@ -8,6 +8,7 @@ from rewriter import Config, learn
 from rewriter.artefact.versions import current
 from rewriter.cli import main
 from rewriter.errors import ArtefactError
+from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import RuleBook
 from rewriter.operate.history import history
 
@@ -28,7 +29,7 @@ def test_without_draws_a_rule_is_live_at_once(lamp):
 def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     config = Config.from_dict({"loop": {"draw": True, "refit_days": 0}})
-    learn([lamp_log.write(folder / "log.jsonl")], out=folder / "artefact", config=config)
+    learn([lamp_log.write(folder / "log.jsonl")], out=folder / "artefact", config=config, detector=RuleDetector())
     return folder / "artefact"
 
 

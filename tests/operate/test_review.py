@@ -10,6 +10,7 @@ from rewriter.artefact.review import HEAD, Line, read, write
 from rewriter.artefact.versions import current
 from rewriter.cli import main
 from rewriter.errors import ArtefactError
+from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate.review import decide, pending, rules
@@ -149,7 +150,7 @@ def test_an_unreadable_change_leaves_what_held_before(home, caplog):
 
 def test_a_block_survives_the_next_version(home, tmp_path):
     decide(home, "block", [rules(home)[0].rule])
-    learn([lamp_log.write(tmp_path / "log.jsonl")], out=home)
+    learn([lamp_log.write(tmp_path / "log.jsonl")], out=home, detector=RuleDetector())
     assert Rewriter.open(home).rewrite(SOURCE).reason == "blocked_by_review"
     assert pending(home) == []
     assert not list((current(home).folder).glob("review*"))

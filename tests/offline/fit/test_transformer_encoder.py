@@ -9,7 +9,7 @@ from rewriter.errors import ArtefactError, ConfigError
 from rewriter.model.encoder import open_encoder
 from rewriter.offline.fit.static_encoder import Examples, fit_static
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.transformers]
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "tv", "door", "window"]
 QUERIES = [f"turn {way} the {noun}" for noun in NOUNS for way in ("on", "off")]

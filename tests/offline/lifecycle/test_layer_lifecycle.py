@@ -21,7 +21,7 @@ SAMPLE = "data/sample.parquet"
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("layer") / "artefact"
-    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}})}
+    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}}), "detector": RuleDetector()}
     learn([SAMPLE], **arguments)
     return root, arguments
 
@@ -73,8 +73,7 @@ def test_what_it_sends_is_drawn_logged_judged_and_withdrawn(learned, tmp_path):
     assert '"stage": "retired"' in told.output
 
 
-def test_who_asks_for_no_draws_pays_nothing(tmp_path):
-    learn([SAMPLE], out=tmp_path)
-    rewriter = Rewriter.open(tmp_path)
+def test_who_asks_for_no_draws_pays_nothing(sample):
+    rewriter = Rewriter.open(sample[0])
     answers = [rewriter.rewrite(text, user_id="guest") for text in garbles(rewriter)]
     assert {(answer.applied, answer.arm) for answer in answers} == {(True, None)}

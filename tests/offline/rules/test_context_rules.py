@@ -24,16 +24,14 @@ from rewriter.offline.rules import surface
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(rooms, tmp_path_factory):
     """The artefact, and the mined tables of the same log."""
-    folder = tmp_path_factory.mktemp("rooms")
-    log = room_log.write(folder / "log.jsonl")
-    learn([log], out=folder / "artefact")
+    folder, log = tmp_path_factory.mktemp("rooms"), rooms.parent / "log.jsonl"
     reader.read([log], out=folder, key=secrets.token_bytes(32), config=Config().logs)
     engine = DuckDB(folder)
     mined = pipeline.mine(engine, folder / "turns.parquet", RuleDetector(), Config())
     engine.close()
-    return folder / "artefact", mined
+    return rooms, mined
 
 
 @pytest.fixture(scope="module")
