@@ -201,6 +201,10 @@ def _map(path: Path) -> lmdb.Environment:
         env = _mapped.get(file)
         if env is None:
             env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
+            pages = env.info()["last_pgno"] + 1
+            if pages * env.stat()["psize"] > status.st_size:  # reading beyond the end would kill the process by SIGBUS
+                env.close()
+                raise ValueError(f"the file ends before its last page, {pages}")
             _mapped[file] = env
         return env
 

@@ -21,7 +21,7 @@ SAMPLE = "data/sample.parquet"
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("layer") / "artefact"
-    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}}), "detector": RuleDetector()}
+    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}})}
     learn([SAMPLE], **arguments)
     return root, arguments
 
