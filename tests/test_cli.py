@@ -151,14 +151,27 @@ def test_explain_says_why_and_why_not(artefact):
     unheard = good("explain", artefact, "hello").splitlines()
     assert unheard[0].startswith("'hello' is left alone: ")
     assert unheard[1] == "the log never heard this text"
-    assert {"candidates of the online layer", "what was measured of them"} <= {line.strip() for line in unheard}
+    assert {"candidates of the online layer", "features of the first candidates"} <= {line.strip() for line in unheard}
 
 
 def test_explain_as_json(artefact):
     found = json.loads(good("explain", artefact, "turn of the lamp", "--json"))
     assert found["rewrite"]["text"] == "turn off the lamp"
-    assert [(said["turns"], said["users"]) for said in found["said"]] == [(50, 10)]
+    assert [(said["turns"], said["users"]) for said in found["counts"]] == [(50, 10)]
     assert [(rival["target"], rival["verdict"]) for rival in found["rivals"]] == [("turn off the lamp", "launched")]
+
+
+def test_rewrite_takes_a_context(artefact):
+    assert good("rewrite", artefact, "turn of the lamp", "--context", "room=kitchen") == "turn off the lamp\n"
+    wrong = run("rewrite", artefact, "turn of the lamp", "--context", "kitchen")
+    assert (wrong.exit_code, "--context takes KEY=VALUE, not 'kitchen'" in wrong.stderr) == (2, True)
+
+
+def test_releases_are_not_compared_where_nothing_was_drawn(artefact, log):
+    result = run("compare", artefact, artefact, log)
+    assert result.exit_code == 3
+    assert "no arm was drawn in this log" in result.stdout
+    assert "B - A" not in result.stdout
 
 
 @pytest.mark.parametrize("extra", [[], ["--json"]])
@@ -177,7 +190,7 @@ def test_info_says_what_is_there(artefact):
     assert found["rules, global, en"] == ["1"]
     assert found["rules, personal, en"] == ["6"]
     assert found["version"] == [current(artefact).id]
-    assert "every checksum is right" in good("info", artefact, "--verify").splitlines()
+    assert "the checksums of all files are right" in good("info", artefact, "--verify").splitlines()
 
 
 def test_simulate_writes_a_log_that_learn_reads(tmp_path):
@@ -190,7 +203,7 @@ def test_simulate_writes_a_log_that_learn_reads(tmp_path):
 
 def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):
     out = good("evaluate", artefact, log, "--out", tmp_path / "figures")
-    assert "careful: the artefact was learned from 2026-01-05 to 2026-01-14" in out
+    assert "warning: the artefact was learned from 2026-01-05 to 2026-01-14" in out
     assert re.search(rf"^{TURNS} turns, \d+ of them defects; the rewriter took p50", out, re.MULTILINE)
     assert table(out)["scope global"][:3] == ["50", "0", "0"]
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"outcomes.parquet", "table.md", "curve.svg", "curve.png"}
@@ -203,7 +216,7 @@ def test_tables_keep_to_eighty_columns(artefact, log):
         lines = out.splitlines()
         rule = next(i for i, line in enumerate(lines) if line.strip(" ─") == "" and "─" in line)
         lines = lines[rule - 1 :]
-        assert "careful" not in "".join(lines)
+        assert "warning" not in "".join(lines)
         assert max(map(len, lines)) <= 80
 
 
@@ -228,6 +241,10 @@ def test_tables_keep_to_eighty_columns(artefact, log):
             ["explain", "{artefact}", "turn of the lamp", "--graph", "{tmp}/none/lamp.svg"],
             "No such file or directory: {tmp}/none",
         ),
+        (["evaluate", "{artefact}", "{log}", "--truth", "wish"], "the columns are "),
+        (["experiment", "{log}", "--name", "x", "--detect", "0"], "a difference above 0, not 0; for example 0.02"),
+        (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "7"], "between 0 and 1, not 7"),
+        (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "0.0001"], "requests of the log are in arm A"),
         (["explain", "{artefact}", "hello", "--graph", "{tmp}/hello.svg"], "never heard 'hello'"),
         (["simulate", "--out", "{tmp}/log.zip", "--days", "1", "--users", "5", "--world", "phrases"], "a log ends in .parquet"),
     ],

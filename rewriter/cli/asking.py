@@ -1,57 +1,78 @@
-"""The verbs that ask an artefact: what it does with a text, why, and what is inside."""
+"""The verbs that query an artefact: rewrite a text, explain it, show the history of its rules, describe the folder."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, main, pairs_of, plainly
+from rewriter.cli.group import ARTEFACT, PATH, main, pairs_of, plainly
+
+USER = click.option("--user", metavar="ID", help="Id of the user who speaks, as in the log; adds personal rules and habits.")
+LOCALE = click.option("--locale", help="Locale (BCP 47), for example en or de-DE; default: the commonest of the artefact.")
+CONTEXT = click.option(
+    "--context", "pairs", multiple=True, metavar="KEY=VALUE", help="Context value, as room=kitchen; repeatable."
+)
+AFTER_FAILURE = click.option("--after-failure", is_flag=True, help="The assistant has already refused TEXT as not understood.")
 
 
 @main.command()
 @ARTEFACT
 @click.argument("text")
-@click.option("--user", help="Pseudonym of the person who speaks.")
-@click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
-@click.option("--after-failure", is_flag=True, help="The assistant has already said that it does not understand.")
+@USER
+@LOCALE
+@CONTEXT
+@AFTER_FAILURE
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @plainly
-def rewrite(artefact: Path, text: str, user: str | None, locale: str | None, after_failure: bool, as_json: bool) -> None:
-    """Print what to send to the NLU instead of TEXT.
+def rewrite(
+    artefact: Path, text: str, user: str | None, locale: str | None, pairs: tuple[str, ...], after_failure: bool, as_json: bool
+) -> None:
+    """Print the text to send to the assistant instead of TEXT.
+
+    Without a safe rewrite it prints TEXT unchanged; --json also shows the reason.
 
     \b
     Examples:
       rewriter rewrite artefact "turn of the lamp"
+      rewriter rewrite artefact "turn on the light" --context room=kitchen
       rewriter rewrite artefact "play my mix" --user ann --json
     """
     from rewriter import terminal
     from rewriter.online.rewriter import Rewriter
 
-    answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, after_failure=after_failure)
-    click.echo(terminal.as_json(dataclasses.asdict(answer)) if as_json else answer.text)
+    context = pairs_of(pairs, "--context", "KEY=VALUE")
+    answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, context=context, after_failure=after_failure)
+    if as_json:
+        click.echo(terminal.as_json(dataclasses.asdict(answer)))
+    else:  # a program that reads the pipe gets the text as it is
+        click.echo(terminal.visible(answer.text) if sys.stdout.isatty() else answer.text)
 
 
 @main.command()
 @ARTEFACT
 @click.argument("text")
-@click.option("--user", help="Whose personal rules are looked at too.")
-@click.option("--locale", help="BCP 47; the commonest of the artefact by default.")
-@click.option("--context", "said", multiple=True, metavar="KEY=VALUE", help="What the context says; repeatable.")
-@click.option("--after-failure", is_flag=True, help="The assistant has already said that it does not understand.")
-@click.option("--graph", metavar="FILE", type=click.Path(path_type=Path), help="Draw the rephrase graph as SVG or PNG.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
+@USER
+@LOCALE
+@CONTEXT
+@AFTER_FAILURE
+@click.option("--graph", metavar="FILE", type=PATH, help="Also draw what people said next, as SVG or PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @plainly
 def explain(
     artefact: Path,
     text: str,
     user: str | None,
     locale: str | None,
-    said: tuple[str, ...],
+    pairs: tuple[str, ...],
     after_failure: bool,
     graph: Path | None,
     as_json: bool,
 ) -> None:
-    """Say why TEXT is rewritten or left alone: evidence, S of the rivals, candidates, verdicts.
+    """Explain why TEXT is rewritten or left alone.
+
+    Shows the evidence in the log, every rule that was considered with its figures and verdict, and the candidates of the online
+    layer. S_ij is the probability that people who start at TEXT end well at the target.
 
     \b
     Examples:
@@ -62,7 +83,7 @@ def explain(
     from rewriter import terminal
     from rewriter.explanation import explain as why
 
-    context = pairs_of(said, "--context", "KEY=VALUE")
+    context = pairs_of(pairs, "--context", "KEY=VALUE")
     found = why.explain(artefact, text, user_id=user, locale=locale, context=context, after_failure=after_failure)
     if graph is not None:
         why.draw(artefact, text, graph, locale=locale)
@@ -78,8 +99,8 @@ def explain(
     if found.candidates:
         columns = why.CANDIDATE_COLUMNS
         terminal.table("candidates of the online layer", columns, found.candidate_rows(), right=columns[3:5])
-        shown = ("measured", "weight", *(f"#{n + 1}" for n in range(min(why.SHOWN, len(found.candidates)))))
-        terminal.table("what was measured of them", shown, found.feature_rows(), right=shown[1:])
+        shown = ("feature", "weight", *(f"#{n + 1}" for n in range(min(why.SHOWN, len(found.candidates)))))
+        terminal.table("features of the first candidates", shown, found.feature_rows(), right=shown[1:])
     if graph is not None:
         terminal.line(f"graph written to {graph}")
 
@@ -87,13 +108,14 @@ def explain(
 @main.command()
 @ARTEFACT
 @click.argument("text", required=False)
-@click.option("--user", help="Whose personal rules are told too.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
+@USER
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @plainly
 def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -> None:
-    """Show the stages of the rules of TEXT: when each rule entered, moved on and left, and why.
+    """Show the stages of the rules for TEXT: when each rule entered, moved on and left, and why.
 
-    Without TEXT, show the stages of the online layer. It is judged by slice: method, mode and scope.
+    Stages are shadow (not sent), canary (on trial), live, probation (under suspicion) and retired. Without TEXT it shows the
+    stages of the online layer, which is judged by slice: method, mode and scope.
 
     \b
     Examples:
@@ -109,7 +131,8 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
         click.echo(terminal.as_json([dataclasses.asdict(change) for change in changes]))
     elif changes:
         of = "the online layer" if text is None else f"rules of {text!r}"
-        terminal.table(of, stages.COLUMNS, [change.row() for change in changes], right=stages.COLUMNS[4:7])
+        columns = stages.COLUMNS
+        terminal.table(of, columns, [change.row() for change in changes], right=columns[4:7], whole=columns[:1])
     else:
         terminal.line("the online layer has never served" if text is None else f"no rule of {text!r} has ever served")
 
@@ -119,7 +142,7 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
 @click.option("--verify", is_flag=True, help="Also compare the checksum of every file.")
 @plainly
 def info(artefact: Path, verify: bool) -> None:
-    """Say what the artefact in DIR holds.
+    """Describe the artefact in DIR: version, rules, locales and what was measured when it was learned.
 
     \b
     Examples:
@@ -135,4 +158,4 @@ def info(artefact: Path, verify: bool) -> None:
         versions.load_current(artefact, versions.verify)
     terminal.table(f"artefact {artefact}", ("what", "figure"), found.rows(), right=("figure",))
     if verify:
-        terminal.line("every checksum is right")
+        terminal.line("the checksums of all files are right")

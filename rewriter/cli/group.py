@@ -1,4 +1,4 @@
-"""The group of all verbs, and what they share: arguments, options, and errors told in one line."""
+"""The command group, and what all verbs share: arguments, options, and errors as one line."""
 
 import sys
 from collections.abc import Callable
@@ -14,14 +14,24 @@ from rewriter.errors import RewriterError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ARTEFACT = click.argument("artefact", metavar="DIR", type=click.Path(path_type=Path))
-MAP = click.option("--map", "pairs", multiple=True, metavar="OURS=THEIRS", help="A column under another name; repeatable.")
+PATH = click.Path(path_type=Path)
+ARTEFACT = click.argument("artefact", metavar="DIR", type=PATH)
+MAP = click.option(
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="Name of a column of the log that is called otherwise, as user_id=caller; repeatable.",
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rewriter")
 def main() -> None:
-    """Learn from dialogue logs which requests fail and what works instead; rewrite the next one.
+    """Rewrite requests that a conversational assistant would not understand.
+
+    rewriter learns from dialogue logs which requests fail and what people say instead that works. LOG is a file, a folder or
+    a pattern; DIR is the folder of learned files (the artefact).
 
     \b
     Examples:
@@ -32,13 +42,13 @@ def main() -> None:
 
 
 def plainly(command: Callable[P, T]) -> Callable[P, T]:
-    """Turn our errors, and those of the disk, into one line on stderr and exit code 1."""
+    """Print errors of this package and of the disk as one line on stderr and exit with code 1."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return command(*args, **kwargs)
-        except BrokenPipeError:  # the reader has had enough, as in `rewriter info DIR | head -1`; click knows what to do
+        except BrokenPipeError:  # the reader of a pipe has ended, as in `rewriter info DIR | head -1`; click handles it
             raise
         except (RewriterError, OSError) as error:
             cause = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
@@ -54,7 +64,7 @@ def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def pairs_of(pairs: tuple[str, ...], option: str, form: str) -> dict[str, str]:
-    """Read pairs with an equals sign between, such as `form`."""
+    """Read pairs of the given form, such as KEY=VALUE, or raise a usage error."""
     mapping = {}
     for pair in pairs:
         left, equals, right = pair.partition("=")
@@ -65,7 +75,7 @@ def pairs_of(pairs: tuple[str, ...], option: str, form: str) -> dict[str, str]:
 
 
 def _inert(value: object) -> str:
-    """Return one line that no terminal obeys: an error may quote a log."""
+    """Return one line without control characters: an error may quote a log."""
     from rewriter import terminal
 
     return terminal.visible(value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli.group import MAP, main, mapping_of, plainly
+from rewriter.cli.group import MAP, PATH, main, mapping_of, plainly
 
 if TYPE_CHECKING:
     from rewriter.offline.learn import LearnReport
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @main.command()
 @click.argument("logs", nargs=-1, metavar="LOGS...")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Artefact folder to write.")
+@click.option("--out", metavar="DIR", type=PATH, help="Folder to write the artefact to.")
 @MAP
-@click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
-@click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
-@click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="What rewriter.DecisionLog wrote.")
-@click.option("--afresh", is_flag=True, help="Forget what DIR has learned before.")
-@click.option("--check", is_flag=True, help="Only say what would be read, what is missing and what that costs.")
+@click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
+@click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
+@click.option("--decisions", metavar="DIR", type=PATH, help="Folder that rewriter.DecisionLog wrote.")
+@click.option("--afresh", is_flag=True, help="Start anew: drop what DIR has learned before.")
+@click.option("--check", is_flag=True, help="Only report what would be read and what is missing.")
 @plainly
 def learn(
     logs: tuple[str, ...],
@@ -32,9 +32,10 @@ def learn(
     afresh: bool,
     check: bool,
 ) -> None:
-    """Learn rewrites from dialogue LOGS (files, folders or globs) and publish them in DIR.
+    """Learn rewrites from dialogue LOGS (files, folders or patterns) and publish them in DIR.
 
-    A version that is worse on replay, much smaller, or changes too much is held back, and the exit code is 3.
+    A new version that does worse on a replay of the log, is much smaller, or changes too many rules is held back: the version
+    before keeps serving, and the exit code is 3.
 
     \b
     Examples:
@@ -51,7 +52,7 @@ def learn(
     from rewriter.operate.guard import Guard
 
     if not logs and sql is None:
-        raise click.UsageError("name at least one log, or give --sql FILE")
+        raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
     mapping = mapping_of(pairs)
     if check:
@@ -60,7 +61,7 @@ def learn(
             terminal.line(text)
         return
     if out is None:
-        raise click.UsageError("say where the artefact goes: --out DIR")
+        raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
     judge = Guard(config.publish, config.seed) if config.publish.guard else None
     with terminal.steps(job.STEPS) as progress:
         report = job.learn(
@@ -81,26 +82,32 @@ def learn(
         return
     terminal.table(f"learned version {report.version}", ("what", "figure"), _rows(report), right=("figure",))
     if report.held:
-        terminal.line(f"it is held back, and the version before serves on; to publish it: rewriter publish {out} --force")
+        terminal.line(
+            f"this version is held back and the version before keeps serving; to publish it: rewriter publish {out} --force"
+        )
         sys.exit(3)
 
 
 @main.command()
 @click.argument("logs", nargs=-1, metavar="LOGS...")
 @click.option(
-    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Parquet of labels to write; private."
+    "--out",
+    required=True,
+    metavar="FILE",
+    type=PATH,
+    help="Parquet file of labels to write; it is private.",
 )
-@click.option(
-    "--train", metavar="FILE", type=click.Path(path_type=Path), help="Training data for the NLU: .jsonl, or .yml for Rasa."
-)
+@click.option("--train", metavar="FILE", type=PATH, help="Also write NLU training data: .jsonl, or .yml for Rasa.")
 @MAP
-@click.option("--sql", metavar="FILE", type=click.Path(path_type=Path), help="File with one SELECT that yields the log.")
-@click.option("--config", "toml", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
+@click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
+@click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @plainly
 def label(
     logs: tuple[str, ...], out: Path, train: Path | None, pairs: tuple[str, ...], sql: Path | None, toml: Path | None
 ) -> None:
-    """Label every turn of dialogue LOGS: did it go wrong, which goal is it part of, was that reached, what was meant.
+    """Label every turn of dialogue LOGS.
+
+    A label says whether the turn went wrong, which goal it belongs to, whether that goal was reached, and what was meant.
 
     \b
     Examples:
@@ -112,7 +119,7 @@ def label(
     from rewriter.operate import label as job
 
     if not logs and sql is None:
-        raise click.UsageError("name at least one log, or give --sql FILE")
+        raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
     with terminal.steps(job.STEPS) as progress:
         report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping_of(pairs), sql=sql, progress=progress)

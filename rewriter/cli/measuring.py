@@ -6,23 +6,25 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, MAP, main, mapping_of, plainly
+from rewriter.cli.group import ARTEFACT, MAP, PATH, main, mapping_of, plainly
 
-SEED = click.option("--seed", default=0, show_default=True, help="Of the world, its people and their days.")
+SEED = click.option("--seed", default=0, show_default=True, help="Seed of all random draws.")
 SETTING = click.option(
-    "--setting", type=click.Choice(["quiet", "normal", "noisy"]), default="normal", show_default=True, help="Of the channel."
+    "--setting",
+    type=click.Choice(["quiet", "normal", "noisy"]),
+    default="normal",
+    show_default=True,
+    help="How badly speech is misheard.",
 )
 
 
 @main.command()
-@click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder to write."
-)
+@click.option("--out", metavar="DIR", type=PATH, default=Path("demo"), show_default=True, help="Folder to write to.")
 @SEED
 @SETTING
 @plainly
 def demo(out: Path, seed: int, setting: str) -> None:
-    """Simulate a home, learn from its log, rewrite, judge on later days and write DIR/report.html.
+    """Simulate a home, learn from its log, evaluate on later days and write DIR/report.html.
 
     \b
     Examples:
@@ -41,23 +43,27 @@ def demo(out: Path, seed: int, setting: str) -> None:
         terminal.table(f"judged {mode}", columns, lines, right=columns[1:])
         terminal.line(asked(rows[len(RUNGS) - 1]))
     for name, share in found.ceilings.items():
-        terminal.line(f"ceiling of {name}: {100 * share:.1f} % of the defects")
-    terminal.table("ten rewrites", show.EXAMPLES, show.told(found.examples), right=show.EXAMPLES[2:])
+        terminal.line(f"within reach of {name}: {100 * share:.1f} % of the defects")
+    terminal.table("ten rewrites", show.EXAMPLES, show.example_rows(found.examples), right=show.EXAMPLES[2:])
     terminal.line(f"report: {found.report}")
 
 
 @main.command()
+@click.option("--out", required=True, metavar="FILE", type=PATH, help="Log file to write: .parquet, .jsonl or .csv.")
 @click.option(
-    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Log to write: .parquet, .jsonl or .csv."
+    "--world",
+    type=click.Choice(["home", "phrases"]),
+    default="home",
+    show_default=True,
+    help="Which assistant understands.",
 )
-@click.option("--world", type=click.Choice(["home", "phrases"]), default="home", show_default=True, help="Which one.")
-@click.option("--days", default=10, show_default=True, help="Days of the log.")
-@click.option("--users", default=120, show_default=True, help="People; a fifth of them never enters the log.")
+@click.option("--days", default=10, show_default=True, help="Number of days.")
+@click.option("--users", default=120, show_default=True, help="Number of users; a fifth of them is kept out of the log.")
 @SEED
 @SETTING
 @plainly
 def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: str) -> None:
-    """Write the log of a simulated world, with the truth in the columns goal and said.
+    """Write the log of a simulated world. The columns goal and said hold the truth.
 
     \b
     Examples:
@@ -84,15 +90,18 @@ def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: s
 @main.command()
 @ARTEFACT
 @click.argument("log", metavar="LOG...", nargs=-1, required=True)
-@click.option("--truth", metavar="COLUMN", help="Column of the log that names what was meant (a hypothesis).")
-@click.option("--after-failure", is_flag=True, help="Ask only where the assistant did not understand.")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder for outcomes.parquet, figures and curve.")
+@click.option("--truth", metavar="COLUMN", help="Column of the log with the hypothesis the user wanted.")
+@click.option("--after-failure", is_flag=True, help="Rewrite only turns that the assistant refused.")
+@click.option("--out", metavar="DIR", type=PATH, help="Folder for outcomes.parquet, table.md and the curve.")
 @MAP
 @plainly
 def evaluate(
     artefact: Path, log: tuple[str, ...], truth: str | None, after_failure: bool, out: Path | None, pairs: tuple[str, ...]
 ) -> None:
-    """Replay later logs through the artefact in DIR: wins, losses and what was broken, with intervals.
+    """Replay later logs through the artefact in DIR and report wins and losses, with 95 % intervals.
+
+    A win is a turn that fails as spoken and works rewritten. A loss is a healthy turn that fails rewritten, or an honest refusal
+    that becomes a wrong action. Use a log that the artefact was not learned from.
 
     \b
     Examples:
@@ -104,7 +113,7 @@ def evaluate(
     from rewriter.evaluation.summary import asked, brief
 
     found = judge(artefact, list(log), truth=truth, mapping=mapping_of(pairs), out=out, after_failure=after_failure)
-    for text in (*found.log.lines(), *(f"careful: {warning}" for warning in found.warnings)):
+    for text in (*found.log.lines(), *(f"warning: {warning}" for warning in found.warnings)):
         terminal.line(text)
     columns, lines = brief(found.rows)
     terminal.table(f"replayed {'after a refusal' if after_failure else 'before the NLU'}", columns, lines, right=columns[1:])
@@ -114,7 +123,7 @@ def evaluate(
 
 
 LOG = click.argument("log", metavar="LOG...", nargs=-1, required=True)
-DECISIONS = click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="Folder of a rewriter.DecisionLog.")
+DECISIONS = click.option("--decisions", metavar="DIR", type=PATH, help="Folder that rewriter.DecisionLog wrote.")
 
 
 @main.command()
@@ -125,9 +134,10 @@ DECISIONS = click.option("--decisions", metavar="DIR", type=click.Path(path_type
 @MAP
 @plainly
 def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs: tuple[str, ...]) -> None:
-    """Estimate how LOG would have ended under releases A and B (DIR, or DIR@VERSION), from the arms drawn in it.
+    """Estimate how the requests of LOG would have ended under the releases A and B (DIR or DIR@VERSION).
 
-    What a release does that was never drawn is told; above 5 % of the requests nothing is estimated, and the exit code is 3.
+    The estimate uses the arms that were drawn while LOG was recorded: rewritten or left alone, with known probability. If a
+    release answers more than 5 % of the requests in a way that was never drawn, nothing is estimated and the exit code is 3.
 
     \b
     Examples:
@@ -142,7 +152,7 @@ def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs:
     for text in found.log.lines():
         terminal.line(text)
     shares = ", ".join(f"{name} {100 * u:.1f} %" for name, u in zip("AB", found.unsupported, strict=True))
-    terminal.line(f"{found.requests:,} new requests, an arm was drawn for {100 * found.drawn:.1f} %; never drawn: {shares}")
+    terminal.line(f"{found.requests:,} new requests; arms drawn for {100 * found.drawn:.1f} %; answers never drawn: {shares}")
     if found.refused:
         terminal.line(found.refused)
         sys.exit(3)
@@ -150,14 +160,14 @@ def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs:
 
 
 @main.command()
-@click.option("--base", type=float, required=True, help="Defect rate without the change, 0..1.")
-@click.option("--change", type=float, required=True, help="Relative change to be seen: -0.13 for 13 % fewer defects.")
-@click.option("--per-cluster", type=float, default=1.0, show_default=True, help="Requests of one user, or family of texts.")
-@click.option("--alike", type=float, default=0.0, show_default=True, help="Intraclass correlation of the requests of a cluster.")
-@click.option("--power", type=float, default=0.8, show_default=True, help="Probability of seeing the change.")
+@click.option("--base", type=float, required=True, help="Defect rate without the change, 0..1, for example 0.15.")
+@click.option("--change", type=float, required=True, help="Relative change to detect: -0.13 for 13 % fewer defects.")
+@click.option("--per-cluster", type=float, default=1.0, show_default=True, help="Requests of one user or family.")
+@click.option("--alike", type=float, default=0.0, show_default=True, help="Correlation of the requests of one user, 0..1.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="Probability of detecting the change.")
 @plainly
 def plan(base: float, change: float, per_cluster: float, alike: float, power: float) -> None:
-    """Say how many requests and users an experiment needs in each arm.
+    """Compute how many requests and users an experiment needs in each arm.
 
     \b
     Examples:
@@ -176,23 +186,30 @@ def plan(base: float, change: float, per_cluster: float, alike: float, power: fl
 
 @main.command()
 @LOG
-@click.option("--name", required=True, help="Of the experiment, as served.")
-@click.option("--share", type=float, default=0.5, show_default=True, help="Of the units that got B, as served.")
-@click.option("--detect", type=float, required=True, help="Difference of the defect rates that it is made to see.")
+@click.option("--name", required=True, help="Name of the experiment, as it was served.")
+@click.option("--share", type=float, default=0.5, show_default=True, help="Share of users or families in arm B, as served.")
+@click.option("--detect", type=float, required=True, help="Difference of the defect rates to detect, for example 0.02.")
 @click.option(
-    "--family", "releases", multiple=True, metavar="DIR", help="By families of the rules of DIR, not by user; repeatable."
+    "--family",
+    "releases",
+    multiple=True,
+    metavar="DIR",
+    help="Arms by families of texts of DIR, not by user; repeatable.",
 )
 @MAP
 @plainly
 def experiment(
     log: tuple[str, ...], name: str, share: float, detect: float, releases: tuple[str, ...], pairs: tuple[str, ...]
 ) -> None:
-    """Read an A/B experiment from LOG, day by day, with intervals that hold however often it is read.
+    """Report an A/B experiment from LOG, day by day.
+
+    The interval "if read once" holds for one planned look. The interval "at any time" holds however often you look.
 
     \b
     Examples:
       rewriter experiment logs/ --name lamps --detect 0.02
-      rewriter experiment logs/ --name lamps --detect 0.02 --family artefact --family candidate
+      rewriter experiment logs/ --name lamps --detect 0.02 \\
+          --family artefact --family candidate
     """
     from rewriter import terminal
     from rewriter.evaluation.experiment import COLUMNS, Split

@@ -1,10 +1,10 @@
-"""The verbs of who runs an artefact: its versions, and which of them serves."""
+"""The verbs of operations: versions, report, review and erasing a user."""
 
 from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, MAP, main, mapping_of, plainly
+from rewriter.cli.group import ARTEFACT, MAP, PATH, main, mapping_of, plainly
 
 VERSION = click.argument("version", required=False, metavar="[VERSION]")
 
@@ -13,7 +13,7 @@ VERSION = click.argument("version", required=False, metavar="[VERSION]")
 @ARTEFACT
 @plainly
 def versions(artefact: Path) -> None:
-    """List the versions that are kept in DIR, which of them serves, and why one is held back.
+    """List the versions in DIR: which one serves, and why one is held back.
 
     \b
     Examples:
@@ -32,13 +32,18 @@ def versions(artefact: Path) -> None:
 @main.command()
 @ARTEFACT
 @click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="Page."
+    "--out",
+    metavar="FILE",
+    type=PATH,
+    default=Path("report.html"),
+    show_default=True,
+    help="Page to write.",
 )
 @plainly
 def report(artefact: Path, out: Path) -> None:
-    """Write a page that shows what became of the requests, day by day: defects by arm, wins and losses, where the rules stand.
+    """Write an HTML page about the artefact in DIR: defects by day and arm, wins and losses, stages of the rules.
 
-    It is read from the private state of DIR, so nothing but DIR is needed, and opens without a network.
+    It needs nothing but DIR with its private state. The page opens without a network.
 
     \b
     Examples:
@@ -57,10 +62,10 @@ def report(artefact: Path, out: Path) -> None:
 @main.command()
 @ARTEFACT
 @VERSION
-@click.option("--force", is_flag=True, help="Though the guard holds it back.")
+@click.option("--force", is_flag=True, help="Publish it although it is held back.")
 @plainly
 def publish(artefact: Path, version: str | None, force: bool) -> None:
-    """Let a version of DIR serve: the one that is held back, or VERSION (an id or its beginning).
+    """Make a version of DIR serve: the one that is held back, or VERSION (an id or its beginning).
 
     \b
     Examples:
@@ -78,9 +83,9 @@ def publish(artefact: Path, version: str | None, force: bool) -> None:
 @VERSION
 @plainly
 def rollback(artefact: Path, version: str | None) -> None:
-    """Let an older version of DIR serve: the last before the one that serves, or VERSION (an id or its beginning).
+    """Make an older version of DIR serve: the one before the current, or VERSION (an id or its beginning).
 
-    The next `learn` starts from that version: give it the logs again that were learned since.
+    The next `learn` starts from that version, so give it the logs again that were learned since.
 
     \b
     Examples:
@@ -95,18 +100,18 @@ def rollback(artefact: Path, version: str | None) -> None:
 
 @main.command()
 @ARTEFACT
-@click.option("--top", default=20, show_default=True, help="Rules to list, the most frequent first.")
-@click.option("--approve", multiple=True, metavar="RULE", help="It is fine: not listed again; repeatable.")
-@click.option("--block", multiple=True, metavar="RULE", help="Never again, by whatever layer; repeatable.")
-@click.option("--edit", multiple=True, nargs=2, metavar="RULE TEXT", help="Send TEXT instead; repeatable.")
-@click.option("--note", default="", help="Why, kept beside the decision.")
+@click.option("--top", default=20, show_default=True, help="Number of rules to list.")
+@click.option("--approve", multiple=True, metavar="RULE", help="Mark this rule as right; it is not listed again; repeatable.")
+@click.option("--block", multiple=True, metavar="RULE", help="Never apply this rewrite again, in any layer; repeatable.")
+@click.option("--edit", multiple=True, nargs=2, metavar="RULE TEXT", help="Send TEXT instead of the target; repeatable.")
+@click.option("--note", default="", help="Reason, kept beside the decision.")
 @plainly
 def review(
     artefact: Path, top: int, approve: tuple[str, ...], block: tuple[str, ...], edit: tuple[tuple[str, str], ...], note: str
 ) -> None:
-    """List the rules of DIR that nobody has looked at, by traffic, or decide about some; DIR/review.csv keeps what was decided.
+    """List the rules of DIR that nobody has reviewed, the busiest first, or decide about some.
 
-    A decision counts from the next request on, in every process that serves DIR.
+    Decisions are kept in DIR/review.csv. They take effect on the next request, in every process that serves DIR.
 
     \b
     Examples:
@@ -124,20 +129,25 @@ def review(
     if block:
         decide(artefact, "block", block, note=note)
     found = pending(artefact)
-    terminal.table(f"rules nobody has looked at: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+    terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
 
 
 @main.command()
 @click.argument("user")
 @ARTEFACT
-@click.option("--logs", multiple=True, metavar="LOG", help="Log to take USER out of: a file, folder or glob; repeatable.")
-@click.option("--decisions", metavar="DIR", type=click.Path(path_type=Path), help="Folder of a rewriter.DecisionLog, at rest.")
+@click.option("--logs", multiple=True, metavar="LOG", help="Log to erase USER from: a file, folder or pattern; repeatable.")
+@click.option(
+    "--decisions",
+    metavar="DIR",
+    type=PATH,
+    help="Folder of a rewriter.DecisionLog that no process writes to.",
+)
 @MAP
 @plainly
 def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | None, pairs: tuple[str, ...]) -> None:
-    """Take USER (as the log names her) out of DIR, its private state and all versions, and out of logs.
+    """Erase USER (the id as in the log) from DIR, its private state and all versions, and from logs.
 
-    One version is left, without her, and serves. Rules and texts of fewer than k others are withdrawn.
+    One version is left, without USER, and serves. Rules and texts that fewer than k other users support are withdrawn.
 
     \b
     Examples:

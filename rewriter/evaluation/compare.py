@@ -62,12 +62,17 @@ class Comparison:
     @property
     def refused(self) -> str:
         """Why nothing is estimated; empty where it is."""
+        if not self.drawn:
+            return (
+                "not estimated: no arm was drawn in this log; serve with the setting loop.draw = true and log the decisions, or"
+                " name the folder of the decision log: --decisions DIR"
+            )
         if max(self.unsupported) <= MAX_UNSUPPORTED:
             return ""
-        what = " and ".join(f"{100 * u:.1f} % by {name}" for name, u in zip("AB", self.unsupported, strict=True))
+        what = " and ".join(f"{100 * u:.1f} % of the requests by {name}" for name, u in zip("AB", self.unsupported, strict=True))
         return (
-            f"not estimated: {what} of the requests would be answered in a way that was never drawn in this log, and"
-            f" {100 * MAX_UNSUPPORTED:.0f} % is the most; let the rules be drawn first, or replay with `rewriter evaluate`"
+            f"not estimated: {what} would be answered in a way that was never drawn in this log, and the limit is"
+            f" {100 * MAX_UNSUPPORTED:.0f} %; serve the new rules as a canary first, or replay with `rewriter evaluate`"
         )
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -78,7 +83,7 @@ class Comparison:
 def compare(
     a: str | Path,
     b: str | Path,
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     mapping: Mapping[str, str] | None = None,
     decisions: str | Path | None = None,

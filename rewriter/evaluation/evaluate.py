@@ -121,7 +121,7 @@ class Evaluation:
 
 def evaluate(
     artefact: str | Path,
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     truth: str | None = None,
     mapping: Mapping[str, str] | None = None,

@@ -20,7 +20,7 @@ from scipy.stats import norm
 
 from rewriter.arrays import Bools, Floats, Ints
 from rewriter.config import Logs
-from rewriter.errors import LogError
+from rewriter.errors import ConfigError, LogError
 from rewriter.evaluation.compare import opened
 from rewriter.evaluation.intervals import Interval, bounds
 from rewriter.evaluation.replay import firsts, load, restatements, troubles
@@ -255,7 +255,7 @@ def alike_within(y: Floats, cluster: Ints) -> float:
 
 
 def experiment(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     split: Split,
     *,
     detect: float,
@@ -278,8 +278,13 @@ def experiment(
 
     Raises:
         ArtefactError: a release is missing or damaged.
-        LogError: the log cannot be read, or has no requests.
+        ConfigError: `detect` is not above 0, or the share of B is not between 0 and 1.
+        LogError: the log cannot be read, has no requests, or has requests of one arm only.
     """
+    if detect <= 0:
+        raise ConfigError(f"an experiment detects a difference above 0, not {detect:g}; for example 0.02")
+    if not 0 < split.share < 1:
+        raise ConfigError(f"the share of arm B lies between 0 and 1, not {split.share:g}; for example 0.5")
     names = dict(mapping or {})
     borrowed = {"device_id": names.get("user_id", "user_id")}  # the split knows user ids as the log gives them
     with tempfile.TemporaryDirectory() as folder:
@@ -300,6 +305,12 @@ def experiment(
         return named.get((turns[i].locale, text), text)
 
     units = [unit(i) for i in kept]
+    arms = {split.arm(u) for u in units}
+    if len(arms) < 2:
+        raise LogError(
+            f"all {len(kept):,} requests of the log are in arm {arms.pop()}, so there is nothing to compare; check --name and"
+            " --share, and that the log holds the users of both arms"
+        )
     return readings(
         cluster=np.unique(np.array(units, dtype=object), return_inverse=True)[1].astype(np.int64),
         in_b=np.array([split.arm(u) == "B" for u in units], dtype=bool),

@@ -91,7 +91,7 @@ class _Decided:
 
 
 def learn(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     out: str | Path,
     config: Config | None = None,

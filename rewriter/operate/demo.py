@@ -208,7 +208,7 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
         ),
         report.Picture("Defect rate by day", _DAYS, charts.by_day(found.by_day)),
         *report.parts(seen_days(artefact)),
-        report.Table("Ten rules", _RULES, EXAMPLES, told(found.examples)),
+        report.Table("Ten rules", _RULES, EXAMPLES, example_rows(found.examples)),
         *(report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(graph(artefact, e.source))) for e in found.examples[:3]),
         report.Table(
             "What was refused",
@@ -227,7 +227,7 @@ NOT_SENT = ("heard", "not sent", "P(goal)", "win", "loss", "why not")
 EXAMPLES = ("heard", "sent instead", "users", "turns", "S", "P(success)")
 
 
-def told(examples: Iterable[Example]) -> list[tuple[str, ...]]:
+def example_rows(examples: Iterable[Example]) -> list[tuple[str, ...]]:
     """Return examples as rows of a table with the columns `EXAMPLES`."""
     return [(e.source, e.target, f"{e.users}", f"{e.turns:.0f}", f"{e.score:.2f}", f"{e.p_success:.2f}") for e in examples]
 

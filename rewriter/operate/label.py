@@ -71,7 +71,7 @@ class LabelReport:
 
 
 def label(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     *,
     out: str | Path,
     train: str | Path | None = None,

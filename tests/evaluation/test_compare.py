@@ -130,14 +130,12 @@ def test_the_table_and_the_refusal(trial):
     folder, log, both, _ = trial
     out = CliRunner().invoke(main, ["compare", f"{folder / 'a'}@{both[:6]}", str(folder / "a"), str(log)])
     assert out.exit_code == 0, out.output
-    assert "120 new requests, an arm was drawn for 100.0 %; never drawn: A 0.0 %, B 0.0 %" in out.output
+    assert "120 new requests; arms drawn for 100.0 %; answers never drawn: A 0.0 %, B 0.0 %" in out.output
     assert re.search(r"SNIPS +\d\d\.\d\d .* 100\.00 \[100\.00, 100\.00\]", out.output)
     artefact(folder / "c", {"r1": RULES["r1"], "r3": ("lamp own", "lamp off")})
     out = CliRunner().invoke(main, ["compare", str(folder / "a"), str(folder / "c"), str(log)])
     assert out.exit_code == 3
-    assert (
-        "not estimated: 0.0 % by A and 50.0 % by B of the requests would be answered in a way that was never drawn" in out.output
-    )
+    assert "not estimated: 0.0 % of the requests by A and 50.0 % of the requests by B would be answered" in out.output
 
 
 def test_an_experiment_is_read_from_its_log(trial):

@@ -136,7 +136,8 @@ def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> Non
         if relations and not any(ours in relation.cells for relation in relations):
             columns = sorted({column for relation in relations for column in relation.columns})
             near = difflib.get_close_matches(theirs, columns, n=1)
-            raise LogError(f"--map {ours}={theirs}: no file has a column {theirs}{f'; did you mean {near[0]}?' if near else ''}")
+            cure = f"; did you mean {near[0]}?" if near else f"; the columns are {', '.join(columns[:20])}"
+            raise LogError(f"no file has a column {theirs}{cure}")
 
 
 _FEW_ROWS = 10_000
@@ -357,7 +358,7 @@ _WORK = ".reading-"
 
 
 def read(
-    sources: Iterable[str | Path],
+    sources: str | Path | Iterable[str | Path],
     *,
     out: Path,
     key: bytes,
@@ -373,7 +374,7 @@ def read(
     """Read a log and write `out`/turns.parquet (TURNS) and `out`/rejected.parquet (REJECTED). Only the owner can read them.
 
     Args:
-        sources: Parquet, JSON lines and CSV files (text also .gz), folders and globs of them.
+        sources: one path or several: Parquet, JSON lines and CSV files (text also .gz), folders and globs of them.
         out: folder of the two tables; made where it is not there.
         key: secret under which user ids are hashed, 16 to 64 bytes.
         config: limits and defaults.
@@ -422,7 +423,7 @@ def temporary_file() -> Path:
 
 
 def check(
-    sources: Iterable[str | Path],
+    sources: str | Path | Iterable[str | Path],
     *,
     config: Logs,
     mapping: Mapping[str, str] | None = None,
@@ -515,7 +516,7 @@ def _read_into(out: Path, work: Callable[[Path], LogReport]) -> LogReport:
 
 
 def _read(
-    sources: Iterable[str | Path],
+    sources: str | Path | Iterable[str | Path],
     work: Path,
     key: bytes,
     config: Logs,
@@ -527,7 +528,7 @@ def _read(
     feedback: Path | None = None,
 ) -> LogReport:
     names = names_in(mapping)
-    given = list(sources)
+    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
     if (sql is None) == (not given):
         raise LogError("give either log files or a file with one SELECT")
     found = [(path, str(path)) for path in find(given)] if sql is None else [(select(sql, work / "select.parquet"), str(sql))]

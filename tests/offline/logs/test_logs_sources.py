@@ -212,3 +212,10 @@ def test_no_bytes_are_a_traceback(tmp_path, name, start, data):
         assert "\n" not in str(error)
     else:
         assert report.rows == report.files[0].rows > 0
+
+
+def test_a_single_path_is_a_log(tmp_path):
+    (tmp_path / "a.csv").write_text(ONE)
+    expected = check([tmp_path / "a.csv"], config=Logs())
+    for path in (tmp_path / "a.csv", str(tmp_path / "a.csv")):
+        assert check(path, config=Logs()) == expected

@@ -1,0 +1,64 @@
+"""What a terminal obeys instead of showing never reaches it, whichever way text is printed."""
+
+import json
+import re
+import sys
+import unicodedata
+
+import pytest
+
+from rewriter import terminal
+
+OBEYED = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+"""Every control, format and separator character of Unicode, and every lone surrogate."""
+SEQUENCES = (
+    "\x1b]8;;http://example.org\x07lamp\x1b]8;;\x07",
+    "\x1b]0;title\x1b\\",
+    "\u202elamp\u202c",
+    "\u2066lamp\u2069",
+    "a\u2028b",
+)
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "console", terminal.Console(highlight=False, emoji=False, width=80, force_terminal=True))
+
+    def of(show, *args, **options):
+        show(*args, **options)
+        return capsys.readouterr().out
+
+    return of
+
+
+@pytest.mark.parametrize("text", ["".join(OBEYED[:100]), *SEQUENCES], ids=ascii)
+def test_nothing_printed_is_obeyed(printed, text):
+    shown = (
+        printed(terminal.line, text),
+        printed(terminal.table, text, ("what",), [(text,)], right=("what",)),
+        printed(terminal.table, "a table", ("what", "why"), [(text, "x")], whole=("what",)),
+    )
+    for out in shown:
+        left = out.replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\n", "")  # bold titles and line ends are ours
+        assert not set(left) & set(OBEYED), ascii(out)
+
+
+def test_every_such_character_is_replaced_or_escaped():
+    assert set(terminal.visible("".join(OBEYED))) == {"\ufffd"}
+    line = terminal.as_json("".join(OBEYED))
+    assert line.isprintable() and line.isascii()
+    assert json.loads(line) == "".join(OBEYED).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def test_text_that_looks_like_an_emoji_code_stays_as_it_was_said(printed):
+    assert "turn on :lamp: [b]now[/b]" in printed(terminal.line, "turn on :lamp: [b]now[/b]")
+
+
+def test_a_table_fits_the_terminal_and_keeps_its_figures_whole(printed):
+    rows = [("2026-01-05", "the words of a person " * 9, "1,234,567", "0.991")] * 3
+    out = printed(
+        terminal.table, "rules", ("since", "utterance", "turns", "score"), rows, right=("turns", "score"), whole=("since",)
+    )
+    plain = re.sub(r"\x1b\[\d*m", "", out)
+    assert all(len(line) <= 80 for line in plain.splitlines())
+    assert out.count("1,234,567") == out.count("2026-01-05") == 3
