@@ -1,6 +1,6 @@
 """`DecisionLog`: keeps what `Rewriter.rewrite` decided, for the next `learn`, without ever making a request wait.
 
-The files of a decision log: which line goes into which, and what stands in a line.
+`DecisionFiles` says which line goes into which file, and `line_of` what stands in a line.
 """
 
 import atexit
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,9 @@ from weakref import WeakSet
 
 from rewriter.artefact.disk import explained
 from rewriter.artefact.versions import current
+from rewriter.codes import Reason
+from rewriter.locks import Lock
+from rewriter.online.request import read_user
 from rewriter.result import Rewrite
 from rewriter.text import hash_user
 
@@ -30,8 +34,8 @@ class Decision(NamedTuple):
 
     Attributes:
         answer: what `Rewriter.rewrite` returned.
-        user_id: pseudonym as it was given; hashed before it is written.
-        turn_id: of the turn in the dialogue log.
+        user_id: pseudonym as text; hashed before it is written.
+        turn_id: of the turn in the dialogue log; None if it is not known.
         ts_ms: when, epoch milliseconds.
     """
 
@@ -58,36 +62,34 @@ class DecisionFiles:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._key, self._max_bytes = folder, key, max_bytes
         self._handle: int | None = None
-        self.forget()
+        self.leave_to_parent()
 
-    def forget(self) -> None:
-        """Leave the present file to the process that began it."""
-        if self._handle is not None:
-            os.close(self._handle)  # the child's copy of the number; the parent's stays open
-        self._handle = None
+    def leave_to_parent(self) -> None:
+        """Leave the present file to the process that began it; the next line goes into a file of this process."""
+        self.close()  # closes this process's copy of the handle; the parent's stays open
         self._process = secrets.token_hex(4)
         self._number = self._size = 0
         self._day = ""
 
-    def append(self, decisions: Sequence[Decision]) -> None:
-        """Write decisions, a line each.
+    def append(self, decisions: Sequence[Decision]) -> int:
+        """Write decisions, a line each; return how many cannot be written as a line, whatever the disk does.
 
         Raises:
             OSError: the disk refuses; the next call begins a new file, so that only the last line of a file can be torn.
         """
-        if not decisions:
-            return
-        data = "".join(json.dumps(line_of(each, self._key), ensure_ascii=False) + "\n" for each in decisions)
-        raw = data.encode("utf-8", "replace")
-        day = datetime.fromtimestamp(decisions[0].ts_ms / 1000, UTC).date().isoformat()
-        if self._handle is None or day != self._day or self._size >= self._max_bytes:
-            self._begin(day)
-        try:
-            _write(self._handle or 0, raw)
-        except OSError:
-            self._end()
-            raise
-        self._size += len(raw)
+        lines = [line for line in (_encoded(each, self._key) for each in decisions) if line is not None]
+        if lines:
+            raw = b"".join(lines)
+            day = datetime.fromtimestamp(decisions[0].ts_ms / 1000, UTC).date().isoformat()
+            if self._handle is None or day != self._day or self._size >= self._max_bytes:
+                self._begin(day)
+            try:
+                _write(self._handle or 0, raw)
+            except OSError:
+                self.close()
+                raise
+            self._size += len(raw)
+        return len(decisions) - len(lines)
 
     def sync(self) -> None:
         """Wait until what was written is on the disk."""
@@ -95,13 +97,14 @@ class DecisionFiles:
             os.fsync(self._handle)
 
     def _begin(self, day: str) -> None:
-        self._end()
+        self.close()
         path = self._folder / f"{day}-{self._process}-{self._number:04}.jsonl"
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._day, self._size = day, 0
         self._number += 1
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Close the present file; the next line begins a new one."""
         if self._handle is not None:
             with suppress(OSError):
                 os.close(self._handle)
@@ -113,8 +116,8 @@ def line_of(decision: Decision, key: bytes) -> dict[str, Any]:
     answer, user = decision.answer, decision.user_id
     return {
         "rewrite_id": answer.id,
-        "turn_id": decision.turn_id if isinstance(decision.turn_id, str) else None,
-        "user_id": hash_user(user, key) if isinstance(user, str) and user else None,
+        "turn_id": decision.turn_id,
+        "user_id": hash_user(user, key) if user else None,
         "ts_ms": decision.ts_ms,
         "utterance": answer.source if isinstance(answer.source, str) else None,
         "sent": answer.text if answer.applied else None,
@@ -129,24 +132,45 @@ def line_of(decision: Decision, key: bytes) -> dict[str, Any]:
     }
 
 
+def _encoded(decision: Decision, key: bytes) -> bytes | None:
+    """Return the line of a decision; None if something in it is none of ours, which must not take other decisions with it."""
+    try:
+        return (json.dumps(line_of(decision, key), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    except Exception:  # noqa: BLE001 - whatever a caller has put into it
+        return None
+
+
 def _write(handle: int, raw: bytes) -> None:
     left = memoryview(raw)
     while left:
         left = left[os.write(handle, left) :]
 
 
+class _Asked:
+    """Stands in the queue behind the decisions that `flush` waits for."""
+
+    __slots__ = ("done", "on_disk")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.on_disk = False
+
+
+_END = object()  # stands in the queue behind the last decision
 _log = logging.getLogger(__name__)
 _TOGETHER = 1_000  # decisions that are written at once
+_MAX_TURN_ID = 1_000  # characters
 
 
 class DecisionLog:
     """Writes decisions as JSON lines, one file for each process and day, readable by their owner only (docs/loop.md).
 
-    A call puts its decision into a queue of bounded length; a thread writes. Where the queue is full or the disk refuses, the
-    decision is dropped and counted: no request ever waits, and none fails. A line is written whole or, by a kill, not to its
-    end, and such a line is passed over and counted by the reader. User ids are hashed with the key of the artefact.
+    A call puts its decision into a queue of bounded length, and a thread writes. If the queue is full, or the disk refuses, the
+    decision is dropped and counted: no request ever waits, and none fails. After a kill the last line of a file may be torn; the
+    reader passes it over and counts it. User ids are hashed with the key of the artefact. Utterances are cut to the length that
+    the artefact answers.
 
-    Safe to use from many threads and across `fork`.
+    Safe to use from many threads and across `fork`. `close` ends the thread and closes the file.
 
     Args:
         folder: where the files go; made if it is missing.
@@ -166,58 +190,74 @@ class DecisionLog:
     def __init__(
         self, folder: str | Path, *, artefact: str | Path, max_bytes: int = 64 * 1024 * 1024, room: int = 10_000
     ) -> None:
-        self._files = DecisionFiles(Path(folder), bytes.fromhex(current(artefact).manifest.user_key), max_bytes)
-        self._room = room
-        self._failed = self._closed = False
+        manifest = current(artefact).manifest
+        self._files = DecisionFiles(Path(folder), bytes.fromhex(manifest.user_key), max_bytes)
+        self._room, self._max_chars = room, manifest.max_chars
+        self._lock = Lock()
+        self._complained = self._closed = False
         self.restart()
         _open.add(self)
 
     def restart(self) -> None:
         """Begin anew after a fork: what the parent has queued, the parent writes."""
-        self._files.forget()
-        self._waiting: queue.Queue[Decision | threading.Event] = queue.Queue(self._room)
-        self._lock = threading.Lock()
+        self._files.leave_to_parent()
+        self._queue: queue.Queue[Decision | _Asked | object] = queue.Queue(self._room)
         self._thread: threading.Thread | None = None
         self._dropped = 0
+        self._refused = False
 
     @property
     def dropped(self) -> int:
         """Decisions of this process that were not written."""
         return self._dropped
 
-    def write(self, answer: Rewrite, *, user_id: str | None = None, turn_id: str | None = None) -> None:
-        """Keep a decision. Never raises and never waits.
+    def write(self, answer: Rewrite, *, user_id: str | int | None = None, turn_id: str | None = None) -> None:
+        """Keep a decision. Never raises and never waits; what is no `Rewrite` is dropped and counted.
 
         Args:
             answer: what `Rewriter.rewrite` returned.
             user_id: as it was given to `rewrite`.
-            turn_id: the id under which the dialogue log will know this turn; None where that log holds ``rewrite_id``.
+            turn_id: the id under which the dialogue log will know this turn; None if that log holds ``rewrite_id``.
         """
         try:
+            decision = self._bounded(answer, user_id, turn_id)
             if self._closed:
                 raise queue.Full
-            self._waiting.put_nowait(Decision(answer, user_id, turn_id, time.time_ns() // 1_000_000))
+            self._queue.put_nowait(decision)
             if self._thread is None:
                 self._start()
-        except Exception:  # noqa: BLE001 - no request may fail because of its record
-            self._drop(1)
+        except Exception as error:  # noqa: BLE001 - no request may fail because of its record
+            self._drop(1, None if isinstance(error, queue.Full) else error)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until everything written so far is on the disk; return whether that came about in `timeout` seconds."""
-        done, end = threading.Event(), time.monotonic() + timeout
-        if self._thread is None and self._waiting.empty():
-            return True
+        """Wait until what was accepted so far is on the disk; return whether all that came since the last `flush` is.
+
+        Args:
+            timeout: seconds to wait at most; then the answer is False.
+        """
+        asked, end = _Asked(), time.monotonic() + timeout
+        if self._thread is None and self._queue.empty():
+            return not self._refused
         try:
-            self._waiting.put(done, timeout=timeout)
+            self._queue.put(asked, timeout=timeout)
         except queue.Full:
             return False
         self._start()
-        return done.wait(max(end - time.monotonic(), 0.0))
+        return asked.done.wait(max(end - time.monotonic(), 0.0)) and asked.on_disk
 
     def close(self, timeout: float = 5.0) -> None:
-        """Write what waits and end; decisions that come later are dropped."""
+        """Write what waits, end the thread and close the file; decisions that come later are dropped.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
         self._closed = True
-        self.flush(timeout)
+        thread, end = self._thread, time.monotonic() + timeout
+        if thread is None:
+            return
+        with suppress(queue.Full):
+            self._queue.put(_END, timeout=timeout)
+        thread.join(max(end - time.monotonic(), 0.0))
 
     def __enter__(self) -> "DecisionLog":
         return self
@@ -225,9 +265,25 @@ class DecisionLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _drop(self, n: int) -> None:
+    def _bounded(self, answer: Rewrite, user_id: object, turn_id: object) -> Decision:
+        """Return a decision that holds no long text, for it may wait in the queue with thousands of others."""
+        if not isinstance(answer, Rewrite):
+            raise TypeError(f"a decision log keeps what rewrite() returned, not {type(answer).__name__}")
+        source = answer.source
+        if isinstance(source, str) and str.__len__(source) > self._max_chars:
+            cut = str.__getitem__(source, slice(self._max_chars))
+            answer = replace(answer, source=cut, text=answer.text if answer.applied else cut)
+        user = read_user(user_id)
+        turn = turn_id if isinstance(turn_id, str) and str.__len__(turn_id) <= _MAX_TURN_ID else None
+        return Decision(answer, None if isinstance(user, Reason) else user, turn, time.time_ns() // 1_000_000)
+
+    def _drop(self, n: int, why: BaseException | None) -> None:
         with self._lock:
             self._dropped += n
+            complain, self._complained = why is not None and not self._complained, self._complained or why is not None
+        if complain:
+            with suppress(Exception):
+                _log.warning("decisions are dropped: %s", why)
 
     def _start(self) -> None:
         with self._lock:
@@ -236,28 +292,40 @@ class DecisionLog:
                 self._thread.start()
 
     def _work(self) -> None:
-        while True:
-            found = [self._waiting.get()]
+        ends = False
+        while not (ends and self._queue.empty()):
+            found = [self._queue.get()]
             with suppress(queue.Empty):
                 while len(found) < _TOGETHER:
-                    found.append(self._waiting.get_nowait())
+                    found.append(self._queue.get_nowait())
             self._keep([each for each in found if isinstance(each, Decision)])
-            asked = [each for each in found if isinstance(each, threading.Event)]
-            if asked:
-                with suppress(OSError):
-                    self._files.sync()
-            for event in asked:
-                event.set()
+            for asked in (each for each in found if isinstance(each, _Asked)):
+                asked.on_disk = self._synced() and not self._refused
+                self._refused = False
+                asked.done.set()
+            ends = ends or any(each is _END for each in found)
+        self._synced()
+        self._files.close()
+        self._thread = None
 
     def _keep(self, decisions: list[Decision]) -> None:
         try:
-            self._files.append(decisions)
-            self._failed = False
+            odd = self._files.append(decisions)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the disk, requests go on
-            self._drop(len(decisions))
-            if not self._failed:
-                _log.warning("decisions are dropped: %s", error)
-            self._failed = True
+            self._refused = True
+            self._drop(len(decisions), error)
+            return
+        if odd:
+            self._drop(odd, TypeError(f"{odd} of them cannot be written as JSON"))
+        elif decisions:
+            self._complained = False
+
+    def _synced(self) -> bool:
+        try:
+            self._files.sync()
+        except OSError:
+            return False
+        return True
 
 
 _open: WeakSet[DecisionLog] = WeakSet()

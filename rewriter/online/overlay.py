@@ -1,18 +1,41 @@
-"""`Overlay`: what users said of single rewrites. Every process reads it before rules, so that an undo teaches at once."""
+"""`Overlay`: what users said of single rewrites. Every request that would be rewritten asks it, so that an undo teaches at once.
 
-import json
+The file ``state/feedback.jsonl`` is the truth (`rewriter.artefact.feedback`). So that no request reads it, its last words are
+kept in an index that all processes of a machine share: an LMDB file in the folder for temporary files, from which a look-up takes
+microseconds however much was said. Whoever first sees that the file has grown adds what is new; if the file is another, the index
+is made anew. The index does not lie in the artefact folder, because a memory map of a file that somebody copies over kills the
+process.
+"""
+
+import logging
 import os
-import threading
-import time
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from rewriter.artefact.disk import explained
+import lmdb
 
-FILE = "feedback.jsonl"
-"""Its name in the folder ``state`` of an artefact."""
+from rewriter.artefact.feedback import FILE, MAX_LINE, Word, append, parse, whole_lines
+from rewriter.errors import RequestError
+from rewriter.locks import Lock
 
-_NOTHING: frozenset[str] = frozenset()
+__all__ = ["FILE", "MAX_A_DAY", "Overlay", "mark_of"]
+
+MAX_A_DAY: Final = 200
+"""Words of one user in a day. A person says a few; the bound keeps a script from filling the disk."""
+_DAY_MS = 86_400_000
+_MAP_SIZE = 1 << 32  # address space of an index, bytes: tens of millions of words; costs nothing on disk
+_READERS = 4_096  # threads of all processes that may look something up at the same moment
+_META = b"meta"
+_SAID = struct.Struct("<qb")  # epoch milliseconds, value
+_COUNT = struct.Struct("<qI")  # day, words on it
+
+_log = logging.getLogger(__name__)
 
 
 def mark_of(source: str, target: str) -> str:
@@ -23,87 +46,201 @@ def mark_of(source: str, target: str) -> str:
     return blake2b(f"{source}\0{target}".encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
+class _Seen(NamedTuple):
+    """A state of the file."""
+
+    device: int
+    inode: int
+    size: int
+
+
+_NO_FILE = _Seen(0, 0, 0)
+
+
 class Overlay:
-    """One file of JSON lines for all users, only ever appended to; who would rewrite looks whether it has grown (microseconds).
+    """What users said of single rewrites. Safe to use from many threads and processes, and across `fork`.
 
     Args:
-        path: the file; need not be there.
+        path: the file, only ever appended to; need not be there.
     """
 
-    __slots__ = ("_lock", "_path", "_seen", "_size", "_undone_by_user")
+    __slots__ = ("_index", "_lock", "_path", "_seen")
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
-        self._undone_by_user: dict[str, frozenset[str]] = {}
-        self._seen, self._size = (0, 0), 0
-        self._lock = threading.Lock()
-
-    def undone_by_user(self, user: str) -> frozenset[str]:
-        """Return the marks of the rewrites that a user does not want.
-
-        Args:
-            user: keyed hash.
-        """
-        try:
-            found = os.stat(self._path)  # noqa: PTH116 - half the time of Path.stat, at every request
-        except OSError:
-            return _NOTHING
-        if (found.st_ino, found.st_size) != self._seen:
-            self._read(found)
-        return self._undone_by_user.get(user, _NOTHING)
+        self._index = ""
+        self._seen = _NO_FILE
+        self._lock = Lock()
+        self._catch_up()  # so that no request waits for it
 
     def refuses(self, user: str, mark: str) -> bool:
-        """Return whether a user does not want a rewrite; nobody refuses nothing.
+        """Return whether a user has undone a rewrite, by the last word.
 
         Args:
-            user: keyed hash; empty for nobody.
+            user: keyed hash; empty for nobody, who has undone nothing.
             mark: of the rewrite.
         """
-        return bool(user) and mark in self.undone_by_user(user)
+        if not user or not self._catch_up():
+            return False
+        with _reading(self._index) as view:
+            found = view.get(_key(user, mark))
+        return found is not None and _SAID.unpack(found)[1] < 0
 
-    def add(self, user: str, rewrite_id: str, value: int) -> None:
+    def add(self, user: str, rewrite_id: str, value: int, now_ms: int) -> None:
         """Keep what a user says of a decision; of one rewrite the last word counts.
 
         Args:
             user: keyed hash.
             rewrite_id: `Rewrite.id`.
             value: -1, 0 or 1.
+            now_ms: epoch milliseconds.
 
         Raises:
+            RequestError: the user has said `MAX_A_DAY` words today.
             ArtefactError: the disk refuses.
         """
-        line = {"user_id": user, "rewrite_id": rewrite_id, "value": value, "ts_ms": time.time_ns() // 1_000_000}
-        path = Path(self._path)
-        with explained(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                os.write(handle, (json.dumps(line) + "\n").encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        if self._catch_up():
+            with _reading(self._index) as view:
+                day, words = _COUNT.unpack(view.get(_key(user, "")) or _COUNT.pack(0, 0))
+            if day == now_ms // _DAY_MS and words >= MAX_A_DAY:
+                raise RequestError(f"feedback of one user ends at {MAX_A_DAY} words a day, and this user has said as many today")
+        append(Path(self._path), Word(user, rewrite_id, value, now_ms))
+        self._catch_up()
 
-    def _read(self, found: os.stat_result) -> None:
-        """Read what was added; all of it where the file is another, or has been cut."""
+    def _catch_up(self) -> bool:
+        """Bring the index up to the file, and return whether there is any; microseconds if the file is as it was."""
+        try:
+            found = _seen(os.stat(self._path))  # noqa: PTH116 - half the time of Path.stat, at every request
+        except OSError:
+            return False
+        if found == self._seen:
+            return bool(self._index)
         with self._lock:
-            grown = found.st_ino == self._seen[0] and found.st_size >= self._size
-            undone_by_user = dict(self._undone_by_user) if grown else {}
-            start = self._size if grown else 0
-            with Path(self._path).open("rb") as file:
-                file.seek(start)
-                raw = file.read(found.st_size - start)
-            whole = raw[: raw.rfind(b"\n") + 1]  # what another process is still writing is read the next time
-            for line in whole.splitlines():
-                _apply(line, undone_by_user)
-            self._undone_by_user, self._seen, self._size = undone_by_user, (found.st_ino, found.st_size), start + len(whole)
+            if found != self._seen:
+                path = Path(self._path)
+                try:
+                    index = _index_of(path)
+                    self._seen = _extend(index, path)
+                    self._index = index
+                except (OSError, lmdb.Error) as error:
+                    self._seen, self._index = found, ""  # told once, and tried again when the file is another
+                    _log.warning("what users said in %s is not looked at: %s", self._path, error)
+        return bool(self._index)
 
 
-def _apply(line: bytes, undone_by_user: dict[str, frozenset[str]]) -> None:
-    """Take one line in; what is no line of ours says nothing."""
-    try:
-        said = json.loads(line)
-        user, mark, value = said["user_id"], said["rewrite_id"].rpartition("-")[2], said["value"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return
-    others = undone_by_user.get(user, _NOTHING)
-    undone_by_user[user] = others | {mark} if value == -1 else others - {mark}
+def _seen(found: os.stat_result) -> _Seen:
+    return _Seen(found.st_dev, found.st_ino, found.st_size)
+
+
+def _key(user: str, mark: str) -> bytes:
+    """Return the key of a user's last word on a rewrite, or of the number of words today; it names nobody."""
+    return blake2b(f"{user}\0{mark}".encode(), digest_size=16).digest()
+
+
+class _Meta(NamedTuple):
+    """How far an index has read its file.
+
+    Attributes:
+        device: of the file.
+        inode: of the file.
+        end: bytes that were read.
+        check: hash of the last bytes that were read, to see that the file was only appended to.
+    """
+
+    device: int
+    inode: int
+    end: int
+    check: bytes
+
+
+_META_ROW = struct.Struct("<QQQ16s")
+
+
+def _extend(index: str, path: Path) -> _Seen:
+    """Add to an index what was added to the file, or make it anew if the file is another; return the state that was read."""
+    env = _environment(index)
+    rows = env.open_db()
+    with path.open("rb") as file, env.begin(write=True) as edit:  # one process at a time, and the next finds it done
+        found = _seen(os.fstat(file.fileno()))
+        row = edit.get(_META)
+        known = _Meta(*_META_ROW.unpack(row)) if row and len(row) == _META_ROW.size else _Meta(0, 0, 0, b"")
+        end = known.end
+        if known[:2] != found[:2] or end > found.size or known.check != _check(file.fileno(), end):
+            edit.drop(rows, delete=False)
+            end = 0
+        file.seek(end)
+        for line, end in whole_lines(file):  # noqa: B007 - the end of the last whole line is kept
+            word = parse(line)
+            if word is not None:
+                _put(edit, word)
+        edit.put(_META, _META_ROW.pack(found.device, found.inode, end, _check(file.fileno(), end)))
+    return found
+
+
+def _check(handle: int, end: int) -> bytes:
+    start = max(end - MAX_LINE, 0)
+    return blake2b(os.pread(handle, end - start, start), digest_size=16).digest()
+
+
+def _put(edit: lmdb.Transaction, word: Word) -> None:
+    mark = word.rewrite_id.rpartition("-")[2]
+    key, today = _key(word.user, mark), _key(word.user, "")
+    before = edit.get(key)
+    if before is None or word.ts_ms >= _SAID.unpack(before)[0]:
+        edit.put(key, _SAID.pack(word.ts_ms, word.value))
+    day, words = _COUNT.unpack(edit.get(today) or _COUNT.pack(0, 0))
+    this = word.ts_ms // _DAY_MS
+    if this >= day:
+        edit.put(today, _COUNT.pack(this, words + 1 if this == day else 1))
+
+
+# The indexes that this process has open. LMDB allows a file to be opened once in a process, and not to be used in a forked child.
+_open: dict[str, lmdb.Environment] = {}
+_opening = Lock()
+_of_parents: list[dict[str, lmdb.Environment]] = []  # never closed here: closing would end the parent's locks
+
+
+def _environment(index: str) -> lmdb.Environment:
+    env = _open.get(index)
+    if env is None:
+        with _opening:
+            env = _open.get(index)
+            if env is None:
+                env = lmdb.open(index, subdir=False, map_size=_MAP_SIZE, max_readers=_READERS, mode=0o600)
+                env.reader_check()  # gives back the places of processes that were killed
+                _open[index] = env
+    return env
+
+
+@contextmanager
+def _reading(index: str) -> Iterator[lmdb.Transaction]:
+    with _environment(index).begin() as view:
+        yield view
+
+
+def _index_of(path: Path) -> str:
+    """Return where the index of a file lies; another folder of the same name has another index."""
+    folder = path.parent.stat()
+    name = f"{path.resolve()}\0{folder.st_dev}\0{folder.st_ino}"
+    return str(_folder() / f"{blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}.mdb")
+
+
+@lru_cache(maxsize=1)
+def _folder() -> Path:
+    """Return the folder of indexes, which only this account may read; one for this process if another account made it."""
+    folder = Path(tempfile.gettempdir(), f"rewriter-feedback-{getattr(os, 'getuid', int)()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
+        return Path(tempfile.mkdtemp(prefix="rewriter-feedback-"))
+    return folder
+
+
+def _leave_to_parent() -> None:
+    global _open  # noqa: PLW0603
+    _of_parents.append(_open)
+    _open = {}
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_leave_to_parent)

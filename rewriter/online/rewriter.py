@@ -176,7 +176,8 @@ class Rewriter:
             raise RequestError(
                 f"feedback is given on the id of a Rewrite that this artefact answered, not on {reprlib.repr(rewrite_id)}"
             )
-        self._options.overlay.add(user if self._options.hashed else hash_user(user, key), rewrite_id, value)
+        hashed = user if self._options.hashed else hash_user(user, key)
+        self._options.overlay.add(hashed, rewrite_id, value, int(self._options.now() * 1000))
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""

@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 
 from rewriter.artefact import review
+from rewriter.artefact.feedback import FILE, without
 from rewriter.artefact.versions import Version, current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
@@ -25,7 +26,6 @@ from rewriter.model.habits import Habits
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.query_store import QueryBook
 from rewriter.model.rules import Rule, write_rules
-from rewriter.online.overlay import FILE as FEEDBACK
 from rewriter.operate.scrub import Person, find, state_without, table_without
 from rewriter.operate.scrub_logs import discard, lines_without, logs_without
 from rewriter.text import hash_user
@@ -112,8 +112,10 @@ def forget(
     for each in rewritten:
         each.new.replace(each.path)
     _mend_review(root / review.FILE, person)
-    lines = [(root / "state" / FEEDBACK)], sorted(Path(decisions).glob("*.jsonl")) if decisions else []
-    feedback, decided = (sum(lines_without(path, "user_id", person.hashed) for path in paths if path.exists()) for paths in lines)
+    feedback = without(root / "state" / FILE, person.hashed)
+    decided = (
+        sum(lines_without(path, "user_id", person.hashed) for path in sorted(Path(decisions).glob("*.jsonl"))) if decisions else 0
+    )
     logged = {str(each.path): each.rows for each in rewritten}
     return replace(found, logs=logged, decisions=decided, feedback=feedback)
 

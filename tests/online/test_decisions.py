@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from published import publish
@@ -18,6 +20,7 @@ from rewriter.artefact.versions import current
 from rewriter.online import decisions
 from rewriter.text import hash_user
 
+OPEN = Path("/proc/self/fd")
 RULES = {(None, "en", "turn of the lamp"): "turn off the lamp"}
 
 
@@ -190,3 +193,55 @@ def test_what_a_kill_leaves_is_whole_but_for_the_last_line(root, tmp_path):
 def test_a_process_that_ends_has_written_everything(root, tmp_path):
     subprocess.run([sys.executable, "-c", WRITES, str(root), str(tmp_path / "d"), "450"], check=True, stdout=subprocess.DEVNULL)
     assert len(lines(tmp_path / "d")) == 450
+
+
+def test_what_is_opened_and_closed_leaves_no_thread_and_no_file(root, tmp_path):
+    answer = Rewriter.open(root).rewrite("x")
+    threads, files = threading.active_count(), sum(1 for _ in OPEN.iterdir())
+    for i in range(300):
+        with DecisionLog(tmp_path / "d", artefact=root) as log:
+            log.write(answer, turn_id=str(i))
+            assert i % 2 or log.flush()
+        log.close()
+        assert log.flush()
+    assert (threading.active_count(), sum(1 for _ in OPEN.iterdir())) == (threads, files)
+    assert {line["turn_id"] for line in lines(tmp_path / "d")} == set(map(str, range(300)))
+
+
+def test_what_cannot_be_written_takes_nothing_with_it(root, tmp_path, monkeypatch):
+    answer, hold, write = Rewriter.open(root).rewrite("x"), threading.Event(), decisions._write
+    monkeypatch.setattr(decisions, "_write", lambda handle, raw: hold.wait() and write(handle, raw))
+    log = DecisionLog(tmp_path / "d", artefact=root)
+    for i in range(9):
+        log.write(answer, turn_id=str(i), user_id=i)
+        for odd in (None, "text", replace(answer, score=object()), replace(answer, rule={1}), replace(answer, reason=b"rule")):
+            log.write(odd)
+    hold.set()
+    assert log.flush()
+    log.close()
+    assert [line["turn_id"] for line in lines(tmp_path / "d")] == list(map(str, range(9)))
+    assert len({line["user_id"] for line in lines(tmp_path / "d")} - {None}) == 9
+    assert log.dropped == 45
+
+
+def test_flush_says_whether_the_disk_took_it(root, tmp_path, monkeypatch):
+    def full(handle, *_):
+        raise OSError(28, "No space left on device")
+
+    answer, log = Rewriter.open(root).rewrite("x"), DecisionLog(tmp_path / "d", artefact=root)
+    for name, where in (("_write", decisions), ("fsync", os)):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, full)
+            log.write(answer)
+            assert not log.flush()
+        log.write(answer)
+        assert log.flush()
+    log.close()
+
+
+def test_a_long_text_does_not_wait_in_the_queue(root, tmp_path):
+    answer = Rewriter.open(root).rewrite("x" * 10**6)
+    with DecisionLog(tmp_path / "d", artefact=root) as log:
+        log.write(answer, user_id="u" * 10**6, turn_id="t" * 10**6)
+    (line,) = lines(tmp_path / "d")
+    assert (len(line["utterance"]), line["turn_id"], line["user_id"], line["reason"]) == (500, None, None, "too_long")

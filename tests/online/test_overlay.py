@@ -1,6 +1,7 @@
 """An undo teaches at once: that user, that rewrite, every process; and nobody else."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -10,8 +11,12 @@ import pytest
 from published import publish
 
 from rewriter import Rewriter
+from rewriter.artefact.feedback import last_words, parse, without
+from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError, RequestError
-from rewriter.online.overlay import Overlay, mark_of
+from rewriter.online import overlay as overlay_module
+from rewriter.online.overlay import MAX_A_DAY, Overlay, mark_of
+from rewriter.text import hash_user
 
 LAMP, OFF = "turn of the lamp", "turn off the lamp"
 
@@ -77,15 +82,18 @@ def test_a_file_that_was_cut_is_read_anew(root):
     assert rewriter.rewrite("lamp of", user_id="ann").applied
 
 
+def line_of(user, mark, value=-1, ts_ms=1_000):
+    return json.dumps({"user_id": user, "rewrite_id": f"x-1-{mark}", "value": value, "ts_ms": ts_ms}) + "\n"
+
+
 def test_what_is_half_written_is_read_when_it_is_whole(tmp_path):
     path = tmp_path / "feedback.jsonl"
-    line = json.dumps({"user_id": "u", "rewrite_id": f"x-1-{mark_of('a', 'b')}", "value": -1}) + "\n"
+    line = line_of("u", mark_of("a", "b"))
     overlay = Overlay(path)
-    assert overlay.undone_by_user("u") == frozenset()
+    assert not overlay.refuses("u", mark_of("a", "b"))
     path.write_text('no line\n{"user_id": 5}\n' + line[:30])
-    assert overlay.undone_by_user("u") == frozenset()
+    assert not overlay.refuses("u", mark_of("a", "b"))
     path.write_text('no line\n{"user_id": 5}\n' + line)
-    assert overlay.undone_by_user("u") == {mark_of("a", "b")}
     assert overlay.refuses("u", mark_of("a", "b"))
     assert not overlay.refuses("u", mark_of("b", "a"))
     assert not overlay.refuses("v", mark_of("a", "b"))
@@ -97,16 +105,16 @@ def test_many_writers(tmp_path):
 
     def say(user):
         for i in range(40):
-            overlay.add(user, f"x-1-{mark_of(str(i), 'b')}", -1)
-            overlay.undone_by_user(user)
+            overlay.add(user, f"x-1-{mark_of(str(i), 'b')}", -1, 0)
+            assert overlay.refuses(user, mark_of(str(i), "b"))
 
     threads = [threading.Thread(target=say, args=(f"u{n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for n in range(4):
-        assert overlay.undone_by_user(f"u{n}") == {mark_of(str(i), "b") for i in range(40)}
+    for reader in (overlay, Overlay(tmp_path / "feedback.jsonl")):
+        assert all(reader.refuses(f"u{n}", mark_of(str(i), "b")) for n in range(4) for i in range(40))
 
 
 @pytest.mark.parametrize(
@@ -152,3 +160,117 @@ def test_a_disk_that_refuses_is_one_line(root):
     assert answer.applied
     with pytest.raises(ArtefactError, match="cannot write"):
         rewriter.feedback(answer.id, -1, "ann")
+
+
+# The file, whatever happened to it
+
+
+def test_a_short_write_loses_only_itself(root, monkeypatch):
+    rewriter, write, path = Rewriter.open(root), os.write, root / "state" / "feedback.jsonl"
+    lamp, mess = rewriter.rewrite(LAMP, user_id="ann"), rewriter.rewrite("my mess", user_id="ann")
+    rewriter.feedback(mess.id, -1, "ann")
+
+    def full(handle, raw):
+        write(handle, raw[: len(raw) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ArtefactError, match="No space left"):
+        rewriter.feedback(lamp.id, -1, "ann")
+    monkeypatch.setattr(os, "write", write)
+    assert path.read_text().endswith("\n")
+    path.write_text(path.read_text() + '{"user_id": "torn by a ki')
+    rewriter.feedback(lamp.id, -1, "ben")
+    assert [rewriter.rewrite(LAMP, user_id=user).applied for user in ("ann", "ben")] == [True, False]
+    assert not rewriter.rewrite("my mess", user_id="ann").applied
+    assert [parse(line) is not None for line in path.read_bytes().splitlines()] == [True, False, True]
+
+
+ODD = [
+    "", "null", "5", "[]", "{}", '{"user_id": ["u"]}', "[" * 100_000, "\x00", "\ufeff{}", '"' * 3_000, '{"user_id": {}}',
+    line_of(["u"], "m"), line_of({"u": 1}, "m"), line_of("u", "m", True), line_of("u", "m", 1.0), line_of("u", "m", "-1"),
+    line_of("u", "m", -1, "1"), line_of("u", "m", -1, None), line_of("u", "m", -1, 10**30), line_of("u", "m", -7),
+    line_of("", "m"), json.dumps({"user_id": "u", "rewrite_id": 5, "value": -1, "ts_ms": 1}), line_of("u\n", "m"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_a_line_that_is_none_of_ours_says_nothing_to_anybody(tmp_path, odd):
+    path = tmp_path / "feedback.jsonl"
+    path.write_text(line_of("u", "a") + odd.strip() + "\n" + line_of("u", "b"))
+    assert [Overlay(path).refuses("u", mark) for mark in "abm"] == [True, True, False]
+    assert last_words(path) == {("u", "x-1-a"): -1, ("u", "x-1-b"): -1}
+
+
+def test_serving_and_learning_agree_on_the_last_word_whatever_the_clock_says(root):
+    clock = [3_000.0]
+    rewriter = Rewriter.open(root, now=lambda: clock[0])
+    answer, path = rewriter.rewrite(LAMP, user_id="ann"), root / "state" / "feedback.jsonl"
+    for value, applied in ((-1, False), (1, True), (-1, False), (1, True)):
+        clock[0] -= 500.0
+        rewriter.feedback(answer.id, value, "ann")
+        assert list(last_words(path).values()) == [value]
+        assert rewriter.rewrite(LAMP, user_id="ann").applied is applied
+    lines = [line_of("u", "m", -1, 7), line_of("u", "m", 1, 5), line_of("u", "n", -1, 5), line_of("u", "n", 1, 5)]
+    path.write_text("".join(lines))  # by hand: the later by time, then by place
+    assert last_words(path) == {("u", "x-1-m"): -1, ("u", "x-1-n"): 1}
+    assert [Overlay(path).refuses("u", mark) for mark in "mn"] == [True, False]
+
+
+def test_one_user_cannot_fill_the_disk(root):
+    clock = [0.0]
+    rewriter = Rewriter.open(root, now=lambda: clock[0])
+    answer = rewriter.rewrite(LAMP, user_id="ann")
+    for _ in range(MAX_A_DAY):
+        rewriter.feedback(answer.id, -1, "ann")
+    with pytest.raises(RequestError, match="words a day"):
+        Rewriter.open(root, now=lambda: clock[0]).feedback(answer.id, 1, "ann")
+    rewriter.feedback(answer.id, -1, "ben")
+    clock[0] += 86_400
+    rewriter.feedback(answer.id, 1, "ann")
+    assert len((root / "state" / "feedback.jsonl").read_text().splitlines()) == MAX_A_DAY + 2
+
+
+def test_each_line_is_read_once_by_all(tmp_path, monkeypatch):
+    path, read = tmp_path / "feedback.jsonl", []
+    path.write_text("".join(line_of(f"u{i}", "m") for i in range(500)))
+    monkeypatch.setattr(overlay_module, "parse", lambda line: read.append(line) or parse(line))
+    overlays = [Overlay(path) for _ in range(3)]
+    for i in range(5):
+        overlays[i % 3].add(f"v{i}", "x-1-m", -1, 0)
+        assert all(overlay.refuses(f"v{i}", "m") and overlay.refuses("u7", "m") for overlay in overlays)
+    assert len(read) == 505
+
+
+def test_a_file_that_was_edited_and_grew_is_read_anew(tmp_path):
+    path = tmp_path / "feedback.jsonl"
+    path.write_text(line_of("u", "a") + line_of("u", "b"))
+    overlay = Overlay(path)
+    path.write_text(line_of("u", "c") + line_of("u", "d") + line_of("u", "e"))
+    assert [overlay.refuses("u", mark) for mark in "abcde"] == [False, False, True, True, True]
+
+
+def test_users_given_as_hashes_are_hashed_once(root):
+    by_name, by_hash = Rewriter.open(root), Rewriter.open(root, hashed=True)
+    ann = hash_user("ann", bytes.fromhex(current(root).manifest.user_key))
+    by_hash.feedback(by_hash.rewrite(LAMP, user_id=ann).id, -1, ann)
+    assert by_name.rewrite(LAMP, user_id="ann").reason == by_hash.rewrite(LAMP, user_id=ann).reason == "undone_by_user"
+    assert json.loads((root / "state" / "feedback.jsonl").read_text())["user_id"] == ann
+
+
+def test_forgetting_loses_no_line_of_others(tmp_path):
+    path, overlay = tmp_path / "feedback.jsonl", Overlay(tmp_path / "feedback.jsonl")
+
+    def say(user):
+        for i in range(30):
+            overlay.add(user, f"x-1-{i}", -1, 0)
+
+    threads = [threading.Thread(target=say, args=(f"u{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    gone = 0
+    while any(thread.is_alive() for thread in threads):
+        gone += without(path, "u0")
+    gone += without(path, "u0")
+    assert gone == 30
+    assert all(overlay.refuses(f"u{n}", str(i)) == (n > 0) for n in range(4) for i in range(30))

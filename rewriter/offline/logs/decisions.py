@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 
+from rewriter.artefact.feedback import last_words
 from rewriter.engines.duckdb import quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import literal
@@ -95,17 +97,6 @@ def join(con: duckdb.DuckDBPyConnection, folder: Path, turns: Path, first_ms: in
     return Joined(int(lines), int(torn), int(joined))
 
 
-_SAID = """
-SELECT json ->> 'rewrite_id' AS rewrite_id, json ->> 'user_id' AS user_id, TRY_CAST(json ->> 'value' AS BIGINT) AS value,
-       TRY_CAST(json ->> 'ts_ms' AS BIGINT) AS ts_ms
-FROM read_ndjson_objects({file}, ignore_errors = true, format = 'newline_delimited')
-"""
-_LAST_WORD = """
-SELECT rewrite_id, user_id, arg_max(value, ts_ms) AS value FROM feedback_lines WHERE value BETWEEN -1 AND 1
-GROUP BY rewrite_id, user_id
-"""
-
-
 def join_feedback(con: duckdb.DuckDBPyConnection, file: Path, turns: Path) -> None:
     """Fill in ``feedback`` of turns that have none, from what users said of their decisions (`Rewriter.feedback`).
 
@@ -114,9 +105,12 @@ def join_feedback(con: duckdb.DuckDBPyConnection, file: Path, turns: Path) -> No
         file: ``feedback.jsonl`` of the artefact.
         turns: Parquet of `tables.TURNS`; replaced.
     """
-    new = turns.with_suffix(".told.parquet")
-    con.execute(f"CREATE TEMP TABLE feedback_lines AS {_SAID.format(file=literal(file))}")
-    con.execute(f"CREATE TEMP TABLE last_words AS {_LAST_WORD}")
+    words = last_words(file)
+    if not words:
+        return
+    new = turns.with_suffix(".feedback.parquet")
+    users, decisions = zip(*words, strict=True)
+    con.register("last_words", pd.DataFrame({"user_id": users, "rewrite_id": decisions, "value": list(words.values())}))
     rows = (
         f"SELECT t.* REPLACE (COALESCE(t.feedback, f.value) AS feedback) FROM read_parquet({literal(turns)}) AS t"
         " LEFT JOIN last_words AS f ON f.rewrite_id = t.rewrite_id AND f.user_id = t.user_id"
