@@ -1,10 +1,10 @@
-"""Examples for the ranker and the risk: texts of the log that fail, with what was meant, and texts that are healthy.
+"""Labelled texts, from which the ranker and the risk learn: failing texts with what was meant, and healthy texts.
 
-`Told`: who says a text, and what that user was led to.
+`UserVotes` tells which users say a text and what they restated it by; `Wordings` how the healthy texts of each locale are worded.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,20 @@ import pandas as pd
 from scipy import sparse
 
 from rewriter.engines.duckdb import glob
+from rewriter.model.fluency import Wording
+from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
 from rewriter.offline.rules.votes import Votes
 from rewriter.text import normalise
 
-_SPEAKERS = 5  # users of one text that are heard
-_FAINT = 0.02  # of all votes on a text; fewer are left out
-_P_UNSEEN_GOAL = 5, 20  # of so many votes so many are for none of everybody's queries, before the log has its say
+_MAX_SPEAKERS = 5  # users of one text that are drawn
+_MIN_VOTE = 0.02  # share of a user's votes on a text; smaller ones are left out
+_PRIOR_UNSEEN_GOALS = 5, 20  # of 20 votes 5 are for a goal of no shared query: added to the counts of the log
+_HEALTHY, _FAILING = 0.6, 0.4  # least and most share of success of a healthy and of a failing text; others are not labelled
+_MAX_TEXTS = 3_000  # of each kind; more are sampled, which bounds the time
 
-_SAID = """
+_SPOKEN = """
 SELECT n.node, n.turns, u.user_id AS user FROM user_nodes AS n JOIN users AS u ON u.user_no = n.user_no
 WHERE n.node IN (SELECT UNNEST(?))
 ORDER BY n.node, n.user_no
@@ -37,8 +41,8 @@ class Speaker:
 
     Attributes:
         user: keyed hash; empty for nobody.
-        turns: how often she said it.
-        goals: interpretation -> share of her votes; empty where she was led nowhere.
+        turns: how often this user said it.
+        goals: interpretation -> share of the user's votes on the text; empty without a vote.
     """
 
     user: str
@@ -49,52 +53,52 @@ class Speaker:
 NOBODY = Speaker("", 0.0, {})
 
 
-class Told:
-    """What the mined tables tell of users and texts.
+class UserVotes:
+    """Which users say each text, and which interpretations their turns vote for.
 
-    A vote for an interpretation that is neither among everybody's queries nor among the user's own says nothing: many a
-    restatement is itself misunderstood without anybody noticing, and what few were ever understood as is mostly such.
+    A vote counts only if its interpretation is that of a shared query or of a habit of the user. Many restatements are themselves
+    misunderstood without anybody noticing, and an interpretation that few users ever had is mostly such an error.
 
     Args:
         mined: its tables user_nodes and users are read.
         votes: what each user's turns say was meant.
-        good: everybody's queries (`rewriter.offline.fit.query_index.worthy`).
-        own: each user's (`rewriter.offline.fit.query_index.habits`).
+        good: the shared queries (`rewriter.offline.fit.query_index.worthy`).
+        own: the habits of each user (`rewriter.offline.fit.query_index.habits`).
 
     Attributes:
-        p_unseen_goal: share of the votes for what is not among everybody's queries, as often as a failing text means none.
+        p_unseen_goal: share of the votes that are for no shared query; it estimates P(no shared query is meant | a text fails).
     """
 
     def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame) -> None:
-        self._said = {name: glob(getattr(mined, name)) for name in ("user_nodes", "users")}
+        self._tables = {name: glob(getattr(mined, name)) for name in ("user_nodes", "users")}
         cast = sparse.coo_array(votes.goals)
         user = surface.hashes(mined.users, votes.user)
         frame = pd.DataFrame({"source": votes.source[cast.row], "user": user[cast.row], "goal": cast.col, "turns": cast.data})
         frame["share"] = frame["turns"] / frame.groupby(["source", "user"])["turns"].transform("sum")
-        hers = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
+        of_user = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
         shared = frame["goal"].isin(good["node"])
-        self.p_unseen_goal = (float(frame.loc[~shared, "turns"].sum()) + _P_UNSEEN_GOAL[0]) / (
-            float(frame["turns"].sum()) + _P_UNSEEN_GOAL[1]
+        self.p_unseen_goal = (float(frame.loc[~shared, "turns"].sum()) + _PRIOR_UNSEEN_GOALS[0]) / (
+            float(frame["turns"].sum()) + _PRIOR_UNSEEN_GOALS[1]
         )
-        self._votes = frame[(frame["share"] > _FAINT) & (shared | hers)]
+        self._votes = frame[(frame["share"] > _MIN_VOTE) & (shared | of_user)]
 
     def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, list[Speaker]]:
-        """Draw a few users of each text whom it led somewhere; one of the others where it led nobody.
+        """Draw a few users of each text who voted; one of the others if nobody did.
 
         Args:
             sources: nodes of texts.
-            rng: what draws.
+            rng: source of the draws.
         """
         with duckdb.connect() as con:
-            for name, path in self._said.items():
+            for name, path in self._tables.items():
                 con.read_parquet(path).create_view(name)
-            said = con.execute(_SAID, [sorted(sources)]).df()
+            said = con.execute(_SPOKEN, [sorted(sources)]).df()
         votes = self._votes[self._votes["source"].isin(said["node"])]
         voted = pd.MultiIndex.from_frame(votes[["source", "user"]])
         led = pd.MultiIndex.from_frame(said[["node", "user"]]).isin(voted)
         said = said.assign(led=led).iloc[np.lexsort((rng.random(len(said)), ~led, said["node"]))]
         place = said.groupby("node").cumcount()
-        said = said[(place == 0) | (said["led"] & (place < _SPEAKERS))]
+        said = said[(place == 0) | (said["led"] & (place < _MAX_SPEAKERS))]
         votes = votes[voted.isin(pd.MultiIndex.from_frame(said[["node", "user"]]))]  # a common text has votes of thousands
         goals = {key: dict(zip(of["goal"], of["share"], strict=True)) for key, of in votes.groupby(["source", "user"])}
         found: dict[int, list[Speaker]] = {}
@@ -104,27 +108,23 @@ class Told:
         return found
 
 
-_HEALTHY, _FAILING = 0.6, 0.4  # share of success at least, at most; what lies between teaches nothing
-_MOST = 3_000  # examples of each kind
-
-
 @dataclass(frozen=True, slots=True)
-class Example:
+class LabelledText:
     """One text of the log, as one of its users says it.
 
     Attributes:
         locale: of the text.
-        hearings: the text, then what else was heard in one of its turns.
-        goals: interpretation -> share of her votes on the text; of a healthy text its own, with 1.
-        main: the commonest of the text, whoever says it; -1 where nobody was led anywhere.
-        healthy: whether it works as spoken.
-        honest: P(the assistant says so | the text fails).
+        hearings: the text, then the other hearings of one of its turns.
+        goals: interpretation -> share of the user's votes on the text; of a healthy text its own, with 1.
+        main: the goal with most votes of all its users; -1 if there is no vote.
+        healthy: whether the text works as spoken.
+        honest: P(the assistant says that it failed | the text fails).
         users: distinct users who said it.
-        user: keyed hash of the one of them whose request this is; empty for nobody.
-        turns: how often she said it.
-        weight: her part in the text, that of all its examples is 1.
-        served: whether a rule answers it, so that the online layer never will.
-        first_day: on which it was first heard, days since 1970.
+        user: keyed hash of one of them; empty for nobody.
+        turns: how often this user said it.
+        weight: of this user; the weights of all users of a text add up to 1.
+        served: whether a rule answers the text, so that the online layer never sees it.
+        first_day: on which it was first said, days since 1970.
     """
 
     locale: str
@@ -141,28 +141,30 @@ class Example:
     first_day: int
 
 
-def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]], turns: Path, seed: int) -> list[Example]:
-    """Return healthy texts, and failing ones with their goals as far as the log tells, each as a few of its users say it.
+def labelled_texts(
+    texts: pd.DataFrame, votes: UserVotes, served: Container[tuple[str, str]], turns: Path, seed: int
+) -> list[LabelledText]:
+    """Return healthy texts, and failing texts with their goals, each as a few of its users say it.
 
     Args:
-        texts: what `rewriter.offline.fit.query_index.said` returned.
-        told: what users were led to.
-        served: (locale, text) that a rule for everybody answers.
+        texts: of the log, from `rewriter.offline.fit.query_index.said`.
+        votes: of their users.
+        served: (locale, text) that a global rule answers.
         turns: Parquet of `tables.TURNS`, for the other hearings.
-        seed: of the sample that a large log is cut to, and of who says a text.
+        seed: of the sample that a large log is cut to, and of the users that are drawn.
     """
     rng = np.random.default_rng(seed)
     rate = texts["rate"].to_numpy(dtype=np.float64)
     kept = [
-        np.sort(rng.choice(rows, _MOST, replace=False)) if len(rows) > _MOST else rows
+        np.sort(rng.choice(rows, _MAX_TEXTS, replace=False)) if len(rows) > _MAX_TEXTS else rows
         for rows in (np.flatnonzero(rate >= _HEALTHY), np.flatnonzero(rate <= _FAILING))
     ]
     chosen = list(texts.iloc[np.concatenate(kept)].itertuples())
-    speakers = told.speakers({int(row.source) for row in chosen if row.source == row.source}, rng)
+    speakers = votes.speakers({int(row.source) for row in chosen if row.source == row.source}, rng)
     heard = _hearings(turns, {(row.locale, row.query) for row in chosen})
     silent = not texts["honest"].any()
     return [
-        Example(
+        LabelledText(
             locale=row.locale,
             hearings=heard.get((row.locale, row.query), (row.query,)),
             goals={int(row.node): 1.0} if row.rate >= _HEALTHY else speaker.goals,
@@ -183,7 +185,7 @@ def examples(texts: pd.DataFrame, told: Told, served: Container[tuple[str, str]]
 
 
 def _main(speakers: Sequence[Speaker]) -> int:
-    """Return the goal that a text most often led to, -1 for none."""
+    """Return the goal with most votes, -1 if there is none."""
     votes: Counter[int] = Counter()
     for speaker in speakers:
         votes.update(speaker.goals)
@@ -191,7 +193,7 @@ def _main(speakers: Sequence[Speaker]) -> int:
 
 
 def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the hearings of one turn of each text, the text first; texts without others are left out."""
+    """Return the hearings of one turn of each text, the text first; texts without other hearings are left out."""
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     with duckdb.connect() as con:
         con.read_parquet(glob(turns)).create_view("turns")
@@ -202,3 +204,52 @@ def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str]
             others = (normalise(other) for other in json.loads(nbest) if isinstance(other, str))
             found[key] = tuple(dict.fromkeys([key[1], *filter(None, others)]))
     return found
+
+
+class Wordings:
+    """The wording of the healthy texts of each locale, and what it would be if nobody had asked for one of the goals.
+
+    Args:
+        good: the shared queries, from `rewriter.offline.fit.query_index.worthy`.
+
+    Attributes:
+        all: locale -> wording.
+        texts: (locale, goal) -> the texts that ask for it.
+    """
+
+    def __init__(self, good: pd.DataFrame) -> None:
+        self.texts: dict[tuple[str, int], list[str]] = defaultdict(list)
+        goals_of_name: dict[tuple[str, str], set[int]] = defaultdict(set)
+        worded: dict[str, list[tuple[str, Mapping[str, str]]]] = defaultdict(list)
+        for locale, text, goal, kind, state in zip(*(good[c] for c in ("locale", "query", "node", "kind", "state")), strict=True):
+            names = _names(kind, state)
+            worded[locale].append((text, names))
+            self.texts[locale, goal].append(text)
+            for name in names:
+                goals_of_name[locale, name].add(goal)
+        self._own_names: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for (locale, name), goals in goals_of_name.items():
+            if len(goals) == 1:
+                self._own_names[locale, min(goals)].add(name)
+        self.all = {locale: Wording.of(texts) for locale, texts in sorted(worded.items())}
+        self._without: dict[tuple[str, int], Wording] = {}
+
+    def heard(self, locale: str, goal: int) -> bool:
+        """Whether any text asks for a goal."""
+        return (locale, goal) in self.texts
+
+    def without(self, locale: str, goal: int) -> Wording:
+        """Return the wording without the texts of a goal, and without the names that occur in no other goal.
+
+        Args:
+            locale: one of `all`.
+            goal: an interpretation; one that nobody asks for changes nothing.
+        """
+        key = (locale, goal)
+        if key not in self._without:
+            self._without[key] = self.all[locale].without(self.texts.get(key, []), self._own_names.get(key, set()))
+        return self._without[key]
+
+
+def _names(kind: str, state: str) -> dict[str, str]:
+    return {normalise(value): slot for slot, value in slots_of(state).items() if value} if kind == "h" else {}

@@ -20,8 +20,8 @@ from rewriter.model.decider import Decider, Threshold
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
-from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome, Wordings
-from rewriter.offline.fit.examples import Told, examples
+from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome
+from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.launch import GlobalRules
@@ -69,9 +69,9 @@ def fit(
     wordings = Wordings(query_index.good[query_index.spoken])
     rules = global_rules.rules[global_rules.rules["verdict"] == RuleVerdict.LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
-    told = Told(mined, votes, query_index.good, query_index.own)
-    found = examples(query_index.texts, told, served, turns, config.seed)
-    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, told.p_unseen_goal, known)
+    user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
+    found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
+    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known)
     promises = _promises(cross_validation, config.trigger, doubted)
     before, after = (Threshold(of[0].threshold, of[1].threshold) for of in (promises["before"], promises["after"]))
     fitted = cross_validation.fit()
@@ -96,13 +96,13 @@ def _promises(cross_validation: CrossValidation, budget: Trigger, doubted: Mappi
     after: list[tuple[int, Outcome]] = []
     for fold in range(FOLDS):
         fitted = cross_validation.fit(without=fold)
-        for case in (c for c in cross_validation.cases if c.fold == fold and c.example.goals and not c.example.served):
+        for case in (c for c in cross_validation.cases if c.fold == fold and c.text.goals and not c.text.served):
             for outcomes, outcome in (
                 (before, cross_validation.before(case, fitted)),
                 (after, cross_validation.after(case, fitted)),
             ):
                 if outcome is not None:
-                    outcomes.append((case.example.first_day, outcome))
+                    outcomes.append((case.text.first_day, outcome))
     modes = {
         "before": partial(_thresholds, before, budget, _LIKELY, _MIDDLE),
         "after": partial(_thresholds, after, budget, 0.0, _LOWER),

@@ -7,8 +7,8 @@ import pytest
 from rewriter.detect.word_risk import WordRisk
 from rewriter.model.candidates import Pool
 from rewriter.model.features import RISK
-from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Wordings
-from rewriter.offline.fit.examples import Example
+from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation
+from rewriter.offline.fit.examples import LabelledText, Wordings
 
 PHRASES = {
     "turn on the lamp": 1,
@@ -40,7 +40,7 @@ class UserView:
 
 
 def example(text, goals, healthy=False, users=3, user="ann", honest=1.0):
-    return Example(
+    return LabelledText(
         "en", (text,), goals, max(goals, default=-1), healthy, honest, users, user, 1.0, 1.0, served=False, first_day=0
     )
 
@@ -99,7 +99,7 @@ def test_what_is_expected_of_a_rewrite():
     fitted = of.fit()
     for case in of.cases:
         before, after = of.before(case, fitted), of.after(case, fitted)
-        if case.example.healthy:
+        if case.text.healthy:
             assert after is None
             assert before is None or before.win == 0.0
         elif after is not None:
@@ -108,9 +108,7 @@ def test_what_is_expected_of_a_rewrite():
 
 def test_fewer_than_k_users_teach_nothing(monkeypatch):
     # how many votes are stray is counted over all texts, as the thresholds are
-    monkeypatch.setattr(
-        "rewriter.offline.fit.cross_validation._real", lambda drafts: [[1.0] * len(d.example.goals) for d in drafts]
-    )
+    monkeypatch.setattr("rewriter.offline.fit.drafts.p_real", lambda alike, weight, unlike: np.ones(len(alike)))
     base = [
         *(example(text, {PHRASES[text]: 1.0}, healthy=True) for text in PHRASES),
         example("turn on the lamb", {1: 1.0}),
@@ -135,13 +133,13 @@ def test_an_example_does_not_see_how_it_went_itself():
         return np.log(p / (1 - p))
 
     heard, new, *_ = cross_validation(*found, seen=word_risk(*said)).cases
-    assert heard.student.words == pytest.approx({"turn": odds(9, 39), "on": odds(9, 39), "the": odds(0, 30)}, abs=0.001)
-    assert new.student.words == pytest.approx({"lamp": odds(2, 4)}, abs=0.001)  # of the words of goal 1 all that is left
-    assert heard.student.mean == new.student.mean == pytest.approx(np.log(mean / (1 - mean)))
+    assert heard.risk.words == pytest.approx({"turn": odds(9, 39), "on": odds(9, 39), "the": odds(0, 30)}, abs=0.001)
+    assert new.risk.words == pytest.approx({"lamp": odds(2, 4)}, abs=0.001)  # of the words of goal 1 all that is left
+    assert heard.risk.mean == new.risk.mean == pytest.approx(np.log(mean / (1 - mean)))
     column = dict(
         zip(
             RISK,
-            cross_validation(*found, seen=word_risk(*said))._risk(heard, cross_validation(*found).fit().ranker)[0],
+            cross_validation(*found, seen=word_risk(*said))._decide(heard, cross_validation(*found).fit().ranker).columns,
             strict=True,
         )
     )
@@ -150,6 +148,6 @@ def test_an_example_does_not_see_how_it_went_itself():
 
 def test_what_the_risk_learns_of_a_text():
     of = cross_validation(seen=word_risk(("lamp", 0, 0.5, 4), ("lamp", 1, 1.0, 4)))
-    assert of._fails(example("lamp", {1: 1.0})) == 0.75 + 0.25 * 0.75
-    assert of._fails(example("lamp", {1: 1.0}, healthy=True)) == 0.25 * 0.75
-    assert of._fails(example("glow", {1: 1.0})) == 1.0
+    assert of._p_fails(example("lamp", {1: 1.0})) == 0.75 + 0.25 * 0.75
+    assert of._p_fails(example("lamp", {1: 1.0}, healthy=True)) == 0.25 * 0.75
+    assert of._p_fails(example("glow", {1: 1.0})) == 1.0

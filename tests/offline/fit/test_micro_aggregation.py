@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rewriter.offline.fit import logistic
-from rewriter.offline.fit.cross_validation import averaged, micro_groups
+from rewriter.detect.logistic import fit_logistic
+from rewriter.offline.fit.micro_aggregation import averaged, micro_groups
 
 ROWS = st.integers(1, 60).flatmap(
     lambda n: st.tuples(
@@ -59,14 +59,14 @@ def test_a_flood_of_one_user_changes_little():
     target = (columns[:, 0] + rng.normal(scale=0.5, size=600) > 0).astype(float)
     users = rng.integers(0, 100, 600)
     lies = rng.normal(size=(3000, 2))
-    told = averaged(
+    flooded_rows = averaged(
         np.concatenate([columns, lies]),
         np.concatenate([target, (lies[:, 0] < 0).astype(float)]),
         np.ones(3600),
         np.concatenate([users, np.full(3000, 100)]),
         3,
     )
-    honest = logistic.fit(*averaged(columns, target, np.ones(600), users, 3), [0, 0])
-    flooded = logistic.fit(*told, [0, 0])
+    honest = fit_logistic(*averaged(columns, target, np.ones(600), users, 3), penalty=100.0)
+    flooded = fit_logistic(*flooded_rows, penalty=100.0)
     assert honest.weights[0] > 0.9
     assert flooded.weights[0] > 0.5

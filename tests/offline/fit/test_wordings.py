@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from rewriter.model.fluency import FEATURES
-from rewriter.offline.fit.cross_validation import Wordings
+from rewriter.offline.fit.examples import Wordings
 
 ROWS = [
     ("en", "start the pasta timer", 1, "h", 'Start|name="pasta"'),

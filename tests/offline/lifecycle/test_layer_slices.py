@@ -199,7 +199,7 @@ class CrossValidation:
 
     def __init__(self):
         example = [SimpleNamespace(goals={1: 1.0}, served=False, first_day=START + day) for day in range(40)]
-        self.cases = [SimpleNamespace(example=of, fold=n % FOLDS) for n, of in enumerate(example)]
+        self.cases = [SimpleNamespace(text=of, fold=n % FOLDS) for n, of in enumerate(example)]
 
     def fit(self, without):
         return without

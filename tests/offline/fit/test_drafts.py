@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rewriter.offline.fit.cross_validation import p_real
+from rewriter.offline.fit.drafts import p_real
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])

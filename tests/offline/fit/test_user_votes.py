@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from rewriter.model.candidates import Pool
-from rewriter.offline.fit.cross_validation import _unled
-from rewriter.offline.fit.examples import NOBODY, Example, Speaker, Told
+from rewriter.offline.fit.drafts import without_own_votes
+from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes
 from rewriter.offline.rules.votes import Votes
 
 GARBLE, LAMP, JAZZ, NOISE = 0, 1, 2, 3
@@ -19,7 +19,7 @@ ANN, BEN, CEM = "a" * 32, "b" * 32, "c" * 32
 
 
 @pytest.fixture
-def told(tmp_path):
+def user_votes(tmp_path):
     said = pd.DataFrame({"node": [GARBLE] * 3 + [NOISE], "user_no": [0, 1, 2, 2], "turns": [4, 2, 1, 1]})
     users = pd.DataFrame({"user_no": [0, 1, 2], "user_id": [ANN, BEN, CEM]})
     with duckdb.connect() as con:
@@ -30,24 +30,24 @@ def told(tmp_path):
     goals = sparse.csr_array(np.array([[0, 3.0, 1.0, 0], [0, 0, 0, 2.0]]))  # ann: lamp 3, jazz 1; ben: what nobody knows
     ones = np.ones(2)
     votes = Votes(np.zeros(2, dtype=np.int64), np.arange(2), ones, ones, goals, goals, ones, np.arange(2), np.arange(2))
-    return Told(mined, votes, pd.DataFrame({"node": [LAMP]}), pd.DataFrame({"user_id": [ANN], "node": [JAZZ]}))
+    return UserVotes(mined, votes, pd.DataFrame({"node": [LAMP]}), pd.DataFrame({"user_id": [ANN], "node": [JAZZ]}))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_one_who_was_led_somewhere_speaks(told, seed):
-    found = told.speakers({GARBLE, NOISE}, np.random.default_rng(seed))
+def test_the_one_who_was_led_somewhere_speaks(user_votes, seed):
+    found = user_votes.speakers({GARBLE, NOISE}, np.random.default_rng(seed))
     assert found[GARBLE] == [Speaker(ANN, 4.0, {LAMP: 0.75, JAZZ: 0.25})]  # jazz is no query of everybody's, but her own
     assert found[NOISE] == [Speaker(CEM, 1.0, {})]
 
 
-def test_nobody_says_what_is_not_in_the_log(told):
-    assert told.speakers({JAZZ}, np.random.default_rng(0)) == {}
+def test_nobody_says_what_is_not_in_the_log(user_votes):
+    assert user_votes.speakers({JAZZ}, np.random.default_rng(0)) == {}
     assert NOBODY.user == ""
 
 
-def test_how_strange_the_goals_are(told):
+def test_how_strange_the_goals_are(user_votes):
     """Of six votes three are for none of everybody's queries; five of twenty are taken for granted."""
-    assert told.p_unseen_goal == pytest.approx((3 + 5) / (6 + 20))
+    assert user_votes.p_unseen_goal == pytest.approx((3 + 5) / (6 + 20))
 
 
 def test_what_a_text_led_to_is_no_habit():
@@ -64,8 +64,8 @@ def test_what_a_text_led_to_is_no_habit():
         own_all=np.full(4, 8.0),
         private=np.array([False, False, True, False]),
     )
-    example = Example("en", ["a lamb"], {LAMP: 1.0}, LAMP, False, 1.0, 1, ANN, 2.0, 1.0, False, 0)
-    less = _unled(pool, example)
+    text = LabelledText("en", ["a lamb"], {LAMP: 1.0}, LAMP, False, 1.0, 1, ANN, 2.0, 1.0, False, 0)
+    less = without_own_votes(pool, text)
     assert less.texts == ["the lamp", "jazz", "another"]  # the secret worked once, and this text may have led there
     assert less.own_turns.tolist() == [3.0, 2.0, 0.0]
     assert less.own_age.tolist() == [1.0, 2.0, 0.0]
