@@ -136,7 +136,7 @@ class Ambiguity:
         """Map what `write_ambiguity` wrote; None if `learn` found no such text.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         if not folder.is_dir():
             return None

@@ -66,7 +66,7 @@ class Decider:
         """Open what `save` wrote.
 
         Raises:
-            ArtefactError: the file is missing, or is none of ours.
+            ArtefactError: the file is missing or unreadable.
         """
         path = folder / _FILE
         with reading_artefact(path):

@@ -170,7 +170,7 @@ class Wording:
         """Open what `save` wrote.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         with reading_artefact(folder):
             header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))

@@ -93,7 +93,7 @@ class Habits:
         """Map what `write_habits` wrote.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         with reading_artefact(folder):
             return cls(folder)

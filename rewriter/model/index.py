@@ -79,7 +79,7 @@ class GlobalIndex:
         """Map what `build_index` wrote.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         with reading_artefact(folder):
             return cls(folder)

@@ -115,7 +115,7 @@ class QueryBook:
         """Map what `write_book` wrote.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         with reading_artefact(folder):
             return cls(folder)

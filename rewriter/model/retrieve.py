@@ -137,7 +137,7 @@ class Retriever:
         """Open ``encoder``, ``book``, ``habits`` and ``index`` of an artefact.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         return cls(open_encoder(folder / "encoder"), UserView.open(folder), GlobalIndex.open(folder / "index"))
 

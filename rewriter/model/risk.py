@@ -123,7 +123,7 @@ class Risk:
         """Open what `save` wrote.
 
         Raises:
-            ArtefactError: a file is missing, or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         path = folder / _FILE
         with reading_artefact(path):

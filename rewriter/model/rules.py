@@ -1,15 +1,13 @@
-"""The precomputed rules: what `learn` hands to the look-up that serves them, in two memory-mapped LMDB files.
+"""The precomputed rules: `RuleBook`, looked up by text in memory-mapped LMDB files, and `ContextRules`, which depend on context.
 
-`context_values`: what a context says, as values that can be counted and compared.
-
-`ContextRules`: rules that hold where the context of a request has a certain value.
+`write_rules`     writes what `RuleBook` maps
+`context_values`  turns the context of a request into values that can be counted and compared
 """
 
 import json
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -19,20 +17,20 @@ import lmdb
 from rewriter.codes import Scope
 from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.locks import Lock
-from rewriter.text import normalise
+from rewriter.text import normalise, text_hash
 
 
 class Rule(NamedTuple):
     """One launched rewrite.
 
     Attributes:
-        rule: its id.
-        user: keyed hash of the only user it serves; empty for everybody.
+        rule: id.
+        user: keyed hash of the only user it serves; empty for a rule for everybody.
         locale: BCP 47 locale of the log it was learned from.
         source: normalised utterance that is rewritten.
         target: normalised utterance that is sent instead.
-        score: probability that the rewritten request succeeds, 0..1.
-        share: probability with which it is applied, 0..1; the other requests are left alone, for comparison.
+        score: P(the rewritten request succeeds), 0..1.
+        share: P(it is applied to a request), 0..1; the other requests are left alone for comparison.
     """
 
     rule: str
@@ -45,13 +43,13 @@ class Rule(NamedTuple):
 
 
 def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
-    """Write a book of rules: ``global.mdb``, ``personal.mdb`` and ``counts.json``.
+    """Write rules as ``global.mdb``, ``personal.mdb`` and ``counts.json``.
 
-    A key is the BLAKE2b-128 of locale and source, in the personal file after the user's hash, so that the rules of one user
-    lie side by side. The rows are sorted in memory and appended, which fills every page.
+    The key of a rule is the BLAKE2b-128 of locale and source. In the personal file the user's hash stands before it, so that the
+    rules of one user are neighbours. The rows are sorted in memory and appended, which fills every page.
 
     Args:
-        folder: where the files go; made if it is missing.
+        folder: where the files go; created if it is missing.
         rules: in any order.
 
     Returns:
@@ -72,7 +70,7 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
     counts: dict[Scope, Counter[str]] = {scope: Counter() for scope in Scope}
     for rule in rules:
         scope = _scope(rule.user)
-        rows[scope].append((rule.user.encode() + _digest(rule.source, rule.locale), _packed(rule)))
+        rows[scope].append((rule.user.encode() + _key(rule.source, rule.locale), _packed(rule)))
         counts[scope][rule.locale] += 1
     folder.mkdir(parents=True, exist_ok=True)
     for scope, pairs in rows.items():
@@ -83,13 +81,13 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
 
 
 class RuleBook:
-    """The rules of one artefact version, read from memory maps that all processes share.
+    """The rules of one artefact version, in memory maps that all processes share.
 
-    Safe to use from many threads and across `fork`. A file whose pages are damaged can give wrong answers or crash the
-    process, so `rewriter.artefact.versions` compares sizes before a book is opened and sums on request.
+    Safe to use from many threads and across `fork`. A damaged page can give wrong answers or crash the process. Therefore
+    `rewriter.artefact.versions` compares sizes before a book is opened, and checksums on request.
 
     Attributes:
-        counts: rules by scope and locale.
+        counts: scope -> locale -> number of rules.
     """
 
     __slots__ = ("_maps", "counts")
@@ -103,7 +101,7 @@ class RuleBook:
         """Map the files that `write_rules` wrote.
 
         Raises:
-            ArtefactError: a file is missing or is none of ours.
+            ArtefactError: a file is missing or unreadable.
         """
         path = folder / "counts.json"
         with reading_artefact(path):
@@ -119,17 +117,17 @@ class RuleBook:
             locale: spelled as in the log.
             user: keyed hash; empty for the global rules.
         """
-        return self._read(text, locale, user, _digest(text, locale))
+        return self._read(text, locale, user, _key(text, locale))
 
     def find(self, text: str, locales: Sequence[str], user: str = "") -> Rule | None:
-        """Return the first rule for a normalised text: the user's own before everybody's, in each the locales in order.
+        """Return the first rule for a normalised text: the user's own before everybody's, each in the order of the locales.
 
         Args:
             text: normalised utterance.
             locales: spelled as in the log, best first.
             user: keyed hash; empty for nobody.
         """
-        places = [(locale, _digest(text, locale)) for locale in locales]
+        places = [(locale, _key(text, locale)) for locale in locales]
         for owner in (user, "") if user else ("",):
             for locale, digest in places:
                 if found := self._read(text, locale, owner, digest):
@@ -146,16 +144,16 @@ class RuleBook:
 
 
 _HEADER = struct.Struct("<ddII")  # score, share, bytes of the source, bytes of the target; then source, target and id
-_ADDRESS_SPACE = 1 << 36  # bound of a file while it is written; costs nothing on disk
+_KEY_BYTES = 16  # of the hash of locale and source; the source itself is compared as well
+_ADDRESS_SPACE = 1 << 36  # bytes; bound of a file while it is written, costs nothing on disk
 
 
 def _scope(user: str) -> Scope:
     return Scope.PERSONAL if user else Scope.GLOBAL
 
 
-def _digest(text: str, locale: str) -> bytes:
-    # A locale holds no NUL, so no two pairs of locale and text are joined to the same bytes.
-    return blake2b(f"{locale}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(text: str, locale: str) -> bytes:
+    return text_hash(locale, text, size=_KEY_BYTES)
 
 
 def _packed(rule: Rule) -> bytes:
@@ -194,7 +192,7 @@ _mapping = Lock()
 
 
 def _map(path: Path) -> lmdb.Environment:
-    """Map a file, once a process: LMDB refuses a second time, and one process may hold several books of one folder."""
+    """Map a file once per process: LMDB refuses to open it twice, and a process may open several books of one folder."""
     with reading_artefact(path), _mapping:
         status = path.stat()
         file = (status.st_dev, status.st_ino)
@@ -210,15 +208,16 @@ def _map(path: Path) -> lmdb.Environment:
 
 
 KEYS = ("hour", "room", "place", "device_type", "previous_utterance")
-"""The keys that are read, beside all that begin with `STATE`; any other is the assistant's own business."""
+"""The reserved keys of a context. Keys that begin with `STATE` are read too; all others are ignored."""
 STATE = "state."
-_HOURS = 3  # that count as one moment of the day
+_HOURS = 3  # hours that are counted together, so that a part of the day has enough turns
 
 
 def context_values(context: object) -> list[str]:
-    """Return ``key=value`` of each reserved key of a context; of what is no mapping of scalars, what can be read.
+    """Return ``key=value`` for each reserved key of a context.
 
-    Hours are taken three at a time, texts in their normal form; what is empty says nothing.
+    Hours are grouped by three, and texts are normalised. Empty values, and values that are not scalars, are left out; a context
+    that is not a mapping has no values.
 
     Example:
         >>> context_values({"hour": 7, "room": "Kitchen", "state.oven": True, "battery": 80})
@@ -243,7 +242,7 @@ def _value(key: str, value: object) -> str:
 
 
 def _hours(value: object) -> str:
-    """Return the part of the day of an hour, 0..23; empty for anything else."""
+    """Return the part of the day of an hour 0..23, such as "6-8"; an empty text for anything else."""
     try:
         hour = int(float(value))  # type: ignore[arg-type] # whatever a log or a caller holds
     except (TypeError, ValueError, OverflowError):
@@ -256,11 +255,11 @@ _FILE = "context.json"
 
 
 class ContextRule(NamedTuple):
-    """A rule and where it holds; one whose target is its source says that the text is right as it is there.
+    """A rule that holds for one context value. If its target equals its source, the text is left alone there.
 
     Attributes:
-        context_value: see `rewriter.model.rules.circumstances`.
-        rule: global.
+        context_value: ``key=value``, from `context_values`.
+        rule: a rule for everybody.
     """
 
     context_value: str
@@ -268,7 +267,7 @@ class ContextRule(NamedTuple):
 
 
 class ContextRules:
-    """The rules of one artefact version that depend on the context. Few sources have any, so all are held in memory.
+    """The rules of one artefact version that depend on the context. They are few, so all are held in memory.
 
     Args:
         rules: in any order.
@@ -285,7 +284,7 @@ class ContextRules:
 
     def __init__(self, rules: Iterable[ContextRule]) -> None:
         self._rules: dict[tuple[str, str], dict[str, Rule]] = {}
-        for context_value, rule in sorted(rules, key=lambda of: (of.rule.score, of.rule.rule)):  # the surest overwrites
+        for context_value, rule in sorted(rules, key=lambda of: (of.rule.score, of.rule.rule)):  # the highest score wins
             self._rules.setdefault((rule.locale, rule.source), {})[context_value] = rule
 
     def __len__(self) -> int:
@@ -293,16 +292,16 @@ class ContextRules:
 
     @property
     def locales(self) -> frozenset[str]:
-        """The locales in which there is any rule."""
+        """The locales that have at least one rule."""
         return frozenset(locale for locale, _ in self._rules)
 
     def find(self, text: str, locales: Sequence[str], context: object) -> Rule | None:
-        """Return the surest rule for a normalised text that holds in a context.
+        """Return the rule with the highest score for a normalised text that holds in a context; None if there is none.
 
         Args:
             text: normalised utterance.
             locales: spelled as in the log, best first.
-            context: as given with the request, whatever it is.
+            context: as given with the request; any object.
         """
         for locale in locales:
             rules = self._rules.get((locale, text))
@@ -319,10 +318,10 @@ class ContextRules:
 
     @classmethod
     def open(cls, folder: Path) -> "ContextRules":
-        """Open what `save` wrote; no file holds no rules.
+        """Open what `save` wrote. A missing file means no rules.
 
         Raises:
-            ArtefactError: the file is none of ours.
+            ArtefactError: the file is unreadable.
         """
         path = folder / _FILE
         if not path.exists():
