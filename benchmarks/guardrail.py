@@ -31,7 +31,7 @@ from guardrail_sentences import Pair, pairs
 from rapidfuzz import fuzz, process
 from scipy.stats import binomtest
 
-from rewriter.guardrail import Guardrail
+from rewriter.guardrail import Finding, Guardrail
 from rewriter.model.hypothesis import slots_of
 from rewriter.text import normalise
 
@@ -41,7 +41,7 @@ LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "tr")
 SEEDS = (0, 1, 2)
 SAMPLE = 3000
 
-Verdict = Callable[[str, str, bool], str | None]
+Verdict = Callable[[str, str, bool], Finding | None]
 
 
 def share(hits: int, n: int) -> dict[str, Any]:
@@ -64,11 +64,9 @@ def native(language: str) -> dict[str, Any]:
     return {"opposites_stopped": share(stopped, len(opposites)), "paraphrases_passed": share(passed, len(paraphrases))}
 
 
-def kind(reason: str | None) -> str:
-    """Return the first word of a reason, or what it is about."""
-    if reason is None:
-        return "passed"
-    return "unheard" if "was not heard" in reason else reason.split()[0].rstrip(":")
+def kind(finding: Finding | None) -> str:
+    """Return the code of a finding, or that there is none."""
+    return "passed" if finding is None else str(finding.kind)
 
 
 def nearest_wrong(heard: str, meant: str, goal: dict[str, str]) -> list[str]:
@@ -98,7 +96,7 @@ def english(names: set[str], words: set[str]) -> Verdict:
     """Return the verdict of an assistant that knows these names and words."""
     guardrail = Guardrail.open("en")
 
-    def verdict(source: str, target: str, online: bool) -> str | None:
+    def verdict(source: str, target: str, online: bool) -> Finding | None:
         return guardrail.verdict(source, target, names=names, knows=words.__contains__, online=online)
 
     return verdict

@@ -136,7 +136,8 @@ def crossings(seed: int, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _contradicts(guardrail: Guardrail, said: str, sent: str) -> bool:
-    return (guardrail.verdict(said, sent) or "").startswith(CROSSING)
+    finding = guardrail.verdict(said, sent)
+    return finding is not None and finding.kind.startswith(CROSSING)
 
 
 def together(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -186,3 +186,33 @@ class StageReason(StrEnum):
     """Another rewrite of this source takes over."""
     UNDONE = "undone"
     """It did not work for this user."""
+
+
+# --- What the guardrail finds
+
+
+class FindingKind(StrEnum):
+    """Why the guardrail forbids a rewrite. `rewriter.guardrail.Finding` carries the words."""
+
+    FLIPS = "flips"
+    """The target says the opposite in a slot: "on" and "off"."""
+    CHANGES_NUMBER = "changes_number"
+    """Both texts have numbers, and they differ."""
+    CHANGES_VALUE = "changes_value"
+    """Both texts have a value in a slot such as day or unit, and the values differ."""
+    REPLACES = "replaces"
+    """A number or date was replaced by one of another slot: "at 7" by "tomorrow"."""
+    CHANGES_NEGATION = "changes_negation"
+    """Both texts are negated, in different ways."""
+    DROPS_NEGATION = "drops_negation"
+    """Only the source is negated."""
+    ADDS_NEGATION = "adds_negation"
+    """Only the target is negated."""
+    SWAPS_NAME = "swaps_name"
+    """A known name was replaced by another one."""
+    DESTRUCTIVE = "destructive"
+    """The target destroys, buys or unlocks something, and the source does not ask for it."""
+    UNHEARD = "unheard"
+    """The target says something that does not sound like the words in its place."""
+    LEAVES_OUT = "leaves_out"
+    """The target leaves out words of a request that may be fine as it is."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rewriter.codes import RuleVerdict, StageReason, Standing
+from rewriter.codes import FindingKind, RuleVerdict, StageReason, Standing
 
 # --- The life of a rule
 
@@ -62,9 +62,13 @@ def rule_verdict(verdict: str, detail: str = "") -> str:
         'the source was said by fewer than 3 users'
         >>> rule_verdict("retired", "worse")
         'retired: it does worse than the words as spoken'
+        >>> rule_verdict("guardrail", "flips|turn on|turn off|")
+        'guardrail: flips turn on to turn off'
     """
     code = RuleVerdict(verdict)
-    return f"retired: {stage_reason(detail)}" if code == RuleVerdict.RETIRED else _VERDICTS[code].format(detail=detail)
+    if code == RuleVerdict.RETIRED:
+        return f"retired: {stage_reason(detail)}"
+    return _VERDICTS[code].format(detail=guardrail_finding(detail) if code == RuleVerdict.GUARDRAIL else detail)
 
 
 def verdict_kind(verdict: str) -> str:
@@ -100,7 +104,7 @@ def candidate_standing(standing: Standing, threshold: float, detail: str = "") -
     Args:
         standing: the code.
         threshold: the score from which on a candidate is sent.
-        detail: what the guardrail found, if it is forbidden.
+        detail: what the guardrail found (`rewriter.guardrail.Finding.packed`), if it is forbidden.
 
     Example:
         >>> candidate_standing(Standing.SUGGESTED, 0.65)
@@ -112,5 +116,40 @@ def candidate_standing(standing: Standing, threshold: float, detail: str = "") -
         Standing.BELOW: f"below the threshold of {threshold:.2f}",
         Standing.NO_THRESHOLD: "held-out evidence could promise no threshold",
         Standing.LESS_LIKELY: "another candidate is likelier",
-        Standing.FORBIDDEN: f"guardrail: {detail or 'it alters what may be fine as it is'}",
+        Standing.FORBIDDEN: f"guardrail: {guardrail_finding(detail) if detail else 'it alters what may be fine as it is'}",
     }[standing]
+
+
+# --- What the guardrail finds
+
+_FINDINGS = {
+    FindingKind.FLIPS: "flips {source} to {target}",
+    FindingKind.CHANGES_NUMBER: "changes number {source} to {target}",
+    FindingKind.CHANGES_VALUE: "changes {slot} {source} to {target}",
+    FindingKind.REPLACES: "replaces {source} by {target}",
+    FindingKind.CHANGES_NEGATION: "changes {source} to {target}",
+    FindingKind.DROPS_NEGATION: "drops {source}",
+    FindingKind.ADDS_NEGATION: "adds {target}",
+    FindingKind.SWAPS_NAME: "swaps name {source} for {target}",
+    FindingKind.DESTRUCTIVE: "destructive by similarity: {target}",
+    FindingKind.UNHEARD: "{target} was not heard",
+    FindingKind.LEAVES_OUT: "leaves out {source}",
+}
+
+
+def guardrail_finding(packed: str) -> str:
+    """Return in words why the guardrail forbids a rewrite.
+
+    Args:
+        packed: from `rewriter.guardrail.Finding.packed`.
+
+    Example:
+        >>> guardrail_finding("changes_value|monday|sunday|day")
+        'changes day monday to sunday'
+        >>> guardrail_finding("unheard|bleu|off|")
+        'off was not heard in bleu'
+    """
+    code, source, target, slot = packed.split("|", maxsplit=3)
+    kind = FindingKind(code)
+    within = f" in {source}" if kind is FindingKind.UNHEARD and source else ""
+    return _FINDINGS[kind].format(source=source, target=target, slot=slot) + within

@@ -6,11 +6,12 @@ explains the rules. `Guardrail.verdict` and `Guardrail.alters` are all that the 
 lexicon   the word list of a language, read from ``words/<language>.json``
 numbers   the numbers of a text
 reading   what a text says in each slot of the word list, and its names
-compare   what the target says otherwise than the source
+compare   what the target says otherwise than the source, as a `Finding`
 heard     whether what the target says was heard in the source
 verdict   `Guardrail`, which applies these tests in order
 """
 
+from rewriter.guardrail.compare import Finding
 from rewriter.guardrail.verdict import Guardrail
 
-__all__ = ["Guardrail"]
+__all__ = ["Finding", "Guardrail"]

@@ -1,4 +1,4 @@
-"""`contradiction`: what a target text says otherwise than its source, slot by slot.
+"""`Finding`: a reason to forbid a rewrite; `contradiction`: what a target says otherwise than its source, slot by slot.
 
 If both texts say something in a slot, they must say the same. If only one of them does, something was dropped or added, which is
 allowed; only a negation may not be dropped or added. A known name may not give way to another one.
@@ -6,9 +6,11 @@ allowed; only a negation may not be dropped or added. A known name may not give 
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import pairwise
+from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
+from rewriter.codes import FindingKind
 from rewriter.guardrail.lexicon import NUMBER, Lexicon
 from rewriter.guardrail.numbers import longest
 from rewriter.guardrail.reading import Reading, names_in
@@ -17,9 +19,33 @@ from rewriter.similarity import changes
 _NEGATION = "negation"
 
 
+class Finding(NamedTuple):
+    """Why the guardrail forbids a rewrite. `rewriter.messages.guardrail_finding` says it in English.
+
+    Attributes:
+        kind: the code.
+        source: the words of the source that it is about; may be empty.
+        target: the words of the target that it is about; may be empty.
+        slot: the slot of the word list, for `FindingKind.CHANGES_VALUE`; else empty.
+
+    Example:
+        >>> Finding(FindingKind.FLIPS, "turn on", "turn off").packed()
+        'flips|turn on|turn off|'
+    """
+
+    kind: FindingKind
+    source: str = ""
+    target: str = ""
+    slot: str = ""
+
+    def packed(self) -> str:
+        """Return the four fields in one text, as tables and answers hold it. No normalised word contains ``|``."""
+        return "|".join(self)
+
+
 def contradiction(
     source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
-) -> str | None:
+) -> Finding | None:
     """Return the first contradiction between two texts, or None if there is none.
 
     Args:
@@ -39,17 +65,17 @@ def contradiction(
     )
 
 
-def _flipped(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+def _flipped(source: Reading, target: Reading, lexicon: Lexicon) -> Finding | None:
     for slot in source.mentions:
         if lexicon.kinds.get(slot) == "polarity" and slot in target.mentions and source.sides(slot) != target.sides(slot):
-            return f"flips {source.text(slot)} to {target.text(slot)}"
+            return Finding(FindingKind.FLIPS, source.text(slot), target.text(slot))
     return None
 
 
-def _renumbered(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+def _renumbered(source: Reading, target: Reading, lexicon: Lexicon) -> Finding | None:
     if NUMBER not in source.mentions or NUMBER not in target.mentions or _same_numbers(source, target, lexicon):
         return None
-    return f"changes number {' '.join(source.values(NUMBER))} to {' '.join(target.values(NUMBER))}"
+    return Finding(FindingKind.CHANGES_NUMBER, " ".join(source.values(NUMBER)), " ".join(target.values(NUMBER)))
 
 
 def _same_numbers(source: Reading, target: Reading, lexicon: Lexicon) -> bool:
@@ -78,14 +104,14 @@ def _is_misheard(value: str, text: Reading, other: Reading, lexicon: Lexicon) ->
     return any(other.words.count(word) > text.words.count(word) for word in lexicon.mistaken.get(value, ()))
 
 
-def _revalued(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+def _revalued(source: Reading, target: Reading, lexicon: Lexicon) -> Finding | None:
     for slot in source.mentions:
         if slot not in target.mentions:
             continue
         left, right = source.values(slot), target.values(slot)
         kind = lexicon.kinds.get(slot)
         if (kind == "values" and left != right) or (kind == "units" and not (_within(left, right) or _within(right, left))):
-            return f"changes {slot} {source.text(slot)} to {target.text(slot)}"
+            return Finding(FindingKind.CHANGES_VALUE, source.text(slot), target.text(slot), slot)
     return None
 
 
@@ -95,10 +121,10 @@ def _within(part: list[str], whole: list[str]) -> bool:
     return all(value in rest for value in part)
 
 
-def _replaced(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+def _replaced(source: Reading, target: Reading, lexicon: Lexicon) -> Finding | None:
     """Find a number or date that was replaced by one of another slot: "at 7" by "tomorrow"."""
     lost, gained = _only_in(source, target, lexicon), _only_in(target, source, lexicon)
-    return f"replaces {source.text(lost)} by {target.text(gained)}" if lost and gained else None
+    return Finding(FindingKind.REPLACES, source.text(lost), target.text(gained)) if lost and gained else None
 
 
 def _only_in(text: Reading, other: Reading, lexicon: Lexicon) -> str | None:
@@ -111,14 +137,14 @@ def _only_in(text: Reading, other: Reading, lexicon: Lexicon) -> str | None:
     return None
 
 
-def _negated(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> str | None:
+def _negated(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> Finding | None:
     left, right = source.sides(_NEGATION), target.sides(_NEGATION)
     if left == right:
         return None
-    if left:
-        change = f"changes {source.text(_NEGATION)} to {target.text(_NEGATION)}"
-        return change if right else f"drops {source.text(_NEGATION)}"
-    return None if _was_garbled(source, target, lexicon, knows) else f"adds {target.text(_NEGATION)}"
+    if not left and _was_garbled(source, target, lexicon, knows):
+        return None
+    kind = FindingKind.ADDS_NEGATION if not left else FindingKind.CHANGES_NEGATION if right else FindingKind.DROPS_NEGATION
+    return Finding(kind, source.text(_NEGATION), target.text(_NEGATION))
 
 
 def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> bool:
@@ -134,7 +160,7 @@ def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Call
     return True
 
 
-def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]) -> str | None:
+def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]) -> Finding | None:
     """Find a name of the source that is missing from the target while the target has another one.
 
     A name counts as missing if not all its words are there. So names may change places: "the lamp in the kitchen" is "the
@@ -149,7 +175,7 @@ def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]
         lost = _missing_name(source, before, (start, end), target.words[new_start:new_end], lexicon)
         gained = _missing_name(target, after, (new_start, new_end), source.words[start:end], lexicon)
         if lost and gained:
-            return f"swaps name {lost} for {gained}"
+            return Finding(FindingKind.SWAPS_NAME, lost, gained)
     return None
 
 

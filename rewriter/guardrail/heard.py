@@ -9,6 +9,8 @@ A *content word* is one that is not light (`Lexicon.light`).
 
 from collections.abc import Callable, Iterator, Sequence, Set
 
+from rewriter.codes import FindingKind
+from rewriter.guardrail.compare import Finding
 from rewriter.guardrail.lexicon import Lexicon
 from rewriter.guardrail.numbers import Mention
 from rewriter.guardrail.reading import Reading, names_in
@@ -17,8 +19,8 @@ from rewriter.similarity import changes
 
 def unheard_news(
     source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
-) -> tuple[str, str] | None:
-    """Return words of the target that do not sound like the words of the source that they stand for, or None.
+) -> Finding | None:
+    """Find words of the target that do not sound like the words of the source that they stand for.
 
     Only words that matter are tested: a new polarity, negation, number, value or name, and whatever stands for a word that the
     assistant has never understood.
@@ -29,9 +31,6 @@ def unheard_news(
         lexicon: the word list that both were read with.
         names: normalised names that the assistant knows.
         knows: whether the assistant has ever understood a word.
-
-    Returns:
-        The words of the target, and the words of the source in their place (may be empty).
     """
     new = {place for mention in _added(source, target, lexicon) for place in range(mention.start, mention.end)}
     for start, end in names_in(target, names):
@@ -41,7 +40,7 @@ def unheard_news(
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
         matters = not new.isdisjoint(range(edit.new_start, edit.new_end)) or not all(map(knows, heard))
         if sent and matters and not lexicon.sounds_alike(heard, sent):
-            return " ".join(sent), " ".join(heard)
+            return Finding(FindingKind.UNHEARD, " ".join(heard), " ".join(sent))
     return None
 
 

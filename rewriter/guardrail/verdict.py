@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rewriter.guardrail.compare import contradiction
+from rewriter.codes import FindingKind
+from rewriter.guardrail.compare import Finding, contradiction
 from rewriter.guardrail.heard import left_out, unheard, unheard_news
 from rewriter.guardrail.lexicon import Lexicon, for_locale
 from rewriter.guardrail.reading import Reading, read
 
-_INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
+_INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # "LOCK_Unlock" -> LOCK, Unlock
+_LOCALES_CACHED = 64
 
 _DANGEROUS_INTENTS = frozenset({
     "buy", "checkout", "delete", "disarm", "donate", "emergency", "erase", "format", "order", "pay", "payment", "purchase",
@@ -26,7 +27,7 @@ def _knows_all(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """What a rewrite may never do, for one language.
+    """What a rewrite may never do, for one language. Safe to use from many threads; never raises on any text.
 
     Attributes:
         lexicon: the word list of the language.
@@ -34,22 +35,22 @@ class Guardrail:
     Example:
         >>> guardrail = Guardrail.open("en-US")
         >>> guardrail.verdict("turn of the lamp", "turn off the lamp")
-        >>> guardrail.verdict("turn on the lamp", "turn off the lamp")
-        'flips turn on to turn off'
-        >>> guardrail.verdict("wake me at fifteen past", "wake me at 50 past")
-        'changes number 15 to 50'
-        >>> guardrail.verdict("call mary", "call john", names={"mary", "john"})
-        'swaps name mary for john'
+        >>> guardrail.verdict("turn on the lamp", "turn off the lamp").packed()
+        'flips|turn on|turn off|'
+        >>> guardrail.verdict("wake me at fifteen past", "wake me at 50 past").packed()
+        'changes_number|15|50|'
+        >>> guardrail.verdict("call mary", "call john", names={"mary", "john"}).packed()
+        'swaps_name|mary|john|'
     """
 
     lexicon: Lexicon
 
     @classmethod
     def open(cls, locale: str) -> "Guardrail":
-        """Return the guardrail of a locale's language, kept for the next call; one that knows only digits where none is shipped.
+        """Return the guardrail of a locale's language; it is cached. A language without a word list gets digits, signs and names.
 
         Args:
-            locale: BCP 47 locale.
+            locale: BCP 47.
         """
         return _opened(locale)
 
@@ -63,36 +64,36 @@ class Guardrail:
         personal: bool = False,
         online: bool = False,
         intent: str | None = None,
-    ) -> str | None:
-        """Return why a rewrite is forbidden, in a few words; None where it is allowed. Never raises on any text.
+    ) -> Finding | None:
+        """Return why a rewrite is forbidden, or None if it is allowed.
 
         Args:
             source: normalised utterance.
             target: normalised utterance that would be sent instead.
-            names: normalised names that the assistant knows (entities of successful hypotheses).
+            names: normalised names that the assistant knows (slot values of successful hypotheses).
             knows: whether the assistant has ever understood a word.
-            personal: whether this user's own turns led from this source to this target. Then it may contradict the source,
-                unless that makes it destructive. A habit that is merely similar is no such evidence.
-            online: whether the rewrite rests on similarity. Then what is new must sound like what it stands for, and
-                nothing destructive, bought or unlocked may come of it that the source does not itself ask for.
-            intent: the intent of the target, where it is known.
+            personal: whether this user's own turns led from this source to this target. Then the target may contradict the
+                source, unless it is destructive. A habit that is merely similar is no such evidence.
+            online: whether the rewrite rests on similarity. Then new words must sound like the words they stand for, and the
+                target must not destroy, buy or unlock anything that the source does not ask for.
+            intent: the intent of the target, if it is known.
         """
         if source == target:
             return None
         before, after = read(source, self.lexicon), read(target, self.lexicon)
         if online and (unasked := self._unasked(before, after, intent)):
-            return f"destructive by similarity: {unasked}"
-        reason = contradiction(before, after, self.lexicon, names, knows)
-        if reason and not (personal and not self._dangers(after, intent)):
-            return reason
-        news = unheard_news(before, after, self.lexicon, names, knows) if online else None
-        return news and f"{news[0]} was not heard" + (f" in {news[1]}" if news[1] else "")
+            return Finding(FindingKind.DESTRUCTIVE, target=unasked)
+        finding = contradiction(before, after, self.lexicon, names, knows)
+        if finding and not (personal and not self._dangers(after, intent)):
+            return finding
+        return unheard_news(before, after, self.lexicon, names, knows) if online else None
 
-    def alters(self, hearings: Sequence[str], target: str) -> str | None:
-        """Return how a rewrite by similarity alters a request that may be fine as it is, in a few words; None where it does not.
+    def alters(self, hearings: Sequence[str], target: str) -> Finding | None:
+        """Return how a rewrite by similarity alters a request that may be fine as it is, or None if it does not.
 
-        The target may not leave out words of the utterance that tell something, and its own must have been heard, in one of the
-        hearings: not in one that is the utterance less such words, for then nothing was heard in their place.
+        The target may not leave out content words of the utterance. Its own content words must have been heard in one of the
+        hearings. A hearing that is only the utterance with words left out does not count, because nothing was heard in their
+        place.
 
         Args:
             hearings: normalised; the utterance first.
@@ -100,24 +101,24 @@ class Guardrail:
 
         Example:
             >>> guardrail = Guardrail.open("en")
-            >>> guardrail.alters(["cancel the pasta timer"], "cancel the timer")
-            'leaves out pasta'
-            >>> guardrail.alters(["what is the time"], "what is the date")
-            'date was not heard'
+            >>> guardrail.alters(["cancel the pasta timer"], "cancel the timer").packed()
+            'leaves_out|pasta||'
+            >>> guardrail.alters(["what is the time"], "what is the date").packed()
+            'unheard||date|'
             >>> guardrail.alters(["what is the time", "what is the day"], "what is the date")
-            >>> guardrail.alters(["what's in the news", "what's in the"], "what is it")
-            'what was not heard'
+            >>> guardrail.alters(["what's in the news", "what's in the"], "what is it").packed()
+            'unheard||what|'
         """
         after = read(target, self.lexicon)
         heard = [read(hearing, self.lexicon) for hearing in hearings]
         if lost := left_out(heard[0], after, self.lexicon):
-            return f"leaves out {lost}"
+            return Finding(FindingKind.LEAVES_OUT, source=lost)
         others = [before for before in heard[1:] if not left_out(heard[0], before, self.lexicon)]
-        told = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
-        return f"{told[0]} was not heard" if all(told) else None
+        news = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
+        return Finding(FindingKind.UNHEARD, target=news[0]) if news[0] and all(news) else None
 
     def _unasked(self, source: Reading, target: Reading, intent: str | None) -> str | None:
-        """Return what the target would destroy, buy or unlock without the source asking for it."""
+        """Return the words by which the target would destroy, buy or unlock something that the source does not ask for."""
         unasked = (danger for danger in self._dangers(target, intent) if not danger.issubset(source.words))
         return next((" ".join(sorted(danger)) for danger in unasked), None)
 
@@ -130,6 +131,6 @@ class Guardrail:
         return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in _DANGEROUS_INTENTS]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_LOCALES_CACHED)
 def _opened(locale: str) -> Guardrail:
     return Guardrail(for_locale(locale))

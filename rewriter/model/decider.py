@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rewriter.codes import FindingKind
 from rewriter.errors import reading_artefact
 from rewriter.guardrail import Guardrail
 from rewriter.model.features import RANK, RISK
@@ -102,7 +103,7 @@ def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wordi
     first = guardrail.verdict(hearings[0], text, names=names, knows=knows, online=True)
     if first is None:
         return True
-    if len(hearings) == 1 or first.startswith("destructive"):
+    if len(hearings) == 1 or first.kind is FindingKind.DESTRUCTIVE:
         return False
     if not after_failure and guardrail.verdict(hearings[0], text, names=names, knows=knows):
         return False

@@ -198,9 +198,9 @@ class OnlineLayer:
         if not allowed:
             standing, wording = Standing.FORBIDDEN, self._wording[request.locale]
             names, knows = wording.names.keys(), wording.knows
-            detail = (
-                Guardrail.open(request.locale).verdict(request.hearings[0], text, names=names, knows=knows, online=True) or ""
-            )
+            guardrail, heard = Guardrail.open(request.locale), request.hearings[0]
+            finding = guardrail.verdict(heard, text, names=names, knows=knows, online=True)
+            detail = finding.packed() if finding else ""
         else:
             standing = Standing.LESS_LIKELY if i != best else self._standing(request, score)
         return Considered(

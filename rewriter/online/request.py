@@ -170,7 +170,7 @@ class Considered(NamedTuple):
         score: what is compared with the threshold: after a refusal P(it is meant), before the NLU P(it wins).
         standing: what becomes of it.
         threshold: the score from which on a candidate is sent; infinite if nothing is.
-        detail: what the guardrail found, if it is forbidden; else empty.
+        detail: what the guardrail found (`rewriter.guardrail.Finding.packed`), if it is forbidden; else empty.
         features: column of `rewriter.model.features.RANK` -> its value for this candidate.
         weights: the same columns -> the weight that the ranker gives to one unit.
     """

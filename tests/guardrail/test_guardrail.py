@@ -7,14 +7,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rewriter.codes import FindingKind
 from rewriter.errors import ConfigError
-from rewriter.guardrail import Guardrail
+from rewriter.guardrail import Finding, Guardrail
 from rewriter.guardrail.lexicon import for_locale, read_lexicon, shipped
 from rewriter.guardrail.numbers import numbers_in
 from rewriter.guardrail.reading import names_in, read
+from rewriter.messages import guardrail_finding
 from rewriter.similarity import changes
 from rewriter.text import normalise
 
+FLIPPED = {FindingKind.FLIPS, FindingKind.CHANGES_NEGATION, FindingKind.DROPS_NEGATION, FindingKind.ADDS_NEGATION}
 LANGUAGES = ["de", "en", "es", "fr", "it", "nl", "tr"]
 MONDAY_FIRST = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 MONTHS = [
@@ -109,10 +112,10 @@ def test_one_file_adds_a_language(tmp_path):
     data = {"language": "eo", "polarity": {"power": {"on": ["ŝaltu"], "off": ["malŝaltu"]}}, "numbers": {"du": 2, "tri": 3}}
     path.write_text(json.dumps(data), encoding="utf-8")
     guardrail = Guardrail(read_lexicon(path))
-    assert guardrail.verdict("ŝaltu la lampon", "malŝaltu la lampon") == "flips ŝaltu to malŝaltu"
-    assert guardrail.verdict("saltu la lampon", "malŝaltu la lampon") == "flips saltu to malŝaltu"
+    assert guardrail.verdict("ŝaltu la lampon", "malŝaltu la lampon") == Finding(FindingKind.FLIPS, "ŝaltu", "malŝaltu")
+    assert guardrail.verdict("saltu la lampon", "malŝaltu la lampon") == Finding(FindingKind.FLIPS, "saltu", "malŝaltu")
     assert guardrail.verdict("lampo du", "lampo 2") is None
-    assert guardrail.verdict("lampo du", "lampo tri") == "changes number 2 to 3"
+    assert guardrail.verdict("lampo du", "lampo tri") == Finding(FindingKind.CHANGES_NUMBER, "2", "3")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -123,7 +126,7 @@ def test_every_listed_pair_of_sides_is_a_flip(language):
             source, target = (f"blorb {normalise(text.replace('…', 'blorb'))}" for text in (one, other))
             verdict = guardrail.verdict(source, target)
             assert verdict is not None, f"{slot}: {one} | {other}"
-            assert verdict.split()[0] in ("flips", "drops", "adds"), f"{slot}: {one} | {other}: {verdict}"
+            assert verdict.kind in FLIPPED, f"{slot}: {one} | {other}: {verdict}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -293,7 +296,7 @@ def test_sounds_alike(source, target, expected):
     ],
 )
 def test_reasons(source, target, options, expected):
-    assert Guardrail.open("en").verdict(source, target, **options) == expected
+    assert guardrail_finding(Guardrail.open("en").verdict(source, target, **options).packed()) == expected
 
 
 def lexicon_texts(language):
@@ -314,7 +317,7 @@ def test_never_raises_and_the_same_text_always_passes(data, language, personal, 
     source, target = data.draw(TEXTS[language]), data.draw(TEXTS[language])
     options = {"personal": personal, "online": online, "names": {"mary", "john", "lamp door"}, "knows": {"lamp"}.__contains__}
     verdict = guardrail.verdict(source, target, **options)
-    assert verdict is None or (verdict and "\n" not in verdict)
+    assert verdict is None or "\n" not in guardrail_finding(verdict.packed())
     assert guardrail.verdict(source, source, **options) is None
 
 
@@ -327,8 +330,8 @@ def test_never_raises_on_text_that_is_not_normalised(source, target, language):
 def test_a_flip_is_a_flip_both_ways(data, language):
     guardrail = Guardrail.open(language)
     source, target = data.draw(TEXTS[language]), data.draw(TEXTS[language])
-    there, back = guardrail.verdict(source, target) or "", guardrail.verdict(target, source) or ""
-    assert there.startswith("flips") == back.startswith("flips")
+    there, back = guardrail.verdict(source, target), guardrail.verdict(target, source)
+    assert (there is not None and there.kind is FindingKind.FLIPS) == (back is not None and back.kind is FindingKind.FLIPS)
 
 
 FRAMES = ["set the lamp to {}", "{} minutes", "play song {} again", "turn on lamp {} on the left", "wake me at {} please", "{}"]
@@ -348,7 +351,7 @@ def test_another_number_is_always_blocked(language, frame, one, other, first_in_
     assume(not any((language, n) in READ_AS_ARTICLE | WRONG_IN_NUM2WORDS for n, _ in spelt))
     source = normalise(frame.format(num2words(one, lang=language) if first_in_words else one))
     target = normalise(frame.format(num2words(other, lang=language) if second_in_words else other))
-    assert (Guardrail.open(language).verdict(source, target) or "").startswith("changes number")
+    assert Guardrail.open(language).verdict(source, target).kind is FindingKind.CHANGES_NUMBER
 
 
 @given(FRAMED, st.integers(0, 999))

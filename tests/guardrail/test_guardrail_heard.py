@@ -4,6 +4,7 @@ import pytest
 
 from rewriter.guardrail import Guardrail
 from rewriter.guardrail.lexicon import for_locale, shipped
+from rewriter.messages import guardrail_finding
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,8 @@ from rewriter.guardrail.lexicon import for_locale, shipped
     ],
 )
 def test_pairs(locale, hearings, target, reason):
-    assert Guardrail.open(locale).alters(hearings, target) == reason
+    finding = Guardrail.open(locale).alters(hearings, target)
+    assert (finding and guardrail_finding(finding.packed())) == reason
 
 
 @pytest.mark.parametrize("language", sorted(set(shipped()) - {"und"}))

@@ -33,11 +33,9 @@ def test_pair(pair):
     verdict = asked(pair)
     if pair["verdict"] == "pass":
         assert verdict is None
-    elif pair["verdict"] == "unheard":
-        assert "was not heard" in verdict
     else:
         assert verdict is not None
-        assert verdict.split()[0] == pair["verdict"]
+        assert verdict.kind.partition("_")[0] == pair["verdict"]
 
 
 def test_the_table_is_large_enough():

@@ -323,8 +323,9 @@ def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
     known = {locale: frozenset(values) for locale, values in names.items()}
 
     def guard(locale: str, source: str, target: str, personal: bool) -> str | None:
-        return Guardrail.open(locale).verdict(
+        finding = Guardrail.open(locale).verdict(
             source, target, names=known.get(locale, frozenset()), knows=words[locale].__contains__, personal=personal
         )
+        return finding and finding.packed()
 
     return guard
