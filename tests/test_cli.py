@@ -150,7 +150,7 @@ def test_explain_says_why_and_why_not(artefact):
     assert "fewer than 3 users" in good("explain", artefact, lamp_log.RARE)
     unheard = good("explain", artefact, "hello").splitlines()
     assert unheard[0].startswith("'hello' is left alone: ")
-    assert unheard[1] == "the log never heard this text"
+    assert unheard[1] == "the log does not contain this text"
     assert {"candidates of the online layer", "features of the first candidates"} <= {line.strip() for line in unheard}
 
 
@@ -245,7 +245,7 @@ def test_tables_keep_to_eighty_columns(artefact, log):
         (["experiment", "{log}", "--name", "x", "--detect", "0"], "a difference above 0, not 0; for example 0.02"),
         (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "7"], "between 0 and 1, not 7"),
         (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "0.0001"], "requests of the log are in arm A"),
-        (["explain", "{artefact}", "hello", "--graph", "{tmp}/hello.svg"], "never heard 'hello'"),
+        (["explain", "{artefact}", "hello", "--graph", "{tmp}/hello.svg"], "does not contain 'hello'"),
         (["simulate", "--out", "{tmp}/log.zip", "--days", "1", "--users", "5", "--world", "phrases"], "a log ends in .parquet"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,

@@ -14,7 +14,7 @@ from worlds.routines import Routine, routines
 from worlds.wishes import Wish, read_wishes
 
 WISHES = Path(__file__).parent / "media.en.json"
-BEHAVIOUR = Behaviour(zipf=0.7, taste=1.5, repertoire=45, owns_name=0.4, follow_up=0.4, related=0.0)
+BEHAVIOUR = Behaviour(zipf=0.7, variety=1.5, repertoire=45, owns_name=0.4, follow_up=0.4, related=0.0)
 """People of this world want more kinds of things, more at once, and what comes next depends on what came before. `owns_name` is
 the probability that a thing of taste (a song, a station, a town) is one of a person's own."""
 

@@ -1,1 +1,1 @@
-"""Outcomes, replay and closed loops: what a rewriter is worth."""
+"""Measures rewriters: outcomes, replay of logs, simulated loops, experiments, charts and reports."""

@@ -1,4 +1,4 @@
-"""`compare`: which of two releases would have served a log better, from the arms that were drawn in it."""
+"""`compare`: estimates from a log which of two releases would have served it better, with the arms that were drawn in it."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ COLUMNS = ("method", "A", "B", "B - A")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided on a turn of the log, as logged.
+    """The decision on a turn, as logged.
 
     Attributes:
-        rule: id; empty where there was none.
+        rule: id; empty without a rule.
         drawn: whether an arm was drawn.
-        propensity: probability of the arm that was drawn; 1 where none was.
+        propensity: probability of the arm that was drawn; 1 without a draw.
     """
 
     rule: str
@@ -50,7 +50,7 @@ class Comparison:
         requests: new requests of the log.
         drawn: share of them in which an arm was drawn.
         unsupported: share of them that A, and B, answer in a way that was never drawn.
-        values: share of requests that end well with A, with B, and the difference, by method; empty where that is refused.
+        values: method -> share of requests that end well with A, with B, and the difference; empty if not estimated.
     """
 
     log: LogReport
@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def refused(self) -> str:
-        """Why nothing is estimated; empty where it is."""
+        """Why nothing is estimated; empty if it is."""
         if not self.drawn:
             return (
                 "not estimated: no arm was drawn in this log; serve with the setting loop.draw = true and log the decisions, or"
@@ -99,7 +99,7 @@ def compare(
         b: the same.
         sources: files, folders or globs of a log whose requests were answered before the NLU, with the decisions in it.
         mapping: contract column -> column of the log, where they differ.
-        decisions: folder that a `rewriter.DecisionLog` filled, where the log does not hold the decisions itself.
+        decisions: folder of a `rewriter.DecisionLog`, if the log does not hold the decisions itself.
         seed: of the bootstrap by user.
 
     Raises:
@@ -108,7 +108,8 @@ def compare(
     """
     one, two = opened(a), opened(b)
     names = dict(mapping or {})
-    borrowed = {"device_id": names.get("user_id", "user_id")}  # a release is asked with user ids as the log gives them
+    # The table of turns holds hashed user ids, and here those of the log are needed: an unused column carries them.
+    borrowed = {"device_id": names.get("user_id", "user_id")}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         log = reader.read(
@@ -161,7 +162,7 @@ def read_decisions(path: Path) -> list[Decision]:
 
 
 def logged_of(turns: Sequence[Turn], decided: Sequence[Decision]) -> Logged:
-    """Return what was done with each turn, and whether it ended well."""
+    """Return the action of each turn, and whether the turn ended well."""
     bad = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
     return Logged(
         cluster=_numbered([t.user for t in turns]),
@@ -173,18 +174,19 @@ def logged_of(turns: Sequence[Turn], decided: Sequence[Decision]) -> Logged:
 
 
 def release_of(asked: Sequence[tuple[Turn, Decision]], rewrite: Rewriting) -> Release:
-    """Return what a release would have done with each turn, and whether that could have been drawn.
+    """Return what a release would do with each turn, and whether that could have been drawn.
 
     Args:
-        asked: turns with what was decided on them.
-        rewrite: of the release.
+        asked: turns with their logged decisions.
+        rewrite: the rewriting function of the release.
     """
     share, supported = np.zeros(len(asked)), np.ones(len(asked), dtype=bool)
     for i, (turn, decision) in enumerate(asked):
         answer = rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale, nbest=turn.nbest, context=turn.context)
         share[i] = _share(answer)
         same = bool(answer.rule) and answer.rule == decision.rule
-        if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):  # what they send is theirs to choose
+        # An answer of the online layer has no id that the log could name, so its text is compared.
+        if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):
             same = answer.text == normalise(turn.sent)
         could_rewrite = same and (turn.rewritten or decision.drawn)
         could_leave = not turn.rewritten or decision.drawn

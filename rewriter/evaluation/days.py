@@ -1,4 +1,4 @@
-"""What the private state tells of the loop day by day: defects by arm, wins and losses of rewriting, where the rules stand."""
+"""Figures of a running loop by day, from the private state: defects by arm, wins and losses of rewriting, stages of rules."""
 
 import math
 from collections.abc import Callable
@@ -14,14 +14,17 @@ from rewriter.errors import ArtefactError
 from rewriter.evaluation.intervals import Interval, bounds, odds
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
-"""What was done: drawn to be rewritten, drawn to be left alone, rewritten without a draw, and all other requests."""
+"""What was done with a request: drawn and rewritten, drawn and left alone, rewritten without a draw, or none of these."""
 
-_SPANS = (1, 7, 30)  # days that one point stands for
-_POINTS = 62  # in one picture at most
+_SPANS = (1, 7, 30)
+"""Lengths of a period in days; the shortest that gives no more than `_POINTS` periods is used."""
+_POINTS = 62
 _HALF_LIFE_DAYS = 30.0
-_Z = 1.959964  # of a 95 % interval
+"""A turn sent as spoken counts half after this time in the estimate of how its text ends."""
+_Z = 1.959964
+"""Quantile of the normal distribution for a 95 % interval."""
 
-# A turn without any cue counts for a little less than a success; here it is one.
+# Mining counts a turn without any cue as a little less than a success; here it counts as one.
 _COUNTS = """
 CREATE TEMP VIEW counts AS
 SELECT day, user_no, said, rewritten, share, turns, failed, LEAST(turns, success / (1000.0 - $unknown)) AS ok FROM mined
@@ -40,7 +43,7 @@ FROM (
 GROUP BY ALL ORDER BY ALL
 """
 
-# What a request would have come to as spoken is told by those that were sent as spoken, the newer the more.
+# The outcome as spoken of a rewritten request is estimated from turns of its text sent as spoken; newer ones count more.
 _WON = """
 WITH rewrites AS (
   SELECT said, (day - $first) // $span AS period, user_no, SUM(turns) AS turns, SUM(ok) AS ok,
@@ -66,7 +69,7 @@ GROUP BY ALL ORDER BY ALL
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The loop over time. A *period* is as many days as a picture can show.
+    """The loop over time. A *period* is 1, 7 or 30 days, so that all periods fit one chart.
 
     Attributes:
         starts: first day of each period, days since 1970.
@@ -90,16 +93,16 @@ class Days:
 
 
 def days(root: str | Path, *, changes: int = 20) -> Days:
-    """Read what became of requests from the private state of an artefact.
+    """Read defects, wins and losses by period from the private state of an artefact.
 
-    Drawn requests count by one over the probability of what was drawn, so that the two arms speak of the same requests.
-    With x and h the shares of a text's turns that end well and are refused as spoken, and y and w those that end well and are
-    acted on wrongly as rewritten, a rewrite of it wins ``(1 - x) y`` and loses ``x (1 - y) + h w``: as if the two ends of one
-    request knew nothing of each other but by its text. x and h are taken as known; intervals are the bootstrap by user.
+    A drawn request is weighted by one over the probability of its arm, so that both arms describe the same requests. Let x and h
+    be the shares of the turns of a text that succeed and that are refused as spoken, y and w the shares that succeed and that are
+    acted on wrongly as rewritten. A rewrite of that text then wins ``(1 - x) y`` and loses ``x (1 - y) + h w``: the two outcomes
+    of one request are taken as independent given its text. x and h are taken as known. Intervals are the bootstrap by user.
 
     Args:
         root: the artefact folder.
-        changes: how many of the newest changes are told.
+        changes: number of the newest changes to return.
 
     Raises:
         ArtefactError: the artefact is missing or damaged, or its private state is not here.
@@ -111,7 +114,7 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
         for name, file in (("mined", "counts"), ("stage_changes", "stage_changes"), ("stage_counts", "stage_counts"))
     }
     if lacking := [path.name for path in tables.values() if not path.exists()]:
-        raise ArtefactError(f"{state} lacks {', '.join(lacking)}: what became of requests is in the private state; learn again")
+        raise ArtefactError(f"{state} lacks {', '.join(lacking)}: the report needs the private state; learn again")
     with connect(**tables) as con:
         con.execute(_COUNTS.replace("$unknown", str(unknown)))
         ((first, last),) = con.execute("SELECT MIN(day), MAX(day) FROM counts").fetchall()
@@ -157,7 +160,7 @@ def _share(rows: pd.DataFrame, hits: str, trials: pd.Series) -> Interval:
         return Interval(float("nan"), 0.0, 1.0)
     value = float(known.sum() / of.sum())
     low, high = bounds([known, of], lambda known, of: known / np.maximum(of, 1e-12))
-    if not low < high:  # where all say the same, no resample says otherwise
+    if not low < high:  # if all users are alike, so are all resamples
         low, high = _wilson(value, float(of.sum() ** 2 / (of**2).sum()))
     return Interval(*(round(float(np.clip(x, 0.0, 1.0)), 9) for x in (value, low, high)))
 

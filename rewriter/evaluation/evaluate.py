@@ -1,9 +1,4 @@
-"""`evaluate`: from an artefact and a log to outcomes, a table and a picture.
-
-Outcomes as a Parquet table, for whoever wants to look at single turns.
-
-What a version was learned from, as its private state tells.
-"""
+"""`evaluate`: replays a log through an artefact and returns outcomes, figures and a curve; it can write them to a folder."""
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +26,12 @@ _DAY_MS = 86_400_000
 
 
 def write_outcomes(outcomes: Outcomes, path: Path, *, turn_ids: Sequence[str] | None = None) -> None:
-    """Write one row per judged turn, in the layout of `tables.OUTCOMES`, for the owner's eyes only: it holds what people said.
+    """Write one row per judged turn, in the layout of `tables.OUTCOMES`. The file holds utterances: only its owner can read it.
 
     Args:
         outcomes: the judged turns.
         path: the Parquet file.
-        turn_ids: their names; None for their numbers.
+        turn_ids: ids of the turns; None for their numbers.
     """
     names = [str(i) for i in range(len(outcomes))] if turn_ids is None else list(turn_ids)
     columns = {"turn_id": names, "user_id": outcomes.user, "verdict": verdicts(outcomes)}
@@ -60,7 +55,7 @@ def _quoted(path: Path) -> str:
 
 
 def healthy_texts(version: Version) -> frozenset[str] | None:
-    """Return the normalised texts that its log holds as healthy: more success than not; None where the state is not here."""
+    """Return the normalised texts that succeeded in most turns of its log; None without the private state."""
     path = version.state / "queries.parquet"
     if not path.exists():
         return None
@@ -69,7 +64,7 @@ def healthy_texts(version: Version) -> frozenset[str] | None:
 
 
 def learned_days(version: Version) -> tuple[int, int] | None:
-    """Return its first and last day, in whole days since 1970-01-01 UTC; None where the state is not here or empty."""
+    """Return the first and last day it learned from, days since 1970-01-01 UTC; None without the private state."""
     path = version.state / "nodes.parquet"
     if not path.exists():
         return None
@@ -84,13 +79,13 @@ def _rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an artefact would have done to a log.
+    """Result of a replay.
 
     Attributes:
-        log: what was read.
+        log: report of the reader.
         outcomes: one row per turn.
-        turn_ids: their names, in the same order.
-        rows: the figures, of all turns and by layer and scope.
+        turn_ids: ids of the turns, in the same order.
+        rows: the figures of all turns, and by layer and scope.
         points: the curve over thresholds.
         warnings: why the figures may mislead, one line each.
     """
@@ -108,7 +103,7 @@ class Evaluation:
         return table(self.rows)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write outcomes.parquet, table.md, curve.svg and curve.png into a folder, made if it is missing; return the files."""
+        """Write outcomes.parquet, table.md, curve.svg and curve.png into a folder and return the paths."""
         folder.mkdir(parents=True, exist_ok=True)
         parquet, markdown, *pictures = (folder / n for n in ("outcomes.parquet", "table.md", "curve.svg", "curve.png"))
         write_outcomes(self.outcomes, parquet, turn_ids=self.turn_ids)
@@ -129,14 +124,14 @@ def evaluate(
     after_failure: bool = False,
     seed: int = 0,
 ) -> Evaluation:
-    """Replay a log that the artefact was not learned from, by the rule of `rewriter.evaluation.replay`.
+    """Replay a log that the artefact was not learned from, by the rules of `rewriter.evaluation.replay`.
 
     Args:
         artefact: the folder that `learn` wrote.
         sources: files, folders or globs of a log in the contract of `docs/log.md`.
-        truth: column of the log that holds, for each turn, the hypothesis that the user wanted, or NULL; None where the log
-            has none, and a fixed strict rule tells.
-        mapping: contract column -> column of the log, where they differ.
+        truth: column of the log with the hypothesis that the user wanted, or NULL. None if there is no such column: then a
+            strict rule infers it from the log.
+        mapping: contract column -> column of the log, for names that differ.
         out: folder for `Evaluation.write`; None to write nothing.
         after_failure: ask the rewriter only about turns that the assistant refused.
         seed: of the bootstrap by user.
@@ -147,7 +142,7 @@ def evaluate(
     """
     version = current(artefact)
     names = dict(mapping or {})
-    # Replay needs what the table of turns has no column for: the user ids that a rewriter is asked with, and the truth.
+    # The table of turns has no column for the user ids of the log and for the truth, so two unused columns carry them.
     borrowed = {"device_id": names.get("user_id", "user_id")} | ({"response": truth} if truth else {})
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -178,16 +173,16 @@ def evaluate(
 def _warnings(version: Version, log: LogReport, outcomes: Outcomes) -> Iterator[str]:
     learned = learned_days(version)
     if learned is None:
-        yield "the state of this artefact is not here: nobody can tell whether it was learned from these very days"
+        yield "without the private state of the artefact it is unknown whether it was learned from these days"
     elif log.first_ms is not None and log.last_ms is not None:
         first, last = log.first_ms // _DAY_MS, log.last_ms // _DAY_MS
         if first <= learned[1] and learned[0] <= last:
             yield (
                 f"the artefact was learned from {_date(learned[0])} to {_date(learned[1])}, and this log runs from"
-                f" {_date(first)} to {_date(last)}: turns that it was learned from flatter it"
+                f" {_date(first)} to {_date(last)}: on turns that it was learned from the figures are too good"
             )
     if len(outcomes) and not outcomes.goal.any():
-        yield "no turn has a known goal: the log needs hypothesis, or intent and slots, for a replay to tell wins from losses"
+        yield "no turn has a known goal: to tell wins from losses, the log needs the column hypothesis, or intent and slots"
 
 
 def _date(day: int) -> str:

@@ -34,16 +34,16 @@ COLUMNS = ("until", "requests", "A", "B", "B - A", "if read once", "at any time"
 
 ALPHA = 0.05
 MIN_CLUSTERS = 30
-"""Before an arm has so many, the variance is anybody's guess, and the sequential interval is endless."""
+"""With fewer clusters in an arm the variance is too uncertain, and the sequential interval is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Who gets which release. Nothing has to be stored or logged: the same name gives the same arms at any time.
+    """Assigns units (users, or families of texts) to arms. Nothing is stored: the same name always gives the same arms.
 
     Attributes:
-        name: of the experiment; another name draws anew.
-        share: of the units that get B.
+        name: name of the experiment; another name gives another assignment.
+        share: share of the units in arm B, 0..1.
 
     Example:
         >>> arms = [Split("lamps").arm(f"user {n}") for n in range(1000)]
@@ -55,19 +55,19 @@ class Split:
     share: float = 0.5
 
     def arm(self, unit: str) -> Arm:
-        """Return the arm of a user, by her id, or of a family of texts, by its name."""
+        """Return the arm of a user id, or of the name of a family of texts."""
         digest = blake2b(f"{self.name}\0{unit}".encode("utf-8", "surrogatepass"), digest_size=8, person=b"split").digest()
         return "B" if int.from_bytes(digest) < self.share * 2**64 else "A"
 
 
 def families(rules: Iterable[tuple[str, str, str]]) -> Mapping[tuple[str, str], str]:
-    """Gather texts that any rule joins: what is learned about one member says something about the others, and about nobody else.
+    """Group texts that rules connect. What is learned about one text of a family affects the others, and no text outside it.
 
     Args:
         rules: (locale, source, target) of all releases in the experiment.
 
     Returns:
-        (locale, text) -> the name of its family, the first of its texts; a text that no rule names is its own family.
+        (locale, text) -> name of its family, which is its first text; a text without a rule is its own family.
 
     Example:
         >>> families([("en", "lamp of", "lamp off"), ("en", "lump off", "lamp off")])["en", "lump off"]
@@ -79,14 +79,14 @@ def families(rules: Iterable[tuple[str, str, str]]) -> Mapping[tuple[str, str], 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An experiment after so many days.
+    """The state of an experiment at the end of a day.
 
     Attributes:
-        day: the last day, whole days since 1970-01-01 UTC.
-        requests: of A, and of B.
+        day: the last day, days since 1970-01-01 UTC.
+        requests: number in A, and in B.
         defects: share of the requests that ended badly in A, and in B.
-        difference: defect rate of B less that of A; the interval is the bootstrap by cluster, and holds if it is read once.
-        always: the same with an interval that holds however often it was read before, and whenever one stops.
+        difference: defect rate of B minus that of A, with the bootstrap interval by cluster; valid for one planned look.
+        always: the same with a confidence sequence; valid for any number of looks and any stopping time.
     """
 
     day: int
@@ -103,15 +103,15 @@ class Reading:
 
 
 def readings(cluster: Ints, in_b: Bools, bad: Floats, day: Ints, *, detect: float, seed: int = 0) -> list[Reading]:
-    """Read an experiment at the end of each of its days.
+    """Compute the state of an experiment at the end of each day.
 
     Args:
         cluster: number of the user, or family, of each request, 0..c-1, (n,).
         in_b: whether it was served by B, (n,).
         bad: how badly it ended, 0..1, (n,).
         day: (n,).
-        detect: difference of the defect rates, above 0, that the experiment is made to see (`planning.plan`), fixed beforehand.
-            The sequential interval is narrowest where such a difference shows with a power of 80 %.
+        detect: difference of the defect rates to detect, above 0, fixed before the experiment (`plan`). The sequential interval
+            is narrowest at the size at which such a difference is detected with a power of 80 %.
         seed: of the bootstrap.
     """
     found = []
@@ -126,7 +126,7 @@ def readings(cluster: Ints, in_b: Bools, bad: Floats, day: Ints, *, detect: floa
 
 
 Sums = tuple[Floats, Floats]
-"""Bad endings, and requests, of each cluster of an arm."""
+"""Requests that ended badly, and all requests, of each cluster of an arm."""
 
 
 def _sums(cluster: Ints, bad: Floats) -> Sums:
@@ -135,7 +135,7 @@ def _sums(cluster: Ints, bad: Floats) -> Sums:
 
 
 def _between(arms: list[Sums], seed: int) -> Interval:
-    """Return the difference of the two rates; the clusters of both arms are drawn again together."""
+    """Return the difference of the two rates, with the bootstrap over the clusters of both arms."""
     (bad_a, n_a), (bad_b, n_b) = arms
     if not (len(n_a) and len(n_b)):
         return Interval(math.nan, -math.inf, math.inf)
@@ -173,12 +173,12 @@ def _always(arms: list[Sums], detect: float) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an experiment of two equal arms needs.
+    """The size of an experiment with two equal arms.
 
     Attributes:
-        requests: of each arm, were they independent.
-        design_effect: how many times more it takes because the requests of one cluster are alike.
-        clusters: users, or families of texts, of each arm.
+        requests: requests in each arm if they were independent.
+        design_effect: factor for the correlation of requests of one cluster.
+        clusters: users, or families of texts, in each arm.
     """
 
     requests: int
@@ -263,16 +263,16 @@ def experiment(
     mapping: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> list[Reading]:
-    """Read an experiment at the end of each day of its log.
+    """Compute the state of an experiment at the end of each day of its log.
 
-    Who had which arm follows from the split. A request is a turn that does not follow soon after a failure of the same user, and
-    ends badly if it is refused, disliked, interrupted or restated (`rewriter.evaluation.replay`).
+    The arms follow from the split; the log need not hold them. A request is a turn that does not follow soon after a failure
+    of the same user, and ends badly if it is refused, disliked, interrupted or restated (`rewriter.evaluation.replay`).
 
     Args:
         sources: files, folders or globs of the log of the experiment.
-        split: as it was served.
-        detect: difference of the defect rates that the experiment is made to see.
-        releases: both of them, where the split was by families of texts (DIR or DIR@VERSION); none where it was by user.
+        split: the split that was served.
+        detect: difference of the defect rates to detect, above 0.
+        releases: both releases (DIR or DIR@VERSION) if families of texts were split; empty if users were.
         mapping: contract column -> column of the log, where they differ.
         seed: of the bootstrap.
 
@@ -286,7 +286,8 @@ def experiment(
     if not 0 < split.share < 1:
         raise ConfigError(f"the share of arm B lies between 0 and 1, not {split.share:g}; for example 0.5")
     names = dict(mapping or {})
-    borrowed = {"device_id": names.get("user_id", "user_id")}  # the split knows user ids as the log gives them
+    # The table of turns holds hashed user ids, and the split uses those of the log: an unused column carries them.
+    borrowed = {"device_id": names.get("user_id", "user_id")}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         key = secrets.token_bytes(32)

@@ -1,7 +1,4 @@
-"""Shares and odds with intervals. What is drawn again is a user with all her turns, never a single turn.
-
-The bootstrap over clusters: what is drawn again is a user, or a family of texts, with all turns of it.
-"""
+"""Shares and odds with 95 % intervals. The bootstrap resamples clusters: a user, or a family of texts, with all its turns."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,8 +9,11 @@ import numpy.typing as npt
 from scipy.stats import binomtest, bootstrap
 
 LEVEL = 0.95
+"""Confidence level of every interval."""
 RESAMPLES = 2000
-_CELLS = 4_000_000  # numbers that one batch of resamples may hold
+"""Bootstrap resamples; more change no bound by more than its rounding."""
+_CELLS = 4_000_000
+"""Numbers in one batch of resamples, which bounds the memory to 32 MB."""
 
 Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Statistic = Callable[..., npt.NDArray[np.float64]]
@@ -23,12 +23,12 @@ def bounds(columns: Sequence[Numbers], statistic: Statistic, *, seed: int = 0) -
     """Return the 95 % percentile interval of a statistic of sums over clusters (Efron and Tibshirani 1993, chapter 13).
 
     Args:
-        columns: vectors of one number for each cluster, (c,) each; clusters of nothing but zeros say nothing and are left out.
-        statistic: sums of the columns -> the figure; takes arrays, and works element by element.
+        columns: one number for each cluster, (c,) each; clusters with only zeros are left out.
+        statistic: sums of the columns -> the figure, element by element on arrays.
         seed: of the resampling.
 
     Returns:
-        The lower and the upper bound; (inf, -inf) where fewer than two clusters say anything.
+        The lower and the upper bound; (inf, -inf) with fewer than two clusters.
 
     Example:
         >>> bounds([np.array([1, 1, 1]), np.array([2, 2, 2])], lambda hits, trials: hits / trials)
@@ -60,7 +60,7 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and the bounds of its 95 % interval. `value` is NaN where nothing was observed; `high` may be infinite."""
+    """A figure and its 95 % interval. `value` is NaN without observations; `high` may be infinite."""
 
     value: float
     low: float
@@ -70,9 +70,9 @@ class Interval:
 def share(hits: Counts, trials: Counts, *, seed: int = 0) -> Interval:
     """Return the share of hits among trials, with the wider of two 95 % intervals on each side.
 
-    The one is the percentile bootstrap over users (Efron and Tibshirani 1993, chapter 13), which knows that the turns of one
-    user go together; the other is Wilson's score interval over trials (Wilson 1927), which stays honest where few users
-    or no failures were seen and every resample looks the same.
+    One is the percentile bootstrap over users (Efron and Tibshirani 1993, chapter 13), which accounts for the correlation of the
+    turns of one user. The other is the score interval over trials (Wilson 1927), which stays valid with few users or no
+    failures, where all resamples are alike.
 
     Args:
         hits: hits of each user, (u,).
@@ -80,7 +80,7 @@ def share(hits: Counts, trials: Counts, *, seed: int = 0) -> Interval:
         seed: of the resampling.
 
     Returns:
-        The share; (NaN, 0, 1) where there were no trials.
+        The share; (NaN, 0, 1) without trials.
 
     Example:
         >>> share(np.array([3, 2, 5]), np.array([3, 2, 5])).value
@@ -94,7 +94,7 @@ def share(hits: Counts, trials: Counts, *, seed: int = 0) -> Interval:
 def net_share(hits: Counts, trials: Counts, harms: Counts, chances: Counts, *, seed: int = 0) -> Interval:
     """Return (hits - harms) / trials, with the wider of two 95 % intervals on each side, as `share` does.
 
-    In the place of Wilson's interval stands that of a difference of two shares, made of their Wilson intervals (Newcombe
+    Instead of Wilson's interval it uses the interval of a difference of two shares made from their Wilson intervals (Newcombe
     1998, method 10; Zou and Donner 2008).
 
     Args:
@@ -105,7 +105,7 @@ def net_share(hits: Counts, trials: Counts, harms: Counts, chances: Counts, *, s
         seed: of the resampling.
 
     Returns:
-        The share, which may be negative; (NaN, -inf, 1) where there were no trials.
+        The share, which may be negative; (NaN, -inf, 1) without trials.
 
     Example:
         >>> net_share(np.array([3, 2]), np.array([4, 4]), np.array([1, 0]), np.array([10, 10])).value
@@ -139,12 +139,12 @@ def per_user(users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], n: int) 
 
 
 def _odds(p: float) -> float:
-    # A share comes out of a division, so nine tenths may be a hair off: rounding keeps 0.9 at odds of 9.
+    # A share is the result of a division, so 0.9 may be off by one ulp; rounding keeps its odds at 9.
     return float("inf") if p >= 1.0 else round(p / (1.0 - p), 9)
 
 
 def _wilson(hits: Counts, trials: Counts) -> tuple[float, float, float]:
-    """Return the share with the bounds of Wilson's interval; (NaN, 0, 1) where there were no trials."""
+    """Return the share with the bounds of Wilson's interval; (NaN, 0, 1) without trials."""
     k, n = int(hits.sum()), int(trials.sum())
     if n == 0:
         return float("nan"), 0.0, 1.0
@@ -153,5 +153,5 @@ def _wilson(hits: Counts, trials: Counts) -> tuple[float, float, float]:
 
 
 def _by_user(hits: Counts, trials: Counts, seed: int) -> tuple[float, float]:
-    """Return the percentile bootstrap interval over the users who have anything to say."""
+    """Return the percentile bootstrap interval over users."""
     return bounds((hits, trials), lambda hits, trials: hits / np.maximum(trials, 1), seed=seed)

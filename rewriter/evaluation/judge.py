@@ -37,11 +37,11 @@ Propose = Callable[[Request, bool], Proposal]
 
 
 def proposer(rewrite: Rewriting, *, personal: bool = True) -> Propose:
-    """Make a rewriting function, such as `Rewriter.open(DIR).rewrite`, one that can be judged.
+    """Wrap a rewriting function, such as `Rewriter.open(DIR).rewrite`, so that it can be judged.
 
     Args:
         rewrite: the function.
-        personal: whether it is told who speaks; without that it can only do what holds for everybody.
+        personal: whether the user id is passed on; without it only global rules and queries apply.
     """
 
     def propose(request: Request, after_failure: bool) -> Proposal:
@@ -66,17 +66,17 @@ def judge(
     after_failure: bool,
     healthy_in_log: Container[str],
 ) -> Outcomes:
-    """Return what became of each request.
+    """Judge every request: its outcome as spoken and rewritten.
 
     Args:
-        requests: wishes, each with what was heard and what was meant.
+        requests: each with the text heard and the goal meant.
         propose: the rewriter.
-        assistant: the NLU, asked for what was heard and for what would be sent.
-        after_failure: ask the rewriter only where the assistant did not understand what was heard; else ask it always.
+        assistant: the NLU; it is asked for the text heard and for the text that would be sent.
+        after_failure: ask the rewriter only where the assistant refuses the text heard; else always.
         healthy_in_log: the normalised texts that the log holds as healthy.
 
     Returns:
-        One row per request, in the same order, with the slices that `slices_of` tells apart.
+        One row per request, in the same order, with the slices of `slices_of`.
 
     Example:
         >>> class Lamp:
@@ -102,14 +102,14 @@ def judge(
 
 
 def grade(understood: str | None, goal: str) -> Outcome:
-    """Compare what the assistant understood with what was wanted."""
+    """Return the outcome of a text that was understood as `understood`, None for a refusal."""
     if understood is None:
         return FAILED_HONESTLY
     return OK if understood == goal else WRONG
 
 
 def slices_of(requests: Sequence[Request], as_spoken: Sequence[Outcome]) -> dict[str, Bools]:
-    """Return the slices that are told apart: known to the log or not, and the defects that nobody notices."""
+    """Return slice -> its requests: users, phrases and goals known to the log or not, and defects without a refusal."""
 
     def flags(values: Iterable[bool]) -> Bools:
         return np.fromiter(values, dtype=bool, count=len(requests))
@@ -126,8 +126,8 @@ def slices_of(requests: Sequence[Request], as_spoken: Sequence[Outcome]) -> dict
 
 
 NOTHING, EXACT, GLOBAL, PERSONAL = RUNGS = ("no rewriting", "exact rules", "+ global", "+ personal")
-"""No rewriting; the precomputed rules for everybody; what the online layer finds among everybody's queries besides; and all that
-is the user's own besides: personal rules, habits."""
+"""The layers in the order in which they are added: none; global precomputed rules; the online layer over global queries; personal
+rules, queries and habits."""
 
 
 def climb(
@@ -138,7 +138,7 @@ def climb(
     after_failure: bool,
     healthy_in_log: Container[str],
 ) -> dict[str, Outcomes]:
-    """Judge an artefact rung by rung; the last one is how it serves.
+    """Judge an artefact with more and more layers; the last set is how it serves.
 
     Args:
         artefact: the folder.
@@ -148,7 +148,7 @@ def climb(
         healthy_in_log: the normalised texts that the log holds as healthy.
 
     Returns:
-        Rung of `RUNGS` -> what became of each request, in the order of `requests`.
+        Name of `RUNGS` -> outcomes, in the order of `requests`.
 
     Raises:
         ArtefactError: the artefact is missing or damaged.
@@ -172,9 +172,9 @@ class LoggedTurn:
     """One turn of the log from which a rewriter learned.
 
     Attributes:
-        user: who spoke, named as in the judged turns.
-        text: what was heard.
-        goal: the interpretation that the user wanted; empty where it is unknown.
+        user: id of the user, as in the judged turns.
+        text: the utterance.
+        goal: the interpretation that the user wanted; empty if unknown.
         failed: whether the turn failed as spoken, noticed or not.
     """
 
@@ -185,7 +185,7 @@ class LoggedTurn:
 
 
 def logged(turns: Iterable[Turn]) -> list[LoggedTurn]:
-    """Return simulated turns as they are needed here; rewritten ones are left out, for they do not tell how the text ends."""
+    """Convert simulated turns. Rewritten turns are left out, because they do not show how the text itself ends."""
     return [LoggedTurn(t.user_id, t.utterance, t.goal, t.hypothesis != t.goal) for t in turns if t.sent is None and t.goal]
 
 
@@ -195,17 +195,17 @@ def healthy_texts(log: Iterable[LoggedTurn]) -> frozenset[str]:
 
 
 def exact_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn], *, min_users: int) -> float:
-    """Return the share of defects within reach of exact rules.
+    """Return the largest share of defects that exact rules could fix.
 
-    In reach is a text that failed in the log for `min_users` users, or for the user who says it again.
+    An exact rule needs a text that failed in the log for at least `min_users` users, or for the same user.
 
     Args:
         outcomes: the judged turns.
-        log: what was learned from.
-        min_users: distinct users behind a global rule.
+        log: turns of the log that was learned from.
+        min_users: smallest number of users behind a global rule.
 
     Returns:
-        0..1; NaN where nothing failed.
+        0..1; NaN if there are no defects.
     """
     failed_for: dict[str, set[str]] = defaultdict(set)
     for turn in log:
@@ -221,7 +221,10 @@ def exact_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn], *, min_users: i
 
 
 def online_ceiling(outcomes: Outcomes, log: Iterable[LoggedTurn]) -> float:
-    """Return the share of defects whose goal succeeded in the log by any wording; 0..1, NaN where nothing failed."""
+    """Return the largest share of defects that any rewriting could fix: the goal succeeded in the log in some wording.
+
+    0..1; NaN if there are no defects.
+    """
     reachable = {turn.goal for turn in log if not turn.failed and turn.goal}
     return _mean(goal in reachable for goal in outcomes.goal[defects(outcomes)])
 

@@ -1,4 +1,4 @@
-"""`live`: days of a home that changes, with a rewriter that learns every night from what it did; and what it came to."""
+"""`live`: simulates days of a world with a rewriter that learns every night from the turns it has served."""
 
 import time
 from collections import Counter
@@ -39,25 +39,25 @@ class Learner(Protocol):
         """Return what is rewritten now: source -> target."""
 
     def states(self) -> Mapping[str, int]:
-        """Return how many rules stand where."""
+        """Return stage -> number of rules."""
 
     def scores(self) -> Mapping[tuple[str, str], float]:
-        """Return how good each rule under consideration is thought to be: (source, target) -> score."""
+        """Return (source, target) -> score of every rule under consideration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day.
+    """The result of one day.
 
     Attributes:
         number: from 0.
-        turns: what was said.
+        turns: the turns of the day.
         wins: turns that fail as spoken and went well rewritten.
         losses: turns that go well as spoken and failed rewritten.
         served: what was rewritten on this day, source -> target.
-        states: rules by where they stood.
-        scores: what was thought of rules after this day.
-        seconds: what the night's learning took.
+        states: stage -> number of rules in the morning.
+        scores: (source, target) -> score after learning.
+        seconds: duration of learning.
     """
 
     number: int
@@ -79,15 +79,15 @@ def live(
     seed: int,
     before: Mapping[int, Callable[[], None]] | None = None,
 ) -> Iterator[Day]:
-    """Live through days: people talk, the rewriter answers, and learns at night.
+    """Simulate days: people talk, the rewriter answers, and it learns at night.
 
     Args:
-        home: number of a day -> the world as it is on that day.
+        home: number of a day -> the world on that day.
         learner: the rewriter.
         days: how many.
         start: the first day, UTC.
         seed: of all draws of the dialogues.
-        before: number of a day -> what happens in the night before it.
+        before: number of a day -> function to call in the night before it.
     """
     for number in range(days):
         if before and number in before:
@@ -103,7 +103,7 @@ def live(
 
 
 def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
-    """Count wins and losses among the rewritten turns: the assistant is asked what it makes of the words as spoken."""
+    """Count wins and losses among the rewritten turns, by asking the assistant for the utterance as spoken."""
     wins = losses = 0
     for turn in turns:
         if turn.sent is not None:
@@ -115,13 +115,13 @@ def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class SelfAware:
-    """The loop of this package: learned daily, part of the requests left alone; goes on from what is learned already.
+    """The loop of this package: it learns daily and leaves a drawn part of the requests alone. It continues an existing artefact.
 
     Args:
-        folder: where the artefact and the logs go.
-        config: settings; those of the loop are set here.
+        folder: folder for the artefact and the logs.
+        config: settings.
         detector: scores candidates; the documented rule by default, None for the best of the log.
-        layers: which of them are asked; the exact one by default.
+        layers: the layers that answer; only precomputed rules by default.
     """
 
     folder: Path

@@ -1,13 +1,13 @@
-"""What a release would have been worth on a log that another one answered, from the arms that were drawn.
+"""Off-policy estimates: the value of a release on a log that another release answered, from the arms that were drawn.
 
-With y how a request ended, p the probability with which what was done was drawn, pi the release's own probability of doing the
-same, w = pi / p, and q(a) what action a is expected to be worth::
+Let y be the outcome of a request, p the probability with which its action was drawn, pi the probability with which the release
+would take the same action, w = pi / p, and q(a) the expected outcome of action a::
 
     IPS    mean of w y                                     Horvitz and Thompson 1952
     SNIPS  sum of w y / sum of w                           Swaminathan and Joachims 2015
     DR     mean of sum_a pi(a) q(a) + w (y - q(done))      Dudik, Langford and Li 2011
 
-All three are fair where the release does nothing that could not have been drawn; what it does besides is *unsupported*.
+All three are unbiased if the release takes no action that could not have been drawn. Other actions are *unsupported*.
 """
 
 import math
@@ -24,21 +24,23 @@ Method = Literal["IPS", "SNIPS", "DR"]
 METHODS: Final[tuple[Method, ...]] = ("IPS", "SNIPS", "DR")
 
 MAX_UNSUPPORTED = 0.05
-"""Above this share of requests that a release answers in a way that was never drawn, it is not estimated."""
+"""Above this share of unsupported requests a release is not estimated."""
 _FOLDS = 5
-_PRIOR = 2.0  # requests that the mean of all counts as, in what an action is expected to be worth
+"""Folds of users for the expected outcomes of DR."""
+_PRIOR = 2.0
+"""Weight, in requests, of the overall mean in the expected outcome of a text and action."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logged:
-    """What was done with n requests, and how they ended; every vector is (n,).
+    """Actions and outcomes of n requests; every vector is (n,).
 
     Attributes:
         cluster: number of the user, 0..c-1.
         source: number of the text in its locale, 0..s-1.
         rewritten: whether the request was rewritten.
-        p: probability with which what was done was drawn; 1 where nothing was drawn.
-        y: how it ended, 0..1.
+        p: probability with which the action was drawn; 1 without a draw.
+        y: outcome, 0..1.
     """
 
     cluster: Ints
@@ -50,7 +52,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Release:
-    """What a release would have done with the same n requests; every vector is (n,).
+    """What a release would do with the same n requests; every vector is (n,).
 
     Attributes:
         share: probability with which it rewrites the request, 0..1.
@@ -109,10 +111,10 @@ def _terms(logged: Logged, release: Release, kept: Bools, seed: int) -> Mapping[
 
 
 def _worth(logged: Logged, kept: Bools, seed: int) -> tuple[Floats, Floats]:
-    """Return what leaving alone and rewriting each kept request are expected to be worth, from the other users' requests.
+    """Return the expected outcome of leaving alone and of rewriting each kept request, from the requests of other users.
 
-    The mean of the same source and action, shrunk to the mean of all sources. A user is in one fold only, so that nobody's
-    requests speak for themselves.
+    It is the mean of the same source and action, shrunk to the mean of all sources. All requests of a user are in one fold, so
+    that no request is estimated from itself.
     """
     fold = np.random.default_rng(seed).integers(_FOLDS, size=int(logged.cluster.max(initial=-1)) + 1)[logged.cluster]
     n = int(logged.source.max(initial=-1)) + 1
@@ -148,5 +150,5 @@ def _difference(columns: list[Floats], seed: int) -> Interval:
 
 
 def _over(up: Floats, down: Floats) -> Floats:
-    """Return up / down; 0 in a resample in which nothing was done that the release does."""
+    """Return up / down; 0 in a resample without any action of the release."""
     return np.asarray(np.divide(up, down, out=np.zeros_like(down), where=down > 0), dtype=np.float64)

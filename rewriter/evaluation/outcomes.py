@@ -1,13 +1,13 @@
-"""What became of each turn, as spoken and rewritten. Every figure is a function of these vectors.
+"""Outcomes of turns, as spoken and rewritten, as vectors. Every figure is a function of them.
 
 ========  ==========================================================================================================
 win       as spoken the turn fails, rewritten it succeeds
-loss      as spoken it succeeds and rewritten it fails, or as spoken it fails honestly and rewritten the wrong is done
+loss      as spoken it succeeds and rewritten it fails, or as spoken it is refused and rewritten the assistant does a wrong thing
 tie       anything else
 fixed     (wins - healthy turns broken) / defects
 ========  ==========================================================================================================
 
-`Proposal`, what a rewriter wants to send; `Judged`, one turn with its verdicts; and how these become `Outcomes`.
+`Proposal` is the text a rewriter wants to send. `Judged` is one turn with its outcomes. `gather` makes `Outcomes` of them.
 """
 
 import time
@@ -36,19 +36,19 @@ class Outcomes:
     """One row per judged turn, in the order of the turns; every vector is (n,).
 
     Attributes:
-        user: who spoke.
-        source: what the assistant heard.
-        sent: what it would be given; equal to `source` where nothing was applied.
-        goal: the interpretation that the user wanted; empty where it is unknown.
+        user: id of the user.
+        source: the text that the assistant heard.
+        sent: the text that it would be given; equal to `source` if nothing was applied.
+        goal: the interpretation that the user wanted; empty if unknown.
         as_spoken: the outcome of `source`: ``ok``, ``failed_honestly`` (the assistant said that it did not understand),
             ``wrong`` (it understood something else) or ``unknown`` (in replay only).
         rewritten: the outcome of `sent`, in the same words; equal to `as_spoken` where nothing was applied.
         applied: whether the turn was rewritten.
-        score: what the rewriter thought of its rewrite, higher is surer; NaN where nothing was applied.
+        score: confidence of the rewriter, higher is surer; NaN if nothing was applied.
         layer: of the rewrite; empty where nothing was applied.
         scope: of the rewrite; empty where nothing was applied.
-        seen: whether the log held this text as a healthy one.
-        latency_us: microseconds that the rewriter took; NaN where it was not asked.
+        seen: whether the log holds this text as healthy.
+        latency_us: time the rewriter took, microseconds; NaN if it was not asked.
         slices: name -> the turns that belong to it.
 
     Raises:
@@ -77,7 +77,7 @@ class Outcomes:
         if strange:
             raise ValueError(f"no such outcome: {', '.join(map(str, sorted(strange)))}")
         if np.any(~self.applied & (self.as_spoken != self.rewritten)):
-            raise ValueError("a turn that was left alone cannot end otherwise than as spoken")
+            raise ValueError("a turn that was left alone must have the same outcome as spoken")
 
     def __len__(self) -> int:
         return len(self.applied)
@@ -104,21 +104,21 @@ def losses(outcomes: Outcomes) -> Bools:
 
 
 def unknowns(outcomes: Outcomes) -> Bools:
-    """Rewritten turns of which nobody knows how they would have ended, as spoken or rewritten."""
+    """Rewritten turns whose outcome, as spoken or rewritten, is unknown."""
     return outcomes.applied & (_is(outcomes.as_spoken, UNKNOWN) | _is(outcomes.rewritten, UNKNOWN))
 
 
 def ties(outcomes: Outcomes) -> Bools:
-    """Rewritten turns that are neither won nor lost nor unknown."""
+    """Rewritten turns that are neither wins nor losses nor unknown."""
     return outcomes.applied & ~(wins(outcomes) | losses(outcomes) | unknowns(outcomes))
 
 
 def win_loss(outcomes: Outcomes, *, unknown_is_loss: bool = False, seed: int = 0) -> Interval:
-    """Return wins / losses; infinite without a loss, where the lower bound is what the data say.
+    """Return wins / losses. Without a loss it is infinite; then report the lower bound.
 
     Args:
         outcomes: the judged turns.
-        unknown_is_loss: count every rewrite of unknown effect as a loss; else leave them out.
+        unknown_is_loss: count rewrites with an unknown outcome as losses; else leave them out.
         seed: of the bootstrap by user.
     """
     lost = losses(outcomes) | unknowns(outcomes) if unknown_is_loss else losses(outcomes)
@@ -138,20 +138,20 @@ def fixed(outcomes: Outcomes, *, seed: int = 0) -> Interval:
 
 
 def broken_per_1000(outcomes: Outcomes, *, seen: bool, seed: int = 0) -> Interval:
-    """Return how many of 1,000 healthy turns are broken: of those whose text the log held as healthy, or of all others."""
+    """Return broken turns per 1,000 healthy turns whose text the log holds as healthy (`seen`), or per 1,000 others."""
     healthy = _is(outcomes.as_spoken, OK) & (outcomes.seen == seen)
     part = _share(outcomes, broken(outcomes) & healthy, healthy, seed)
     return Interval(1000 * part.value, 1000 * part.low, 1000 * part.high)
 
 
 def where(outcomes: Outcomes, mask: Bools) -> Outcomes:
-    """Return the turns in `mask` and forget the others."""
+    """Return only the turns in `mask`."""
     kept: dict[str, Any] = {name: vector[mask] for name, vector in _vectors(outcomes).items()}
     return Outcomes(**kept, slices={name: flags[mask] for name, flags in outcomes.slices.items()})
 
 
 def only(outcomes: Outcomes, mask: Bools) -> Outcomes:
-    """Return all turns, rewritten in `mask` only: what the same turns would be if the rest had been left alone."""
+    """Return all turns as if only those in `mask` had been rewritten."""
     applied = outcomes.applied & mask
     return replace(
         outcomes,
@@ -165,12 +165,12 @@ def only(outcomes: Outcomes, mask: Bools) -> Outcomes:
 
 
 def at(outcomes: Outcomes, threshold: float) -> Outcomes:
-    """Return all turns, rewritten only where the score reaches `threshold`."""
+    """Return all turns as if only scores of at least `threshold` had been rewritten."""
     return only(outcomes, outcomes.score >= threshold)
 
 
 def pooled(parts: Sequence[Outcomes]) -> Outcomes:
-    """Return the turns of several worlds, one after the other; users of the same name in two of them are two users.
+    """Concatenate the turns of several worlds; the same user id in two worlds is two users.
 
     Raises:
         ValueError: there are no parts, or they have different slices.
@@ -192,7 +192,7 @@ def _vectors(outcomes: Outcomes) -> dict[str, npt.NDArray[Any]]:
 
 
 def _numbered(outcomes: Outcomes) -> tuple[npt.NDArray[np.int64], int]:
-    """Number the users by name, so that no figure depends on the order of the rows."""
+    """Number the users in alphabetical order, so that no figure depends on the order of the rows."""
     names, users = np.unique(outcomes.user.astype(str), return_inverse=True)
     return users, len(names)
 
@@ -207,9 +207,9 @@ class Proposal(NamedTuple):
 
     Attributes:
         text: the text; None to leave the request alone.
-        score: how sure the rewriter is, higher is surer; the axis of a curve over thresholds.
-        layer: where the rewrite comes from; empty where the rewriter has no layers.
-        scope: whose evidence it rests on; empty where the rewriter knows no users.
+        score: confidence of the rewriter, higher is surer; curves are drawn over thresholds on it.
+        layer: layer of the rewrite; empty if the rewriter has none.
+        scope: scope of the evidence; empty if the rewriter knows no users.
     """
 
     text: str | None
@@ -235,14 +235,14 @@ class Judged(NamedTuple):
 
 
 def proposal_of(result: Rewrite) -> Proposal:
-    """Return what a `Rewrite` proposes; one that was taught and so has no score is certain."""
+    """Return the proposal of a `Rewrite`. A lesson has no score and counts as certain."""
     if not result.applied:
         return LEFT_ALONE
     return Proposal(result.text, 1.0 if result.score is None else result.score, result.layer or "", result.scope or "")
 
 
 def ask(source: str, propose: Callable[[], Proposal]) -> tuple[Proposal, float]:
-    """Return what is proposed and the microseconds this took; the same words again are no proposal."""
+    """Return the proposal and the microseconds it took; a proposal equal to the source counts as left alone."""
     started = time.perf_counter_ns()
     proposal = propose()
     elapsed = (time.perf_counter_ns() - started) / 1000

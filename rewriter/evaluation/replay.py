@@ -34,17 +34,17 @@ from rewriter.simulation.world import Rewriting
 from rewriter.text import normalise
 
 REFUSED: Final = ""
-"""The answer of an assistant that did not understand: no hypothesis, and said so."""
+"""The answer of an assistant that refused: it has no hypothesis and said so."""
 
 MIN_TURNS = 3
-"""A text must have been given this answer so often …"""
+"""An answer is known only if the text received it in at least this many turns ..."""
 MIN_SHARE = 0.9
-"""… and in this share of its turns, for the answer to be known."""
+"""... and in at least this share of its turns."""
 
 SOON_MS = 30_000
-"""A restatement follows within this time."""
+"""A restatement follows within this many milliseconds."""
 ALIKE = 0.6
-"""A restatement has at least this text similarity to what it restates."""
+"""A restatement has at least this text similarity (0..1) to the turn it restates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class Turn:
     Attributes:
         turn_id: as in the log, or made from file and row.
         user: keyed hash of the user id.
-        speaker: the user id as the log gives it, which a rewriter is asked with.
+        speaker: the user id as the log gives it; the rewriter is asked with it.
         ts_ms: epoch milliseconds UTC.
         locale: BCP 47.
-        utterance: what was heard.
+        utterance: the text heard.
         sent: the text that the NLU was given; equal to `utterance` where nothing was rewritten.
         answer: the hypothesis of `sent`; REFUSED where the turn failed; None where the log does not say.
         barge_in: whether this utterance interrupted the answer to the previous turn.
@@ -83,7 +83,7 @@ class Turn:
 
     @property
     def rewritten(self) -> bool:
-        """Whether the log shows this turn as rewritten by somebody."""
+        """Whether the log shows that another text than the utterance was sent."""
         return normalise(self.sent) != normalise(self.utterance)
 
 
@@ -108,9 +108,9 @@ def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> l
 
 
 def answers(turns: Sequence[Turn]) -> dict[tuple[str, str], str]:
-    """Return how each text is answered: (locale, normalised text) -> hypothesis or REFUSED, where the log is sure of it.
+    """Return how each text is answered: (locale, normalised text) -> hypothesis or REFUSED.
 
-    Sure means: given at least MIN_TURNS times, and in at least MIN_SHARE of the turns in which this text was sent.
+    A text is left out unless one answer was given at least MIN_TURNS times and in at least MIN_SHARE of its turns.
 
     Example:
         >>> answers([])
@@ -128,7 +128,7 @@ def answers(turns: Sequence[Turn]) -> dict[tuple[str, str], str]:
 
 
 def goals(turns: Sequence[Turn]) -> list[str | None]:
-    """Return what each user wanted, by the strict rule; None where it cannot tell.
+    """Return what each user wanted, by a strict rule; None if the rule cannot tell.
 
     A turn is in *trouble* if it failed, was disliked, or the next one interrupted its answer. A turn that is neither in
     trouble nor restated is *healthy*, and its own hypothesis is the goal. The goal of a turn in trouble is that of its
@@ -175,7 +175,7 @@ def restatements(turns: Sequence[Turn]) -> list[bool]:
 def firsts(turns: Sequence[Turn]) -> list[bool]:
     """Return whether each turn is a new request: not soon after a turn of this user that was in trouble or restated.
 
-    What follows a failure follows from what was done before, so releases are compared on new requests.
+    Turns after a failure depend on what was done before, so releases are compared on new requests only.
     """
     ended_badly = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
     after = (bad and _follows(a, b) for bad, (a, b) in zip(ended_badly, pairwise(turns), strict=False))
@@ -193,17 +193,17 @@ def _follows(a: Turn, b: Turn) -> bool:
 def replay(
     turns: Sequence[Turn], rewrite: Rewriting, *, after_failure: bool, marked: bool = False, healthy_in_log: Container[str] = ()
 ) -> Outcomes:
-    """Return what became of each turn of a log, and what would have become of it rewritten.
+    """Judge every turn of a log: its outcome as spoken, and as it would be rewritten.
 
-    The outcome of a text is the answer that the log gave it, where that is nearly always the same (`recorded.answers`); the
-    goal is what the log marks, or what a fixed strict rule tells (`recorded.goals`). What neither tells is ``unknown``. The
-    figures mean something only if the rewriter did not learn from these turns.
+    A text is answered as in the log, if its answer there is nearly always the same (`answers`). The goal is the column `truth`
+    or the result of a strict rule (`goals`). The outcome is ``unknown`` if either is missing. Use turns that the rewriter has
+    not learned from; on others the figures are too good.
 
     Args:
-        turns: ordered by user and time, as `recorded.load` gives them.
+        turns: ordered by user and time, as `load` gives them.
         rewrite: the rewriting function, such as `Rewriter.open(DIR).rewrite`.
-        after_failure: ask it only about turns that the assistant refused; else about all.
-        marked: the goal of each turn is its `truth`, unknown where that is None; else the strict rule tells it.
+        after_failure: ask it only for turns that the assistant refused; else for all.
+        marked: the goal of a turn is its `truth` (unknown if None); else the result of the strict rule.
         healthy_in_log: the normalised texts that the log it learned from holds as healthy.
 
     Returns:
@@ -225,7 +225,7 @@ def replay(
 
 
 def grade(answer: str | None, goal: str | None) -> Outcome:
-    """Compare an answer, None if unknown, with a goal, None if unknown; a refusal is a failure whatever was wanted."""
+    """Return the outcome of an answer for a goal; None is unknown. A refusal is a failure whatever the goal."""
     if answer == REFUSED:
         return FAILED_HONESTLY
     if answer is None or goal is None:
@@ -234,7 +234,7 @@ def grade(answer: str | None, goal: str | None) -> Outcome:
 
 
 def _spoken(turn: Turn, known: Mapping[tuple[str, str], str]) -> str | None:
-    """Return how the turn was answered; where the log shows a rewrite, how what was said is answered otherwise."""
+    """Return the answer to the utterance: that of the turn, or of other turns if this one was sent rewritten."""
     return known.get((turn.locale, normalise(turn.utterance))) if turn.rewritten else turn.answer
 
 

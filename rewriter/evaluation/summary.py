@@ -1,7 +1,4 @@
-"""One row of figures for all turns, for each layer, scope and slice; and the same as a table for people.
-
-The win/loss ratio against the share of defects fixed, over all thresholds.
-"""
+"""Figures of judged turns: a row for all turns and for each layer, scope and slice, as a table; and the curve over thresholds."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,7 +28,7 @@ from rewriter.evaluation.outcomes import (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One threshold of a curve: rewrites with a score below it are left alone."""
+    """Figures at one threshold: rewrites with a lower score are left alone."""
 
     threshold: float
     rewritten: int
@@ -42,15 +39,15 @@ class Point:
 
 
 def curve(outcomes: Outcomes, *, points: int = 25, seed: int = 0) -> list[Point]:
-    """Return figures over thresholds, from the surest rewrites alone to all of them.
+    """Return figures over thresholds, from the surest rewrites only to all of them.
 
     Args:
         outcomes: the judged turns.
-        points: thresholds at most; where there are more scores, quantiles of them.
+        points: largest number of thresholds; they are quantiles of the scores.
         seed: of the bootstrap by user.
 
     Returns:
-        One Point for each threshold, the highest first; empty where nothing was rewritten.
+        One Point for each threshold, the highest first; empty if nothing was rewritten.
     """
     scores = outcomes.score[outcomes.applied]
     if not len(scores):
@@ -75,16 +72,16 @@ class Row:
     """The figures of some turns.
 
     Attributes:
-        name: which turns, or whose rewrites on all turns.
-        turns: how many.
-        defects: how many fail as spoken.
-        wins: rewrites won.
-        losses: rewrites lost.
-        ties: rewrites that changed nothing.
-        unknown: rewrites of unknown effect (replay only).
-        broken: healthy turns broken; some of the losses.
+        name: the turns, or the rewrites, that the row is about.
+        turns: number of turns.
+        defects: turns that fail as spoken.
+        wins: rewrites that are wins.
+        losses: rewrites that are losses.
+        ties: rewrites that are neither.
+        unknown: rewrites with an unknown outcome (replay only).
+        broken: healthy turns that fail rewritten; a part of the losses.
         win_loss: wins / losses.
-        win_loss_worst: the same with every rewrite of unknown effect counted as a loss.
+        win_loss_worst: the same with unknown outcomes counted as losses.
         trigger_rate: share of turns rewritten.
         fixed: (wins - broken) / defects.
         broken_seen: broken in 1,000 healthy turns whose text the log held as healthy.
@@ -149,12 +146,12 @@ def summary(outcomes: Outcomes, *, seed: int = 0) -> list[Row]:
 
 
 def plain(figures: Row | Point) -> dict[str, Any]:
-    """Return figures as JSON can hold them: what is infinite or undefined becomes None, the counts beside it say which."""
+    """Return figures for JSON: infinite and undefined values become None; the counts beside them tell which."""
     return {name: _plain(value) for name, value in asdict(figures).items()}
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return rows as a Markdown table, which reads well in a terminal too.
+    """Return rows as a Markdown table.
 
     Example:
         >>> table([]).split("|")[2].strip()
@@ -167,23 +164,23 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return the names of the columns, and the figures of each row as text; columns of replay only where something is unknown."""
+    """Return the columns and the figures of each row as text. Columns of replay appear only if an outcome is unknown."""
     replayed = any(r.unknown for r in rows)
     columns = [c for c in _COLUMNS if replayed or c not in _OF_REPLAY]
     return columns, [[_COLUMNS[c](r) for c in columns] for r in rows]
 
 
 def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return what matters most of `cells`, as much as a terminal of 80 columns can hold.
+    """Return the most important columns of `cells`, as many as fit a terminal of 80 columns.
 
-    The rows of a replay all stand on the same turns, so their counts are left to `asked`.
+    All rows of a replay describe the same turns, so `asked` reports their number once.
     """
     columns = _BRIEF_REPLAY if any(r.unknown for r in rows) else _BRIEF
     return list(columns), [[figure(r) for figure in columns.values()] for r in rows]
 
 
 def asked(everything: Row) -> str:
-    """Say on how many turns the figures rest, and how long the rewriter took.
+    """Return a sentence with the number of turns, of defects, and the latency of the rewriter.
 
     Example:
         >>> never = Interval(float("nan"), 0.0, 1.0)
@@ -195,7 +192,7 @@ def asked(everything: Row) -> str:
 
 
 def ratio_text(ratio: Interval) -> str:
-    """Write a win/loss ratio for people; one without a loss is told by its lower bound.
+    """Format a win/loss ratio; without a loss the lower bound is shown.
 
     Example:
         >>> ratio_text(Interval(float("inf"), 12.5, float("inf")))
@@ -214,7 +211,7 @@ def _line(cells: Sequence[str], widths: list[int]) -> str:
 
 
 def _short(x: float, whole: Callable[[float], int] = round) -> str:
-    """Write two or three digits, as many as such a figure is worth."""
+    """Format with two or three digits."""
     if math.isinf(x):
         return "∞"
     return f"{whole(x):,}" if x >= 9.95 else f"{x:.1f}"
@@ -231,7 +228,7 @@ def _per_1000(rate: Interval) -> str:
     return "–" if math.isnan(rate.value) else f"{rate.value:.1f} ({rate.low:.1f}–{rate.high:.1f})"
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a Row holds
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a Row
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     return value if not isinstance(value, float) or math.isfinite(value) else None

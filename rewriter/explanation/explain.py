@@ -28,7 +28,7 @@ from rewriter.tables import RULES
 from rewriter.text import hash_user, normalise
 
 SHOWN = 3
-"""Candidates of which the features are shown."""
+"""Number of candidates whose features are shown."""
 CANDIDATE_COLUMNS = ("#", "candidate", "of", "P(meant)", "score", "verdict")
 CONTEXT_COLUMNS = ("where", "target", "users", "S_ij", "P(goal)", "verdict")
 COLUMNS = ("target", "users", "S_ij", "P(goal)", "win", "loss", "verdict")
@@ -53,7 +53,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY context_value ORDER BY score DESC, targe
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """What the log knows of a source: in how many turns, by how many users, how often it went well (turns, may be fractions)."""
+    """Counts of a source in the log: turns, users, and the turns that succeeded and failed (weights, so not whole numbers)."""
 
     locale: str
     turns: int
@@ -64,7 +64,7 @@ class SourceCounts:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """A rule under consideration: the columns of `tables.RULES` that people ask for; `verdict` is a `codes.RuleVerdict`."""
+    """A rule that was considered: the main columns of `tables.RULES`; `verdict` is the reason of a refusal."""
 
     scope: str
     locale: str
@@ -87,7 +87,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class ContextRival:
-    """A rule under consideration for a context value: the columns of `tables.RULES` that people ask for."""
+    """A rule that was considered for a context value: the main columns of `tables.RULES`."""
 
     context_value: str
     target: str
@@ -109,12 +109,12 @@ class Explanation:
 
     Attributes:
         source: the text, normalised.
-        rewrite: what `Rewriter.rewrite` answers.
-        counts: what the log knows of the source, by locale.
+        rewrite: the answer of `Rewriter.rewrite`.
+        counts: counts of the source in the log, by locale.
         rivals: the rules that were considered, personal ones first, best first.
         context_rivals: the best rule that was considered for each context value, for the ten commonest values.
-        candidates: what the online layer considered, the likeliest first; empty where a rule answers.
-        state: whether the private state was there; without it rules cannot be told.
+        candidates: candidates of the online layer, the likeliest first; empty if a rule answers.
+        state: whether the private state is there; without it no rules can be shown.
     """
 
     source: str
@@ -126,18 +126,18 @@ class Explanation:
     state: bool
 
     def sentences(self) -> list[str]:
-        """Return the decision and what the log knows of the source, a sentence each."""
+        """Return the decision and the counts of the source, one sentence each."""
         answer = self.rewrite
-        told = [
+        lines = [
             f"{self.source!r} is rewritten to {answer.text!r} ({_by(answer)}, P(success) {answer.score:.2f})"
             if answer.applied
             else f"{self.source!r} is left alone: {answer.reason}"
         ]
         if answer.reason == "ambiguity":
             meanings = "; ".join(f"{c.text!r} {c.p_success:.2f}" for c in answer.candidates)
-            told.append(f"people mean different things by it; weighed by this user's habits: {meanings}")
-        told += [
-            f"in the log ({s.locale}): {s.turns} turns of {s.users} users; {s.success:.1f} ended well as spoken, {s.failure:.1f} "
+            lines.append(f"users mean different things by it; probabilities with the habits of this user: {meanings}")
+        lines += [
+            f"in the log ({s.locale}): {s.turns} turns of {s.users} users; {s.success:.1f} succeeded as spoken, {s.failure:.1f} "
             "failed, the rest was said again"
             for s in self.counts
         ]
@@ -145,14 +145,14 @@ class Explanation:
             best = self.rivals[0]
             sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
             days = f"{_day(best.first_day)} to {_day(best.last_day)}"
-            told.append(f"heard from {days}; leaving it alone scores S_ii = {best.stay:.2f}{sure}")
+            lines.append(f"in the log from {days}; the score of leaving it alone is S_ii = {best.stay:.2f}{sure}")
         if not self.state:
-            told.append("the private state is not here: of rules only the decision can be told")
+            lines.append("the private state is missing, so only the decision can be shown")
         elif not self.counts:
-            told.append("the log never heard this text")
+            lines.append("the log does not contain this text")
         elif not self.rivals:
-            told.append("nobody ever restated it")
-        return told
+            lines.append("no user restated it")
+        return lines
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the rules that were considered as rows of a table with `COLUMNS`."""
@@ -187,7 +187,7 @@ class Explanation:
         ]
 
     def feature_rows(self) -> list[tuple[str, ...]]:
-        """Return what was measured of the likeliest candidates, a row for each column that the ranker heeds."""
+        """Return the features of the likeliest candidates, a row for each feature with a weight in the ranker."""
         first = self.candidates[:SHOWN]
         weights = first[0].weights if first else {}
         return [
@@ -219,13 +219,13 @@ def explain(
     context: Mapping[str, Any] | None = None,
     after_failure: bool = False,
 ) -> Explanation:
-    """Say why the artefact in `root` rewrites a text as it does.
+    """Explain the answer of an artefact to a text.
 
     Args:
         root: the artefact folder.
         text: the request.
-        user_id: whose personal rules are looked at too.
-        locale: BCP 47; the commonest of the artefact if None.
+        user_id: the user, whose personal rules are shown too.
+        locale: BCP 47; None for the commonest of the artefact.
         context: as for `Rewriter.rewrite`.
         after_failure: whether the NLU has already refused the text.
 
@@ -259,7 +259,7 @@ def explain(
 
 
 def _considered(version: Version, source: str, user: str, locale: str | None, after_failure: bool) -> tuple[Considered, ...]:
-    """Ask the online layer what it considers."""
+    """Return the candidates of the online layer."""
     if not (version.folder / "online").is_dir():
         return ()
     online_layer = OnlineLayer.open(version.folder / "online")
@@ -268,21 +268,21 @@ def _considered(version: Version, source: str, user: str, locale: str | None, af
 
 
 def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:
-    """Return the rephrase graph around a text, see `offline.graph.rephrase_graph`; texts of few users are not named.
+    """Return the rephrase graph around a text (`explanation.graph.rephrase_graph`). Texts of few users are not named.
 
     Raises:
-        ArtefactError: the artefact is missing or damaged, or its private state is not here, or the log never heard the text.
+        ArtefactError: the artefact is missing or damaged, its private state is missing, or the log does not contain the text.
     """
     version = load_current(root, lambda found: found)
     config = Config.from_dict(dict(version.manifest.config))
     nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
     if not nodes.exists():
-        raise ArtefactError(f"{version.state} is not here: the graph is drawn from the private state")
+        raise ArtefactError(f"{version.state} is missing: the graph needs the private state")
     with duckdb.connect() as con:
         con.read_parquet(glob(nodes)).create_view("nodes")
         found = con.execute(_NODE, [normalise(text), locale, locale]).fetchone()
     if found is None:
-        raise ArtefactError(f"the log of {root} never heard {normalise(text)!r}, so there is nothing to draw")
+        raise ArtefactError(f"the log of {root} does not contain {normalise(text)!r}, so there is nothing to draw")
     solved = chain.solve(*chain.load(nodes, edges), config.chain)
     return rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
 

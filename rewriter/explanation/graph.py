@@ -1,4 +1,4 @@
-"""The part of the chain around one state, as a networkx graph: what `rewriter explain`, the report and the notebook show."""
+"""The part of the Markov chain around one text, as a networkx graph, for `rewriter explain --graph` and the report."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -14,7 +14,7 @@ from rewriter.errors import EngineError
 from rewriter.offline.rules.chain import Absorption
 
 RARE = -1
-"""The node that stands for all texts of too few users."""
+"""Number of the node that stands for all texts of too few users."""
 
 _STATES = """
 SELECT node, state, locale, kind, success, failure, turns, users FROM read_parquet($nodes)
@@ -29,19 +29,19 @@ WHERE source IN (SELECT UNNEST($wanted::BIGINT[])) ORDER BY source, target
 def rephrase_graph(
     nodes: Path, edges: Path, absorption: Absorption, source: int, *, hops: int = 3, least: float = 0.02, min_users: int = 3
 ) -> nx.DiGraph:
-    """Return the states that people come to when they say `source` again, and the steps between them.
+    """Return the texts that users reach when they restate `source`, and the steps between them.
 
-    A state is in the graph if a path from `source` stands there, after one of its first `hops` steps, with a probability of at
-    least `least`. Texts of fewer than `min_users` people are left out: their states become one node, `RARE`, which holds the sums
-    of their masses, and `source` itself stays a node but loses its text.
+    A state is in the graph if a path from `source` reaches it within `hops` steps with a probability of at least `least`. Texts
+    of fewer than `min_users` people are left out: their states become one node, `RARE`, which holds the sums of their masses,
+    and `source` itself stays a node but loses its text.
 
     Args:
         nodes: the table NODES.
         edges: the table EDGES.
         absorption: the solved chain of these tables.
         source: number of a node.
-        hops: steps to follow the paths.
-        least: smallest probability that is worth showing, 0..1.
+        hops: number of steps to follow.
+        least: smallest probability that is shown, 0..1.
         min_users: k; 1 hides nothing.
 
     Returns:

@@ -1,4 +1,4 @@
-"""demo(): simulate a home, learn from its log, rewrite, judge on later days, and write a report that people enjoy."""
+"""`demo`: simulates a home, learns from its log, evaluates on later days and writes a report."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A launched rule and what it rests on."""
+    """A launched rule with its evidence."""
 
     source: str
     target: str
@@ -57,13 +57,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo found.
+    """Result of the demo.
 
     Attributes:
-        learned: what `learn` reported.
-        rows: mode -> rows of figures: the rungs of the ladder on all requests, then slices of them with all layers.
-        ceilings: name -> share of the defects that a layer could fix at best.
-        examples: ten rules of the busiest.
+        learned: report of `learn`.
+        rows: mode -> rows of figures: all requests with more and more layers, then slices with all layers.
+        ceilings: name -> largest share of the defects that it could fix.
+        examples: the ten busiest rules.
         by_day: name -> ISO day -> defect rate.
         report: the page.
     """
@@ -87,19 +87,19 @@ def demo(
     setting: str = "normal",
     progress: Progress | None = None,
 ) -> Demo:
-    """Run the whole of it in a folder: ``log.parquet``, ``artefact/`` and ``report.html`` are written there.
+    """Run the demo in a folder; it writes ``log.parquet``, ``artefact/`` and ``report.html``.
 
-    A fifth of the users and phrases and a tenth of the goals never enter the log; they are judged all the same.
+    A fifth of the users and phrases and a tenth of the goals are kept out of the log, and are judged too.
 
     Args:
         out: the folder; made if it is missing.
         seed: of the home, its people and their days.
-        users: people in the home's world.
-        days: days of the log.
-        later: days that are lived twice afterwards: as spoken, and with rewriting, learning every night.
-        asked: fresh requests that are judged.
+        users: number of users.
+        days: number of days of the log.
+        later: number of days after the log, simulated as spoken and again with rewriting and nightly learning.
+        asked: number of new requests to judge.
         setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
-        progress: told the name of each step of `STEPS` as it starts.
+        progress: called with the name of each step of `STEPS` as it starts.
 
     Raises:
         MissingExtraError: the demo world needs the extra ``learn``.
@@ -145,12 +145,12 @@ def demo(
     return found
 
 
-Climbed = Mapping[str, Mapping[str, Outcomes]]  # mode -> rung -> what became of the requests
+Climbed = Mapping[str, Mapping[str, Outcomes]]  # mode -> layers -> outcomes
 
 
 def _climbed(world: World, artefact: Path, log: list[LoggedTurn], start: date, asked: int, seed: int) -> Climbed:
-    wishes, healthy = requests(world, n=asked, seed=seed, start=start), healthy_texts(log)
-    rungs = partial(climb, artefact, wishes, world.assistant, healthy_in_log=healthy)
+    drawn, healthy = requests(world, n=asked, seed=seed, start=start), healthy_texts(log)
+    rungs = partial(climb, artefact, drawn, world.assistant, healthy_in_log=healthy)
     return {mode: rungs(after_failure=late) for mode, late in MODES.items()}
 
 
@@ -165,13 +165,13 @@ def _rows(rungs: Mapping[str, Outcomes]) -> list[Row]:
 
 
 def _defects(days: Iterable[Sequence[Turn]]) -> dict[str, float]:
-    """Return the share of each day's wishes that the assistant did not understand as meant."""
+    """Return ISO day -> share of the turns that the assistant did not understand as meant."""
     rates = {}
     for day in days:
-        wishes = [turn for turn in day if turn.goal]
-        if wishes:
-            when = date.fromordinal(date(1970, 1, 1).toordinal() + wishes[0].ts_ms // 86_400_000).isoformat()
-            rates[when] = sum(turn.hypothesis != turn.goal for turn in wishes) / len(wishes)
+        turns = [turn for turn in day if turn.goal]
+        if turns:
+            when = date.fromordinal(date(1970, 1, 1).toordinal() + turns[0].ts_ms // 86_400_000).isoformat()
+            rates[when] = sum(turn.hypothesis != turn.goal for turn in turns) / len(turns)
     return rates
 
 
@@ -197,7 +197,7 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
     everything = {mode: rows[-1] for mode, rows in ladder.items()}
     curves = charts.draw({mode: curve(of) for mode, of in outcomes.items()})
     parts: list[report.Table | report.Picture] = [
-        report.Picture("The ladder", _LADDER, charts.ladder(ladder)),
+        report.Picture("Defects fixed by layer", _LADDER, charts.ladder(ladder)),
         report.Picture("Win/loss against defects fixed", _CURVE, charts.svg(curves)),
         *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
         report.Table(
@@ -223,8 +223,8 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
     return report.Report("rewriter: a simulated home", _LEAD, figures, parts)
 
 
-NOT_SENT = ("heard", "not sent", "P(goal)", "win", "loss", "why not")
-EXAMPLES = ("heard", "sent instead", "users", "turns", "S", "P(success)")
+NOT_SENT = ("utterance", "not sent", "P(goal)", "win", "loss", "reason")
+EXAMPLES = ("utterance", "rewrite", "users", "turns", "S", "P(success)")
 
 
 def example_rows(examples: Iterable[Example]) -> list[tuple[str, ...]]:
@@ -242,24 +242,24 @@ def _refused(artefact: Path) -> list[tuple[str, ...]]:
     ]
 
 
-_LEAD = """People of a simulated home talk to Home Assistant's own parser through a speech channel that mishears. rewriter has
-read the log of some days and is judged on later ones: on people, phrases and goals, a part of which the log has never
-seen."""
-_LADDER = """The share of the defects that are fixed, less the healthy requests broken, and wins for each loss, as layers come
-on top of each other: exact rules for everybody, what the online layer finds among everybody's queries, and what is the user's
-own. The lines are 95 % intervals, drawn by user."""
-_CURVE = """Each point is a threshold on the score: to the left only the surest rewrites, to the right all of them. The band
-is the 95 % interval, drawn by user. The dashed lines are published figures of a system in production."""
-_JUDGED = """Win: fails as spoken, works rewritten. Loss: the other way round, or an honest refusal turned into a wrong
-action. Fixed: wins less healthy requests broken, over all defects. Broken per 1,000 healthy requests, apart for texts that
-the log holds and for those that it never heard."""
-_CEILINGS = """Exact rules cannot know a text that failed for fewer than three people in the log; no rewriting can reach a
-goal that never succeeded in it."""
-_DAYS = """The days of the log, then later days lived twice: as spoken, and with every request going through rewriter
-first, which learns every night. What follows is told by the log alone, as the verb report tells it of any artefact."""
-_RULES = """The busiest of the rules that were launched. S is the probability, by the absorbing chain, that people who are heard
-so end well at the target by themselves; P(success) that the rewrite mends the request at once."""
-_GRAPH = """What people said next, and how that ended. Green works at once, red fails, grey is said again; the figure is the
-probability that what starts at the text ends well there."""
-_REFUSED = """Every rule that was weighed and not launched has its reason."""
-_WHY = """Some of the refused ones that were said by at least three people."""
+_LEAD = """People of a simulated home talk to Home Assistant's own parser (the NLU: it turns a text into an intent). A simulated
+speech channel mishears part of what they say. rewriter has learned from the log of some days and is judged on later days, also
+on people, phrases and goals that the log does not contain."""
+_LADDER = """The share of the defects (requests that fail as spoken) that are fixed, minus the healthy requests broken, and the
+wins for each loss. Layers are added one by one: exact rules for everybody; then the online layer, which finds rewrites among
+the queries of all users; then what is personal: own rules, queries and habits. Lines are 95 % intervals (bootstrap by user)."""
+_CURVE = """Each point is a threshold on the score of a rewrite: at the left only the surest rewrites are applied, at the right
+all of them. Bands are 95 % intervals (bootstrap by user). Dashed lines are published figures of a system in production."""
+_JUDGED = """Win: the request fails as spoken and works rewritten. Loss: the reverse, or an honest refusal becomes a wrong
+action. Fixed: wins minus healthy requests broken, divided by all defects. Broken: healthy requests that fail rewritten, per
+1,000, apart for texts that the log holds as healthy (seen) and others (unseen)."""
+_CEILINGS = """The largest share of the defects that could be fixed. Exact rules need a text that failed for at least three
+people in the log. Any rewriting needs a goal that succeeded in the log."""
+_DAYS = """The days of the log, then later days simulated twice: as spoken, and with rewriting, which learns every night. The
+charts below use only what the log itself tells, like the command rewriter report."""
+_RULES = """The busiest launched rules. S is the probability that a dialogue which starts at the utterance ends well at the
+rewrite, from the absorbing Markov chain of restatements. P(success) is the probability that the rewrite works at once."""
+_GRAPH = """What people said next, and how it ended. Green works at once, red fails, grey is said again. The number is the
+probability that a dialogue which starts at the text ends well there."""
+_REFUSED = """Every rule that was considered and not launched, by reason."""
+_WHY = """Refused rules with evidence of at least three people, up to four for each reason."""

@@ -1,4 +1,4 @@
-"""`Assistant`: what a world asks of an NLU, one method, so that people plug in their own; and three of ours."""
+"""`Assistant`: the interface of an NLU, one method; and the assistants that come with the package."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from rewriter.text import normalise
 
 
 class Assistant(Protocol):
-    """Understands a text, or says that it does not."""
+    """An NLU: returns a hypothesis for a text, or refuses it."""
 
     def understand(self, text: str) -> str | None:
         """Return the hypothesis of a text, None for "I don't understand".
@@ -26,7 +26,7 @@ class Assistant(Protocol):
 
 
 class PhraseAssistant:
-    """Understands the phrases of a table, word by word, and nothing else.
+    """Understands exactly the phrases of a table and refuses all others.
 
     Args:
         table: phrase -> hypothesis.
@@ -40,12 +40,12 @@ class PhraseAssistant:
         self._table = {normalise(phrase): found for phrase, found in table.items()}
 
     def understand(self, text: str) -> str | None:
-        """Return the hypothesis of the phrase, None where the table does not have it."""
+        """Return the hypothesis of the phrase, None if it is not in the table."""
         return self._table.get(normalise(text))
 
 
 class Misrouting:
-    """An assistant with faults of its own: some texts are understood as something else, or not at all.
+    """An assistant with injected faults: it understands some texts as something else, or refuses them.
 
     Args:
         assistant: the assistant without them.
@@ -63,10 +63,10 @@ class Misrouting:
 
 
 class Guessing:
-    """An assistant that does not always admit a failure: part of what it does not understand it takes for the phrase most alike.
+    """An assistant that guesses: it takes a share of the unknown texts for the most similar phrase.
 
-    Some guesses are right, the others are failures that nobody but the user notices. Which texts it guesses at follows from
-    the text, so the same text always gets the same answer.
+    A wrong guess is a failure without a refusal. Whether it guesses depends only on the text, so the same text always gets the
+    same answer.
 
     Args:
         assistant: the assistant that would refuse.
@@ -84,7 +84,7 @@ class Guessing:
         self._guesses: dict[str, str | None] = {}
 
     def understand(self, text: str) -> str | None:
-        """Return the hypothesis of the assistant, else perhaps that of the phrase most alike."""
+        """Return the hypothesis of the assistant, else possibly that of the most similar phrase."""
         understood = self._assistant.understand(text)
         if understood is not None:
             return understood

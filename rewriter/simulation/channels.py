@@ -20,12 +20,12 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a recogniser made of one utterance.
+    """The result of a recogniser for one utterance.
 
     Attributes:
         text: its best hearing.
         nbest: its hearings, best first; the first is `text`.
-        confidence: its own belief in `text`, 0..1.
+        confidence: its confidence in `text`, 0..1.
     """
 
     text: str
@@ -34,14 +34,14 @@ class Heard:
 
 
 class Channel(Protocol):
-    """Hears what speakers say."""
+    """A speech recogniser."""
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard | None:
-        """Return what is heard; None where the channel has nothing left to hear of this speaker saying this."""
+        """Return what is heard; None if the channel has no recording left of this speaker saying this."""
 
 
 class Recording(NamedTuple):
-    """One recording and what a recogniser heard in it."""
+    """One recording and the result of a recogniser."""
 
     speaker: str
     said: str
@@ -52,7 +52,7 @@ class RecordingChannel:
     """Plays back recordings, each at most once unless `again`.
 
     Args:
-        recordings: what there is to play.
+        recordings: the recordings.
         again: whether a recording may be played any number of times.
     """
 
@@ -63,7 +63,7 @@ class RecordingChannel:
             self._left.setdefault((recording.speaker, recording.said), []).append(recording.heard)
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard | None:
-        """Return a recording of `speaker` saying `said`, drawn from what may still be played; None where there is none."""
+        """Return a recording of `speaker` saying `said`, drawn from those left; None if none is left."""
         left = self._left.get((speaker, said))
         if not left:
             return None
@@ -76,7 +76,7 @@ def read_recordings(path: Path) -> list[Recording]:
 
     Args:
         path: Parquet file with the columns speaker, said, heard (text), nbest (JSON list of text or a list) and confidence
-            (0..1). A recording of which nothing was heard is left out: no request reaches the assistant.
+            (0..1). Recordings without text are left out, because no request reaches the assistant.
 
     Raises:
         LogError: the file cannot be read, or lacks a column.

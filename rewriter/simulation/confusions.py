@@ -1,4 +1,4 @@
-"""`Confusions`: what a recogniser writes instead of a word."""
+"""`Confusions`: the words that a recogniser writes instead of a word."""
 
 from bisect import bisect
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from rewriter.simulation.channels import Rates, word_class
 EDGE = ""
 """Stands before the first and after the last word of a phrase."""
 CLOSE = 0.5
-"""Two words are close where letters or sounds are at least this similar."""
+"""Two words are close if their letters or sounds are at least this similar (0..1)."""
 _OFFERED = 20  # close or fluent words that a word may become
 _FAR = 60  # words that are not close, the closest of them, that a word may become
 _LEAST = 0.1  # closeness below this weighs no less
@@ -35,7 +35,7 @@ class Offer(NamedTuple):
 
 
 def closeness(word: str, others: Sequence[str], locale: str = "en") -> npt.NDArray[np.float64]:
-    """Return how close other words are to the eye or the ear, whichever is closer, (n,) in 0..1."""
+    """Return the similarity of other words by letters or by sound, the larger of the two, (n,) in 0..1."""
     return _closeness(word, others, [_key(other, locale) for other in others], locale)
 
 
@@ -51,10 +51,10 @@ def _key(word: str, locale: str) -> str:
 
 
 class Confusions:
-    """Chooses what is written instead of a word.
+    """Draws what is written instead of a word.
 
     Args:
-        phrases: what is said in the domain of the assistant; tells its words, and which words can stand side by side.
+        phrases: phrases of the domain; they give its words, and which words may follow each other.
         general: other words of the language.
         rates: the error profile.
         locale: BCP 47; decides how words sound.

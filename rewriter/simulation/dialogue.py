@@ -23,26 +23,28 @@ from rewriter.simulation.world import HOUR_MS, TRIES, Around, Before, Request, R
 
 Mode = Literal["before", "after_failure"]
 _REFUSAL = "Sorry, I did not understand that."
-_PAUSE_MS = 30_000  # between two wishes of a person at least
-_JUST_NOW_MS = 120_000  # how long a turn is the one before
+_PAUSE_MS = 30_000
+"""Smallest time between two goals of a person."""
+_JUST_NOW_MS = 120_000
+"""A turn counts as the previous one for this long."""
 
 
 def simulate_days(
     world: World, *, days: int, start: date, seed: int, rewrite: Rewriting | None = None, mode: Mode = "before"
 ) -> Iterator[list[Turn]]:
-    """Let the people of a world talk to their assistant, day by day.
+    """Simulate days of a world: people talk to their assistant.
 
-    Nobody and nothing that the split withholds is in the log, neither as said nor as heard: what a channel turns into a
-    withheld phrase or goal is heard again. A day follows from `seed` and its date alone, so a world can be simulated in parts
-    and with another rewriter each day; only recordings are used up.
+    The log has no withheld user, phrase or goal, neither as said nor as heard: if the channel returns one, it hears again. A day
+    depends only on `seed` and its date, so days can be simulated separately and with different rewriters. Recordings are the
+    exception: each is played once.
 
     Args:
-        world: where.
-        days: how many days.
+        world: the world.
+        days: number of days.
         start: the first day, UTC.
         seed: of all draws.
-        rewrite: asked what to send to the assistant, for example `Rewriter.rewrite`; None for no rewriting.
-        mode: whether it is asked before the assistant, or after a refusal only.
+        rewrite: the rewriter, for example `Rewriter.rewrite`; None for no rewriting.
+        mode: call the rewriter before the assistant, or only after a refusal.
 
     Yields:
         The turns of one day, ordered by time and user.
@@ -60,7 +62,7 @@ def simulate_days(
 
 @dataclass(slots=True)
 class _Talk:
-    """One person and one assistant on one day."""
+    """The dialogue of one person on one day."""
 
     world: World
     user: User
@@ -78,7 +80,7 @@ class _Talk:
         for at in np.sort((hours + rng.random(n)) * HOUR_MS):
             self.clock = max(midnight + int(at), self.clock + _PAUSE_MS)
             for _ in range(TRIES):
-                if self._wish(self._pick()):
+                if self._pursue(self._pick()):
                     break
         return self.turns
 
@@ -90,8 +92,8 @@ class _Talk:
     def _pick(self) -> str:
         return self.world.situations.pick(self.user, self._around(), self.rng)
 
-    def _wish(self, goal: str, barge_in: bool = False) -> bool:
-        """Spend turns on a goal until it is reached or given up; return whether anything was heard at all."""
+    def _pursue(self, goal: str, barge_in: bool = False) -> bool:
+        """Add turns for a goal until it is reached or given up; return whether any turn was added."""
         behaviour, rng, situations = self.world.behaviour, self.rng, self.world.situations
         said = situations.phrase(self.user, goal, self._around(), behaviour.habit, rng)
         for attempt in range(behaviour.patience):
@@ -115,7 +117,7 @@ class _Talk:
                 said = situations.otherwise(self.user, goal, said, rng)
             elif act >= behaviour.rephrase + behaviour.repeat:
                 if act < behaviour.rephrase + behaviour.repeat + behaviour.switch:
-                    self._wish(self._pick(), barge_in)
+                    self._pursue(self._pick(), barge_in)
                 return True
         return True
 
@@ -126,13 +128,13 @@ class _Talk:
             alike = [g for g in self.user.goals if g != goal and _kind(g) == _kind(goal)] if related else []
             self._wait(behaviour.follow_gap_s)
             following = alike[int(rng.random() * len(alike))] if alike else self._pick()
-            self._wish(following, rng.random() < behaviour.needless_interrupt)
+            self._pursue(following, rng.random() < behaviour.needless_interrupt)
 
     def _wait(self, median_s: float) -> None:
         self.clock += int(1000 * median_s * np.exp(self.world.behaviour.gap_spread * self.rng.standard_normal()))
 
     def _turn(self, goal: str, said: str, barge_in: bool) -> Turn | None:
-        """Log one turn; None where nothing is heard that may be logged."""
+        """Add one turn; None if the channel returns nothing that may be in the log."""
         heard = self._listen(said)
         if heard is None:
             return None
@@ -183,7 +185,7 @@ class _Talk:
         return None
 
     def _ask(self, heard: Heard, around: Around) -> tuple[str | None, Rewrite | None]:
-        """Return what the assistant makes of what it is sent, and what the rewriter decided."""
+        """Return the hypothesis for the text that is sent, and the decision of the rewriter."""
         understand = self.world.assistant.understand
         if self.rewrite is None:
             return understand(heard.text), None
@@ -208,7 +210,7 @@ def _kind(goal: str) -> str:
 
 @cache
 def _answer(hypothesis: str) -> str:
-    """What an assistant says when it has understood: the intent in words, and the values of its slots."""
+    """Return the response of an assistant that understood: the intent in words and the values of its slots."""
     intent = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", intent_of(hypothesis)).lower()
     return ", ".join(["OK", intent, *slots_of(hypothesis).values()])
 
@@ -242,7 +244,7 @@ _Asked = tuple[int, Around, str, str, Heard]  # when and where, goal, what was s
 
 
 def _at_any_time(world: World, user: User, start: date, days: int, rng: np.random.Generator) -> _Asked | None:
-    """Draw a wish, then when it is made."""
+    """Draw a goal, then the time."""
     goal = user.pick(rng)
     said = user.phrase(goal, world.behaviour.habit, rng)
     heard = world.judging.hear(said, user.speaker, rng)
@@ -253,7 +255,7 @@ def _at_any_time(world: World, user: User, start: date, days: int, rng: np.rando
 
 
 def _in_time(world: World, user: User, start: date, days: int, rng: np.random.Generator) -> _Asked | None:
-    """Draw a moment, whether something else was wanted just before, and what is wanted then."""
+    """Draw the time, whether there was a turn just before, and then the goal."""
     ts_ms, before = _moment(world, start, days, rng), None
     if rng.random() < world.behaviour.follow_up / (1 + world.behaviour.follow_up):
         _, goal, _, heard = _wanted(world, user, ts_ms, None, rng)

@@ -1,4 +1,4 @@
-"""`TextChannel`: mishears text the way recognisers do, at rates fitted to a real one."""
+"""`TextChannel`: a simulated speech recogniser for text, with error rates fitted to a real one."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,11 @@ from rewriter.simulation.channels import Heard, Rates, common_words, word_class
 from rewriter.simulation.confusions import EDGE, Confusions
 
 SETTINGS = {"quiet": 0.2, "normal": 0.5, "noisy": 1.0}
-"""Multipliers of the fitted rates: *noisy* is the profile of read speech before a headset and a far microphone as fitted, in
-which every second utterance has an error; *normal* a device that knows its room; *quiet* a person close to the microphone."""
+"""Setting -> multiplier of the fitted rates. *noisy* is the fitted profile: read speech, half of it from a distant microphone;
+every second utterance has an error. *normal* is a device adapted to its room. *quiet* is a person close to the microphone."""
 FILLERS = ("uh", "um", "er", "hm")
 _QUANTILES = 1024
-_ALTERNATIVES = 2  # hearings beside the best one, and beside the truth where it is among them
+_ALTERNATIVES = 2  # number of wrong hearings in the n-best list besides the best one
 
 
 class TextChannel:
@@ -74,7 +74,7 @@ class TextChannel:
         self._hazards: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard:
-        """Return what is heard of one take of `speaker` saying `said`."""
+        """Return one hearing of `speaker` saying `said`."""
         words, hazards = self._spoken(said, speaker)
         severity = self.multiplier * rng.gamma(self.rates.take_shape, 1 / self.rates.take_shape)
         inserting = -expm1(-severity * self.rates.inserted)
@@ -90,7 +90,7 @@ class TextChannel:
         return Heard(text, self._nbest(text, words, speaker, rng), self._confidence(text == " ".join(words), rng))
 
     def _spoken(self, said: str, speaker: str) -> tuple[list[str], list[float]]:
-        """Return the words of an utterance, and how prone to error each is in the mouth of this speaker."""
+        """Return the words of an utterance and the error hazard of each for this speaker."""
         key = (speaker, said)
         if key not in self._hazards:
             words = said.split()

@@ -1,4 +1,4 @@
-"""`Turn`: one row of a simulated log, and how a day of rows is written to a file."""
+"""`Turn`: one row of a simulated log; `write_log` writes rows to a file."""
 
 import csv
 import json
@@ -16,33 +16,33 @@ Status = Literal["ok", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn, in the columns of the log contract, and two columns of truth that no learner reads.
+    """One turn in the columns of the log contract, with two columns of truth that learning does not read.
 
     Attributes:
         turn_id: identifies the turn.
-        user_id: who spoke.
-        ts_ms: when, epoch milliseconds UTC; the column ``timestamp`` of a file.
+        user_id: id of the user.
+        ts_ms: time, epoch milliseconds UTC; the column ``timestamp`` of a file.
         locale: BCP 47.
-        utterance: what was heard.
-        hypothesis: what the assistant understood of what it was sent; None where it refused.
-        status: the assistant's own verdict.
-        response: what it answered.
+        utterance: the text heard.
+        hypothesis: hypothesis of the assistant for the text sent; None if it refused.
+        status: the verdict of the assistant.
+        response: the answer of the assistant.
         barge_in: whether this utterance interrupted the answer to the turn before.
         feedback: explicit feedback on this turn, -1 or 1; None for none.
-        asr_confidence: the recogniser's belief in the utterance, 0..1.
+        asr_confidence: confidence of the recogniser in the utterance, 0..1.
         nbest: all hearings, best first.
-        device_id: the device.
-        device_type: what it is.
+        device_id: id of the device.
+        device_type: type of the device.
         context: JSON object of scalars: ``hour`` and ``room``.
-        sent: what the assistant was given instead of the utterance; None where that was not rewritten.
-        rewrite_id: the decision of the rewriter, as are the five that follow; None without a rewriter.
+        sent: the text sent instead of the utterance; None if it was not rewritten.
+        rewrite_id: id of the decision of the rewriter; None without a rewriter, as are the next five.
         rule: of the decision.
         layer: of the decision.
         scope: of the decision.
         arm: of the decision.
         propensity: of the decision, 0..1.
-        goal: truth: what the user wanted, empty where that was no wish but a "never mind" the assistant does not know.
-        said: truth: what the user said.
+        goal: truth: the goal of the user; empty for a stop phrase that the assistant does not know.
+        said: truth: the phrase as said.
     """
 
     turn_id: str

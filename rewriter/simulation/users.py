@@ -1,4 +1,4 @@
-"""`Behaviour`: every number about how people act, in one place; `User`, one person; `people`, many of them."""
+"""How people behave (`Behaviour`), one person (`User`), and many (`people`)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,35 +14,35 @@ _HOURS = (1, 0.5, 0.3, 0.3, 0.5, 1.5, 5, 9, 7, 4, 3, 3, 4, 4, 3, 3, 4, 6, 9, 10,
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How people act: the one place of these numbers.
+    """Parameters of how people act.
 
-    They are choices, not measurements, in the order of magnitude that logs of assistants show: after a failed turn more people
+    They are assumptions, not measurements, in the order of magnitude of logs of assistants: after a failed turn more people
     restate than repeat, and many give up.
     """
 
     requests_per_day: float = 6.0
-    """Mean number of wishes of one person on one day (Poisson); follow-ups come on top."""
+    """Mean number of goals of one person on one day (Poisson); follow-ups are added."""
     zipf: float = 1.1
-    """A person's r-th commonest wish is wanted in proportion to r ** -zipf."""
-    taste: float = 0.7
-    """How far a person's order of wishes strays from everybody's: standard deviation of the logarithm of the rank."""
+    """The r-th commonest goal of a person is wanted in proportion to r ** -zipf."""
+    variety: float = 0.7
+    """How much the order of goals differs between people: standard deviation of the logarithm of the rank."""
     repertoire: int = 30
-    """How many different things a person ever wants."""
+    """Number of different goals of one person."""
     owns_device: float = 0.5
     """Probability that a person has a given device."""
     owns_name: float = 0.15
-    """Probability that a given playlist, town, message or task is one of a person's own."""
+    """Probability that a person has a given playlist, town, message or task."""
     fashion: float = 1.5
-    """The r-th phrase of a wish, as listed, is a person's favourite in proportion to r ** -fashion."""
+    """The r-th listed phrase of a goal is the favourite of a person in proportion to r ** -fashion."""
     habit: float = 0.8
-    """Probability of the favourite phrase; else any phrase of the wish."""
+    """Probability of the favourite phrase; else a random phrase of the goal."""
     hours: tuple[float, ...] = _HOURS
-    """How busy each hour of the day is."""
+    """Relative traffic of each hour of the day."""
 
     follow_up: float = 0.25
-    """Probability that a wish granted is followed by another at once."""
+    """Probability that a goal reached is followed by another at once."""
     related: float = 0.6
-    """Probability that a follow-up asks for the same kind of thing, where the person wants another of the kind."""
+    """Probability that a follow-up has the same intent, if the person has another goal of that intent."""
 
     rephrase: float = 0.5
     """After a failure: probability of saying it differently."""
@@ -51,20 +51,20 @@ class Behaviour:
     switch: float = 0.08
     """After a failure: probability of wanting something else at once. The rest gives up."""
     patience: int = 4
-    """Turns that a person spends on one wish at most."""
+    """Largest number of turns for one goal."""
 
     notice: float = 0.75
     """Probability of noticing that the assistant did something else."""
     interrupt: float = 0.5
-    """Probability that a person who noticed interrupts the answer, where there is a next turn."""
+    """Probability that a person who noticed interrupts the answer with the next turn."""
     stop: float = 0.1
-    """Probability that a person who noticed first calls it off."""
+    """Probability that a person who noticed first says the stop phrase."""
     needless_interrupt: float = 0.01
     """Probability that a follow-up interrupts the answer although all was well."""
     complaint: float = 0.05
     """Probability of negative feedback on a failure that was noticed."""
     praise: float = 0.02
-    """Probability of positive feedback on a wish granted."""
+    """Probability of positive feedback on a goal reached."""
 
     gap_s: float = 5.0
     """Median silence between a failed turn and the next, seconds."""
@@ -82,10 +82,10 @@ class User:
 
     Attributes:
         user_id: pseudonym.
-        speaker: whose voice the channel hears.
-        goals: what this person ever wants, commonest first.
-        weights: how often, adding up to 1.
-        phrases: how this person asks for each goal, the favourite first.
+        speaker: the voice, which decides how the channel mishears.
+        goals: all goals of this person, commonest first.
+        weights: probability of each goal; they add up to 1.
+        phrases: goal -> phrases of this person, the favourite first.
         room: where the device of this person stands.
         device_id: the device.
     """
@@ -99,7 +99,7 @@ class User:
     device_id: str
 
     def pick(self, rng: np.random.Generator) -> str:
-        """Draw what this person wants next."""
+        """Draw the next goal."""
         left = rng.random()
         for goal, weight in zip(self.goals, self.weights, strict=True):  # commonest first, so this ends soon
             left -= weight
@@ -108,12 +108,12 @@ class User:
         return self.goals[-1]
 
     def phrase(self, goal: str, habit: float, rng: np.random.Generator) -> str:
-        """Draw how this person asks for a goal, with probability `habit` by the favourite phrase."""
+        """Draw a phrase for a goal: with probability `habit` the favourite one."""
         phrases = self.phrases[goal]
         return phrases[0 if rng.random() < habit else int(rng.random() * len(phrases))]
 
     def without(self, goals: frozenset[str], phrases: frozenset[str]) -> "User | None":
-        """Return the person as if some goals and phrases did not exist, None where no wish is left."""
+        """Return the person without some goals and phrases; None if no goal is left."""
         said = {g: tuple(p for p in self.phrases[g] if p not in phrases) for g in self.goals if g not in goals}
         kept = {g: w for g, w in zip(self.goals, self.weights, strict=True) if said.get(g)}
         if not kept:
@@ -155,7 +155,7 @@ def people(
     found = []
     for i in range(n):
         has = {thing for thing, yes in zip(things, rng.random(len(things)) < chances, strict=True) if yes}
-        liked = np.argsort(popularity + behaviour.taste * rng.standard_normal(len(every)))
+        liked = np.argsort(popularity + behaviour.variety * rng.standard_normal(len(every)))
         mine = [every[g] for g in liked if has.issuperset(needs[g].items())][: behaviour.repertoire]
         if not mine:
             continue

@@ -1,4 +1,4 @@
-"""A world: an assistant, what people want of it, where they are, and how they are heard; and one request to be judged."""
+"""A world: an assistant, people with goals, their situations and a speech channel; and one request to be judged."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What surrounds one request.
+    """The situation of one request.
 
     Attributes:
-        device_id: the device that is spoken to.
-        device_type: what it is.
-        context: what the assistant knows of the moment, in the reserved keys of the log contract; scalars.
-        after: truth: the goal of the person's turn just before; empty for none.
+        device_id: id of the device.
+        device_type: type of the device.
+        context: context of the log contract: reserved keys, scalars.
+        after: truth: goal of the previous turn of this person, if it was just before; else empty.
     """
 
     device_id: str
@@ -38,56 +38,56 @@ class Around:
 
     @property
     def asked(self) -> dict[str, str | int]:
-        """The context as a rewriter is asked with: the device is one of its keys."""
+        """The context for a rewriter, with the type of the device as a key."""
         return {**self.context, "device_type": self.device_type}
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """A turn of the same person just before: the goal it had, and what was heard."""
+    """The previous turn of the same person: its goal and the text heard."""
 
     goal: str
     heard: str
 
 
 class Situations(Protocol):
-    """Where people are when they speak, and what that does to their wishes and words."""
+    """Decides where people are when they speak, and how that changes goals and phrases."""
 
     matter: bool
-    """Whether wishes depend on them; if not, the hour of a wish to be judged is drawn after the wish."""
+    """Whether goals depend on the situation; if not, the hour of a request is drawn after its goal."""
 
     def around(self, user: User, ts_ms: int, before: Before | None) -> Around:
-        """Return what surrounds a person at a time, epoch milliseconds; the same whenever it is asked."""
+        """Return the situation of a person at a time (epoch milliseconds); the same arguments give the same result."""
 
     def pick(self, user: User, around: Around, rng: np.random.Generator) -> str:
-        """Draw what a person wants."""
+        """Draw a goal."""
 
     def phrase(self, user: User, goal: str, around: Around, habit: float, rng: np.random.Generator) -> str:
-        """Draw how a person asks for it first; `habit` is that of `Behaviour`."""
+        """Draw the first phrase for a goal; `habit` is that of `Behaviour`."""
 
     def otherwise(self, user: User, goal: str, said: str, rng: np.random.Generator) -> str:
-        """Draw how a person says it differently once it has failed."""
+        """Draw another phrase after a failure."""
 
 
 class Anywhere:
-    """One device in one room; wishes and words do not depend on the moment."""
+    """One device in one room; goals and phrases do not depend on the situation."""
 
     matter = False
 
     def around(self, user: User, ts_ms: int, before: Before | None) -> Around:  # noqa: ARG002 - a person has one device
-        """Return the hour and the room of the person's only device."""
+        """Return the hour, and the room of the only device of the person."""
         return Around(user.device_id, "speaker", {"hour": ts_ms // HOUR_MS % 24, "room": user.room})
 
     def pick(self, user: User, around: Around, rng: np.random.Generator) -> str:  # noqa: ARG002
-        """Draw from the person's wishes."""
+        """Draw from the goals of the person."""
         return user.pick(rng)
 
     def phrase(self, user: User, goal: str, around: Around, habit: float, rng: np.random.Generator) -> str:  # noqa: ARG002
-        """Draw from the person's phrases."""
+        """Draw from the phrases of the person."""
         return user.phrase(goal, habit, rng)
 
     def otherwise(self, user: User, goal: str, said: str, rng: np.random.Generator) -> str:
-        """Draw another of the person's phrases, the same again where there is no other."""
+        """Draw another phrase of the person; the same if there is no other."""
         others = [p for p in user.phrases[goal] if p != said]
         return others[int(rng.random() * len(others))] if others else said
 
@@ -110,21 +110,21 @@ class Rewriting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One wish as it reaches the assistant for the first time, with the truth beside it.
+    """One request as it first reaches the assistant, with the truth.
 
     Attributes:
-        user_id: who speaks.
-        ts_ms: when, epoch milliseconds UTC.
+        user_id: id of the user.
+        ts_ms: time, epoch milliseconds UTC.
         locale: BCP 47.
         goal: the hypothesis that the user wants.
-        said: the phrase that left the mouth.
-        heard: what the channel made of it.
+        said: the phrase as said.
+        heard: the text that the channel returns.
         nbest: all hearings, best first.
-        confidence: the channel's belief in `heard`, 0..1.
+        confidence: confidence of the channel in `heard`, 0..1.
         context: hour, room, device_type and the like; scalars.
-        known_user: whether this user's turns may be in the log.
-        known_phrase: whether `said` may be said in the log; always False where the goal is unknown.
-        known_goal: whether anybody wants this in the log.
+        known_user: whether turns of this user may be in the log.
+        known_phrase: whether `said` may be in the log; False if the goal is unknown.
+        known_goal: whether the goal may be in the log.
     """
 
     user_id: str
@@ -143,12 +143,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What never enters the log and is judged all the same.
+    """What is withheld from the log and still judged.
 
     Attributes:
         users: user ids.
-        phrases: phrases; those of the goals below among them.
-        goals: goals that nobody asks for in the log.
+        phrases: phrases, those of the withheld goals included.
+        goals: goals.
     """
 
     users: frozenset[str]
@@ -158,21 +158,20 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything about a place where people talk to an assistant.
+    """A place where people talk to an assistant.
 
     Attributes:
-        name: says which world this is in tables and reports.
+        name: name in tables and reports.
         locale: BCP 47 locale of its log.
         assistant: the NLU.
-        goals: what can be wanted -> the phrases that ask for it. A goal is the hypothesis that the assistant, free of
-            injected errors, gives each of the phrases.
-        users: everybody, those withheld from the log too.
-        channel: how the turns of the log are heard.
-        judging: how the requests to be judged are heard; the same channel except where recordings are kept back.
-        behaviour: how people act.
+        goals: goal -> its phrases. A goal is the hypothesis of the assistant, without injected errors, for each phrase.
+        users: all users, those withheld from the log included.
+        channel: speech channel of the log.
+        judging: speech channel of the requests to be judged; another one only if recordings are kept back.
+        behaviour: parameters of how people act.
         split: what is withheld from the log.
-        stop: what people say to call something off; None where nobody does.
-        situations: where people are when they speak, and what that does to their wishes and words.
+        stop: phrase that stops an action; None if nobody says one.
+        situations: where people are when they speak.
     """
 
     name: str
@@ -188,7 +187,7 @@ class World:
     situations: Situations = field(default_factory=Anywhere)
 
     def logged(self, user: User) -> User | None:
-        """Return what of a person the log may show, None where that is nothing."""
+        """Return the person without what is withheld from the log; None if nothing is left."""
         return None if user.user_id in self.split.users else user.without(self.split.goals, self.split.phrases)
 
 
@@ -203,15 +202,15 @@ def split_of(
 ) -> Split:
     """Draw what the log withholds.
 
-    Popular and rare goals and phrases are withheld alike: one is drawn from each run of neighbours in the order of how often
-    they are used. A goal that stays keeps at least one phrase. People who share a voice are withheld together.
+    Popular and rare goals and phrases are withheld alike: they are sorted by use, cut into runs, and one is drawn from each run.
+    A goal that stays keeps at least one phrase. People who share a voice are withheld together.
 
     Args:
         goals: goal -> phrases.
-        users: everybody.
+        users: all users.
         seed: of the draw.
         user_share: share of the voices.
-        phrase_share: share of the phrases of goals that stay, as far as each keeps one.
+        phrase_share: share of the phrases of goals that stay.
         goal_share: share of the goals.
     """
     rng = np.random.default_rng([seed, 3])

@@ -23,13 +23,13 @@ from rewriter.simulation.users import Behaviour, people, shares_said
 from rewriter.simulation.world import Split, World, split_of
 
 MISROUTED = 0.05
-"""Share of the requests that an assistant takes for something else, however clearly they are said."""
+"""Share of the requests that the assistant understands as something else, however clearly they are said."""
 REFUSED = 0.03
-"""Share of the requests that an assistant ought to understand and does not."""
+"""Share of the requests that the assistant refuses although it should understand them."""
 GUESSED = 0.3
-"""Share of the texts a phrase assistant does not understand that it takes for the phrase most alike."""
+"""Share of the unknown texts that a phrase assistant takes for the most similar phrase."""
 GUESSED_AT_HOME = 0.2
-"""The same for Home Assistant, whose wildcards understand wrongly by themselves."""
+"""The same for Home Assistant; it is lower because its wildcards already cause wrong hypotheses."""
 
 Goals = dict[str, tuple[str, ...]]
 
@@ -45,7 +45,7 @@ def home_world(
     refused: float = REFUSED,
     guessed: float = GUESSED_AT_HOME,
 ) -> World:
-    """Return a home with Home Assistant's own parser, heard through a text channel.
+    """Return a home with Home Assistant's own parser and a text channel.
 
     Args:
         seed: of people, split, faults and the speakers' errors.
@@ -131,7 +131,7 @@ def text_world(
     refused: float = 0.0,
     guessed: float = 0.0,
 ) -> World:
-    """Return a world around any assistant, heard through a text channel; the way to plug in one's own NLU.
+    """Return a world around any assistant, for example your own NLU, with a text channel.
 
     Args:
         assistant: the NLU.
@@ -181,10 +181,9 @@ def _home_assistant(language: str) -> HomeAssistant:
 def faults(
     goals: Goals, split: Split, said: Mapping[str, float], *, seed: int, misrouted: float, refused: float
 ) -> dict[str, str | None]:
-    """Draw phrases that an assistant gets wrong, whoever says them however clearly.
+    """Draw phrases that an assistant misunderstands, whoever says them.
 
-    Each goal keeps a phrase that works. A misrouted phrase is taken for the goal, not withheld from the log, whose phrase
-    looks most like it.
+    Each goal keeps a phrase that works. A misrouted phrase gets the goal, among those in the log, of the most similar phrase.
 
     Args:
         goals: goal -> phrases.
@@ -234,7 +233,7 @@ def simulate(
     start: date = date(2026, 1, 5),
     on_day: Callable[[date, int], None] | None = None,
 ) -> int:
-    """Write the log of some days of a world without a rewriter.
+    """Write the log of some days of a world, without a rewriter, as a file.
 
     The same arguments give the same rows.
 
@@ -242,8 +241,8 @@ def simulate(
         kind: name in `WORLDS`: ``home`` (Home Assistant's parser), ``phrases`` (a strict phrase table, faster), or one that
             was registered there.
         out: file to write, see `write_log`.
-        days: how many days.
-        users: how many people the world has; a fifth of them never enters the log.
+        days: number of days.
+        users: number of users; a fifth of them is kept out of the log.
         seed: of the world and its days.
         setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
         start: the first day, UTC.
@@ -270,4 +269,9 @@ def simulate(
 
 
 WORLDS: Final[dict[str, Callable[..., World]]] = {"home": home_world, "phrases": phrase_world}
-"""The worlds that can be written as a log, by name. Add an entry to register a world of your own."""
+"""Registry: name -> function that makes a world. `simulate` and the verb ``simulate`` take these names.
+
+To register a world of your own, add its function, which is called with ``(seed, setting=..., n_users=...)``::
+
+    WORLDS["office"] = office_world
+"""

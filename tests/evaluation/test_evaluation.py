@@ -131,7 +131,7 @@ def test_what_is_written(artefact, log, tmp_path):
         ((FIRST - 9, FIRST - 1), ""),
         ((FIRST - 9, FIRST), "learned from 2024-09-25 to 2024-10-04"),
         ((FIRST + 1, FIRST + 2), ""),
-        (None, "state of this artefact is not here"),
+        (None, "without the private state of the artefact"),
     ],
 )
 def test_a_log_that_was_learned_from_is_warned_of(tmp_path, log, learned, warned):
@@ -145,7 +145,7 @@ def test_a_log_without_hypotheses_is_warned_of(tmp_path, artefact):
     path = tmp_path / "bare.csv"
     path.write_text("user_id,timestamp,utterance\nann,2030-01-01T00:00:00Z,lump on\n", encoding="utf-8")
     (warning,) = evaluate(artefact, [path]).warnings
-    assert "the log needs hypothesis" in warning
+    assert "the log needs the column hypothesis" in warning
 
 
 def test_errors_are_one_line(tmp_path, log, artefact):

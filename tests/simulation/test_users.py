@@ -39,7 +39,7 @@ def test_the_favourite_phrase_comes_by_habit():
 
 def test_taste_decides_how_alike_people_are():
     def shared(taste):
-        users = people(GOALS, 30, seed=1, behaviour=replace(CALM, taste=taste))
+        users = people(GOALS, 30, seed=1, behaviour=replace(CALM, variety=taste))
         return np.mean([len(set(a.goals) & set(b.goals)) for a in users for b in users if a is not b])
 
     assert shared(0.0) == 20
@@ -77,7 +77,7 @@ def test_voices_are_dealt_round():
 
 
 def test_without_some_goals_and_phrases():
-    user = people({"a": ("a1", "a2"), "b": ("b1",), "c": ("c1",)}, 1, seed=0, behaviour=Behaviour(taste=0.0))[0]
+    user = people({"a": ("a1", "a2"), "b": ("b1",), "c": ("c1",)}, 1, seed=0, behaviour=Behaviour(variety=0.0))[0]
     kept = user.without(frozenset({"b"}), frozenset({"a1"}))
     assert set(kept.goals) == {"a", "c"}
     assert kept.phrases == {"a": ("a2",), "c": ("c1",)}

@@ -96,7 +96,7 @@ def test_a_misrouted_phrase_is_taken_for_the_goal_most_alike():
 
 def test_how_often_phrases_are_said():
     table = {"a": ("a1", "a2"), "b": ("b1",)}
-    said = shares_said(people(table, 1, seed=0, behaviour=Behaviour(taste=0.0, zipf=1.0)), 0.8)
+    said = shares_said(people(table, 1, seed=0, behaviour=Behaviour(variety=0.0, zipf=1.0)), 0.8)
     assert sum(said.values()) == pytest.approx(1)
     first, second = sorted((said["a1"] + said["a2"], said["b1"]), reverse=True)
     assert first == pytest.approx(2 * second)
