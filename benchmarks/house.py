@@ -159,11 +159,11 @@ def shape(root: Path) -> dict[str, Any]:
 
 
 def walks(root: Path, log: Path) -> dict[str, int]:
-    """Return the figures of one `learn` and one request, in a process that imports the package from a tree."""
+    """Return the figures of one `learn` and one request, in a process that runs in a tree and so imports its package."""
     with tempfile.TemporaryDirectory() as folder:
         code = [sys.executable, "-c", WALK, str(log.resolve()), f"{folder}/artefact"]
-        environment = os.environ | {"PYTHONPATH": str(root.resolve()), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+        done = subprocess.run(code, cwd=root, env=environment, capture_output=True, text=True, check=True)
     figures: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
