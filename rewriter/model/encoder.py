@@ -124,7 +124,7 @@ class StaticEncoder:
     """Sums the vectors of a text's n-grams: tens of microseconds a text, from a table of a few megabytes.
 
     Untrained, the n-grams have random directions, which keeps inner products of bags of n-grams within about ``1 / sqrt(dim)``
-    (Johnson and Lindenstrauss 1984): a model-free measure of spelling. Training (`rewriter.offline.fit.static_encoder`) moves the
+    (Johnson and Lindenstrauss 1984): a model-free measure of spelling. Training (`rewriter.offline.fit.encoder`) moves the
     vectors, so that misheard texts come near to what was meant.
 
     Args:

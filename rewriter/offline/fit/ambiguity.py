@@ -1,4 +1,4 @@
-"""`learn_ambiguity`: the texts by which people mean different things, and how far habits tell whom of them means what."""
+"""`learn_ambiguity`: texts by which users mean different things, and how far habits tell what a user means."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -20,20 +20,23 @@ from rewriter.offline.rules import surface
 from rewriter.offline.rules.launch import GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
-_MEANINGS = 8  # of a text, the commonest, that are looked at
-_RARE = 0.1  # share of the votes below which they may be next wishes, which are as people like them
-_ELSE = 1.0  # votes for something that nobody has yet meant by a text
-_LEAST_TRUST = 0.1  # below which habits tell nothing worth serving
+_MAX_MEANINGS = 8  # of a text, the commonest ones
+_MIN_SHARE = 0.1  # share of the votes below which a meaning may be a next goal, which follows habits too and so misleads
+_OTHER_VOTES = 1.0  # votes for something that nobody has meant by a text so far
+_MIN_TRUST = 0.1  # trust in habits below which nothing is served
+_TRUE_LOSSES = 0.25  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
+_NOISE_QUANTILE = 0.25  # of the label noise; low, so that few texts excuse little
 
 
 class _Table(NamedTuple):
-    """Rows of (text, user) with the meanings of the text, m = `_MEANINGS`; what is not there has share 0.
+    """One row for each text and user, with up to m = `_MAX_MEANINGS` meanings of the text; missing meanings have share 0.
 
     Attributes:
-        share: (r, m) of the votes of all other users.
-        liking, stranger: (r, m), (r,) what the user's habits say, less what this very text led to.
-        meant: (r, m) share of the user's own votes.
-        mass: (r,) votes of the user's own, one at the most.
+        share: (r, m) share of each meaning in the votes of all other users.
+        liking: (r, m) log preference of the user for each meaning, without the turns that this text led to; see `liking_of`.
+        stranger: (r,) the same for a meaning that the user never wanted.
+        meant: (r, m) share of each meaning in the user's own votes.
+        mass: (r,) votes of the user, at most 1.
         fails: (r,) P(the text fails as spoken).
     """
 
@@ -50,37 +53,37 @@ def learn_ambiguity(
     global_rules: GlobalRules,
     votes: Votes,
     query_index: QueryIndex,
-    told: Collection[tuple[str, str]],
+    by_context: Collection[tuple[str, str]],
     config: Launch,
     folder: Path,
 ) -> dict[str, Promise]:
-    """Write ``ambiguity``, where held-out users show that habits tell what is meant; see `rewriter.model.ambiguity.lean`.
+    """Write ``ambiguity`` if habits tell what held-out users mean; see `rewriter.model.ambiguity.posterior`.
 
-    Each user's votes are held against what all others mean by the text and what she herself wanted otherwise. By these the trust
-    in habits is fitted (maximum likelihood), and the threshold that keeps the budget of losses is found.
+    The votes of each user are predicted from what all other users mean by the text and from the user's habits. The trust in
+    habits is fitted by maximum likelihood. Then the threshold that keeps the budget of losses is found.
 
     Args:
         mined: its tables nodes, queries and users are read.
-        global_rules: what all users together say.
-        votes: what each user's turns say was meant.
-        query_index: everybody's queries and each user's own.
-        told: (locale, text) of which the context tells the meaning, which are left out.
-        config: its `min_users` and `max_loss_share` are used.
+        global_rules: votes of all users together.
+        votes: of each user's turns on what was meant.
+        query_index: the shared queries and the habits of each user.
+        by_context: (locale, text) whose meaning the context tells; they are left out.
+        config: uses `min_users` and `max_loss_share`.
         folder: of the online layer.
 
     Returns:
         What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
     """
     guard = guard_of(mined.queries, mined.nodes, config.min_users)
-    shared = _ambiguous(mined, global_rules, query_index.good, told, guard, config.min_users)
+    shared = _ambiguous(mined, global_rules, query_index.good, by_context, guard, config.min_users)
     if shared.empty:
         return {}
     table = _table(mined, shared, votes, query_index)
     trust = _trust(table)
-    evidence = _evidence(table, trust)
-    noise = thresholds.label_noise(evidence, less=config.max_loss_share / 4, quantile=0.25)
-    promise = thresholds.lowest(evidence, loss_share=config.max_loss_share, noise=noise)
-    if trust < _LEAST_TRUST or not np.isfinite(promise.threshold):
+    held_out = _held_out(table, trust)
+    noise = thresholds.label_noise(held_out, less=_TRUE_LOSSES * config.max_loss_share, quantile=_NOISE_QUANTILE)
+    promise = thresholds.lowest(held_out, loss_share=config.max_loss_share, noise=noise)
+    if trust < _MIN_TRUST or not np.isfinite(promise.threshold):
         return {}
     meanings = [
         Meanings(locale, text, of["phrase"].tolist(), of["share"].tolist(), float(of["fails"].iloc[0]))
@@ -91,20 +94,23 @@ def learn_ambiguity(
 
 
 def _ambiguous(
-    mined: Mined, global_rules: GlobalRules, good: pd.DataFrame, told: Collection[tuple[str, str]], guard: Guard, k: int
+    mined: Mined, global_rules: GlobalRules, good: pd.DataFrame, by_context: Collection[tuple[str, str]], guard: Guard, k: int
 ) -> pd.DataFrame:
-    """Return texts of k users with two meanings of k users or more: source, goal, locale, text, phrase, share, votes …"""
+    """Return texts of k users with two meanings of k users or more, one row for each meaning.
+
+    The columns are source, goal, users, votes, said_by, fails, total, share, locale, text, phrase and target.
+    """
     pairs, (works, fails) = global_rules.pairs, global_rules.priors.ok.after(global_rules.pairs.ok, global_rules.pairs.spoken_by)
     all_ = pd.DataFrame({"source": pairs.source, "goal": pairs.target, "users": pairs.users, "votes": pairs.votes})
     all_ = all_.assign(said_by=pairs.said_by, fails=fails / (works + fails))
-    all_["total"] = all_.groupby("source")["votes"].transform("sum") + _ELSE
+    all_["total"] = all_.groupby("source")["votes"].transform("sum") + _OTHER_VOTES
     rows = good.assign(phrase=np.arange(len(good)), worth=good["success"] * good["share"])
     best = rows.sort_values(["worth", "phrase"], ascending=[False, True]).drop_duplicates("node").set_index("node")
     all_["share"] = all_["votes"] / all_["total"]
-    known = (all_["users"] >= k) & (all_["said_by"] >= k) & (all_["share"] >= _RARE)
+    known = (all_["users"] >= k) & (all_["said_by"] >= k) & (all_["share"] >= _MIN_SHARE)
     kept = all_[known & all_["goal"].isin(best.index) & (all_["goal"] != all_["source"])]
     kept = kept.sort_values(["source", "votes", "goal"], ascending=[True, False, True])
-    kept = kept[kept.groupby("source").cumcount() < _MEANINGS]
+    kept = kept[kept.groupby("source").cumcount() < _MAX_MEANINGS]
     names = surface.states(mined.nodes, kept["source"].to_numpy())
     kept = kept.assign(
         locale=names["locale"].reindex(kept["source"]).to_numpy(),
@@ -113,13 +119,13 @@ def _ambiguous(
         target=best["query"].reindex(kept["goal"]).to_numpy(),
     )
     keys = list(zip(kept["locale"], kept["text"], kept["target"], strict=True))
-    may = [(locale, text) not in told and not guard(locale, text, target, False) for locale, text, target in keys]
+    may = [(locale, text) not in by_context and not guard(locale, text, target, False) for locale, text, target in keys]
     kept = kept[np.array(may, dtype=bool)]
     return kept[kept.groupby("source")["goal"].transform("count") >= 2]
 
 
 def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryIndex) -> _Table:
-    """Hold each user's votes on an ambiguous text against what the others mean by it, and what she wants otherwise."""
+    """Return the votes of each user on ambiguous texts, beside the votes of the others and the habits of the user."""
     shared = shared.assign(place=shared.groupby("source").cumcount())
     own, good = query_index.own, query_index.good
     goal_prior = good.groupby("node")["success"].sum() / good["success"].sum()
@@ -140,9 +146,9 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
     flat["mass"] = flat["all_led"].clip(upper=1.0)
     flat["meant"] = flat["led"] / flat["all_led"]
     less = np.maximum(flat["votes"] - flat["meant"] * flat["mass"], 0.0)
-    flat["without"] = less / np.maximum(flat["total"] - flat["mass"], _ELSE)
+    flat["without"] = less / np.maximum(flat["total"] - flat["mass"], _OTHER_VOTES)
     at = np.searchsorted(rows, flat["row"]), flat["place"].to_numpy(dtype=np.int64)
-    share, meant, had, goal_prior = np.zeros((4, len(rows), _MEANINGS))
+    share, meant, had, goal_prior = np.zeros((4, len(rows), _MAX_MEANINGS))
     share[at], meant[at], goal_prior[at] = flat["without"], flat["meant"], flat["goal"].map(goal_prior)
     had[at] = np.maximum(flat["own"] - flat["led"], 0.0)
     per_row = flat.drop_duplicates("row").sort_values("row")
@@ -152,23 +158,24 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
 
 
 def _trust(table: _Table) -> float:
-    """Return the trust in habits that makes what users meant likeliest, 0..1."""
+    """Return the trust in habits, 0..1, that maximises the likelihood of the votes."""
 
     def surprise(trust: float) -> float:
         p = posterior(table.share, table.liking, table.stranger, trust)
         other = np.maximum(1 - p.sum(axis=1), 1e-6)
-        told = table.meant * np.log(np.maximum(p, 1e-6))
-        return -float(table.mass @ (told.sum(axis=1) + (1 - table.meant.sum(axis=1)) * np.log(other)))
+        known = table.meant * np.log(np.maximum(p, 1e-6))
+        return -float(table.mass @ (known.sum(axis=1) + (1 - table.meant.sum(axis=1)) * np.log(other)))
 
     return float(minimize_scalar(surprise, bounds=(0.0, 1.0), method="bounded").x)
 
 
-def _evidence(table: _Table, trust: float) -> thresholds.Evidence:
+def _held_out(table: _Table, trust: float) -> thresholds.HeldOut:
+    """Return what would have become of each row, had the likeliest meaning been sent."""
     p = posterior(table.share, table.liking, table.stranger, trust)
     rows = np.arange(len(p))
     best = p.argmax(axis=1)
     hit = table.meant[rows, best]
-    return thresholds.Evidence(
+    return thresholds.HeldOut(
         score=table.fails * p[rows, best],
         win=table.mass * table.fails * hit,
         loss=table.mass * (table.fails * (1 - hit) + (1 - table.fails)),

@@ -1,8 +1,7 @@
-"""`build_query_index`: from the mined tables to the user view: everybody's queries, each user's habits, and the index over them.
+"""`build_query_index`: from the mined tables to the shared queries, the habits of each user, and the index over both.
 
-`near_duplicates`: texts that are a rarer way to say what a text much like them says, and that nothing need be rewritten to.
-
-`rephrases`: the pairs of texts that a shared encoder may learn from.
+A query is a text that works for enough users, so that others may be rewritten to it. `near_duplicates` are left out as targets;
+`rephrases` are the pairs that a shared encoder may learn from.
 """
 
 from collections.abc import Sequence
@@ -21,20 +20,19 @@ from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import UserCounts, save_spoken, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
-from rewriter.offline.fit.encoder import Lessons, learn_encoder
-from rewriter.offline.fit.static_encoder import Rephrases
+from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
 
-_ALIKE = 0.75  # normalised Indel similarity of an echo to what it near duplicates
-_RARER = 5.0  # times as much success has what it near duplicates
+_ALIKE = 0.75  # least normalised Indel similarity of a near duplicate and the text that it duplicates
+_RARER = 5.0  # how many times as much success that text must have
 
 
 def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Mark texts beside which another one, much alike and of the same interpretation, has far more success, (n,).
+    """Return which texts are near duplicates of a similar text with the same interpretation and far more success, (n,).
 
-    An assistant that forgives much understands many a garble: "jungle the audiobook dracula". Such a text is healthy, and is left
-    alone. But nobody speaks so, and as a target it would only be nearer to other garbles than what was meant.
+    A tolerant assistant understands many garbled texts, such as "jungle the audiobook dracula". Such a text is healthy and is not
+    rewritten. But nobody says it on purpose, and as a target it would only be nearer to other garbled texts than what was meant.
 
     Args:
         good: texts with the columns locale, query, node and success.
@@ -53,36 +51,35 @@ def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return found
 
 
-_FAILING = 0.5  # share of success of a source, at most
-_LEAST_SHARE_REPHRASES = 0.25  # of the votes on a source
+_FAILING = 0.5  # share of success that the source of a rephrase has at most
+_MIN_VOTES = 0.25  # least share of the votes on a source, for a goal to be taken as what was meant
 
 
 def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: int) -> Rephrases:
-    """Return failing texts, each with a text that says what was meant; both come from enough users.
+    """Return failing texts, each with a text that says what was meant; both come from k users or more.
 
     Args:
-        texts: every text (`rewriter.offline.fit.query_index.said`).
-        good: those that others may be rewritten to (`worthy`); the one with the most success speaks for
-            its interpretation.
-        pairs: what all users together say was meant.
+        texts: of the log, from `said`.
+        good: the shared queries, from `worthy`; of each interpretation the one with most success is taken.
+        pairs: votes of all users together on what was meant.
         min_users: k.
     """
     failing = texts[(texts["said_by"] >= min_users) & (texts["rate"] <= _FAILING) & texts["source"].notna()]
     spoken = good.sort_values("success", ascending=False, kind="stable").drop_duplicates(["locale", "node"])
     voted = pd.DataFrame({"source": pairs.source, "node": pairs.target, "votes": pairs.votes})
     voted["share"] = voted["votes"] / voted.groupby("source")["votes"].transform("sum")
-    led = voted[voted["share"] >= _LEAST_SHARE_REPHRASES].merge(failing[["source", "locale", "query", "said_by"]], on="source")
+    led = voted[voted["share"] >= _MIN_VOTES].merge(failing[["source", "locale", "query", "said_by"]], on="source")
     found = led.merge(spoken[["node", "locale", "query", "users"]], on=["node", "locale"], suffixes=("", "_meant"))
     found = found[found["query"] != found["query_meant"]]
     users = np.minimum(found["said_by"], found["users"]).to_numpy(dtype=np.int64)
     return Rephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
 
 
-_LEAST_TURNS = 1.5  # of success behind a text that others may be rewritten to
-_OWN_TURNS = 0.9  # of success behind a habit: a turn without any cue counts for a little less than one
-_LEAST_SHARE = 0.4  # of the turns of a text that were understood so and went well
-_SAMPLES = 500  # failing texts that the index is tuned on
-_FAILS = 0.5  # share of success below which a text is such as will be searched for
+_MIN_SUCCESS = 1.5  # expected successful turns of a shared query
+_MIN_OWN_SUCCESS = 0.9  # the same of a habit: a single turn without any cue counts for a little less than one
+_MIN_SHARE = 0.4  # least share of the turns of a text that had its best interpretation and succeeded
+_MAX_SAMPLES = 500  # failing texts on which the index is tuned
+_FAILS = 0.5  # share of success below which a text counts as failing in that sample
 
 _TEXTS = """
 WITH said AS (
@@ -126,29 +123,29 @@ ORDER BY u.user_id, t.locale, t.text
 
 
 def said(mined: Mined) -> pd.DataFrame:
-    """Return every text that was sent, with the interpretation that it had most success with, one row each."""
+    """Return every text that was sent, one row each, with the interpretation that had most success."""
     return _read(mined, ("queries", "nodes"), _TEXTS)
 
 
 def worthy(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
-    """Return the texts of enough users that work well enough to be sent for others; those of a locale stand together."""
-    return texts[(texts["users"] >= min_users) & (texts["success"] >= _LEAST_TURNS) & (texts["share"] >= _LEAST_SHARE)]
+    """Return the shared queries: texts of k users or more that mostly work, ordered by locale."""
+    return texts[(texts["users"] >= min_users) & (texts["success"] >= _MIN_SUCCESS) & (texts["share"] >= _MIN_SHARE)]
 
 
 def habits(mined: Mined) -> pd.DataFrame:
-    """Return what each user said with success, as it was understood most often; what we put into a mouth is no habit."""
-    return _read(mined, ("counts", "users", "texts"), _HABITS, _OWN_TURNS, _LEAST_SHARE)
+    """Return the habits of each user: texts said with success, with their best interpretation; rewritten turns do not count."""
+    return _read(mined, ("counts", "users", "texts"), _HABITS, _MIN_OWN_SUCCESS, _MIN_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryIndex:
-    """What a log knows of texts.
+    """The texts of a log.
 
     Attributes:
-        texts: every text that was sent, from `said`.
-        good: those that work for enough users, from `worthy`.
-        spoken: (n,) which of these people would say, and others may be rewritten to; not the `near_duplicates`.
-        own: what each user said with success, from `habits`.
+        texts: all texts that were sent, from `said`.
+        good: the n shared queries, from `worthy`.
+        spoken: (n,) which of these others may be rewritten to; False for `near_duplicates`.
+        own: the habits of each user, from `habits`.
     """
 
     texts: pd.DataFrame
@@ -162,31 +159,31 @@ def build_query_index(mined: Mined, pairs: Pairs, config: Config, folder: Path) 
 
     Args:
         mined: the mined tables.
-        pairs: what all users together say was meant.
-        config: its sections launch and encoder are used.
+        pairs: votes of all users together on what was meant.
+        config: uses its sections launch and encoder.
         folder: where the files go.
     """
     k = config.launch.min_users
     texts, own = said(mined), habits(mined)
     good = worthy(texts, k)
-    lessons = Lessons(
+    data = EncoderData(
         texts=texts.loc[texts["said_by"] >= k, "query"].tolist(),
         queries=good["query"].tolist(),
-        pairs=rephrases(texts, good, pairs, k),
+        rephrases=rephrases(texts, good, pairs, k),
         min_users=k,
     )
-    encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
+    encoder = learn_encoder(config.encoder, data, folder / "encoder", seed=config.seed)
     failing = texts.loc[texts["rate"] < _FAILS, "query"]
     spoken = ~near_duplicates(good)
-    _shelve(folder, good, own, failing.sample(min(len(failing), _SAMPLES), random_state=config.seed).tolist(), encoder)
+    _write_books(folder, good, own, failing.sample(min(len(failing), _MAX_SAMPLES), random_state=config.seed).tolist(), encoder)
     save_spoken(folder, spoken)
     return QueryIndex(texts, good, spoken, own)
 
 
-def _shelve(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
-    """Write the books: what is a user's own and not among the good ones becomes a private row.
+def _write_books(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: Sequence[str], encoder: SavedEncoder) -> None:
+    """Write the books. A habit that is no shared query becomes a private row of its user.
 
-    The effort of the index is measured on failing texts, such as will be searched for.
+    The index is tuned on failing texts, because these are what it will be searched for.
     """
     write_book(folder / "book", _queries(good, good["said"], good["users"]), encoder)
     build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(failing))

@@ -1,6 +1,6 @@
-"""Fitting the online layer: wording, ranker, risk, and the thresholds that held-out evidence can promise.
+"""`fit`: fits the online layer: wording, ranker, risk, and the thresholds that keep the budget of losses on held-out texts.
 
-`defect_counts`: what a log knows of how the turns of each text went: by the teacher, or else by the books of mining.
+`defect_counts` counts defects by text and user, by the defect model or else by the counts of mining.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,11 +27,11 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.launch import GlobalRules
 from rewriter.offline.rules.votes import Votes
 
-_LIKELY = 0.65  # P(win) below which nothing is applied to a request that may be fine as it is
-_EXCUSED = 0.1  # of the budget: what the surest rewrites are taken to lose in truth; the rest of their losses is label noise
-_MIDDLE, _LOWER = 0.5, 0.25  # quantiles of the noise: before the NLU `_LIKELY` holds too; after a refusal few texts excuse little
-_WORTH_ASKING = 0.3  # P(win) below which nothing is suggested
-_HEARD = 0.05  # share of examples with other hearings from which on their worth is known
+_MIN_SCORE_BEFORE = 0.65  # P(win) below which nothing is applied before the NLU, where the request may be fine as it is
+_TRUE_LOSSES = 0.1  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
+_NOISE_BEFORE, _NOISE_AFTER = 0.5, 0.25  # quantile of the label noise: lower after a refusal, where no least score protects
+_MIN_SCORE_SUGGESTED = 0.3  # P(win) below which nothing is suggested
+_MIN_NBEST = 0.05  # share of texts with other hearings from which on the worth of other hearings is known
 
 
 def fit(
@@ -47,20 +47,20 @@ def fit(
 ) -> dict[str, Promise]:
     """Fit the online layer and write it.
 
-    Whatever is shared rests on texts of at least `config.launch.min_users` users: names and counts are such texts, and the ranker
-    and the risk are fitted on such texts and on averages over as many users. The thresholds are two numbers for each mode; they
-    are counted on all texts, those of few users above all, because those are what the layer will meet.
+    Everything in the files rests on k users or more, k = `config.launch.min_users`: names and counts come from texts of k users,
+    and the ranker and the risk are fitted on such texts and on averages over k users. The thresholds, two numbers for each mode,
+    are found on all texts. Texts of few users matter most there, because the layer will mostly meet such texts.
 
     Args:
         mined: the mined tables.
-        global_rules: what all users together say; its launched rules answer before the online layer does.
-        votes: what each user's turns say was meant.
-        query_index: what `rewriter.offline.fit.query_index.stock` wrote into the folder.
-        known: how the turns of all texts went.
+        global_rules: its launched rules answer before the online layer does.
+        votes: of each user's turns on what was meant.
+        query_index: what `rewriter.offline.fit.query_index.build_query_index` wrote into the folder.
+        known: counts of turns and defects of all texts.
         turns: Parquet of `tables.TURNS`.
-        config: its sections launch and trigger are used.
+        config: uses its sections launch and trigger.
         folder: where the files go.
-        doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since when it was in doubt.
+        doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since which it is in doubt.
 
     Returns:
         What the held-out evidence promises of each slice that the ranker fills, by name.
@@ -75,7 +75,7 @@ def fit(
     promises = _promises(cross_validation, config.trigger, doubted)
     before, after = (Threshold(of[0].threshold, of[1].threshold) for of in (promises["before"], promises["after"]))
     fitted = cross_validation.fit()
-    hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _HEARD
+    hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _MIN_NBEST
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wordings.all.items():
         of.save(folder / "wording" / locale)
@@ -88,9 +88,9 @@ def fit(
 
 
 def _promises(cross_validation: CrossValidation, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[Promise]]:
-    """Hold out one fold after the other, and find the thresholds for what is applied and for what is suggested in each mode.
+    """Hold out one fold after the other, and find two thresholds for each mode: to apply a rewrite, and to suggest it.
 
-    For a withdrawn part they are found once more, on the texts that were first heard since it was in doubt.
+    For a withdrawn slice they are found again on the texts that were first said since it came into doubt.
     """
     before: list[tuple[int, Outcome]] = []
     after: list[tuple[int, Outcome]] = []
@@ -104,8 +104,8 @@ def _promises(cross_validation: CrossValidation, budget: Trigger, doubted: Mappi
                 if outcome is not None:
                     outcomes.append((case.text.first_day, outcome))
     modes = {
-        "before": partial(_thresholds, before, budget, _LIKELY, _MIDDLE),
-        "after": partial(_thresholds, after, budget, 0.0, _LOWER),
+        "before": partial(_thresholds, before, budget, _MIN_SCORE_BEFORE, _NOISE_BEFORE),
+        "after": partial(_thresholds, after, budget, 0.0, _NOISE_AFTER),
     }
     since = {part: modes[SLICES[part].mode](since=day) for part, day in doubted.items() if SLICES[part].method == "online"}
     return {mode: found(since=0) for mode, found in modes.items()} | since
@@ -115,18 +115,18 @@ def _thresholds(
     outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
 ) -> list[Promise]:
     rows = [outcome for day, outcome in outcomes if day >= since]
-    evidence = thresholds.Evidence(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
-    noise = thresholds.label_noise(evidence, less=_EXCUSED * budget.max_loss_share, quantile=quantile)
+    held_out = thresholds.HeldOut(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
+    noise = thresholds.label_noise(held_out, less=_TRUE_LOSSES * budget.max_loss_share, quantile=quantile)
     return [
-        thresholds.lowest(evidence, loss_share=budget.max_loss_share, noise=noise, least=least),
-        thresholds.lowest(evidence, loss_share=budget.suggest_loss_share, noise=noise, least=_WORTH_ASKING),
+        thresholds.lowest(held_out, loss_share=budget.max_loss_share, noise=noise, least=least),
+        thresholds.lowest(held_out, loss_share=budget.suggest_loss_share, noise=noise, least=_MIN_SCORE_SUGGESTED),
     ]
 
 
-_MILLION = 1_000_000  # whole numbers add up to the same in every order
+_MILLION = 1_000_000  # P(defect) in whole millionths, because integers add up to the same sum in every order
 
-_TAUGHT = "SELECT said, user_no, 1 AS turns, bad FROM taught WHERE rewritten = 0"
-_BOOKS = "SELECT said, user_no, turns, 1000 * (1000 * turns - success) AS bad FROM counts WHERE rewritten = 0"
+_BY_MODEL = "SELECT said, user_no, 1 AS turns, bad FROM defects WHERE rewritten = 0"
+_BY_MINING = "SELECT said, user_no, turns, 1000 * (1000 * turns - success) AS bad FROM counts WHERE rewritten = 0"
 _SUMMED = """
 SELECT t.text, s.user_no, CAST(SUM(s.turns) AS DOUBLE) AS turns, CAST(SUM(s.bad) AS DOUBLE) AS bad
 FROM ({}) AS s JOIN texts AS t ON t.id = s.said
@@ -136,19 +136,19 @@ ORDER BY t.text, s.user_no
 
 
 def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> WordRisk:
-    """Count turns and defects by text and user, as far as the words were sent as they were spoken.
+    """Count turns and defects by text and user, less turns that were rewritten.
 
-    The teacher says how likely each recent turn went wrong. Where there is none, the books of mining say of all turns how much
-    of them was success; the rest is friction or was restated.
+    The defect model gives P(defect) of each recent turn. Without one, the counts of mining are used: what is not success there is
+    friction or was restated.
 
     Args:
         mined: its tables counts and texts are read.
-        pair: holds recent turns and what the teacher says of them; None where there is no teacher.
-        min_users: k, users of any text or word that is told of.
+        pair: the detector, for its turns and their P(defect); None if nothing was learned.
+        min_users: k, distinct users that a text or word must have to be in a `Risk`.
     """
     with connect(**mined.named("counts", "texts")) as con:
         if pair is not None:
             columns = {name: pair.turns[name] for name in ("said", "user_no", "rewritten")}
-            con.register("taught", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))
-        found = con.execute(_SUMMED.format(_BOOKS if pair is None else _TAUGHT)).fetchnumpy()
+            con.register("defects", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))
+        found = con.execute(_SUMMED.format(_BY_MINING if pair is None else _BY_MODEL)).fetchnumpy()
     return WordRisk(found["text"], found["user_no"], found["bad"] / _MILLION, found["turns"], min_users)

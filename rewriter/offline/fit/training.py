@@ -1,8 +1,7 @@
-"""`train`: the sentence-transformers trainer, quiet: no network, no model card, no reports, nothing left on the disk.
+"""`train`: runs the trainer of sentence-transformers without network, model card, reports, or files left on the disk.
 
-`PieceEmbedding`: the table of a `StaticEncoder` as a module that sentence-transformers trains.
-
-`quiet`: libraries that learn, without their progress bars and warnings.
+`PieceEmbedding` is the table of a `StaticEncoder` as a module that this trainer trains. The module imports torch, which takes
+seconds: import it only where something is trained.
 """
 
 import tempfile
@@ -35,9 +34,9 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        epochs: passes over the examples.
-        batch: examples in a step; the others of a batch are each one's negatives.
-        rate: peak learning rate of AdamW, which falls to zero along a line.
+        epochs: passes over the rows.
+        batch: rows in a step; for each row, the other rows of its batch are the negatives.
+        rate: peak learning rate of AdamW, which falls linearly to zero.
     """
 
     epochs: float
@@ -53,9 +52,9 @@ def train(
     Args:
         model: what is trained.
         loss: one of sentence_transformers' losses over that model.
-        columns: the examples, as the loss wants them: texts, and labels where it has any.
+        columns: the rows as the loss expects them: texts, and labels if it uses any.
         schedule: how long and how fast.
-        seed: of the order of the examples, and of dropout.
+        seed: of the order of the rows, and of dropout.
 
     Raises:
         MissingExtraError: the packages that train are not installed.
@@ -94,7 +93,7 @@ def train(
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep huggingface_hub, which transformers and datasets ask, from the network."""
+    """Keep huggingface_hub, which transformers and datasets use, from the network."""
     from huggingface_hub import constants  # noqa: PLC0415
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -105,10 +104,10 @@ def _offline() -> Iterator[None]:
 
 
 class PieceEmbedding(StaticEmbedding):
-    """An embedding bag over the pieces of a text, in place of a tokenizer's tokens.
+    """An embedding bag over the pieces of a text instead of the tokens of a tokenizer.
 
     Args:
-        table: where training starts, (buckets, dim) float32; not changed.
+        table: (buckets, dim) float32, where training starts; it is copied.
     """
 
     def __init__(self, table: npt.NDArray[np.float32]) -> None:

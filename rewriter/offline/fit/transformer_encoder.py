@@ -1,8 +1,6 @@
-"""`fine_tune`: any sentence transformer, adapted to a log's texts and taught its rephrases.
+"""Sentence transformers: adapt one to the texts of a log, fine-tune it on rephrases, distil it, or export it to ONNX.
 
-`distil`: what a fine-tuned transformer knows, in the table of a static encoder.
-
-`export`: a sentence transformer as the three files that `OnnxEncoder` runs, its weights in 8 bits.
+The module imports torch, which takes seconds: import it only where a transformer is asked for.
 """
 
 import random
@@ -10,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rewriter.errors import ConfigError, MissingExtraError
-from rewriter.offline.fit.static_encoder import Examples
+from rewriter.offline.fit.encoder import TextPairs
 from rewriter.offline.fit.training import Schedule, quiet, train
 
 if TYPE_CHECKING:
@@ -25,14 +23,14 @@ import numpy as np
 from rewriter.model.encoder import GRAPH, HEADER, TOKENIZER, StaticEncoder, Vectors, random_table, unit_rows
 
 _SCALE = 20.0  # of a cosine in the softmax
-_MOST = 10_000  # examples: a CPU sees a hundred a second
+_MAX_TEXTS = 10_000  # texts or pairs to train on: a CPU processes a hundred a second
 
 
 def base_model(name: str) -> "SentenceTransformer":
     """Load a sentence transformer on the CPU.
 
     Args:
-        name: a folder, or a name that the hub knows; only a name may ask the network.
+        name: a folder, or a name on the Hugging Face hub; only a name may use the network.
 
     Raises:
         ConfigError: there is no such model, here or there.
@@ -52,57 +50,59 @@ def base_model(name: str) -> "SentenceTransformer":
         ) from error
 
 
-def adapt(model: "SentenceTransformer", texts: Sequence[str], *, seed: int, most: int = _MOST) -> None:
-    """Adapt a model, in place, to how people talk in this log, without any pairs.
+def adapt(model: "SentenceTransformer", texts: Sequence[str], *, seed: int, most: int = _MAX_TEXTS) -> None:
+    """Adapt a model, in place, to the texts of a log, without any pairs.
 
-    Each text is its own positive under another dropout mask, the others of the batch are negatives (SimCSE: Gao, Yao and
-    Chen 2021).
+    Each text is its own positive under another dropout mask; the other texts of the batch are its negatives (SimCSE: Gao, Yao and
+    Chen 2021, EMNLP).
 
     Args:
         model: what is adapted.
         texts: normalised, each said by at least `Config.launch.min_users` users, whether it worked or not.
         seed: of the order and of dropout.
-        most: examples, drawn from all; bounds the time.
+        most: texts that are sampled, to bound the time.
     """
     chosen = sorted(set(texts))
-    chosen = random.Random(seed).sample(chosen, min(len(chosen), most))  # noqa: S311 - draws examples, no secrets
-    _contrast(model, Examples(chosen, chosen), Schedule(epochs=1, batch=64, rate=2e-5), seed)
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), most))  # noqa: S311 - draws texts, no secrets
+    _contrast(model, TextPairs(chosen, chosen), Schedule(epochs=1, batch=64, rate=2e-5), seed)
 
 
-def fine_tune(model: "SentenceTransformer", learned: Examples, *, seed: int, most: int = _MOST) -> None:
-    """Bring what is misheard near to what was meant, in place, as dense passage retrieval is trained (Karpukhin et al. 2020).
+def fine_tune(model: "SentenceTransformer", learned: TextPairs, *, seed: int, most: int = _MAX_TEXTS) -> None:
+    """Train a model, in place, so that what was misheard is near what was meant.
+
+    The loss is that of dense passage retrieval, with the other pairs of a batch as negatives (Karpukhin et al. 2020, EMNLP).
 
     Args:
         model: what is trained.
-        learned: from `rewriter.offline.fit.static_encoder.examples`.
+        learned: from `rewriter.offline.fit.encoder.training_pairs`.
         seed: of the order and of dropout.
-        most: examples, drawn from all; bounds the time.
+        most: pairs that are sampled, to bound the time.
     """
     pairs = list(zip(learned.heard, learned.meant, strict=True))
     pairs = random.Random(seed).sample(pairs, min(len(pairs), most))  # noqa: S311
-    _contrast(model, Examples([h for h, _ in pairs], [m for _, m in pairs]), Schedule(epochs=2, batch=64, rate=5e-5), seed)
+    _contrast(model, TextPairs([h for h, _ in pairs], [m for _, m in pairs]), Schedule(epochs=2, batch=64, rate=5e-5), seed)
 
 
-def _contrast(model: "SentenceTransformer", learned: Examples, schedule: Schedule, seed: int) -> None:
+def _contrast(model: "SentenceTransformer", learned: TextPairs, schedule: Schedule, seed: int) -> None:
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss  # noqa: PLC0415
 
     loss = MultipleNegativesRankingLoss(model, scale=_SCALE)
     train(model, loss, {"anchor": learned.heard, "positive": learned.meant}, schedule, seed)
 
 
-_BATCH = 256
+_BATCH = 256  # texts in a step of distillation
 _PASSES = 10  # over the texts
-_LOOKED_AT = 50_000  # texts in all passes together, at least
+_MIN_SEEN = 50_000  # texts in all passes together, at least
 
 
 def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, dim: int = 128) -> StaticEncoder:
-    """Learn a `StaticEncoder` whose vectors are the teacher's, least squares (Reimers and Gurevych 2020), no pairs needed.
+    """Learn a `StaticEncoder` whose vectors are those of a transformer, by least squares (Reimers and Gurevych 2020, EMNLP).
 
-    The teacher's vectors are turned to their principal axes and cut to `dim`. The student is a start for `fit_static`, which
-    brings back the spelling that a transformer does not see.
+    The vectors of the transformer are rotated to their principal axes and cut to `dim`. The result is meant as the start of
+    `fit_static`, which adds the spelling that a transformer does not see.
 
     Args:
-        teacher: a sentence transformer, best of all adapted and fine-tuned (`rewriter.offline.fit.transformer_encoder`).
+        teacher: a sentence transformer, preferably adapted and fine-tuned.
         texts: normalised, each said by at least `Config.launch.min_users` users, and misheard copies of such.
         seed: of where the table starts and of the order of the texts.
         dim: length of a vector, at most the teacher's.
@@ -120,13 +120,13 @@ def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, d
     pieces = PieceEmbedding(random_table(dim, seed))
     student = SentenceTransformer(modules=[pieces], device="cpu")
     columns = {"text": distinct, "label": list(_principal(taught, dim))}
-    passes = max(_PASSES, _LOOKED_AT / max(1, len(distinct)))
+    passes = max(_PASSES, _MIN_SEEN / max(1, len(distinct)))
     train(student, MSELoss(student), columns, Schedule(epochs=passes, batch=_BATCH, rate=5e-3), seed)
     return StaticEncoder(pieces.table())
 
 
 def _principal(vectors: Vectors, dim: int) -> Vectors:
-    """Unit rows of the first principal components, uncentred: inner products stay as near as `dim` axes allow."""
+    """Return the first principal components of vectors, uncentred, as unit rows; they keep inner products best."""
     _, axes = np.linalg.eigh(vectors.T @ vectors)
     return unit_rows(vectors @ axes[:, ::-1][:, :dim])
 
@@ -134,8 +134,8 @@ def _principal(vectors: Vectors, dim: int) -> Vectors:
 def export(model: "SentenceTransformer", folder: Path) -> None:
     """Write ``model.onnx``, ``tokenizer.json`` and ``encoder.json``.
 
-    The graph holds every module of the model (transformer, pooling, dense layers), with weights quantised dynamically to
-    8 bits: a quarter of the size, and several times the speed, of 32.
+    The graph holds every module of the model (transformer, pooling, dense layers). Its weights are quantised dynamically to 8
+    bits, which takes a quarter of the space of 32 bits and is several times as fast.
 
     Args:
         model: on the CPU, in evaluation mode, with a fast tokenizer.

@@ -6,9 +6,8 @@ import pytest
 
 from rewriter.config import Config, Encoder
 from rewriter.model.encoder import open_encoder
-from rewriter.offline.fit.encoder import Lessons, learn_encoder
+from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.fit.query_index import rephrases
-from rewriter.offline.fit.static_encoder import Rephrases
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "tv", "door", "window", "gate", "pump"]
 QUERIES = [f"turn {way} the {noun}" for noun in NOUNS for way in ("on", "off")]
@@ -17,7 +16,7 @@ HEARD = [query.replace("turn", "torn").replace("the", "duh") for query in QUERIE
 
 def lessons(n=28):
     pairs = Rephrases(2 * HEARD[:n], 2 * QUERIES[:n], np.full(2 * n, 3))
-    return Lessons(HEARD + QUERIES, QUERIES, pairs, 3)
+    return EncoderData(HEARD + QUERIES, QUERIES, pairs, 3)
 
 
 def test_few_rephrases_leave_the_table_as_drawn(tmp_path):

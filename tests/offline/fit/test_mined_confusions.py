@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.offline.fit.static_encoder import Confusions
+from rewriter.offline.fit.encoder import Confusions
 
 WORDS = st.lists(st.sampled_from(["turn", "on", "off", "of", "the", "lamp", "light"]), min_size=1, max_size=6).map(" ".join)
 

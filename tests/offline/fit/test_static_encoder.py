@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rewriter.model.encoder import StaticEncoder, buckets, pieces, random_table
-from rewriter.offline.fit.static_encoder import Examples, Rephrases, examples, fit_static
+from rewriter.offline.fit.encoder import Rephrases, TextPairs, fit_static, training_pairs
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "music", "tv", "door"]
 QUERIES = [f"turn {way} the {noun}" for noun in NOUNS for way in ("on", "off")] + [f"how is the {noun}" for noun in NOUNS]
@@ -35,7 +35,7 @@ def found_first(encoder, queries):
 
 
 def test_examples_are_the_rephrases_and_misheard_copies_of_every_query():
-    learned = examples(rephrases(QUERIES[:4]), QUERIES, min_users=3, seed=0)
+    learned = training_pairs(rephrases(QUERIES[:4]), QUERIES, min_users=3, seed=0)
     pairs = set(zip(learned.heard, learned.meant, strict=True))
     assert {(heard(q), q) for q in QUERIES[:4] if heard(q) != q} <= pairs
     # "off" was misheard in the rephrases, so it is in the copies of queries that nobody repeated.
@@ -47,17 +47,17 @@ def test_examples_are_the_rephrases_and_misheard_copies_of_every_query():
 def test_rephrases_of_too_few_users_are_refused():
     few = Rephrases(["a", "b"], ["c", "d"], np.array([3, 2]))
     with pytest.raises(ValueError, match="a rephrase of 2 users must not train a shared encoder; the least is 3"):
-        examples(few, [], min_users=3, seed=0)
+        training_pairs(few, [], min_users=3, seed=0)
 
 
 def test_examples_are_the_same_for_the_same_seed():
     some = rephrases(QUERIES[:9])
-    assert examples(some, QUERIES, min_users=3, seed=1) == examples(some, QUERIES, min_users=3, seed=1)
-    assert examples(some, QUERIES, min_users=3, seed=1) != examples(some, QUERIES, min_users=3, seed=2)
+    assert training_pairs(some, QUERIES, min_users=3, seed=1) == training_pairs(some, QUERIES, min_users=3, seed=1)
+    assert training_pairs(some, QUERIES, min_users=3, seed=1) != training_pairs(some, QUERIES, min_users=3, seed=2)
 
 
 def test_without_examples_the_table_stays_as_drawn():
-    untrained = fit_static(Examples([], []), seed=4, dim=16)
+    untrained = fit_static(TextPairs([], []), seed=4, dim=16)
     assert untrained.encode(QUERIES).tolist() == StaticEncoder(random_table(16, 4)).encode(QUERIES).tolist()
 
 
@@ -68,7 +68,7 @@ def test_training_is_quiet_repeatable_and_leads_from_what_is_heard_to_what_was_m
     monkeypatch.chdir(tmp_path)
     offline = constants.HF_HUB_OFFLINE
     repeated = [q for q in QUERIES if "lamp" not in q]
-    learned = examples(rephrases(repeated), QUERIES, min_users=3, seed=0)
+    learned = training_pairs(rephrases(repeated), QUERIES, min_users=3, seed=0)
     encoder = fit_static(learned, seed=0, dim=64)
     again = fit_static(learned, seed=0, dim=64)
     assert encoder.encode(QUERIES).tolist() == again.encode(QUERIES).tolist()

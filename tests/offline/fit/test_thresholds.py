@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rewriter.offline.fit.thresholds import Evidence, label_noise, lowest
+from rewriter.offline.fit.thresholds import HeldOut, label_noise, lowest
 
 SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60)
 
 
 def evidence(rows):
     score, win = np.array(rows, dtype=np.float64).reshape(-1, 2).T
-    return Evidence(score, win, 1 - win)
+    return HeldOut(score, win, 1 - win)
 
 
 def test_by_hand():
@@ -51,7 +51,7 @@ def test_wrong_labels_are_not_taken_for_losses():
     score = rng.random(5000)
     true = rng.random(5000) < np.where(score > 0.5, 0.99, 0.4)
     said = np.where(rng.random(5000) < 0.1, False, true).astype(np.float64)
-    of = Evidence(score, said, 1 - said)
+    of = HeldOut(score, said, 1 - said)
     assert lowest(of, loss_share=0.05).threshold == math.inf
     noise = label_noise(of, less=0.0125)
     assert 0.06 <= noise <= 0.1

@@ -7,7 +7,7 @@ import pytest
 
 from rewriter.errors import ArtefactError, ConfigError
 from rewriter.model.encoder import open_encoder
-from rewriter.offline.fit.static_encoder import Examples, fit_static
+from rewriter.offline.fit.encoder import TextPairs, fit_static
 
 pytestmark = [pytest.mark.slow, pytest.mark.transformers]
 
@@ -40,7 +40,7 @@ def test_fine_tuning_leads_from_what_was_heard_to_what_was_meant(tiny):
 
     model = base_model(tiny)
     before = nearest_is_meant(model)
-    _contrast(model, Examples(HEARD, QUERIES), Schedule(epochs=30, batch=8, rate=1e-3), seed=0)
+    _contrast(model, TextPairs(HEARD, QUERIES), Schedule(epochs=30, batch=8, rate=1e-3), seed=0)
     assert before < 0.5
     assert nearest_is_meant(model) > 0.9
 
@@ -54,7 +54,7 @@ def test_adapting_and_fine_tuning_are_repeatable(tiny):
         start = of(model, QUERIES)
         adapt(model, HEARD + QUERIES, seed=3)
         adapted = of(model, QUERIES)
-        fine_tune(model, Examples(HEARD, QUERIES), seed=3)
+        fine_tune(model, TextPairs(HEARD, QUERIES), seed=3)
         vectors.append(of(model, QUERIES))
         assert np.abs(adapted - start).max() > 1e-5
         assert np.abs(vectors[-1] - adapted).max() > 1e-5
@@ -125,7 +125,7 @@ def test_a_student_learns_on(tiny):
     from rewriter.offline.fit.transformer_encoder import base_model, distil
 
     student = distil(base_model(tiny), [*QUERIES, *HEARD], seed=0, dim=32)
-    learned = fit_static(Examples(HEARD, QUERIES), seed=0, start=student.table)
+    learned = fit_static(TextPairs(HEARD, QUERIES), seed=0, start=student.table)
     found = (learned.encode(HEARD) @ learned.encode(QUERIES).T).argmax(axis=1)
     assert (found == np.arange(len(QUERIES))).mean() > 0.9
     assert learned.dim == 32
