@@ -170,7 +170,8 @@ class HashedNumbers:
 
     def get(self, text: str, default: float, /) -> float:
         """Return the number of a text, or the default if there is none."""
-        return self.get_key(text_key(text), default)
+        place = self.index.find(text_key(text))
+        return default if place is None else self.numbers[place].item()
 
     def get_key(self, key: int, default: float, /) -> float:
         """Return the number of a `text_key`, or the default if there is none."""

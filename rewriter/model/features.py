@@ -1,4 +1,7 @@
-"""What is measured of a candidate, and of the request itself: the columns that the ranker and the risk read."""
+"""The features of a request: columns that the ranker reads (`RANK`, one row per candidate) and that the risk reads (`RISK`).
+
+`look` measures the candidates, and `risk` measures the request together with its best candidate.
+"""
 
 from collections.abc import Sequence
 from math import log
@@ -21,20 +24,24 @@ RANK = {
     "words_meant": 0, "unknown": 0, "hearing": 0, "cost_first": -1, "exact": 1, "support": 1, "goal_prior": 1, "own": 1,
     "own_age": -1,
 }  # fmt: skip
-"""What the ranker reads of a candidate -> the direction in which it may push: 1 up, -1 down, 0 either way.
+"""Features of a candidate -> sign that its weight may have: 1 not negative, -1 not positive, 0 either.
 
-text, sound    similarity of the hearing to the candidate, to the eye and to the ear
-cost …         what `align` says of that hearing and the candidate; cost_share is per weight of the candidate
-turns, share   log of its turns with success; which share of its turns was understood so and went well
-lead …         how far it is ahead of the best candidate of another interpretation, in similarity and in cost
-same           candidates of the same interpretation
-words …        words of the hearing and of the candidate, and words of the hearing that are unknown
-hearing        which hearing is meant, 0 for the first: the one from which the way is cheapest
-cost_first     what the way from the first hearing costs
-exact          whether a hearing is the candidate, word by word
-support        share of the hearings to which no other interpretation is nearer
-goal prior           log P(this user wants what it means): the user's own turns, smoothed towards everybody's goal priors
-own …          whether this user was ever understood so with success; log of the days since the last time
+A candidate is compared with the hearing from which its alignment is cheapest, called its hearing.
+
+text, sound            similarity of the hearing and the candidate in spelling and in sound, 0..1
+cost .. swaps          fields of `Alignment` of the hearing and the candidate; cost_share is the cost per weight of the candidate
+turns                  log(1 + turns with success)
+share                  share of its turns that was understood so and succeeded
+lead, lead_cost        advantage over the best candidate of another interpretation, in similarity and in cost
+same                   number of candidates with the same interpretation
+words, words_meant     number of words of the hearing and of the candidate
+unknown                number of words of the hearing that no healthy text contains
+hearing                place of the hearing, 0 for the utterance
+cost_first             cost of the alignment with the utterance
+exact                  whether a hearing equals the candidate
+support                share of the hearings whose cheapest candidate has this interpretation
+goal_prior             log P(this user wants this interpretation), from `log_goal_prior`
+own, own_age           whether this user ever succeeded with this interpretation; log(1 + days since the last time)
 """
 
 _OF_BEST = (
@@ -47,21 +54,22 @@ RISK = (
     "likelier", "least_likelier", "less_unknown", "less_new", "other_template", "other_known", "hearings",
     "nearest_text", "nearest_sound", "nearest_cost", *WORDED,
 )  # fmt: skip
-"""What says whether a request fails as it is spoken: how it is worded, what the best candidate looks like, how much better the
-other hearings are worded, how near the nearest text is that works, and how its words fared (`model.risk.Risk`)."""
+"""Features that say whether a request fails as spoken: its fluency, the features of the best candidate, how much more fluent the
+other hearings are, how near the nearest known text is, and how often its words failed before (`WORDED` of `model.risk.Risk`)."""
 
-_HEARINGS = 5
-_HEARING_COST = 0.5  # a later hearing is believed where it is cheaper by this for each place
-_NO_RIVAL = 30.0
+_HEARINGS = 5  # hearings that are aligned; each costs time, and later ones are hardly ever right
+_HEARING_COST = 0.5  # added to the cost for each place of a hearing, so that later hearings are preferred only if clearly cheaper
+_NO_RIVAL = 30.0  # cost of the best rival if there is no candidate of another interpretation
+_LEAST_ODDS = 1e-3  # keeps the log-odds of p_goal finite
 
 
 class Look(NamedTuple):
     """The candidates of a request, measured.
 
     Attributes:
-        hearings: those that were looked at, the utterance first.
-        pool: the candidates.
-        features: (m, len(RANK)) float64.
+        hearings: the hearings that were compared, the utterance first.
+        pool: the m candidates.
+        features: (m, len(RANK)) float64, in the order of `RANK`.
     """
 
     hearings: Sequence[str]
@@ -70,12 +78,12 @@ class Look(NamedTuple):
 
 
 def look(hearings: Sequence[str], pool: Pool, wording: Wording, locale: str) -> Look:
-    """Measure candidates, the columns of `RANK`.
+    """Measure the candidates of a request: the columns of `RANK`.
 
     Args:
-        hearings: normalised, the utterance first, then others, best first, none twice.
+        hearings: normalised and distinct; the utterance first, then other hearings, best first. Only the first five count.
         pool: the candidates.
-        wording: of the locale.
+        wording: word counts of the locale.
         locale: BCP 47.
     """
     hearings = hearings[:_HEARINGS]
@@ -129,8 +137,8 @@ def _among(pool: Pool, cost: Sequence[float], nearest: Sequence[int]) -> dict[st
 
     Args:
         pool: the candidates.
-        cost: of the way to each.
-        nearest: of each hearing, the candidate to which the way is cheapest.
+        cost: of the alignment of each candidate with its hearing.
+        nearest: for each hearing, the candidate whose alignment is cheapest.
     """
     goals, similarity = pool.interpretations.tolist(), pool.similarity.tolist()
     rivals = [[j for j, other in enumerate(goals) if other != goal] for goal in goals]
@@ -144,15 +152,15 @@ def _among(pool: Pool, cost: Sequence[float], nearest: Sequence[int]) -> dict[st
 
 
 def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, *, own: int = 0) -> Floats:
-    """Measure what tells whether a request fails, the columns of `RISK`, (len(RISK),).
+    """Measure whether a request fails as spoken: the columns of `RISK`, (len(RISK),) float64.
 
     Args:
-        seen: its candidates; at least one.
-        best: the candidate under consideration.
-        p_goal: what the ranker says of it.
-        wording: of the locale.
-        student: knows how words fared.
-        own: 1 for a text that the wording has counted, which is left out; else 0.
+        seen: the measured candidates; at least one.
+        best: place of the candidate under consideration.
+        p_goal: its probability from the ranker.
+        wording: word counts of the locale.
+        student: how often words failed.
+        own: 1 for a text that the wording has itself counted, to leave it out; else 0.
     """
     fluent = wording.fluency(seen.hearings[0], own=own)
     others = [wording.fluency(hearing) for hearing in seen.hearings[1:]]
@@ -164,7 +172,7 @@ def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, 
     template = words.FEATURES.index("template_seen")
     table = seen.features
     return np.array([
-        *fluent, log((p_goal + 1e-3) / (1 - p_goal + 1e-3)), *table[best, _PLACES].tolist(),
+        *fluent, log((p_goal + _LEAST_ODDS) / (1 - p_goal + _LEAST_ODDS)), *table[best, _PLACES].tolist(),
         gain("likelihood", 1), gain("least_likelihood", 1), gain("unknown", -1), gain("new_steps", -1),
         max((other[template] for other in others), default=0.0), float(any(h in seen.pool.texts for h in seen.hearings[1:])),
         len(seen.hearings), table[:, 0].max(), table[:, 1].max(), table[:, list(RANK).index("cost_first")].min(),

@@ -1,4 +1,4 @@
-r"""A hypothesis: what the NLU understood, as one line of text: ``Intent|slot=value|slot=value``, slots sorted by name."""
+r"""Hypotheses of the NLU as one line of text, ``Intent|slot=value|slot=value``, with the slots sorted by name."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ _NAME = re.compile(r"((?:[^\\=]|\\.)*)=(.*)", re.DOTALL)
 
 
 def hypothesis(intent: str, slots: Mapping[str, Scalar | None] | None = None) -> str:
-    r"""Write an intent and its slots as one line; equal understandings give equal lines.
+    r"""Write an intent and its slots as one line. Equal hypotheses give equal lines.
 
-    Values are kept as they are. ``\``, ``|`` and ``=`` are escaped with a backslash, a slot without a value is left out,
-    a whole float is written as an integer (``20.0`` as ``20``), a bool as ``true`` or ``false``.
+    ``\``, ``|`` and ``=`` are escaped with a backslash. A slot without a value is left out, a whole float is written as an
+    integer (``20.0`` as ``20``), and a bool as ``true`` or ``false``. Texts stay as they are.
 
     Args:
         intent: name of the intent.
@@ -30,7 +30,7 @@ def hypothesis(intent: str, slots: Mapping[str, Scalar | None] | None = None) ->
 
 
 def intent_of(line: str) -> str:
-    """Return the intent of a hypothesis; of a line that is none, everything before the first threshold.
+    """Return the intent of a hypothesis: everything before the first ``|`` that is not escaped.
 
     Example:
         >>> intent_of("HassTurnOn|name=lamp")
@@ -42,7 +42,7 @@ def intent_of(line: str) -> str:
 def slots_of(line: str) -> dict[str, str]:
     """Return the slots of a hypothesis, name -> value as text, the inverse of `hypothesis`.
 
-    Other writers' lines are read too: ``slot:value``, and a value without a name, which is kept under its place.
+    Lines of other programs can be read too: ``slot:value``, and a value without a name, whose name is then its place.
 
     Example:
         >>> slots_of("play|artist:abba|waterloo")
@@ -59,7 +59,7 @@ def _slot(place: int, part: str) -> tuple[str, str]:
 
 
 def _parts(line: str) -> list[str]:
-    """Split at thresholds that are not escaped."""
+    """Split a line at each ``|`` that is not escaped."""
     parts: list[str] = []
     start = 0
     while True:
