@@ -28,6 +28,14 @@ class Lock:
         """Forget who holds it."""
         self._lock = threading.Lock()
 
+    def acquire(self) -> None:
+        """Wait until it is free, and hold it."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        self._lock.release()
+
     def __enter__(self) -> None:
         self._lock.acquire()
 

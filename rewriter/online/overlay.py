@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import lmdb
 
@@ -82,7 +82,7 @@ class Overlay:
         """
         if not user or not self._catch_up():
             return False
-        with _reading(self._index) as view:
+        with _transaction(self._index) as (view, _):
             found = view.get(_key(user, mark))
         return found is not None and _SAID.unpack(found)[1] < 0
 
@@ -100,7 +100,7 @@ class Overlay:
             ArtefactError: the disk refuses.
         """
         if self._catch_up():
-            with _reading(self._index) as view:
+            with _transaction(self._index) as (view, _):
                 day, words = _COUNT.unpack(view.get(_key(user, "")) or _COUNT.pack(0, 0))
             if day == now_ms // _DAY_MS and words >= MAX_A_DAY:
                 raise RequestError(f"feedback of one user ends at {MAX_A_DAY} words a day, and this user has said as many today")
@@ -158,9 +158,7 @@ _META_ROW = struct.Struct("<QQQ16s")
 
 def _extend(index: str, path: Path) -> _Seen:
     """Add to an index what was added to the file, or make it anew if the file is another; return the state that was read."""
-    env = _environment(index)
-    rows = env.open_db()
-    with path.open("rb") as file, env.begin(write=True) as edit:  # one process at a time, and the next finds it done
+    with path.open("rb") as file, _transaction(index, write=True) as (edit, rows):  # one at a time, and the next finds it done
         found = _seen(os.fstat(file.fileno()))
         row = edit.get(_META)
         known = _Meta(*_META_ROW.unpack(row)) if row and len(row) == _META_ROW.size else _Meta(0, 0, 0, b"")
@@ -194,28 +192,34 @@ def _put(edit: lmdb.Transaction, word: Word) -> None:
         edit.put(today, _COUNT.pack(this, words + 1 if this == day else 1))
 
 
-# The indexes that this process has open. LMDB allows a file to be opened once in a process, and not to be used in a forked child.
+# The indexes that this process has open. LMDB allows a file to be opened once in a process, and not to be used in a forked child:
+# before a fork all are closed, and parent and child open them again when they need them.
 _open: dict[str, lmdb.Environment] = {}
-_opening = Lock()
-_of_parents: list[dict[str, lmdb.Environment]] = []  # never closed here: closing would end the parent's locks
-
-
-def _environment(index: str) -> lmdb.Environment:
-    env = _open.get(index)
-    if env is None:
-        with _opening:
-            env = _open.get(index)
-            if env is None:
-                env = lmdb.open(index, subdir=False, map_size=_MAP_SIZE, max_readers=_READERS, mode=0o600)
-                env.reader_check()  # gives back the places of processes that were killed
-                _open[index] = env
-    return env
+_using = Lock()
 
 
 @contextmanager
-def _reading(index: str) -> Iterator[lmdb.Transaction]:
-    with _environment(index).begin() as view:
-        yield view
+def _transaction(index: str, *, write: bool = False) -> Iterator[tuple[lmdb.Transaction, Any]]:
+    """Read an index, or edit it while no other process does; yields the transaction and its table."""
+    with _using:
+        env = _open.get(index)
+        if env is None:
+            env = lmdb.open(index, subdir=False, map_size=_MAP_SIZE, max_readers=_READERS, mode=0o600)
+            env.reader_check()  # gives back the places of processes that were killed
+            _open[index] = env
+        rows = env.open_db()
+        with env.begin(write=write) as transaction:
+            yield transaction, rows
+
+
+def _close_before_fork() -> None:
+    _using.acquire()
+    while _open:
+        _open.popitem()[1].close()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_close_before_fork, after_in_parent=_using.release)  # in the child every `Lock` is free
 
 
 def _index_of(path: Path) -> str:
@@ -234,13 +238,3 @@ def _folder() -> Path:
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
         return Path(tempfile.mkdtemp(prefix="rewriter-feedback-"))
     return folder
-
-
-def _leave_to_parent() -> None:
-    global _open  # noqa: PLW0603
-    _of_parents.append(_open)
-    _open = {}
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_leave_to_parent)
