@@ -91,15 +91,7 @@ def test_what_is_no_user(given):
 
 
 def test_contexts_keep_scalars():
-    context = {
-        "hour": np.int64(7),
-        "room": "Kitchen",
-        "state.on": True,
-        "share": Fraction(1, 2),
-        "list": [1],
-        5: "x",
-        "none": None,
-    }
+    scalars = {"hour": np.int64(7), "room": "Kitchen", "state.on": True, "share": Fraction(1, 2)}
     found = call(context={**scalars, "list": [1], 5: "x", "none": None})
     assert isinstance(found, Call)
     assert found.context == {"hour": 7.0, "room": "Kitchen", "state.on": True, "share": 0.5}
