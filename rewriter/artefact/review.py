@@ -1,11 +1,15 @@
-"""`review.csv`: what people decided about rewrites. It lies beside ``CURRENT`` and holds for every version."""
+"""`review.csv`: what people decided about rewrites. It lies beside ``CURRENT`` and holds for every version.
+
+People edit it by hand and in spreadsheet programs, so reading takes what these write: a byte order mark, semicolons or tabs,
+UTF-16, quoted comments, empty cells at the end, capital letters. A line that cannot be read is kept and ignored.
+"""
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from rewriter.artefact.disk import explained, replace
 from rewriter.errors import ArtefactError
@@ -17,12 +21,17 @@ FILE = "review.csv"
 Choice = Literal["approve", "block", "edit"]
 
 HEAD: Final = """\
-# What people decided about rewrites; counts from the next request on. Every line: choice, locale, source, target, note.
-#   approve  this rewrite was looked at, and is fine: `rewriter review` does not list it again
-#   block    this rewrite never; without a target: this source is never rewritten; without a source: this target is never sent
+# Decisions about rewrites. They take effect with the next request. Each line: choice, locale, source, target, note.
+#   approve  this rewrite is right: `rewriter review` does not list it again
+#   block    this rewrite is never made; no target: the source is never rewritten; no source: the target is never sent
 #   edit     this source is sent as this target, whatever was learned
-# An empty locale stands for all. Lines are sorted; this head is written anew by `rewriter review`.
+# An empty locale stands for all locales. `rewriter review` sorts the lines and writes these comments anew.
 """
+
+_DELIMITERS = ",;\t"
+_RECORD_LINES = 20  # most lines of one decision: a quote that is never closed must not swallow the rest of the file
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Begins a cell that a spreadsheet program would run."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,25 +68,64 @@ class Line:
         return self.locale, self.source, self.target
 
 
-def read(path: Path) -> list[Line]:
-    """Read a file of decisions; none where there is no file.
+class Wrong(NamedTuple):
+    """A line that cannot be read: its number, from 1, the reason, and the line."""
+
+    number: int
+    reason: str
+    text: str
+
+
+class Reviewed(NamedTuple):
+    """A file of decisions: those that can be read, and the lines that cannot."""
+
+    lines: list[Line]
+    wrong: list[Wrong]
+
+    def warnings(self, path: Path) -> list[str]:
+        """Return one line of text for each line of the file that cannot be read."""
+        cure = "write choice,locale,source,target,note, such as block,en,turn on,,"
+        return [f"{path}, line {each.number}: {each.reason}; {cure}" for each in self.wrong]
+
+
+def read(path: Path) -> Reviewed:
+    """Read a file of decisions; no file holds no decisions.
 
     Raises:
-        ArtefactError: it cannot be read, or a line is wrong; names file and line.
+        ArtefactError: the disk refuses.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "review.csv"
+        >>> _ = path.write_text("Block;en;turn on;;\\nblok;en;a;b;\\n")
+        >>> found = read(path)
+        >>> found.lines[0].choice, found.lines[0].source, found.wrong[0].reason
+        ('block', 'turn on', "no such choice: 'blok'; it is one of approve, block, edit")
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
     except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
+        return Reviewed([], [])
+    except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error}") from error
-    return [
-        _line(path, number, raw) for number, raw in enumerate(text.splitlines(), 1) if raw.strip() and not raw.startswith("#")
-    ]
+    found = Reviewed([], [])
+    for number, text, cells in _records(_decoded(raw)):
+        if not text.strip(f'{_DELIMITERS} "') or text.lstrip('" ').startswith("#"):
+            continue
+        try:
+            found.lines.append(_line(text, cells))
+        except ValueError as error:
+            found.wrong.append(Wrong(number, str(error), text))
+    return found
 
 
-def write(path: Path, lines: Iterable[Line]) -> None:
+def write(path: Path, lines: Iterable[Line], wrong: Iterable[Wrong] = ()) -> None:
     """Write decisions in order, one line each, in one step on the disk.
+
+    Args:
+        path: the file.
+        lines: the decisions.
+        wrong: lines that cannot be read, which are kept as they are.
 
     Raises:
         ArtefactError: the disk refuses.
@@ -85,17 +133,76 @@ def write(path: Path, lines: Iterable[Line]) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     for line in sorted(lines):
-        rows.writerow((line.choice, *line.pair, line.note))
+        rows.writerow((line.choice, *map(_one_line, line.pair), _harmless(_one_line(line.note))))
+    kept = "".join(each.text + "\n" for each in wrong)
     with explained(path):
-        replace(path, (HEAD + text.getvalue()).encode())
+        replace(path, (HEAD + text.getvalue() + kept).encode("utf-8", "surrogateescape"))
 
 
-def _line(path: Path, number: int, raw: str) -> Line:
+def _decoded(raw: bytes) -> str:
+    """Return the text of a file without its byte order mark. Bytes that are no UTF-8 become lone surrogates."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", "replace")
+    return raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def _records(text: str) -> Iterator[tuple[int, str, list[str] | None]]:
+    """Yield the number of the first line, the text and the cells of each record; no cells if it is no CSV."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    start = 0
+    while start < len(lines):
+        ends = range(start + 1, min(start + _RECORD_LINES, len(lines)) + 1)
+        whole = (("\n".join(lines[start:end]), end) for end in ends if not any(map(_begins, lines[start + 1 : end])))
+        record, cells, end = next(((r, c, e) for r, e in whole if (c := _cells(r)) is not None), (lines[start], None, start + 1))
+        yield start + 1, record, cells
+        start = end
+
+
+def _begins(line: str) -> bool:
+    """Return whether a line begins a decision, so that a quote of a line before it was never closed."""
+    return any(line.lower().startswith(f"{choice}{delimiter}") for choice in get_args(Choice) for delimiter in _DELIMITERS)
+
+
+def _cells(record: str) -> list[str] | None:
+    """Return the cells of one record, by the delimiter that makes a decision of it, else by commas; None if it is no CSV."""
+    found = [cells for delimiter in _DELIMITERS if (cells := _split(record, delimiter)) is not None]
+    choices = get_args(Choice)
+    decisions = (cells for cells in found if len(cells) >= 4 and cells[0].lower() in choices)
+    return next(decisions, _split(record, ","))
+
+
+def _split(record: str, delimiter: str) -> list[str] | None:
     try:
-        cells = next(csv.reader([raw], strict=True))
-        if not 4 <= len(cells) <= 5:
-            raise ValueError(f"{len(cells)} cells, not choice, locale, source, target, note")
-        choice, locale, source, target, *note = (cell.strip() for cell in cells)
-        return Line(locale, normalise(source), normalise(target), choice, *note)  # type: ignore[arg-type]
-    except (ValueError, csv.Error) as error:
-        raise ArtefactError(f"{path}, line {number}: {error}") from error
+        rows = list(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True))
+    except csv.Error:
+        return None
+    return [cell.strip() for cell in rows[0]] if len(rows) == 1 else [] if not rows else None
+
+
+def _line(text: str, cells: list[str] | None) -> Line:
+    """Return the decision of a record.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    if cells is None:
+        raise ValueError("a quote is not closed, or stands inside a cell")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("it is not UTF-8: save the file as CSV UTF-8")
+    while len(cells) > 5 and not cells[-1]:
+        cells = cells[:-1]
+    if not 4 <= len(cells) <= 5:
+        raise ValueError(f"{len(cells)} cells, not choice, locale, source, target, note")
+    choice, locale, source, target, *note = cells
+    plain = [each[1:] if each.startswith("'") and each[1:].startswith(_FORMULA) else each for each in note]
+    return Line(locale, normalise(source), normalise(target), choice.lower(), *map(_one_line, plain))  # type: ignore[arg-type]
+
+
+def _one_line(text: str) -> str:
+    """Return a text without line breaks of any kind."""
+    return " ".join(text.splitlines())
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet program runs as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

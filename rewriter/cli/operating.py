@@ -120,7 +120,7 @@ def review(
       rewriter review artefact --edit 0d2c4e6f8a1b "turn off the lamp"
     """
     from rewriter import terminal
-    from rewriter.operate.review import COLUMNS, FIGURES, decide, pending
+    from rewriter.operate.review import COLUMNS, FIGURES, decide, pending, warnings
 
     for rule, text in edit:
         decide(artefact, "edit", [rule], text=text, note=note)
@@ -130,6 +130,8 @@ def review(
         decide(artefact, "block", block, note=note)
     found = pending(artefact)
     terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+    for text in warnings(artefact):
+        terminal.line(f"not read: {text}")
 
 
 @main.command()

@@ -112,23 +112,26 @@ class Habits:
         own = slice(0, 0) if place is None else slice(int(self._starts[place]), int(self._starts[place + 1]))
         return Habit(self._rows[own], self._turns[own], self._last_day[own])
 
-    def without(self, users: Collection[str], folder: Path) -> None:
-        """Write these habits into another folder without those of some users, so that they are forgotten.
+    def without(self, users: Collection[str], folder: Path, shared: npt.NDArray[np.bool_] | None = None) -> None:
+        """Write these habits into another folder without those of some users, and without some rows of the global book.
 
         Args:
             users: keyed hashes of the users to forget.
             folder: must not be the folder that these habits are read from.
+            shared: (n,) bool, which rows of the global book stay; None for all.
         """
         stays = np.ones(len(self), dtype=bool)
         stays[[place for user in users if (place := self._place(user)) is not None]] = False
-        lengths = np.diff(self._starts)
-        kept = np.repeat(stays, lengths)
-        private = self._rows >= self.shared
-        rows = self._rows.copy()
-        rows[private & kept] = self.shared + np.arange(np.count_nonzero(private & kept))
+        in_book = np.append(np.ones(self.shared, dtype=bool) if shared is None else shared, True)  # the last: private rows
+        private, places = self._rows >= self.shared, np.minimum(self._rows, self.shared)
+        user = np.repeat(np.arange(len(self)), np.diff(self._starts))
+        kept = stays[user] & in_book[places]
+        n_shared, rows = int(np.count_nonzero(in_book)) - 1, (np.cumsum(in_book) - 1)[places]
+        rows[private & kept] = n_shared + np.arange(np.count_nonzero(private & kept))
+        lengths = np.bincount(user[kept], minlength=len(self))[stays]
         columns = {"rows": rows[kept], "turns": self._turns[kept], "last_day": self._last_day[kept]}
-        users = {_HIGH: self._index.keys[stays], _LOW: self._low[stays], "starts": _starts(lengths[stays])}
-        _save(folder, self.shared, users | columns)
+        heads = {_HIGH: self._index.keys[stays], _LOW: self._low[stays], "starts": _starts(lengths)}
+        _save(folder, n_shared, heads | columns)
         self.private.keep(kept[private], folder / "private")
 
     def _place(self, user: str) -> int | None:

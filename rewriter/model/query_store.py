@@ -161,7 +161,7 @@ class QueryBook:
         return spoken
 
     def keep(self, kept: npt.NDArray[np.bool_], folder: Path) -> None:
-        """Write some of the rows as a book of their own.
+        """Write some of the rows as a book of their own. A locale without rows is left out.
 
         Args:
             kept: (n,) bool, which rows.
@@ -169,13 +169,15 @@ class QueryBook:
         """
         folder.mkdir(parents=True, exist_ok=True)
         rows = np.flatnonzero(kept)
+        numbers, locale_ids = np.unique(self.locale_ids[kept], return_inverse=True)
         save_texts(folder, "texts", self.texts(rows))
         save_texts(folder, "sounds", self.sounds(rows))
-        for name in ("locale_ids", "vectors", *_COLUMNS):
+        np.save(folder / "locale_ids.npy", locale_ids.astype(np.int16))
+        for name in ("vectors", *_COLUMNS):
             np.save(folder / f"{name}.npy", getattr(self, name)[kept])
         _save_keys(folder, self.texts(rows), [self.locale(row) for row in rows.tolist()])
-        _save_goal_priors(folder, self.interpretations[kept], self.success[kept], self.locale_ids[kept])
-        _save_header(folder, self.locales, self.newest)
+        _save_goal_priors(folder, self.interpretations[kept], self.success[kept], locale_ids.astype(np.int16))
+        _save_header(folder, [self.locales[number] for number in numbers.tolist()], self.newest)
 
 
 def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:

@@ -68,17 +68,24 @@ class Review:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen = self._look()
-        self._decided = Decided(read(path))
+        self._decided = self._read()
 
     def decided(self) -> Decided:
         """Return what holds now; where the file has become unreadable, what held before."""
         if (found := self._look()) != self._seen:
             self._seen = found  # told once, and read again when it is another
             try:
-                self._decided = Decided(read(self._path))
+                self._decided = self._read()
             except ArtefactError as error:
                 _log.warning("the review before holds on: %s", error)
         return self._decided
+
+    def _read(self) -> Decided:
+        """Return the decisions of the file; a line that cannot be read is told once, and blocks nothing but itself."""
+        found = read(self._path)
+        for warning in found.warnings(self._path):
+            _log.warning("%s", warning)
+        return Decided(found.lines)
 
     def _look(self) -> tuple[int, int, int]:
         try:

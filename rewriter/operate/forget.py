@@ -1,35 +1,37 @@
 """`forget`: takes one person out of an artefact folder, its private state, and the logs beside it.
 
-What is left is written as a new version, which is published in one step; then all other versions and their states are removed. So
-whatever kills it, either nothing has happened, or the new version serves; calling it again finishes the work. What follows from
-the counts of many (the chain, the evidence of a rule) is weighed anew by the next `learn`.
+What is left is written as a new version and published in one step; then all other versions and their states are removed. A note
+in the private state says what is to be done outside of the versions, so that a second call finishes what a kill interrupted.
+The next `learn` weighs anew what follows from the counts of many users: the chain, the evidence of the rules, the fitted parts.
 """
 
 import json
 import math
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import duckdb
-import numpy as np
 
-from rewriter.artefact import review
-from rewriter.artefact.feedback import FILE, without
-from rewriter.artefact.versions import Version, current
+from rewriter.artefact import feedback, review
+from rewriter.artefact.disk import replace as replace_file
+from rewriter.artefact.versions import Version, current, version_ids
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.errors import ArtefactError
-from rewriter.model.ambiguity import ambiguous_texts
-from rewriter.model.habits import Habits
+from rewriter.errors import ArtefactError, reading_state
 from rewriter.model.layer_slices import open_shares, save_shares
-from rewriter.model.query_store import QueryBook
 from rewriter.model.rules import Rule, write_rules
-from rewriter.operate.scrub import Person, find, state_without, table_without
-from rewriter.operate.scrub_logs import discard, lines_without, logs_without
+from rewriter.offline.logs.reader import names_user
+from rewriter.operate.scrub import Person, find, is_known, state_without, table_without
+from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
+from rewriter.operate.scrub_online import context_rules_without, online_without
 from rewriter.text import hash_user
 
+NOTE: Final = "forgetting.json"
+"""Below the folder ``state``: hash of each person who is being forgotten -> the texts to remove from the review."""
+
+_NO_STATE = "{root} has no private state: call forget where `rewriter learn` writes, and ship the new version"
 _SERVED = """
 SELECT rule, user_id, locale, source, target, win, share FROM read_parquet(?)
 WHERE verdict = 'launched' AND scope IN ('global', 'personal')
@@ -42,98 +44,131 @@ class Forgotten:
     """What was taken out.
 
     Attributes:
-        version: id of the version that serves now, the only one that is left.
-        known: whether the state knew the person.
+        version: id of the version that serves now.
+        known: whether the state knew the person; if it did, no other version is left.
         rows: rows of the private state.
         texts: texts that nobody else had.
-        rules: rules that serve no more: her own, and those of fewer than k others.
-        online: whether the online layer still serves; it does not where fewer than k others said one of its texts, until the
-            next `learn` makes it anew.
-        logs: rows of logs, by file.
+        rules: rules that no longer serve: the person's own, and those of fewer than k others.
+        online: whether the online layer serves. It stops only if every row of its query index rests on fewer than k others.
+        parts: part of the online layer -> entries that rested on fewer than k others, until the next `learn`.
+        logs: file of a log -> rows.
         decisions: lines of decision logs.
-        feedback: lines of what users said of rewrites.
+        feedback: lines of feedback.
+        review: lines of the review.
+        named: files whose names hold the user id; they are not renamed.
     """
 
     version: str
-    known: bool
-    rows: int
-    texts: int
-    rules: int
-    online: bool
+    known: bool = False
+    rows: int = 0
+    texts: int = 0
+    rules: int = 0
+    online: bool = False
+    parts: Mapping[str, int] = field(default_factory=dict)
     logs: Mapping[str, int] = field(default_factory=dict)
     decisions: int = 0
     feedback: int = 0
+    review: int = 0
+    named: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """Return this as rows of a table."""
         return [
             ("version that serves now", self.version),
-            ("known here", "yes" if self.known else "no"),
+            ("known here", "yes" if self.known else "no: nothing of the artefact was changed"),
             ("rows of the state", f"{self.rows:,}"),
             ("texts of nobody else", f"{self.texts:,}"),
             ("rules withdrawn", f"{self.rules:,}"),
-            ("online layer", "serves, less her habits" if self.online else "none until the next learn"),
+            ("online layer", "serves" if self.online else "does not serve until the next learn"),
+            *((f"withdrawn until the next learn: {part}", f"{n:,}") for part, n in self.parts.items()),
             *((f"rows of {name}", f"{rows:,}") for name, rows in self.logs.items()),
             ("decisions", f"{self.decisions:,}"),
             ("feedback", f"{self.feedback:,}"),
+            ("lines of the review", f"{self.review:,}"),
+            *(("rename this file, its name holds the user id", name) for name in self.named),
         ]
 
 
 def forget(
-    user_id: str,
+    user_id: str | int,
     root: str | Path,
     *,
     logs: Iterable[str | Path] = (),
     decisions: str | Path | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Forgotten:
-    """Take one person out of habits, private rows, rules, counts, feedback, decision logs, logs and all versions.
+    """Take one person out of habits, rules, counts, feedback, review, decision logs, logs and all versions.
+
+    Nothing changes for a user id that is found nowhere.
 
     Args:
         user_id: as the log gives it.
         root: the artefact folder, with its private state.
-        logs: files, folders and globs of logs to take her out of; their new checksums are recorded, so that nothing is counted
-            twice.
-        decisions: folder that a `rewriter.DecisionLog` filled, and that nobody writes to now.
+        logs: files, folders and globs of logs to take the person out of. A log that `learn` has read counts as read afterwards,
+            too; one that it has not read does not.
+        decisions: folder that a `rewriter.DecisionLog` filled, and that no process writes to now.
         mapping: contract column -> column of the log, where they differ.
 
     Raises:
         ArtefactError: the artefact or its state is missing or damaged, or another process is writing it.
-        LogError: a log cannot be read or rewritten.
+        LogError: a log cannot be read or rewritten; then nothing was changed.
     """
-    root = Path(root)
+    root, user_id = Path(root), str(user_id)
     version = current(root)
-    rewritten = logs_without(user_id, list(logs), dict(mapping or {}).get("user_id", "user_id"))
+    if not version.state.is_dir():
+        raise ArtefactError(_NO_STATE.format(root=root))
+    hashed = hash_user(user_id, bytes.fromhex(version.manifest.user_key))
+    rewritten = logs_without(user_id, list(logs), mapping or {})
     try:
-        person, found = _publish(user_id, version, {each.checksum: str(each.path) for each in rewritten})
+        found = Forgotten(version.id, online=(version.folder / "online").is_dir())
+        learned = _learned(version, rewritten)
+        states = [root / "state" / version_id for version_id in version_ids(root / "state")]
+        if hashed in _noted(root) or learned or any(is_known(state, hashed) for state in states):
+            found = _publish(user_id, hashed, version, learned)
     except BaseException:
         discard(rewritten)
         raise
     for each in rewritten:
-        each.new.replace(each.path)
-    _mend_review(root / review.FILE, person)
-    feedback = without(root / "state" / FILE, person.hashed)
-    decided = (
-        sum(lines_without(path, "user_id", person.hashed) for path in sorted(Path(decisions).glob("*.jsonl"))) if decisions else 0
+        each.apply()
+    return replace(
+        _finish(root, hashed, found, decisions),
+        logs={str(each.path): each.rows for each in rewritten},
+        named=tuple(str(each.path) for each in rewritten if names_user(each.path.name, user_id) and not each.is_empty),
     )
-    logged = {str(each.path): each.rows for each in rewritten}
-    return replace(found, logs=logged, decisions=decided, feedback=feedback)
 
 
-def _publish(user_id: str, version: Version, checksums: Mapping[str, str]) -> tuple[Person, Forgotten]:
+def _learned(version: Version, rewritten: Iterable[Rewritten]) -> dict[str, str]:
+    """Return checksum -> name of the rewritten logs that are to be noted as read, because `learn` has read what they were."""
+    path = version.state / "files.json"
+    with reading_state(path):
+        known = dict(json.loads(path.read_text(encoding="utf-8")))
+    return {each.after: str(each.path) for each in rewritten if each.before in known and each.after not in known}
+
+
+def _noted(root: Path) -> dict[str, list[str]]:
+    """Return what earlier calls left to do (`NOTE`)."""
+    path = root / "state" / NOTE
+    if not path.exists():
+        return {}
+    with reading_state(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, str]) -> Forgotten:
     """Publish what is left as the only version."""
-    with Writer(version.root, keep=1) as writer:
-        if writer.previous_state is None or not version.state.is_dir():
-            raise ArtefactError(
-                f"{version.root} has no private state: forget where `rewriter learn` writes, and ship the new version"
-            )
+    root = version.root
+    with Writer(root, keep=1) as writer:
+        if writer.previous_state is None:
+            raise ArtefactError(_NO_STATE.format(root=root))
         config = Config.from_dict(dict(version.manifest.config))
-        hashed, k = hash_user(user_id, writer.user_key), config.launch.min_users
-        person = find(writer.previous_state, user_id, hashed, k)
+        person = find(writer.previous_state, user_id, hashed, config.launch.min_users)
+        noted = _noted(root)
+        noted[hashed] = sorted({*noted.get(hashed, ()), *person.texts})
+        replace_file(root / "state" / NOTE, json.dumps(noted).encode(), mode=0o600)
         rows = state_without(person, writer.previous_state, writer.state)
-        _record(writer.state / "files.json", checksums)
+        _record(writer.state / "files.json", learned, user_id)
         before, after = _rules(person, version, writer.folder, writer.work)
-        online = _online(person, version.folder / "online", writer.folder / "online")
+        parts = online_without(person, version.folder / "online", writer.folder / "online")
         manifest = version.manifest
         version_id = writer.publish(
             config=config,
@@ -142,58 +177,55 @@ def _publish(user_id: str, version: Version, checksums: Mapping[str, str]) -> tu
             metrics={name: math.nan if value is None else value for name, value in manifest.metrics.items()},
         )
     rules = sum(before.values()) - sum(after.values())
-    return person, Forgotten(version_id, person.number >= 0, rows, len(person.ids), rules, online)
+    known = person.number >= 0
+    return Forgotten(version_id, known, rows, len(person.ids), rules, parts is not None, parts or {})
 
 
-def _mend_review(path: Path, person: Person) -> None:
-    """Take the lines with a text of nobody else out of the review."""
-    lines = review.read(path)
-    kept = [line for line in lines if not {line.source, line.target} & person.texts]
-    if len(kept) < len(lines):
-        review.write(path, kept)
+def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | None) -> Forgotten:
+    """Take the person out of the files that belong to no version, and remove the note when that is done."""
+    noted = _noted(root)
+    texts = {text for of_person in noted.values() for text in of_person}
+    folder = Path(decisions) if decisions else None
+    logs = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in folder.glob(pattern)) if folder else []
+    reviewed = _mend_review(root / review.FILE, texts) if texts else 0
+    said = sum(feedback.without(root / "state" / feedback.FILE, each) for each in {hashed, *noted})
+    decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
+    if any(is_known(root / "state", each) for each in {hashed, *noted}):
+        (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one
+    (root / "state" / NOTE).unlink(missing_ok=True)
+    return replace(found, review=reviewed, feedback=said, decisions=decided)
 
 
-def _record(files: Path, checksums: Mapping[str, str]) -> None:
-    """Add the checksums of rewritten logs to those that were learned from; the old ones stay, for nobody shall learn a copy."""
-    known = json.loads(files.read_text(encoding="utf-8"))
-    files.write_text(json.dumps(known | dict(checksums), indent=1), encoding="utf-8")
+def _mend_review(path: Path, texts: set[str]) -> int:
+    """Take the lines with a text of nobody else out of the review; return how many."""
+    found = review.read(path)
+    lines = [line for line in found.lines if not {line.source, line.target} & texts]
+    wrong = [line for line in found.wrong if not any(names_user(line.text.lower(), text) for text in texts)]
+    left_out = len(found.lines) + len(found.wrong) - len(lines) - len(wrong)
+    if left_out:
+        review.write(path, lines, wrong)
+    return left_out
+
+
+def _record(files: Path, learned: Mapping[str, str], user_id: str) -> None:
+    """Note rewritten logs as read. The old checksums stay, so that a copy of an old log is not read either."""
+    with reading_state(files):
+        known = dict(json.loads(files.read_text(encoding="utf-8"))) | dict(learned)
+    named = {checksum: checksum[:12] if names_user(name, user_id) else name for checksum, name in known.items()}
+    files.write_text(json.dumps(named, indent=1), encoding="utf-8")
 
 
 def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Write the rules that serve, less those that do no more; return how many there were and are, by kind."""
+    """Write the rules that still serve; return how many served before and how many serve now, by kind."""
     old, new = version.state / "rules.parquet", work / "rules.parquet"
     table_without(person, old, new, "rules")
     with duckdb.connect() as con:
         counted = [con.execute(_SERVED, [str(path)]).fetchall() for path in (old, new)]
         con.sql(_EVERYBODYS, params=[str(new)]).write_parquet(str(folder / "rules.parquet"))
     write_rules(folder / "rules", (Rule(*row) for row in counted[1]))
-    _context_rules(person, version.folder / "rules" / "context.json", folder / "rules" / "context.json")
+    context_rules_without(person, version.folder / "rules" / "context.json", folder / "rules" / "context.json")
     save_shares(folder / "rules", open_shares(version.folder / "rules"))
     kinds = [
         {"global rules": sum(not row[1] for row in rows), "personal rules": sum(bool(row[1]) for row in rows)} for rows in counted
     ]
     return kinds[0], kinds[1]
-
-
-def _context_rules(person: Person, old: Path, new: Path) -> None:
-    """Write the rules of context values, less those with a text of fewer than k others."""
-    if old.exists():
-        rows = json.loads(old.read_bytes().decode("utf-8", "surrogatepass"))
-        kept = [row for row in rows if not {row[4], row[5]} & (person.texts | person.few)]
-        new.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
-
-
-def _online(person: Person, old: Path, new: Path) -> bool:
-    """Write the online layer without the person's habits; nothing where one of its texts is now of fewer than k people.
-
-    Where she said a text of more than one meaning, their shares wait for the next learn.
-    """
-    if not old.is_dir():
-        return False
-    book = QueryBook.open(old / "book")
-    if not person.few.isdisjoint(book.texts(np.arange(len(book)))):
-        return False
-    told = person.said.intersection(ambiguous_texts(old / "ambiguity"))
-    shutil.copytree(old, new, ignore=shutil.ignore_patterns("habits", *(["ambiguity"] if told else [])))
-    Habits.open(old / "habits").without([person.hashed], new / "habits")
-    return True

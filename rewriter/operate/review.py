@@ -56,7 +56,7 @@ def pending(root: str | Path) -> list[Learned]:
     Raises:
         ArtefactError: there is no artefact, or the review cannot be read.
     """
-    lines = read(Path(root) / FILE)
+    lines = read(Path(root) / FILE).lines
     named = {line.pair for line in lines}
     edited = {line.pair[:2] for line in lines if line.choice == "edit"}
 
@@ -108,6 +108,13 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
         raise ArtefactError(str(error)) from error
     replaced = {line.pair for line in new}
     edits = {line.pair[:2] for line in new if choice == "edit"}
-    kept = [line for line in read(path) if line.pair not in replaced and not (line.choice == "edit" and line.pair[:2] in edits)]
-    write(path, [*kept, *new])
+    found = read(path)
+    kept = [line for line in found.lines if line.pair not in replaced and not (line.choice == "edit" and line.pair[:2] in edits)]
+    write(path, [*kept, *new], found.wrong)
     return new
+
+
+def warnings(root: str | Path) -> list[str]:
+    """Return one line of text for each line of the review that cannot be read."""
+    path = Path(root) / FILE
+    return read(path).warnings(path)

@@ -1,22 +1,60 @@
-"""What the private state of an artefact knows of one person, and the same state without her."""
+"""What the private state of an artefact holds of one person, and the same state without that person.
+
+`tables.Column.holds` declares what each column of each table can hold; `FILES` does so for all other files.
+"""
 
 import json
 import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
-_TEXTS = ("said", "sent", "state", "target")
-"""Columns of the tables of users that hold ids of texts."""
-_NAMED = ("source", "target", "state", "query")
-"""Columns of other tables that hold texts themselves."""
+from rewriter.engines.duckdb import glob, quoted
+from rewriter.errors import ArtefactError, reading_state
+from rewriter.tables import Column
+
+FILES: Final = {
+    "state/*/*.parquet": "its columns are declared in tables.py",
+    "state/*/*.parquet/*.parquet": "its columns are declared in tables.py",
+    "state/*/evidence_starts.json": "texts and context values: entries of texts that are gone are removed",
+    "state/*/files.json": "names of log files: a name that holds the user id is replaced by the checksum",
+    "state/*/days.json": "no text: marked, so that the next learn fits again",
+    "state/*/chain.npz": "no text: figures of numbered states",
+    "state/*/priors.json": "no text: figures of the whole log",
+    "state/*/detector/*": "no text: weights of features",
+    "state/feedback.jsonl": "keyed hashes: lines of the person are removed",
+    "state/rejected.parquet": "rejected rows of a job that stopped: the file is removed",
+    "state/forgetting.json": "texts of a person while `forget` works: removed at its end",
+    "state/held.json": "no text: the id of a version and reasons in figures",
+    "state/lock": "empty",
+    "state/user.key": "the secret of the keyed hashes",
+    "review.csv": "texts: lines with a text of nobody else are removed",
+    "CURRENT": "the id of a version",
+    "versions/*/manifest.json": "locales of at least k users, settings, figures, checksums",
+    "versions/*/rules.parquet": "made anew from the rules that stay",
+    "versions/*/rules/*": "made anew from the rules that stay",
+    "versions/*/online/habits/*": "texts and keyed hashes: the slice of the person is removed",
+    "versions/*/online/book/*": "texts of at least k users: rows of fewer are removed",
+    "versions/*/online/index/*": "vectors of the book: built anew where a row was removed",
+    "versions/*/online/spoken.npy": "a flag for each row of the book",
+    "versions/*/online/ambiguity/*": "texts of at least k users: removed if the person said one of them",
+    "versions/*/online/risk.json": "words of at least k users: words of fewer are removed",
+    "versions/*/online/risk_texts*.npy": "hashes of texts of at least k users: those of fewer are removed",
+    "versions/*/online/wording/*": "names and hashes of texts of at least k users: names with a word of fewer are removed",
+    "versions/*/online/encoder/*": "weights; a vocabulary of words of at least k users, until the next learn",
+    "versions/*/online/*.json": "no text: weights and thresholds",
+}
+"""Every file of an artefact folder and its private state: what of a person it can hold, and what `forget` does with it."""
+
 _GONE = "\x1f"
-"""Begins what stands for a text that is gone; nothing normalised begins so."""
-_NUMBERED = ("users", "texts", "nodes")
-"""Tables whose rows have numbers that others hold: no row of them is removed."""
+"""Begins the text that stands for a removed one. No normalised text begins so."""
+_KEPT_ROWS = ("users", "texts", "nodes")
+"""Tables whose rows are numbered by their place, so that no row is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +64,12 @@ class Person:
     Attributes:
         user_id: as the log gives it.
         hashed: as the artefact stores it.
-        number: in the tables; -1 where the state does not know her.
-        ids: texts that nobody else said, was sent or was understood as.
-        texts: those of them that are no text of anybody else in another locale.
-        few: texts that fewer than k others said or were sent, in whose counting she took part.
-        said: texts in whose counting she took part.
+        number: the number of the user in the tables; -1 if the state does not know the person.
+        ids: numbers of the texts that nobody else said, was sent or was understood as.
+        texts: those texts, unless they are somebody else's in another locale.
+        few: texts of this person that fewer than k others said, were sent or were understood as.
+        said: all texts of this person.
+        words: words of this person that fewer than k others said.
         k: users without whom nothing serves others.
     """
 
@@ -41,14 +80,33 @@ class Person:
     texts: frozenset[str]
     few: frozenset[str]
     said: frozenset[str]
+    words: frozenset[str]
     k: int
+
+
+def is_known(state: Path, hashed: str) -> bool:
+    """Return whether a state holds anything under the keyed hash of a user.
+
+    Args:
+        state: a folder with tables, such as the state of one version.
+        hashed: the keyed hash.
+    """
+    with duckdb.connect() as con:
+        for table in _tables(state):
+            for column in _columns(con, state, table):
+                test = {"user": f"{column.name} = ?", "text": "contains(content, ?)"}.get(column.holds)
+                if column.name in ("user_id", "content") and test:
+                    found = con.execute(f"SELECT 1 FROM {_read(state, table)} WHERE {test} LIMIT 1", [hashed]).fetchone()
+                    if found:
+                        return True
+    return False
 
 
 def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
     """Look for a person in a state.
 
     Args:
-        state: the folder of one version's state.
+        state: the folder of the state of one version.
         user_id: as the log gives it.
         hashed: the same under the key of the artefact.
         k: users without whom no text serves others.
@@ -56,32 +114,42 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
     with duckdb.connect() as con:
         known = con.execute(f"SELECT user_no FROM {_read(state, 'users')} WHERE user_id = ?", [hashed]).fetchone()
         number = -1 if known is None else int(known[0])
+        columns = {table: _columns(con, state, table) for table in _tables(state)}
         parts = " UNION ALL ".join(
-            f"SELECT user_no, {column} AS id FROM {_read(state, table)}"
-            for table in _tables(state)
-            for column in _TEXTS
-            if {"user_no", column} <= _columns(con, state, table)
+            f"SELECT user_no, {column.name} AS id FROM {_read(state, table)}"
+            for table, of_table in columns.items()
+            for column in of_table
+            if column.holds == "text_id" and any(each.holds == "user_no" for each in of_table)
         )
         con.execute(f"CREATE TEMP TABLE used AS SELECT DISTINCT user_no, id FROM ({parts})")
         con.execute(
-            f"""CREATE TEMP TABLE told AS
+            f"""CREATE TEMP TABLE shared AS
                 SELECT t.id, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
                        COUNT(*) FILTER (u.user_no = {number}) > 0 AS hers
                 FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.text"""
         )
-        gone = con.execute("SELECT id, text FROM told WHERE others = 0").fetchall() if known else []
-        kept = {text for (text,) in con.execute("SELECT text FROM told WHERE others > 0").fetchall()}
-        said = con.execute("SELECT DISTINCT text FROM told WHERE hers").fetchall()
-        few = con.execute("SELECT text FROM told GROUP BY text HAVING bool_or(hers) AND MAX(others) < ?", [k]).fetchall()
+        gone = con.execute("SELECT id, text FROM shared WHERE others = 0").fetchall() if known else []
+        kept = {text for (text,) in con.execute("SELECT text FROM shared WHERE others > 0").fetchall()}
+        said = con.execute("SELECT DISTINCT text FROM shared WHERE hers").fetchall()
+        few = con.execute("SELECT text FROM shared GROUP BY text HAVING bool_or(hers) AND MAX(others) < ?", [k]).fetchall()
+        words = con.execute(
+            f"""SELECT word FROM (
+                  SELECT u.user_no, unnest(string_split(t.text, ' ')) AS word
+                  FROM used AS u JOIN {_read(state, "texts")} AS t USING (id) WHERE t.kind = 'u'
+                ) GROUP BY word
+                HAVING bool_or(user_no = {number}) AND COUNT(DISTINCT user_no) FILTER (user_no <> {number}) < ?""",
+            [k],
+        ).fetchall()
     return Person(
-        user_id,
-        hashed,
-        number,
-        frozenset(id_ for id_, _ in gone),
-        frozenset(text for _, text in gone) - kept,
-        frozenset(text for (text,) in few),
-        frozenset(text for (text,) in said),
-        k,
+        user_id=user_id,
+        hashed=hashed,
+        number=number,
+        ids=frozenset(id_ for id_, _ in gone),
+        texts=frozenset(text for _, text in gone) - kept,
+        few=frozenset(text for (text,) in few),
+        said=frozenset(text for (text,) in said),
+        words=frozenset(word for (word,) in words),
+        k=k,
     )
 
 
@@ -90,82 +158,110 @@ def state_without(person: Person, state: Path, out: Path) -> int:
 
     Args:
         person: who is forgotten.
-        state: folder of one version's state; not changed.
+        state: folder of the state of one version; not changed.
         out: folder to write to.
 
     Returns:
         How many rows were left out.
+
+    Raises:
+        ArtefactError: a file is damaged, or is not declared in `FILES`.
     """
     left_out = 0
     for path in sorted(p for p in state.rglob("*") if p.is_file()):
-        target = out / path.relative_to(state)
+        name = path.relative_to(state)
+        if not is_declared(f"state/x/{name.as_posix()}"):
+            raise ArtefactError(f"{path} is no file of a state that this release knows; remove it, and call forget again")
+        target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":
-            left_out += table_without(person, path, target, path.relative_to(state).parts[0].removesuffix(".parquet"))
+            left_out += table_without(person, path, target, name.parts[0].removesuffix(".parquet"))
         else:
             shutil.copyfile(path, target)
-    _mend(out / "evidence_starts.json", person)
+    _mend_evidence_starts(out / "evidence_starts.json", person)
     _forget_the_fit(out / "days.json")
     return left_out
 
 
+def is_declared(name: str) -> bool:
+    """Return whether `FILES` declares a file, given by its path below the artefact folder."""
+    return any(fnmatch(name, pattern) for pattern in FILES)
+
+
 def table_without(person: Person, path: Path, out: Path, table: str) -> int:
     """Write one Parquet file of a state without a person, and return how many rows were left out."""
-    with duckdb.connect() as con:
-        read = con.read_parquet(str(path))
-        read.create_view("found")
+    with reading_state(path), duckdb.connect() as con:
+        con.read_parquet(str(path)).create_view("found")
+        columns = _described(con, "found")
         con.execute("CREATE TEMP TABLE gone AS SELECT unnest(?::BIGINT[]) AS id", [sorted(person.ids)])
-        con.execute("CREATE TEMP TABLE texts_gone AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(person.texts)])
-        con.execute("CREATE TEMP TABLE few AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(person.few)])
-        con.execute("CREATE TEMP TABLE said AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(person.said)])
+        for name, texts in (("texts_gone", person.texts), ("few", person.few), ("said", person.said)):
+            con.execute(f"CREATE TEMP TABLE {name} AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(texts)])
         who = [person.user_id, person.hashed, person.number, person.k]
         con.execute("CREATE TEMP TABLE who AS SELECT ? AS user_id, ? AS hashed, ? AS number, ? AS k", who)
-        before = len(read)
-        kept = con.sql(_numbered(table) if table in _NUMBERED else f"SELECT * FROM found WHERE {_stays(table, read.columns)}")
+        kept = con.sql(_masked(table) if table in _KEPT_ROWS else f"SELECT * FROM found WHERE {_stays(table, columns)}")
         kept.write_parquet(str(out))
-        return before - len(con.read_parquet(str(out)))
+        written = f"read_parquet({quoted(str(out))})"
+        before, after = (con.execute(f"SELECT COUNT(*) FROM {each}").fetchall()[0][0] for each in ("found", written))
+        return int(before - after)
 
 
-def _numbered(table: str) -> str:
+def _masked(table: str) -> str:
     """Return the SELECT that puts something else in the place of what is gone from a table whose rows are numbered."""
     if table == "users":
-        token = secrets.token_hex(16)  # nobody's hash; her number stays hers, and no table holds it any more
+        token = secrets.token_hex(16)  # nobody's hash: the number stays taken, and no other table holds it any more
         return f"SELECT * REPLACE (IF(user_id = (SELECT hashed FROM who), '{token}', user_id) AS user_id) FROM found"
     if table == "texts":
         return f"SELECT * REPLACE (IF(id IN (FROM gone), '{_GONE}' || id, text) AS text) FROM found"
     return f"SELECT * REPLACE (IF(state IN (FROM texts_gone), '{_GONE}' || node, state) AS state) FROM found"
 
 
-def _stays(table: str, columns: list[str]) -> str:
+def _stays(table: str, columns: list[Column]) -> str:
     """Return the condition under which a row of a table stays."""
+    names = {column.name for column in columns}
     conditions = ["true"]
-    if "user_no" in columns:
-        conditions.append("user_no <> (SELECT number FROM who)")
-    if "user_id" in columns:
-        conditions.append("user_id <> (SELECT hashed FROM who)")
-    conditions += [f"CAST({name} AS VARCHAR) NOT IN (FROM texts_gone)" for name in _NAMED if name in columns]
+    for column in columns:
+        if column.holds == "user_no":
+            conditions.append(f"{column.name} <> (SELECT number FROM who)")
+        elif column.holds == "user":
+            conditions.append(f"{column.name} <> (SELECT hashed FROM who)")
+        elif column.name == "content":
+            word = "'(^|[^\\w])' || regexp_escape((SELECT user_id FROM who)) || '([^\\w]|$)'"
+            conditions.append("NOT contains(coalesce(content, ''), (SELECT hashed FROM who))")
+            conditions.append(f"NOT regexp_matches(coalesce(content, ''), {word})")
+        elif column.holds == "text" and "utterance" not in names:  # a turn belongs to its user, whatever others said
+            conditions.append(f"coalesce({column.name}, '') NOT IN (FROM texts_gone)")
+            if column.name == "context_value":  # written name=value
+                conditions.append("regexp_replace(coalesce(context_value, ''), '^[^=]*=', '') NOT IN (FROM texts_gone)")
     if table in ("rules", "stage_changes"):
-        everybodys = "user_id = ''" if "user_id" in columns else "true"
-        conditions += [f"NOT ({everybodys} AND {name} IN (FROM few))" for name in ("source", "target") if name in columns]
-        if "users" in columns:  # she may have been one of those who meant the target
+        everybodys = "user_id = ''" if "user_id" in names else "true"
+        conditions += [f"NOT ({everybodys} AND {name} IN (FROM few))" for name in ("source", "target") if name in names]
+        if "users" in names:  # this person may have been one of those who meant the target
             conditions.append(f"NOT ({everybodys} AND source IN (FROM said) AND users <= (SELECT k FROM who))")
-    if "content" in columns:
-        names = ("user_id", "hashed")
-        conditions += [f"NOT contains(COALESCE(content, ''), (SELECT {name} FROM who))" for name in names]
     return " AND ".join(conditions)
 
 
-def _mend(evidence_starts: Path, person: Person) -> None:
-    """Leave what is gone out of the days from which sources count anew."""
-    if evidence_starts.exists():
-        kept = [cut for cut in json.loads(evidence_starts.read_text("utf-8", "surrogatepass")) if cut[1] not in person.texts]
-        evidence_starts.write_text(json.dumps(kept, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+def _mend_evidence_starts(path: Path, person: Person) -> None:
+    """Leave out the days from which texts that are gone count anew."""
+    if path.exists():
+        with reading_state(path):
+            found = json.loads(path.read_text("utf-8", "surrogatepass"))
+            kept = [entry for entry in found if not person.texts.intersection(values_of(entry))]
+        path.write_text(json.dumps(kept, ensure_ascii=False, indent=0), encoding="utf-8", errors="surrogatepass")
+
+
+def values_of(entry: list[object]) -> Iterator[str]:
+    """Yield the texts of an entry, and the value of each context value (name=value)."""
+    for value in entry:
+        if isinstance(value, str):
+            yield value
+            yield value.partition("=")[2]
 
 
 def _forget_the_fit(days: Path) -> None:
     """Mark the fitted parts, so that the next `learn` fits them again."""
     if days.exists():
-        data = json.loads(days.read_text(encoding="utf-8"))
+        with reading_state(days):
+            data = json.loads(days.read_text(encoding="utf-8"))
         days.write_text(json.dumps(data | {"fitted_day": None}), encoding="utf-8")
 
 
@@ -175,10 +271,20 @@ def _tables(state: Path) -> Iterator[str]:
 
 
 def _read(state: Path, table: str) -> str:
-    path = state / f"{table}.parquet"
-    name = str(path / "*.parquet" if path.is_dir() else path).replace("'", "''")
-    return f"read_parquet('{name}')"
+    return f"read_parquet({quoted(glob(state / f'{table}.parquet'))})"
 
 
-def _columns(con: duckdb.DuckDBPyConnection, state: Path, table: str) -> set[str]:
-    return {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_read(state, table)}").fetchall()}
+def _columns(con: duckdb.DuckDBPyConnection, state: Path, table: str) -> list[Column]:
+    with reading_state(state / f"{table}.parquet"):
+        return _described(con, f"(SELECT * FROM {_read(state, table)})")
+
+
+def _described(con: duckdb.DuckDBPyConnection, relation: str) -> list[Column]:
+    """Return the columns of a relation.
+
+    Raises:
+        KeyError: a text column that `tables.py` does not declare.
+    """
+    columns = [Column(name, kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+    _ = [column.holds for column in columns]
+    return columns

@@ -1,15 +1,20 @@
-"""Files outside of the versions without one person: logs, decision logs, what users said of rewrites."""
+"""Take one person out of logs and decision logs. Rows are found by the reader that `learn` uses; other bytes stay."""
 
 import gzip
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from rewriter.artefact.disk import explained, sync
+from rewriter.engines import first_line
+from rewriter.engines.duckdb import quoted
 from rewriter.errors import LogError
-from rewriter.offline.logs.files import checksum, ending, find, open_text, packed
+from rewriter.offline.logs.contract import literal
+from rewriter.offline.logs.files import checksum, find, open_text, packed
+from rewriter.offline.logs.reader import UserRows, rows_of_user
+from rewriter.offline.logs.text_formats import csv_header, csv_rows, json_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,43 +22,53 @@ class Rewritten:
     """A log without a person, beside the one that it will replace.
 
     Attributes:
-        path: the log.
+        path: the log, with links followed.
         new: the file that will replace it.
-        checksum: of the new content, as `learn` records it.
+        before: checksum of the content of `path`, as `learn` records it.
+        after: the same of `new`.
         rows: how many rows are left out.
+        is_empty: whether no row is left. Such a file is removed, for an empty file is no log.
     """
 
     path: Path
     new: Path
-    checksum: str
+    before: str
+    after: str
     rows: int
+    is_empty: bool
+
+    def apply(self) -> None:
+        """Put the new file in the place of the old one, or remove both if no row is left."""
+        with explained(self.path):
+            if self.is_empty:
+                self.path.unlink(missing_ok=True)
+                self.new.unlink(missing_ok=True)
+            else:
+                self.new.replace(self.path)
+            sync(self.path.parent)
 
 
-def logs_without(user_id: str, sources: Iterable[str | Path], column: str) -> list[Rewritten]:
+def logs_without(user_id: str, sources: Iterable[str | Path], mapping: Mapping[str, str]) -> list[Rewritten]:
     """Write each log that holds a person anew, beside the old one.
 
     Args:
         user_id: as the log gives it.
-        sources: files, folders and globs: .jsonl, .csv, both also .gz, .parquet.
-        column: that holds the user ids.
+        sources: files, folders and globs of logs, in any form that `learn` reads.
+        mapping: contract column -> column of the log, where they differ.
 
     Raises:
-        LogError: a file cannot be read, is of another kind, or has no such column.
+        LogError: a file cannot be read, has no column for the user, or cannot be rewritten without a change to other rows.
     """
-    writers: dict[str, Callable[[Path, Path, str, str], int]] = {".jsonl": _lines, ".csv": _table, ".parquet": _table}
-    paths = find(sources) if sources else []
-    if other := next((path for path in paths if ending(path) not in writers), None):
-        raise LogError(f"cannot take anybody out of {other}: convert it to {', '.join(writers)}")
+    given = list(sources)
     found: list[Rewritten] = []
     try:
-        for path in paths:
-            new = path.with_name(f".without-{path.name}")
-            rows = writers[ending(path)](path, new, column, user_id)
-            if rows:
-                new.chmod(path.stat().st_mode & 0o777)
-                found.append(Rewritten(path, new, checksum(new), rows))
-            else:
-                new.unlink()
+        for path in dict.fromkeys(path.resolve() for path in (find(given) if given else [])):
+            with open_text(path) as file:
+                if not file.read(1):
+                    continue
+            hers = rows_of_user(user_id, path, mapping)
+            if hers.rows:
+                found.append(_rewritten(path, hers))
     except BaseException:
         discard(found)
         raise
@@ -66,49 +81,84 @@ def discard(rewritten: Iterable[Rewritten]) -> None:
         each.new.unlink(missing_ok=True)
 
 
-def lines_without(path: Path, field: str, value: str) -> int:
-    """Take the JSON lines out of a file in which a field has a value, in one step on the disk; return how many."""
+def _rewritten(path: Path, hers: UserRows) -> Rewritten:
     new = path.with_name(f".without-{path.name}")
-    rows = _lines(path, new, field, value)
-    if not rows:
-        new.unlink()
-        return 0
-    new.chmod(path.stat().st_mode & 0o777)
-    new.replace(path)
-    return rows
-
-
-def _lines(path: Path, new: Path, field: str, value: str) -> int:
-    """Copy the other lines as they are, torn ones too."""
-    left_out = 0
-    with open_text(path) as old, gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
-        for raw in old:
-            if _is(raw, field, value):
-                left_out += 1
-            else:
-                out.write(raw)
-    return left_out
-
-
-def _is(raw: bytes, field: str, value: str) -> bool:
     try:
-        row = json.loads(raw)
-    except ValueError:
-        return False
-    return isinstance(row, dict) and str(row.get(field)) == value
-
-
-def _table(path: Path, new: Path, column: str, value: str) -> int:
-    with duckdb.connect() as con:
-        text = ending(path) == ".csv"
-        read = con.read_csv(str(path), all_varchar=True, header=True) if text else con.read_parquet(str(path))
-        if column not in read.columns:
-            raise LogError(f"{path} has no column {column}; name it with --map user_id=…")
-        read.create_view("found")
-        quoted = '"' + column.replace('"', '""') + '"'
-        kept = con.sql(f"SELECT * FROM found WHERE CAST({quoted} AS VARCHAR) IS DISTINCT FROM $1", params=[value])
-        if text:
-            kept.write_csv(str(new), header=True, compression="gzip" if packed(path) else "none")
+        if hers.source.format == "parquet":
+            _parquet_without(path, new, hers.rows)
         else:
-            kept.write_parquet(str(new), compression="zstd")
-        return len(read) - len(kept)
+            _lines_without(path, new, hers)
+        new.chmod(path.stat().st_mode & 0o777)
+        sync(new)
+        return Rewritten(path, new, hers.source.checksum, checksum(new), len(hers.rows), len(hers.rows) == hers.count)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise LogError(f"cannot write {new}: {error}; nothing was changed") from error
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _lines_without(path: Path, new: Path, hers: UserRows) -> None:
+    """Copy all bytes of a text file but those of some rows."""
+    last = 0
+    with gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
+        for row, raw in _rows(hers, path):
+            last = max(last, row)
+            if row not in hers.rows:
+                out.write(raw)
+    if last != hers.count:
+        raise LogError(
+            f"cannot rewrite {path}: its {hers.count:,} rows do not lie one after the other ({last:,} were found);"
+            " write it again as JSON lines, one object a line; nothing was changed"
+        )
+
+
+def _rows(hers: UserRows, path: Path) -> Iterator[tuple[int, bytes]]:
+    if hers.source.format == "jsonl":
+        return json_rows(path)
+    header, delimiter = csv_header(hers.source)
+    return ((row, raw) for row, _, raw in csv_rows(path, delimiter, len(header)))
+
+
+def _parquet_without(path: Path, new: Path, rows: frozenset[int]) -> None:
+    """Write the other rows of a Parquet file, with the same columns of the same types."""
+    read = f"read_parquet({literal(path)}, file_row_number = true)"
+    try:
+        with duckdb.connect() as con:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute("CREATE TEMP TABLE gone AS SELECT unnest(?::BIGINT[]) - 1 AS row", [sorted(rows)])
+            kept = f"FROM {read} WHERE file_row_number NOT IN (FROM gone) ORDER BY file_row_number"
+            con.execute(
+                f"COPY (SELECT * EXCLUDE (file_row_number) {kept}) TO {quoted(str(new))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+            types = [con.execute(f"DESCRIBE FROM read_parquet({literal(each)})").fetchall() for each in (path, new)]
+    except duckdb.Error as error:
+        raise LogError(f"cannot rewrite {path}: {first_line(error)}; nothing was changed") from error
+    if changed := [f"{a[0]} ({a[1]}, not {b[1]})" for a, b in zip(*types, strict=True) if a[:2] != b[:2]]:
+        raise LogError(f"cannot rewrite {path}: columns would change their type: {', '.join(changed)}; nothing was changed")
+
+
+def lines_without(path: Path, needle: str) -> int:
+    """Take the lines that hold a text out of a file, in one step on the disk; return how many.
+
+    Args:
+        path: the file, which may be a .gz; no process may write to it meanwhile.
+        needle: such as a keyed hash: torn lines are left out, too, if they hold it.
+
+    Raises:
+        ArtefactError: the disk refuses.
+    """
+    with explained(path):
+        with open_text(path) as file:
+            lines = list(file)
+        kept = [line for line in lines if needle.encode() not in line]
+        if len(kept) < len(lines):
+            new = path.with_name(f".without-{path.name}")
+            with gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
+                out.writelines(kept)
+            new.chmod(path.stat().st_mode & 0o777)
+            sync(new)
+            new.replace(path)
+            sync(path.parent)
+        return len(lines) - len(kept)

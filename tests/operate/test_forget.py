@@ -4,14 +4,17 @@ import gzip
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import lamp_log
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from crash import run_killed
 
+from rewriter import tables
 from rewriter.artefact.review import Line, read, write
 from rewriter.artefact.switch import rollback
 from rewriter.artefact.versions import current, verify, version_ids
@@ -19,10 +22,17 @@ from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.errors import ArtefactError, LogError
 from rewriter.model.detector import RuleDetector
+from rewriter.model.habits import UserView
+from rewriter.model.index import GlobalIndex
+from rewriter.model.query_store import QueryBook
 from rewriter.offline.learn import learn
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
+from rewriter.operate import forget as operate_forget
 from rewriter.operate.forget import forget
+from rewriter.operate.scrub import Person, is_declared
+from rewriter.operate.scrub_logs import logs_without
+from rewriter.operate.scrub_online import online_without
 from rewriter.text import hash_user
 
 ANN = "ann.of.green-gables"
@@ -130,7 +140,7 @@ def test_what_others_share_stays(place):
     assert not rewriter.rewrite(lamp_log.OWN, user_id=ANN, after_failure=True).applied
     assert rewriter.rewrite(SOURCE, user_id="ben", after_failure=True).reason == "undone_by_user", "what ben said of it holds"
     assert rewriter.rewrite(SOURCE, user_id=ANN, after_failure=True).applied, "what she said of it does not"
-    assert read(root / "review.csv") == [Line("en", "a", "b", "approve")]
+    assert read(root / "review.csv").lines == [Line("en", "a", "b", "approve")]
     with duckdb.connect() as con:
         state = current(root).state
         users = con.execute("SELECT COUNT(*), COUNT(DISTINCT user_id) FROM read_parquet(?)", [str(state / "users.parquet")])
@@ -184,17 +194,17 @@ def test_what_fewer_than_k_share_is_withdrawn(tmp_path):
 
 def test_who_is_not_known_changes_no_answer(place):
     root = place / "a"
-    report = forget("somebody else", root, logs=[place / "log.jsonl"])
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    report = forget("ann.of.green-gable", root, logs=[place / "*.jsonl"], decisions=place / "decisions")
     assert (report.known, report.rows, report.texts, report.rules, report.logs) == (False, 0, 0, 0, {})
-    assert Rewriter.open(root).rewrite(lamp_log.OWN, user_id=ANN, after_failure=True).text == "play my mix"
-    assert not list(place.glob(".without-*"))
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before, "older versions stay, too"
 
 
 def test_twice_is_once(place):
     root = place / "a"
     forget(ANN, root, logs=[place / "*.jsonl"])
     again = forget(ANN, root, logs=[place / "*.jsonl"])
-    assert (again.known, again.rows, again.logs) == (False, 0, {})
+    assert (again.known, again.rows, again.logs, again.version) == (False, 0, {}, current(root).id)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -204,7 +214,10 @@ def test_other_kinds_of_logs(place, suffix):
         table = con.read_json(str(place / "log.jsonl")).project("* EXCLUDE (user_id), user_id AS caller")
         table.write_csv(str(path)) if suffix == ".csv" else table.write_parquet(str(path))
         kept = [row for row in table.project("utterance, caller").fetchall() if row[1] != ANN]
+    lines = path.read_bytes().splitlines(keepends=True)
     report = forget(ANN, place / "a", logs=[path], mapping={"user_id": "caller"})
+    if suffix == ".csv":
+        assert path.read_bytes() == b"".join(line for line in lines if ANN.encode() not in line), "other bytes are kept"
     assert list(report.logs) == [str(path)]
     with duckdb.connect() as con:
         left = con.read_csv(str(path)) if suffix == ".csv" else con.read_parquet(str(path))
@@ -226,21 +239,188 @@ def test_packed_logs_stay_packed_and_are_not_learned_again(place, suffix):
         left = con.read_json(str(path)) if suffix == ".jsonl.gz" else con.read_csv(str(path))
         assert left.project("utterance, user_id").fetchall() == kept
     known = json.loads((current(place / "a").state / "files.json").read_text(encoding="utf-8"))
-    assert hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() in known
+    was_learned = suffix == ".jsonl.gz"
+    assert (hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() in known) == was_learned
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_done(place):
     root, before = place / "a", current(place / "a").id
     (place / "log.tsv").write_text("user_id\tutterance\nann\tx\n", encoding="utf-8")
-    with pytest.raises(LogError, match=r"cannot take anybody out of .*log\.tsv: convert it to \.jsonl, \.csv, \.parquet"):
-        forget(ANN, root, logs=[place / "log.tsv"])
+    (place / "log.tsv").rename(place / "log.xml")
+    with pytest.raises(LogError, match=r"cannot tell how to read .*log\.xml: its name must end in \.parquet"):
+        forget(ANN, root, logs=[place / "log.xml"])
     (place / "c.csv").write_text("who,utterance\nann,x\n", encoding="utf-8")
-    with pytest.raises(LogError, match="has no column user_id; name it with --map"):
+    with pytest.raises(LogError, match=r"has no column user_id \(it has who, utterance\); say --map user_id="):
         forget(ANN, root, logs=[place / "c.csv"])
     shutil.rmtree(root / "state" / before)
     with pytest.raises(ArtefactError, match="has no private state"):
         forget(ANN, root)
     assert current(root).id == before
+
+
+HER_ROWS = {
+    "json.jsonl": [
+        (0, b'\xef\xbb\xbf{"user_id": "ben", "timestamp": 1, "utterance": "7"}\r\n'),
+        (1, b'{"user_id": 7, "timestamp": 1, "utterance": "x"}\n'),
+        (0, b"\n"),
+        (1, b'{"user_id": "7", "user_id": "ben", "timestamp": 1, "utterance": "x"}\n'),
+        (0, b'{"user_id": "ben", "user_id": "7", "timestamp": 1, "utterance": "x"}\n'),
+        (1, b'{"user_id": "7", "timestamp": 1, "utterance": "x",}\n'),
+        (1, b'{"user_id": "7", "timestamp": 1, "utter\n'),
+        (1, b'{"user_id": "\\u0037", "timestamp": 1, "utterance": "x"}\n'),
+        (1, b'{"usr": 7, "timestamp\n'),
+        (0, b'{"user_id": "ben", "timestamp": 7, "utter\n'),
+        (0, b'{"user_id": "77", "timestamp": 1, "utterance": "x"}'),
+    ],
+    "comma.csv": [
+        (0, b"user_id,timestamp,utterance\n"),
+        (0, b'ben,1,"say ""hi"", 7"\n'),
+        (0, b"#comment,1,7\n"),
+        (1, b"7,1,x\n"),
+        (1, b'"7",1,"two\nlines"\n'),
+        (0, b"\n"),
+        (0, b"ben,1,a\\,b\n"),
+        (1, b'7,2,"never closed\n'),
+        (0, b'"ben",1,last'),
+    ],
+    "semicolon.tsv": [
+        (0, b"utterance;user_id;timestamp\r\n"),
+        (0, b'"7";ben;1\r\n'),
+        (1, b"x;7;1\r\n"),
+    ],
+}
+"""Files of (whether `learn` takes it for a row of user 7, its bytes)."""
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", HER_ROWS)
+def test_rows_are_found_as_learn_reads_them_and_other_bytes_stay(tmp_path, name, packed):
+    path = tmp_path / (f"{name}.gz" if packed else name)
+    raw = b"".join(line for _, line in HER_ROWS[name])
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    (each,) = logs_without("7", [path], {})
+    each.apply()
+    left = gzip.decompress(path.read_bytes()) if packed else path.read_bytes()
+    assert left == b"".join(line for is_hers, line in HER_ROWS[name] if not is_hers)
+    assert each.rows == sum(is_hers for is_hers, _ in HER_ROWS[name])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("user", "sql"), [("7", "7.0::DOUBLE"), ("7", "'7'::BLOB"), ("true", "true"), ("7", "7::TINYINT"), (7, "'7'")]
+)
+def test_rows_of_parquet_are_found_whatever_their_type(tmp_path, user, sql):
+    path = tmp_path / "log.parquet"
+    rest = "TIMESTAMPTZ '2026-01-05 08:00:00Z' AS timestamp, 'x' AS utterance, {'room': 'hall'} AS context, ['a', NULL] AS nbest"
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE log AS SELECT {sql} AS user_id, {rest} UNION ALL SELECT NULL, {rest}")
+        con.execute(f"COPY log TO '{path}' (FORMAT parquet)")
+        wanted = con.execute("FROM log WHERE user_id IS NULL").fetchall(), con.execute("DESCRIBE log").fetchall()
+    (each,) = logs_without(str(user), [path], {})
+    each.apply()
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE log AS FROM '{path}'")
+        assert (con.execute("FROM log").fetchall(), con.execute("DESCRIBE log").fetchall()) == wanted
+
+
+def test_a_log_of_nobody_else_is_removed(tmp_path):
+    path = jsonl(tmp_path / "ann.jsonl", [r for r in rows() if r["user_id"] == ANN])
+    (each,) = logs_without(ANN, [path], {})
+    each.apply()
+    assert list(tmp_path.iterdir()) == [], "an empty file would stop the next learn"
+
+
+def test_what_cannot_be_rewritten_is_refused_before_anything_is_written(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"user_id": "7", "timestamp": 1, "utterance": "x"}\n' * 2 + "[" * 40 + "\n")
+    path.chmod(0o400)
+    before = path.read_bytes()
+    (tmp_path / "bad.csv").write_bytes(b"us\xe9r,timestamp,utterance\n7,1,x\n")
+    with pytest.raises(LogError, match="is not UTF-8: convert it first"):
+        logs_without("7", [path, tmp_path / "bad.csv"], {})
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "log.jsonl"]
+
+
+def test_a_log_that_was_not_learned_is_not_noted_as_learned(place):
+    root = place / "a"
+    new = jsonl(place / "new.jsonl", [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows()])
+    forget(ANN, root, logs=[place / "*.jsonl"])
+    known = json.loads((current(root).state / "files.json").read_text(encoding="utf-8"))
+    assert hashlib.sha256(new.read_bytes()).hexdigest() not in known
+    assert hashlib.sha256((place / "log.jsonl").read_bytes()).hexdigest() in known
+
+
+def test_names_of_files_are_told_and_not_kept(learned, place):
+    root, path = place / "a", place / f"{ANN}.jsonl"
+    (place / "log.jsonl").rename(path)
+    files = current(root).state / "files.json"
+    known = json.loads(files.read_text(encoding="utf-8"))
+    files.write_text(json.dumps({k: str(path) if name.endswith("/log.jsonl") else name for k, name in known.items()}))
+    report = forget(ANN, root, logs=[path])
+    assert report.named == (str(path),)
+    assert ANN not in (current(root).state / "files.json").read_text(encoding="utf-8")
+
+
+def test_packed_decisions_and_rejected_rows_of_a_stopped_job(place):
+    root, folder = place / "a", place / "decisions"
+    (log,) = folder.glob("*.jsonl")
+    (folder / "old.jsonl.gz").write_bytes(gzip.compress(log.read_bytes()))
+    hashed, _ = needles(root)
+    with duckdb.connect() as con:
+        row = f"SELECT 'f' AS file, 1::BIGINT AS row_number, 'too long' AS reason, '{{\"user_id\":\"{hashed}\"}}' AS content"
+        con.execute(f"COPY ({row}) TO '{root / 'state' / 'rejected.parquet'}' (FORMAT parquet)")
+    assert forget(ANN, root, decisions=folder).decisions == 2
+    assert len(gzip.decompress((folder / "old.jsonl.gz").read_bytes()).splitlines()) == 1
+    assert not (root / "state" / "rejected.parquet").exists()
+
+
+@pytest.mark.parametrize("step", ["Writer.publish", "Writer._retire", "Rewritten.apply", "_mend_review", "lines_without"])
+def test_whatever_step_is_cut_off_a_second_call_finishes(place, monkeypatch, step):
+    root = place / "a"
+    owner, _, name = step.rpartition(".")
+    target = getattr(operate_forget, owner) if owner else operate_forget
+
+    def cut_off(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            forget(ANN, root, logs=[place / "*.jsonl"], decisions=place / "decisions")
+    hashed = hash_user(ANN, bytes.fromhex(current(root).manifest.user_key))
+    forget(ANN, root, logs=[place / "*.jsonl"], decisions=place / "decisions")
+    assert found(place, [ANN, hashed, *HERS, "her bad row"]) == set()
+    assert not (root / "state" / operate_forget.NOTE).exists()
+
+
+def test_the_online_layer_serves_on_without_what_fewer_than_k_say(place, tmp_path):
+    old, new = current(place / "a").folder / "online", tmp_path / "online"
+    book = QueryBook.open(old / "book")
+    gone, *stay = book.texts(np.arange(len(book)))
+    person = Person(ANN, "0" * 32, -1, frozenset(), frozenset(), frozenset({gone}), frozenset({gone}), frozenset(gone.split()), 3)
+    parts = online_without(person, old, new)
+    assert parts["rows of the query index"] == 1
+    left = UserView.open(new)
+    assert left.book.texts(np.arange(len(left.book))) == stay
+    assert GlobalIndex.open(new / "index").measured["en"].rows == len(stay)
+    before = UserView.open(old)
+    for user in set(lamp_log.SECRETS) - {"ann"}:
+        hashed = hash_user(user, bytes.fromhex(current(place / "a").manifest.user_key))
+        was, now = (view.texts(view.own(hashed, "en").rows) for view in (before, left))
+        assert now == [text for text in was if text != gone]
+    assert online_without(replace(person, few=frozenset([gone, *stay])), old, tmp_path / "none") is None
+
+
+def test_every_column_and_every_file_is_declared(place):
+    root = place / "a"
+    forget(ANN, root)
+    for table in (each for each in vars(tables).values() if isinstance(each, tables.Table)):
+        assert all(column.holds for column in table.columns if column.type == "VARCHAR"), table.name
+    names = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    assert [name for name in names if not is_declared(name)] == []
+    with pytest.raises(KeyError):
+        _ = tables.Column("new_text", "VARCHAR").holds
 
 
 KILLED = "import sys\nfrom rewriter.operate.forget import forget\nforget(sys.argv[2], sys.argv[1], logs=[sys.argv[3]])"

@@ -37,17 +37,17 @@ def test_a_file_is_sorted_and_comes_back(tmp_path):
     assert text == HEAD + (
         'block,,,unlock the door,\napprove,en,a,b,\nedit,en,turn of the lamp,the lamp,"he said ""often"", she ""never"""\n'
     )
-    assert read(tmp_path / "review.csv") == sorted(lines)
-    write(tmp_path / "again.csv", reversed(read(tmp_path / "review.csv")))
+    assert read(tmp_path / "review.csv").lines == sorted(lines)
+    write(tmp_path / "again.csv", reversed(read(tmp_path / "review.csv").lines))
     assert (tmp_path / "again.csv").read_text(encoding="utf-8") == text
-    assert read(tmp_path / "none.csv") == []
+    assert read(tmp_path / "none.csv").lines == []
 
 
 def test_what_people_type_is_normalised(tmp_path):
     (tmp_path / "review.csv").write_text(
         "# mine\n\nblock, en , Turn OF the lamp! ,\nblock,,,Unlock the Door,why\n", encoding="utf-8"
     )
-    assert read(tmp_path / "review.csv") == [
+    assert read(tmp_path / "review.csv").lines == [
         Line("en", "turn of the lamp", "", "block"),
         Line("", "", "unlock the door", "block", "why"),
     ]
@@ -60,16 +60,76 @@ def test_what_people_type_is_normalised(tmp_path):
         ("# x\nblock,en,,,\n", "line 2: block needs a source or a target"),
         ("edit,en,a,,\n", "line 1: edit needs source and target"),
         ("block,en,a\n", "line 1: 3 cells, not choice, locale, source, target, note"),
-        ('block,en,"a,b,\n', "line 1: unexpected end of data"),
+        ('block,en,"a,b,\n', "line 1: a quote is not closed"),
     ],
 )
-def test_a_wrong_line_is_told(tmp_path, home, text, words):
-    (home / "review.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(ArtefactError, match=words):
-        Rewriter.open(home)
+def test_a_wrong_line_is_told_and_spoils_nothing_but_itself(home, caplog, text, words):
+    (home / "review.csv").write_text(f"{text}block,en,{SOURCE},,\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        serving = Rewriter.open(home)
+    assert words in caplog.text
+    assert serving.rewrite(SOURCE, after_failure=True).reason == "blocked_by_review"
     result = CliRunner().invoke(main, ["review", str(home)])
-    assert result.exit_code == 1
-    assert "review.csv, line" in result.stderr
+    assert result.exit_code == 0
+    assert "not read:" in result.output
+    wrong = text.splitlines()[-1]
+    write(home / "review.csv", read(home / "review.csv").lines, read(home / "review.csv").wrong)
+    assert wrong in (home / "review.csv").read_text(encoding="utf-8").splitlines(), "what cannot be read is kept for its writer"
+
+
+AS_SAVED = {
+    "excel": ("\ufeffblock;en;turn of the lamp;;why\r\n", "utf-8"),
+    "tabs": ("block\ten\tturn of the lamp\t\twhy\r\n", "utf-16"),
+    "padded": ("# What people;;;;;\n;;;;;\nBlock;en;Turn of the lamp;;why;;\n", "utf-8"),
+    "quoted": ('"# head, with, commas",,,,\n"BLOCK","en","turn of the lamp","","why"\n', "utf-8"),
+    "old mac": ("# head\rblock,en,turn of the lamp,,why\r", "utf-8"),
+    "two lines": ('block,en,turn of the lamp,,"why"\n', "utf-8"),
+}
+"""What programs write -> text and encoding."""
+
+
+@pytest.mark.parametrize("program", AS_SAVED)
+def test_what_spreadsheet_programs_write_is_read(tmp_path, program):
+    text, encoding = AS_SAVED[program]
+    (tmp_path / "review.csv").write_bytes(text.encode(encoding))
+    assert read(tmp_path / "review.csv") == ([Line("en", SOURCE, "", "block", "why")], [])
+
+
+NOTES = [
+    "two\nlines",
+    "a\u2028b\u2029c\x0bd\x0ce\x85f\x1cg",
+    'say "no", never',
+    "=HYPERLINK(1)",
+    "-1; x",
+    "@x",
+    "'plain",
+    "# no comment",
+]
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_every_note_comes_back_on_one_line(tmp_path, note):
+    path = tmp_path / "review.csv"
+    write(path, [Line("en", "a", "b", "approve", note), Line("en", "c", "d", "approve")])
+    found = read(path)
+    assert [line.note for line in found.lines] == [" ".join(note.splitlines()), ""]
+    assert found.wrong == []
+    assert len(path.read_text(encoding="utf-8").split("\n")) == HEAD.count("\n") + 3
+    assert not path.read_text(encoding="utf-8").split(",")[-5].startswith(("=", "-", "@"))
+    write(path, found.lines)
+    assert read(path) == found
+
+
+def test_a_line_in_another_encoding_spoils_only_itself(tmp_path):
+    path = tmp_path / "review.csv"
+    path.write_bytes("block,de,küche,,\n".encode("latin1") + "block,de,küche,,\n".encode())
+    found = read(path)
+    assert [line.source for line in found.lines] == ["küche"]
+    assert [each.reason for each in found.wrong] == ["it is not UTF-8: save the file as CSV UTF-8"]
+    before = path.read_bytes()
+    write(path, found.lines, found.wrong)
+    assert b"block,de,k\xfcche,," in path.read_bytes()
+    assert b"k\xfcche" in before
 
 
 def test_rules_are_listed_by_traffic_until_somebody_decides(home):
@@ -79,9 +139,9 @@ def test_rules_are_listed_by_traffic_until_somebody_decides(home):
     assert rule.loss < 0.05 < 0.9 < rule.win
     decide(home, "approve", [rule.rule], note="fine")
     assert pending(home) == []
-    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "approve", "fine")]
+    assert read(home / "review.csv").lines == [Line("en", SOURCE, TARGET, "approve", "fine")]
     decide(home, "block", [rule.rule])
-    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "block")], "the last word counts"
+    assert read(home / "review.csv").lines == [Line("en", SOURCE, TARGET, "block")], "the last word counts"
     with pytest.raises(ArtefactError, match="no rule 000 serves everybody"):
         decide(home, "block", ["000"])
     with pytest.raises(ArtefactError, match="edit needs source and target"):
@@ -139,11 +199,13 @@ def test_an_unreadable_change_leaves_what_held_before(home, caplog):
     write(home / "review.csv", [Line("", SOURCE, "", "block")])
     serving = Rewriter.open(home)
     with caplog.at_level(logging.WARNING):
-        (home / "review.csv").write_text("blok,,x,,\n", encoding="utf-8")
+        (home / "review.csv").unlink()
+        (home / "review.csv").mkdir()
         for _ in range(3):
             assert serving.rewrite(SOURCE).reason == "blocked_by_review"
     assert len(caplog.records) == 1
     assert "the review before holds on" in caplog.text
+    (home / "review.csv").rmdir()
     write(home / "review.csv", [])
     assert serving.rewrite(SOURCE, after_failure=True).applied
 
@@ -166,10 +228,10 @@ def test_on_the_command_line(home):
     assert "rules nobody has looked at: 1" in run()
     assert rule.rule in run("--top", "1")
     assert "rules nobody has looked at: 0" in run("--edit", rule.rule, "Turn on the LAMP", "--note", "for the test")
-    assert read(home / "review.csv") == [Line("en", SOURCE, "turn on the lamp", "edit", "for the test")]
+    assert read(home / "review.csv").lines == [Line("en", SOURCE, "turn on the lamp", "edit", "for the test")]
     run("--block", rule.rule)
     assert Rewriter.open(home).rewrite(SOURCE).text == "turn on the lamp", "what was learned is blocked, what was written is sent"
     run("--edit", rule.rule, "turn off the lamp")
-    assert read(home / "review.csv") == [Line("en", SOURCE, TARGET, "edit")], (
+    assert read(home / "review.csv").lines == [Line("en", SOURCE, TARGET, "edit")], (
         "one line for each rewrite, one edit for each source"
     )

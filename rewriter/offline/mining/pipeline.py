@@ -45,7 +45,7 @@ class Mined:
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
         recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
-        locales: turns of each locale, over all days.
+        locales: turns of each locale of at least `Config.launch.min_users` users, over all days.
         dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
     """
 
@@ -155,7 +155,7 @@ def mine(
         nodes=steps.sql("nodes"),
         edges=steps.sql("edges"),
         queries=steps.sql("queries"),
-        locales=dict(_locales(counts, texts)),
+        locales=dict(_locales(counts, texts, config.launch.min_users)),
         dropped=sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0],
     )
 
@@ -188,13 +188,14 @@ class _Steps:
 
 _LOCALES = """
 SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM counts AS c JOIN texts AS t ON t.id = c.said
-GROUP BY t.locale ORDER BY t.locale
+GROUP BY t.locale HAVING COUNT(DISTINCT c.user_no) >= ? ORDER BY t.locale
 """
 
 
-def _locales(counts: Path, texts: Path) -> list[tuple[str, int]]:
+def _locales(counts: Path, texts: Path, min_users: int) -> list[tuple[str, int]]:
+    """Return the turns of each locale that enough users speak: the manifest ships them, and a rare locale tells who speaks it."""
     with connect(counts=counts, texts=texts) as con:
-        return con.execute(_LOCALES).fetchall()
+        return con.execute(_LOCALES, [min_users]).fetchall()
 
 
 def last_day(mined: Mined) -> int:

@@ -207,7 +207,12 @@ def test_every_turn_spends_exactly_a_thousand(mined):
 
 def test_turns_that_say_nothing_are_counted(mined):
     result = mined([turn(0, "a"), turn(1, "?!"), turn(2, "b", locale="de"), turn(3, "", locale="de")])
-    assert (result.dropped, result.locales) == (2, {"en": 1, "de": 1})
+    assert (result.dropped, result.locales) == (2, {}), "one user speaks them, and fewer than k users do not count"
+
+
+def test_a_locale_is_shipped_where_enough_users_speak_it(mined):
+    turns = [turn(i, "a", user=f"u{i}") for i in range(3)] + [turn(3 + i, "b", locale="de", user=f"u{i % 2}") for i in range(9)]
+    assert mined(turns).locales == {"en": 3}
 
 
 def test_the_rule_on_people_who_repair_themselves(mined):
