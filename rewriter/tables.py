@@ -26,9 +26,9 @@ log gives to a turn, a session, a device or a file. ``code``: one of a closed li
 _NAMED: dict[Holds, str] = {
     "user": "user_id",
     "text": "utterance hypothesis response nbest context sent text query state source target goal repaired intent slots content"
-    " context_value",
+    " context_value detail",
     "name": "turn_id session_id device_id device_type file",
-    "code": "locale status rewrite_id rule layer scope arm kind verdict life was why reason as_spoken rewritten",
+    "code": "locale status rewrite_id rule layer scope arm kind verdict stage stage_before reason as_spoken rewritten",
 }
 _NUMBERED: dict[Holds, str] = {"user_no": "user_no", "text_id": "id said sent state source target node hypothesis reply"}
 _HOLDS: dict[tuple[str, str], Holds] = {

@@ -24,7 +24,7 @@ FILES: Final = {
     "state/*/evidence_starts.json": "texts and context values: entries of texts that are gone are removed",
     "state/*/files.json": "names of log files: a name that holds the user id is replaced by the checksum",
     "state/*/days.json": "no text: marked, so that the next learn fits again",
-    "state/*/chain.npz": "no text: figures of numbered states",
+    "state/*/contents.json": "names of the files of the state",
     "state/*/priors.json": "no text: figures of the whole log",
     "state/*/detector/*": "no text: weights of features",
     "state/feedback.jsonl": "keyed hashes: lines of the person are removed",
