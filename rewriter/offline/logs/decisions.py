@@ -80,7 +80,8 @@ def join(con: duckdb.DuckDBPyConnection, folder: Path, turns: Path, first_ms: in
     """
     if not folder.is_dir():
         raise LogError(f"no decisions at {folder}: name the folder that rewriter.DecisionLog writes")
-    files = [path for path in sorted(folder.glob("*.jsonl")) if path.stat().st_size and not _long_before(path, first_ms)]
+    found = sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")])
+    files = [path for path in found if path.stat().st_size and not _long_before(path, first_ms)]
     if not files:
         return Joined(0, 0, 0)
     con.execute(f"CREATE TEMP TABLE decision_lines AS {_LINES.format(files=', '.join(map(literal, files)))}")

@@ -46,7 +46,7 @@ from rewriter.text import hash_user
 
 _OFTEN = {
     "user_id": ("user", "uid", "userid", "speaker", "caller", "customer_id", "household"),
-    "timestamp": ("time", "ts", "date", "datetime", "created_at"),
+    "timestamp": ("time", "ts", "date", "datetime", "created_at", "when"),
     "utterance": ("text", "query", "transcript", "message", "asr", "heard"),
 }
 """Common names of the required columns in logs of other programs."""

@@ -1,5 +1,6 @@
 """Decisions joined to turns, against a reading of the two files in plain Python."""
 
+import gzip
 import json
 import random
 
@@ -43,6 +44,17 @@ def text_of(*decisions):
 
 
 RULE = {"rule": "r1", "layer": "precomputed", "scope": "global", "arm": "rewrite", "propensity": 0.9}
+
+
+def test_packed_files_and_deep_lines(tmp_path):
+    folder = tmp_path / "decisions"
+    folder.mkdir()
+    (folder / "2026-01-05-a-0000.jsonl.gz").write_bytes(gzip.compress(text_of(decision("d1", sent="lamp", **RULE)).encode()))
+    deep = '{"rewrite_id": ' + '{"a":' * 20_000 + "1" + "}" * 20_001 + "\n"
+    lines = text_of(decision("d2", turn_id="t2", **RULE)) + deep
+    report, found = joined(tmp_path, [turn("t1", rewrite_id="d1"), turn("t2")], {"2026-01-05-a-0001.jsonl": lines})
+    assert report.turns == 2
+    assert (found["t1"]["sent"], found["t2"]["rewrite_id"]) == ("lamp", "d2")
 
 
 def test_by_rewrite_id_and_by_turn_id(tmp_path):

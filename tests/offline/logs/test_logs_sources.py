@@ -153,6 +153,11 @@ def test_anything_else_than_one_select_is_refused(tmp_path, monkeypatch, sql, me
             b"user,timestamp,utterance\nann,1,x\n",
             r"no column user_id \(it has user, timestamp, utterance\); say --map user_id=user",
         ),
+        (
+            "a.csv",
+            b"speaker,when,text\nann,1,x\n",
+            r"no columns user_id, timestamp, utterance .*; say --map user_id=speaker --map timestamp=when --map utterance=text",
+        ),
         ("a.jsonl", b'{"user_id": "ann", "ts": 1, "utterance": "x"}', "no column timestamp .*--map timestamp=ts "),
         ("a.jsonl", b'{"user_id": "ann", "timestamp": 1, "utterence": "x"}', "no column utterance .*--map utterance=utterence "),
         ("a.txt", b"", "its name must end in .parquet, "),
@@ -163,6 +168,31 @@ def test_a_file_that_is_no_log_is_one_clear_line(tmp_path, name, content, messag
     with pytest.raises(LogError, match=message) as caught:
         check([tmp_path / name], config=Logs())
     assert "\n" not in str(caught.value)
+
+
+SECRET = "root:x:0:0:top secret"
+LINKS = {
+    "a.csv": f"{SECRET},b,c\n1,2,3\n",
+    "b.csv": f'user_id,timestamp,utterance\nann,{SECRET},"\n',
+    "a.jsonl": json.dumps({SECRET: 1, "b": 2}) + "\n",
+    "b.jsonl": f"{SECRET}\n" * 9,
+    "c.jsonl": json.dumps({"user_id": "ann", "timestamp": SECRET, "utterance": "x"}) + "\n",
+    "a.parquet": f"PAR1{SECRET}PAR1",
+    "a.sql": f"SELECT {SECRET}",
+    "b.sql": f"SELECT '{SECRET}'::INTEGER",
+}
+"""What a link leads to, by the name of the link."""
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_the_content_of_a_link_is_not_quoted(tmp_path, name):
+    (tmp_path / "secret").write_text(LINKS[name])
+    (tmp_path / name).symlink_to(tmp_path / "secret")
+    sql = tmp_path / name if name.endswith(".sql") else None
+    with pytest.raises(LogError) as caught:
+        read([] if sql else [tmp_path / name], sql=sql, out=tmp_path / "out", key=KEY, config=Logs())
+    assert "secret" not in str(caught.value).replace(str(tmp_path / "secret"), "")
+    assert "root:x" not in str(caught.value)
 
 
 def test_missing_files_and_wrong_maps_name_what_is_near(tmp_path):

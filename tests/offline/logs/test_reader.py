@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import time
 from datetime import datetime
 
 import duckdb
@@ -274,6 +275,110 @@ def test_times_of_parquet_that_are_none(tmp_path, sql):
 def write_sql(folder, query):
     with duckdb.connect() as con:
         con.execute(f"COPY ({query}) TO '{folder / 'log.parquet'}' (FORMAT parquet)")
+
+
+MOMENT = 1767323045678901234
+"""Nanoseconds since 1970."""
+
+
+@pytest.mark.parametrize("int96", [False, True])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin", "America/St_Johns", "+05:30"])
+@pytest.mark.parametrize(("unit", "ns"), [("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1)])
+def test_times_of_parquet_in_all_units_and_zones(tmp_path, unit, ns, zone, int96):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    times = pa.array([MOMENT // ns], type=pa.timestamp(unit, tz=zone))
+    table = pa.table({"user_id": ["u"], "timestamp": times, "utterance": ["x"]})
+    parquet.write_table(table, tmp_path / "log.parquet", use_deprecated_int96_timestamps=int96)
+    read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs())
+    wanted = MOMENT // ns * ns // 10**6
+    assert [row["ts_ms"] for row in rows_of(tmp_path / "out/turns.parquet")] == [wanted]
+
+
+NOW = int(time.time())
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ("2150-01-01", "time in the future"),
+        (str(NOW + 3 * DAY), "time in the future"),
+        ("0", "time far from the rest"),
+        (str(NOW - 900 * DAY), "time far from the rest"),
+        (str(NOW - 200 * DAY), None),
+        (str(NOW), None),
+    ],
+)
+def test_a_few_rows_of_a_wrong_clock_are_set_aside(tmp_path, odd, reason):
+    rows = [row(str(NOW - (9 + n % 7) * DAY)) for n in range(300)]
+    as_csv(["user_id", "timestamp", "utterance"], [*rows, row(odd), row(odd)], tmp_path / "log.csv")
+    report = read([tmp_path / "log.csv"], out=tmp_path / "out", key=KEY, config=Logs())
+    assert report.rejected == ({reason: 2} if reason else {})
+    assert report.last_ms <= (NOW + DAY) * 1000
+
+
+def test_a_part_of_the_log_far_from_the_rest_is_kept(tmp_path):
+    rows = [row(str(NOW - 9 * DAY - n)) for n in range(300)]
+    old = [row(str(NOW - 2000 * DAY - n)) for n in range(9)]
+    as_csv(["user_id", "timestamp", "utterance"], rows + old, tmp_path / "log.csv")
+    assert check([tmp_path / "log.csv"], config=Logs()).rejected == {}
+    as_csv(["user_id", "timestamp", "utterance"], rows + old[:1], tmp_path / "log.csv")
+    assert check([tmp_path / "log.csv"], config=Logs(far_days=0)).rejected == {}
+    late = [row(str(NOW + 40 * DAY + n)) for n in range(9)]
+    as_csv(["user_id", "timestamp", "utterance"], late + rows[:3], tmp_path / "log.csv")
+    assert check([tmp_path / "log.csv"], config=Logs()).rejected == {}, "most rows are in the future: this clock is wrong"
+
+
+BAD = {
+    "too long": {"utterance": "x" * 501},
+    "no utterance": {"utterance": " "},
+    "time in the future": {"timestamp": "2150-01-01"},
+    "wrong type in engaged": {"engaged": "9"},
+    "broken line": {"utterance": "one, two"},
+}
+"""Reason -> what a user, or the user's device, does to get a row rejected."""
+
+
+@pytest.mark.parametrize("reason", BAD)
+@pytest.mark.parametrize(("accounts", "stops"), [(1, False), (2, False), (40, True)])
+def test_fewer_than_k_accounts_cannot_stop_the_job(tmp_path, reason, accounts, stops):
+    columns = ["user_id", "timestamp", "utterance", "engaged"]
+    good = [row(str(NOW - n)) | {"user_id": f"u{n % 60}", "engaged": "1"} for n in range(1200)]
+    bad = [good[n] | BAD[reason] | {"user_id": f"odd{n % accounts}"} for n in range(200)]
+    lines = [",".join(each[name] for name in columns) for each in good + bad]
+    (tmp_path / "log.csv").write_text("\n".join([",".join(columns), *lines]) + "\n")
+    report = check([tmp_path / "log.csv"], config=Logs(), min_users=3)
+    assert report.rejected == {reason: 200}
+    assert bool(report.stop) == stops
+
+
+def test_rows_without_a_user_and_mistakes_of_all_rows_stop_the_job(tmp_path):
+    columns = ["user_id", "timestamp", "utterance"]
+    good = [row(str(NOW - n)) | {"user_id": f"u{n % 60}"} for n in range(1200)]
+    as_csv(columns, [*good, *(each | {"user_id": None} for each in good[:31])], tmp_path / "log.csv")
+    assert "no user 31" in check([tmp_path / "log.csv"], config=Logs()).stop
+    as_csv(columns, [each | {"utterance": "x" * 501} for each in good[:4]], tmp_path / "log.csv")
+    assert check([tmp_path / "log.csv"], config=Logs()).stop, "no row is left"
+    as_csv(columns, [each | {"timestamp": "05/01/2026"} for each in good], tmp_path / "log.csv")
+    assert "such as '05/01/2026': write ISO 8601" in check([tmp_path / "log.csv"], config=Logs()).stop
+
+
+DEEP = '{"a":' * 20_000 + "1" + "}" * 20_000
+
+
+@pytest.mark.parametrize("column", ["context", "slots", "nbest", "utterance", "user_id", "unknown"])
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
+def test_deep_json_spoils_only_its_row(tmp_path, name, column):
+    lines = [row(str(n)) | {"intent": "On"} for n in range(3)]
+    if name == "log.jsonl":
+        cells = [json.dumps(line)[:-1] for line in lines]
+        (tmp_path / name).write_text(f'{cells[0]}}}\n{cells[1]}, {json.dumps(column + "2")}: 1, "{column}": {DEEP}}}\n{DEEP}\n')
+    else:
+        as_csv([*lines[0], "deep"], [lines[0] | {"deep": ""}, lines[1] | {"deep": DEEP}], tmp_path / name)
+    mapping = {column: "deep"} if name == "log.csv" and column != "unknown" else {}
+    report = check([tmp_path / name], config=ANY, mapping=mapping)
+    assert report.turns >= 1 or column in ("user_id", "utterance")
+    assert report.rows == (3 if name == "log.jsonl" else 2)
 
 
 def test_native_values_of_parquet(tmp_path):
