@@ -225,9 +225,9 @@ def test_on_the_command_line(home):
         return result.output
 
     (rule,) = rules(home)
-    assert "rules nobody has looked at: 1" in run()
+    assert "rules without a review: 1" in run()
     assert rule.rule in run("--top", "1")
-    assert "rules nobody has looked at: 0" in run("--edit", rule.rule, "Turn on the LAMP", "--note", "for the test")
+    assert "rules without a review: 0" in run("--edit", rule.rule, "Turn on the LAMP", "--note", "for the test")
     assert read(home / "review.csv").lines == [Line("en", SOURCE, "turn on the lamp", "edit", "for the test")]
     run("--block", rule.rule)
     assert Rewriter.open(home).rewrite(SOURCE).text == "turn on the lamp", "what was learned is blocked, what was written is sent"
