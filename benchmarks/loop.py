@@ -41,7 +41,8 @@ from rewriter.evaluation.charts import by_day
 from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, answer, live
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
-from rewriter.offline.rules.launch import rule_id, write
+from rewriter.offline.rules.assess import rule_id
+from rewriter.offline.rules.launch import write
 from rewriter.result import Rewrite
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.text import normalise

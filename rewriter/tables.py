@@ -7,10 +7,13 @@ utterance, ``h`` a hypothesis. Texts and users are numbered once (TEXTS, USERS),
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rewriter.engines.duckdb import connect
+from rewriter.engines.duckdb import connect, save
 from rewriter.errors import EngineError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Type = Literal["BIGINT", "DOUBLE", "VARCHAR"]
 
@@ -248,6 +251,21 @@ LABELS = _table(
 """What a log tells of each of its turns (`rewriter.operate.label`). utterance is normalised; goal numbers the goals of the log;
 goal_success is P(it was reached in the end). repaired is what the user said in the end, where the turn went wrong and that
 worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
+
+
+def write_table(table: Table, rows: "pd.DataFrame", order: str, path: Path) -> None:
+    """Write rows as Parquet of a declared table.
+
+    Args:
+        table: says which columns are written, and their types.
+        rows: has these columns, and may have others.
+        order: columns by which the rows are sorted, as in ORDER BY.
+        path: file to write.
+    """
+    columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.columns)
+    with connect() as con:
+        con.register("rows_given", rows[list(table.names)])
+        save(con, f"SELECT {columns} FROM rows_given ORDER BY {order}", path)
 
 
 def check(table: Table, path: Path) -> None:

@@ -17,7 +17,7 @@ from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
-from rewriter.offline.rules.launch import GlobalRules, Guard, guard_of
+from rewriter.offline.rules.assess import GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
 _MAX_MEANINGS = 8  # of a text, the commonest ones

@@ -24,7 +24,7 @@ from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcom
 from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules.launch import GlobalRules
+from rewriter.offline.rules.assess import GlobalRules
 from rewriter.offline.rules.votes import Votes
 
 _MIN_SCORE_BEFORE = 0.65  # P(win) below which nothing is applied before the NLU, where the request may be fine as it is

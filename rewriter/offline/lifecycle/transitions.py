@@ -19,7 +19,7 @@ from rewriter.offline.lifecycle.evidence import PRIOR_TRIALS, Evidence
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.rules import launch
-from rewriter.tables import RULES, STAGE_CHANGES, STAGE_COUNTS
+from rewriter.tables import RULES, STAGE_CHANGES, STAGE_COUNTS, write_table
 
 _WATCHED = (
     RuleVerdict.GAIN_UNSURE,
@@ -91,8 +91,8 @@ class Lifecycle:
         """Write ``rules.parquet``, ``stage_changes.parquet``, ``stage_counts.parquet`` and ``evidence_starts.json``."""
         launch.write(self.rules, state / "rules.parquet")
         order = "day, user_id, context_value, locale, source, target"
-        launch.write_table(STAGE_CHANGES, self.changes, order, state / "stage_changes.parquet")
-        launch.write_table(STAGE_COUNTS, self.counts, "day, scope, stage", state / "stage_counts.parquet")
+        write_table(STAGE_CHANGES, self.changes, order, state / "stage_changes.parquet")
+        write_table(STAGE_COUNTS, self.counts, "day, scope, stage", state / "stage_counts.parquet")
         starts = json.dumps([[*key, day] for key, day in sorted(self.evidence_starts.items())], ensure_ascii=False, indent=0)
         (state / _STARTS).write_text(starts, encoding="utf-8", errors="surrogatepass")
 

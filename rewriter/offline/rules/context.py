@@ -1,11 +1,12 @@
-"""Rules that hold in a certain context value: the row of a source, counted where the context says one thing.
+"""Rules that hold in one context value, and what the context says about the rules for everybody and for single users.
 
-"Turn on the light" means this lamp in the kitchen and that one in the office: for the log as a whole no target is sure, in each
-room one is. So the row of a source is taken apart: a *cell* is a source in one context value, and is weighed like a source, by
-the votes of the users in it, under the priors of the whole log. What lies downstream of its first step is the chain's. A rewrite
-that worked is a step that was taken for the user.
+"Turn on the light" means one lamp in the kitchen and another in the office. In the log as a whole no target is sure; in each room
+one is. A *cell* is a source in one context value. It is assessed like a source, by the votes of the users in it, under the priors
+of the whole log; what lies downstream of its first step is the chain's. A rewrite that worked counts as a step that was taken for
+the user.
 
-Where the context speaks against a rule that was launched without it: for everybody, or for one user.
+A rule for everybody is refused if the rules for the context contradict it in a good part of its turns, and is not applied in a
+context value that speaks against it. A rule for one user is refused if the context explains that user's turns as well.
 """
 
 from dataclasses import dataclass, replace
@@ -22,13 +23,14 @@ from rewriter.config import Launch
 from rewriter.engines.duckdb import connect
 from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import expected_outcome, launch, surface
-from rewriter.offline.rules import votes as votes_
-from rewriter.offline.rules.launch import GlobalRules, Guard, LaunchInputs, values_at
-from rewriter.offline.rules.votes import Votes
+from rewriter.offline.rules import surface, votes
+from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, ids, nearness, values_at
+from rewriter.offline.rules.votes import Pairs, Votes
 
 _TURN = 1000.0
-_MOST = 0.9  # share of a source's turns above which a context value is no context value
+"""Thousandths of a turn, in which mass is stored."""
+_MOST = 0.9
+"""Share of a source's turns above which a context value distinguishes nothing."""
 _CELLS = """
 CREATE TEMP TABLE cells AS
 WITH heard AS (SELECT said AS source, SUM(turns) AS turns FROM counts GROUP BY said),
@@ -102,7 +104,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
     moved = sparse.csr_array(
         (steps["mass"] / _TURN, (steps["row_no"], steps["target"])), shape=(len(rows), scores.shape[0]), dtype=np.float64
     )
-    votes = Votes(
+    cast = Votes(
         source=rows["cell"].to_numpy(dtype=np.int64),
         user=rows["user_no"].to_numpy(dtype=np.int64),
         turns=rows["turns"].to_numpy(dtype=np.float64),
@@ -113,7 +115,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         first_day=rows["first_day"].to_numpy(dtype=np.int64),
         last_day=rows["last_day"].to_numpy(dtype=np.int64),
     )
-    return Cells(np.asarray(named["source"], dtype=np.int64), np.asarray(named["context_value"], dtype=object), votes)
+    return Cells(np.asarray(named["source"], dtype=np.int64), np.asarray(named["context_value"], dtype=object), cast)
 
 
 def in_context(
@@ -122,68 +124,67 @@ def in_context(
     """Decide on the rules for everybody that hold in one context value.
 
     Args:
-        inputs: what launch stands on.
+        inputs: what all rules are decided on.
         found: what users did in each context value.
-        global_rules: what all users together say; its launched rules hold wherever nothing else is said here.
+        global_rules: the rules for everybody; the launched ones hold in each context value without a rule of its own.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
 
     Returns:
-        Columns of `tables.RULES` but for those of life, and cell and node, of the target.
+        Columns of `tables.RULES` without those of stages, and the cell and the node of the target.
     """
-    pairs, k = votes_.gather(found.votes), config.min_users
+    pairs, k = votes.gather(found.votes), config.min_users
     names = surface.states(inputs.mined.nodes, np.concatenate([found.source, pairs.target]))
-    surfaces = inputs.surfaces
     source = found.source[pairs.source]
-    near = launch.nearness(names, source, inputs.commonest.text[pairs.target])
     score, stay = _scores(found, pairs)
     rows = np.lexsort((pairs.target, -score, pairs.source))
     rows = rows[(source != pairs.target)[rows]]
     cell, target = pairs.source[rows], pairs.target[rows]
-    frame = pd.DataFrame({
-        "cell": cell, "node": target, "scope": "context", "user_id": "", "context_value": found.context_value[cell],
-        "locale": names["locale"].reindex(source[rows]).to_numpy(), "source": names["state"].reindex(source[rows]).to_numpy(),
-        "target": surfaces.text[target], "state": names["state"].reindex(target).to_numpy(), "users": pairs.users[rows],
-        "turns": pairs.turns[rows], "first_day": pairs.first_day[rows], "last_day": pairs.last_day[rows], "score": score[rows],
-        "stay": stay[cell], "similarity": near[rows, 0],
-    })  # fmt: skip
-    beliefs = expected_outcome.believe(global_rules.priors, pairs, near, rows)
-    honest = launch.honest(inputs.refused, frame, beliefs.p_fails())
-    around = expected_outcome.Surroundings(honest, surfaces.understood[target], surfaces.acts[target])
-    reason = np.full(len(frame), "", dtype=object)
-    launch.refuse(reason, pairs.said_by[rows] < k, RuleVerdict.FEW_SAY_SOURCE)
-    launch.refuse(reason, pairs.users[rows] < k, RuleVerdict.FEW_MEAN_TARGET)
-    launch.refuse(reason, frame["target"] == "", RuleVerdict.NO_SURFACE)
-    launch.refuse(reason, launch.later(cell, reason), RuleVerdict.OUTRANKED)
-    launch.refuse(reason, frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
-    launch.refuse(reason, launch.served(frame, global_rules.rules), RuleVerdict.SAME_AS_GLOBAL)
-    weighed = launch.verdicts(frame, beliefs, around, reason, guard, config, seed)
-    return weighed.assign(rule=ids(weighed))
-
-
-def _scores(found: Cells, pairs: votes_.Pairs) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:
-    """Return, for each pair, the share of the cell's turns whose way ended well there, and for each cell that of staying."""
-    votes, m = found.votes, len(found.source)
-    total = np.maximum(np.bincount(votes.source, votes.turns, m), 1e-9)
-    rows = sparse.csr_array(
-        (np.ones(len(votes.source)), (votes.source, np.arange(len(votes.source)))), shape=(m, len(votes.source))
+    proposals = Proposals(
+        scope="context",
+        pairs=pairs,
+        near=nearness(names, source, inputs.commonest.text[pairs.target]),
+        rows=rows,
+        group=cell,
+        source=source[rows],
+        target=target,
+        text=inputs.surfaces.text[target],
+        user_id="",
+        context_value=found.context_value[cell],
+        score=score[rows],
+        stay=stay[cell],
+        understood=inputs.surfaces.understood[target],
+        acts=inputs.surfaces.acts[target],
     )
-    ended = sparse.csr_array(rows @ votes.goals)
-    score = launch.values_at(ended, pairs.source, pairs.target) / total[pairs.source]
-    return score, np.bincount(votes.source, votes.success, m) / total
+    refusals = [
+        (pairs.said_by[rows] < k, RuleVerdict.FEW_SAY_SOURCE),
+        (pairs.users[rows] < k, RuleVerdict.FEW_MEAN_TARGET),
+        (proposals.text == "", RuleVerdict.NO_SURFACE),
+    ]
+    launched, priors = global_rules.launched(), global_rules.priors
+    rules = assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
+    return rules.assign(cell=cell, node=target)
 
 
-def ids(rules: pd.DataFrame) -> list[str]:
-    """Return a name for each rule that is the same in every run."""
-    keys = zip(rules["context_value"], rules["locale"], rules["source"], rules["target"], strict=True)
-    return [launch.rule_id(*key) for key in keys]
+def _scores(found: Cells, pairs: Pairs) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:
+    """Return, for each pair, the share of the cell's turns whose way ended well there, and for each cell that of staying."""
+    cast, m = found.votes, len(found.source)
+    total = np.maximum(np.bincount(cast.source, cast.turns, m), 1e-9)
+    rows = sparse.csr_array((np.ones(len(cast.source)), (cast.source, np.arange(len(cast.source)))), shape=(m, len(cast.source)))
+    ended = sparse.csr_array(rows @ cast.goals)
+    score = values_at(ended, pairs.source, pairs.target) / total[pairs.source]
+    return score, np.bincount(cast.source, cast.success, m) / total
 
 
-_RARE = 0.01  # P(so few users say it there, had it nothing to do with the context value) below which it is strange there
-_TOLD = 2.0  # votes in a context value without one for a rule's target that speak against the rule
-_HEALTHY = 0.5  # share of success as spoken that does
-_OTHERWISE = 0.2  # share of a source's turns
+_P_RARE = 0.01
+"""P(so few users say it there | it had nothing to do with the context value) below which a source is called rare there."""
+_VOTES_AGAINST = 2.0
+"""Votes in a context value, none of them for the rule's target, that speak against a rule for everybody."""
+_HEALTHY = 0.5
+"""Share of a context value's turns that succeed as spoken above which it speaks against a rule for everybody."""
+_CONTRADICTED = 0.2
+"""Share of the turns of a rule for everybody in which rules for the context may send something else."""
 
 
 _PROFILE = """
@@ -206,7 +207,7 @@ class ContextDecision:
 
     Attributes:
         global_rules: the rules for everybody, those that depend on the context refused.
-        rules: the exceptions and those for a context value, columns of `tables.RULES` but for those of life.
+        rules: the exceptions and those for a context value, columns of `tables.RULES` without those of stages.
         cells: what users did in each context value.
     """
 
@@ -221,9 +222,9 @@ def settle(
     """Decide on the rules for the context, and look again at those for everybody.
 
     Args:
-        inputs: what launch stands on.
+        inputs: what all rules are decided on.
         absorbed: (n,) B_i+ of the chain.
-        global_rules: what all users together say.
+        global_rules: the rules for everybody.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
@@ -255,7 +256,7 @@ def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glob
     other = there[there["state"] != there["state_all"]]
     other = other.assign(key=[said.partition("=")[0] for said in other["context_value"]])
     turns = other.groupby(["rule", "turns_all", "key"])["turns"].sum().reset_index()
-    depends = turns.loc[turns["turns"] >= _OTHERWISE * turns["turns_all"], "rule"]
+    depends = turns.loc[turns["turns"] >= _CONTRADICTED * turns["turns_all"], "rule"]
     return replace(
         global_rules,
         rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), RuleVerdict.DEPENDS_ON_CONTEXT)),
@@ -276,7 +277,7 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glo
         mined: its tables tell where else the sources are said.
 
     Returns:
-        Columns of `tables.RULES` but for those of life; the target is the source.
+        Columns of `tables.RULES` without those of stages; the target is the source.
     """
     launched = global_rules.rules.loc[
         global_rules.rules["verdict"] == RuleVerdict.LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
@@ -284,7 +285,7 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glo
     there = described.merge(launched, on=["locale", "source"])
     there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
     silent = there["win"].isna()
-    against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _TOLD) | (there["stay"] > _HEALTHY)))
+    against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _VOTES_AGAINST) | (there["stay"] > _HEALTHY)))
     ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, "cell"])
     bad = there[against & ~ruled].assign(verdict=RuleVerdict.KEEP_SOURCE)
     strange = _strange(launched, mined).merge(launched.drop(columns="state"), on=["locale", "source"])
@@ -306,16 +307,16 @@ def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) ->
     Returns:
         The rules for single users, the verdicts of some changed to `CONTEXT_TELLS`.
     """
-    votes, weighed = settled.cells.votes, settled.rules
-    rows = pd.DataFrame({"cell": votes.source, "user": votes.user, "row": np.arange(len(votes.source))})
+    cast, weighed = settled.cells.votes, settled.rules
+    rows = pd.DataFrame({"cell": cast.source, "user": cast.user, "row": np.arange(len(cast.source))})
     led = rows.merge(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "node", "locale", "source"]], on="cell")
     if led.empty:
         return personal
     row, node = (led[name].to_numpy(dtype=np.int64) for name in ("row", "node"))
     group = led.groupby(["locale", "source", "user"], sort=True)
     members = sparse.csr_array((np.ones(len(led)), (group.ngroup(), np.arange(len(led)))))
-    main = np.asarray((members @ votes.goals[row]).max(axis=1).todense(), dtype=np.float64).reshape(-1)
-    led = led.assign(agreed=values_at(votes.goals, row, node))
+    main = np.asarray((members @ cast.goals[row]).max(axis=1).todense(), dtype=np.float64).reshape(-1)
+    led = led.assign(agreed=values_at(cast.goals, row, node))
     sums = led.groupby(["locale", "source", "user"], sort=True)["agreed"].sum().reset_index()
     follow = sums[(sums["agreed"] > 0) & (sums["agreed"] >= main)]
     users = surface.hashes(mined.users, follow["user"].to_numpy(dtype=np.int64))
@@ -350,17 +351,17 @@ def _strange(launched: pd.DataFrame, mined: Mined) -> pd.DataFrame:
         con.register("launched", launched)
         profile: pd.DataFrame = con.execute(_PROFILE).df()
     chance = poisson.cdf(profile["users"], profile["expected"])
-    return profile[chance < _RARE].drop(columns="expected").assign(turns=0.0, stay=0.0)
+    return profile[chance < _P_RARE].drop(columns="expected").assign(turns=0.0, stay=0.0)
 
 
 def _described(found: Cells, mined: Mined) -> pd.DataFrame:
     """Return the cells with what was said and done in them."""
-    votes, m = found.votes, len(found.source)
+    cast, m = found.votes, len(found.source)
     names = surface.states(mined.nodes, found.source)
-    turns, voted = np.bincount(votes.source, votes.turns, m), np.asarray(votes.goals.sum(axis=1)).reshape(-1)
+    turns, voted = np.bincount(cast.source, cast.turns, m), np.asarray(cast.goals.sum(axis=1)).reshape(-1)
     return pd.DataFrame({
         "cell": np.arange(m), "context_value": found.context_value, "locale": names["locale"].reindex(found.source).to_numpy(),
-        "source": names["state"].reindex(found.source).to_numpy(), "users": np.bincount(votes.source, minlength=m),
-        "turns": turns, "votes": np.bincount(votes.source, np.minimum(voted, 1.0), m),
-        "stay": np.bincount(votes.source, votes.success, m) / np.maximum(turns, 1e-9),
+        "source": names["state"].reindex(found.source).to_numpy(), "users": np.bincount(cast.source, minlength=m),
+        "turns": turns, "votes": np.bincount(cast.source, np.minimum(voted, 1.0), m),
+        "stay": np.bincount(cast.source, cast.success, m) / np.maximum(turns, 1e-9),
     })  # fmt: skip

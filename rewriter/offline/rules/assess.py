@@ -1,0 +1,311 @@
+"""The assessor of rules: from the rewrites that are proposed in one scope to a verdict on each.
+
+Rules for everybody, for one user and for one context value differ in whose votes propose them, in the utterance that is sent, and
+in a few grounds of refusal. All else is the same for all of them, and stands here once.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from rewriter.arrays import Floats, Ints
+from rewriter.codes import RuleVerdict
+from rewriter.config import Launch
+from rewriter.engines.duckdb import connect
+from rewriter.guardrail import Guardrail
+from rewriter.model.hypothesis import slots_of
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.rules import expected_outcome, surface
+from rewriter.offline.rules.chain import Absorption
+from rewriter.offline.rules.expected_outcome import Priors, Surroundings
+from rewriter.offline.rules.votes import Pairs, Votes
+from rewriter.similarity import sound_similarity, text_similarity
+from rewriter.text import normalise
+
+Guard = Callable[[str, str, str, bool], str | None]
+"""(locale, source, target, personal) -> what the guardrail finds against the rewrite, or None."""
+Bools = npt.NDArray[np.bool_]
+
+_NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
+"""Verdicts whose detail is k, the users that are needed."""
+_FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
+_UNDERSTOOD = "FROM queries AS q JOIN nodes AS n ON q.node = n.node WHERE q.users >= ? AND q.success > 0"
+_WORDS = f"SELECT DISTINCT q.locale, UNNEST(string_split(q.query, ' ')) {_UNDERSTOOD}"
+_STATES = f"SELECT DISTINCT q.locale, n.state {_UNDERSTOOD} AND n.kind = 'h'"
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInputs:
+    """What all rules are decided on.
+
+    Attributes:
+        mined: the mined tables.
+        votes: the votes of users, one row for each (source, user).
+        scores: (n, n) S_ij of the chain.
+        stay: (n,) S_ii of the chain.
+        commonest: surface of each state, whoever says it; only compared with, never sent.
+        surfaces: surface of each state among the utterances of `Launch.min_users` users.
+        failed: columns failed and turns: turns of status ``failed``, and all turns, of each (locale, utterance).
+    """
+
+    mined: Mined
+    votes: Votes
+    scores: sparse.csr_array
+    stay: Floats
+    commonest: surface.Surfaces
+    surfaces: surface.Surfaces
+    failed: pd.DataFrame
+
+    @classmethod
+    def of(cls, mined: Mined, votes: Votes, solved: Absorption, config: Launch) -> "LaunchInputs":
+        """Read what can be said for each state of a solved chain."""
+        n = solved.scores.shape[0]
+        commonest, surfaces = (surface.choose(mined.queries, n, users) for users in (1, config.min_users))
+        with connect(queries=mined.queries) as con:
+            failed = con.execute(_FAILED).df().set_index(["locale", "source"])
+        return cls(mined, votes, solved.scores, solved.stay(), commonest, surfaces, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalRules:
+    """The rules for everybody, and what they were decided by.
+
+    Attributes:
+        pairs: every source with every goal that a vote was cast for.
+        priors: fitted on the whole log.
+        rules: the rules under consideration with their verdicts, columns of `tables.RULES` without those of stages.
+    """
+
+    pairs: Pairs
+    priors: Priors
+    rules: pd.DataFrame
+
+    def launched(self) -> pd.DataFrame:
+        """Return the rules that are launched."""
+        return self.rules[self.rules["verdict"] == RuleVerdict.LAUNCHED]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """m rewrites under consideration in one scope; within a group the best target stands first.
+
+    Attributes:
+        scope: ``global``, ``personal`` or ``context``.
+        pairs: the votes of the scope.
+        near: (len(pairs), 2) text and sound similarity of the two ends of each pair.
+        rows: (m,) the pair that each proposal rests on.
+        group: (m,) one rule of a group is launched at most: a source, a source of one user, or a source in one context value.
+        source, target: (m,) nodes.
+        text: (m,) utterance that would be sent; empty if there is none.
+        user_id: (m,) keyed hash of the user, or empty for all.
+        context_value: (m,) where the rule holds, or empty for all.
+        score, stay: (m,) how often requests end well at the target, and as spoken: S_ij and S_ii, or shares of turns.
+        understood, acts: (m,) or one figure for all: P(the text is understood as the target), P(the assistant acts on it).
+    """
+
+    scope: str
+    pairs: Pairs
+    near: Floats
+    rows: Ints
+    group: Ints
+    source: Ints
+    target: Ints
+    text: npt.NDArray[np.object_]
+    user_id: npt.NDArray[np.object_] | str
+    context_value: npt.NDArray[np.object_] | str
+    score: Floats
+    stay: Floats
+    understood: Floats | float
+    acts: Floats | float
+
+    def frame(self, names: pd.DataFrame) -> pd.DataFrame:
+        """Return the proposals as columns of `tables.RULES`, without the figures and verdicts that `assess` adds.
+
+        Args:
+            names: locale and state of the nodes, indexed by node.
+        """
+        pairs, rows = self.pairs, self.rows
+        return pd.DataFrame(
+            {
+                "scope": self.scope,
+                "user_id": self.user_id,
+                "context_value": self.context_value,
+                "locale": names["locale"].reindex(self.source).to_numpy(),
+                "source": names["state"].reindex(self.source).to_numpy(),
+                "target": self.text,
+                "state": names["state"].reindex(self.target).to_numpy(),
+                "users": pairs.users[rows],
+                "turns": pairs.turns[rows],
+                "first_day": pairs.first_day[rows],
+                "last_day": pairs.last_day[rows],
+                "score": self.score,
+                "stay": self.stay,
+                "similarity": self.near[rows, 0],
+            }
+        )
+
+
+def assess(
+    proposals: Proposals,
+    names: pd.DataFrame,
+    refusals: Sequence[tuple[Bools, RuleVerdict]],
+    inputs: LaunchInputs,
+    priors: Priors,
+    guard: Guard,
+    config: Launch,
+    seed: int,
+    *,
+    launched: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Give a verdict on each proposal.
+
+    The first ground of refusal counts: those of the scope; another target of the group is better; leaving the request alone is
+    better; a rule for everybody does the same; the target says what the source says; the gain is unsure; the guardrail; and at
+    last the budget of losses, which the largest set of rules that keeps it passes.
+
+    Args:
+        proposals: m of them.
+        names: locale and state of the nodes, indexed by node.
+        refusals: grounds of the scope, which come first: (m,) where each holds, and its verdict.
+        inputs: what all rules are decided on.
+        priors: fitted on the whole log.
+        guard: the guardrail.
+        config: `min_users`, `min_p_gain`, `max_loss_share` and `draws`.
+        seed: of the draws.
+        launched: launched rules for everybody; None while these are decided on.
+
+    Returns:
+        Columns of `tables.RULES` without those of stages, one row for each proposal, in their order.
+    """
+    frame, m = proposals.frame(names), len(proposals.rows)
+    beliefs = expected_outcome.believe(priors, proposals.pairs, proposals.near, proposals.rows)
+    around = Surroundings(
+        honest=_honest(inputs.failed, frame, beliefs.p_fails()),
+        understood=np.broadcast_to(proposals.understood, m).astype(np.float64),
+        acts=np.broadcast_to(proposals.acts, m).astype(np.float64),
+    )
+    win, loss = expected_outcome.expected(beliefs, around)
+    verdict, detail = np.full(m, "", dtype=object), np.full(m, "", dtype=object)
+
+    def refuse(where: npt.ArrayLike, why: RuleVerdict) -> None:
+        open_ = np.asarray(where, dtype=bool) & (verdict == "")
+        verdict[open_] = why
+        detail[open_] = str(config.min_users) if why in _NEEDS_USERS else ""
+
+    for where, why in refusals:
+        refuse(where, why)
+    refuse(_outranked(proposals.group, verdict == ""), RuleVerdict.OUTRANKED)
+    refuse(frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
+    if launched is not None:
+        refuse(_does_the_same(frame, launched), RuleVerdict.SAME_AS_GLOBAL)
+    refuse(frame["source"] == frame["target"], RuleVerdict.SAME_TEXT)
+    left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
+    gain[left] = expected_outcome.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
+    refuse(gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
+    for i in np.flatnonzero(verdict == ""):
+        row = frame.iloc[i]
+        if found := guard(row["locale"], row["source"], row["target"], proposals.scope == "personal"):
+            verdict[i], detail[i] = RuleVerdict.GUARDRAIL, found
+    left = np.flatnonzero(verdict == "")
+    turns = frame["turns"].to_numpy(dtype=np.float64)[left]
+    kept = expected_outcome.within_budget(turns, win[left], loss[left], config.max_loss_share)
+    verdict[left] = np.where(kept, RuleVerdict.LAUNCHED, RuleVerdict.OVER_BUDGET)
+    figures = {"p_goal": beliefs.p_goal(), "p_gain": gain, "win": win, "loss": loss}
+    return frame.assign(rule=ids(frame), **figures, verdict=verdict, detail=detail)
+
+
+def ids(rules: pd.DataFrame) -> list[str]:
+    """Return the id of each rule."""
+    owner = rules["user_id"] + rules["context_value"]  # one of the two is empty
+    return [rule_id(*key) for key in zip(owner, rules["locale"], rules["source"], rules["target"], strict=True)]
+
+
+def rule_id(owner: str, locale: str, source: str, target: str) -> str:
+    """Return the id of a rule, which is the same in every run: 12 hex digits of BLAKE2b over its parts.
+
+    Args:
+        owner: keyed hash of the user of a personal rule, the context value of a rule for a context, or empty.
+        locale: BCP 47.
+        source: normalised text that is rewritten.
+        target: text that is sent.
+
+    Example:
+        >>> rule_id("", "en", "turn of the lamp", "turn off the lamp")
+        'e89ad101c55a'
+    """
+    return hashlib.blake2b("\0".join((owner, locale, source, target)).encode(), digest_size=6).hexdigest()
+
+
+def nearness(names: pd.DataFrame, source: Ints, text: npt.NDArray[np.object_]) -> Floats:
+    """Return text and sound similarity of each source to a text, (m, 2), 0..1.
+
+    Args:
+        names: locale and state of the nodes, indexed by node.
+        source: (m,) nodes.
+        text: (m,) what each is compared with.
+    """
+    texts, locales = names["state"].reindex(source).to_numpy(), names["locale"].reindex(source).to_numpy()
+    sound = np.zeros(len(source))
+    for locale in np.unique(locales.astype(str)):
+        of = np.flatnonzero(locales == locale)
+        sound[of] = sound_similarity(texts[of].tolist(), text[of].tolist(), locale)
+    return np.column_stack([text_similarity(texts.tolist(), text.tolist()), sound])
+
+
+def values_at(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
+    """Return the values at (row, column), 0 where nothing is stored."""
+    return np.asarray(matrix[row, column], dtype=np.float64).reshape(-1) if len(row) else np.zeros(0)
+
+
+def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
+    """Return the guardrail with the words and names that this log's assistant knows, as a function (`Guard`).
+
+    A word is known if an utterance of `min_users` users holds it and was understood. A name is the value of a slot of such an
+    utterance.
+    """
+    words: dict[str, set[str]] = defaultdict(set)
+    names: dict[str, set[str]] = defaultdict(set)
+    with connect(queries=queries, nodes=nodes) as con:
+        for locale, word in con.execute(_WORDS, [min_users]).fetchall():
+            words[locale].add(word)
+        for locale, state in con.execute(_STATES, [min_users]).fetchall():
+            names[locale].update(normalise(value) for value in slots_of(state).values())
+    known = {locale: frozenset(values) for locale, values in names.items()}
+
+    def guard(locale: str, source: str, target: str, personal: bool) -> str | None:
+        finding = Guardrail.open(locale).verdict(
+            source, target, names=known.get(locale, frozenset()), knows=words[locale].__contains__, personal=personal
+        )
+        return finding and finding.packed()
+
+    return guard
+
+
+def _outranked(group: Ints, open_: Bools) -> Bools:
+    """Mark all but the first open proposal of each group, (m,)."""
+    later, place = open_.copy(), np.flatnonzero(open_)
+    _, first = np.unique(group[place], return_index=True)
+    later[place[first]] = False
+    return later
+
+
+def _does_the_same(frame: pd.DataFrame, launched: pd.DataFrame) -> Bools:
+    """Mark the proposals that a launched rule for everybody makes needless, (m,)."""
+    key = ["locale", "source", "target"]
+    return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched[key])), dtype=bool)
+
+
+def _honest(failed: pd.DataFrame, frame: pd.DataFrame, p_fails: Floats) -> Floats:
+    """Return P(the assistant says that it failed | the source fails), (m,); 1 for a log without status, the careful reading."""
+    if not failed["failed"].sum():
+        return np.ones(len(frame))
+    found = failed.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))
+    share = (found["failed"] / found["turns"]).fillna(1.0).to_numpy(dtype=np.float64)
+    return np.asarray(np.minimum(1.0, share / np.maximum(p_fails, 1e-9)), dtype=np.float64)
