@@ -34,7 +34,7 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, context, launch, votes
 from rewriter.offline.rules.assess import LaunchInputs, guard_of
 from rewriter.offline.rules.context import ContextDecision
-from rewriter.offline.rules.expected_outcome import Priors
+from rewriter.offline.rules.priors import Priors
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 _KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")

@@ -24,7 +24,8 @@ from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, surface
 from rewriter.offline.rules.chain import Absorption
-from rewriter.offline.rules.expected_outcome import Priors, Surroundings
+from rewriter.offline.rules.expected_outcome import Surroundings
+from rewriter.offline.rules.priors import Priors
 from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.text import normalise

@@ -1,27 +1,21 @@
-"""Launch: what a rule is expected to win and to lose, and the largest set of rules within a stated budget of losses."""
+"""What a rule is expected to win and to lose, and the largest set of rules within a stated budget of losses."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
-from rewriter.errors import reading_state
-from rewriter.offline.rules import priors as priors_
+from rewriter.offline.rules.priors import THETA, Priors
 from rewriter.offline.rules.votes import Pairs
-
-_OK_START = (0.5, 0.5)
-_PRIORS = "priors.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known of the two ends of each of m pairs.
+    """What is known of the two ends of each of m rules, besides the votes.
 
     Attributes:
-        honest: (m,) float64, P(the assistant says so | the source fails).
+        honest: (m,) float64, P(the assistant says that it failed | the source fails).
         understood: (m,) float64, P(the surface is understood as the target).
         acts: (m,) float64, P(the assistant acts on the surface).
     """
@@ -40,7 +34,7 @@ class Beliefs:
     """The posterior of each of m rules.
 
     Attributes:
-        goal: (m, 1 + 32) float64, of P(goal is j | i fails), on the grid 0, `agreement.THETA`.
+        goal: (m, 1 + 32) float64, of P(goal is j | i fails), on the grid 0, `priors.THETA`.
         ok: Beta parameters, (m,) each, of P(i succeeds as spoken).
     """
 
@@ -53,7 +47,7 @@ class Beliefs:
 
     def p_goal(self) -> Floats:
         """Return the posterior mean of P(goal is j | i fails), (m,)."""
-        return np.asarray(self.goal[:, 1:] @ priors_.THETA, dtype=np.float64)
+        return np.asarray(self.goal[:, 1:] @ THETA, dtype=np.float64)
 
     def p_fails(self) -> Floats:
         """Return the posterior mean of P(i fails as spoken), (m,)."""
@@ -62,53 +56,7 @@ class Beliefs:
     def draw(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw P(i fails) and P(goal is j | i fails) once for each rule, (m,) and (m,)."""
         cell = (np.cumsum(self.goal, axis=1) < rng.random((len(self.goal), 1))).sum(axis=1)
-        return rng.beta(self.ok[1], self.ok[0]), np.append(0.0, priors_.THETA)[np.minimum(cell, len(priors_.THETA))]
-
-
-@dataclass(frozen=True, slots=True)
-class Priors:
-    """What the whole log says: how users agree, and how often a source that was ever restated succeeds as spoken."""
-
-    agreement: priors_.Agreement
-    ok: priors_.Beta
-
-    def save(self, state: Path) -> None:
-        """Write ``priors.json``."""
-        told = asdict(self)
-        told["agreement"]["weights"] = self.agreement.weights.tolist()
-        (state / _PRIORS).write_text(json.dumps(told), encoding="utf-8")
-
-    @classmethod
-    def open(cls, state: Path | None) -> "Priors | None":
-        """Return the priors that were saved in a state; None where none were.
-
-        Example:
-            >>> import tempfile
-            >>> state, alike = Path(tempfile.mkdtemp()), agreement.Agreement(np.ones(3), 0.2, 4.0, 0.5, 100)
-            >>> Priors(alike, prior.Beta(0.5, 0.5, 100)).save(state)
-            >>> Priors.open(state).agreement.stray
-            0.2
-        """
-        if state is None or not (state / _PRIORS).exists():
-            return None
-        with reading_state(state / _PRIORS):
-            told = json.loads((state / _PRIORS).read_text(encoding="utf-8"))
-            told["agreement"]["weights"] = np.array(told["agreement"]["weights"], dtype=np.float64)
-            return cls(priors_.Agreement(**told["agreement"]), priors_.Beta(**told["ok"]))
-
-
-def fit(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:
-    """Fit the priors on all pairs of the log.
-
-    Args:
-        pairs: the m pairs.
-        near: (m, 2) text and sound similarity of the two ends.
-        unlike: (s, 2) the same of random sources with random goals (`evidence.strays`).
-        seed: of the sample that a large log is cut to.
-    """
-    _, once = np.unique(pairs.source, return_index=True)
-    ok = priors_.fit_beta(pairs.ok[once], pairs.spoken_by[once], start=_OK_START)
-    return Priors(priors_.fit_agreement(pairs, near, unlike, seed=seed), ok)
+        return rng.beta(self.ok[1], self.ok[0]), np.append(0.0, THETA)[np.minimum(cell, len(THETA))]
 
 
 def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
@@ -125,7 +73,7 @@ def expected(beliefs: Beliefs, around: Surroundings) -> tuple[Floats, Floats]:
 def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> Floats:
     """Return the posterior P(win > loss) of each rule, (m,).
 
-    Row i (its votes, and its successes as spoken) is resampled; what lies downstream of it is held.
+    Row i of the chain (its votes, and its successes as spoken) is drawn anew; what lies downstream of it is held fixed.
     """
     rng = np.random.default_rng(seed)
     better = np.zeros(len(beliefs.goal))

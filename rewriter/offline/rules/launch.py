@@ -8,9 +8,9 @@ import pandas as pd
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Launch
-from rewriter.offline.rules import expected_outcome, surface, votes
+from rewriter.offline.rules import surface, votes
 from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, nearness, values_at
-from rewriter.offline.rules.expected_outcome import Priors
+from rewriter.offline.rules.priors import Priors, fit_priors
 from rewriter.offline.rules.votes import Pairs
 from rewriter.tables import RULES, write_table
 
@@ -36,7 +36,7 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
     near = nearness(names, pairs.source, inputs.commonest.text[pairs.target])
     if priors is None:
         source, goal = votes.strays(pairs, seed=seed)
-        priors = expected_outcome.fit(pairs, near, nearness(names, source, inputs.commonest.text[goal]), seed=seed)
+        priors = fit_priors(pairs, near, nearness(names, source, inputs.commonest.text[goal]), seed=seed)
 
     score = values_at(inputs.scores, pairs.source, pairs.target)
     rows = _best(pairs, score, config.rivals)

@@ -1,21 +1,24 @@
-"""What was meant, when some who seem to restate a wish have in truth moved on to a new one. Other users can tell.
+"""The priors of launch: what the log as a whole says before the few observations of one source are looked at.
 
-A vote for goal j of source i is *stray* with probability `stray`: a new wish, drawn as wishes are drawn. Else it is real: it
-is for the goal that i mostly stands for with probability theta, and else for another goal that sounds like i. theta has a Beta
-prior, a little of it flat. How much likelier a real goal is than a stray one to sound so alike is `likeness`. With q_k =
-likeness of the k-th vote for another goal, and c = share of j among all wishes, a source with n votes for j has the
-likelihood::
+**Agreement.** Some users who seem to rephrase a request have in truth moved on to another one. Other users can tell. A vote for
+goal j of source i is *stray* with probability `stray`: the user made a new request, drawn as requests are drawn. Otherwise the
+vote is real: with probability theta it is for the goal that i mostly stands for, else for another goal that sounds like i.
+theta has a Beta prior, a small part of it flat. `likeness` is how much likelier a real goal is than a stray one to sound so
+alike. With q_k = likeness of the k-th vote for another goal, and c = share of j among all requests, a source with n votes for j
+has the likelihood::
 
     ((1 - stray) theta + stray c)^n  ·  prod_k ((1 - stray)(1 - theta) + stray / q_k)
 
-A pair exists because one user proposed it, so that vote is left out of n; it is stray itself with the odds
-stray : (1 - stray) q, and then theta = 0. The three numbers are fitted on all pairs of the log at once; theta is kept on a
-grid, which makes the posterior of each pair exact up to the grid's cells.
+A pair exists because one user proposed it, so that vote is left out of n. It is stray itself with the odds stray : (1 - stray)
+q, and then theta = 0. The three numbers are fitted on all pairs of the log at once. theta is kept on a grid, so the posterior
+of each pair is exact up to the cells of the grid.
 
-The empirical-Bayes prior of a rate: what the log as a whole says before a rate's own few observations are looked at.
+**Success as spoken.** The rates of success of sources have a Beta distribution, fitted by empirical Bayes (`fit_beta`).
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +26,37 @@ from scipy.optimize import minimize
 from scipy.special import betainc, betaln, expit, logit, logsumexp
 
 from rewriter.arrays import Floats
+from rewriter.errors import reading_state
 from rewriter.offline.rules.votes import Pairs
 
-_EDGES = np.sin(np.linspace(0.0, np.pi / 2, 33)) ** 2  # cells are small where rates like to be: near 0 and near 1
+_EDGES = np.sin(np.linspace(0.0, np.pi / 2, 33)) ** 2
+"""Edges of the 32 cells of the grid; cells are small near 0 and 1, where most rates lie."""
 THETA = (_EDGES[1:] + _EDGES[:-1]) / 2
 """The grid of theta, (32,) float64; a posterior has one cell more in front, for theta = 0."""
 
-# Where the log is too small to tell.
 _LIKENESS = np.array([-4.0, 5.0, 3.0])
+"""Centre of the normal prior on `Agreement.weights`, which a log without agreed pairs keeps."""
 _CENTRE = np.array([logit(0.2), np.log(4.0), np.log(0.5)])
+"""Centre of the normal prior on logit(stray), log a and log b, which a small log keeps."""
 _SPREAD = 1.5
-_LARGEST = 20_000  # pairs that a fit looks at
-_PLENTY = 5.0  # agreed votes above which a pair says no more about likeness
-_FLAT = 0.05  # share of theta's prior that is flat: no fit may rule out that a text means now this and now that
+"""Standard deviation of that prior."""
+_LARGEST = 20_000
+"""Pairs that a fit looks at, at most, which bounds its time."""
+_PLENTY = 5.0
+"""Agreed votes above which a pair counts no more in the fit of likeness."""
+_FLAT = 0.05
+"""Share of theta's prior that is flat: no fit may rule out that a text means different things."""
+_BETA_SPREAD = 2.0
+"""Standard deviation of the normal prior on log a and log b of `fit_beta`."""
+_OK_START = (0.5, 0.5)
+"""a and b of success as spoken, which a log without rephrases keeps: Jeffreys's prior."""
+_FILE = "priors.json"
 _TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The fitted model.
+    """The fitted model of how far users agree.
 
     Attributes:
         weights: (3,) float64; log likeness = weights @ (1, text similarity, sound similarity).
@@ -70,11 +85,9 @@ class Agreement:
 def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Agreement:
     """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
 
-    Weak normal priors keep a small log near the defaults; a large one forgets them. A pair counts with the user weights of
-    those who voted for it: the question is what the others say when a user, drawn at random, has proposed a pair. Whoever votes
-    on much has no more to say of the whole log than anybody else, so what few accounts do cannot make all restatements look
-    like accidents.
-    And a log weighs no more than it has pairs.
+    Weak normal priors keep a small log near the defaults; a large log overrules them. A pair counts with the user weights of
+    those who voted for it. So a user who votes on many sources counts no more for the whole log than any other, and a few
+    accounts cannot make all rephrases look like accidents. The total weight of a log is its number of pairs.
 
     Args:
         pairs: every source with every goal.
@@ -87,8 +100,8 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
     weighted = agreed * pairs.user_weights / np.maximum(pairs.votes, _TINY)
     weights = _fit_likeness(near, weighted * (agreed.sum() / max(float(weighted.sum()), _TINY)), unlike)
     likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
-    told = np.flatnonzero(pairs.others > 0)
-    rows = rng.choice(told, _LARGEST, replace=False) if len(told) > _LARGEST else told
+    voted = np.flatnonzero(pairs.others > 0)
+    rows = rng.choice(voted, _LARGEST, replace=False) if len(voted) > _LARGEST else voted
     weight = pairs.user_weights[rows] * (len(rows) / max(float(pairs.user_weights[rows].sum()), _TINY))
 
     def loss(theta: Floats) -> float:
@@ -97,7 +110,7 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
 
     bounds = [(logit(0.005), logit(0.8)), (-2.0, 5.0), (-4.0, 4.0)]
     best = minimize(loss, _CENTRE, method="L-BFGS-B", bounds=bounds).x if len(rows) else _CENTRE
-    return Agreement(weights, float(expit(best[0])), float(np.exp(best[1])), float(np.exp(best[2])), len(told))
+    return Agreement(weights, float(expit(best[0])), float(np.exp(best[1])), float(np.exp(best[2])), len(voted))
 
 
 def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
@@ -135,9 +148,6 @@ def _log_joint(theta: Floats, pairs: Pairs, likeness: Floats, rows: npt.NDArray[
     return out
 
 
-_SPREAD_PRIOR = 2.0  # standard deviation of the normal prior on the logarithms of a and b
-
-
 @dataclass(frozen=True, slots=True)
 class Beta:
     """A Beta distribution over rates, fitted on `fitted_on` of them."""
@@ -164,7 +174,7 @@ def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float]) -
         start: a and b where there is nothing to fit.
 
     Example:
-        >>> beta = fit(np.array([9.0, 10.0, 8.0] * 50), np.full(150, 10.0), start=(1.0, 1.0))
+        >>> beta = fit_beta(np.array([9.0, 10.0, 8.0] * 50), np.full(150, 10.0), start=(1.0, 1.0))
         >>> bool(0.88 < beta.a / (beta.a + beta.b) < 0.92)
         True
     """
@@ -173,7 +183,58 @@ def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float]) -
     def loss(theta: Floats) -> float:
         a, b = np.exp(theta)
         likelihood = betaln(a + successes, b + trials - successes) - betaln(a, b)
-        return float(0.5 * np.sum(((theta - centre) / _SPREAD_PRIOR) ** 2) - likelihood.sum())
+        return float(0.5 * np.sum(((theta - centre) / _BETA_SPREAD) ** 2) - likelihood.sum())
 
     best = minimize(loss, centre, method="L-BFGS-B", bounds=[(-5, 8)] * 2).x if len(trials) else centre
     return Beta(float(np.exp(best[0])), float(np.exp(best[1])), len(trials))
+
+
+@dataclass(frozen=True, slots=True)
+class Priors:
+    """What the whole log says before one source is looked at.
+
+    Attributes:
+        agreement: how far users agree on what a source means.
+        ok: how often a source that was ever restated succeeds as spoken.
+    """
+
+    agreement: Agreement
+    ok: Beta
+
+    def save(self, state: Path) -> None:
+        """Write ``priors.json``."""
+        data = asdict(self)
+        data["agreement"]["weights"] = self.agreement.weights.tolist()
+        (state / _FILE).write_text(json.dumps(data), encoding="utf-8")
+
+    @classmethod
+    def open(cls, state: Path | None) -> "Priors | None":
+        """Return the priors that were saved in a state; None if none were.
+
+        Example:
+            >>> import tempfile
+            >>> state, alike = Path(tempfile.mkdtemp()), Agreement(np.ones(3), 0.2, 4.0, 0.5, 100)
+            >>> Priors(alike, Beta(0.5, 0.5, 100)).save(state)
+            >>> Priors.open(state).agreement.stray
+            0.2
+        """
+        if state is None or not (state / _FILE).exists():
+            return None
+        with reading_state(state / _FILE):
+            data = json.loads((state / _FILE).read_text(encoding="utf-8"))
+            data["agreement"]["weights"] = np.array(data["agreement"]["weights"], dtype=np.float64)
+            return cls(Agreement(**data["agreement"]), Beta(**data["ok"]))
+
+
+def fit_priors(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Priors:
+    """Fit the priors on all pairs of the log.
+
+    Args:
+        pairs: the m pairs.
+        near: (m, 2) text and sound similarity of the two ends.
+        unlike: (s, 2) the same of random sources with random goals (`votes.strays`).
+        seed: of the sample that a large log is cut to.
+    """
+    _, once = np.unique(pairs.source, return_index=True)
+    ok = fit_beta(pairs.ok[once], pairs.spoken_by[once], start=_OK_START)
+    return Priors(fit_agreement(pairs, near, unlike, seed=seed), ok)

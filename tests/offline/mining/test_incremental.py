@@ -224,8 +224,8 @@ def test_the_rule_looks_at_no_turn_twice(tmp_path, monkeypatch):
     """A log too small to learn from keeps the rule: its days are mined beside the open turns alone."""
     import rewriter.offline.learn as module
 
-    seen, real = [], module.mine.mine
-    monkeypatch.setattr(module.mine, "mine", lambda *args, **options: seen.append(options["whole"]) or real(*args, **options))
+    seen, real = [], module.pipeline.mine
+    monkeypatch.setattr(module.pipeline, "mine", lambda *args, **options: seen.append(options["whole"]) or real(*args, **options))
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 7}})
     for i in range(3):
         rows = [said(86_400 * i + 60 * j, f"lamp {j % 5}", f"u{j % 4}") for j in range(90 if i == 0 else 5)]
@@ -237,8 +237,8 @@ def test_what_was_kept_is_not_used_where_nothing_stands(tmp_path, monkeypatch):
     """A folder whose priors stood between fits is learned into with `refit_days` = 0: they are fitted anew."""
     import rewriter.offline.rules.launch as module
 
-    fitted, real = [], module.launch.fit
-    monkeypatch.setattr(module.launch, "fit", lambda *args, **options: fitted.append(day) or real(*args, **options))
+    fitted, real = [], module.fit_priors
+    monkeypatch.setattr(module, "fit_priors", lambda *args, **options: fitted.append(day) or real(*args, **options))
     root = folder(tmp_path / "a")
     for day, refit in enumerate((7, 7, 0, 0)):
         rows = [said(86_400 * day + 60 * j, f"lamp {j % 5}", f"u{j % 4}") for j in range(90 if day == 0 else 5)]

@@ -28,7 +28,7 @@ def believed(rows, near, **kwargs):
     pairs = pairs_of(rows, **kwargs)
     near = np.tile(near, (len(pairs), 1))
     return expected_outcome.believe(
-        expected_outcome.fit(pairs, near, np.full((20, 2), 0.2), seed=0), pairs, near, np.arange(len(pairs))
+        priors.fit_priors(pairs, near, np.full((20, 2), 0.2), seed=0), pairs, near, np.arange(len(pairs))
     )
 
 
