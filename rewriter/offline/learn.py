@@ -19,7 +19,6 @@ from rewriter.detect.word_risk import export_risk
 from rewriter.engines.duckdb import DuckDB
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
-from rewriter.model.rules import ContextRules, Rule, write_rules
 from rewriter.offline import state
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index
@@ -31,9 +30,8 @@ from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import chain, context, launch, votes
-from rewriter.offline.rules.assess import LaunchInputs, guard_of
-from rewriter.offline.rules.context import ContextDecision
+from rewriter.offline.rules import chain, context, launch
+from rewriter.offline.rules.launch import Decided
 from rewriter.offline.rules.priors import Priors
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
@@ -73,21 +71,6 @@ class LearnReport:
     loss: float
     detector: str
     seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """The rules of a day before their stages.
-
-    Attributes:
-        inputs: what they were decided on.
-        in_context: the rules for everybody, and those for single context values.
-        rules: these and the rules for single users, with their verdicts; columns of `tables.RULES` without those of stages.
-    """
-
-    inputs: LaunchInputs
-    in_context: ContextDecision
-    rules: pd.DataFrame
 
 
 def learn(
@@ -166,7 +149,7 @@ def learn(
         clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
-        decided = _decide(mined, solved, config, Priors.open(kept))
+        decided = launch.decide(mined, solved, config, Priors.open(kept))
         today, doubted = pipeline.last_day(mined), layer_slices.withdrawn(before.rules, before.evidence_starts)
         online = writer.folder / "online"
         promises: dict[str, Promise] = {}
@@ -182,7 +165,8 @@ def learn(
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
         now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
         clock.start("artefact")
-        launched, n_in_context = _write_served(now.rules, writer.folder)
+        launched, n_in_context = launch.write_served(now.rules, writer.folder)
+        save_shares(writer.folder / "rules", layer_slices.shares(now.rules))
         left = past.after(log, config, fitted=due)
         now.write(writer.state)
         left.write(writer.state)
@@ -230,22 +214,9 @@ def _mine(
         engine.close()
 
 
-def _decide(mined: Mined, solved: chain.Absorption, config: Config, priors: Priors | None) -> _Decided:
-    """Decide on the rules for everybody, for single context values, and for single users."""
-    inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, config.launch)
-    guard = guard_of(mined.queries, mined.nodes, config.launch.min_users)
-    global_rules = launch.everybody(inputs, guard, config.launch, config.seed, priors)
-    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config.launch, config.seed)
-    found = [in_context.global_rules.rules, in_context.rules]
-    if config.launch.personal:
-        personal = launch.one_user(inputs, in_context.global_rules, guard, config.launch, config.seed)
-        found.append(context.explained(in_context, personal, mined))
-    return _Decided(inputs, in_context, pd.concat(found, ignore_index=True))
-
-
 def _fit(
     mined: Mined,
-    decided: _Decided,
+    decided: Decided,
     best: BestDetector,
     doubted: Mapping[str, int],
     config: Config,
@@ -263,18 +234,6 @@ def _fit(
         known = context.known_by_context(in_context)
         promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config.launch, online)
     return promises
-
-
-def _write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
-    """Write all rules that serve; return those for everybody and for single users, and how many there are for a context."""
-    launched = rules[(rules["verdict"] == RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
-    in_context = context.serving(rules)
-    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
-    write_rules(folder / "rules", (Rule(*row) for row in zip(*columns, strict=True)))
-    ContextRules(in_context).save(folder / "rules")
-    save_shares(folder / "rules", layer_slices.shares(rules))
-    launch.write(launched[launched["scope"] == "global"], folder / "rules.parquet")
-    return launched, len(in_context)
 
 
 def _metrics(expected: Mapping[str, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
-"""Decides which rules serve everybody, and which serve single users."""
+"""Decides which rules are launched: for everybody, for single users, and, by way of `context`, for single context values."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,13 @@ import pandas as pd
 
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
-from rewriter.config import Launch
-from rewriter.offline.rules import surface, votes
-from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, nearness, values_at
+from rewriter.config import Config, Launch
+from rewriter.model.rules import ContextRules, Rule, write_rules
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.rules import context, surface, votes
+from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, guard_of, nearness, values_at
+from rewriter.offline.rules.chain import Absorption
+from rewriter.offline.rules.context import ContextDecision
 from rewriter.offline.rules.priors import Priors, fit_priors
 from rewriter.offline.rules.votes import Pairs
 from rewriter.tables import RULES, write_table
@@ -19,6 +24,42 @@ _LEAST_VOTES = 1.0
 _OWN_SHARE = 0.7
 """Share of n votes that n rephrases of a user come to at least; even a sure rephrase is worth a little less than one vote."""
 _TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The rules of a day, before their stages.
+
+    Attributes:
+        inputs: what they were decided on.
+        in_context: the rules for everybody, and those for single context values.
+        rules: these and the rules for single users, with their verdicts; columns of `tables.RULES` without those of stages.
+    """
+
+    inputs: LaunchInputs
+    in_context: ContextDecision
+    rules: pd.DataFrame
+
+
+def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | None) -> Decided:
+    """Decide on the rules for everybody, for single context values, and for single users.
+
+    Args:
+        mined: the mined tables.
+        solved: the solved chain.
+        config: its section launch, and its seed.
+        priors: of the log as they were fitted some days ago; None to fit them.
+    """
+    settings, seed = config.launch, config.seed
+    inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, settings)
+    guard = guard_of(mined.queries, mined.nodes, settings.min_users)
+    global_rules = everybody(inputs, guard, settings, seed, priors)
+    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, settings, seed)
+    rules = [in_context.global_rules.rules, in_context.rules]
+    if settings.personal:
+        personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
+        rules.append(context.explained(in_context, personal, mined))
+    return Decided(inputs, in_context, pd.concat(rules, ignore_index=True))
 
 
 def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, priors: Priors | None = None) -> GlobalRules:
@@ -103,6 +144,25 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
     refusals = [(proposals.text == "", RuleVerdict.NO_OWN_SURFACE)]
     launched, priors = global_rules.launched(), global_rules.priors
     return assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
+
+
+def write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
+    """Write the rules that serve into the folder of a version.
+
+    Args:
+        rules: columns of `tables.RULES`.
+        folder: of the version.
+
+    Returns:
+        The launched rules for everybody and for single users, and the number of those for a context value.
+    """
+    launched = rules[(rules["verdict"] == RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
+    in_context = context.serving(rules)
+    columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
+    write_rules(folder / "rules", (Rule(*row) for row in zip(*columns, strict=True)))
+    ContextRules(in_context).save(folder / "rules")
+    write(launched[launched["scope"] == "global"], folder / "rules.parquet")
+    return launched, len(in_context)
 
 
 def write(rules: pd.DataFrame, path: Path) -> None:
