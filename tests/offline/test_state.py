@@ -77,4 +77,4 @@ def test_a_known_file_publishes_nothing_unless_the_settings_change(copied):
     assert version_ids(root / "versions") == before
     other = Config.from_dict({"loop": {"refit_days": 0}, "launch": {"min_users": 11}})
     again = learn([log], out=root, config=other, detector=RuleDetector())
-    assert (again.nothing_new, again.rules["global"]) == (False, 0)
+    assert (again.nothing_new, again.refused["few_say_source"]) == (False, 5)
