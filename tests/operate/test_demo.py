@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from rewriter.cli import main
+from rewriter.messages import verdict_kind
 from rewriter.operate import demo as show
 from rewriter.text import normalise
 
@@ -105,13 +106,13 @@ def test_the_page_tells_all_that_was_found(made, page):
     heard = [tuple(row[:2]) for row in page.table(*show.EXAMPLES)]
     assert heard == [(e.source, e.target) for e in found.examples]
     assert found.examples
-    assert {row[0] for row in page.table("reason", "rules")} == set(found.learned.refused)
+    assert {row[0] for row in page.table("reason", "rules")} == {verdict_kind(verdict) for verdict in found.learned.refused}
     assert "Win/loss against defects fixed" in page.headings
     assert "Defect rate by day" in page.headings
     assert [f"“{e.source}”" in page.headings for e in found.examples[:3]] == [True] * len(found.examples[:3])
     assert "win/loss ratio" in page.svg_texts
     assert "with rewriting" in page.svg_texts
-    assert page.headings[0] == "The ladder"
+    assert page.headings[0] == "Defects fixed by layer"
     for rows in found.rows.values():
         assert {row.name for row in rows[:4]} <= set(page.svg_texts)
         assert {f"{100 * row.fixed.value:.1f} %" for row in rows[:4]} <= set(page.svg_texts)
