@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
+from rewriter.model.memory import in_memory
 from rewriter.text import text_hash
 
 Keys = npt.NDArray[np.uint64]
@@ -22,15 +23,15 @@ Keys = npt.NDArray[np.uint64]
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:
-    """Return the array of an ``.npy`` file as a read-only memory map.
+    """Return the array of an ``.npy`` file, read if it is small, else as a read-only memory map.
 
-    It is viewed as a plain array, because slicing a `numpy.memmap` is several times slower.
+    A map is viewed as a plain array, because slicing a `numpy.memmap` is several times slower.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not an ``.npy`` file, or is shorter than its header says.
     """
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+    array: npt.NDArray[Any] = np.load(path, mmap_mode=None if in_memory(path) else "r")
     return np.asarray(array)
 
 

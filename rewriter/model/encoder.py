@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.errors import MissingExtraError, reading_artefact
+from rewriter.model.columns import mapped
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -169,7 +170,7 @@ class StaticEncoder:
             ArtefactError: the table is missing or unreadable.
         """
         with reading_artefact(folder / _TABLE):
-            return cls(np.asarray(np.load(folder / _TABLE, mmap_mode="r")))
+            return cls(mapped(folder / _TABLE))
 
     def _piece(self, piece: str) -> Vectors:
         vector = self._kept.get(piece)

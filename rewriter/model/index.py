@@ -13,6 +13,7 @@ import numpy as np
 from rewriter.arrays import Ints
 from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Vectors
+from rewriter.model.memory import in_memory
 from rewriter.model.query_store import QueryBook
 
 _HEADER = "index.json"
@@ -71,7 +72,8 @@ class GlobalIndex:
         header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
         self.measured = {locale: Measured(**entry) for locale, entry in header.items()}
         # Of FAISS's two kinds of mapping this one maps flat codes and lists; the older one starts threads at every search.
-        maps = [faiss.read_index(str(folder / f"{number}.faiss"), faiss.IO_FLAG_MMAP_IFC) for number in range(len(header))]
+        paths = [folder / f"{number}.faiss" for number in range(len(header))]
+        maps = [faiss.read_index(str(path), 0 if in_memory(path) else faiss.IO_FLAG_MMAP_IFC) for path in paths]
         self._indexes = dict(zip(header, maps, strict=True))
 
     @classmethod

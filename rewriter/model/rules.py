@@ -7,7 +7,7 @@
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -17,6 +17,7 @@ import lmdb
 from rewriter.codes import Scope
 from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.locks import Lock
+from rewriter.model.memory import in_memory
 from rewriter.text import normalise, text_hash
 
 
@@ -90,10 +91,10 @@ class RuleBook:
         counts: scope -> locale -> number of rules.
     """
 
-    __slots__ = ("_maps", "counts")
+    __slots__ = ("_rows", "counts")
 
-    def __init__(self, maps: Mapping[Scope, lmdb.Environment], counts: Mapping[Scope, Mapping[str, int]]) -> None:
-        self._maps = maps
+    def __init__(self, rows: Mapping[Scope, Callable[[bytes], bytes | None]], counts: Mapping[Scope, Mapping[str, int]]) -> None:
+        self._rows = rows
         self.counts = counts
 
     @classmethod
@@ -107,7 +108,7 @@ class RuleBook:
         with reading_artefact(path):
             counts = json.loads(path.read_text(encoding="utf-8"))
             counts = {scope: dict(counts[scope]) for scope in Scope}
-        return cls({scope: _map(folder / f"{scope}.mdb") for scope in Scope}, counts)
+        return cls({scope: _rows(folder / f"{scope}.mdb") for scope in Scope}, counts)
 
     def get(self, text: str, locale: str, user: str = "") -> Rule | None:
         """Return the rule of exactly this normalised text, locale and user.
@@ -138,8 +139,7 @@ class RuleBook:
         scope = _scope(user)
         if locale not in self.counts[scope]:
             return None
-        view = self._maps[scope].begin()  # a view for each call: LMDB lets no two threads share one
-        value = view.get(user.encode() + digest)
+        value = self._rows[scope](user.encode() + digest)
         return None if value is None else _unpacked(value, text, locale, user)
 
 
@@ -191,8 +191,11 @@ _mapped: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDicti
 _mapping = Lock()
 
 
-def _map(path: Path) -> lmdb.Environment:
-    """Map a file once per process: LMDB refuses to open it twice, and a process may open several books of one folder."""
+def _rows(path: Path) -> Callable[[bytes], bytes | None]:
+    """Return what finds the row of a key in a file: a dictionary if the file is small, else a map.
+
+    A file is mapped once per process: LMDB refuses to open it twice, and a process may open several books of one folder.
+    """
     with reading_artefact(path), _mapping:
         status = path.stat()
         file = (status.st_dev, status.st_ino)
@@ -204,7 +207,10 @@ def _map(path: Path) -> lmdb.Environment:
                 env.close()
                 raise ValueError(f"the file ends before its last page, {pages}")
             _mapped[file] = env
-        return env
+        if not in_memory(path):
+            return lambda key: env.begin().get(key)  # a view for each call: LMDB lets no two threads share one
+        with env.begin() as view, view.cursor() as cursor:
+            return dict(cursor).get
 
 
 KEYS = ("hour", "room", "place", "device_type", "previous_utterance")
