@@ -9,6 +9,7 @@ from rewriter.artefact.versions import current
 from rewriter.evaluation.evaluate import evaluate, healthy_texts, learned_days
 from rewriter.evaluation.judge import healthy_texts as truly_healthy
 from rewriter.evaluation.judge import logged
+from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import write_log
@@ -24,7 +25,7 @@ def talk(tmp_path_factory):
     days = list(simulate_days(phrase_world(0, n_users=80), days=12, start=START, seed=0))
     write_log(chain.from_iterable(days[:9]), folder / "before.jsonl")
     write_log(chain.from_iterable(days[9:]), folder / "after.csv")
-    learn([folder / "before.jsonl"], out=folder / "artefact")
+    learn([folder / "before.jsonl"], out=folder / "artefact", detector=RuleDetector())
     return folder, [turn for day in days[:9] for turn in day]
 
 

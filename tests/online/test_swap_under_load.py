@@ -57,13 +57,13 @@ def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for tag in "bcdefghijklmnop":
+    for tag in "bcdefghi":
         tags[version(tmp_path, tag, keep=1)] = tag
     stop.set()
     for thread in threads:
         thread.join()
     assert [pair for pair in answers if wrong(pair[1], pair[0], tags[pair[1].artefact])] == []
-    assert len({answer.artefact for _, answer in answers}) > 5
+    assert len({answer.artefact for _, answer in answers}) > 3
     assert len(answers) > 300
 
 

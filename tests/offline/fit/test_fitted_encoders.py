@@ -33,7 +33,9 @@ def tiny(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["static", "transformer", "student"])
+@pytest.mark.parametrize(
+    "kind", ["static", *(pytest.param(kind, marks=pytest.mark.transformers) for kind in ("transformer", "student"))]
+)
 def test_each_kind_is_learned_written_and_opened(kind, tiny, tmp_path):
     settings = Config.from_dict({"encoder": {"kind": kind, "base": "" if kind == "static" else tiny}}).encoder
     served = learn_encoder(settings, lessons(), tmp_path / "encoder", seed=0)

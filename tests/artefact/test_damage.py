@@ -1,0 +1,184 @@
+"""Every file of an artefact and of its state, damaged in five ways: one clear line, or it works; never another exception.
+
+The online layer, a raw NumPy header and LMDB are read by parsers that raise anything. `test_files_that_reach_their_parser`
+therefore signs the damaged file anew, so that neither sizes nor checksums stop it. Bits flipped inside LMDB's pages are looked
+at by checksum only: LMDB trusts its pages, and may crash the process (docs/artefact.md).
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from dataclasses import asdict
+
+import duckdb
+import numpy as np
+import pytest
+
+from rewriter import Rewriter, RewriterError
+from rewriter.artefact.switch import listed, rollback
+from rewriter.artefact.versions import Manifest, current, verify
+from rewriter.explanation.explain import explain
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.learn import learn
+from rewriter.operate.forget import forget
+from rewriter.operate.info import info
+
+ASKED = ["turn of the lamp", "Turn off the lamb", "play my mess", "never heard", ""]
+MORE = {"user_id": "ann", "timestamp": "2026-01-16T08:00:00", "utterance": "turn on the lamp", "status": "ok"}
+
+
+def other_type(path):
+    """A whole file of the same format that holds something else."""
+    if path.suffix == ".npy":
+        file = io.BytesIO()
+        np.save(file, np.array(["a", "b", "c"]))
+        return file.getvalue()
+    if path.suffix == ".npz":
+        file = io.BytesIO()
+        np.savez(file, other=np.arange(3))
+        return file.getvalue()
+    if path.suffix == ".parquet":
+        with duckdb.connect() as con:
+            other = path.with_name("other.tmp")
+            con.sql("SELECT 'x' AS something").write_parquet(str(other))
+            content = other.read_bytes()
+            other.unlink()
+            return content
+    return b"[" * 100_000 if path.suffix == ".json" else b"[1, 2]\n"
+
+
+def flipped(path):
+    """The file with the lowest bit of about 20 of its bytes flipped."""
+    content = bytearray(path.read_bytes())
+    for position in range(0, len(content), max(1, len(content) // 20)):
+        content[position] ^= 1
+    return bytes(content)
+
+
+DAMAGES = {
+    "missing": lambda path: None,
+    "empty": lambda path: b"",
+    "truncated": lambda path: path.read_bytes()[: path.stat().st_size * 2 // 3],
+    "flipped": flipped,
+    "of another type": other_type,
+}
+
+
+def damage(path, how):
+    """Damage a file under its name; other names of it (hard links) keep it whole."""
+    content = DAMAGES[how](path)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+
+
+@pytest.fixture
+def copy(small, tmp_path):
+    """A function that returns a fresh copy of the artefact; its files are hard links, so it costs nothing."""
+
+    def made(number):
+        return shutil.copytree(small, tmp_path / str(number), copy_function=os.link)
+
+    (tmp_path / "more.jsonl").write_text(json.dumps(MORE) + "\n", encoding="utf-8")
+    return made
+
+
+def below(folder):
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+
+
+def serve(root):
+    rewriter = Rewriter.open(root)
+    for text in ASKED:
+        for user in (None, "ann"):
+            rewriter.rewrite(text, user_id=user, nbest=["turn off the lamp"], after_failure=True)
+
+
+USES = {
+    "open and rewrite": serve,
+    "info": info,
+    "verify": lambda root: verify(current(root)),
+    "list": listed,
+    "roll back": rollback,
+    "explain": lambda root: explain(root, ASKED[0], user_id="ann"),
+    "forget": lambda root: forget("ann", root),
+    "learn": lambda root: learn([root.parent / "more.jsonl"], out=root, detector=RuleDetector()),
+}
+
+
+def not_one_line(use, root):
+    """What `use` raised, where it was anything but a `RewriterError` of one line; None where all is well."""
+    try:
+        use(root)
+    except RewriterError as error:
+        return f"{error!r} has more than one line" if "\n" in str(error) or len(str(error)) > 600 else None
+    except Exception as error:  # noqa: BLE001 - the subject of the test
+        return repr(error)[:200]
+    return None
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_every_file_of_an_artefact(small, copy, how):
+    wrong = []
+    for n, name in enumerate([path for path in below(small) if path.parts[0] != "state"]):
+        uses = [use for use in USES if not (how == "flipped" and name.suffix == ".mdb") or use in ("verify", "info", "list")]
+        for use in uses:
+            if use == "learn" and name.name != "CURRENT" and name.parts[-2] != "online":
+                continue  # learning takes the online layer over and reads nothing else of a version
+            root = copy(f"{n}-{use}")
+            damage(root / name, how)
+            wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
+            shutil.rmtree(root)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_every_file_of_a_state(small, copy, how):
+    wrong = []
+    for n, name in enumerate([path for path in below(small) if path.parts[0] == "state"]):
+        for use in ("explain", "forget", "learn"):
+            root = copy(f"{n}-{use}")
+            damage(root / name, how)
+            wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
+            assert not_one_line(serve, root) is None, "serving reads no state"
+            shutil.rmtree(root)
+    assert wrong == []
+
+
+def signed_anew(root):
+    """Give the current version a manifest that fits its files as they are now, and the id of that manifest."""
+    version = current_folder(root)
+    fields = json.loads((version / "manifest.json").read_text(encoding="utf-8"))
+    files = {path.relative_to(version).as_posix(): path for path in version.rglob("*") if path.name != "manifest.json"}
+    files = {name: path for name, path in files.items() if path.is_file()}
+    fields["sizes"] = {name: path.stat().st_size for name, path in files.items()}
+    fields["sums"] = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    names = asdict(Manifest(**dict.fromkeys(Manifest.__dataclass_fields__)))
+    version_id, text = Manifest(**{name: fields[name] for name in names}).to_json(7)
+    (version / "manifest.json").unlink()
+    (version / "manifest.json").write_text(text, encoding="utf-8")
+    version.rename(version.with_name(version_id))
+    (root / "CURRENT").unlink()
+    (root / "CURRENT").write_text(f"{version_id}\n", encoding="utf-8")
+
+
+def current_folder(root):
+    return root / "versions" / (root / "CURRENT").read_text(encoding="utf-8").strip()
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_files_that_reach_their_parser(small, copy, how):
+    """As who crafts an artefact would have it: the manifest fits the damaged file."""
+    wrong, folder = [], current(small).folder
+    for n, name in enumerate(path for path in below(folder) if path.name != "manifest.json"):
+        if name.suffix == ".mdb" and how == "flipped":
+            continue
+        for use in ("open and rewrite", "explain"):
+            root = copy(f"{n}-{use}")
+            damage(current_folder(root) / name, how)
+            signed_anew(root)
+            wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
+            shutil.rmtree(root)
+    assert wrong == []
