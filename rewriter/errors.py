@@ -10,6 +10,7 @@ RewriterError
 └── MissingExtraError  a package of an optional tier is not installed
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,13 +95,16 @@ def reading_state(path: Path) -> Iterator[None]:
 
 @contextmanager
 def running(work: str) -> Iterator[None]:
-    """Turn what the machine refuses (a full disk, no permission, no memory) into one `RewriterError` of one line.
+    """Turn what the machine or the database refuses into one `RewriterError` of one line; also used as a decorator.
+
+    That is a full disk, no permission, no memory, or a Parquet file that is damaged or holds other columns. Mistakes in the
+    code keep their own exceptions.
 
     Args:
         work: what was being done, for the message.
 
     Raises:
-        RewriterError: the block raised OSError, MemoryError or RecursionError; a `RewriterError` passes as it is.
+        RewriterError: the block raised OSError, MemoryError, RecursionError or an error of DuckDB; a `RewriterError` passes.
 
     Example:
         >>> try:
@@ -119,17 +123,22 @@ def running(work: str) -> Iterator[None]:
         raise RewriterError(f"{work} failed: {where}{error.strerror or one_line(error)}") from error
     except (MemoryError, RecursionError) as error:
         raise RewriterError(f"{work} failed: {one_line(error)}") from error
+    except Exception as error:
+        database = sys.modules.get("duckdb")  # serving never imports it
+        if database is None or not isinstance(error, database.Error):
+            raise
+        raise RewriterError(f"{work} failed: {one_line(error)}; if that is a file of the state, {CURE_STATE}") from error
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception as one line of at most 200 characters: its type, and what it says.
+    """Return an exception as one line of at most 300 characters: its type, and what it says.
 
     Example:
         >>> one_line(KeyError("dim"))
         "KeyError: 'dim'"
     """
     said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}"[:200] if said else type(error).__name__
+    return f"{type(error).__name__}: {said}"[:300] if said else type(error).__name__
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
 from rewriter.engines.duckdb import glob
-from rewriter.errors import ArtefactError, ConfigError
+from rewriter.errors import ArtefactError, ConfigError, running
 from rewriter.explanation import drawing
 from rewriter.explanation.graph import rephrase_graph
 from rewriter.messages import candidate_standing, rule_verdict
@@ -210,6 +210,7 @@ def _day(days: int) -> str:
     return date.fromordinal(date(1970, 1, 1).toordinal() + days).isoformat()
 
 
+@running("explaining")
 def explain(
     root: str | Path,
     text: str,

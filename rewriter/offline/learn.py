@@ -17,6 +17,7 @@ from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
 from rewriter.engines.duckdb import DuckDB
+from rewriter.errors import running
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.offline import state
@@ -73,6 +74,7 @@ class LearnReport:
     seconds: Mapping[str, float]
 
 
+@running("learning")
 def learn(
     sources: str | Path | Sequence[str | Path],
     *,

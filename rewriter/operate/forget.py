@@ -19,7 +19,7 @@ from rewriter.artefact.disk import replace as replace_file
 from rewriter.artefact.versions import Version, current, version_ids
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.errors import ArtefactError, reading_state
+from rewriter.errors import ArtefactError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.logs.reader import names_user
@@ -89,6 +89,7 @@ class Forgotten:
         ]
 
 
+@running("forgetting")
 def forget(
     user_id: str | int,
     root: str | Path,

@@ -25,6 +25,9 @@ from rewriter.offline.learn import learn
 from rewriter.operate.forget import forget
 from rewriter.operate.info import info
 
+THOROUGH = "REWRITER_THOROUGH" in os.environ
+"""Whether `learn` and `forget`, which take a second, run for every damage of every file, and not for some of each."""
+
 ASKED = ["turn of the lamp", "Turn off the lamb", "play my mess", "never heard", ""]
 MORE = {"user_id": "ann", "timestamp": "2026-01-16T08:00:00", "utterance": "turn on the lamp", "status": "ok"}
 
@@ -125,26 +128,26 @@ def test_every_file_of_an_artefact(small, copy, how):
     for n, name in enumerate([path for path in below(small) if path.parts[0] != "state"]):
         uses = [use for use in USES if not (how == "flipped" and name.suffix == ".mdb") or use in ("verify", "info", "list")]
         for use in uses:
-            if use == "learn" and name.name != "CURRENT" and name.parts[-2] != "online":
-                continue  # learning takes the online layer over and reads nothing else of a version
+            if use in ("learn", "forget") and not THOROUGH and n % 4 != list(DAMAGES).index(how) % 4:
+                continue
             root = copy(f"{n}-{use}")
             damage(root / name, how)
             wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
             shutil.rmtree(root)
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 @pytest.mark.parametrize("how", DAMAGES)
 def test_every_file_of_a_state(small, copy, how):
     wrong = []
     for n, name in enumerate([path for path in below(small) if path.parts[0] == "state"]):
-        for use in ("explain", "forget", "learn"):
+        turn = (n + list(DAMAGES).index(how)) % 5
+        for use in ("explain", "forget", "learn") if THOROUGH else ("explain", ("forget", "learn")[turn % 2]):
             root = copy(f"{n}-{use}")
             damage(root / name, how)
             wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
-            assert not_one_line(serve, root) is None, "serving reads no state"
             shutil.rmtree(root)
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def signed_anew(root):
@@ -181,4 +184,4 @@ def test_files_that_reach_their_parser(small, copy, how):
             signed_anew(root)
             wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
             shutil.rmtree(root)
-    assert wrong == []
+    assert not wrong, "\n".join(map(str, wrong))

@@ -78,11 +78,14 @@ class Lifecycle:
         """
         if state is None:
             return cls.empty()
-        tables = {table.name: state / f"{table.name}.parquet" for table in (RULES, STAGE_CHANGES, STAGE_COUNTS)}
-        with connect(**tables) as con:
-            rules, changes, counts = (con.execute(f"SELECT * FROM {name}").df() for name in tables)
-        if lacking := set(RULES.names) - set(rules):
-            raise ArtefactError(f"{state} is of an older release, its rules without {', '.join(lacking)}; learn with --afresh")
+        found = {}
+        for table in (RULES, STAGE_CHANGES, STAGE_COUNTS):
+            path = state / f"{table.name}.parquet"
+            with reading_state(path), connect(found=path) as con:
+                found[table.name] = con.execute("SELECT * FROM found").df()
+            if lacking := [name for name in table.names if name not in found[table.name]]:
+                raise ArtefactError(f"{path} is of an older release, without {', '.join(lacking)}; learn with --afresh")
+        rules, changes, counts = found.values()
         with reading_state(state / _STARTS):
             starts = json.loads((state / _STARTS).read_text(encoding="utf-8", errors="surrogatepass"))
             return cls(rules, changes, {tuple(key): day for *key, day in starts}, counts)
