@@ -128,7 +128,7 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
     """Return the votes of each user on ambiguous texts, beside the votes of the others and the habits of the user."""
     shared = shared.assign(place=shared.groupby("source").cumcount())
     own, good = query_index.own, query_index.good
-    goal_prior = good.groupby("node")["success"].sum() / good["success"].sum()
+    share_of_goal = good.groupby("node")["success"].sum() / good["success"].sum()
     cast = sparse.coo_array(votes.goals)
     cell = pd.DataFrame({"row": cast.row, "goal": cast.col, "led": cast.data})
     all_ = cell.groupby("row")["led"].sum()
@@ -149,7 +149,7 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
     flat["without"] = less / np.maximum(flat["total"] - flat["mass"], _OTHER_VOTES)
     at = np.searchsorted(rows, flat["row"]), flat["place"].to_numpy(dtype=np.int64)
     share, meant, had, goal_prior = np.zeros((4, len(rows), _MAX_MEANINGS))
-    share[at], meant[at], goal_prior[at] = flat["without"], flat["meant"], flat["goal"].map(goal_prior)
+    share[at], meant[at], goal_prior[at] = flat["without"], flat["meant"], flat["goal"].map(share_of_goal)
     had[at] = np.maximum(flat["own"] - flat["led"], 0.0)
     per_row = flat.drop_duplicates("row").sort_values("row")
     everything = per_row["user_id"].map(own.groupby("user_id")["success"].sum()).fillna(0.0).to_numpy()
