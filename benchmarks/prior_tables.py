@@ -25,6 +25,7 @@ class Rows(NamedTuple):
         request: (m,) number of the request, ascending from 0.
         fails: (requests,) whether the request fails as it was heard.
         said: (requests,) what was said.
+        wording: (requests, len(REQUEST)) the requests by themselves.
     """
 
     columns: Floats
@@ -32,6 +33,7 @@ class Rows(NamedTuple):
     request: Ints
     fails: Bools
     said: list[str]
+    wording: Floats
 
     def best(self, score: npt.NDArray[np.floating]) -> Ints:
         """Return the row of the best candidate of each request, (requests,)."""
@@ -41,9 +43,9 @@ class Rows(NamedTuple):
     def of(self, requests: Bools) -> "Rows":
         """Return the rows of some requests, (requests,) bool."""
         kept = requests[self.request]
-        numbers = np.cumsum(requests) - 1
+        numbers = (np.cumsum(requests) - 1)[self.request[kept]]
         said = [text for text, stays in zip(self.said, requests, strict=True) if stays]
-        return Rows(self.columns[kept], self.right[kept], numbers[self.request[kept]], self.fails[requests], said)
+        return Rows(self.columns[kept], self.right[kept], numbers, self.fails[requests], said, self.wording[requests])
 
 
 class Desk:
@@ -58,7 +60,7 @@ class Desk:
 
     def measure(self, made: Sequence[Made]) -> Rows:
         """Measure the candidates of some requests."""
-        columns, right, request = [], [], []
+        columns, right, request, wording = [], [], [], []
         for i, one in enumerate(made):
             asked = self._index.asked(one.heard)
             likely = np.argsort(self._index.channel.cost(asked.views, self._everything), kind="stable")[:TOP]
@@ -67,8 +69,11 @@ class Desk:
             columns.append(self._index.measure(asked, rows))
             right.append(self._goals[rows] == self._numbers.get(one.goal, -1))
             request.append(np.full(len(rows), i))
+            wording.append(self._index.wording(asked))
         fails = np.array([self.scene.understood.get(m.heard) != m.goal for m in made])
-        return Rows(np.concatenate(columns), np.concatenate(right), np.concatenate(request), fails, [m.said for m in made])
+        said = [one.said for one in made]
+        table, meant, numbers = (np.concatenate(part) for part in (columns, right, request))
+        return Rows(table, meant, numbers, fails, said, np.array(wording))
 
 
 def draw(made: Sequence[Made], n: int, seed: int) -> list[Made]:

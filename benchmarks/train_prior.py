@@ -25,20 +25,23 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 from prior_tables import Desk, Rows, draw
 from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, out_of_scope, scene, strangers
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
 from worlds.typing_errors import mistype
 
 from rewriter.arrays import Bools, Floats
+from rewriter.detect.logistic import fit_logistic
 from rewriter.model.channel import SPOKEN, TYPED, Spoken, Typed, channel_of
 from rewriter.model.logistic import Logistic
-from rewriter.model.pair_features import PAIR
-from rewriter.model.prior import FAILS, LEAST_AFTER, Beta, Prior, fails_row
+from rewriter.model.pair_features import PAIR, SIGNS
+from rewriter.model.prior import LEAST_AFTER, Beta, Prior
 from rewriter.model.pronouncer import pronouncer_of
 from rewriter.offline.fit.channel import learn_costs
 from rewriter.offline.fit.posterior import Weights, update_weights
@@ -49,13 +52,13 @@ FITTED = ("slurp", "home_spoken")
 SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 BANDS = (0.5, 0.65, 0.8, 0.9, 1.0001)
 STRANGERS = 0.3  # requests of other domains for each refused request of the world
-WIDTH = 3.0  # standard deviation of the weights of standardised columns before any data
+SMALL = 1e-9
+RIDGE = 10.0  # penalty on the weights of standardised columns
+RUNNERS_UP = 0.5  # weight of the second-best candidate of a request in the second fit
 HABIT = 0.5, 0.2  # weight of the log prior odds and its standard deviation: half a logarithm (docs/prior.md)
 NONE_STRENGTH = 20.0  # refused requests that the shipped P(none) is worth
-UP = {"channel": 1, "channel_lead": 1, "letters": 1, "letters_lead": 1, "words": 1}
-DOWN = dict.fromkeys(("idf_lost", "idf_gained", "lost_known", "contrast", "contrast_lost", "contrast_gained", "length"), -1)
 TREES = {"max_iter": 150, "learning_rate": 0.06, "max_leaf_nodes": 12, "min_samples_leaf": 60, "l2_regularization": 5.0}
-MONOTONE = [(UP | DOWN).get(name, 0) for name in PAIR]
+FAILS_SIGNS = (1, 1, 1, 0)  # which way the columns of REQUEST may push
 SOURCES = {
     "slurp": "CC BY 4.0", "home_spoken": "our own", "hwu64": "CC BY 4.0", "clinc150": "CC BY 3.0", "banking77": "CC BY 4.0",
     "snips_nlu": "CC0 1.0",
@@ -144,56 +147,66 @@ def measured(corpora: dict[tuple[str, int], Corpus], costs: dict[str, dict[str, 
 
 def fit(tables: Tables, worlds: Sequence[str]) -> Weights:
     """Fit the ranker on some worlds; the covariance holds how much the weights differ from world to world."""
-    pooled, scale = fit_rows(stacked(tables, worlds))
+    pooled, rows = fit_ranker(tables, worlds)
+    scale = np.append(np.maximum(rows.columns.std(axis=0), SMALL), 1.0)
     parts = worlds if len(worlds) > 1 else [f"{worlds[0]}: {index}" for index in INDEXES]
-    alone = np.array([fit_rows(stacked(tables, [part]))[0].mean * np.append(scale, 1.0) for part in parts])
-    moved = float(np.mean(alone.var(axis=0, ddof=1)))  # of weights of standardised columns, from world to world
-    spread = np.diag(moved / np.append(scale, 1.0) ** 2)
-    spread[PAIR.index("habit"), PAIR.index("habit")] = 0.0
-    return Weights(pooled.mean, pooled.covariance + spread)
+    alone = [fit_ranker(tables, [part])[0] for part in parts]
+    apart = np.array([np.append(one.weights, one.bias) for one in alone]) * scale
+    spread = float(np.mean(apart.var(axis=0, ddof=1)))  # of weights of standardised columns, from world to world
+    p = pooled.p(rows.columns)
+    x = np.column_stack([rows.columns, np.ones(len(p))]) / scale
+    curve = (x.T * (rows.weight * p * (1 - p))) @ x + np.diag(np.append(np.full(len(PAIR), RIDGE), SMALL))
+    covariance = (np.linalg.inv(curve) + spread * np.eye(len(scale))) / np.outer(scale, scale)
+    mean, habit = np.append(pooled.weights, pooled.bias), PAIR.index("habit")
+    covariance[habit], covariance[:, habit] = 0.0, 0.0
+    mean[habit], covariance[habit, habit] = HABIT[0], HABIT[1] ** 2
+    return Weights(mean, covariance)
 
 
-def stacked(tables: Tables, worlds: Sequence[str]) -> tuple[Floats, Bools, Floats]:
-    """Return columns, labels and weights; the candidates of a request weigh one together.
+class Labelled(NamedTuple):
+    """Candidates with their labels, 0 or 1, and weights."""
+
+    columns: Floats
+    right: npt.NDArray[Any]
+    weight: Floats
+
+
+def fit_ranker(tables: Tables, worlds: Sequence[str]) -> tuple[Logistic, Labelled]:
+    """Fit on all candidates, then on the two best of each request by that fit, which are what is decided on.
 
     Args:
         tables: what was measured.
         worlds: names of worlds, or ``world: index`` for one of its indexes.
     """
-    parts = [
-        (key, rows)
-        for of in (tables.refused, tables.strange)
-        for key, rows in of.items()
-        if {key[0], f"{key[0]}: {key[1]}"} & set(worlds)
-    ]
-    n = [len(rows.fails) / len(rows.right) for _, rows in parts]
-    weight = np.concatenate([np.full(len(rows.right), each) for each, (_, rows) in zip(n, parts, strict=True)])
-    return np.concatenate([rows.columns for _, rows in parts]), np.concatenate([rows.right for _, rows in parts]), weight
+    wanted, every = set(worlds), [*tables.refused.items(), *tables.strange.items()]
+    parts = [rows for key, rows in every if {key[0], f"{key[0]}: {key[1]}"} & wanted]
+    first = joined([Labelled(r.columns, r.right, np.full(len(r.right), len(r.fails) / len(r.right))) for r in parts])
+    rough = fit_logistic(first.columns, first.right, first.weight, penalty=RIDGE, signs=SIGNS)
+    second = joined([decisive(rows, rough.p(rows.columns)) for rows in parts])
+    return fit_logistic(second.columns, second.right, second.weight, penalty=RIDGE, signs=SIGNS), second
 
 
-def fit_rows(rows: tuple[Floats, Bools, Floats]) -> tuple[Weights, Floats]:
-    """Fit standardised columns under a wide Gaussian, and return raw weights and the scale of the columns."""
-    columns, right, weight = rows
-    centre, scale = columns.mean(axis=0), columns.std(axis=0)
-    still = scale < 1e-9
-    scale = np.where(still, 1.0, scale)
-    wide = Weights(np.zeros(len(PAIR) + 1), np.diag(np.append(np.full(len(PAIR), WIDTH**2), 100.0)))
-    found = update_weights(wide, (columns - centre) / scale, right.astype(np.float64), weight)
-    back = np.diag(np.append(1 / scale, 1.0))
-    back[-1, :-1] = -centre / scale
-    mean, covariance = back @ found.mean, back @ found.covariance @ back.T
-    habit = PAIR.index("habit")
-    covariance[habit], covariance[:, habit] = 0.0, 0.0
-    mean[habit], covariance[habit, habit] = HABIT[0], HABIT[1] ** 2
-    return Weights(mean, covariance), scale
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """Put labelled candidates together."""
+    columns, right, weight = (np.concatenate(of) for of in zip(*parts, strict=True))
+    return Labelled(columns, right.astype(np.float64), weight)
+
+
+def decisive(rows: Rows, score: Floats) -> Labelled:
+    """Return the best candidate of each request, and the second at less weight."""
+    order = np.lexsort((-score, rows.request))
+    place = np.arange(len(order)) - np.searchsorted(rows.request[order], rows.request[order])
+    kept = order[place < 2]
+    return Labelled(rows.columns[kept], rows.right[kept], np.where(place[place < 2] == 0, 1.0, RUNNERS_UP))
 
 
 def trees(tables: Tables, worlds: Sequence[str]) -> Callable[[Floats], Floats]:
-    """Fit monotone boosted trees on the same rows."""
-    columns, right, weight = stacked(tables, worlds)
-    model = HistGradientBoostingClassifier(**TREES, monotonic_cst=MONOTONE, random_state=0)
-    model.fit(columns, right, sample_weight=weight)
-    return lambda rows: np.asarray(model.predict_proba(rows)[:, 1])
+    """Fit monotone boosted trees on the same candidates, all of each request."""
+    parts = [rows for of in (tables.refused, tables.strange) for key, rows in of.items() if key[0] in worlds]
+    rows = joined([Labelled(r.columns, r.right, np.full(len(r.right), len(r.fails) / len(r.right))) for r in parts])
+    model = HistGradientBoostingClassifier(**TREES, monotonic_cst=list(SIGNS), random_state=0)
+    model.fit(rows.columns, rows.right, sample_weight=rows.weight)
+    return lambda columns: np.asarray(model.predict_proba(columns)[:, 1])
 
 
 def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
@@ -212,7 +225,7 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
         for name in ("logistic", "boosted"):
             print(world, index, name, found[index][name]["win_loss"], found[index][name]["sent"], flush=True)
         print(world, index, "ece", found[index]["logistic"]["ece"], found[index]["calibrated"], flush=True)
-    found["fails_as_spoken"] = judged_fails(world, worlds, prior, tables, seeds)
+    found["fails_as_spoken"] = judged_fails(world, worlds, tables, seeds)
     print(world, found["fails_as_spoken"], flush=True)
     return found
 
@@ -279,34 +292,19 @@ def ece(score: Floats, right: Bools) -> float:
     return round(float(sum(abs(score[b].mean() - right[b].mean()) * len(b) for b in bins if len(b)) / len(score)), 3)
 
 
-def fit_fails(weights: Weights, tables: Tables, worlds: Sequence[str]) -> Logistic:
+def fit_fails(tables: Tables, worlds: Sequence[str]) -> Logistic:
     """Fit P(fails as spoken) of requests that the index of a log does not hold."""
-    rows, labels = zip(*(fails_rows(weights, rows) for key, rows in tables.unseen.items() if key[0] in worlds), strict=True)
-    columns, target = np.concatenate(rows), np.concatenate(labels)
-    centre, scale = columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-9)
-    wide = Weights(np.zeros(len(FAILS) + 1), np.diag(np.append(np.full(len(FAILS), 1.0), 100.0)))
-    found = update_weights(wide, (columns - centre) / scale, target.astype(np.float64), np.ones(len(target)))
-    raw = found.mean[:-1] / scale
-    return Logistic(raw, float(found.mean[-1] - raw @ centre))
+    parts = [rows for key, rows in tables.unseen.items() if key[0] in worlds]
+    columns, fails = (np.concatenate(of) for of in zip(*((rows.wording, rows.fails) for rows in parts), strict=True))
+    return fit_logistic(columns, fails.astype(np.float64), penalty=RIDGE, signs=FAILS_SIGNS)
 
 
-def fails_rows(weights: Weights, rows: Rows) -> tuple[Floats, Bools]:
-    """Return the columns `FAILS` of each request, and whether it fails."""
-    score = ranked(weights)(rows.columns)
-    best = rows.best(score)
-    return np.array([fails_row(rows.columns[i], float(score[i])) for i in best.tolist()]), rows.fails
-
-
-def judged_fails(world: str, worlds: Sequence[str], weights: Weights, tables: Tables, seeds: Sequence[int]) -> dict[str, float]:
+def judged_fails(world: str, worlds: Sequence[str], tables: Tables, seeds: Sequence[int]) -> dict[str, float]:
     """Return how well failures among unseen texts are told from healthy ones: the area under the ROC curve, and calibration."""
-    model = fit_fails(weights, tables, worlds)
-    parts = [fails_rows(weights, tables.unseen[world, "log", seed]) for seed in seeds]
-    columns, fails = (np.concatenate(part) for part in zip(*parts, strict=True))
-    p = model.p(columns)
-    order = np.argsort(np.argsort(p, kind="stable"), kind="stable") + 1
-    n = int(fails.sum())
-    auc = (order[fails].sum() - n * (n + 1) / 2) / max(1, n * (len(fails) - n))
-    return {"share": round(float(fails.mean()), 3), "auc": round(float(auc), 3), "ece": ece(p, fails)}
+    rows = [tables.unseen[world, "log", seed] for seed in seeds]
+    columns, fails = (np.concatenate(of) for of in zip(*((one.wording, one.fails) for one in rows), strict=True))
+    p = fit_fails(tables, worlds).p(columns)
+    return {"share": round(float(fails.mean()), 3), "auc": round(float(roc_auc_score(fails, p)), 3), "ece": ece(p, fails)}
 
 
 def assembled(tables: Tables, costs: dict[str, dict[str, Floats]]) -> Prior:
@@ -319,7 +317,7 @@ def assembled(tables: Tables, costs: dict[str, dict[str, Floats]]) -> Prior:
             missing["complete" if index == "catalog" else "incomplete"].append(1 - float(found.mean()))
     share = {kind: float(np.mean(shares)) for kind, shares in missing.items()}
     none = {kind: Beta(NONE_STRENGTH * of, NONE_STRENGTH * (1 - of)) for kind, of in share.items()}
-    return Prior(weights.mean, weights.covariance, costs["dstc2"], none, fit_fails(weights, tables, FITTED))
+    return Prior(weights.mean, weights.covariance, costs["dstc2"], none, fit_fails(tables, FITTED))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ No column depends on the words of one log, so that weights fitted on public data
 computed in one pass over arrays that are made once, when the index is opened.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,12 +40,28 @@ request_words     log of the number of words of the request
 habit             log of (own turns + `PULL` x share), relative to what nobody in particular wants on average
 complete          1 where the index holds all that the assistant understands, else 0
 """
+_UP = ("channel", "channel_lead", "letters", "letters_lead", "words", "habit")
+_DOWN = (
+    "channel_rival", "idf_lost", "idf_gained", "lost", "gained", "lost_unknown", "lost_known", "contrast", "contrast_lost",
+    "contrast_gained", "length",
+)  # fmt: skip
+SIGNS: Final = tuple((name in _UP) - (name in _DOWN) for name in PAIR)
+"""Which way each column may push: 1 for "meant", -1 against it, 0 either way."""
+REQUEST: Final = ("unseen_steps", "new_steps", "unknown", "request_words")
+"""What tells whether a text that the index does not hold fails as it is spoken:
+
+unseen_steps      log of the number of pairs of neighbouring words that no text of the index has
+new_steps         the same of two words that are both known
+unknown           log of the number of words that the index has never seen
+request_words     log of the number of words
+"""
 PULL = 2.0
 """Turns of a user's own that weigh as much as what everybody wants."""
 
 _LONGEST = 16  # words of a text that are compared
 _NOBODY = -1  # fills rows of word numbers
 _RIVAL_FLOOR = -4.0  # log-likelihood per symbol below which a candidate is no rival
+_EDGE = ""  # stands for the end of a text in a pair of words
 _RAREST = 1e-4  # share of everybody's turns that is assumed of what nobody has asked for
 
 
@@ -82,8 +99,8 @@ class PairIndex:
     """
 
     __slots__ = (
-        "_average", "_contrasts", "_idf", "_rows", "_unseen", "_views", "_vocabulary", "channel", "complete", "interpretations",
-        "share", "texts",
+        "_average", "_contrasts", "_idf", "_rows", "_steps", "_unseen", "_views", "_vocabulary", "channel", "complete",
+        "interpretations", "share", "texts",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +123,7 @@ class PairIndex:
         self._rows: npt.NDArray[np.int32] = np.full((len(texts), _LONGEST), _NOBODY, dtype=np.int32)
         for row, of in zip(self._rows, words, strict=True):
             row[: len(of)] = [self._vocabulary[word] for word in of]
+        self._steps = {step for text in texts for step in _steps(text)}
         counts = np.bincount(self._rows[self._rows >= 0], minlength=len(self._vocabulary))
         self._unseen = float(np.log1p(len(texts)))
         numbered = [[self._vocabulary[word] for word in text.split()[:_LONGEST]] for text in texts]
@@ -118,6 +136,14 @@ class PairIndex:
     def asked(self, text: str) -> Asked:
         """Read a request, normalised."""
         return Asked(text, self.channel.views([text]), tuple(dict.fromkeys(text.split()[:_LONGEST])))
+
+    def wording(self, asked: Asked) -> Floats:
+        """Measure a request by itself, the columns of `REQUEST`, (len(REQUEST),) float64."""
+        steps = list(_steps(asked.text))
+        unseen = [step for step in steps if step not in self._steps]
+        known = [step for step in unseen if all(word == _EDGE or word in self._vocabulary for word in step)]
+        unknown = sum(word not in self._vocabulary for word in asked.words)
+        return np.log1p(np.array([len(unseen), len(known), unknown, len(asked.words)], dtype=np.float64))
 
     def measure(self, asked: Asked, rows: Ints, own: Floats | None = None) -> Floats:
         """Measure candidates, the columns of `PAIR`, (m, len(PAIR)) float64.
@@ -170,6 +196,11 @@ class PairIndex:
             (~kept * np.where(numbers >= 0, changing[numbers], 0.0)).max(axis=1),
             (gained * changing[theirs]).max(axis=1),
         )
+
+
+def _steps(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of neighbouring words of a text, its ends among them."""
+    return pairwise([_EDGE, *text.split(), _EDGE])
 
 
 def rivals(values: Floats, goals: Ints, floor: float) -> Floats:

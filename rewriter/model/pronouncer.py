@@ -4,12 +4,12 @@ English has a table of letters in context, made by ``benchmarks/fit_pronouncer.p
 without accents, doubled ones once: coarse, but true for every alphabet, and it needs nothing installed.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Protocol
+
+from rewriter.similarity import letters_once
 
 TABLES = Path(__file__).parent / "prior"
 """Holds one file ``<language>.phones.tsv`` for each language that has a table."""
@@ -43,10 +43,7 @@ class LetterPronouncer:
 
     def phones(self, text: str) -> str:
         """Return the letters of a normalised text."""
-        return "".join(map(self._word, text.split()))
-
-    def __init__(self) -> None:
-        self._word = cache(_plain_letters)
+        return "".join(map(letters_once, text.split()))
 
 
 class TablePronouncer:
@@ -111,8 +108,3 @@ def pronouncer_of(locale: str) -> Pronouncer:
     """
     path = TABLES / f"{locale.split('-', maxsplit=1)[0].lower()}.phones.tsv"
     return TablePronouncer.open(path) if path.exists() else LetterPronouncer()
-
-
-def _plain_letters(word: str) -> str:
-    plain = (c for c in unicodedata.normalize("NFKD", word) if unicodedata.category(c)[0] != "M")
-    return "".join(c for c, _ in groupby(plain))

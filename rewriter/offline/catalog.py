@@ -8,7 +8,7 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,9 @@ from rewriter.text import normalise
 
 Row = str | Mapping[str, Any]
 """A row of a catalog: a text, or columns by name."""
+
+Sources = str | Path | Iterable[str | Path | Row] | Callable[[], Iterable[Row]]
+"""What a catalog is read from: files, rows, or a callable that yields rows."""
 
 COLUMNS: Final = ("text", "locale", "hypothesis", "intent", "slots", "weight", "scope")
 ENDINGS: Final = (".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
@@ -98,7 +101,7 @@ class _BadRowError(ValueError):
 
 
 def read_catalog(
-    sources: str | Path | Iterable[str | Path] | Callable[[], Iterable[Row]] | Sequence[Row],
+    sources: Sources,
     *,
     locale: str = "en",
     max_chars: int = 500,

@@ -16,6 +16,7 @@ from rewriter.model.rules import ContextRules, Rule, RuleBook
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
+    from rewriter.online.catalog_layer import CatalogLayer
     from rewriter.online.layer import OnlineLayer
 
 
@@ -87,7 +88,7 @@ class Serving:
     user_key: bytes
     max_chars: int
     places: Callable[[str | None], Places]
-    online_layer: "OnlineLayer | None"
+    online_layer: "OnlineLayer | CatalogLayer | None"
     shares: Mapping[str, float]
 
     @classmethod
@@ -133,10 +134,14 @@ class Serving:
         return (found, False) if special is None else (special, True)
 
 
-def _open_online_layer(folder: Path) -> "OnlineLayer | None":
+def _open_online_layer(folder: Path) -> "OnlineLayer | CatalogLayer | None":
     """Open the online layer if there is one. Its libraries are imported only then."""
     if not folder.is_dir():
         return None
+    if (folder / "catalog.json").exists():
+        from rewriter.online.catalog_layer import CatalogLayer  # noqa: PLC0415
+
+        return CatalogLayer.open(folder)
     from rewriter.online.layer import OnlineLayer  # noqa: PLC0415
 
     return OnlineLayer.open(folder)

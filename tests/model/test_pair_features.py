@@ -85,3 +85,10 @@ def test_one_candidate_has_no_rival():
 def test_rivals_by_hand():
     assert rivals(np.array([1.0, 5.0, 4.0]), np.array([1, 1, 2]), 0.0).tolist() == [4.0, 4.0, 5.0]
     assert rivals(np.array([1.0]), np.array([1]), -3.0).tolist() == [-3.0]
+
+
+def test_a_request_by_itself(index):
+    unseen, new, unknown, words = np.expm1(index.wording(index.asked("turn the jazz heater off"))).round().tolist()
+    # seen: the start and turn, off and the end; not: turn the, the jazz, jazz heater, heater off
+    assert (unseen, new, unknown, words) == (4, 2, 1, 5)
+    assert index.wording(index.asked("stop"))[:3].tolist() == [0.0, 0.0, 0.0]

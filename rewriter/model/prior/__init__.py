@@ -5,7 +5,7 @@ The files beside this one are made by ``benchmarks/train_prior.py`` (``prior.jso
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,15 +17,7 @@ from rewriter.arrays import Floats
 from rewriter.errors import ArtefactError
 from rewriter.model.channel import Channel, channel_of
 from rewriter.model.logistic import Logistic
-from rewriter.model.pair_features import PAIR
-
-FAILS = (
-    "p_meant", "channel", "letters", "idf_lost", "idf_gained", "lost", "gained", "lost_unknown", "contrast_lost",
-    "request_words", "complete",
-)  # fmt: skip
-"""What says whether a text that the index does not hold fails as it is spoken: log-odds that its best candidate is meant, and
-columns of `rewriter.model.pair_features.PAIR` of that candidate."""
-_FAILS_OF_PAIR = [PAIR.index(name) for name in FAILS[1:]]
+from rewriter.model.pair_features import PAIR, REQUEST
 
 LEAST_AFTER, LEAST_BEFORE = 0.5, 0.65
 """P(success) that a rewrite needs by itself, after a refusal and before the NLU. Where a loss weighs as much as a win, the
@@ -64,7 +56,7 @@ class Prior:
         covariance: (len(PAIR) + 1, len(PAIR) + 1) float64, how sure these are.
         costs: ``spoken`` and ``typed`` -> costs of the channel of that kind, see `rewriter.model.channel`.
         none: ``complete`` and ``incomplete`` -> P(no text of such an index is meant | the request was refused), a `Beta`.
-        fails: P(the request fails as spoken | the index does not hold it), of the columns `FAILS`.
+        fails: P(the request fails as spoken | the index does not hold it), of the columns `REQUEST`.
 
     Example:
         >>> from rewriter.model.pair_features import PairIndex
@@ -128,7 +120,7 @@ class Prior:
             covariance,
             {kind: np.asarray(costs, dtype=np.float64) for kind, costs in data["costs"].items()},
             {kind: Beta(*map(float, belief)) for kind, belief in data["none"].items()},
-            Logistic.from_dict(data["fails"], len(FAILS)),
+            Logistic.from_dict(data["fails"], len(REQUEST)),
         )
 
     @property
@@ -140,21 +132,6 @@ class Prior:
         """Return P(meant | refused) of measured candidates, (m, len(PAIR)) -> (m,)."""
         return self.ranker.p(columns)
 
-    def p_fails(self, best: Floats, p_meant: float) -> float:
-        """Return P(fails as spoken) of a request that the index does not hold.
-
-        Args:
-            best: (len(PAIR),) the columns of its best candidate.
-            p_meant: what `p` says of that.
-        """
-        return self.fails.p_of(fails_row(best, p_meant))
-
     def channel(self, kind: str, locale: str) -> Channel:
         """Return the channel of a kind, ``spoken`` or ``typed``, for a locale (BCP 47)."""
         return channel_of(kind, locale, self.costs[kind].tolist())
-
-
-def fails_row(best: Floats, p_meant: float) -> Sequence[float]:
-    """Return the columns `FAILS`, from the best candidate's and what the ranker says of it."""
-    odds = float(np.log((p_meant + 1e-3) / (1 - p_meant + 1e-3)))
-    return [odds, *best[_FAILS_OF_PAIR].tolist()]

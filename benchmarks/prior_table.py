@@ -1,0 +1,40 @@
+"""The figures of train_prior.py as Markdown."""
+
+from cells import Figures, grid, number, percent
+
+_SHOWN = ("20%", "30%", "35%", "45%", "55%")
+_INDEXES = {"catalog": "complete catalog", "log": "what a log holds", "small": "150 texts"}
+
+
+def prior(result: Figures) -> str:
+    """Return win/loss by share fixed, what is sent at P >= .5, and how well P is calibrated, by world and index."""
+    curves, sent = [], []
+    for world, of in result["worlds"].items():
+        for index, shown in _INDEXES.items():
+            linear, trees = of[index]["logistic"], of[index]["boosted"]
+            ratios = [f"{number(linear['win_loss'][s])} / {number(trees['win_loss'][s])}" for s in _SHOWN]
+            curves.append([world, shown, *ratios])
+            done, outside = linear["sent"], linear["out_of_scope"][">= 0.5"]
+            kept = of[index]["calibrated"]
+            ece = [number(linear["ece"]), f"{number(kept['before'])} → {number(kept['after'])}"]
+            sent.append(
+                [world, shown, number(done["wins"]), number(done["losses"]), percent(done["fixed"]), percent(outside), *ece]
+            )
+    by_share = grid(["world left out", "index", *(f"{s.removesuffix('%')} %" for s in _SHOWN)], curves)
+    columns = ["world left out", "index", "wins", "losses", "fixed", "out of scope touched", "ECE", "ECE, half the log told"]
+    about = (
+        "Win/loss after a refusal where that share of all defects is fixed: logistic regression / monotone boosted trees. A ratio"
+        " without a loss counts half a loss; a dash: the share is out of reach."
+    )
+    return "\n\n".join(
+        [about, by_share, "What is sent from P(meant) = .5 on, by the logistic regression:", grid(columns, sent), _fails(result)]
+    )
+
+
+def _fails(result: Figures) -> str:
+    rows = [
+        [world, *(number(of["fails_as_spoken"][name]) for name in ("share", "auc", "ece"))]
+        for world, of in result["worlds"].items()
+    ]
+    about = "P(fails as spoken) of texts that the index does not hold: share that fails, area under the ROC curve, ECE."
+    return f"{about}\n\n{grid(['world left out', 'fails', 'AUC', 'ECE'], rows)}"

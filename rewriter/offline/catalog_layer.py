@@ -1,0 +1,95 @@
+"""`learn_catalog`: an artefact from a catalog alone, where there is no log."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from rewriter.artefact.writer import Writer
+from rewriter.config import Config
+from rewriter.errors import ConfigError, LogError
+from rewriter.model.habits import UserCounts, write_habits
+from rewriter.model.index import build_index
+from rewriter.model.query_store import Queries, QueryBook, write_book
+from rewriter.model.rules import write_rules
+from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
+from rewriter.offline.fit.encoder import Lessons, learn_encoder
+from rewriter.offline.fit.static_encoder import Rephrases
+
+HEADER = "catalog.json"
+CHANNELS = ("spoken", "typed")
+_WEIGHT = 1000  # thousandths of a turn for a weight of 1, as the query book counts success
+
+
+def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, channel: str, complete: bool) -> Mapping[str, int]:
+    """Write what `rewriter.online.catalog_layer.CatalogLayer` opens, and return the number of texts of each locale.
+
+    Texts of single users are left out: they serve with the habits of a log.
+
+    Args:
+        folder: where the files go.
+        catalog: what the assistant understands.
+        config: its sections encoder and launch are used.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant.
+        complete: whether the assistant understands nothing else.
+    """
+    shared = [i for i, scope in enumerate(catalog.scopes) if not scope]
+    locales = [catalog.locales[i] for i in shared]
+    texts = [catalog.queries[i] for i in shared]
+    nothing = np.zeros(len(shared), dtype=np.int64)
+    success = np.rint(catalog.weights[shared] * _WEIGHT).astype(np.int64)
+    queries = Queries(texts, locales, catalog.interpretations()[shared], success // _WEIGHT, success, nothing, nothing)
+    lessons = Lessons(texts, texts, Rephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
+    encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
+    write_book(folder / "book", queries, encoder)
+    book = QueryBook.open(folder / "book")
+    build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
+    empty = np.zeros(0, dtype=np.int64)
+    none = Queries([], [], empty, empty, empty, empty, empty)
+    write_habits(folder / "habits", UserCounts([], empty, empty, empty), [], none, len(book), encoder)
+    (folder / HEADER).write_text(json.dumps({"channel": channel, "complete": complete}), encoding="utf-8")
+    return Counter(locales)
+
+
+def learn_catalog(
+    sources: Sources, *, out: str | Path, config: Config | None = None, channel: str = "spoken", complete: bool = False
+) -> tuple[str, CatalogReport]:
+    """Publish a version that answers refused requests from a catalog and the shipped prior (docs/prior.md).
+
+    Args:
+        sources: the catalog, see `rewriter.offline.catalog.read_catalog`.
+        out: the artefact folder; made if it is missing. What a log has taught there before does not serve in this version.
+        config: settings; the defaults if None.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant.
+        complete: whether the assistant understands nothing but the catalog.
+
+    Returns:
+        The id of the version, and what became of the rows.
+
+    Raises:
+        LogError: the catalog cannot be read, or holds no text for everybody.
+        ConfigError, ArtefactError: one line with the cause and the cure.
+
+    Example:
+        >>> import tempfile
+        >>> from rewriter import Rewriter
+        >>> folder = tempfile.mkdtemp()
+        >>> texts = ["turn on the kitchen lights", "turn off the kitchen lights", "set a timer for ten minutes"]
+        >>> _ = learn_catalog([{"text": text} for text in texts], out=folder, complete=True)
+        >>> Rewriter.open(folder).rewrite("turn off the kitchen light", after_failure=True).text
+        'turn off the kitchen lights'
+    """
+    config = config or Config()
+    if channel not in CHANNELS:
+        raise ConfigError(f"a channel is {' or '.join(CHANNELS)}, not {channel!r}")
+    catalog, report = read_catalog(sources, locale=config.logs.locale, max_chars=config.logs.max_chars)
+    if not any(not scope for scope in catalog.scopes):
+        raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
+    with Writer(out) as writer:
+        locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
+        write_rules(writer.folder / "rules", ())
+        counts = {"catalog texts": sum(locales.values()), "rejected catalog rows": report.rejected.total()}
+        version = writer.publish(config=config, locales=locales, counts=counts, metrics={})
+    return version, report

@@ -1,0 +1,156 @@
+"""`CatalogLayer`: answers after a refusal from a catalog and the shipped prior, where no log has been learned from."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from rewriter.arrays import Floats, Ints
+from rewriter.codes import Layer, Reason, Scope, Standing
+from rewriter.errors import ArtefactError
+from rewriter.guardrail import Guardrail
+from rewriter.model.pair_features import PAIR, PairIndex
+from rewriter.model.prior import LEAST_AFTER, Prior
+from rewriter.model.retrieve import Retriever
+from rewriter.online.request import Considered, Request, Understands, Verdict
+from rewriter.result import Candidate
+
+HEADER: Final = "catalog.json"
+"""The file that tells a folder of this layer from one that a log was fitted for."""
+_FOUND = 12  # candidates that are measured
+_NAMED = 5  # candidates that an answer names
+_SUGGESTED = 0.3  # P(meant) from which on a candidate is worth asking about
+_LETTERS = PAIR.index("letters")
+
+
+class _Scored(NamedTuple):
+    """The candidates of a request, the likeliest first."""
+
+    texts: list[str]
+    meant: Floats
+    columns: Floats
+
+    def named(self) -> tuple[Candidate, ...]:
+        """Return the candidates as an answer names them."""
+        measured = zip(self.texts, self.columns[:, _LETTERS].tolist(), self.meant.tolist(), strict=True)
+        return tuple(Candidate(text, Layer.ONLINE, Scope.GLOBAL, alike, p) for text, alike, p in measured)[:_NAMED]
+
+
+class CatalogLayer:
+    """Finds texts of the catalog for a refused request, and sends the likeliest if it is likely enough by itself.
+
+    It has the methods of `rewriter.online.layer.OnlineLayer`. Before the NLU it sends nothing: how often texts outside the
+    catalog fail, only a log can tell.
+
+    Args:
+        retriever: over the catalog.
+        prior: the shipped weights.
+        kind: of the channel, ``spoken`` or ``typed``.
+        complete: whether the assistant understands nothing else.
+    """
+
+    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "student")
+
+    student: None
+
+    def __init__(self, retriever: Retriever, prior: Prior, *, kind: str = "spoken", complete: bool = False) -> None:
+        self._retriever, self._prior = retriever, prior
+        self.student = None
+        book = retriever.user_view.book
+        rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
+        self._starts = {locale: int(of[0]) for locale, of in rows.items()}
+        self._indexes = {
+            locale: PairIndex(
+                book.texts(of),
+                book.interpretations[of],
+                prior.channel(kind, locale),
+                share=book.goal_prior(book.interpretations[of]),
+                complete=complete,
+            )
+            for locale, of in rows.items()
+        }
+
+    @classmethod
+    def open(cls, folder: Path) -> "CatalogLayer":
+        """Open what `rewriter.offline.catalog_layer.write_catalog_layer` wrote.
+
+        Raises:
+            ArtefactError: a file is missing, or is none of ours.
+        """
+        try:
+            header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+            kind, complete = str(header["channel"]), bool(header["complete"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
+        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete)
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is anything to rewrite to."""
+        return frozenset(self._indexes)
+
+    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
+        """Return None: without a log nobody knows texts that mean different things to different users."""
+        return None
+
+    def decide(self, request: Request, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+        """Decide a request that no rule knows.
+
+        Args:
+            request: what is asked.
+            late: whether the time is up; asked between stages.
+            sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
+        """
+        if not request.after_failure:
+            known = self._retriever.knows(request.hearings[0], request.locale)
+            return Verdict(None, Reason.HEALTHY if known else Reason.UNSURE)
+        scored = self._score(request)
+        if not scored.texts or late():
+            return Verdict(None, Reason.DEADLINE if scored.texts else Reason.NO_CANDIDATE, candidates=scored.named())
+        best, p = scored.texts[0], float(scored.meant[0])
+        if p >= _SUGGESTED and not (self._allows(request, best) and (sendable is None or sendable(best))):
+            return Verdict(None, Reason.BLOCKED, candidates=scored.named())
+        if p < LEAST_AFTER:
+            return Verdict(None, Reason.UNSURE, suggestion=best if p >= _SUGGESTED else None, candidates=scored.named())
+        return Verdict(best, Reason.ONLINE, Layer.ONLINE, Scope.GLOBAL, p, candidates=scored.named())
+
+    def consider(self, request: Request) -> tuple[Considered, ...]:
+        """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first."""
+        scored = self._score(request)
+        weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
+        measured = [dict(zip(PAIR, row, strict=True)) for row in scored.columns.tolist()]
+        found = zip(scored.texts, scored.meant.tolist(), measured, strict=True)
+        return tuple(
+            Considered(
+                text, Scope.GLOBAL, p, p, self._standing(request, text, p, first=i == 0), LEAST_AFTER, "", columns, weights
+            )
+            for i, (text, p, columns) in enumerate(found)
+        )
+
+    def _standing(self, request: Request, text: str, p: float, *, first: bool) -> Standing:
+        if not self._allows(request, text):
+            return Standing.FORBIDDEN
+        if not first:
+            return Standing.LESS_LIKELY
+        if not request.after_failure:
+            return Standing.NO_THRESHOLD
+        return Standing.SENT if p >= LEAST_AFTER else Standing.SUGGESTED if p >= _SUGGESTED else Standing.BELOW
+
+    def _score(self, request: Request) -> _Scored:
+        """Find and measure candidates for what was heard first."""
+        heard, locale = request.hearings[0], request.locale
+        found = self._retriever.retrieve([heard], locale, k=_FOUND + 1)
+        rows: Ints = found.rows[[text != heard for text in found.texts]][:_FOUND] - self._starts[locale]
+        if not len(rows):
+            return _Scored([], np.zeros(0), np.zeros((0, len(PAIR))))
+        index = self._indexes[locale]
+        columns = index.measure(index.asked(heard), rows)
+        meant = self._prior.p(columns)
+        order = np.argsort(-meant, kind="stable")
+        return _Scored([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
+
+    def _allows(self, request: Request, text: str) -> bool:
+        """Ask the guardrail whether a candidate contradicts what was heard, or destroys what was not asked for."""
+        return Guardrail.open(request.locale).verdict(request.hearings[0], text) is None
