@@ -15,8 +15,7 @@ from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.rules import write_rules
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
-from rewriter.offline.fit.encoder import Lessons, learn_encoder
-from rewriter.offline.fit.static_encoder import Rephrases
+from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 
 HEADER = "catalog.json"
 CHANNELS = ("spoken", "typed")
@@ -41,8 +40,8 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     nothing = np.zeros(len(shared), dtype=np.int64)
     success = np.rint(catalog.weights[shared] * _WEIGHT).astype(np.int64)
     queries = Queries(texts, locales, catalog.interpretations()[shared], success // _WEIGHT, success, nothing, nothing)
-    lessons = Lessons(texts, texts, Rephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
-    encoder = learn_encoder(config.encoder, lessons, folder / "encoder", seed=config.seed)
+    data = EncoderData(texts, texts, Rephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
+    encoder = learn_encoder(config.encoder, data, folder / "encoder", seed=config.seed)
     write_book(folder / "book", queries, encoder)
     book = QueryBook.open(folder / "book")
     build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
