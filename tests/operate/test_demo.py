@@ -177,4 +177,4 @@ def test_the_command_prints_tables_that_fit_and_says_where_the_page_is(made, tmp
     assert max(len(line) for line in lines if line.startswith(" ")) <= 80
     assert {"judged before the NLU", "judged after a refusal", "ten rewrites"} <= {line.strip() for line in lines}
     assert lines[-1] == f"report: {made[1].report}"
-    assert any(line.startswith("ceiling of exact rules: ") for line in lines)
+    assert any(line.startswith("within reach of exact rules: ") for line in lines)
