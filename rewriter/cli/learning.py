@@ -9,6 +9,7 @@ import click
 from rewriter.cli.group import MAP, PATH, main, mapping_of, plainly
 
 if TYPE_CHECKING:
+    from rewriter.config import Config
     from rewriter.offline.learn import LearnReport
 
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 @click.option("--decisions", metavar="DIR", type=PATH, help="Folder that rewriter.DecisionLog wrote.")
 @click.option("--afresh", is_flag=True, help="Start anew: drop what DIR has learned before.")
 @click.option("--check", is_flag=True, help="Only report what would be read and what is missing.")
+@click.option(
+    "--catalog", "catalogs", multiple=True, metavar="FILE", type=PATH, help="Texts the assistant understands; in place of LOGS."
+)
+@click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
+@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
 @plainly
 def learn(
     logs: tuple[str, ...],
@@ -31,6 +37,9 @@ def learn(
     decisions: Path | None,
     afresh: bool,
     check: bool,
+    catalogs: tuple[Path, ...],
+    catalog_is_complete: bool,
+    typed: bool,
 ) -> None:
     """Learn rewrites from dialogue LOGS (files, folders or patterns) and publish them in DIR.
 
@@ -44,6 +53,7 @@ def learn(
       rewriter learn --sql export.sql --out artefact
       rewriter learn today.parquet --decisions decisions --out artefact
       rewriter learn logs/ --check
+      rewriter learn --catalog phrases.jsonl --out artefact
     """
     from rewriter import terminal
     from rewriter.config import Config
@@ -51,9 +61,14 @@ def learn(
     from rewriter.offline.logs import reader
     from rewriter.operate.guard import Guard
 
+    config = Config.from_toml(toml) if toml else Config()
+    if catalogs:
+        if logs or sql is not None:
+            raise click.UsageError("a catalog stands in place of a log: give one of the two")
+        _learn_catalog(catalogs, out, config, check=check, channel="typed" if typed else "spoken", complete=catalog_is_complete)
+        return
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
-    config = Config.from_toml(toml) if toml else Config()
     mapping = mapping_of(pairs)
     if check:
         k = config.launch.min_users
@@ -86,6 +101,24 @@ def learn(
             f"this version is held back and the version before keeps serving; to publish it: rewriter publish {out} --force"
         )
         sys.exit(3)
+
+
+def _learn_catalog(
+    catalogs: tuple[Path, ...], out: Path | None, config: "Config", *, check: bool, channel: str, complete: bool
+) -> None:
+    """Publish an artefact from catalogs alone, or only say what would be read."""
+    from rewriter import terminal
+    from rewriter.offline.catalog import read_catalog
+    from rewriter.offline.catalog_layer import learn_catalog
+
+    if check:
+        terminal.line(str(read_catalog(catalogs, locale=config.logs.locale, max_chars=config.logs.max_chars)[1]))
+        return
+    if out is None:
+        raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
+    version, report = learn_catalog(catalogs, out=out, config=config, channel=channel, complete=complete)
+    terminal.line(str(report))
+    terminal.line(f"learned version {version}; it answers refused requests (after_failure=True) and leaves all others alone")
 
 
 @main.command()

@@ -18,20 +18,19 @@ from rewriter.model.channel import Channel, Views
 from rewriter.model.contrasts import mine
 
 PAIR = (
-    "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "words", "idf_lost", "idf_gained", "lost", "gained",
-    "lost_unknown", "lost_known", "contrast", "contrast_lost", "contrast_gained", "length", "request_words", "habit", "complete",
+    "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "idf_lost", "idf_gained", "lost_unknown", "lost_known",
+    "contrast", "contrast_lost", "contrast_gained", "length", "request_words", "habit", "complete",
 )  # fmt: skip
 """What the prior reads of a pair:
 
 channel           log P(heard | text) per symbol heard (`rewriter.model.channel`)
-channel_lead      how far that is ahead of the best candidate of another interpretation
-channel_rival     the same likelihood of that rival
+channel_lead      how far the likelihood of the whole request is ahead of the best candidate of another interpretation, in nats,
+                  as sign x log(1 + |nats|)
+channel_rival     the likelihood per symbol of that rival
 letters, …_lead   normalised Indel similarity of the texts; how far it is ahead of the best rival
-words             Jaccard similarity of the sets of words
 idf_lost/_gained  idf of the request's words that the text lacks, and of the text's words that were not heard, as shares of the
                   idf of all words of the request or the text
-lost, gained      how many words these are
-lost_unknown/_known  how many of the lost ones the index has never seen, and has seen
+lost_unknown/_known  how many words of the request the text lacks that the index has never seen, and has seen
 contrast          the greatest P(another meaning) of a lost word and a gained one that stand for each other in the index
 contrast_lost     the greatest share of frames in which a lost word changes what is meant (`rewriter.model.contrasts`)
 contrast_gained   the same of the gained words
@@ -40,10 +39,10 @@ request_words     log of the number of words of the request
 habit             log of (own turns + `PULL` x share), relative to what nobody in particular wants on average
 complete          1 where the index holds all that the assistant understands, else 0
 """
-_UP = ("channel", "channel_lead", "letters", "letters_lead", "words", "habit")
+_UP = ("channel", "channel_lead", "letters", "letters_lead", "habit")
 _DOWN = (
-    "channel_rival", "idf_lost", "idf_gained", "lost", "gained", "lost_unknown", "lost_known", "contrast", "contrast_lost",
-    "contrast_gained", "length",
+    "channel_rival", "idf_lost", "idf_gained", "lost_unknown", "lost_known", "contrast", "contrast_lost", "contrast_gained",
+    "length",
 )  # fmt: skip
 SIGNS: Final = tuple((name in _UP) - (name in _DOWN) for name in PAIR)
 """Which way each column may push: 1 for "meant", -1 against it, 0 either way."""
@@ -158,18 +157,20 @@ class PairIndex:
         likelihood = -self.channel.cost(asked.views, said) / asked.views.lengths[0]
         letters = np.asarray(cdist([asked.text], [self.texts[i] for i in rows.tolist()], scorer=Indel.normalized_similarity)[0])
         rival = rivals(likelihood, goals, _RIVAL_FLOOR)
+        lead = likelihood - rival
         share = self.share[rows]
         turns = np.zeros(len(rows)) if own is None else own
         same = np.ones(len(rows))
+        ahead = np.sign(lead) * np.log1p(np.abs(lead) * asked.views.lengths[0])
         return np.column_stack([
-            likelihood, np.minimum(likelihood - rival, 2.0), rival, letters, letters - rivals(letters, goals, 0.0),
+            likelihood, ahead, rival, letters, letters - rivals(letters, goals, 0.0),
             *self._words(asked, rows),
             np.abs(np.log(said.lengths / asked.views.lengths[0])), np.log1p(len(asked.words)) * same,
             np.log((turns + PULL * share) / (PULL * self._average)), float(self.complete) * same,
         ])  # fmt: skip
 
     def _words(self, asked: Asked, rows: Ints) -> tuple[Floats, ...]:
-        """Compare words: the columns from ``words`` to ``contrast_gained``."""
+        """Compare words: the columns from ``idf_lost`` to ``contrast_gained``."""
         numbers = np.array([self._vocabulary.get(word, -2) for word in asked.words] or [-2], dtype=np.int32)
         heavy = np.where(numbers >= 0, self._idf[numbers], self._unseen)
         theirs = self._rows[rows]
@@ -182,16 +183,12 @@ class PairIndex:
             contrast, row, self._contrasts.p_change(numbers[left].astype(np.int64), theirs[row, right].astype(np.int64))
         )
         changing = self._contrasts.weight
-        n_lost, n_gained = (~kept).sum(axis=1), gained.sum(axis=1)
         unknown = np.full(len(rows), np.count_nonzero(numbers < 0))
         return (
-            kept.sum(axis=1) / np.maximum(n_gained + len(numbers), 1),
             (~kept @ heavy) / max(heavy.sum(), 1e-9),
             (mass * gained).sum(axis=1) / np.maximum(mass.sum(axis=1), 1e-9),
-            n_lost.astype(np.float64),
-            n_gained.astype(np.float64),
             unknown.astype(np.float64),
-            (n_lost - unknown).astype(np.float64),
+            ((~kept).sum(axis=1) - unknown).astype(np.float64),
             contrast,
             (~kept * np.where(numbers >= 0, changing[numbers], 0.0)).max(axis=1),
             (gained * changing[theirs]).max(axis=1),

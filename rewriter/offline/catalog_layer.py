@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
@@ -13,9 +14,11 @@ from rewriter.errors import ConfigError, LogError
 from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
-from rewriter.model.rules import write_rules
+from rewriter.offline import state
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
 from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
+from rewriter.offline.rules import launch
+from rewriter.tables import RULES
 
 HEADER = "catalog.json"
 CHANNELS = ("spoken", "typed")
@@ -59,7 +62,8 @@ def learn_catalog(
 
     Args:
         sources: the catalog, see `rewriter.offline.catalog.read_catalog`.
-        out: the artefact folder; made if it is missing. What a log has taught there before does not serve in this version.
+        out: the artefact folder; made if it is missing. What a log has taught there before does not serve in this version, and
+            the next `learn` from a log begins anew.
         config: settings; the defaults if None.
         channel: ``spoken`` or ``typed``: how requests reach the assistant.
         complete: whether the assistant understands nothing but the catalog.
@@ -88,7 +92,8 @@ def learn_catalog(
         raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
     with Writer(out) as writer:
         locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
-        write_rules(writer.folder / "rules", ())
+        launch.write_served(pd.DataFrame({name: [] for name in RULES.names}), writer.folder)
+        state.finish(writer.state, [])
         counts = {"catalog texts": sum(locales.values()), "rejected catalog rows": report.rejected.total()}
         version = writer.publish(config=config, locales=locales, counts=counts, metrics={})
     return version, report

@@ -14,7 +14,7 @@ _CURE = "put it back from a backup, or begin anew with --afresh"
 
 
 def read(root: str | Path, state: Path | None) -> Path | None:
-    """Return the state that `learn` starts from, or None if nothing was learned into this folder before.
+    """Return the state that `learn` starts from, or None if no log was learned into this folder before.
 
     Args:
         root: the artefact folder.
@@ -32,6 +32,8 @@ def read(root: str | Path, state: Path | None) -> Path | None:
         raise ArtefactError(f"{contents} is missing: the state is not whole, or of an older release; {_CURE}")
     with reading_state(contents):
         names: list[str] = list(json.loads(contents.read_text(encoding="utf-8")))
+    if not names:  # of a version that was made from a catalog alone
+        return None
     for name in names:
         if not (state / name).exists():
             raise ArtefactError(f"{state / name} is missing: the state is not whole; {_CURE}")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rewriter import Rewriter
+from rewriter import Rewriter, learn
 from rewriter.codes import Reason
 from rewriter.errors import ArtefactError, ConfigError, LogError
 from rewriter.offline.catalog_layer import learn_catalog
@@ -98,3 +98,8 @@ def test_a_damaged_header_is_one_clear_line(tmp_path):
     header.write_text(json.dumps({}), encoding="utf-8")
     with pytest.raises(ArtefactError):
         Rewriter.open(tmp_path)
+
+
+def test_a_log_may_be_learned_into_the_folder_later(tmp_path):
+    learn_catalog([{"text": "stop the music"}], out=tmp_path)
+    assert learn(["data/sample.parquet"], out=tmp_path).rules["global"] > 0
