@@ -165,8 +165,25 @@ class Trigger:
     max_loss_share: float = setting(
         0.05, "Budget: the expected share of losses among wins and losses of its rewrites.", least=0, most=1
     )
+    min_p_before: float = setting(
+        0.65,
+        "P(success) below which no rewrite is sent before the NLU, whatever the budget allows. A loss breaks a request that may "
+        "be fine, so this is P = c / (1 + c) where a loss costs as much as c wins. Raise it where a wrong action is costly.",
+        least=0.65,
+        most=1,
+    )
+    min_p_after: float = setting(
+        0.5,
+        "The same after a refusal, where the request has failed already, and a loss costs as much as one win.",
+        least=0.5,
+        most=1,
+    )
     suggest_loss_share: float = setting(
         0.3, "The same budget for suggestions, which the user confirms (did you mean ...?).", least=0, most=1
+    )
+    min_p_suggested: float = setting(0.3, "P(success) below which nothing is suggested.", least=0, most=1)
+    always_suggested: float = setting(
+        0.8, "P(success) from which on, after a refusal, what may not be sent is suggested, whatever the budget.", least=0, most=1
     )
     max_asked: float = setting(
         0.02,

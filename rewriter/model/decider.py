@@ -5,10 +5,14 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from rewriter.arrays import Floats
 from rewriter.codes import FindingKind
 from rewriter.errors import reading_artefact
 from rewriter.guardrail import Guardrail
@@ -21,16 +25,45 @@ _TRIED = 5  # candidates shown to the guardrail, best first; each costs time, an
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """A rising curve from the score of a rewrite to P(it succeeds), linear between its knots and flat outside them.
+
+    Attributes:
+        score: of each knot, rising. Without knots the score is its own probability.
+        p: P(success) at each knot, rising.
+
+    Example:
+        >>> Calibration((0.2, 0.6), (0.1, 0.9)).p_of(0.4)
+        0.5
+        >>> Calibration().p_of(0.4)
+        0.4
+    """
+
+    score: tuple[float, ...] = ()
+    p: tuple[float, ...] = ()
+
+    def p_of(self, score: float) -> float:
+        """Return P(success) of one score."""
+        return float(np.interp(score, self.score, self.p)) if self.score else score
+
+    def all(self, scores: Floats) -> Floats:
+        """Return P(success) of n scores, (n,)."""
+        return np.interp(scores, self.score, self.p) if self.score else scores
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
-    """The least score for an action; infinity if no threshold kept the loss budget on held-out evidence.
+    """The least P(success) for an action; infinity if no threshold kept the loss budget on held-out evidence.
 
     Attributes:
         apply: to send the candidate.
         suggest: to ask the user about it.
+        calibration: turns the score of a candidate into its P(success).
     """
 
     apply: float = math.inf
     suggest: float = math.inf
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +73,8 @@ class Decider:
     Attributes:
         ranker: P(the candidate is meant | the request fails), from the columns `RANK`.
         risk: P(the request fails as spoken), from the columns `RISK`; for texts that the log does not know as healthy.
-        before: thresholds before the NLU, for P(fails) times P(meant), the probability of a win.
-        after: thresholds after a refusal, for P(meant).
+        before: thresholds before the NLU; the score is P(fails) times P(meant).
+        after: thresholds after a refusal; the score is P(meant).
         hears: whether the log had n-best hearings, so that the ranker knows what they are worth. If not, they are ignored.
     """
 
@@ -57,7 +90,7 @@ class Decider:
         data = {
             "ranker": self.ranker.to_dict(),
             "risk": self.risk.to_dict(),
-            "thresholds": {name: _finite(getattr(self, name)) for name in ("before", "after")},
+            "thresholds": {name: _saved(getattr(self, name)) for name in ("before", "after")},
             "hears": self.hears,
         }
         (folder / _FILE).write_text(json.dumps(data), encoding="utf-8")
@@ -72,12 +105,7 @@ class Decider:
         path = folder / _FILE
         with reading_artefact(path):
             data = json.loads(path.read_text(encoding="utf-8"))
-            before, after = (
-                Threshold(
-                    **{kind: math.inf if value is None else float(value) for kind, value in data["thresholds"][name].items()}
-                )
-                for name in ("before", "after")
-            )
+            before, after = (_opened(data["thresholds"][name]) for name in ("before", "after"))
             ranker, risk = Logistic.from_dict(data["ranker"], len(RANK)), Logistic.from_dict(data["risk"], len(RISK))
             return cls(ranker, risk, before, after, bool(data["hears"]))
 
@@ -125,5 +153,21 @@ def choose(p: Sequence[float], allowed: Callable[[int], bool]) -> int | None:
     return next((i for i in order[:_TRIED] if allowed(i)), None)
 
 
-def _finite(threshold: Threshold) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in asdict(threshold).items()}
+def _saved(threshold: Threshold) -> dict[str, Any]:
+    """Return a threshold as JSON types; infinity becomes null."""
+    data = asdict(threshold)
+    return data | {kind: data[kind] if math.isfinite(data[kind]) else None for kind in ("apply", "suggest")}
+
+
+def _opened(data: Mapping[str, Any]) -> Threshold:
+    """Read what `_saved` returned.
+
+    Raises:
+        KeyError: a part is missing.
+        ValueError: the calibration does not rise, or its two columns differ in length.
+    """
+    apply, suggest = (math.inf if data[kind] is None else float(data[kind]) for kind in ("apply", "suggest"))
+    score, p = (tuple(map(float, data["calibration"][name])) for name in ("score", "p"))
+    if len(score) != len(p) or list(score) != sorted(score) or list(p) != sorted(p):
+        raise ValueError("the calibration must be two rising columns of one length")
+    return Threshold(apply, suggest, Calibration(score, p))

@@ -234,7 +234,7 @@ def _fit(
     promises = fit(mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted)
     if config.launch.personal:
         known = context.known_by_context(in_context)
-        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config.launch, online)
+        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config, online)
     return promises
 
 

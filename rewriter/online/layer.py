@@ -140,7 +140,7 @@ class OnlineLayer:
         if standing is Standing.SENT:
             scope = _scope(scored.seen.pool, best)
             return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
-        unlikely = score == scored.meant[best] or scored.meant[best] < _LIKELY
+        unlikely = request.after_failure or scored.meant[best] < _LIKELY
         suggestion = texts[best] if standing is Standing.SUGGESTED else None
         return Verdict(None, Reason.UNSURE if unlikely else Reason.FLUENT, suggestion=suggestion, candidates=candidates)
 
@@ -176,12 +176,12 @@ class OnlineLayer:
         return may(hearings, text, Guardrail.open(locale), self._wording[locale], after_failure=after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
-        """Return P(meant) after a refusal; before the NLU P(it wins), which is P(meant) times P(fails as spoken)."""
+        """Return P(the rewrite wins), calibrated: of P(meant), and before the NLU of P(meant) times P(fails as spoken)."""
         meant, request = scored.meant[i], scored.request
         if request.after_failure:
-            return meant
+            return self._decider.after.calibration.p_of(meant)
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
-        return meant * float(self._decider.risk.p(measured[None])[0])
+        return self._decider.before.calibration.p_of(meant * float(self._decider.risk.p(measured[None])[0]))
 
     def _standing(self, request: Request, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""

@@ -7,7 +7,7 @@ import pytest
 
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail
-from rewriter.model.decider import Decider, Threshold, choose, may
+from rewriter.model.decider import Calibration, Decider, Threshold, choose, may
 from rewriter.model.features import RANK, RISK
 from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
@@ -57,9 +57,10 @@ def test_the_likeliest_that_is_allowed_among_the_first_five():
 def test_what_is_saved_is_opened(tmp_path):
     rng = np.random.default_rng(0)
     ranker, risk = (Logistic(rng.normal(size=len(names)), -0.5) for names in (RANK, RISK))
-    Decider(ranker, risk, Threshold(0.7), Threshold(0.5, 0.3), hears=True).save(tmp_path)
+    after = Threshold(0.5, 0.3, Calibration((0.1, 0.2), (0.3, 0.9)))
+    Decider(ranker, risk, Threshold(0.7), after, hears=True).save(tmp_path)
     again = Decider.open(tmp_path)
-    assert (again.before, again.after, again.hears) == (Threshold(0.7, math.inf), Threshold(0.5, 0.3), True)
+    assert (again.before, again.after, again.hears) == (Threshold(0.7, math.inf), after, True)
     rows = rng.normal(size=(9, len(RANK)))
     assert again.ranker.p(rows).tolist() == ranker.p(rows).tolist()
     (tmp_path / "decider.json").write_text((tmp_path / "decider.json").read_text().replace("[", "[1.0, ", 1))

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 
 from rewriter.arrays import Floats
-from rewriter.config import Launch
+from rewriter.config import Config
 from rewriter.model.ambiguity import Meanings, liking_of, posterior, write_ambiguity
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import thresholds
@@ -54,13 +54,14 @@ def learn_ambiguity(
     votes: Votes,
     query_index: QueryIndex,
     by_context: Collection[tuple[str, str]],
-    config: Launch,
+    config: Config,
     folder: Path,
 ) -> dict[str, Promise]:
     """Write ``ambiguity`` if habits tell what held-out users mean; see `rewriter.model.ambiguity.posterior`.
 
     The votes of each user are predicted from what all other users mean by the text and from the user's habits. The trust in
-    habits is fitted by maximum likelihood. Then the threshold that keeps the budget of losses is found.
+    habits is fitted by maximum likelihood. Then the threshold that keeps the budget of losses is found, among the answers that
+    are each likely enough by themselves.
 
     Args:
         mined: its tables nodes, queries and users are read.
@@ -68,21 +69,24 @@ def learn_ambiguity(
         votes: of each user's turns on what was meant.
         query_index: the shared queries and the habits of each user.
         by_context: (locale, text) whose meaning the context tells; they are left out.
-        config: uses `min_users` and `max_loss_share`.
+        config: uses `launch.min_users`, `launch.max_loss_share` and `trigger.min_p_before`.
         folder: of the online layer.
 
     Returns:
         What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
     """
-    guard = guard_of(mined.queries, mined.nodes, config.min_users)
-    shared = _ambiguous(mined, global_rules, query_index.good, by_context, guard, config.min_users)
+    k = config.launch.min_users
+    guard = guard_of(mined.queries, mined.nodes, k)
+    shared = _ambiguous(mined, global_rules, query_index.good, by_context, guard, k)
     if shared.empty:
         return {}
     table = _table(mined, shared, votes, query_index)
     trust = _trust(table)
     held_out = _held_out(table, trust)
-    noise = thresholds.label_noise(held_out, less=_TRUE_LOSSES * config.max_loss_share, quantile=_NOISE_QUANTILE)
-    promise = thresholds.lowest(held_out, loss_share=config.max_loss_share, noise=noise)
+    budget = config.launch.max_loss_share
+    noise = thresholds.label_noise(held_out, less=_TRUE_LOSSES * budget, quantile=_NOISE_QUANTILE)
+    likely = thresholds.calibrate(held_out, noise=noise).all(held_out.score) >= config.trigger.min_p_before
+    promise = thresholds.lowest(held_out.take(likely), loss_share=budget, noise=noise)
     if trust < _MIN_TRUST or not np.isfinite(promise.threshold):
         return {}
     meanings = [
@@ -179,4 +183,5 @@ def _held_out(table: _Table, trust: float) -> thresholds.HeldOut:
         score=table.fails * p[rows, best],
         win=table.mass * table.fails * hit,
         loss=table.mass * (table.fails * (1 - hit) + (1 - table.fails)),
+        tie=np.zeros(len(p)),
     )

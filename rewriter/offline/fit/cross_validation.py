@@ -73,11 +73,12 @@ class Fitted:
 
 
 class Outcome(NamedTuple):
-    """What would become of a held-out case: the score of its rewrite, and expected wins and losses times its weight."""
+    """What would become of a held-out case: the score of its rewrite, and expected wins, losses and ties times its weight."""
 
     score: float
     win: float
     loss: float
+    tie: float = 0.0
 
 
 class _Decision(NamedTuple):
@@ -97,6 +98,7 @@ class CrossValidation:
         wordings: of all locales.
         min_users: k, users behind whatever a model is fitted on.
         p_unseen_goal: P(nobody has asked for the goal | the text fails), see `UserVotes`.
+        p_new_goal: share of the log's newest texts that ask for a new goal, see `new_goal_share`; the least P for any text.
         word_risk: counts of turns and defects of all texts.
     """
 
@@ -108,6 +110,7 @@ class CrossValidation:
         min_users: int,
         p_unseen_goal: float,
         word_risk: WordRisk,
+        p_new_goal: float = 0.0,
     ) -> None:
         self._wordings = wordings
         self._word_risk = word_risk
@@ -116,7 +119,8 @@ class CrossValidation:
         self._allowed: dict[tuple[int, int, bool], bool] = {}
         self._user_no = {user: number for number, user in enumerate(dict.fromkeys(text.user for text in texts))}
         self._texts_of_goal = _texts_of_goal(texts, wordings)
-        self._p_new_goal = {False: p_unseen_goal, True: _p_new_goal(texts, wordings, min_users)}  # by whether it is healthy
+        by_health = {False: p_unseen_goal, True: _p_new_goal(texts, wordings, min_users)}
+        self._p_new_goal = {healthy: max(p, p_new_goal) for healthy, p in by_health.items()}
         drafts = draft_all([text for text in texts if text.locale in wordings.all], finder)
         cases = (self._new_goal(draft) if new else self._known_goal(draft) for draft in drafts for new in (False, True))
         self.cases = [case for case in cases if case is not None]
@@ -139,7 +143,10 @@ class CrossValidation:
             return None
         score = p_meant * float(fitted.risk.p(columns[None])[0])
         win, loss = case.weight * float(case.win[best]), case.weight * float(case.loss[best])
-        return Outcome(score, 0.0, loss) if case.text.healthy else Outcome(score, win, case.text.honest * loss)
+        if case.text.healthy:
+            return Outcome(score, 0.0, loss)
+        honest = case.text.honest
+        return Outcome(score, win, honest * loss, (1 - honest) * loss)
 
     def after(self, case: Case, fitted: Fitted) -> Outcome | None:
         """Return what would become of a case after a refusal; None if nothing would be sent."""

@@ -26,6 +26,7 @@ _MAX_SPEAKERS = 5  # users of one text that are drawn
 _MIN_VOTE = 0.02  # share of a user's votes on a text; smaller ones are left out
 _PRIOR_UNSEEN_GOALS = 5, 20  # of 20 votes 5 are for a goal of no shared query: added to the counts of the log
 _HEALTHY, _FAILING = 0.6, 0.4  # least and most share of success of a healthy and of a failing text; others are not labelled
+_NEWEST_DAYS = 7  # of the log, that show how often new texts ask for new goals; half of a log that is shorter than twice that
 _MAX_TEXTS = 3_000  # of each kind; more are sampled, which bounds the time
 
 _SPOKEN = """
@@ -139,6 +140,29 @@ class LabelledText:
     weight: float
     served: bool
     first_day: int
+
+
+def new_goal_share(texts: pd.DataFrame) -> float:
+    """Return the share of the log's newest texts whose goal nobody had asked for before them, by time.
+
+    The newest texts are the healthy ones that were first said in the last week. A version that had been learned a week ago would
+    have met just these. The share is drawn to 1/4, which weighs as 20 texts.
+
+    Args:
+        texts: of the log, from `rewriter.offline.fit.query_index.said`.
+
+    Example:
+        >>> old = pd.DataFrame({"node": range(100), "first_day": 0, "rate": 1.0})
+        >>> new = pd.DataFrame({"node": range(70, 130), "first_day": 20, "rate": 1.0})
+        >>> new_goal_share(pd.concat([old, new]))
+        0.4375
+    """
+    healthy = texts[texts["rate"] >= _HEALTHY]
+    first, last = healthy["first_day"].min(), healthy["first_day"].max()
+    since = max(last - _NEWEST_DAYS, (first + last) / 2)
+    newest, before = healthy[healthy["first_day"] > since], healthy[healthy["first_day"] <= since]
+    new = int((~newest["node"].isin(before["node"])).sum())
+    return (new + _PRIOR_UNSEEN_GOALS[0]) / (len(newest) + _PRIOR_UNSEEN_GOALS[1])
 
 
 def labelled_texts(

@@ -3,34 +3,33 @@
 `defect_counts` counts defects by text and user, by the defect model or else by the counts of mining.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import partial
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rewriter.arrays import Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.word_risk import WordRisk
 from rewriter.engines.duckdb import connect
-from rewriter.model.decider import Decider, Threshold
+from rewriter.model.decider import Calibration, Decider, Threshold
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome
-from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts
+from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.assess import GlobalRules
 from rewriter.offline.rules.votes import Votes
 
-_MIN_SCORE_BEFORE = 0.65  # P(win) below which nothing is applied before the NLU, where the request may be fine as it is
 _TRUE_LOSSES = 0.1  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
-_NOISE_BEFORE, _NOISE_AFTER = 0.5, 0.25  # quantile of the label noise: lower after a refusal, where no least score protects
-_MIN_SCORE_SUGGESTED = 0.3  # P(win) below which nothing is suggested
+_NOISE = {"before": 0.5, "after": 0.25}  # quantile of the label noise: lower after a refusal, where the floor is lower
 _MIN_NBEST = 0.05  # share of texts with other hearings from which on the worth of other hearings is known
 
 
@@ -71,56 +70,79 @@ def fit(
     served = set(zip(rules["locale"], rules["source"], strict=True))
     user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
     found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
-    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known)
-    promises = _promises(cross_validation, config.trigger, doubted)
-    before, after = (Threshold(of[0].threshold, of[1].threshold) for of in (promises["before"], promises["after"]))
+    p_new_goal = new_goal_share(query_index.texts)
+    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal)
+    modes = {mode: _Mode.of(mode, outcomes, config.trigger) for mode, outcomes in _held_out(cross_validation).items()}
+    promises = {mode: of.promise() for mode, of in modes.items()}
+    promises |= {name: modes[SLICES[name].mode].promise(day) for name, day in doubted.items() if SLICES[name].method == "online"}
+    before, after = (modes[mode].threshold() for mode in ("before", "after"))
     fitted = cross_validation.fit()
     hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _MIN_NBEST
     Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
     for locale, of in wordings.all.items():
         of.save(folder / "wording" / locale)
-    applied = {mode: of[0] for mode, of in promises.items()}
     return {
-        name: replace(applied[of.mode], threshold_since=applied[name].threshold if name in applied else None)
+        name: replace(promises[of.mode], threshold_since=promises[name].threshold if name in promises else None)
         for name, of in SLICES.items()
         if of.method == "online"
     }
 
 
-def _promises(cross_validation: CrossValidation, budget: Trigger, doubted: Mapping[str, int]) -> dict[str, list[Promise]]:
-    """Hold out one fold after the other, and find two thresholds for each mode: to apply a rewrite, and to suggest it.
+@dataclass(frozen=True, slots=True)
+class _Mode:
+    """The held-out evidence of one mode, ``before`` the NLU or ``after`` its refusal.
 
-    For a withdrawn slice they are found again on the texts that were first said since it came into doubt.
+    Attributes:
+        held_out: the texts, with calibrated scores.
+        first_day: (n,) on which each was first said, days since 1970.
+        calibration: of the scores.
+        noise: share of wrong labels.
+        min_p: P(success) below which nothing is sent.
+        always_suggested: P(success) from which on everything is sent or suggested.
+        budget: the settings.
     """
-    before: list[tuple[int, Outcome]] = []
-    after: list[tuple[int, Outcome]] = []
+
+    held_out: thresholds.HeldOut
+    first_day: Ints
+    calibration: Calibration
+    noise: float
+    min_p: float
+    always_suggested: float
+    budget: Trigger
+
+    @classmethod
+    def of(cls, mode: str, outcomes: Sequence[tuple[int, Outcome]], budget: Trigger) -> "_Mode":
+        """Calibrate the outcomes of one mode, (day on which the text was first said, outcome)."""
+        raw = thresholds.HeldOut(*np.array([outcome for _, outcome in outcomes], dtype=np.float64).reshape(-1, 4).T)
+        noise = thresholds.label_noise(raw, less=_TRUE_LOSSES * budget.max_loss_share, quantile=_NOISE[mode])
+        calibration = thresholds.calibrate(raw, noise=noise)
+        days = np.array([day for day, _ in outcomes], dtype=np.int64)
+        min_p, always = (budget.min_p_before, math.inf) if mode == "before" else (budget.min_p_after, budget.always_suggested)
+        return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget)
+
+    def promise(self, since: int = 0) -> Promise:
+        """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
+        found = self.held_out.take(self.first_day >= since)
+        return thresholds.lowest(found, loss_share=self.budget.max_loss_share, noise=self.noise, least=self.min_p)
+
+    def threshold(self) -> Threshold:
+        """Return the thresholds to send a rewrite and to suggest it."""
+        share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
+        suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least).threshold
+        return Threshold(self.promise().threshold, min(suggest, self.always_suggested), self.calibration)
+
+
+def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[int, Outcome]]]:
+    """Hold out one fold after the other, and return by mode what would become of its texts, with their first days."""
+    found: dict[str, list[tuple[int, Outcome]]] = {"before": [], "after": []}
     for fold in range(FOLDS):
         fitted = cross_validation.fit(without=fold)
         for case in (c for c in cross_validation.cases if c.fold == fold and c.text.goals and not c.text.served):
-            for outcomes, outcome in (
-                (before, cross_validation.before(case, fitted)),
-                (after, cross_validation.after(case, fitted)),
-            ):
+            judged = {"before": cross_validation.before(case, fitted), "after": cross_validation.after(case, fitted)}
+            for mode, outcome in judged.items():
                 if outcome is not None:
-                    outcomes.append((case.text.first_day, outcome))
-    modes = {
-        "before": partial(_thresholds, before, budget, _MIN_SCORE_BEFORE, _NOISE_BEFORE),
-        "after": partial(_thresholds, after, budget, 0.0, _NOISE_AFTER),
-    }
-    since = {part: modes[SLICES[part].mode](since=day) for part, day in doubted.items() if SLICES[part].method == "online"}
-    return {mode: found(since=0) for mode, found in modes.items()} | since
-
-
-def _thresholds(
-    outcomes: Iterable[tuple[int, Outcome]], budget: Trigger, least: float, quantile: float, *, since: int
-) -> list[Promise]:
-    rows = [outcome for day, outcome in outcomes if day >= since]
-    held_out = thresholds.HeldOut(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
-    noise = thresholds.label_noise(held_out, less=_TRUE_LOSSES * budget.max_loss_share, quantile=quantile)
-    return [
-        thresholds.lowest(held_out, loss_share=budget.max_loss_share, noise=noise, least=least),
-        thresholds.lowest(held_out, loss_share=budget.suggest_loss_share, noise=noise, least=_MIN_SCORE_SUGGESTED),
-    ]
+                    found[mode].append((case.text.first_day, outcome))
+    return found
 
 
 _MILLION = 1_000_000  # P(defect) in whole millionths, because integers add up to the same sum in every order

@@ -1,16 +1,19 @@
-"""Thresholds: the lowest score at which held-out texts keep a budget of losses."""
+"""Calibration of scores on held-out texts, and the lowest threshold at which these texts keep a budget of losses."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import isotonic_regression
 
-from rewriter.arrays import Floats
+from rewriter.arrays import Bools, Floats
+from rewriter.model.decider import Calibration
 from rewriter.model.layer_slices import Promise
 
 _PARTS = 5  # of the held-out texts, ordered by score; the best part shows how often labels are wrong
 _MIN_DECIDED = 20.0  # wins and losses in a part; smaller parts are not looked at
+_BIN = 5.0  # wins, losses and ties in a bin of the calibration
 _TAIL = 0.975  # quantile of the share of losses that gives the lower end of a 95 % interval of win / loss
 
 
@@ -22,11 +25,55 @@ class HeldOut:
         score: (n,) of the rewrite.
         win: (n,) expected wins, by what users restated.
         loss: (n,) expected losses: of failing texts by what users restated, and of healthy texts.
+        tie: (n,) expected rewrites that neither win nor lose: a silent failure that becomes another one.
     """
 
     score: Floats
     win: Floats
     loss: Floats
+    tie: Floats
+
+    def take(self, rows: Bools) -> "HeldOut":
+        """Return some of the texts; `rows` is (n,)."""
+        return HeldOut(self.score[rows], self.win[rows], self.loss[rows], self.tie[rows])
+
+    def calibrated(self, calibration: Calibration) -> "HeldOut":
+        """Return the texts with their P(success) as score."""
+        return replace(self, score=calibration.all(self.score))
+
+
+def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
+    """Return the curve from score to P(the rewrite wins), by isotonic regression on held-out texts.
+
+    Texts are put into bins by score. Neighbouring bins whose share of wins does not rise with the score are pooled into one
+    block (pool adjacent violators). A block with W wins, L losses and T ties has P = W / (W + L + T + 1), one more loss than was
+    seen, so a small block promises little. The curve is linear between the mean scores of the blocks (centred isotonic
+    regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in Biopharmaceutical Research 9).
+
+    Args:
+        held_out: the held-out texts.
+        noise: share of the texts with a wrong label, from `label_noise`; these are no losses.
+
+    Example:
+        >>> score = np.linspace(0, 1, 1000)
+        >>> curve = calibrate(HeldOut(score, score**2, 1 - score**2, 0 * score))
+        >>> abs(curve.p_of(0.5) - 0.25) < 0.05, abs(curve.p_of(0.9) - 0.81) < 0.05
+        (True, True)
+    """
+    order = np.argsort(held_out.score, kind="stable")
+    weight = (held_out.win + held_out.loss + held_out.tie)[order]
+    order, weight = order[weight > 0], weight[weight > 0]
+    if not len(order):
+        return Calibration()
+    _, block = np.unique(np.floor(np.cumsum(weight) / _BIN), return_inverse=True)
+    for shrink in (0.0, 1.0):
+        total, win, score = (np.bincount(block, x) for x in (weight, held_out.win[order], weight * held_out.score[order]))
+        failed = np.maximum((total - win - noise * total) / (1 - noise), 0.0)
+        fit = isotonic_regression((total - failed) / (total + shrink), weights=total)
+        block = (np.searchsorted(fit.blocks, np.arange(len(total)), side="right") - 1)[block]
+        p = fit.x[fit.blocks[:-1]]
+        centre = np.add.reduceat(score, fit.blocks[:-1]) / np.add.reduceat(total, fit.blocks[:-1])
+    return Calibration(tuple(centre.tolist()), tuple(p.tolist()))
 
 
 def label_noise(held_out: HeldOut, *, less: float, quantile: float = 0.5) -> float:
@@ -63,7 +110,7 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
 
     Example:
         >>> none, sure = np.zeros(100), np.linspace(1, 0, 100)
-        >>> found = [lowest(HeldOut(sure, none + 1, none), loss_share=share).threshold for share in (0.05, 0.005)]
+        >>> found = [lowest(HeldOut(sure, none + 1, none, none), loss_share=share).threshold for share in (0.05, 0.005)]
         >>> found
         [0.0, inf]
     """

@@ -151,3 +151,19 @@ def test_what_the_risk_learns_of_a_text():
     assert of._p_fails(example("lamp", {1: 1.0})) == 0.75 + 0.25 * 0.75
     assert of._p_fails(example("lamp", {1: 1.0}, healthy=True)) == 0.25 * 0.75
     assert of._p_fails(example("glow", {1: 1.0})) == 1.0
+
+
+def test_new_goals_are_counted_by_time_in_both_modes():
+    texts = [example("turn on the lamb", {1: 1.0}), example("turn on the big lamp", {1: 1.0}, healthy=True)]
+    of = CrossValidation(texts, UserView(), Wordings(GOOD), 3, 0.2, NOTHING, p_new_goal=0.4)
+    assert {round(case.weight, 6) for case in of.cases} == {0.4, 0.6}
+
+
+def test_a_silent_failure_that_stays_one_is_no_loss_and_no_success():
+    of = cross_validation(example("turn on the lamb", {1: 1.0}, honest=0.25), example("turn on the big lamp", {1: 1.0}, True))
+    fitted = of.fit()
+    for case in of.cases:
+        outcome = of.before(case, fitted)
+        if outcome is not None and not case.text.healthy:
+            assert outcome.win + outcome.loss + outcome.tie == pytest.approx(case.weight)
+            assert outcome.tie == pytest.approx(3 * outcome.loss)

@@ -1,6 +1,7 @@
-"""Bars and what they promise: by hand, and in a world whose truth is known."""
+"""Calibration and thresholds: by hand, and where the truth is known."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rewriter.offline.fit.thresholds import HeldOut, label_noise, lowest
+from rewriter.offline.fit.thresholds import HeldOut, calibrate, label_noise, lowest
 
 SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60)
 
 
 def evidence(rows):
     score, win = np.array(rows, dtype=np.float64).reshape(-1, 2).T
-    return HeldOut(score, win, 1 - win)
+    return HeldOut(score, win, 1 - win, np.zeros(len(score)))
 
 
 def test_by_hand():
@@ -40,7 +41,7 @@ def test_the_budget_is_kept_by_all_that_passes(rows, share):
         assert of.loss[lower].sum() + 1 > share * (lower.sum() + 1) - 1e-9
 
 
-def test_no_bar_is_lower_than_the_least():
+def test_no_threshold_is_lower_than_the_least():
     rows = [(0.9, 1.0)] * 30 + [(0.5, 1.0)] * 30
     assert lowest(evidence(rows), loss_share=0.05, least=0.6).threshold == 0.9
     assert lowest(evidence(rows), loss_share=0.05, least=0.95).threshold == math.inf
@@ -51,7 +52,7 @@ def test_wrong_labels_are_not_taken_for_losses():
     score = rng.random(5000)
     true = rng.random(5000) < np.where(score > 0.5, 0.99, 0.4)
     said = np.where(rng.random(5000) < 0.1, False, true).astype(np.float64)
-    of = HeldOut(score, said, 1 - said)
+    of = HeldOut(score, said, 1 - said, np.zeros(5000))
     assert lowest(of, loss_share=0.05).threshold == math.inf
     noise = label_noise(of, less=0.0125)
     assert 0.06 <= noise <= 0.1
@@ -72,3 +73,44 @@ def test_few_texts_excuse_less_than_many():
     assert lower(200) < lower(1000) < lower(100_000) <= 0.1
     assert lower(200) == pytest.approx(stats.beta.ppf(0.25, 4.5, 36.5))
     assert lower(100_000) == pytest.approx(0.1, abs=0.002)
+
+
+def test_many_easy_wins_do_not_pay_for_unlikely_rewrites():
+    rows = [(0.9, 1.0)] * 900 + [(0.1, 1.0)] * 5 + [(0.1, 0.0)] * 35
+    of = evidence(rows)
+    assert lowest(of, loss_share=0.05).threshold == 0.1  # the budget alone sends what loses seven times in eight
+    of = of.calibrated(calibrate(of))
+    assert lowest(of, loss_share=0.05, least=0.5).threshold > 0.99
+    assert of.score[-1] == pytest.approx(5 / 41, abs=0.01)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=60), st.floats(0, 0.3))
+def test_a_calibration_rises_and_promises_less_than_was_seen(rows, noise):
+    score, win, tie = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    of = HeldOut(score, win * (1 - tie), (1 - win) * (1 - tie), tie)
+    curve = calibrate(of, noise=noise)
+    assert list(curve.p) == sorted(curve.p)
+    assert list(curve.score) == sorted(curve.score)
+    p = curve.all(np.linspace(0, 1, 11))
+    assert np.all(np.diff(p) >= 0)
+    if rows:
+        assert 0 <= p.min() <= p.max() < 1
+        assert curve.p_of(0.5) == p[5]
+
+
+@pytest.mark.parametrize(
+    "truth", [lambda s: s**3, lambda s: 0.5 + s / 2.1, lambda s: 0.1 + 0.0 * s, lambda s: np.where(s > 0.7, 0.97, 0.3)]
+)
+def test_calibrated_scores_are_the_true_probabilities(truth):
+    rng = np.random.default_rng(0)
+    score = rng.random(6000)
+    win = (rng.random(6000) < truth(score)).astype(np.float64)
+    of = evidence(np.column_stack([score, win])[:3000])
+    curve = calibrate(of)
+    p = curve.all(score[3000:])
+    assert abs(p.mean() - win[3000:].mean()) < 0.03
+    for low, high in pairwise(np.linspace(0, 1, 6)):
+        band = (p >= low) & (p < high)
+        if band.sum() > 100:
+            assert abs(p[band].mean() - win[3000:][band].mean()) < 0.08
