@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rewriter.artefact.switch import listed as versions
     from rewriter.artefact.switch import publish, rollback
     from rewriter.config import Config
+    from rewriter.config import reference as settings
     from rewriter.evaluation.compare import compare
     from rewriter.evaluation.evaluate import evaluate
     from rewriter.evaluation.experiment import experiment, plan
@@ -62,6 +63,7 @@ __all__ = [
     "report",
     "review",
     "rollback",
+    "settings",
     "simulate",
     "versions",
 ]
@@ -87,6 +89,7 @@ _HOMES: Final = {
     "report": "rewriter.evaluation.report:report",
     "review": "rewriter.operate.review:pending",
     "rollback": "rewriter.artefact.switch:rollback",
+    "settings": "rewriter.config:reference",
     "simulate": "rewriter.simulation.worlds:simulate",
     "versions": "rewriter.artefact.switch:listed",
 }

@@ -34,6 +34,7 @@ VERBS = (
     "compare",
     "plan",
     "experiment",
+    "settings",
 )
 TURNS = sum(1 for _ in lamp_log.rows())
 READ = f"1 files, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from rewriter.config import Config
+from rewriter.config import Config, as_markdown
 from rewriter.errors import ConfigError
 
 
@@ -50,3 +52,8 @@ def test_unreadable_file(tmp_path):
     for name in ("bad.toml", "none.toml"):
         with pytest.raises(ConfigError, match="cannot read settings"):
             Config.from_toml(tmp_path / name)
+
+
+def test_the_page_of_settings_is_as_generated():
+    page = Path(__file__).parents[1] / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8") == as_markdown(), "run: rewriter settings --markdown > docs/settings.md"

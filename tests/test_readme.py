@@ -13,8 +13,14 @@ from rewriter.offline.learn import learn
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", ROOT / "data" / "README.md"]
+"""Pages whose links and paths are checked."""
 SAMPLE = ROOT / "data" / "sample.parquet"
 BLOCK = re.compile(r"^```python(?P<mark>[^\n]*)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
+PATH = re.compile(r"(?<![\w./-])(?:rewriter|tests|benchmarks|docs|data|notebooks)/[\w./*-]*\w")
+"""A path below the root of the repository, perhaps with wildcards."""
+MADE = {"benchmarks/results/NAME.json"}
+"""Placeholders of names."""
 SKETCH = "sketch"
 """A block marked ```python sketch needs what only its reader has: it must compile, and is not run."""
 
@@ -76,8 +82,34 @@ def test_the_first_python_of_the_readme_stands_before_line_30_and_runs():
     assert len(code.strip().splitlines()) <= 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def prose(page):
+    """The page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page):
+    """The anchors of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_the_pages_lead_somewhere(page):
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)", prose(page)):
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}, a heading that is not there"
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_that_the_pages_name_exist(page):
+    found = PATH.findall(page.read_text(encoding="utf-8"))
+    missing = [path for path in found if not any(ROOT.glob(path)) and path not in MADE]
+    assert not missing, f"{page.name} names {', '.join(missing)}"
+
+
+def test_the_index_names_every_page():
+    index = ROOT / "docs" / "README.md"
+    linked = set(re.findall(r"\]\(([^)#\s]+)", prose(index)))
+    assert {page.name for page in index.parent.glob("*.md")} - linked == {"README.md"}

@@ -1,4 +1,4 @@
-"""The verbs that learn: `learn` and `label`."""
+"""The verbs that learn, `learn` and `label`, and `settings`, which lists what steers them."""
 
 import sys
 from pathlib import Path
@@ -159,6 +159,28 @@ def label(
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"labels in {out}", ("what", "figure"), report.rows(), right=("figure",))
+
+
+@main.command()
+@click.option("--config", "toml", metavar="FILE", type=PATH, help="Show the values of this TOML file, not the defaults.")
+@click.option("--markdown", is_flag=True, help="Print the page docs/settings.md.")
+@plainly
+def settings(toml: Path | None, markdown: bool) -> None:
+    """List every setting of `learn`: its value, its bounds and what it does.
+
+    \b
+    Examples:
+      rewriter settings
+      rewriter settings --config settings.toml
+    """
+    from rewriter import terminal
+    from rewriter.config import Config, as_markdown, reference
+
+    if markdown:
+        click.echo(as_markdown(), nl=False)
+        return
+    rows = (row.row() for row in reference(Config.from_toml(toml) if toml else Config()))
+    terminal.table("settings", ("setting", "value", "bounds", "meaning"), rows, whole=("setting", "value"))
 
 
 def _rows(report: "LearnReport") -> list[tuple[str, str]]:
