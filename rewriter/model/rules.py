@@ -1,6 +1,7 @@
 """The precomputed rules: `RuleBook`, looked up by text in memory-mapped LMDB files, and `ContextRules`, which depend on context.
 
 `write_rules`     writes what `RuleBook` maps
+`save_suggested`  writes the rules that are only suggested, `open_suggested` reads them
 `context_values`  turns the context of a request into values that can be counted and compared
 """
 
@@ -141,6 +142,36 @@ class RuleBook:
             return None
         value = self._rows[scope](user.encode() + digest)
         return None if value is None else _unpacked(value, text, locale, user)
+
+
+_SUGGESTED = "suggested.json"
+
+
+def save_suggested(folder: Path, rules: Iterable[Rule]) -> None:
+    """Write the rules for everybody that are suggested and never sent, as ``suggested.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _SUGGESTED).write_text(json.dumps([list(rule) for rule in rules]), encoding="utf-8")
+
+
+def open_suggested(folder: Path) -> dict[tuple[str, str], Rule]:
+    """Read what `save_suggested` wrote: (locale, source) -> rule; empty if the file is missing.
+
+    Raises:
+        ArtefactError: the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_suggested(folder, [Rule("r1", "", "en", "turn of the lamp", "turn off the lamp", 0.8)])
+        >>> open_suggested(folder)["en", "turn of the lamp"].target
+        'turn off the lamp'
+    """
+    path = folder / _SUGGESTED
+    if not path.exists():
+        return {}
+    with reading_artefact(path):
+        rules = (Rule(*row) for row in json.loads(path.read_text(encoding="utf-8")))
+        return {(rule.locale, rule.source): rule for rule in rules}
 
 
 _HEADER = struct.Struct("<ddII")  # score, share, bytes of the source, bytes of the target; then source, target and id

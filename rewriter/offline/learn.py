@@ -167,7 +167,7 @@ def learn(
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
         now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
         clock.start("artefact")
-        launched, n_in_context = launch.write_served(now.rules, writer.folder)
+        launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", layer_slices.shares(now.rules))
         left = past.after(log, config, fitted=due)
         now.write(writer.state)

@@ -18,6 +18,9 @@ from rewriter.result import Rewrite
 
 _log = logging.getLogger(__name__)
 
+_OPEN = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.FLUENT, Reason.UNSURE)
+"""Reasons for leaving a request alone that do not speak against asking the user about a rewrite."""
+
 
 def answer(
     serving: Serving,
@@ -70,7 +73,7 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
             return by_habits
     if rule is not None:
         return _by_rule(serving, options, call, rule, decided)
-    return _by_online_layer(serving, options, call, decided, late)
+    return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late))
 
 
 def _find_rule(serving: Serving, options: Options, call: Call, decided: Decided) -> tuple[Rule | None, bool]:
@@ -131,6 +134,18 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
     request = Request(call.hearings(), locale, call.user, call.after_failure)
     found = serving.online_layer.decide(request, late=late, sendable=sendable if decided.blocks_any else understands)
     return found if found.text is None else _by_slice(serving, options, call, found)
+
+
+def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decided, found: Verdict) -> Verdict:
+    """Add the suggestion of a rule that is over the loss budget where nothing is sent and nothing else is suggested."""
+    if found.suggestion is not None or found.reason not in _OPEN or Layer.PRECOMPUTED not in options.layers:
+        return found
+    rule = serving.suggestion(call.query, call.locale)
+    if rule is None or decided.blocks(rule.locale, call.query, rule.target):
+        return found
+    refused = options.overlay.refuses(call.user, mark_of(call.query, rule.target))
+    unfit = options.understands is not None and not options.understands(rule.target)
+    return found if refused or unfit else found._replace(suggestion=rule.target)
 
 
 def _by_slice(serving: Serving, options: Options, call: Call, found: Verdict) -> Verdict:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
 from rewriter.model.layer_slices import open_shares
-from rewriter.model.rules import ContextRules, Rule, RuleBook
+from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
@@ -75,6 +75,7 @@ class Serving:
         id: of the version.
         rules: the user's own rules and those for everybody.
         contextual: the rules that hold in a context.
+        suggested: (locale, source) -> a rule that is suggested and never sent.
         user_key: secret under which user ids are hashed.
         max_chars: longer utterances are left alone.
         places: locale of a request -> where it is looked up; answers for 256 locales are kept.
@@ -85,6 +86,7 @@ class Serving:
     id: str
     rules: RuleBook
     contextual: ContextRules
+    suggested: Mapping[tuple[str, str], Rule]
     user_key: bytes
     max_chars: int
     places: Callable[[str | None], Places]
@@ -102,7 +104,9 @@ class Serving:
         contextual = ContextRules.open(version.folder / "rules")
         online_layer = _open_online_layer(version.folder / "online")
         answered = frozenset() if online_layer is None else online_layer.locales
-        ruled = dict.fromkeys(contextual.locales, 0) | {locale: 0 for counts in rules.counts.values() for locale in counts}
+        suggested = open_suggested(version.folder / "rules")
+        known = dict.fromkeys(contextual.locales, 0) | {locale: 0 for locale, _ in suggested}
+        ruled = known | {locale: 0 for counts in rules.counts.values() for locale in counts}
         turns = ruled | dict(manifest.locales)
 
         @functools.lru_cache(maxsize=256)
@@ -112,7 +116,7 @@ class Serving:
             return Places(tuple(known for known in order if known in ruled), online, bool(order) or not turns)
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
-        return cls(version.id, rules, contextual, key, manifest.max_chars, places, online_layer, shares)
+        return cls(version.id, rules, contextual, suggested, key, manifest.max_chars, places, online_layer, shares)
 
     @property
     def risk(self) -> "Risk | None":
@@ -132,6 +136,11 @@ class Serving:
         found = self.rules.find(query, locales, user)
         special = found if found is not None and found.user else self.contextual.find(query, locales, context)
         return (found, False) if special is None else (special, True)
+
+    def suggestion(self, query: str, locale: str | None) -> Rule | None:
+        """Return the rule that is suggested for a normalised utterance; None if there is none."""
+        found = (self.suggested.get((known, query)) for known in self.places(locale).rules)
+        return next((rule for rule in found if rule is not None), None)
 
 
 def _open_online_layer(folder: Path) -> "OnlineLayer | CatalogLayer | None":

@@ -9,7 +9,7 @@ import pandas as pd
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
-from rewriter.model.rules import ContextRules, Rule, write_rules
+from rewriter.model.rules import ContextRules, Rule, save_suggested, write_rules
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import context, surface, votes
 from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, guard_of, nearness, values_at
@@ -146,12 +146,13 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
     return assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
 
 
-def write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
-    """Write the rules that serve into the folder of a version.
+def write_served(rules: pd.DataFrame, folder: Path, suggest_loss_share: float = 0.0) -> tuple[pd.DataFrame, int]:
+    """Write the rules that serve, and those that are suggested, into the folder of a version.
 
     Args:
         rules: columns of `tables.RULES`.
         folder: of the version.
+        suggest_loss_share: share of losses up to which a rule for everybody that is over the budget is suggested.
 
     Returns:
         The launched rules for everybody and for single users, and the number of those for a context value.
@@ -160,9 +161,23 @@ def write_served(rules: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, int]:
     in_context = context.serving(rules)
     columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
     write_rules(folder / "rules", (Rule(*row) for row in zip(*columns, strict=True)))
+    save_suggested(folder / "rules", _suggested(rules, launched, suggest_loss_share))
     ContextRules(in_context).save(folder / "rules")
     write(launched[launched["scope"] == "global"], folder / "rules.parquet")
     return launched, len(in_context)
+
+
+def _suggested(rules: pd.DataFrame, launched: pd.DataFrame, loss_share: float) -> list[Rule]:
+    """Return the rules for everybody that are over the budget, each within a budget of its own, and whose source has no rule."""
+    over = rules[(rules["verdict"] == RuleVerdict.OVER_BUDGET) & (rules["scope"] == "global")]
+    over = over[over["loss"] <= loss_share * (over["win"] + over["loss"])]
+    served = launched[launched["scope"] == "global"]
+    key = ["locale", "source"]
+    over = over[~pd.MultiIndex.from_frame(over[key]).isin(pd.MultiIndex.from_frame(served[key]))]
+    columns = (over[name] for name in ("rule", "locale", "source", "target", "win"))
+    return [
+        Rule(rule, "", locale, source, target, float(win)) for rule, locale, source, target, win in zip(*columns, strict=True)
+    ]
 
 
 def write(rules: pd.DataFrame, path: Path) -> None:
