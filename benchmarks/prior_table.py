@@ -38,3 +38,18 @@ def _fails(result: Figures) -> str:
     ]
     about = "P(fails as spoken) of texts that the index does not hold: share that fails, area under the ROC curve, ECE."
     return f"{about}\n\n{grid(['world left out', 'fails', 'AUC', 'ECE'], rows)}"
+
+
+def day_one(result: Figures) -> str:
+    """Return win/loss, share fixed and out-of-scope sentences touched by the least P(meant) that is sent, by world."""
+    leasts = [name for name in next(iter(result["worlds"].values())) if name.startswith(">=")]
+    rows = []
+    for world, of in result["worlds"].items():
+        cells = [
+            f"{of[least]['wins']} : {of[least]['losses']}, {percent(of[least]['fixed'])}, {percent(of[least]['touched'])}"
+            for least in leasts
+        ]
+        rows.append([world, number(of["requests"]), percent(of["right_first"]), number(of["right_but_blocked"]), *cells])
+    columns = ["world", "refused requests", "right one first", "of these forbidden", *(f"P {least}" for least in leasts)]
+    about = "Wins : losses, share of all defects fixed, and share of out-of-scope sentences touched. By default P >= 0.9 is sent."
+    return f"{about}\n\n{grid(columns, rows)}"

@@ -348,7 +348,9 @@ def test_a_catalog_stands_in_place_of_a_log(log, tmp_path):
     catalog.write_text("turn on the kitchen lights\nturn off the kitchen lights\n?\n", encoding="utf-8")
     told = "catalog: 3 rows, 2 texts; 1 set aside, no text, such as '?'"
     assert good("learn", "--catalog", catalog, "--check").splitlines() == [told]
-    out = good("learn", "--catalog", catalog, "--catalog-is-complete", "--out", tmp_path / "a")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[trigger]\nmax_loss_share = 0.25\n", encoding="utf-8")
+    out = good("learn", "--catalog", catalog, "--catalog-is-complete", "--config", settings, "--out", tmp_path / "a")
     assert out.splitlines()[0] == told
     assert "turn off the kitchen lights" in good("rewrite", tmp_path / "a", "turn off the kitchen light", "--after-failure")
     assert run("learn", log, "--catalog", catalog, "--out", tmp_path / "a").exit_code == 2

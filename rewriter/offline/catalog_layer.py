@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from rewriter.artefact.writer import Writer
-from rewriter.config import Config
+from rewriter.config import Config, Trigger
 from rewriter.errors import ConfigError, LogError
 from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
+from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.offline import state
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
@@ -33,7 +34,7 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     Args:
         folder: where the files go.
         catalog: what the assistant understands.
-        config: its sections encoder and launch are used.
+        config: its sections encoder, launch and trigger are used.
         channel: ``spoken`` or ``typed``: how requests reach the assistant.
         complete: whether the assistant understands nothing else.
     """
@@ -51,8 +52,25 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     empty = np.zeros(0, dtype=np.int64)
     none = Queries([], [], empty, empty, empty, empty, empty)
     write_habits(folder / "habits", UserCounts([], empty, empty, empty), [], none, len(book), encoder)
-    (folder / HEADER).write_text(json.dumps({"channel": channel, "complete": complete}), encoding="utf-8")
+    header = {"channel": channel, "complete": complete} | thresholds(config.trigger)
+    (folder / HEADER).write_text(json.dumps(header), encoding="utf-8")
     return Counter(locales)
+
+
+def thresholds(trigger: Trigger) -> dict[str, float]:
+    """Return the P(meant) from which on a rewrite is sent, and from which on it is suggested.
+
+    Where no log can tell how P is distributed, it is taken as uniform above a threshold t: then the share of losses is
+    (1 - t) / 2, which keeps a budget q for t = 1 - 2 q. Nothing is sent below `LEAST_AFTER`, whatever the budget.
+
+    Example:
+        >>> thresholds(Trigger(max_loss_share=0.05, suggest_loss_share=0.3))
+        {'apply': 0.9, 'suggest': 0.4}
+    """
+    return {
+        "apply": max(LEAST_AFTER, 1 - 2 * trigger.max_loss_share),
+        "suggest": max(0.0, 1 - 2 * trigger.suggest_loss_share),
+    }
 
 
 def learn_catalog(
@@ -81,7 +99,7 @@ def learn_catalog(
         >>> folder = tempfile.mkdtemp()
         >>> texts = ["turn on the kitchen lights", "turn off the kitchen lights", "set a timer for ten minutes"]
         >>> _ = learn_catalog([{"text": text} for text in texts], out=folder, complete=True)
-        >>> Rewriter.open(folder).rewrite("turn off the kitchen light", after_failure=True).text
+        >>> Rewriter.open(folder).rewrite("turn off the kitchen light", after_failure=True).suggestion
         'turn off the kitchen lights'
     """
     config = config or Config()

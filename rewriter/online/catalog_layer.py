@@ -11,8 +11,9 @@ from rewriter.arrays import Floats, Ints
 from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail
+from rewriter.model.decider import Threshold
 from rewriter.model.pair_features import PAIR, PairIndex
-from rewriter.model.prior import LEAST_AFTER, Prior
+from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate
@@ -21,7 +22,6 @@ HEADER: Final = "catalog.json"
 """The file that tells a folder of this layer from one that a log was fitted for."""
 _FOUND = 12  # candidates that are measured
 _NAMED = 5  # candidates that an answer names
-_SUGGESTED = 0.3  # P(meant) from which on a candidate is worth asking about
 _LETTERS = PAIR.index("letters")
 
 
@@ -49,14 +49,15 @@ class CatalogLayer:
         prior: the shipped weights.
         kind: of the channel, ``spoken`` or ``typed``.
         complete: whether the assistant understands nothing else.
+        threshold: P(meant) from which on a candidate is sent, and from which on it is suggested.
     """
 
-    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "student")
+    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "student")
 
     student: None
 
-    def __init__(self, retriever: Retriever, prior: Prior, *, kind: str = "spoken", complete: bool = False) -> None:
-        self._retriever, self._prior = retriever, prior
+    def __init__(self, retriever: Retriever, prior: Prior, *, kind: str, complete: bool, threshold: Threshold) -> None:
+        self._retriever, self._prior, self._threshold = retriever, prior, threshold
         self.student = None
         book = retriever.user_view.book
         rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
@@ -82,9 +83,10 @@ class CatalogLayer:
         try:
             header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
             kind, complete = str(header["channel"]), bool(header["complete"])
+            threshold = Threshold(apply=float(header["apply"]), suggest=float(header["suggest"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
-        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete)
+        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold)
 
     @property
     def locales(self) -> frozenset[str]:
@@ -110,10 +112,11 @@ class CatalogLayer:
         if not scored.texts or late():
             return Verdict(None, Reason.DEADLINE if scored.texts else Reason.NO_CANDIDATE, candidates=scored.named())
         best, p = scored.texts[0], float(scored.meant[0])
-        if p >= _SUGGESTED and not (self._allows(request, best) and (sendable is None or sendable(best))):
+        if p >= self._threshold.suggest and not (self._allows(request, best) and (sendable is None or sendable(best))):
             return Verdict(None, Reason.BLOCKED, candidates=scored.named())
-        if p < LEAST_AFTER:
-            return Verdict(None, Reason.UNSURE, suggestion=best if p >= _SUGGESTED else None, candidates=scored.named())
+        if p < self._threshold.apply:
+            suggestion = best if p >= self._threshold.suggest else None
+            return Verdict(None, Reason.UNSURE, suggestion=suggestion, candidates=scored.named())
         return Verdict(best, Reason.ONLINE, Layer.ONLINE, Scope.GLOBAL, p, candidates=scored.named())
 
     def consider(self, request: Request) -> tuple[Considered, ...]:
@@ -121,11 +124,10 @@ class CatalogLayer:
         scored = self._score(request)
         weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
         measured = [dict(zip(PAIR, row, strict=True)) for row in scored.columns.tolist()]
+        least = self._threshold.apply
         found = zip(scored.texts, scored.meant.tolist(), measured, strict=True)
         return tuple(
-            Considered(
-                text, Scope.GLOBAL, p, p, self._standing(request, text, p, first=i == 0), LEAST_AFTER, "", columns, weights
-            )
+            Considered(text, Scope.GLOBAL, p, p, self._standing(request, text, p, first=not i), least, "", columns, weights)
             for i, (text, p, columns) in enumerate(found)
         )
 
@@ -136,7 +138,9 @@ class CatalogLayer:
             return Standing.LESS_LIKELY
         if not request.after_failure:
             return Standing.NO_THRESHOLD
-        return Standing.SENT if p >= LEAST_AFTER else Standing.SUGGESTED if p >= _SUGGESTED else Standing.BELOW
+        if p >= self._threshold.apply:
+            return Standing.SENT
+        return Standing.SUGGESTED if p >= self._threshold.suggest else Standing.BELOW
 
     def _score(self, request: Request) -> _Scored:
         """Find and measure candidates for what was heard first."""

@@ -6,8 +6,10 @@ import pytest
 
 from rewriter import Rewriter, learn
 from rewriter.codes import Reason
+from rewriter.config import Config, Trigger
 from rewriter.errors import ArtefactError, ConfigError, LogError
-from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.model.prior import LEAST_AFTER
+from rewriter.offline.catalog_layer import learn_catalog, thresholds
 from rewriter.online.request import Request
 
 ROOMS = ("kitchen", "bedroom", "bathroom", "garage")
@@ -17,10 +19,13 @@ HOME += [{"text": f"set a timer for {n} minutes", "intent": "timer", "slots": {"
 GERMAN = [{"text": f"schalte das licht in der küche {way}", "locale": "de"} for way in ("an", "aus")]
 
 
+GENEROUS = Config(trigger=Trigger(max_loss_share=0.25))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("catalog")
-    version, report = learn_catalog([*HOME, *GERMAN, {"text": ""}], out=out, complete=True)
+    version, report = learn_catalog([*HOME, *GERMAN, {"text": ""}], out=out, config=GENEROUS, complete=True)
     assert (report.kept, dict(report.rejected)) == (13, {"no text": 1})
     assert version
     return out
@@ -103,3 +108,10 @@ def test_a_damaged_header_is_one_clear_line(tmp_path):
 def test_a_log_may_be_learned_into_the_folder_later(tmp_path):
     learn_catalog([{"text": "stop the music"}], out=tmp_path)
     assert learn(["data/sample.parquet"], out=tmp_path).rules["global"] > 0
+
+
+def test_a_smaller_budget_asks_for_a_higher_p(tmp_path):
+    learn_catalog(HOME, out=tmp_path, complete=True)
+    answer = Rewriter.open(tmp_path).rewrite("turn off the kitchen light", after_failure=True)
+    assert (answer.applied, answer.suggestion) == (False, "turn off the kitchen lights")
+    assert thresholds(Trigger(max_loss_share=0.9))["apply"] == LEAST_AFTER

@@ -1,0 +1,129 @@
+"""The first day: an artefact made from a catalog alone, asked after refusals in worlds that the shipped prior was not fitted on.
+
+    python benchmarks/day_one.py [--seeds 0 1 2] [--requests 300] [--out benchmarks/results/day_one.json]
+
+The catalog is all texts that the assistant of the world understands, and is said to be complete. Refused requests are asked, then
+the out-of-scope sentences of clinc150 (400 a seed). A win is a rewrite that means what was said, a loss any other; a rewrite of
+what is out of scope is counted apart. Figures are given for rewrites of at least .5, .65, .8 and .9 P(meant) that the guardrail
+allows. Nothing was fitted or tuned on these worlds.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from prior_tables import draw
+from prior_worlds import WORLDS, Corpus, out_of_scope
+
+from rewriter import Rewrite, Rewriter
+from rewriter.arrays import Bools, Floats
+from rewriter.codes import Reason
+from rewriter.offline.catalog_layer import learn_catalog
+
+ROOT = Path(__file__).parents[1]
+LEAST = (0.5, 0.65, 0.8, 0.9)
+JUDGED = ("dstc2", "simulated_home", "media", "typed")
+
+
+def main() -> None:
+    """Ask all worlds and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "day_one.json")
+    args = parser.parse_args()
+    result: dict[str, Any] = {
+        "command": shlex.join(["python", *sys.argv]),
+        "seeds": args.seeds,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("rewriter", "rapidfuzz", "numpy", "faiss-cpu")},
+        "worlds": {},
+    }
+    outside = out_of_scope()
+    for name in JUDGED:
+        runs = [ask(WORLDS[name](seed), args.requests, outside[seed % 3 :: 3], seed) for seed in args.seeds]
+        result["worlds"][name] = figures(runs)
+        print(name, result["worlds"][name], flush=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+class Run(NamedTuple):
+    """One world and seed.
+
+    Attributes:
+        p: (n,) P(meant) of what the guardrail allows for each refused request; 0 where it forbids.
+        right: (n,) whether the likeliest candidate means what was said.
+        blocked: (n,) whether the guardrail forbids it.
+        outside: (m,) P(meant) for each out-of-scope sentence; 0 where the guardrail forbids.
+        defects: how many defects go with the refused requests.
+        texts: of the catalog.
+        seconds: for the n requests.
+    """
+
+    p: Floats
+    right: Bools
+    blocked: Bools
+    outside: Floats
+    defects: int
+    texts: int
+    seconds: float
+
+
+def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> Run:
+    """Make an artefact from the texts of a world, and ask it."""
+    wrong = [m for m in corpus.made if corpus.understood.get(m.heard) != m.goal]
+    refused = [m for m in wrong if m.heard not in corpus.understood]
+    made = draw(refused, n, seed)
+    rows = [{"text": text, "hypothesis": goal} for text, goal in corpus.understood.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        learn_catalog(rows, out=folder, channel="typed" if corpus.name == "typed" else "spoken", complete=True)
+        rewriter = Rewriter.open(folder)
+        begun = time.perf_counter()
+        answers = [rewriter.rewrite(request.heard, after_failure=True) for request in made]
+        seconds = time.perf_counter() - begun
+        touched = np.array([likeliest(rewriter.rewrite(text, after_failure=True))[0] for text in outside])
+    p, meanings = zip(*((p, corpus.understood.get(text)) for p, text in map(likeliest, answers)), strict=True)
+    right = np.array([meaning == request.goal for meaning, request in zip(meanings, made, strict=True)])
+    blocked = np.array([answer.reason == Reason.BLOCKED for answer in answers])
+    return Run(np.array(p), right, blocked, touched, round(len(wrong) * len(made) / len(refused)), len(rows), seconds)
+
+
+def likeliest(answer: Rewrite) -> tuple[float, str]:
+    """Return P(meant) of the likeliest candidate, 0 if it is forbidden, and the candidate."""
+    if not answer.candidates:
+        return 0.0, ""
+    best = answer.candidates[0]
+    return (0.0 if answer.reason == Reason.BLOCKED else best.p_success), best.text
+
+
+def figures(runs: list[Run]) -> dict[str, Any]:
+    """Add up the seeds."""
+    p, right, blocked, outside = (np.concatenate(of) for of in list(zip(*runs, strict=True))[:4])
+    defects = sum(run.defects for run in runs)
+    found: dict[str, Any] = {
+        "texts": [run.texts for run in runs],
+        "requests": len(p),
+        "right_first": round(float(right.mean()), 3),
+        "right_but_blocked": int((right & blocked).sum()),
+        "mean_us": round(1e6 * sum(run.seconds for run in runs) / len(p)),
+    }
+    for least in LEAST:
+        wins, losses = int((right & (p >= least)).sum()), int((~right & (p >= least)).sum())
+        ratio = round(wins / max(losses, 0.5), 1)
+        touched = round(float((outside >= least).mean()), 4)
+        found[f">= {least:g}"] = {
+            "wins": wins, "losses": losses, "win_loss": ratio, "fixed": round(wins / defects, 3), "touched": touched,
+        }  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()
