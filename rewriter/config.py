@@ -67,6 +67,28 @@ class Logs:
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """Which part of a turn's context is read, and how much of it."""
+
+    keys: str = setting(
+        "hour room place device_type previous_utterance state.*",
+        "Keys of `context` that are read, separated by spaces, the most important first. A final `*` allows any ending. "
+        "All other keys are ignored.",
+    )
+    max_keys: int = setting(16, "Keys of one turn that are read. Those that stand first in `keys` are kept.", least=0)
+    max_values: int = setting(
+        1000, "Values of one key that one run of `learn` counts. The values of most users are kept.", least=1
+    )
+    max_bytes: int = setting(200, "A key or a value with more bytes of UTF-8 is ignored.", least=1, most=1000)
+    min_days: int = setting(
+        2,
+        "Days on which k users must have carried a key before a text can be called rare in one of its values. Before that, "
+        "nothing is known about the key.",
+        least=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Sessions:
     """Cutting a user's turns into sessions."""
 
@@ -246,6 +268,7 @@ class Config:
     """
 
     logs: Logs = field(default_factory=Logs)
+    context: Context = field(default_factory=Context)
     sessions: Sessions = field(default_factory=Sessions)
     friction: Friction = field(default_factory=Friction)
     rephrases: Rephrases = field(default_factory=Rephrases)

@@ -8,7 +8,7 @@
 import json
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from rewriter.codes import Scope
+from rewriter.config import Context
 from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.locks import Lock
 from rewriter.model.memory import in_memory
@@ -244,17 +245,22 @@ def _rows(path: Path) -> Callable[[bytes], bytes | None]:
             return dict(cursor).get
 
 
-KEYS = ("hour", "room", "place", "device_type", "previous_utterance")
-"""The reserved keys of a context. Keys that begin with `STATE` are read too; all others are ignored."""
-STATE = "state."
-_HOURS = 3  # hours that are counted together, so that a part of the day has enough turns
+_HOURS = 3
+"""Hours that are counted together, so that a part of the day has enough turns."""
+_MAX_DIGITS = 100
+"""A number that is written with more digits is no value of a context; Python refuses to write very long ones."""
 
 
-def context_values(context: object) -> list[str]:
-    """Return ``key=value`` for each reserved key of a context.
+def context_values(context: object, limits: Context | None = None) -> list[str]:
+    """Return ``key=value`` for each key of a context that is read, in the order of `Context.keys`, then by name.
 
-    Hours are grouped by three, and texts are normalised. Empty values, and values that are not scalars, are left out; a context
-    that is not a mapping has no values.
+    Hours are grouped by three, and texts are normalised. Left out are keys that are not allowed, keys beyond `Context.max_keys`,
+    keys that hold an equals sign, keys and values that are too long, empty values, and values that are not text, number or
+    boolean. A context that is not a mapping has no values.
+
+    Args:
+        context: as given in the log or with a request; any object.
+        limits: which keys are read and how much of them; the defaults if None.
 
     Example:
         >>> context_values({"hour": 7, "room": "Kitchen", "state.oven": True, "battery": 80})
@@ -262,20 +268,40 @@ def context_values(context: object) -> list[str]:
     """
     if not isinstance(context, Mapping):
         return []
-    pairs = ((key, _value(key, value)) for key, value in context.items() if isinstance(key, str) and _read(key))
+    limits = limits or Context()
+    kept = [key for key in _allowed(context, limits.keys.split()) if _fits(key, limits)][: limits.max_keys]
+    pairs = ((key, context_value(key, context[key], limits)) for key in kept)
     return [f"{key}={value}" for key, value in pairs if value]
 
 
-def _read(key: str) -> bool:
-    return key in KEYS or key.startswith(STATE)
-
-
-def _value(key: str, value: object) -> str:
+def context_value(key: str, value: object, limits: Context) -> str:
+    """Return the value of a key as it is counted and compared; an empty text if it is not read."""
     if key == "hour":
         return _hours(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return normalise(str(value)) if isinstance(value, (str, int, float)) else ""
+    if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:
+        return ""
+    if not isinstance(value, (str, int, float)) or (isinstance(value, str) and len(value) > limits.max_bytes):
+        return ""
+    text = normalise(str(value))
+    return text if _fits(text, limits) else ""
+
+
+def _allowed(context: Mapping[object, object], patterns: Sequence[str]) -> Iterator[str]:
+    """Yield the keys of a context that a list of patterns allows, each once."""
+    names = sorted(key for key in context if isinstance(key, str) and "=" not in key)
+    seen: set[str] = set()
+    for pattern in patterns:
+        fitting = (key for key in names if key == pattern or (pattern.endswith("*") and key.startswith(pattern[:-1])))
+        for key in fitting:
+            if key not in seen:
+                seen.add(key)
+                yield key
+
+
+def _fits(text: str, limits: Context) -> bool:
+    return len(text.encode("utf-8", "surrogatepass")) <= limits.max_bytes
 
 
 def _hours(value: object) -> str:
@@ -301,6 +327,16 @@ class ContextRule(NamedTuple):
 
     context_value: str
     rule: Rule
+
+
+_ANY_LENGTH = Context(max_bytes=1000)
+"""Bounds at request time: how long a value may be that a rule is compared with. A learned value is never longer."""
+
+
+def _holds(said: str, context: object) -> bool:
+    """Return whether a context has a value. Only the key of the value is read, however many keys the context has."""
+    key, _, value = said.partition("=")
+    return isinstance(context, Mapping) and key in context and context_value(key, context[key], _ANY_LENGTH) == value
 
 
 class ContextRules:
@@ -343,7 +379,7 @@ class ContextRules:
         for locale in locales:
             rules = self._rules.get((locale, text))
             if rules:
-                holding = [rules[said] for said in context_values(context) if said in rules]
+                holding = [rule for said, rule in rules.items() if _holds(said, context)]
                 return max(holding, key=lambda rule: rule.score, default=None)
         return None
 

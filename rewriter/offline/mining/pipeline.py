@@ -127,7 +127,7 @@ def mine(
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
     steps.sql("spent")
-    steps.python("context_values", lambda out: write_context_values(said, out))
+    steps.python("context_values", lambda out: write_context_values(said, out, config.context))
     new = {name: steps.sql(f"new_{name}") for name in PARTED}
     parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
     counts = parts["counts"]

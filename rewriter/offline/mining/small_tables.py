@@ -1,8 +1,9 @@
-"""Small tables that the SQL reads counts with: what age takes, and where a row begins anew.
+"""The small tables that the mining SQL reads and that Python writes.
 
-The context values that the turns of a log tell of, for the SQL that counts in them.
-
-Utterances that only ask the assistant to stop: they say something about the turn before them, and are no restatement.
+`write_ages`             what evidence of each age weighs
+`write_evidence_starts`  the first day whose evidence of a text counts
+`write_context_values`   what each context of the log says
+`write_stops`            the stop words of each locale
 """
 
 import json
@@ -13,16 +14,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rewriter.config import Context
 from rewriter.engines.duckdb import connect, save
 from rewriter.model.rules import context_values
 from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise
 
 _ONE = 1_000_000
+"""Weights are stored in millionths."""
+_BATCH = 1000
+"""Distinct contexts that are read at once."""
 
 EvidenceStarts = Mapping[tuple[str, str, str], int]
-"""(locale, utterance, context value) -> the first day whose evidence of the utterance counts there, days since 1970. An empty
-context value is everywhere."""
+"""(locale, utterance, context value) -> the first day whose evidence of the utterance counts, days since 1970. With an empty
+context value it holds everywhere, otherwise only in that context value."""
 
 _NODES = """
 SELECT t.id AS node, w.context_value, w.day
@@ -45,7 +50,7 @@ def write_ages(half_life_days: int, path: Path) -> Path:
 
 
 def write_evidence_starts(evidence_starts: EvidenceStarts, texts: Path, path: Path) -> Path:
-    """Write `tables.CUTS`.
+    """Write `tables.EVIDENCE_STARTS`.
 
     Args:
         evidence_starts: the first days whose evidence counts.
@@ -76,26 +81,51 @@ def _write(columns: Mapping[str, np.ndarray], path: Path) -> Path:
 
 
 _DISTINCT = "SELECT DISTINCT COALESCE(context, '') AS context, COALESCE(device_type, '') AS device_type FROM turns"
+_COMMON_VALUES = """
+WITH spoken AS (
+  SELECT DISTINCT COALESCE(context, '') AS context, COALESCE(device_type, '') AS device_type, user_id FROM turns
+),
+carried AS (
+  SELECT v.context_value, COUNT(DISTINCT s.user_id) AS users
+  FROM read_values AS v JOIN spoken AS s ON s.context = v.context AND s.device_type = v.device_type
+  GROUP BY v.context_value
+),
+kept AS (
+  SELECT context_value FROM carried
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY split_part(context_value, '=', 1) ORDER BY users DESC, context_value) <= $most
+)
+SELECT * FROM read_values WHERE context_value IN (SELECT context_value FROM kept) ORDER BY ALL
+"""
 
 
-def write_context_values(turns: Path, out: Path) -> Path:
-    """Write `tables.CIRCUMSTANCES`: each context and device of a log with what it says; return `out`.
+def write_context_values(turns: Path, out: Path, limits: Context) -> Path:
+    """Write `tables.CONTEXT_VALUES`: each distinct context and device of a log with its values; return `out`.
+
+    Of each key the `limits.max_values` values with most users are kept.
 
     Args:
         turns: Parquet of `tables.TURNS`.
         out: Parquet file to write.
+        limits: which keys are read and how much of them.
     """
     with connect(turns=turns) as con:
-        pairs: list[tuple[str, str]] = con.execute(_DISTINCT).fetchall()
-        rows = [(context, device, said) for context, device in pairs for said in context_values(_context(context, device))]
-        con.register("said", pd.DataFrame(rows, columns=list(CONTEXT_VALUES.names), dtype=str))
-        save(con, "SELECT * FROM said ORDER BY ALL", out)
+        rows: list[tuple[str, str, str]] = []
+        found = con.execute(_DISTINCT)
+        while batch := found.fetchmany(_BATCH):  # a context may be long, and only its values are kept
+            rows += [(*pair, value) for pair in batch for value in context_values(_context(*pair), limits)]
+        con.register("read_values", pd.DataFrame(rows, columns=list(CONTEXT_VALUES.names), dtype=str))
+        save(con, _COMMON_VALUES.replace("$most", str(limits.max_values)), out)
     return out
 
 
 def _context(text: str, device: str) -> dict[str, object]:
-    context = json.loads(text) if text else {}
-    return {**context, "device_type": device} if isinstance(context, dict) else {"device_type": device}
+    """Return the context of a turn with its device; a context that cannot be read has no values."""
+    try:
+        context = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        context = {}
+    of_device: dict[str, object] = {"device_type": device} if device else {}
+    return context | of_device if isinstance(context, dict) else of_device
 
 
 _WORDS = resources.files("rewriter.offline") / "words" / "stop.json"

@@ -108,6 +108,7 @@ class Proposals:
         user_id: (m,) keyed hash of the user, or empty for all.
         context_value: (m,) where the rule holds, or empty for all.
         score, stay: (m,) how often requests end well at the target, and as spoken: S_ij and S_ii, or shares of turns.
+        stays: (m,) whether leaving the request alone is better.
         understood, acts: (m,) or one figure for all: P(the text is understood as the target), P(the assistant acts on it).
     """
 
@@ -123,6 +124,7 @@ class Proposals:
     context_value: npt.NDArray[np.object_] | str
     score: Floats
     stay: Floats
+    stays: Bools
     understood: Floats | float
     acts: Floats | float
 
@@ -203,7 +205,7 @@ def assess(
     for where, why in refusals:
         refuse(where, why)
     refuse(_outranked(proposals.group, verdict == ""), RuleVerdict.OUTRANKED)
-    refuse(frame["stay"] >= frame["score"], RuleVerdict.STAYING_BETTER)
+    refuse(proposals.stays, RuleVerdict.STAYING_BETTER)
     if launched is not None:
         refuse(_does_the_same(frame, launched), RuleVerdict.SAME_AS_GLOBAL)
     refuse(frame["source"] == frame["target"], RuleVerdict.SAME_TEXT)
@@ -215,8 +217,8 @@ def assess(
         if found := guard(row["locale"], row["source"], row["target"], proposals.scope == "personal"):
             verdict[i], detail[i] = RuleVerdict.GUARDRAIL, found
     left = np.flatnonzero(verdict == "")
-    turns = frame["turns"].to_numpy(dtype=np.float64)[left]
-    kept = expected_outcome.within_budget(turns, win[left], loss[left], config.max_loss_share)
+    traffic = proposals.pairs.traffic[proposals.rows[left]]
+    kept = expected_outcome.within_budget(traffic, win[left], loss[left], config.max_loss_share)
     verdict[left] = np.where(kept, RuleVerdict.LAUNCHED, RuleVerdict.OVER_BUDGET)
     figures = {"p_goal": beliefs.p_goal(), "p_gain": gain, "win": win, "loss": loss}
     return frame.assign(rule=ids(frame), **figures, verdict=verdict, detail=detail)

@@ -19,7 +19,7 @@ from scipy.stats import poisson
 
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
-from rewriter.config import Launch
+from rewriter.config import Config, Launch
 from rewriter.engines.duckdb import connect
 from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
@@ -30,22 +30,37 @@ from rewriter.offline.rules.votes import Pairs, Votes
 _TURN = 1000.0
 """Thousandths of a turn, in which mass is stored."""
 _MOST = 0.9
-"""Share of a source's turns above which a context value distinguishes nothing."""
+"""Share of the turns with the key above which a context value tells nothing about a source."""
 _CELLS = """
 CREATE TEMP TABLE cells AS
-WITH heard AS (SELECT said AS source, SUM(turns) AS turns FROM counts GROUP BY said),
+WITH spoken AS (SELECT said AS source, user_no, SUM(turns) AS turns FROM counts GROUP BY said, user_no),
+people AS (SELECT source, COUNT(*) AS users FROM spoken GROUP BY source),
+valued AS (
+  SELECT said AS source, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
+  FROM context_counts GROUP BY said, context_value, user_no
+),
+keyed AS (SELECT source, key, user_no, SUM(turns) AS turns FROM valued GROUP BY source, key, user_no),
+carriers AS (SELECT source, key, COUNT(*) AS users FROM keyed GROUP BY source, key),
 within AS (
-  SELECT said AS source, context_value, SUM(turns) AS turns, COUNT(DISTINCT user_no) AS users
-  FROM context_counts GROUP BY said, context_value
+  SELECT v.source, v.key, v.context_value, COUNT(*) AS users, SUM(v.turns / k.turns) AS of_key, SUM(v.turns / s.turns) AS of_all
+  FROM valued AS v
+  JOIN keyed AS k ON k.source = v.source AND k.key = v.key AND k.user_no = v.user_no
+  JOIN spoken AS s ON s.source = v.source AND s.user_no = v.user_no
+  GROUP BY v.source, v.key, v.context_value
 )
 SELECT ROW_NUMBER() OVER (ORDER BY w.source, w.context_value) - 1 AS cell, w.source, w.context_value, r.last_day,
-       GREATEST(COALESCE(e.day, 0), COALESCE(b.day, 0)) AS first_day
-FROM within AS w JOIN heard AS h ON h.source = w.source JOIN row_days AS r ON r.node = w.source
+       GREATEST(COALESCE(e.day, 0), COALESCE(b.day, 0)) AS first_day, w.of_all / p.users AS part
+FROM within AS w
+JOIN carriers AS c ON c.source = w.source AND c.key = w.key
+JOIN people AS p ON p.source = w.source
+JOIN row_days AS r ON r.node = w.source
 LEFT JOIN evidence_starts AS e ON e.node = w.source AND e.context_value = ''
 LEFT JOIN evidence_starts AS b ON b.node = w.source AND b.context_value = w.context_value
-WHERE w.users >= $k AND w.turns <= $most * h.turns
+WHERE w.users >= $k AND w.of_key <= $most * c.users
   AND w.source IN (SELECT source FROM edges WHERE target <> source)
 """
+"""Each share is a mean over users, so that nobody weighs more by speaking more: of_key adds up the users' shares of a value among
+their turns of the source that carry its key, of_all among all their turns of the source."""
 _ROWS = """
 SELECT c.cell, t.user_no, SUM(IF(t.rewritten = 0, t.turns * a.weight, 0)) / 1e6 AS turns,
        SUM(IF(t.rewritten = 0, t.success * a.weight, 0)) / 1e6 AS success, MIN(t.day) AS first_day, MAX(t.day) AS last_day
@@ -76,11 +91,13 @@ class Cells:
     Attributes:
         source: (m,) int64, node.
         context_value: (m,) object, text.
+        part: (m,) float64, part of the source's turns that lie in the context value, in the mean over users.
         votes: rows of (cell, user); its `source` is the cell.
     """
 
     source: Ints
     context_value: np.ndarray[tuple[int, ...], np.dtype[np.object_]]
+    part: Floats
     votes: Votes
 
 
@@ -97,7 +114,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         **mined.named("counts", "context_counts", "context_steps", "edges", "ages", "evidence_starts", "row_days")
     ) as con:
         con.execute(_CELLS, {"k": min_users, "most": _MOST})
-        named: dict[str, Any] = con.execute("SELECT source, context_value FROM cells ORDER BY cell").fetchnumpy()
+        named: dict[str, Any] = con.execute("SELECT source, context_value, part FROM cells ORDER BY cell").fetchnumpy()
         rows, steps = con.execute(_ROWS).df(), con.execute(_STEPS).df()
     rows["row_no"] = np.arange(len(rows))
     steps = steps.merge(rows[["cell", "user_no", "row_no"]], on=["cell", "user_no"])
@@ -115,7 +132,12 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         first_day=rows["first_day"].to_numpy(dtype=np.int64),
         last_day=rows["last_day"].to_numpy(dtype=np.int64),
     )
-    return Cells(np.asarray(named["source"], dtype=np.int64), np.asarray(named["context_value"], dtype=object), cast)
+    return Cells(
+        source=np.asarray(named["source"], dtype=np.int64),
+        context_value=np.asarray(named["context_value"], dtype=object),
+        part=np.asarray(named["part"], dtype=np.float64),
+        votes=cast,
+    )
 
 
 def in_context(
@@ -134,7 +156,7 @@ def in_context(
     Returns:
         Columns of `tables.RULES` without those of stages, and the cell and the node of the target.
     """
-    pairs, k = votes.gather(found.votes), config.min_users
+    pairs, k = votes.gather(found.votes, config.min_users - 1), config.min_users
     names = surface.states(inputs.mined.nodes, np.concatenate([found.source, pairs.target]))
     source = found.source[pairs.source]
     score, stay = _scores(found, pairs)
@@ -154,6 +176,7 @@ def in_context(
         context_value=found.context_value[cell],
         score=score[rows],
         stay=stay[cell],
+        stays=pairs.ok[rows] >= pairs.votes[rows],
         understood=inputs.surfaces.understood[target],
         acts=inputs.surfaces.acts[target],
     )
@@ -167,38 +190,76 @@ def in_context(
     return rules.assign(cell=cell, node=target)
 
 
-def _scores(found: Cells, pairs: Pairs) -> tuple[np.ndarray[Any, np.dtype[np.float64]], ...]:
-    """Return, for each pair, the share of the cell's turns whose way ended well there, and for each cell that of staying."""
+def _scores(found: Cells, pairs: Pairs) -> tuple[Floats, Floats]:
+    """Return, for each pair, the share of the cell's turns that ended well there, and for each cell the share that did as spoken.
+
+    Both are means over users, each of whom is worth one turn at the most.
+    """
     cast, m = found.votes, len(found.source)
-    total = np.maximum(np.bincount(cast.source, cast.turns, m), 1e-9)
-    rows = sparse.csr_array((np.ones(len(cast.source)), (cast.source, np.arange(len(cast.source)))), shape=(m, len(cast.source)))
-    ended = sparse.csr_array(rows @ cast.goals)
-    score = values_at(ended, pairs.source, pairs.target) / total[pairs.source]
-    return score, np.bincount(cast.source, cast.success, m) / total
+    weight = _weights(cast)
+    total = np.maximum(np.bincount(cast.source, cast.turns * weight, m), _TINY)
+    rows = sparse.csr_array((weight, (cast.source, np.arange(len(cast.source)))), shape=(m, len(cast.source)))
+    score = values_at(sparse.csr_array(rows @ cast.goals), pairs.source, pairs.target) / total[pairs.source]
+    return score, np.bincount(cast.source, cast.success * weight, m) / total
 
 
+def _weights(cast: Votes) -> Floats:
+    """Return the weight of each row, (r,), under which no user is worth more than one turn of a cell."""
+    led = np.asarray(cast.goals.sum(axis=1), dtype=np.float64).reshape(-1)
+    return np.asarray(1.0 / np.maximum(np.maximum(cast.turns, led), 1.0), dtype=np.float64)
+
+
+_TINY = 1e-9
 _P_RARE = 0.01
 """P(so few users say it there | it had nothing to do with the context value) below which a source is called rare there."""
+_LEAST_EXPECTED = 3.0
+"""Users who are expected to say a source in a context value, above which it can be called rare there."""
 _VOTES_AGAINST = 2.0
 """Votes in a context value, none of them for the rule's target, that speak against a rule for everybody."""
 _HEALTHY = 0.5
 """Share of a context value's turns that succeed as spoken above which it speaks against a rule for everybody."""
 _CONTRADICTED = 0.2
 """Share of the turns of a rule for everybody in which rules for the context may send something else."""
-
-
 _PROFILE = """
-WITH every AS (
-  SELECT context_value, split_part(context_value, '=', 1) AS of, SUM(turns) AS turns FROM context_counts GROUP BY context_value
+WITH valued AS (
+  SELECT said, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
+  FROM context_counts GROUP BY said, context_value, user_no
 ),
-share AS (SELECT context_value, turns / SUM(turns) OVER (PARTITION BY of) AS share FROM every),
-heard AS (SELECT said, COUNT(DISTINCT user_no) AS users FROM counts GROUP BY said),
-here AS (SELECT said, context_value, COUNT(DISTINCT user_no) AS users FROM context_counts GROUP BY said, context_value)
-SELECT n.locale, n.state AS source, e.context_value, COALESCE(h.users, 0) AS users, s.users * e.share AS expected
-FROM heard AS s JOIN nodes AS n ON n.node = s.said CROSS JOIN share AS e
+key_days AS (
+  SELECT split_part(context_value, '=', 1) AS key, day FROM context_counts GROUP BY ALL HAVING COUNT(DISTINCT user_no) >= $k
+),
+keys AS (SELECT key, COUNT(*) AS days FROM key_days GROUP BY key HAVING COUNT(*) >= $min_days),
+value_days AS (SELECT context_value, COUNT(DISTINCT day) AS days FROM context_counts GROUP BY context_value),
+carriers AS (SELECT key, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY key),
+parts AS (
+  SELECT key, context_value, user_no, SUM(turns) / SUM(SUM(turns)) OVER (PARTITION BY key, user_no) AS part
+  FROM valued GROUP BY key, context_value, user_no
+),
+shares AS (
+  SELECT p.key, p.context_value,
+         COALESCE(LIST_SUM(LIST_SORT(LIST(p.part), 'DESC')[$k:ANY_VALUE(c.users) - $k + 1]), 0)
+           / GREATEST(ANY_VALUE(c.users) - 2 * $k + 2, 1) AS share
+  FROM parts AS p JOIN carriers AS c ON c.key = p.key
+  GROUP BY p.key, p.context_value HAVING COUNT(*) >= $k
+),
+spoken AS (SELECT said, key, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY said, key),
+here AS (SELECT said, context_value, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY said, context_value)
+SELECT n.locale, n.state AS source, e.context_value, COALESCE(h.users, 0) AS users, (s.users - $k + 1) * e.share AS expected
+FROM spoken AS s
+JOIN nodes AS n ON n.node = s.said
+JOIN shares AS e ON e.key = s.key
+JOIN keys AS y ON y.key = s.key
+JOIN value_days AS d ON d.context_value = e.context_value
 LEFT JOIN here AS h ON h.said = s.said AND h.context_value = e.context_value
-WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM launched) AND s.users * e.share > 3
+WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM launched)
+  AND 2 * d.days >= y.days AND (s.users - $k + 1) * e.share > $least
 """
+"""How many users say a source in a context value, and how many would if the two had nothing to do with each other.
+
+Only turns that carry the key are looked at, so that a key that is new says nothing about the days before it. k users must have
+carried the key on enough days, and the value must occur on half of these days. A value's share is the mean of the users' own
+shares, without the k - 1 largest and the k - 1 smallest of them. k - 1 users of the source are expected less, and observed less.
+So fewer than k accounts cannot make a text look rare, nor hide that it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +277,7 @@ class ContextDecision:
     cells: Cells
 
 
-def settle(
-    inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int
-) -> ContextDecision:
+def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Config) -> ContextDecision:
     """Decide on the rules for the context, and look again at those for everybody.
 
     Args:
@@ -226,16 +285,17 @@ def settle(
         absorbed: (n,) B_i+ of the chain.
         global_rules: the rules for everybody.
         guard: the guardrail.
-        config: settings.
-        seed: of the draws.
+        config: its sections launch and context, and its seed.
     """
-    found = cells(inputs.mined, inputs.scores, absorbed, config.min_users)
+    launch, seed = config.launch, config.seed
+    found = cells(inputs.mined, inputs.scores, absorbed, launch.min_users)
     described = _described(found, inputs.mined)
-    rules = in_context(inputs, found, global_rules, guard, config, seed)
+    rules = in_context(inputs, found, global_rules, guard, launch, seed)
     left = dependent(described, rules, global_rules)
     if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that is gone stands in the way of none
-        rules = in_context(inputs, found, left, guard, config, seed)
-    return ContextDecision(left, pd.concat([exceptions(described, rules, left, inputs.mined), rules], ignore_index=True), found)
+        rules = in_context(inputs, found, left, guard, launch, seed)
+    kept = exceptions(described, rules, left, inputs.mined, config)
+    return ContextDecision(left, pd.concat([kept, rules], ignore_index=True), found)
 
 
 def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
@@ -250,31 +310,35 @@ def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glob
         The global rules, the verdicts of some rules changed to `DEPENDS_ON_CONTEXT`.
     """
     rules = global_rules.rules
-    launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, ["rule", "locale", "source", "state", "turns"]]
+    launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, ["rule", "locale", "source", "state"]]
     there = weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "state"]].merge(described, on="cell")
     there = there.merge(launched, on=["locale", "source"], suffixes=("", "_all"))
     other = there[there["state"] != there["state_all"]]
     other = other.assign(key=[said.partition("=")[0] for said in other["context_value"]])
-    turns = other.groupby(["rule", "turns_all", "key"])["turns"].sum().reset_index()
-    depends = turns.loc[turns["turns"] >= _CONTRADICTED * turns["turns_all"], "rule"]
+    parts = other.groupby(["rule", "key"])["part"].sum().reset_index()
+    depends = parts.loc[parts["part"] >= _CONTRADICTED, "rule"]
     return replace(
         global_rules,
         rules=rules.assign(verdict=rules["verdict"].mask(rules["rule"].isin(depends), RuleVerdict.DEPENDS_ON_CONTEXT)),
     )
 
 
-def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules, mined: Mined) -> pd.DataFrame:
+def exceptions(
+    described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules, mined: Mined, config: Config
+) -> pd.DataFrame:
     """Return the context values in which a launched rule for everybody is not applied.
 
-    In some the rule is expected to lose more than it wins. In others hardly anybody says the source, as all the rest is said
-    there, so that nobody can tell what it means: "turn on the light" was only ever restated in the kitchen. Where another rule is
-    launched, that one is applied; elsewhere the request is left alone.
+    In some, the rule is expected to lose more than it wins, and at least k users speak against it: what they say works there, or
+    they meant something else. In others, hardly anybody says the source although much else is said there. What the source means
+    there is then unknown: "turn on the light" may have been restated in the kitchen alone. Where another rule is launched, that
+    one is applied; elsewhere the request is left alone.
 
     Args:
         described: the cells (`_described`).
         weighed: the rules under consideration in them.
         global_rules: the rules for everybody.
         mined: its tables tell where else the sources are said.
+        config: its sections launch and context.
 
     Returns:
         Columns of `tables.RULES` without those of stages; the target is the source.
@@ -283,12 +347,14 @@ def exceptions(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glo
         global_rules.rules["verdict"] == RuleVerdict.LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
     ]
     there = described.merge(launched, on=["locale", "source"])
-    there = there.merge(weighed[["cell", "state", "win", "loss"]], on=["cell", "state"], how="left")
+    proposed = weighed[["cell", "state", "win", "loss", "users"]].rename(columns={"users": "voters"})
+    there = there.merge(proposed, on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _VOTES_AGAINST) | (there["stay"] > _HEALTHY)))
+    against &= there["users_against"] - there["voters"].fillna(0) >= config.launch.min_users
     ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, "cell"])
     bad = there[against & ~ruled].assign(verdict=RuleVerdict.KEEP_SOURCE)
-    strange = _strange(launched, mined).merge(launched.drop(columns="state"), on=["locale", "source"])
+    strange = _strange(launched, mined, config).merge(launched.drop(columns="state"), on=["locale", "source"])
     kept = pd.concat([bad, strange.assign(verdict=RuleVerdict.RARE_HERE)]).drop_duplicates(["locale", "source", "context_value"])
     text, zero = kept["source"], np.zeros(len(kept))
     kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero, detail="")
@@ -345,23 +411,34 @@ def serving(rules: pd.DataFrame) -> list[ContextRule]:
     return [ContextRule(said, Rule(rule, "", *rest)) for said, rule, *rest in zip(*columns, strict=True)]
 
 
-def _strange(launched: pd.DataFrame, mined: Mined) -> pd.DataFrame:
-    """Return the context values in which launched sources are strange."""
-    with connect(**mined.named("counts", "context_counts", "nodes")) as con:
+def _strange(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
+    """Return the context values in which launched sources are rarer than chance explains."""
+    numbers = {"k": config.launch.min_users, "min_days": config.context.min_days, "least": _LEAST_EXPECTED}
+    with connect(**mined.named("context_counts", "nodes")) as con:
         con.register("launched", launched)
-        profile: pd.DataFrame = con.execute(_PROFILE).df()
-    chance = poisson.cdf(profile["users"], profile["expected"])
+        profile: pd.DataFrame = con.execute(_PROFILE, numbers).df()
+    chance = poisson.cdf((profile["users"] - config.launch.min_users + 1).clip(lower=0), profile["expected"])
     return profile[chance < _P_RARE].drop(columns="expected").assign(turns=0.0, stay=0.0)
 
 
 def _described(found: Cells, mined: Mined) -> pd.DataFrame:
-    """Return the cells with what was said and done in them."""
+    """Return the cells with what was said and done in them; a user is worth one turn at the most."""
     cast, m = found.votes, len(found.source)
-    names = surface.states(mined.nodes, found.source)
-    turns, voted = np.bincount(cast.source, cast.turns, m), np.asarray(cast.goals.sum(axis=1)).reshape(-1)
-    return pd.DataFrame({
-        "cell": np.arange(m), "context_value": found.context_value, "locale": names["locale"].reindex(found.source).to_numpy(),
-        "source": names["state"].reindex(found.source).to_numpy(), "users": np.bincount(cast.source, minlength=m),
-        "turns": turns, "votes": np.bincount(cast.source, np.minimum(voted, 1.0), m),
-        "stay": np.bincount(cast.source, cast.success, m) / np.maximum(turns, 1e-9),
-    })  # fmt: skip
+    names, weight = surface.states(mined.nodes, found.source), _weights(cast)
+    voted = np.asarray(cast.goals.sum(axis=1), dtype=np.float64).reshape(-1)
+    worth = np.maximum(np.bincount(cast.source, cast.turns * weight, m), _TINY)
+    speaks = (voted > 0) | (cast.success > _HEALTHY * cast.turns)
+    return pd.DataFrame(
+        {
+            "cell": np.arange(m),
+            "context_value": found.context_value,
+            "part": found.part,
+            "locale": names["locale"].reindex(found.source).to_numpy(),
+            "source": names["state"].reindex(found.source).to_numpy(),
+            "users": np.bincount(cast.source, minlength=m),
+            "users_against": np.bincount(cast.source, speaks, m),
+            "turns": np.bincount(cast.source, cast.turns, m),
+            "votes": np.bincount(cast.source, np.minimum(voted, 1.0), m),
+            "stay": np.bincount(cast.source, cast.success * weight, m) / worth,
+        }
+    )

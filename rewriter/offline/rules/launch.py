@@ -54,7 +54,7 @@ def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | No
     inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, settings)
     guard = guard_of(mined.queries, mined.nodes, settings.min_users)
     global_rules = everybody(inputs, guard, settings, seed, priors)
-    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, settings, seed)
+    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config)
     rules = [in_context.global_rules.rules, in_context.rules]
     if settings.personal:
         personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
@@ -72,7 +72,7 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
         seed: of the draws.
         priors: of the log as they were fitted some days ago; None to fit them.
     """
-    pairs, k = votes.gather(inputs.votes), config.min_users
+    pairs, k = votes.gather(inputs.votes, config.min_users - 1), config.min_users
     names = surface.states(inputs.mined.nodes, np.concatenate([pairs.source, pairs.target]))
     near = nearness(names, pairs.source, inputs.commonest.text[pairs.target])
     if priors is None:
@@ -80,7 +80,7 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
         priors = fit_priors(pairs, near, nearness(names, source, inputs.commonest.text[goal]), seed=seed)
 
     score = values_at(inputs.scores, pairs.source, pairs.target)
-    rows = _best(pairs, score, config.rivals)
+    rows = _best(pairs, score, config.rivals, k)
     source, target = pairs.source[rows], pairs.target[rows]
     proposals = Proposals(
         scope="global",
@@ -95,6 +95,7 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
         context_value="",
         score=score[rows],
         stay=inputs.stay[source],
+        stays=pairs.ok[rows] >= pairs.votes[rows],
         understood=inputs.surfaces.understood[target],
         acts=inputs.surfaces.acts[target],
     )
@@ -118,7 +119,7 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         seed: of the draws.
     """
     cast, least = inputs.votes, _OWN_SHARE * config.personal_turns
-    entries, pairs = votes.of_users(cast, global_rules.pairs, least)
+    entries, pairs = votes.of_users(cast, global_rules.pairs, least, config.min_users - 1)
     names = surface.states(inputs.mined.nodes, np.concatenate([cast.source[entries], pairs.target]))
     own_turns = values_at(cast.goals, entries, pairs.target)
     rows = np.flatnonzero((own_turns >= least) & (cast.source[entries] != pairs.target))
@@ -138,6 +139,7 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         context_value="",
         score=own_turns[rows] / turns,
         stay=cast.success[row] / turns,
+        stays=cast.success[row] >= own_turns[rows],
         understood=1.0,
         acts=1.0,
     )
@@ -185,9 +187,12 @@ def write(rules: pd.DataFrame, path: Path) -> None:
     write_table(RULES, rules, "user_id, context_value, locale, source, score DESC, target", path)
 
 
-def _best(pairs: Pairs, score: Floats, rivals: int) -> Ints:
-    """Return the pairs of the `rivals` best goals of each source by S_ij, best first, the source itself left out."""
-    order = np.lexsort((pairs.target, -score, pairs.source))
+def _best(pairs: Pairs, score: Floats, rivals: int, min_users: int) -> Ints:
+    """Return the pairs of the `rivals` best goals of each source, the source itself left out.
+
+    Goals of `min_users` users come first, then the best by S_ij, so that goals of a few accounts do not displace others.
+    """
+    order = np.lexsort((pairs.target, -score, pairs.users < min_users, pairs.source))
     order = order[(pairs.source != pairs.target)[order]]
     source = pairs.source[order]
     best: Ints = order[np.arange(len(order)) - np.searchsorted(source, source) < rivals]

@@ -161,7 +161,7 @@ class Beta:
         return self.a + successes, self.b + np.maximum(trials - successes, 0.0)
 
 
-def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float]) -> Beta:
+def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float], weight: Floats | None = None) -> Beta:
     """Fit a beta-binomial by penalised maximum likelihood.
 
     A normal prior on log a and log b, centred on `start`, keeps a small log near it; a large one forgets it. Counts may be
@@ -172,18 +172,19 @@ def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float]) -
         successes: (n,) observed successes.
         trials: (n,) observed trials, at least `successes`.
         start: a and b where there is nothing to fit.
+        weight: (n,) of each rate; 1 each if None.
 
     Example:
         >>> beta = fit_beta(np.array([9.0, 10.0, 8.0] * 50), np.full(150, 10.0), start=(1.0, 1.0))
         >>> bool(0.88 < beta.a / (beta.a + beta.b) < 0.92)
         True
     """
-    centre = np.log(np.array(start))
+    centre, weight = np.log(np.array(start)), np.ones(len(trials)) if weight is None else weight
 
     def loss(theta: Floats) -> float:
         a, b = np.exp(theta)
         likelihood = betaln(a + successes, b + trials - successes) - betaln(a, b)
-        return float(0.5 * np.sum(((theta - centre) / _BETA_SPREAD) ** 2) - likelihood.sum())
+        return float(0.5 * np.sum(((theta - centre) / _BETA_SPREAD) ** 2) - weight @ likelihood)
 
     best = minimize(loss, centre, method="L-BFGS-B", bounds=[(-5, 8)] * 2).x if len(trials) else centre
     return Beta(float(np.exp(best[0])), float(np.exp(best[1])), len(trials))
@@ -236,5 +237,5 @@ def fit_priors(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Prio
         seed: of the sample that a large log is cut to.
     """
     _, once = np.unique(pairs.source, return_index=True)
-    ok = fit_beta(pairs.ok[once], pairs.spoken_by[once], start=_OK_START)
+    ok = fit_beta(pairs.ok[once], pairs.spoken_by[once], start=_OK_START, weight=pairs.fit_weight[once])
     return Priors(fit_agreement(pairs, near, unlike, seed=seed), ok)

@@ -1,6 +1,11 @@
-"""From votes to evidence: for each rule i -> j, how often i fails, and how often j was meant.
+"""Votes of users on what was meant, and the evidence that they add up to for each rule i -> j.
 
-What each user's turns say was meant: the votes that launch rests on.
+`read`      the votes: for each source and user, where the user's restatements led to
+`gather`    the evidence for everybody: how often i fails, and how many users meant j
+`of_users`  the same for single users
+
+Every user is worth one turn of a source at the most. Of the success as spoken that users report, the `n_adversarial` largest
+reports on each source are left out, so that fewer than k accounts cannot make a failing text look healthy.
 """
 
 from dataclasses import dataclass
@@ -90,6 +95,10 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
 Number = TypeVar("Number", np.int64, np.float64)
 
 _FAINT = 0.05  # of a turn; what the chain spreads further is no vote
+_MOST_TURNS = 5.0
+"""Turns of one user that count at most as traffic of a source."""
+_FULL_WEIGHT_SOURCES = 20.0
+"""Sources of one user that have full weight in fits on the whole log; with more of them, each weighs less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +110,11 @@ class Pairs:
         target: (m,) int64, node j; j = i is in it where people came back to the same words.
         users: (m,) int64, distinct users who voted for j.
         said_by: (m,) int64, distinct users who said i.
-        spoken_by: (m,) float64, users whose success with i as spoken is known; who was rewritten, or was heard long ago, is part
-            of one.
+        spoken_by: (m,) float64, users whose success with i as spoken is known. A user whose turns were rewritten or are old is
+            part of one; the reports that are left out are not among them.
+        traffic: (m,) float64, turns of i in the log, a user's `_MOST_TURNS` at the most.
+        fit_weight: (m,) float64, weight of i in fits on the whole log, 0..1. A user adds 1 to a source, but no more than
+            `_FULL_WEIGHT_SOURCES` to all sources together.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
@@ -110,7 +122,7 @@ class Pairs:
         user_weights: (m,) float64, the same votes, a user's on all sources together one at the most.
         proposed: (m,) float64, the strongest vote for j, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
-        ok: (m,) float64, users' share of success as spoken, summed over `spoken_by` users.
+        ok: (m,) float64, users' shares of success as spoken, summed; the largest `n_adversarial` of them are left out.
     """
 
     source: Ints
@@ -118,6 +130,8 @@ class Pairs:
     users: Ints
     said_by: Ints
     spoken_by: Floats
+    traffic: Floats
+    fit_weight: Floats
     turns: Floats
     first_day: Ints
     last_day: Ints
@@ -142,12 +156,16 @@ class Pairs:
         return np.maximum(_sums(place, self.votes, len(sources))[place] - self.proposed, 0.0)
 
 
-def gather(votes: Votes) -> Pairs:
+def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
     """Count votes by user.
 
     A user has one vote on each source: the goal that most of the user's turns of it led to, and as much of a vote as there is
     evidence for that, one turn at the most. A pair is only looked at because somebody proposed it, so the strongest vote is no
     evidence for it: the `agreed` ones are a fair sample of other users.
+
+    Args:
+        votes: rows of (source, user).
+        n_adversarial: so many users of each source may report success that never was.
     """
     n = votes.goals.shape[1]
     row, goal, vote = _main_goals(votes.goals)
@@ -158,10 +176,12 @@ def gather(votes: Votes) -> Pairs:
 
     sources, place = np.unique(votes.source, return_inverse=True)
     at = np.searchsorted(sources, source)
-    known = np.minimum(votes.turns, 1.0)
-    share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0) * known
+    known, share = _as_spoken(votes)
+    left_out, _ = _loudest(place, share, len(sources), n_adversarial)
+    busy = np.maximum(np.bincount(votes.user) / _FULL_WEIGHT_SOURCES, 1.0)[votes.user] if len(votes.user) else known
     total = _sums(pair, vote, m)
-    goal_prior = _sums(key % n, total, n)
+    weights = _sums(pair, user_weight, m)
+    goal_prior = _sums(key % n, weights, n)
     strongest = np.zeros(m)
     np.maximum.at(strongest, pair, vote)
     first, last = np.full(len(sources), np.iinfo(np.int64).max), np.full(len(sources), np.iinfo(np.int64).min)
@@ -172,16 +192,42 @@ def gather(votes: Votes) -> Pairs:
         target=key % n,
         users=np.bincount(pair, minlength=m).astype(np.int64),
         said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
-        spoken_by=_sums(place, known, len(sources))[at],
+        spoken_by=(_sums(place, known, len(sources)) - left_out)[at],
+        traffic=_sums(place, np.minimum(votes.turns, _MOST_TURNS), len(sources))[at],
+        fit_weight=np.minimum(_sums(place, 1.0 / busy, len(sources)), 1.0)[at],
         turns=_sums(place, votes.turns, len(sources))[at],
         first_day=first[at],
         last_day=last[at],
         votes=total,
-        user_weights=_sums(pair, user_weight, m),
+        user_weights=weights,
         proposed=strongest,
-        chance=goal_prior[key % n] / max(float(total.sum()), 1e-12),
-        ok=_sums(place, share, len(sources))[at],
+        chance=goal_prior[key % n] / max(float(weights.sum()), 1e-12),
+        ok=(_sums(place, share, len(sources)) - left_out)[at],
     )
+
+
+def _as_spoken(votes: Votes) -> tuple[Floats, Floats]:
+    """Return how much of each row's success as spoken is known, 0..1, and the success among it, 0..1, (r,) each."""
+    known = np.minimum(votes.turns, 1.0)
+    share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0)
+    return known, np.asarray(np.minimum(share, 1.0) * known, dtype=np.float64)
+
+
+def _loudest(place: Ints, share: Floats, n: int, count: int) -> tuple[Floats, Floats]:
+    """Return the sum of the `count` largest shares of each group, (n,), and for each row that of the other rows', (r,).
+
+    Example:
+        >>> group, others = _loudest(np.array([0, 0, 0, 1]), np.array([0.5, 1.0, 0.0, 1.0]), 2, 1)
+        >>> group.tolist(), others.tolist()
+        ([1.0, 1.0], [1.0, 0.5, 1.0, 0.0])
+    """
+    order = np.lexsort((-share, place))
+    first = np.searchsorted(place[order], np.arange(n))
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[order] = np.arange(len(place)) - first[place[order]]
+    among = rank < count
+    group, following = _sums(place, np.where(among, share, 0.0), n), _sums(place, np.where(rank == count, share, 0.0), n)
+    return group, group[place] + np.where(among, following[place] - share, 0.0)
 
 
 def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
@@ -189,20 +235,21 @@ def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
     rng = np.random.default_rng(seed)
     if not len(pairs):
         return pairs.source, pairs.target
-    share = pairs.votes / pairs.votes.sum()
+    share = pairs.user_weights / pairs.user_weights.sum()
     return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
 
 
-def of_users(votes: Votes, everybody: Pairs, least: float) -> tuple[Ints, Pairs]:
-    """Return the evidence for every user who was led from a source to some goal at least `least` times: hers and the everybody's.
+def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 0) -> tuple[Ints, Pairs]:
+    """Return the evidence for each user whose turns led from a source to some goal at least `least` times.
 
     Each turn of the user's own is a vote, and so is every other user of the source. It is the user's own vote that proposes.
-    Pairs without a second vote are left out: nothing could be launched on them.
+    Pairs without a second vote are left out, because nothing could be launched on them.
 
     Args:
         votes: rows of (source, user).
         everybody: what `gather` made of them.
         least: turns of the user's own, may be a fraction.
+        n_adversarial: so many of the other users of each source may report success that never was.
 
     Returns:
         The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row: what is weighed for one user says
@@ -226,16 +273,17 @@ def of_users(votes: Votes, everybody: Pairs, least: float) -> tuple[Ints, Pairs]
     rows = rows[rows["row"].isin(second["row"])].sort_values(["row", "goal"])
 
     row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
-    chance = _sums(everybody.target, everybody.votes, votes.goals.shape[1]) / max(float(everybody.votes.sum()), 1e-12)
-    known = np.minimum(votes.turns[row], 1.0)
-    others = np.maximum(_of_source(everybody, votes.source[row], everybody.spoken_by) - known, 0.0)
-    share = np.divide(votes.success[row], votes.turns[row], out=np.zeros(len(row)), where=votes.turns[row] > 0) * known
+    chance = _sums(everybody.target, everybody.user_weights, votes.goals.shape[1])
+    chance /= max(float(everybody.user_weights.sum()), 1e-12)
+    others, others_ok = _others(votes, n_adversarial)
     return row, Pairs(
         source=row,
         target=goal,
         users=np.where(pair >= 0, np.append(everybody.users, 1)[pair], 1),
         said_by=_of_source(everybody, votes.source[row], everybody.said_by),
-        spoken_by=votes.turns[row] + others,
+        spoken_by=votes.turns[row] + others[row],
+        traffic=np.minimum(votes.turns[row], _MOST_TURNS),
+        fit_weight=np.ones(len(row)),
         turns=votes.turns[row],
         first_day=votes.first_day[row],
         last_day=votes.last_day[row],
@@ -243,8 +291,17 @@ def of_users(votes: Votes, everybody: Pairs, least: float) -> tuple[Ints, Pairs]
         user_weights=rows["votes"].to_numpy(dtype=np.float64),
         proposed=np.minimum(np.where(rows["own"] > 0, rows["own"], rows["votes"]), 1.0),
         chance=chance[goal],
-        ok=votes.success[row] + np.maximum(_of_source(everybody, votes.source[row], everybody.ok) - share, 0.0),
+        ok=votes.success[row] + others_ok[row],
     )
+
+
+def _others(votes: Votes, n_adversarial: int) -> tuple[Floats, Floats]:
+    """Return of each row how many other users' success with its source is known, and how much of it there is, (r,) each."""
+    sources, place = np.unique(votes.source, return_inverse=True)
+    known, share = _as_spoken(votes)
+    _, left_out = _loudest(place, share, len(sources), n_adversarial)
+    number, ok = (_sums(place, column, len(sources))[place] - column - left_out for column in (known, share))
+    return np.maximum(number, 0.0), np.maximum(ok, 0.0)
 
 
 def _of_source(everybody: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:

@@ -20,6 +20,8 @@ def pairs_of(rows, *, ok=0.0, said_by=None):
         users=users,
         said_by=said_by,
         spoken_by=said_by.astype(float),
+        traffic=np.ones(m),
+        fit_weight=np.ones(m),
         turns=np.ones(m),
         first_day=days,
         last_day=days,
