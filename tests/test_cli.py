@@ -142,7 +142,7 @@ def test_rewrite_as_json(artefact):
 def test_explain_says_why_and_why_not(artefact):
     launched = good("explain", artefact, "turn of the lamp")
     assert launched.startswith("'turn of the lamp' is rewritten to 'turn off the lamp' (global rule ")
-    assert "in the log (en): 50 turns of 10 users; 0.0 ended well as spoken" in launched
+    assert "in the log (en): 50 turns of 10 users; 0.0 succeeded as spoken" in launched
     assert table(launched)["turn off the lamp"][0] == "10"
     assert table(launched)["turn off the lamp"][-1] == "launched"
     flipped = good("explain", artefact, "switch on lamb")

@@ -139,7 +139,8 @@ def learn(
             min_users=config.launch.min_users,
             rejected=lambda: Path(out) / "state" / "rejected.parquet",
         )
-        due = past.due(log, config.loop)
+        k_raised = known is not None and _min_users(out, known.name) < config.launch.min_users
+        due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
         if known is not None and not log.files and not due and (old := _same_settings(out, known.name, config)):
             return _nothing_new(old, log)
         turns = writer.work / "turns.parquet"
@@ -158,14 +159,14 @@ def learn(
         if due:
             promises = _fit(mined, decided, best, doubted, config, online, clock)
             save_promises(online, promises)
-        elif past.fitted_day is not None:
+        elif past.fitted_day is not None and not k_raised:  # else the layer holds texts of fewer than k users
             writer.take_over("online")
             promises = open_promises(online)
         clock.start("launch")
         slices = layer_slices.assess(promises, doubted, today, fitted=due)
         rules = pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
-        now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due)
+        now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due, k_raised=k_raised)
         clock.start("artefact")
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", layer_slices.shares(now.rules))
@@ -248,6 +249,11 @@ def _refused(rules: pd.DataFrame) -> dict[str, int]:
     """Count refused rules by verdict, without those for a context value: a text has as many of these as it has context values."""
     rows = rules[(rules["verdict"] != RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
     return dict(Counter(rows["verdict"]))
+
+
+def _min_users(root: str | Path, version_id: str) -> int:
+    """Return k of the version that was learned last."""
+    return Config.from_dict(dict(open_version(root, version_id).manifest.config)).launch.min_users
 
 
 def _same_settings(root: str | Path, version_id: str, config: Config) -> Version | None:

@@ -5,6 +5,9 @@ kept in an index that all processes of a machine share: an LMDB file in the fold
 microseconds however much was said. Whoever first sees that the file has grown adds what is new; if the file is another, the index
 is made anew. The index does not lie in the artefact folder, because a memory map of a file that somebody copies over kills the
 process.
+
+If no index can be made (no folder for temporary files, or a full disk), each process keeps the last words of the end of the file
+in its memory, and looks undos up there.
 """
 
 import logging
@@ -28,6 +31,10 @@ __all__ = ["FILE", "MAX_A_DAY", "Overlay", "mark_of"]
 
 MAX_A_DAY: Final = 200
 """Words of one user in a day. A person says a few; the bound keeps a script from filling the disk."""
+_MAX_IN_MEMORY: Final = 1 << 22
+"""Bytes of the end of the file that are kept in memory where no index can be made: about 28,000 words, read in 0.1 s."""
+_MOST_IN_MEMORY: Final = 100_000
+"""Entries in memory at which only the end of the file is kept anew: tens of megabytes."""
 _DAY_MS = 86_400_000
 _MAP_SIZE = 1 << 32  # address space of an index, bytes: tens of millions of words; costs nothing on disk
 _READERS = 4_096  # threads of all processes that may look something up at the same moment
@@ -64,11 +71,12 @@ class Overlay:
         path: the file, only ever appended to; need not be there.
     """
 
-    __slots__ = ("_index", "_lock", "_path", "_seen")
+    __slots__ = ("_index", "_lock", "_memory", "_path", "_seen")
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._index = ""
+        self._memory = _Memory()
         self._seen = _NO_FILE
         self._lock = Lock()
         self._catch_up()  # so that no request waits for it
@@ -80,10 +88,7 @@ class Overlay:
             user: keyed hash; empty for nobody, who has undone nothing.
             mark: of the rewrite.
         """
-        if not user or not self._catch_up():
-            return False
-        with _transaction(self._index) as (view, _):
-            found = view.get(_key(user, mark))
+        found = self._look_up(_key(user, mark)) if user and self._catch_up() else None
         return found is not None and _SAID.unpack(found)[1] < 0
 
     def add(self, user: str, rewrite_id: str, value: int, now_ms: int) -> None:
@@ -100,21 +105,35 @@ class Overlay:
             ArtefactError: the disk refuses.
         """
         if self._catch_up():
-            with _transaction(self._index) as (view, _):
-                day, words = _COUNT.unpack(view.get(_key(user, "")) or _COUNT.pack(0, 0))
+            day, words = _COUNT.unpack(self._look_up(_key(user, "")) or _COUNT.pack(0, 0))
             if day == now_ms // _DAY_MS and words >= MAX_A_DAY:
                 raise RequestError(f"feedback of one user ends at {MAX_A_DAY} words a day, and this user has said as many today")
         append(Path(self._path), Word(user, rewrite_id, value, now_ms))
         self._catch_up()
 
+    def _look_up(self, key: bytes) -> bytes | None:
+        """Return what the index holds under a key; what the end of the file holds if there is no index, or it fails."""
+        if self._index:
+            try:
+                with _transaction(self._index) as (view, _):
+                    if view.get(_META):
+                        found = view.get(key)
+                        return None if found is None else bytes(found)
+                failure: object = "the index was removed"
+            except (OSError, lmdb.Error) as error:
+                failure = error
+            with self._lock:
+                self._do_without_index(failure)
+        return self._memory.get(key)
+
     def _catch_up(self) -> bool:
-        """Bring the index up to the file, and return whether there is any; microseconds if the file is as it was."""
+        """Read what was added to the file, and return whether there is a file; microseconds if it is as it was."""
         try:
             found = _seen(os.stat(self._path))  # noqa: PTH116 - half the time of Path.stat, at every request
         except OSError:
             return False
         if found == self._seen:
-            return bool(self._index)
+            return True
         with self._lock:
             if found != self._seen:
                 path = Path(self._path)
@@ -122,10 +141,57 @@ class Overlay:
                     index = _index_of(path)
                     self._seen = _extend(index, path)
                     self._index = index
-                except (OSError, lmdb.Error) as error:
-                    self._seen, self._index = found, ""  # told once, and tried again when the file is another
-                    _log.warning("what users said in %s is not looked at: %s", self._path, error)
-        return bool(self._index)
+                except (OSError, lmdb.Error) as error:  # tried again when the file is another
+                    self._seen = found
+                    self._do_without_index(error)
+        return True
+
+    def _do_without_index(self, failure: object) -> None:
+        if not self._memory:  # one warning, not one for each change of the file
+            _log.warning("no index of %s (%s): undos are looked up in its last %d bytes", self._path, failure, _MAX_IN_MEMORY)
+        self._index = ""
+        try:
+            self._memory = self._memory.extended(Path(self._path))
+        except OSError as error:
+            _log.warning("what users said in %s cannot be read: %s", self._path, error)
+
+
+class _Memory:
+    """The last words at the end of a file, under the same keys as in an index."""
+
+    __slots__ = ("_check", "_end", "_file", "_rows")
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+        self._file, self._end, self._check = (0, 0), 0, b""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what stands under a key."""
+        return self._rows.get(key)
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Write what stands under a key."""
+        self._rows[key] = row
+
+    def extended(self, path: Path) -> "_Memory":
+        """Return the words of the file as it is now: this object with what was added, or another one if the file is another."""
+        with path.open("rb") as file:
+            found = _seen(os.fstat(file.fileno()))
+            same = self._file == found[:2] and self._end <= found.size <= self._end + _MAX_IN_MEMORY
+            same = same and len(self) < _MOST_IN_MEMORY and self._check == _check(file.fileno(), self._end)
+            new = self if same else _Memory()
+            start = self._end if same else max(found.size - _MAX_IN_MEMORY, 0)
+            file.seek(start)
+            for line, end in whole_lines(file):  # the first line may be half a one, which `parse` refuses
+                new._end = end
+                if (word := parse(line)) is not None:
+                    _put(new, word)
+            new._file, new._end = found[:2], max(new._end, start)
+            new._check = _check(file.fileno(), new._end)
+        return new
 
 
 def _seen(found: os.stat_result) -> _Seen:
@@ -180,7 +246,7 @@ def _check(handle: int, end: int) -> bytes:
     return blake2b(os.pread(handle, end - start, start), digest_size=16).digest()
 
 
-def _put(edit: lmdb.Transaction, word: Word) -> None:
+def _put(edit: "lmdb.Transaction | _Memory", word: Word) -> None:
     mark = word.rewrite_id.rpartition("-")[2]
     key, today = _key(word.user, mark), _key(word.user, "")
     before = edit.get(key)

@@ -16,13 +16,14 @@ import duckdb
 
 from rewriter.artefact import feedback, review
 from rewriter.artefact.disk import replace as replace_file
-from rewriter.artefact.versions import Version, current, version_ids
+from rewriter.artefact.versions import Version, current, held, version_ids
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.logs.reader import names_user
+from rewriter.online.overlay import Overlay
 from rewriter.operate.scrub import Person, find, is_known, state_without, table_without
 from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
 from rewriter.operate.scrub_online import context_rules_without, online_without
@@ -122,7 +123,7 @@ def forget(
     rewritten = logs_without(user_id, list(logs), mapping or {})
     try:
         found = Forgotten(version.id, online=(version.folder / "online").is_dir())
-        learned = _learned(version, rewritten)
+        learned = _learned(_newest_state(version), rewritten)
         states = [root / "state" / version_id for version_id in version_ids(root / "state")]
         if hashed in _noted(root) or learned or any(is_known(state, hashed) for state in states):
             found = _publish(user_id, hashed, version, learned)
@@ -138,9 +139,16 @@ def forget(
     )
 
 
-def _learned(version: Version, rewritten: Iterable[Rewritten]) -> dict[str, str]:
+def _newest_state(version: Version) -> Path:
+    """Return the state from which the next `learn` starts: that of the version that is held back, or else that serves."""
+    waiting = held(version.root)
+    state = version.root / "state" / (waiting.id if waiting else version.id)
+    return state if state.is_dir() else version.state
+
+
+def _learned(state: Path, rewritten: Iterable[Rewritten]) -> dict[str, str]:
     """Return checksum -> name of the rewritten logs that are to be noted as read, because `learn` has read what they were."""
-    path = version.state / "files.json"
+    path = state / "files.json"
     with reading_state(path):
         known = dict(json.loads(path.read_text(encoding="utf-8")))
     return {each.after: str(each.path) for each in rewritten if each.before in known and each.after not in known}
@@ -162,14 +170,15 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
         if writer.previous_state is None:
             raise ArtefactError(_NO_STATE.format(root=root))
         config = Config.from_dict(dict(version.manifest.config))
-        person = find(writer.previous_state, user_id, hashed, config.launch.min_users)
+        # While a version is held back, the newest state is its own, and the rules that serve follow from another state.
+        person, served = (find(each, user_id, hashed, config.launch.min_users) for each in (writer.previous_state, version.state))
         noted = _noted(root)
-        noted[hashed] = sorted({*noted.get(hashed, ()), *person.texts})
+        noted[hashed] = sorted({*noted.get(hashed, ()), *person.texts, *served.texts})
         replace_file(root / "state" / NOTE, json.dumps(noted).encode(), mode=0o600)
         rows = state_without(person, writer.previous_state, writer.state)
         _record(writer.state / "files.json", learned, user_id)
-        before, after = _rules(person, version, writer.folder, writer.work)
-        parts = online_without(person, version.folder / "online", writer.folder / "online")
+        before, after = _rules(served, version, writer.folder, writer.work)
+        parts = online_without(served, version.folder / "online", writer.folder / "online")
         manifest = version.manifest
         version_id = writer.publish(
             config=config,
@@ -178,8 +187,8 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
             metrics={name: math.nan if value is None else value for name, value in manifest.metrics.items()},
         )
     rules = sum(before.values()) - sum(after.values())
-    known = person.number >= 0
-    return Forgotten(version_id, known, rows, len(person.ids), rules, parts is not None, parts or {})
+    known = person.number >= 0 or served.number >= 0
+    return Forgotten(version_id, known, rows, len(person.texts | served.texts), rules, parts is not None, parts or {})
 
 
 def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | None) -> Forgotten:
@@ -189,7 +198,9 @@ def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | N
     folder = Path(decisions) if decisions else None
     logs = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in folder.glob(pattern)) if folder else []
     reviewed = _mend_review(root / review.FILE, texts) if texts else 0
-    said = sum(feedback.without(root / "state" / feedback.FILE, each) for each in {hashed, *noted})
+    words = root / "state" / feedback.FILE
+    said = sum(feedback.without(words, each) for each in {hashed, *noted})
+    Overlay(words)  # makes the index anew, which holds her words until then
     decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):
         (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one

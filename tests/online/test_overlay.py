@@ -6,7 +6,9 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import lmdb
 import pytest
 from published import publish
 
@@ -274,3 +276,52 @@ def test_forgetting_loses_no_line_of_others(tmp_path):
     gone += without(path, "u0")
     assert gone == 30
     assert all(overlay.refuses(f"u{n}", str(i)) == (n > 0) for n in range(4) for i in range(30))
+
+
+def break_index(monkeypatch, how, overlay):
+    """Let what an index needs fail from now on."""
+
+    def fail(*_, **__):
+        raise {"folder": OSError(30, "read-only file system"), "full": lmdb.MapFullError("map is full")}[how]
+
+    if how == "folder":
+        monkeypatch.setattr(overlay_module, "_index_of", fail)
+    elif how == "full":
+        monkeypatch.setattr(overlay_module, "_extend", fail)
+    elif how == "look-up":
+        whole = overlay_module._transaction
+        monkeypatch.setattr(overlay_module, "_extend", lambda index, path: overlay_module._seen(path.stat()))
+        monkeypatch.setattr(overlay_module, "_transaction", lambda index, **edit: whole("/dev/null/none", **edit))
+    else:  # the index is removed, and a process opens it again
+        Path(overlay._index).unlink()
+        overlay_module._close_before_fork()
+        overlay_module._using.release()
+
+
+@pytest.mark.parametrize("how", ["folder", "full", "look-up", "removed"])
+def test_undos_hold_without_an_index(tmp_path, monkeypatch, caplog, how):
+    path = tmp_path / "feedback.jsonl"
+    path.write_text(line_of("u", "a"))
+    overlay = Overlay(path)
+    assert overlay.refuses("u", "a")
+    break_index(monkeypatch, how, overlay)
+    assert overlay.refuses("u", "a")
+    overlay.add("u", "x-1-b", -1, 0)
+    overlay.add("u", "x-1-a", 1, 0)
+    for each in (overlay, Overlay(path)):
+        assert [each.refuses("u", mark) for mark in "abc"] == [False, True, False]
+        assert not each.refuses("v", "b")
+    assert sum("undos are looked up in its last" in line for line in caplog.messages) <= 2, "one warning of each overlay"
+    with pytest.raises(RequestError, match="words a day"):
+        for _ in range(MAX_A_DAY + 1):
+            overlay.add("u", "x-1-c", -1, 0)
+
+
+def test_without_an_index_memory_is_bounded(tmp_path, monkeypatch):
+    path = tmp_path / "feedback.jsonl"
+    path.write_text("".join(line_of(f"u{i}", "m") for i in range(1_000)))
+    monkeypatch.setattr(overlay_module, "_MAX_IN_MEMORY", 10_000)
+    break_index(monkeypatch, "folder", None)
+    overlay = Overlay(path)
+    assert overlay.refuses("u999", "m")
+    assert len(overlay._memory) < 300  # two entries a word

@@ -26,6 +26,7 @@ from rewriter.model.habits import UserView
 from rewriter.model.index import GlobalIndex
 from rewriter.model.query_store import QueryBook
 from rewriter.offline.learn import learn
+from rewriter.online import overlay
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate import forget as operate_forget
@@ -444,3 +445,45 @@ def test_on_the_command_line(place):
     assert result.exit_code == 0, result.output
     assert "known here" in result.output
     assert ANN not in (place / "log.jsonl").read_text(encoding="utf-8")
+
+
+def held_back(root, log, *, afresh):
+    """Learn a version that does not serve."""
+    report = learn([log], out=root, detector=RuleDetector(), afresh=afresh, judge=lambda *_: ["not yet"])
+    assert report.held == ("not yet",)
+
+
+@pytest.mark.parametrize("known_to", ["the version that serves", "the version that is held back"])
+def test_while_a_version_is_held_back_she_is_found_in_both(tmp_path, known_to):
+    """A version that was learned afresh holds other people than the one that serves."""
+    hers = [row for row in rows() if row["user_id"] in (ANN, "ben", "cem", "dan")]
+    others = [row | {"timestamp": row["timestamp"].replace("2026-01", "2026-02")} for row in rows() if row["user_id"] != ANN]
+    root, two = tmp_path / "a", [jsonl(tmp_path / "hers.jsonl", hers), jsonl(tmp_path / "others.jsonl", others)]
+    first, second = two if known_to == "the version that serves" else two[::-1]
+    learn([first], out=root, detector=RuleDetector())
+    held_back(root, second, afresh=True)
+    hashed, private = needles(root)
+    assert {needle for needle, _ in found(root, private)} >= {hashed, *HERS}
+    report = forget(ANN, root, logs=[tmp_path / "*.jsonl"])
+    assert report.known
+    assert found(root, private) == set()
+    assert found(tmp_path, private) == set()
+    assert version_ids(root / "versions") == [report.version]
+    if known_to == "the version that is held back":  # its log was read, as it was and as it is now
+        again = learn([tmp_path / "hers.jsonl"], out=root, detector=RuleDetector()).log
+        assert (len(again.files), len(again.skipped)) == (0, 1)
+
+
+def test_her_words_leave_the_index_of_feedback_at_once(place):
+    root = place / "a"
+    path = root / "state" / "feedback.jsonl"
+    Rewriter.open(root)
+
+    def keys():
+        with overlay._transaction(overlay._index_of(path)) as (view, rows):
+            return view.stat(rows)["entries"], view.get(overlay._key(needles(root)[0], ""))
+
+    before, hers = keys()
+    assert hers is not None
+    forget(ANN, root)
+    assert keys() == (before - 2, None)  # her word, and how many she said on its day

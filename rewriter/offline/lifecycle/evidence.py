@@ -53,6 +53,15 @@ WHERE c.rewritten = 0
 GROUP BY w.place, c.said, c.user_no, c.day
 ORDER BY w.place, c.day, c.user_no
 """
+_USERS_BEHIND = """
+SELECT LEAST(
+  CASE WHEN w.context_value = '' THEN (SELECT COUNT(DISTINCT c.user_no) FROM counts AS c WHERE c.said = w.said)
+  ELSE (SELECT COUNT(DISTINCT c.user_no) FROM context_counts AS c WHERE c.said = w.said AND c.context_value = w.context_value)
+  END,
+  (SELECT COUNT(DISTINCT c.user_no) FROM counts AS c WHERE c.sent = w.sent AND c.rewritten = 0 AND c.success > 0)
+) AS users
+FROM wanted AS w ORDER BY w.place
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,21 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
 def decisive(config: Loop) -> tuple[float, float]:
     """Return the log e-values that decide between two arms, and on a drop."""
     return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.mean_days_between_false_alarms))
+
+
+def users_behind(rules: pd.DataFrame, mined: Mined) -> Ints:
+    """Return the users that each rule for everybody, or for a context value, rests on, (m,).
+
+    That is the smaller of two counts: users who said the source (in the context), and users who said with success what is sent.
+
+    Args:
+        rules: m of them, columns of `tables.RULES`.
+        mined: its tables are read.
+    """
+    wanted = numbered(rules, mined).assign(context_value=rules["context_value"].to_numpy())
+    with connect(**mined.named("counts", "context_counts")) as con:
+        con.register("wanted", wanted)
+        return np.asarray(con.execute(_USERS_BEHIND).fetchnumpy()["users"], dtype=np.int64)
 
 
 def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:

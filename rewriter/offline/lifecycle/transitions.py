@@ -110,6 +110,7 @@ def advance(
     min_users: int,
     draw: bool,
     fitted: bool = False,
+    k_raised: bool = False,
 ) -> Lifecycle:
     """Return the rules of today with their stages, every change so far, and the days from which evidence counts.
 
@@ -120,12 +121,15 @@ def advance(
         mined: the mined tables.
         today: last day of the log, days since 1970.
         config: `config.Loop`.
-        min_users: k; fewer users decide no test of a rule for everybody.
+        min_users: k. Fewer users decide no test of a rule for everybody, and a rule that rests on fewer is retired.
         draw: whether part of the requests is left alone for comparison.
         fitted: whether the online layer was fitted today. A slice of which nothing is left alone is then tested against what it
             reached until today.
+        k_raised: whether k was smaller at the last learn. Users who meant the target are counted anew then. Otherwise those at
+            launch count: what users mean by a text that is rewritten is hardly seen any more.
     """
-    rules = _enter_and_leave(assessed, before.rules, today, draw=draw)
+    few = _resting_on_few(assessed, before.rules, mined, min_users, k_raised=k_raised)
+    rules = _enter_and_leave(assessed, before.rules, today, draw=draw, few=few)
     serving = np.flatnonzero(rules["stage"].isin(SERVED).to_numpy())
     was = rules.iloc[serving].reset_index(drop=True)
     evidence = _weigh(was, evidence_of.only_by_id(rules), before, mined, config, min_users)
@@ -173,8 +177,30 @@ def _judge(
     return now, moved
 
 
-def _enter_and_leave(assessed: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool) -> pd.DataFrame:
-    """Join today's verdicts with the stages of yesterday: every rule once, with its stage before today's tests."""
+def _resting_on_few(
+    assessed: pd.DataFrame, before: pd.DataFrame, mined: Mined, min_users: int, *, k_raised: bool
+) -> frozenset[str]:
+    """Return the rules that serve more than one user and rest on fewer than k.
+
+    A rule is not assessed any more where its target has another surface, or none, among k users.
+    """
+    few = assessed.loc[(assessed["verdict"] == RuleVerdict.FEW_MEAN_TARGET) & k_raised, "rule"]
+    serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~layer_slices.is_slice(before)
+    left_over = before[serves & ~before["rule"].isin(assessed["rule"])]
+    if len(left_over):
+        users = evidence_of.users_behind(left_over, mined)
+        users = np.minimum(users, left_over["users"].to_numpy(dtype=np.int64)) if k_raised else users
+        few = pd.concat([few, left_over.loc[users < min_users, "rule"]])
+    return frozenset(few)
+
+
+def _enter_and_leave(
+    assessed: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool, few: frozenset[str] = frozenset()
+) -> pd.DataFrame:
+    """Join today's verdicts with the stages of yesterday: every rule once, with its stage before today's tests.
+
+    The rules `few` rest on too few users, so they are retired.
+    """
     assessed = assessed.sort_values("verdict", key=lambda v: v != RuleVerdict.LAUNCHED, kind="stable").drop_duplicates("rule")
     gone = before[before["stage"].isin([*SERVED, Stage.RETIRED]) & ~before["rule"].isin(assessed["rule"])]
     gone = gone[(gone["stage"] != Stage.RETIRED) | (gone["since_day"] > today - _MEMORY_DAYS)]
@@ -183,7 +209,9 @@ def _enter_and_leave(assessed: pd.DataFrame, before: pd.DataFrame, today: int, *
     rules = rules.assign(reason="")
 
     serves = rules["stage"].isin(SERVED)
-    forbidden = serves & rules["verdict"].isin(_FORBIDDEN)
+    rests_on_few = serves & rules["rule"].isin(few)
+    rules.loc[rests_on_few, ["verdict", "detail"]] = [RuleVerdict.RETIRED, StageReason.FORBIDDEN]
+    forbidden = serves & (rules["verdict"].isin(_FORBIDDEN) | rests_on_few)
     rules.loc[forbidden, ["stage", "reason"]] = [Stage.RETIRED, StageReason.FORBIDDEN]
     serves &= ~forbidden
     rules.loc[serves, ["verdict", "detail"]] = [RuleVerdict.LAUNCHED, ""]
