@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rewriter.errors import ConfigError
 
 ENCODER_KINDS = ("static", "transformer", "student")
+PROFILES = ("home", "shop", "support", "none")
 
 _PAGE_HEAD = """# Settings
 
@@ -240,6 +241,21 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Guardrail:
+    """What a rewrite may never do in this deployment (docs/guardrail.md). Serving heeds it too."""
+
+    profile: str = setting(
+        "home",
+        "Which requests count as destructive, so that no rewrite by similarity adds them. `home`: all that the word lists name. "
+        "`shop`: orders and payments are what people talk about. `support`: resets too. `none`: nothing. In `shop` and `support` "
+        'a rewrite may drop that something does not work ("i cant log in").',
+        choices=PROFILES,
+    )
+    destructive: tuple[str, ...] = setting((), "Further phrases that count as destructive; their words may stand apart.")
+    harmless: tuple[str, ...] = setting((), "Phrases of the word lists that do not count as destructive.")
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """When a new version is held back until a person publishes it."""
 
@@ -276,6 +292,7 @@ class Config:
     launch: Launch = field(default_factory=Launch)
     encoder: Encoder = field(default_factory=Encoder)
     trigger: Trigger = field(default_factory=Trigger)
+    guardrail: Guardrail = field(default_factory=Guardrail)
     publish: Publish = field(default_factory=Publish)
     loop: Loop = field(default_factory=Loop)
     seed: int = setting(0, "Seed of every random draw of `learn`.", least=0)
@@ -307,8 +324,12 @@ class Config:
         return config
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dicts, the inverse of `from_dict`."""
-        return asdict(self)
+        """Return the settings as nested dicts of what JSON and TOML have, the inverse of `from_dict`."""
+        data = asdict(self)
+        sections = (section for section in data.values() if isinstance(section, dict))
+        for section in sections:
+            section.update({name: list(value) for name, value in section.items() if isinstance(value, tuple)})
+        return data
 
 
 class Setting(NamedTuple):
@@ -415,6 +436,10 @@ def _build(cls: type, data: dict[str, Any], prefix: str) -> Any:  # noqa: ANN401
             values[key] = _build(kind, value, f"{prefix}{key}.")
         elif kind is float and type(value) is int:
             values[key] = float(value)
+        elif kind is tuple and isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
+            values[key] = tuple(value)
+        elif kind is tuple:
+            raise ConfigError(f"setting {prefix}{key} must be a list of texts, not {value!r}")
         elif type(value) is not kind:
             raise ConfigError(f"setting {prefix}{key} must be {kind.__name__}, not {type(value).__name__}")
         else:

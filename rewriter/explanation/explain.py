@@ -19,10 +19,9 @@ from rewriter.explanation.graph import rephrase_graph
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
-from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
-from rewriter.online.serving import lookup_order
+from rewriter.online.serving import lookup_order, open_online_layer
 from rewriter.result import Rewrite
 from rewriter.tables import RULES
 from rewriter.text import hash_user, normalise
@@ -261,9 +260,9 @@ def explain(
 
 def _considered(version: Version, source: str, user: str, locale: str | None, after_failure: bool) -> tuple[Considered, ...]:
     """Return the candidates of the online layer."""
-    if not (version.folder / "online").is_dir():
+    online_layer = open_online_layer(version)
+    if online_layer is None:
         return ()
-    online_layer = OnlineLayer.open(version.folder / "online")
     place = next((known for known in lookup_order(locale, version.manifest.locales) if known in online_layer.locales), None)
     return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
 

@@ -12,6 +12,6 @@ verdict   `Guardrail`, which applies these tests in order
 """
 
 from rewriter.guardrail.compare import Finding
-from rewriter.guardrail.verdict import Guardrail
+from rewriter.guardrail.verdict import DEFAULT, HOME, Guardrail, Guardrails
 
-__all__ = ["Finding", "Guardrail"]
+__all__ = ["DEFAULT", "HOME", "Finding", "Guardrail", "Guardrails"]

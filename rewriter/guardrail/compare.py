@@ -44,7 +44,13 @@ class Finding(NamedTuple):
 
 
 def contradiction(
-    source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
+    source: Reading,
+    target: Reading,
+    lexicon: Lexicon,
+    names: Set[str],
+    knows: Callable[[str], bool],
+    *,
+    complains: bool = False,
 ) -> Finding | None:
     """Return the first contradiction between two texts, or None if there is none.
 
@@ -54,13 +60,14 @@ def contradiction(
         lexicon: the word list that both were read with.
         names: normalised names that the assistant knows.
         knows: whether the assistant has ever understood a word.
+        complains: whether people tell what does not work ("i cant log in"), so that such a negation may be dropped.
     """
     return (
         _flipped(source, target, lexicon)
         or _renumbered(source, target, lexicon)
         or _revalued(source, target, lexicon)
         or _replaced(source, target, lexicon)
-        or _negated(source, target, lexicon, knows)
+        or _negated(source, target, lexicon, knows, complains=complains)
         or _swapped(source, target, lexicon, names)
     )
 
@@ -137,14 +144,21 @@ def _only_in(text: Reading, other: Reading, lexicon: Lexicon) -> str | None:
     return None
 
 
-def _negated(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> Finding | None:
+def _negated(
+    source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool], *, complains: bool
+) -> Finding | None:
     left, right = source.sides(_NEGATION), target.sides(_NEGATION)
-    if left == right:
+    if left == right or (complains and not right and _only_complains(source, lexicon)):
         return None
     if not left and _was_garbled(source, target, lexicon, knows):
         return None
     kind = FindingKind.ADDS_NEGATION if not left else FindingKind.CHANGES_NEGATION if right else FindingKind.DROPS_NEGATION
     return Finding(kind, source.text(_NEGATION), target.text(_NEGATION))
+
+
+def _only_complains(text: Reading, lexicon: Lexicon) -> bool:
+    """Return whether each negation of a text tells of something that does not work."""
+    return all(text.words[said.start : said.end] in lexicon.complaints for said in text.mentions[_NEGATION])
 
 
 def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> bool:

@@ -31,6 +31,9 @@ Index = Mapping[str, tuple[tuple[Phrase, Any], ...]]
 NUMBER = "number"
 """The slot of the numbers."""
 
+DANGERS = ("always", "order", "reset")
+"""Groups of destructive requests: everywhere; words that in a shop only name the matter; words that at a help desk do."""
+
 NEUTRAL = "und"
 """Language code of the list for languages without one of their own (BCP 47 "undetermined"). It knows digits and signs."""
 
@@ -88,7 +91,9 @@ class Lexicon:
         homophones: word -> the first of the words that sound the same.
         mistaken: number -> words that are heard for it (2 -> "to", "too").
         spoken: number -> its first phrase in the list.
-        danger: requests to destroy, buy or unlock, as sets of words that may stand anywhere in a text.
+        danger: group -> requests to destroy, buy or unlock, as sets of words that may stand anywhere in a text. Which groups
+            count depends on the profile of the deployment.
+        complaints: negations that tell of something that does not work ("can't", "funktioniert nicht").
         light: function words and fillers (articles, prepositions, pronouns, "please", "um"). A request means the same without
             them.
     """
@@ -107,7 +112,8 @@ class Lexicon:
     homophones: Mapping[str, str]
     mistaken: Mapping[str, frozenset[str]]
     spoken: Mapping[str, str]
-    danger: Index
+    danger: Mapping[str, Index]
+    complaints: frozenset[Phrase]
     light: frozenset[str]
 
     def sound_distance(self, source: Sequence[str], target: Sequence[str]) -> float:
@@ -145,8 +151,8 @@ _SECTIONS: dict[str, type] = {
     "language": str, "about": str, "checked": str, "polarity": dict, "negation": dict, "values": dict, "units": dict,
     "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": dict, "articles": list,
     "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "openers": list,
-    "closers": list, "elisions": list, "idioms": list, "homophones": list, "danger": list,
-    "light": list,
+    "closers": list, "elisions": list, "idioms": list, "homophones": list, "danger": dict,
+    "complaints": list, "light": list,
 }  # fmt: skip
 
 
@@ -200,13 +206,16 @@ def _checked(data: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
 
 
 def _check_slots(data: dict[str, Any]) -> None:
-    """Refuse polarities without two sides, a second slot of numbers, homophones that are not in groups."""
+    """Refuse polarities without two sides, a second slot of numbers, unknown dangers, homophones that are not in groups."""
     for slot, sides in data.get("polarity", {}).items():
         if not isinstance(sides, dict) or len(sides) != 2:
             raise ValueError(f"polarity {slot} must have two sides")
     for slot in (*data.get("polarity", {}), *data.get("values", {})):
         if slot == NUMBER:
             raise ValueError(f"{NUMBER} is the slot of the numbers; give this one another name")
+    for group, texts in data.get("danger", {}).items():
+        if group not in DANGERS or not isinstance(texts, list):
+            raise ValueError(f"danger {group} must be one of {', '.join(DANGERS)}, and a list of phrases")
     for group in data.get("homophones", []):
         if not isinstance(group, list):
             raise ValueError(f"homophones {group!r} must be a list of words")
@@ -234,7 +243,8 @@ def _build(data: dict[str, Any]) -> Lexicon:
         homophones={word: group[0] for group in groups for word in group},
         mistaken=_mistaken(groups, {phrase[0]: str(value) for phrase, value in numbers.items() if len(phrase) == 1}),
         spoken=spoken,
-        danger=_index((_phrase(text), frozenset(_phrase(text))) for text in data["danger"]),
+        danger={group: dangers(texts) for group, texts in data["danger"].items()},
+        complaints=frozenset(form for text in data["complaints"] for form in (_phrase(text), _plain(_phrase(text)))),
         light=_words(data["light"]),
     )
 
@@ -271,6 +281,7 @@ def _entries(data: dict[str, Any]) -> Iterator[tuple[Kind, str, str, str]]:
             if not isinstance(values, dict) or not all(isinstance(texts, list) for texts in values.values()):
                 raise ValueError(f"{kind} {slot} must give each value a list of phrases")
             yield from ((kind, slot, value, text) for value, texts in values.items() for text in texts)
+    yield from (("negation", "negation", "not", text) for text in data["complaints"])
 
 
 def _number_words(data: dict[str, Any]) -> dict[Phrase, int | float]:
@@ -313,6 +324,11 @@ def _mistaken(groups: list[list[str]], numbers: dict[str, str]) -> dict[str, fro
         others = frozenset(word for word in group if word not in numbers)
         found |= {numbers[word]: found.get(numbers[word], frozenset()) | others for word in group if word in numbers}
     return found
+
+
+def dangers(texts: Iterable[str]) -> Index:
+    """Return destructive requests, each under the first of its words and as the set of all of them."""
+    return _index((_phrase(text), frozenset(_phrase(text))) for text in texts)
 
 
 def _index(phrases: Iterable[tuple[Phrase, Any]]) -> Index:

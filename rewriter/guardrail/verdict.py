@@ -4,21 +4,42 @@ import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from rewriter.codes import FindingKind
+from rewriter.config import Guardrail as Settings
 from rewriter.guardrail.compare import Finding, contradiction
 from rewriter.guardrail.heard import left_out, unheard, unheard_news
-from rewriter.guardrail.lexicon import Lexicon, for_locale
+from rewriter.guardrail.lexicon import Index, Lexicon, dangers, for_locale
 from rewriter.guardrail.reading import Reading, read
 
 _INTENT_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # "LOCK_Unlock" -> LOCK, Unlock
 _LOCALES_CACHED = 64
 
-_DANGEROUS_INTENTS = frozenset({
-    "buy", "checkout", "delete", "disarm", "donate", "emergency", "erase", "format", "order", "pay", "payment", "purchase",
-    "remove", "reset", "sell", "shutdown", "subscribe", "transfer", "uninstall", "unlock", "unsubscribe", "wipe",
-})  # fmt: skip
+_DANGEROUS_INTENTS = {
+    "always": frozenset({
+        "buy", "delete", "disarm", "donate", "emergency", "erase", "format", "pay", "purchase", "remove", "sell", "shutdown",
+        "uninstall", "unlock", "wipe",
+    }),
+    "order": frozenset({"checkout", "order", "payment", "subscribe", "transfer"}),
+    "reset": frozenset({"reset", "unsubscribe"}),
+}  # fmt: skip
 """Words in the names of intents that destroy, buy, send money or unlock. Intents are named in English, whatever the locale."""
+
+_GROUPS = {"home": ("always", "order", "reset"), "shop": ("always", "reset"), "support": ("always",), "none": ()}
+"""Profile -> the groups of destructive requests that it heeds (`rewriter.guardrail.lexicon.DANGERS`)."""
+HOME = Settings()
+"""The settings where nothing else is said."""
+_COMPLAINING = frozenset({"shop", "support"})
+"""Profiles under which people tell what does not work."""
+
+
+class _Heeded(NamedTuple):
+    """What is destructive in a deployment: requests by their words, words in names of intents, and requests that are not."""
+
+    requests: tuple[Index, ...]
+    intents: frozenset[str]
+    harmless: frozenset[frozenset[str]]
 
 
 def _knows_all(_: str) -> bool:
@@ -31,6 +52,7 @@ class Guardrail:
 
     Attributes:
         lexicon: the word list of the language.
+        settings: what is destructive in this deployment.
 
     Example:
         >>> guardrail = Guardrail.open("en-US")
@@ -44,15 +66,23 @@ class Guardrail:
     """
 
     lexicon: Lexicon
+    settings: Settings = HOME
 
     @classmethod
-    def open(cls, locale: str) -> "Guardrail":
+    def open(cls, locale: str, settings: Settings = HOME) -> "Guardrail":
         """Return the guardrail of a locale's language; it is cached. A language without a word list gets digits, signs and names.
 
         Args:
             locale: BCP 47.
+            settings: what is destructive in this deployment.
+
+        Example:
+            >>> source, target = "where is my ordr", "where is my order"
+            >>> Guardrail.open("en").verdict(source, target, online=True).packed()
+            'destructive||order|'
+            >>> Guardrail.open("en", Settings("shop")).verdict(source, target, online=True)
         """
-        return _opened(locale)
+        return _opened(locale, settings)
 
     def verdict(
         self,
@@ -82,8 +112,8 @@ class Guardrail:
             return None
         before, after = read(source, self.lexicon), read(target, self.lexicon)
         if online and (unasked := self._unasked(before, after, intent)):
-            return Finding(FindingKind.DESTRUCTIVE, target=unasked)
-        finding = contradiction(before, after, self.lexicon, names, knows)
+            return unasked
+        finding = contradiction(before, after, self.lexicon, names, knows, complains=self.settings.profile in _COMPLAINING)
         if finding and not (personal and not self._dangers(after, intent)):
             return finding
         return unheard_news(before, after, self.lexicon, names, knows) if online else None
@@ -117,20 +147,72 @@ class Guardrail:
         news = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
         return Finding(FindingKind.UNHEARD, target=news[0]) if news[0] and all(news) else None
 
-    def _unasked(self, source: Reading, target: Reading, intent: str | None) -> str | None:
-        """Return the words by which the target would destroy, buy or unlock something that the source does not ask for."""
+    def destroys(self, source: str, target: str) -> Finding | None:
+        """Return what the target would destroy, buy or unlock though the source does not ask for it, or None.
+
+        Args:
+            source: normalised utterance.
+            target: normalised utterance that would be sent instead.
+        """
+        return self._unasked(read(source, self.lexicon), read(target, self.lexicon), None)
+
+    def _unasked(self, source: Reading, target: Reading, intent: str | None) -> Finding | None:
         unasked = (danger for danger in self._dangers(target, intent) if not danger.issubset(source.words))
-        return next((" ".join(sorted(danger)) for danger in unasked), None)
+        return next((Finding(FindingKind.DESTRUCTIVE, target=" ".join(sorted(danger))) for danger in unasked), None)
 
     def _dangers(self, target: Reading, intent: str | None) -> list[frozenset[str]]:
         """Return the requests to destroy, buy or unlock that the target makes, by its words or else by its intent."""
-        entries = (entry for word in target.words for entry in self.lexicon.danger.get(word, ()))
-        asked = [danger for _, danger in entries if danger.issubset(target.words)]
+        heeded = _heeded(self.lexicon, self.settings)
+        entries = (entry for index in heeded.requests for word in target.words for entry in index.get(word, ()))
+        asked = [danger for _, danger in entries if danger.issubset(target.words) and danger not in heeded.harmless]
         if intent is None or asked:
             return asked
-        return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in _DANGEROUS_INTENTS]
+        return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in heeded.intents]
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrails:
+    """The guardrails of one artefact.
+
+    Attributes:
+        settings: what is destructive in this deployment.
+    """
+
+    settings: Settings = HOME
+
+    def of(self, locale: str) -> Guardrail:
+        """Return the guardrail of a locale."""
+        return Guardrail.open(locale, self.settings)
+
+
+DEFAULT = Guardrails()
+"""The guardrails where nothing is set and nothing was learned."""
 
 
 @lru_cache(maxsize=_LOCALES_CACHED)
-def _opened(locale: str) -> Guardrail:
-    return Guardrail(for_locale(locale))
+def _opened(locale: str, settings: Settings) -> Guardrail:
+    return Guardrail(for_locale(locale), settings)
+
+
+@lru_cache(maxsize=_LOCALES_CACHED)
+def _heeded(lexicon: Lexicon, settings: Settings) -> _Heeded:
+    """Return what is destructive under some settings; the lists of the deployment overrule those of the profile."""
+    groups = _GROUPS[settings.profile]
+    own = dangers(settings.destructive)
+    destructive, harmless = _sets(own), _sets(dangers(settings.harmless)) - _sets(own)
+    intents = {word for group in groups for word in _DANGEROUS_INTENTS[group]} | {
+        word for (word, *more) in destructive if not more
+    }
+    return _Heeded(
+        (*(lexicon.danger[group] for group in groups if group in lexicon.danger), own),
+        frozenset(intents - _single(harmless)),
+        harmless,
+    )
+
+
+def _sets(requests: Index) -> frozenset[frozenset[str]]:
+    return frozenset(danger for entries in requests.values() for _, danger in entries)
+
+
+def _single(phrases: Set[frozenset[str]]) -> set[str]:
+    return {word for words in phrases if len(words) == 1 for word in words}

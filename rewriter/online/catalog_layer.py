@@ -9,8 +9,9 @@ import numpy as np
 
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import Layer, Reason, Scope, Standing
+from rewriter.config import Guardrail as Settings
 from rewriter.errors import ArtefactError
-from rewriter.guardrail import Guardrail
+from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.model.decider import Threshold
 from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
@@ -50,14 +51,25 @@ class CatalogLayer:
         kind: of the channel, ``spoken`` or ``typed``.
         complete: whether the assistant understands nothing else.
         threshold: P(meant) from which on a candidate is sent, and from which on it is suggested.
+        guardrails: of the deployment.
     """
 
-    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "student")
+    __slots__ = ("_guardrails", "_indexes", "_prior", "_retriever", "_starts", "_threshold", "student")
 
     student: None
 
-    def __init__(self, retriever: Retriever, prior: Prior, *, kind: str, complete: bool, threshold: Threshold) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        prior: Prior,
+        *,
+        kind: str,
+        complete: bool,
+        threshold: Threshold,
+        guardrails: Guardrails = DEFAULT,
+    ) -> None:
         self._retriever, self._prior, self._threshold = retriever, prior, threshold
+        self._guardrails = guardrails
         self.student = None
         book = retriever.user_view.book
         rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
@@ -74,8 +86,12 @@ class CatalogLayer:
         }
 
     @classmethod
-    def open(cls, folder: Path) -> "CatalogLayer":
+    def open(cls, folder: Path, guardrail: Settings = HOME) -> "CatalogLayer":
         """Open what `rewriter.offline.catalog_layer.write_catalog_layer` wrote.
+
+        Args:
+            folder: of the online layer.
+            guardrail: settings of the guardrail, from the manifest.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
@@ -86,7 +102,8 @@ class CatalogLayer:
             threshold = Threshold(apply=float(header["apply"]), suggest=float(header["suggest"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
-        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold)
+        guardrails = Guardrails(guardrail)
+        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold, guardrails=guardrails)
 
     @property
     def locales(self) -> frozenset[str]:
@@ -157,4 +174,5 @@ class CatalogLayer:
 
     def _allows(self, request: Request, text: str) -> bool:
         """Ask the guardrail whether a candidate contradicts what was heard, or destroys what was not asked for."""
-        return Guardrail.open(request.locale).verdict(request.hearings[0], text) is None
+        guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
+        return not (guardrail.destroys(heard, text) or guardrail.verdict(heard, text))

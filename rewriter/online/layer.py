@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rewriter.codes import Layer, Reason, Scope, Standing
-from rewriter.guardrail import Guardrail
+from rewriter.config import Guardrail as Settings
+from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import Decider, choose, may
@@ -59,31 +60,42 @@ class OnlineLayer:
         decider: what `learn` fitted.
         student: the risk of texts and words, of which the decider reads columns.
         ambiguity: texts that mean different things to different users; None where `learn` found none worth serving.
+        guardrails: of the deployment.
     """
 
-    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "student")
+    __slots__ = ("_ambiguity", "_decider", "_finder", "_guardrails", "_wording", "student")
 
     def __init__(
-        self, finder: Finder, wording: Mapping[str, Wording], decider: Decider, student: Risk, ambiguity: Ambiguity | None = None
+        self,
+        finder: Finder,
+        wording: Mapping[str, Wording],
+        decider: Decider,
+        student: Risk,
+        ambiguity: Ambiguity | None = None,
+        guardrails: Guardrails = DEFAULT,
     ) -> None:
         self._finder = finder
+        self._guardrails = guardrails
         self._wording = wording
         self._decider = decider
         self.student = student
         self._ambiguity = ambiguity
 
     @classmethod
-    def open(cls, folder: Path) -> "OnlineLayer":
+    def open(cls, folder: Path, guardrail: Settings = HOME) -> "OnlineLayer":
         """Open what `learn` wrote.
+
+        Args:
+            folder: of the online layer.
+            guardrail: settings of the guardrail, from the manifest.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
         """
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
-        return cls(
-            retriever, wording, Decider.open(folder), Risk.open(folder), Ambiguity.open(folder / "ambiguity", retriever.user_view)
-        )
+        ambiguity = Ambiguity.open(folder / "ambiguity", retriever.user_view)
+        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, Guardrails(guardrail))
 
     @property
     def locales(self) -> frozenset[str]:
@@ -173,7 +185,7 @@ class OnlineLayer:
     def _allows(self, scored: _Scored, text: str) -> bool:
         """Ask the guardrail whether a candidate may be sent."""
         hearings, locale, _, after_failure = scored.request
-        return may(hearings, text, Guardrail.open(locale), self._wording[locale], after_failure=after_failure)
+        return may(hearings, text, self._guardrails.of(locale), self._wording[locale], after_failure=after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
         """Return P(the rewrite wins), calibrated: of P(meant), and before the NLU of P(meant) times P(fails as spoken)."""
@@ -198,7 +210,7 @@ class OnlineLayer:
         if not allowed:
             standing, wording = Standing.FORBIDDEN, self._wording[request.locale]
             names, knows = wording.names.keys(), wording.knows
-            guardrail, heard = Guardrail.open(request.locale), request.hearings[0]
+            guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
             finding = guardrail.verdict(heard, text, names=names, knows=knows, online=True)
             detail = finding.packed() if finding else ""
         else:

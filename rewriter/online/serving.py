@@ -7,10 +7,10 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
+from rewriter.config import Config
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
@@ -102,7 +102,7 @@ class Serving:
         """
         manifest, rules = version.manifest, RuleBook.open(version.folder / "rules")
         contextual = ContextRules.open(version.folder / "rules")
-        online_layer = _open_online_layer(version.folder / "online")
+        online_layer = open_online_layer(version)
         answered = frozenset() if online_layer is None else online_layer.locales
         suggested = open_suggested(version.folder / "rules")
         known = dict.fromkeys(contextual.locales, 0) | {locale: 0 for locale, _ in suggested}
@@ -143,14 +143,16 @@ class Serving:
         return next((rule for rule in found if rule is not None), None)
 
 
-def _open_online_layer(folder: Path) -> "OnlineLayer | CatalogLayer | None":
-    """Open the online layer if there is one. Its libraries are imported only then."""
+def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | None":
+    """Open the online layer of a version if there is one. Its libraries are imported only then."""
+    folder = version.folder / "online"
     if not folder.is_dir():
         return None
+    guardrail = Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
     if (folder / "catalog.json").exists():
         from rewriter.online.catalog_layer import CatalogLayer  # noqa: PLC0415
 
-        return CatalogLayer.open(folder)
+        return CatalogLayer.open(folder, guardrail)
     from rewriter.online.layer import OnlineLayer  # noqa: PLC0415
 
-    return OnlineLayer.open(folder)
+    return OnlineLayer.open(folder, guardrail)

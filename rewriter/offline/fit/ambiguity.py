@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from rewriter.arrays import Floats
 from rewriter.config import Config
+from rewriter.guardrail import Guardrails
 from rewriter.model.ambiguity import Meanings, liking_of, posterior, write_ambiguity
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import thresholds
@@ -69,14 +70,14 @@ def learn_ambiguity(
         votes: of each user's turns on what was meant.
         query_index: the shared queries and the habits of each user.
         by_context: (locale, text) whose meaning the context tells; they are left out.
-        config: uses `launch.min_users`, `launch.max_loss_share` and `trigger.min_p_before`.
+        config: uses `launch.min_users`, `launch.max_loss_share`, `trigger.min_p_before` and `guardrail`.
         folder: of the online layer.
 
     Returns:
         What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
     """
     k = config.launch.min_users
-    guard = guard_of(mined.queries, mined.nodes, k)
+    guard = guard_of(mined.queries, mined.nodes, k, Guardrails(config.guardrail))
     shared = _ambiguous(mined, global_rules, query_index.good, by_context, guard, k)
     if shared.empty:
         return {}

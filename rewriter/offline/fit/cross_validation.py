@@ -14,7 +14,7 @@ import numpy as np
 from rewriter.arrays import Bools, Floats
 from rewriter.detect.logistic import fit_logistic
 from rewriter.detect.word_risk import WordRisk
-from rewriter.guardrail import Guardrail
+from rewriter.guardrail import DEFAULT, Guardrails
 from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import choose, may
 from rewriter.model.features import RANK, RISK, Look, look, risk
@@ -100,6 +100,7 @@ class CrossValidation:
         p_unseen_goal: P(nobody has asked for the goal | the text fails), see `UserVotes`.
         p_new_goal: share of the log's newest texts that ask for a new goal, see `new_goal_share`; the least P for any text.
         word_risk: counts of turns and defects of all texts.
+        guardrails: of the deployment.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class CrossValidation:
         p_unseen_goal: float,
         word_risk: WordRisk,
         p_new_goal: float = 0.0,
+        guardrails: Guardrails = DEFAULT,
     ) -> None:
+        self._guardrails = guardrails
         self._wordings = wordings
         self._word_risk = word_risk
         self._risk_without = cache(word_risk.without)
@@ -212,7 +215,7 @@ class CrossValidation:
         """Ask the guardrail, once for each candidate and mode."""
         key = (id(case), i, after_failure)
         if key not in self._allowed:
-            guardrail, text = Guardrail.open(case.text.locale), case.seen.pool.texts[i]
+            guardrail, text = self._guardrails.of(case.text.locale), case.seen.pool.texts[i]
             self._allowed[key] = may(case.seen.hearings, text, guardrail, case.wording, after_failure=after_failure)
         return self._allowed[key]
 

@@ -17,6 +17,7 @@ from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.word_risk import WordRisk
 from rewriter.engines.duckdb import connect
+from rewriter.guardrail import Guardrails
 from rewriter.model.decider import Calibration, Decider, Threshold
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.model.retrieve import Retriever
@@ -57,7 +58,7 @@ def fit(
         query_index: what `rewriter.offline.fit.query_index.build_query_index` wrote into the folder.
         known: counts of turns and defects of all texts.
         turns: Parquet of `tables.TURNS`.
-        config: uses its sections launch and trigger.
+        config: uses its sections launch, trigger and guardrail.
         folder: where the files go.
         doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since which it is in doubt.
 
@@ -71,7 +72,10 @@ def fit(
     user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
     found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
     p_new_goal = new_goal_share(query_index.texts)
-    cross_validation = CrossValidation(found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal)
+    guardrails = Guardrails(config.guardrail)
+    cross_validation = CrossValidation(
+        found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails
+    )
     modes = {mode: _Mode.of(mode, outcomes, config.trigger) for mode, outcomes in _held_out(cross_validation).items()}
     promises = {mode: of.promise() for mode, of in modes.items()}
     promises |= {name: modes[SLICES[name].mode].promise(day) for name, day in doubted.items() if SLICES[name].method == "online"}

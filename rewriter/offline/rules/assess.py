@@ -19,7 +19,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Launch
 from rewriter.engines.duckdb import connect
-from rewriter.guardrail import Guardrail
+from rewriter.guardrail import Guardrails
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import expected_outcome, surface
@@ -267,7 +267,7 @@ def values_at(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
     return np.asarray(matrix[row, column], dtype=np.float64).reshape(-1) if len(row) else np.zeros(0)
 
 
-def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
+def guard_of(queries: Path, nodes: Path, min_users: int, guardrails: Guardrails) -> Guard:
     """Return the guardrail with the words and names that this log's assistant knows, as a function (`Guard`).
 
     A word is known if an utterance of `min_users` users holds it and was understood. A name is the value of a slot of such an
@@ -283,7 +283,7 @@ def guard_of(queries: Path, nodes: Path, min_users: int) -> Guard:
     known = {locale: frozenset(values) for locale, values in names.items()}
 
     def guard(locale: str, source: str, target: str, personal: bool) -> str | None:
-        finding = Guardrail.open(locale).verdict(
+        finding = guardrails.of(locale).verdict(
             source, target, names=known.get(locale, frozenset()), knows=words[locale].__contains__, personal=personal
         )
         return finding and finding.packed()

@@ -9,6 +9,7 @@ import pandas as pd
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
+from rewriter.guardrail import Guardrails
 from rewriter.model.rules import ContextRules, Rule, save_suggested, write_rules
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import context, surface, votes
@@ -47,12 +48,12 @@ def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | No
     Args:
         mined: the mined tables.
         solved: the solved chain.
-        config: its section launch, and its seed.
+        config: its sections launch and guardrail, and its seed.
         priors: of the log as they were fitted some days ago; None to fit them.
     """
     settings, seed = config.launch, config.seed
     inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, settings)
-    guard = guard_of(mined.queries, mined.nodes, settings.min_users)
+    guard = guard_of(mined.queries, mined.nodes, settings.min_users, Guardrails(config.guardrail))
     global_rules = everybody(inputs, guard, settings, seed, priors)
     in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config)
     rules = [in_context.global_rules.rules, in_context.rules]
