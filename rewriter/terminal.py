@@ -13,6 +13,8 @@ from rich.table import Table
 
 console = Console(highlight=False, emoji=False)
 
+_LEAST = 10
+"""Characters that a wrapped column needs to be readable."""
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that a terminal obeys instead of showing: controls such as ESC, formats such as a change of direction, lone
 surrogates, and line and paragraph separators."""
@@ -54,6 +56,8 @@ def table(
 ) -> None:
     """Print a table as wide as the terminal; long cells are wrapped.
 
+    A table with more columns than fit is printed row by row, each cell on a line of its own after the name of its column.
+
     Args:
         title: above the table.
         columns: names of the columns.
@@ -67,9 +71,24 @@ def table(
     for column in columns:
         figure = column in right
         grid.add_column(column, justify="right" if figure else "left", no_wrap=figure or column in whole, overflow="fold")
-    for row in rows:
-        grid.add_row(*(safe("" if value is None else value) for value in row))
-    console.print(grid)
+    cells = [[safe("" if value is None else value) for value in row] for row in rows]
+    for row in cells:
+        grid.add_row(*row)
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    least = [
+        w if name in right or name in whole else max(len(name), min(w, _LEAST)) for name, w in zip(columns, widths, strict=True)
+    ]
+    if sum(least) + 2 * len(least) <= console.width:
+        console.print(grid)
+        return
+    console.print(f"[bold]{safe(title)}[/bold]")
+    for row in cells:
+        record = Table.grid(padding=(0, 2))
+        record.add_column(no_wrap=True)
+        record.add_column(overflow="fold")
+        for column, cell in zip(columns, row, strict=True):
+            record.add_row(column, cell)
+        console.print(record, "")
 
 
 def line(text: object) -> None:

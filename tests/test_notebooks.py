@@ -30,7 +30,7 @@ def shown(cell):
 
 @pytest.mark.notebooks
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
-@pytest.mark.parametrize(("path", "folder"), zip(NOTEBOOKS, (ROOT, ROOT / "notebooks") * 2, strict=True), ids=str)
+@pytest.mark.parametrize(("path", "folder"), list(zip(NOTEBOOKS, (ROOT, ROOT / "notebooks") * 2, strict=True)), ids=str)
 def test_notebook_runs_and_shows_what_is_committed(path, folder):
     """From the root and from the notebooks' own folder. A cell tagged ``varies`` shows something that no seed fixes."""
     committed = code(path)

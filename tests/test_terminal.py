@@ -62,3 +62,12 @@ def test_a_table_fits_the_terminal_and_keeps_its_figures_whole(printed):
     plain = re.sub(r"\x1b\[\d*m", "", out)
     assert all(len(line) <= 80 for line in plain.splitlines())
     assert out.count("1,234,567") == out.count("2026-01-05") == 3
+
+
+def test_a_table_that_does_not_fit_is_printed_row_by_row(monkeypatch, capsys):
+    names = [f"column {n}" for n in range(14)]
+    monkeypatch.setattr(terminal, "console", terminal.Console(width=80, highlight=False, emoji=False))
+    terminal.table("wide", names, [[f"value{n}" for n in range(14)]], whole=names)
+    shown = capsys.readouterr().out
+    assert all(f"value{n}" in shown for n in range(14))
+    assert max(map(len, shown.splitlines())) <= 80

@@ -23,7 +23,7 @@ Keys = npt.NDArray[np.uint64]
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:
-    """Return the array of an ``.npy`` file, read if it is small, else as a read-only memory map.
+    """Return the read-only array of an ``.npy`` file: read if it is small, else a memory map.
 
     A map is viewed as a plain array, because slicing a `numpy.memmap` is several times slower.
 
@@ -32,6 +32,7 @@ def mapped(path: Path) -> npt.NDArray[Any]:
         ValueError: it is not an ``.npy`` file, or is shorter than its header says.
     """
     array: npt.NDArray[Any] = np.load(path, mmap_mode=None if in_memory(path) else "r")
+    array.flags.writeable = False
     return np.asarray(array)
 
 

@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -222,27 +223,34 @@ def _append(path: Path, pairs: list[tuple[bytes, bytes]]) -> None:
 _mapped: WeakValueDictionary[tuple[int, int], lmdb.Environment] = WeakValueDictionary()
 _mapping = Lock()
 
+if hasattr(os, "register_at_fork"):  # a file that is open at a fork counts as open in the child for ever
+    os.register_at_fork(before=_mapping.acquire, after_in_parent=_mapping.release)  # in the child every `Lock` is free
+
 
 def _rows(path: Path) -> Callable[[bytes], bytes | None]:
     """Return what finds the row of a key in a file: a dictionary if the file is small, else a map.
 
-    A file is mapped once per process: LMDB refuses to open it twice, and a process may open several books of one folder.
+    A file is open once per process: LMDB refuses to open it twice, and a process may open several books of one folder. A small
+    file is closed again before the lock is released.
     """
     with reading_artefact(path), _mapping:
+        if in_memory(path):
+            with _environment(path) as env, env.begin() as view, view.cursor() as cursor:
+                return dict(cursor).get
         status = path.stat()
         file = (status.st_dev, status.st_ino)
-        env = _mapped.get(file)
-        if env is None:
-            env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
-            pages = env.info()["last_pgno"] + 1
-            if pages * env.stat()["psize"] > status.st_size:  # reading beyond the end would kill the process by SIGBUS
-                env.close()
-                raise ValueError(f"the file ends before its last page, {pages}")
-            _mapped[file] = env
-        if not in_memory(path):
-            return lambda key: env.begin().get(key)  # a view for each call: LMDB lets no two threads share one
-        with env.begin() as view, view.cursor() as cursor:
-            return dict(cursor).get
+        shared = _mapped.get(file) or _environment(path)
+        _mapped[file] = shared
+        return lambda key: shared.begin().get(key)  # a view for each call: LMDB lets no two threads share one
+
+
+def _environment(path: Path) -> lmdb.Environment:
+    env = lmdb.open(str(path), subdir=False, lock=False, readonly=True, create=False)
+    pages = env.info()["last_pgno"] + 1
+    if pages * env.stat()["psize"] > path.stat().st_size:  # reading beyond the end would kill the process by SIGBUS
+        env.close()
+        raise ValueError(f"the file ends before its last page, {pages}")
+    return env
 
 
 _HOURS = 3

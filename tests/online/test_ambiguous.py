@@ -61,7 +61,7 @@ def test_the_town_that_this_user_asks_about(artefact, user, town):
 def test_it_is_explained(artefact):
     told = explain(artefact, SHORT, user_id="u49").sentences()
     assert told[0].startswith(f"{SHORT!r} is rewritten to {WEST!r} (online, personal, P(success) 0.")
-    assert told[1].startswith(f"people mean different things by it; weighed by this user's habits: {WEST!r} 0.")
+    assert told[1].startswith(f"users mean different things by it; probabilities with the habits of this user: {WEST!r} 0.")
 
 
 def test_nobody_else(artefact):

@@ -174,7 +174,7 @@ def test_learn_holds_back_and_a_person_publishes(tmp_path, monkeypatch):
     log_, root = lamp_log.write(tmp_path / "log.jsonl"), tmp_path / "a"
     assert run("learn", log_, "--out", root).exit_code == 0, "the first version serves"
     first = current(root).id
-    result = run("learn", log_, "--out", root)
+    result = run("learn", log_, "--out", root, "--afresh")
     assert result.exit_code == 3, result.output
     assert "rewriter publish" in result.output
     waiting = held(root)
@@ -197,5 +197,5 @@ def test_the_guard_can_be_switched_off(tmp_path, monkeypatch):
     log_, root = lamp_log.write(tmp_path / "log.jsonl"), tmp_path / "a"
     (tmp_path / "open.toml").write_text("[publish]\nguard = false\n", encoding="utf-8")
     for _ in range(2):
-        assert run("learn", log_, "--config", tmp_path / "open.toml", "--out", root).exit_code == 0
+        assert run("learn", log_, "--config", tmp_path / "open.toml", "--out", root, "--afresh").exit_code == 0
     assert current(root).id.startswith("000002")
