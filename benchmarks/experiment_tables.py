@@ -70,5 +70,5 @@ def detector_effect(result: Figures) -> str:
     closed = [f"{mode} {gap:.0%}" for mode, gap in gaps.items() if gap is not None and 0 <= gap <= 1]
     if not closed:
         return grid(columns, rows)
-    about = f"Of the way from the rule to the truth, by fixed, the learned detector goes: {', '.join(closed)}."
+    about = f"Share of the gap between rule and truth, in fixed, that the learned detector closes: {', '.join(closed)}."
     return f"{grid(columns, rows)}\n\n{about}"

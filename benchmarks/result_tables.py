@@ -96,7 +96,7 @@ def context(result: Figures) -> str:
             "defects",
             *(f"{what}, {s}" for s in systems for what in ("win/loss", "fixed")),
         ]
-        tables.append(f"By what tells the meaning of what was said, {heading}:\n\n{grid(columns, lines)}")
+        tables.append(f"By the context that decides the meaning, {heading}:\n\n{grid(columns, lines)}")
     return "\n\n".join(tables)
 
 

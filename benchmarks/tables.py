@@ -9,7 +9,7 @@ page is stale.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -44,11 +44,37 @@ ROOT = Path(__file__).parents[1]
 OPENS, CLOSES = "<!-- figures -->", "<!-- /figures -->"
 HEAD = """# Benchmarks
 
-Written by `python benchmarks/tables.py` from the files in `benchmarks/results`; not edited by hand. Intervals are 95 %. What the
-figures mean: [measuring.md](measuring.md). How to run the scripts: [benchmarks/README.md](../benchmarks/README.md).
+Every measured figure of the project, with the command that made it. `python benchmarks/tables.py` writes this page from the files
+in `benchmarks/results`; do not edit it by hand. Intervals are 95 %. [Measuring](measuring.md) defines the figures,
+[benchmarks/README.md](../benchmarks/README.md) says how to run the scripts.
 
-Each file is as old as its last commit (`git log -1 benchmarks/results/NAME.json`): not all are run anew for every change.
+Not every file is measured again after every change. Each is as old as its last commit (`git log -1 benchmarks/results/NAME.json`).
+A section says so if the engine is known to have changed since in a way that can move its figures.
 """
+
+EARLIER: Mapping[str, tuple[str, ...]] = {
+    "there was an online layer": ("replay_check", "slurp", "serving"),
+    "the present conditions of launch": ("calibration", "off_policy"),
+    "the online layer knew the risk of words and calibrated its scores": (
+        "peers_home_quiet",
+        "peers_home_noisy",
+        "context",
+        "year",
+        "request_cost",
+        "learn_cost",
+    ),
+    "the online layer calibrated its scores": (
+        "peers_home_normal",
+        "peers_recordings_*",
+        "ladder_*",
+        "online",
+        "out_of_scope",
+        "loop",
+        "daily",
+        "detector_effect_*",
+    ),
+}
+"""Change of the engine -> the result files that are older. Take a name out when its file is measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +87,65 @@ class Section:
     table: Callable[[Figures], str]
 
 
-ASKED = "How many requests does each system mend and break, on later days of the world whose log it learned from?"
+ASKED = "How many requests does each system repair and break, on later days of the world from whose log it learned?"
 SECTIONS = (
     Section("peers_home_quiet", "Home, quiet", ASKED, peers),
     Section("peers_home_normal", "Home, normal", ASKED, peers),
     Section("peers_home_noisy", "Home, noisy", ASKED, peers),
     Section("peers_recordings_*", "Synthetic voices and a real recogniser", ASKED, peers),
-    Section("ladder_home", "The ladder: home", "What does each layer add, on the same requests?", ladder),
+    Section("ladder_home", "Layer by layer: home", "What does each layer add, on the same requests?", ladder),
     Section(
-        "ladder_media", "The ladder: media and home", "The same, where few words mean what the moment makes them mean?", ladder
+        "ladder_media",
+        "Layer by layer: media and home",
+        "The same, where the meaning of short requests depends on context?",
+        ladder,
     ),
-    Section("context", "Media and home: what context is worth", "What if the log tells the moment, and if not?", context),
-    Section("slurp", "SLURP: people and a real recogniser", "How far do rules come where few things are said twice?", slurp),
-    Section("calibration", "Is the budget of losses kept?", "Does the launched set lose what was promised?", calibration),
+    Section("context", "Media and home: what context is worth", "How much better are rewrites if the log has context?", context),
+    Section(
+        "slurp", "SLURP: people and a real recogniser", "How many defects do rules repair where few texts are said twice?", slurp
+    ),
+    Section(
+        "calibration",
+        "Is the budget of losses kept?",
+        "Is the share of losses of the launched rules the one that was promised?",
+        calibration,
+    ),
     Section(
         "off_policy",
         "Off-policy estimates",
         "Is the truth inside the interval, for releases of rules that were drawn?",
         off_policy,
     ),
-    Section("attack", "Poisoned logs", "What gets through of fake accounts?", attack),
-    Section("replay_check", "How near does a replay come?", "Does the log judge as a world that knows?", replay_check),
+    Section("attack", "Poisoned logs", "What can fake accounts achieve?", attack),
+    Section(
+        "replay_check",
+        "How near does a replay come?",
+        "Does a replay of the log give the figures of a world that knows the truth?",
+        replay_check,
+    ),
     Section("home_spoken_mining", "Mining: recordings of home commands", "Are restatements found?", home_spoken_mining),
-    Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found, in a log that is not ours?", dstc2_mining),
+    Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found in a log of other people?", dstc2_mining),
     Section("detectors", "Detectors", "Does a detector that learns from the log itself find more than the rule?", detectors),
-    Section("defects", "Defects", "Which turns went wrong, which calls, and how few labels are enough?", defects),
-    Section("detector_effect_*", "Detectors: what they are worth", "What do better counts mend?", detector_effect),
+    Section("defects", "Defects", "Which turns and calls went wrong, and how few labels are enough?", defects),
+    Section(
+        "detector_effect_*",
+        "Detectors: what they are worth",
+        "How many more defects are fixed with better counts?",
+        detector_effect,
+    ),
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
-    Section("lives", "The loop: the life of a rule", "Does it unlearn as fast as it learns?", lives),
-    Section("loop", "The loop: a home that changes", "What does a rewriter learn from what it did itself?", loop),
-    Section("year", "The loop: a year at home", "What does a year of learning come to, all layers at work?", year),
+    Section(
+        "lives",
+        "The loop: the life of a rule",
+        "Is a rule that no longer works withdrawn as fast as a good one is learned?",
+        lives,
+    ),
+    Section("loop", "The loop: a home that changes", "What does a rewriter learn from the effect of its own rewrites?", loop),
+    Section("year", "The loop: a year at home", "How many requests does a year of learning fix, with all layers?", year),
     Section("daily", "The loop: what a day costs", "How much cheaper is it to add a day than to learn the year anew?", daily),
     Section("online", "The online layer at home", "What does it add to exact rules, and what does a call cost?", online),
     Section("out_of_scope", "What must not be rewritten", "Are requests left alone that mean something else?", out_of_scope),
@@ -157,7 +208,9 @@ def _section(path: Path, section: Section) -> str:
     pictures = [path.with_name(f"{path.stem}{mode}.svg") for mode in ("", "_before", "_after")]
     shown = [f"![{section.title}](../benchmarks/results/{picture.name})" for picture in pictures if picture.exists()]
     title = section.title if section.file == path.stem else f"{section.title} ({path.stem.rpartition('_')[2]})"
-    parts = [f"## {title}", section.asked, f"`{result['command']}`", section.table(result), *shown]
+    change = next((change for change, names in EARLIER.items() if any(fnmatch(path.stem, name) for name in names)), "")
+    older = f"Measured before {change}; the present engine may give other figures." if change else ""
+    parts = [f"## {title}", section.asked, f"`{result['command']}`", older, section.table(result), *shown]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
