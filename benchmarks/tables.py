@@ -48,8 +48,9 @@ Every measured figure of the project, with the command that made it. `python ben
 in `benchmarks/results`; do not edit it by hand. Intervals are 95 %. [Measuring](measuring.md) defines the figures,
 [benchmarks/README.md](../benchmarks/README.md) says how to run the scripts.
 
-Not every file is measured again after every change. Each is as old as its last commit (`git log -1 benchmarks/results/NAME.json`).
-A section says so if the engine is known to have changed since in a way that can move its figures.
+Not every file is measured again after every change. Each is as old as its last commit
+(`git log -1 benchmarks/results/NAME.json`). A section says so if the engine is known to have changed since in a way that can move
+its figures.
 """
 
 EARLIER: Mapping[str, tuple[str, ...]] = {
