@@ -14,7 +14,6 @@ import platform
 import shlex
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +64,6 @@ class Run(NamedTuple):
         outside: (m,) P(meant) for each out-of-scope sentence; 0 where the guardrail forbids.
         defects: how many defects go with the refused requests.
         texts: of the catalog.
-        seconds: for the n requests.
     """
 
     p: Floats
@@ -74,7 +72,6 @@ class Run(NamedTuple):
     outside: Floats
     defects: int
     texts: int
-    seconds: float
 
 
 def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> Run:
@@ -86,14 +83,12 @@ def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         learn_catalog(rows, out=folder, channel="typed" if corpus.name == "typed" else "spoken", complete=True)
         rewriter = Rewriter.open(folder)
-        begun = time.perf_counter()
         answers = [rewriter.rewrite(request.heard, after_failure=True) for request in made]
-        seconds = time.perf_counter() - begun
         touched = np.array([likeliest(rewriter.rewrite(text, after_failure=True))[0] for text in outside])
     p, meanings = zip(*((p, corpus.understood.get(text)) for p, text in map(likeliest, answers)), strict=True)
     right = np.array([meaning == request.goal for meaning, request in zip(meanings, made, strict=True)])
     blocked = np.array([answer.reason == Reason.BLOCKED for answer in answers])
-    return Run(np.array(p), right, blocked, touched, round(len(wrong) * len(made) / len(refused)), len(rows), seconds)
+    return Run(np.array(p), right, blocked, touched, round(len(wrong) * len(made) / len(refused)), len(rows))
 
 
 def likeliest(answer: Rewrite) -> tuple[float, str]:
@@ -113,7 +108,6 @@ def figures(runs: list[Run]) -> dict[str, Any]:
         "requests": len(p),
         "right_first": round(float(right.mean()), 3),
         "right_but_blocked": int((right & blocked).sum()),
-        "mean_us": round(1e6 * sum(run.seconds for run in runs) / len(p)),
     }
     for least in LEAST:
         wins, losses = int((right & (p >= least)).sum()), int((~right & (p >= least)).sum())

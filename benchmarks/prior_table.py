@@ -12,7 +12,8 @@ def prior(result: Figures) -> str:
     for world, of in result["worlds"].items():
         for index, shown in _INDEXES.items():
             linear, trees = of[index]["logistic"], of[index]["boosted"]
-            ratios = [f"{number(linear['win_loss'][s])} / {number(trees['win_loss'][s])}" for s in _SHOWN]
+            ceiling = of[index]["ceiling"]
+            ratios = [" / ".join(number(model["win_loss"][s]) for model in (linear, trees, ceiling)) for s in _SHOWN]
             curves.append([world, shown, *ratios])
             done, outside = linear["sent"], linear["out_of_scope"][">= 0.5"]
             kept = of[index]["calibrated"]
@@ -23,8 +24,9 @@ def prior(result: Figures) -> str:
     by_share = grid(["world left out", "index", *(f"{s.removesuffix('%')} %" for s in _SHOWN)], curves)
     columns = ["world left out", "index", "wins", "losses", "fixed", "out of scope touched", "ECE", "ECE, half the log told"]
     about = (
-        "Win/loss after a refusal where that share of all defects is fixed: logistic regression / monotone boosted trees. A ratio"
-        " without a loss counts half a loss; a dash: the share is out of reach."
+        "Win/loss after a refusal where that share of all defects is fixed: logistic regression / monotone boosted trees / a"
+        " ceiling, the logistic regression fitted on the truth of half of this world's phrases. A ratio without a loss counts"
+        " half a loss; a dash: the share is out of reach."
     )
     return "\n\n".join(
         [about, by_share, "What is sent from P(meant) = .5 on, by the logistic regression:", grid(columns, sent), _fails(result)]
@@ -53,3 +55,16 @@ def day_one(result: Figures) -> str:
     columns = ["world", "refused requests", "right one first", "of these forbidden", *(f"P {least}" for least in leasts)]
     about = "Wins : losses, share of all defects fixed, and share of out-of-scope sentences touched. By default P >= 0.9 is sent."
     return f"{about}\n\n{grid(columns, rows)}"
+
+
+def prior_habits(result: Figures) -> str:
+    """Return win/loss by share fixed and the share fixed at 20:1 and 10:1, by world and weight of the habits."""
+    rows = [
+        [world, way, percent(of["right_first"]), *map(number, of["win_loss"].values()), *map(percent, of["fixed_at"].values())]
+        for world, ways in result["worlds"].items()
+        for way, of in ways.items()
+    ]
+    some = next(iter(next(iter(result["worlds"].values())).values()))
+    shares = [f"{share.removesuffix('%')} %" for share in some["win_loss"]]
+    columns = ["world", "habits", "right one first", *shares, *(f"fixed at {least}" for least in some["fixed_at"])]
+    return f"Win/loss after a refusal where that share of all defects is fixed.\n\n{grid(columns, rows)}"

@@ -18,7 +18,7 @@ from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost
 from experiment_tables import attack, detector_effect, off_policy
 from loop_tables import daily, lives, loop, year
-from prior_table import day_one, prior
+from prior_table import day_one, prior, prior_habits
 from result_tables import (
     calibration,
     chain,
@@ -153,6 +153,7 @@ SECTIONS = (
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
+    Section("prior_habits", "The shipped prior: habits", "What is the logarithm of a habit worth?", prior_habits),
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
     Section("fit_channel", "The text channel", "Does it err as real recognition does?", fit_channel),

@@ -11,7 +11,8 @@ from mistyped sentences of `hwu64`.
 
 All is after a refusal. A *win* is a refused request whose best candidate means what was said, a *loss* one whose best candidate
 does not; *fixed* is wins per defect, misunderstood requests among the defects. `calibrated` is what the update of a log gives:
-half of the phrases update the prior (`rewriter.offline.fit.posterior`), the other half is judged, before and after.
+half of the phrases update the prior (`rewriter.offline.fit.posterior`), the other half is judged, before and after. `ceiling` is
+the same form of model, fitted on the truth of half of the phrases of the judged world and judged on the other half.
 """
 
 import argparse
@@ -214,6 +215,8 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
     worlds = [name for name in FITTED if name != world]
     prior = fit(tables, worlds)
     linear, boosted = ranked(prior), trees(tables, worlds)
+    taught, told = by_phrases(tables, world)
+    own = fit_ranker(taught, [world])[0]
     found: dict[str, Any] = {"fitted on": worlds}
     for index in INDEXES:
         keys = [(world, index, seed) for seed in seeds]
@@ -221,6 +224,7 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
             "logistic": figures(linear, tables, keys),
             "boosted": figures(boosted, tables, keys),
             "calibrated": halves(prior, tables, keys),
+            "ceiling": figures(own.p, told, keys),
         }
         for name in ("logistic", "boosted"):
             print(world, index, name, found[index][name]["win_loss"], found[index][name]["sent"], flush=True)
@@ -258,6 +262,19 @@ def band(score: Floats, right: Bools, low: float, high: float) -> dict[str, floa
     at = (score >= low) & (score < high)
     promised, kept = (round(float(of[at].mean()), 3) if at.any() else None for of in (score, right))
     return {"n": int(at.sum()), "promised": promised, "right": kept}
+
+
+def by_phrases(tables: Tables, world: str) -> tuple[Tables, Tables]:
+    """Part a world by what was said, into a half to fit a ceiling on and a half to judge it on."""
+    parts = []
+    for part in (0, 1):
+        refused, defects = {}, {}
+        for key, rows in tables.refused.items():
+            if key[0] == world:
+                half = np.array([crc32(said.encode()) % 2 == part for said in rows.said])
+                refused[key], defects[key] = rows.of(half), round(tables.defects[key] * float(half.mean()))
+        parts.append(Tables(refused, tables.strange, tables.outside, tables.unseen, defects))
+    return parts[0], parts[1]
 
 
 def halves(prior: Weights, tables: Tables, keys: Sequence[Key]) -> dict[str, float]:
