@@ -63,6 +63,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked", "The guardrail, or the assistant's own parser, allows none of the candidates."
     FLUENT = "fluent", "A candidate is likely if the text fails, but the text does not look like one that fails."
     UNSURE = "unsure", "No candidate is likely enough."
+    OFF = "off", "The online layer is off in this mode: held-out evidence could promise no threshold that keeps the loss budget."
     KEEP_SOURCE = "keep_source", "A rule says that this text is right as it is, or this user's habits speak against the rule."
     UNDONE_BY_USER = "undone_by_user", "This user has undone this rewrite."
     BLOCKED_BY_REVIEW = "blocked_by_review", "A person has blocked this rewrite in review."
@@ -186,6 +187,58 @@ class StageReason(StrEnum):
     """Another rewrite of this source takes over."""
     UNDONE = "undone"
     """It did not work for this user."""
+
+
+# --- The verdict of `learn` on a log
+
+
+class Part(StrEnum):
+    """What `learn` can make of a log."""
+
+    RULES = "rules"
+    """Rewrites of texts that users of the log said."""
+    BEFORE = "before"
+    """The online layer, before the NLU."""
+    AFTER = "after"
+    """The online layer, after a refusal of the NLU."""
+
+
+class Lack(StrEnum):
+    """Why a part is off."""
+
+    NOTHING_RESTATED = "nothing_restated"
+    """No text that failed was restated."""
+    FEW_USERS = "few_users"
+    """No text was said, and restated alike, by enough users."""
+    OVER_BUDGET = "over_budget"
+    """Rules were found, and none is sure enough or within the budget of losses."""
+    NO_THRESHOLD = "no_threshold"
+    """No threshold keeps the budget of losses on held-out texts."""
+    FEW_TURNS = "few_turns"
+    """The log is likely too small to show that any threshold keeps the budget. Only before learning."""
+    NOT_FITTED = "not_fitted"
+    """The online layer is not fitted under these settings."""
+    WITHDRAWN = "withdrawn"
+    """It did harm, and is off until held-out evidence speaks for it again."""
+
+
+class Advice(StrEnum):
+    """What would turn a part on, or make more of it. Each has a number as payload, 0 where there is none."""
+
+    MORE_TURNS = "more_turns"
+    """Learn from more turns. Number: about how many are needed in all."""
+    MORE_USERS = "more_users"
+    """Learn from more users. Number: users that must do the same (`launch.min_users`)."""
+    CATALOG = "catalog"
+    """Give a list of texts that the assistant understands."""
+    STATUS = "status"
+    """Log whether the assistant understood a turn, in the column `status`."""
+    HYPOTHESIS = "hypothesis"
+    """Log what the assistant understood, in the column `hypothesis`."""
+    LARGER_BUDGET = "larger_budget"
+    """Allow more losses. Number: the share of losses; for rules also how many more would launch."""
+    REFIT = "refit"
+    """Let the online layer be fitted: set `loop.refit_days` above 0."""
 
 
 # --- What the guardrail finds

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rewriter.codes import FindingKind, RuleVerdict, StageReason, Standing
+from rewriter.codes import Advice, FindingKind, Lack, Part, RuleVerdict, StageReason, Standing
 
 # --- The life of a rule
 
@@ -118,6 +118,95 @@ def candidate_standing(standing: Standing, threshold: float, detail: str = "") -
         Standing.LESS_LIKELY: "another candidate is likelier",
         Standing.FORBIDDEN: f"guardrail: {guardrail_finding(detail) if detail else 'it alters what may be fine as it is'}",
     }[standing]
+
+
+# --- The verdict of `learn` on a log
+
+_PARTS: Final[Mapping[Part, str]] = {
+    Part.RULES: "rules",
+    Part.BEFORE: "online layer before the NLU",
+    Part.AFTER: "online layer after a refusal",
+}
+_LACKS: Final[Mapping[Lack, str]] = {
+    Lack.NOTHING_RESTATED: "no text that failed was restated",
+    Lack.FEW_USERS: "no text was said, and restated alike, by enough users",
+    Lack.OVER_BUDGET: "no rule is sure enough and within the loss budget",
+    Lack.NO_THRESHOLD: "no threshold keeps the loss budget of {budget:.0%} on held-out texts",
+    Lack.FEW_TURNS: "the log is likely too small to show that a threshold keeps the loss budget of {budget:.0%}",
+    Lack.NOT_FITTED: "it was not fitted",
+    Lack.WITHDRAWN: "it did harm and was withdrawn",
+}
+_ADVICE: Final[Mapping[Advice, str]] = {
+    Advice.MORE_USERS: "learn from more users: {number:.0f} must say and mean the same",
+    Advice.CATALOG: "give a list of texts that the assistant understands, with --catalog: it works without any log",
+    Advice.STATUS: "log in the column status whether the assistant understood a turn (ok or failed)",
+    Advice.HYPOTHESIS: "log in the column hypothesis what the assistant understood",
+    Advice.REFIT: "set loop.refit_days above 0, so that the online layer is fitted",
+}
+_BUDGETS: Final[Mapping[Part, str]] = {
+    Part.RULES: "launch.max_loss_share",
+    Part.BEFORE: "trigger.max_loss_share",
+    Part.AFTER: "trigger.max_loss_share",
+}
+
+
+def part_verdict(
+    part: Part, lack: Lack | None, rules: int, win: float, loss: float, suggested: int, *, learned: bool, budget: float
+) -> str:
+    """Return in words what a log gives for one part; the arguments are those of `rewriter.offline.verdict.PartVerdict`.
+
+    Args:
+        part: which.
+        lack: why it is off; None if it is on.
+        rules: launched rules.
+        win: expected wins.
+        loss: expected losses.
+        suggested: rules that are only suggested.
+        learned: whether this is what happened, and no forecast.
+        budget: share of losses that the online layer may have.
+
+    Example:
+        >>> part_verdict(Part.RULES, None, 82, 900.0, 30.0, 4, learned=True, budget=0.05)
+        'rules: 82 launched, expected win/loss 30:1; 4 more are over the loss budget and only suggested'
+        >>> part_verdict(Part.AFTER, Lack.NO_THRESHOLD, 0, 0.0, 0.0, 0, learned=True, budget=0.05)
+        'online layer after a refusal: off, no threshold keeps the loss budget of 5% on held-out texts'
+    """
+    ratio = f"{win / loss:.0f}:1" if loss else "without a loss"
+    if lack is not None:
+        text = f"{'off' if learned else 'likely off'}, {_LACKS[lack].format(budget=budget)}"
+    elif not learned:
+        text = "likely on"
+    elif part is Part.RULES:
+        text = f"{rules:,} launched, expected win/loss {ratio}"
+    else:
+        text = f"on, win/loss on held-out texts {ratio}"
+    more = f"; {suggested:,} more are over the loss budget and only suggested" if suggested else ""
+    return f"{_PARTS[part]}: {text}{more}"
+
+
+def advice(of: Advice, part: Part | None = None, number: float = 0.0, rules: int = 0) -> str:
+    """Return in words what to do next; the arguments are those of `rewriter.offline.verdict.Advised`.
+
+    Args:
+        of: what.
+        part: for which part; None for all.
+        number: its number; 0 if it has none.
+        rules: how many more rules it would launch; 0 if that is not known.
+
+    Example:
+        >>> advice(Advice.LARGER_BUDGET, Part.RULES, 0.1, 82)
+        'at launch.max_loss_share = 0.1, 82 more rules would launch'
+        >>> advice(Advice.MORE_TURNS, Part.AFTER, 12000)
+        'learn from about 12,000 turns, for the online layer after a refusal'
+    """
+    name = "" if part is None else _PARTS[part]
+    if of is Advice.LARGER_BUDGET and part is not None:
+        effect = f"{rules:,} more rules would launch" if rules else f"the {name} would be on"
+        return f"at {_BUDGETS[part]} = {number:g}, {effect}"
+    if of is Advice.MORE_TURNS:
+        amount = f"about {number:,.0f}" if number else "more"
+        return f"learn from {amount} turns" + (f", for the {name}" if name else "")
+    return _ADVICE[of].format(number=number)
 
 
 # --- What the guardrail finds

@@ -59,6 +59,7 @@ def learn(
     from rewriter.config import Config
     from rewriter.offline import learn as job
     from rewriter.offline.logs import reader
+    from rewriter.offline.verdict import forecast
     from rewriter.operate.guard import Guard
 
     config = Config.from_toml(toml) if toml else Config()
@@ -71,8 +72,9 @@ def learn(
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     mapping = mapping_of(pairs)
     if check:
-        k = config.launch.min_users
-        for text in reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql, min_users=k).lines():
+        k, window = config.launch.min_users, config.rephrases.window_ms
+        found = reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql, min_users=k, window_ms=window)
+        for text in [*found.lines(), *forecast(found, config).lines()]:
             terminal.line(text)
         return
     if out is None:
@@ -90,12 +92,21 @@ def learn(
             judge=judge,
             progress=progress,
         )
+    _tell(report, out)
+
+
+def _tell(report: "LearnReport", out: Path) -> None:
+    """Print what `learn` did, and leave with exit code 3 if the version is held back."""
+    from rewriter import terminal
+
     for text in report.log.lines():
         terminal.line(text)
     if report.nothing_new:
         terminal.line(f"nothing new: all files were learned before; {report.version} is the newest version, and none was written")
         return
     terminal.table(f"learned version {report.version}", ("what", "figure"), _rows(report), right=("figure",))
+    for text in report.verdict.lines():
+        terminal.line(text)
     if report.held:
         terminal.line(
             f"this version is held back and the version before keeps serving; to publish it: rewriter publish {out} --force"

@@ -71,6 +71,9 @@ class Promise:
         low: lower end of the 95 % interval of `ratio`; NaN if nothing passes.
         threshold_since: for a slice that was withdrawn, the threshold on texts first heard since it came into doubt; None for
             any other.
+        least_budget: smallest share of losses that any threshold keeps, floors included; 1 where there is no evidence.
+        more_evidence: how many times the evidence is needed for some threshold to keep the budget, if it goes on as it does; 1
+            if one keeps it already, infinity if more of the same would not help.
     """
 
     threshold: float
@@ -79,6 +82,8 @@ class Promise:
     ratio: float = math.nan
     low: float = math.nan
     threshold_since: float | None = None
+    least_budget: float = 1.0
+    more_evidence: float = math.inf
 
     def keeps_budget(self) -> bool:
         """Whether some threshold keeps the budget of losses on all held-out texts."""

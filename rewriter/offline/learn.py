@@ -20,7 +20,7 @@ from rewriter.engines.duckdb import DuckDB
 from rewriter.errors import running
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
-from rewriter.offline import state
+from rewriter.offline import state, verdict
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index
 from rewriter.offline.fit.ranker import defect_counts, fit
@@ -34,6 +34,7 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, context, launch
 from rewriter.offline.rules.launch import Decided
 from rewriter.offline.rules.priors import Priors
+from rewriter.offline.verdict import LogVerdict
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 _KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
@@ -58,6 +59,7 @@ class LearnReport:
         refused: refused rules by verdict (`codes.RuleVerdict`).
         win: expected wins, had the rules served the log.
         loss: expected losses, had the rules served the log.
+        verdict: how much of the log is enough for what, and what to do next.
         detector: the detector that found the rephrases, and why it was chosen.
         seconds: duration of each step, by its name.
     """
@@ -70,6 +72,7 @@ class LearnReport:
     refused: Mapping[str, int]
     win: float
     loss: float
+    verdict: LogVerdict
     detector: str
     seconds: Mapping[str, float]
 
@@ -142,7 +145,7 @@ def learn(
         k_raised = known is not None and _min_users(out, known.name) < config.launch.min_users
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
         if known is not None and not log.files and not due and (old := _same_settings(out, known.name, config)):
-            return _nothing_new(old, log)
+            return _nothing_new(old, log, before.rules, config)
         turns = writer.work / "turns.parquet"
         clock.start("mine")
         kept = known if config.loop.refit_days and not due else None
@@ -196,6 +199,7 @@ def learn(
         refused=_refused(now.rules),
         win=expected["win"],
         loss=expected["loss"],
+        verdict=verdict.of_learned(log, left.turns, now.rules, promises, config),
         detector=type(detector).__name__ if detector else str(best),
         seconds=clock.seconds,
     )
@@ -262,12 +266,13 @@ def _same_settings(root: str | Path, version_id: str, config: Config) -> Version
     return version if version.manifest.config == config.to_dict() else None
 
 
-def _nothing_new(old: Version, log: LogReport) -> LearnReport:
+def _nothing_new(old: Version, log: LogReport, ruled: pd.DataFrame, config: Config) -> LearnReport:
     """Report that all files were known; the figures are those of the version that was learned last."""
     counts, metrics = old.manifest.counts, old.manifest.metrics
     rules = {name.removesuffix(" rules"): n for name, n in counts.items() if name.endswith(" rules")}
     win, loss = (metrics.get(f"expected {name}") or 0.0 for name in ("wins", "losses"))
-    return LearnReport(old.id, True, (), log, rules, {}, win, loss, "none: nothing new", {})
+    found = verdict.of_learned(log, counts.get("turns", 0), ruled, open_promises(old.folder / "online"), config)
+    return LearnReport(old.id, True, (), log, rules, {}, win, loss, found, "none: nothing new", {})
 
 
 class _Clock:

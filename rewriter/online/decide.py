@@ -18,7 +18,7 @@ from rewriter.result import Rewrite
 
 _log = logging.getLogger(__name__)
 
-_OPEN = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.FLUENT, Reason.UNSURE)
+_OPEN = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.FLUENT, Reason.UNSURE, Reason.OFF)
 """Reasons for leaving a request alone that do not speak against asking the user about a rewrite."""
 
 

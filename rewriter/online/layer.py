@@ -12,7 +12,7 @@ from rewriter.config import Guardrail as Settings
 from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.candidates import MEASURED, Finder, Pool
-from rewriter.model.decider import Decider, choose, may
+from rewriter.model.decider import Decider, Threshold, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Retriever
@@ -144,7 +144,7 @@ class OnlineLayer:
             return Verdict(None, Reason.DEADLINE, candidates=candidates)
         best = choose(scored.meant, lambda i: self._allows(scored, texts[i]) and (sendable is None or sendable(texts[i])))
         if best is None:
-            return Verdict(None, Reason.BLOCKED, candidates=candidates)
+            return Verdict(None, Reason.OFF if self._is_off(request) else Reason.BLOCKED, candidates=candidates)
         score = self._p_win(scored, best)
         if late():
             return Verdict(None, Reason.DEADLINE, candidates=candidates)
@@ -154,7 +154,8 @@ class OnlineLayer:
             return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
         unlikely = request.after_failure or scored.meant[best] < _LIKELY
         suggestion = texts[best] if standing is Standing.SUGGESTED else None
-        return Verdict(None, Reason.UNSURE if unlikely else Reason.FLUENT, suggestion=suggestion, candidates=candidates)
+        reason = Reason.OFF if self._is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
+        return Verdict(None, reason, suggestion=suggestion, candidates=candidates)
 
     def consider(self, request: Request) -> tuple[Considered, ...]:
         """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first.
@@ -197,12 +198,19 @@ class OnlineLayer:
 
     def _standing(self, request: Request, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
-        threshold = self._decider.after if request.after_failure else self._decider.before
+        threshold = self._threshold(request)
         if score >= threshold.apply:
             return Standing.SENT
         if score >= threshold.suggest:
             return Standing.SUGGESTED
-        return Standing.BELOW if math.isfinite(threshold.apply) else Standing.NO_THRESHOLD
+        return Standing.NO_THRESHOLD if self._is_off(request) else Standing.BELOW
+
+    def _threshold(self, request: Request) -> Threshold:
+        return self._decider.after if request.after_failure else self._decider.before
+
+    def _is_off(self, request: Request) -> bool:
+        """Return whether nothing may be sent in the mode of a request."""
+        return math.isinf(self._threshold(request).apply)
 
     def _considered(self, scored: _Scored, i: int, *, allowed: bool, best: int | None) -> Considered:
         request, pool = scored.request, scored.seen.pool
@@ -221,7 +229,7 @@ class OnlineLayer:
             scored.meant[i],
             score,
             standing,
-            (self._decider.after if request.after_failure else self._decider.before).apply,
+            self._threshold(request).apply,
             detail,
             dict(zip(RANK, scored.seen.features[i].tolist(), strict=True)),
             dict(zip(RANK, self._decider.ranker.weights.tolist(), strict=True)),

@@ -123,9 +123,13 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
     win = decided - loss
     kept = (loss + 1) <= loss_share * (decided + 1)
     kept &= np.append(score[1:] < score[:-1], True)[: len(score)]  # texts of one score pass together
+    budget = float(np.min((loss + 1) / (decided + 1), initial=1.0))
     if not kept.any():
-        return Promise(math.inf, 0.0, 0.0, math.nan, math.nan)
+        spare = float(np.max(loss_share * decided - loss, initial=0.0))
+        more = (1 - loss_share) / spare if spare > 0 else math.inf
+        return Promise(math.inf, 0.0, 0.0, math.nan, math.nan, least_budget=budget, more_evidence=more)
     last = int(np.flatnonzero(kept)[-1])
     worst = float(stats.beta.ppf(_TAIL, loss[last] + 0.5, win[last] + 0.5))
     ratio = win[last] / loss[last] if loss[last] > 0 else math.inf
-    return Promise(float(score[last]), float(win[last]), float(loss[last]), float(ratio), (1 - worst) / worst)
+    interval = float(ratio), (1 - worst) / worst
+    return Promise(float(score[last]), float(win[last]), float(loss[last]), *interval, least_budget=budget, more_evidence=1.0)

@@ -39,7 +39,7 @@ from rewriter.offline.logs.contract import (
 )  # fmt: skip
 from rewriter.offline.logs.decisions import join, join_feedback
 from rewriter.offline.logs.files import Skipped, Source, find, identify, select
-from rewriter.offline.logs.report import COSTS, LogFile, LogReport
+from rewriter.offline.logs.report import COSTS, LogFile, LogReport, signals
 from rewriter.offline.logs.text_formats import Hash, comma_separated, json_lines
 from rewriter.tables import REJECTED, TURNS
 from rewriter.text import hash_user
@@ -430,14 +430,17 @@ def check(
     sql: Path | None = None,
     seen: frozenset[str] = frozenset(),
     min_users: int = 3,
+    window_ms: int = 60_000,
 ) -> LogReport:
-    """Read a log as `read` does, and keep nothing but the report. It also says why `read` would stop.
+    """Read a log as `read` does, and keep nothing but the report. It also says why `read` would stop, and what can teach.
 
     Raises:
         LogError: a file cannot be read, or a required column is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
-        return _read(sources, Path(folder), secrets.token_bytes(16), config, mapping or {}, sql, seen, min_users)
+        report = _read(sources, Path(folder), secrets.token_bytes(16), config, mapping or {}, sql, seen, min_users)
+        with duckdb.connect() as con:
+            return replace(report, signals=signals(con, Path(folder) / "turns.parquet", min_users=min_users, window_ms=window_ms))
 
 
 @dataclass(frozen=True, slots=True)

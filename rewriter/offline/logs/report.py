@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
 
 from rewriter.offline.logs.decisions import Joined
 from rewriter.offline.logs.files import Skipped
@@ -59,6 +62,50 @@ class LogFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """How much of a log can teach, counted before anything is learned.
+
+    Attributes:
+        shared_texts: texts that k users or more said; these may be rewritten to.
+        restated_texts: texts that may have failed and were followed by another text within the window of rephrases.
+        shared_restated: those of them that k users or more said so.
+    """
+
+    shared_texts: int
+    restated_texts: int
+    shared_restated: int
+
+
+_SIGNALS = """
+WITH said AS (
+  SELECT locale, lower(trim(utterance)) AS text, user_id, status,
+         lead(lower(trim(utterance))) OVER following AS next_text, lead(ts_ms) OVER following - ts_ms AS gap
+  FROM turns WINDOW following AS (PARTITION BY user_id ORDER BY ts_ms)
+),
+texts AS (
+  SELECT locale, text, COUNT(DISTINCT user_id) AS users,
+         COUNT(DISTINCT user_id) FILTER (status IS DISTINCT FROM 'ok' AND next_text <> text AND gap <= $window) AS restating
+  FROM said GROUP BY locale, text
+)
+SELECT COUNT(*) FILTER (users >= $k), COUNT(*) FILTER (restating > 0), COUNT(*) FILTER (restating >= $k) FROM texts
+"""
+
+
+def signals(con: duckdb.DuckDBPyConnection, turns: Path, *, min_users: int, window_ms: int) -> Signals:
+    """Count the signals of a log.
+
+    Args:
+        con: a connection.
+        turns: Parquet of `tables.TURNS`.
+        min_users: k.
+        window_ms: within which a rephrase comes.
+    """
+    con.read_parquet(str(turns)).create_view("turns", replace=True)
+    row = con.execute(_SIGNALS, {"k": min_users, "window": window_ms}).fetchone()
+    return Signals(*map(int, row or (0, 0, 0)))
+
+
+@dataclass(frozen=True, slots=True)
 class LogReport:
     """What reading a log gave.
 
@@ -75,6 +122,7 @@ class LogReport:
         missing: columns that no file has.
         max_rejected: share of rows that may count as bad.
         joined: what became of the decisions; None where none were given.
+        signals: how much of the log can teach; None unless it was only checked.
     """
 
     files: tuple[LogFile, ...]
@@ -89,6 +137,7 @@ class LogReport:
     bad: float = 0.0
     examples: Mapping[str, str] = field(default_factory=dict)
     joined: Joined | None = None
+    signals: Signals | None = None
 
     @property
     def rows(self) -> int:
