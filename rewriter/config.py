@@ -218,8 +218,9 @@ class Trigger:
         most=1,
     )
     min_p_after: float = setting(
-        0.5,
-        "The same after a refusal, where the request has failed already, and a loss costs as much as one win.",
+        0.65,
+        "The same after a refusal, where the request has failed already. At 0.5 a loss costs as much as one win; the "
+        "default leaves room for the error of P, which rests on few texts in this range.",
         least=0.5,
         most=1,
     )

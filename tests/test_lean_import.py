@@ -77,4 +77,4 @@ def test_an_online_layer_imports_what_it_needs_and_no_more(tmp_path):
         Decider(*never, Threshold(), Threshold(), hears=False).save(folder)
         Risk({}, {}, -2.0, Logistic(np.zeros(len(COLUMNS)), 0.0)).save(folder)
         writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
-    assert imported_by(tmp_path, "unsure") & HEAVY <= ONLINE
+    assert imported_by(tmp_path, "off") & HEAVY <= ONLINE

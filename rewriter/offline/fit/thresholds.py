@@ -14,6 +14,9 @@ from rewriter.model.layer_slices import Promise
 _PARTS = 5  # of the held-out texts, ordered by score; the best part shows how often labels are wrong
 _MIN_DECIDED = 20.0  # wins and losses in a part; smaller parts are not looked at
 _BIN = 5.0  # wins, losses and ties in a bin of the calibration
+_CAUTION = (
+    0.25  # quantile of the posterior of a block that is its P: the blocks are chosen on the same texts, so the mean is too high
+)
 _TAIL = 0.975  # quantile of the share of losses that gives the lower end of a 95 % interval of win / loss
 
 
@@ -46,9 +49,10 @@ def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
     """Return the curve from score to P(the rewrite wins), by isotonic regression on held-out texts.
 
     Texts are put into bins by score. Neighbouring bins whose share of wins does not rise with the score are pooled into one
-    block (pool adjacent violators). A block with W wins, L losses and T ties has P = W / (W + L + T + 1), one more loss than was
-    seen, so a small block promises little. The curve is linear between the mean scores of the blocks (centred isotonic
-    regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in Biopharmaceutical Research 9).
+    block (pool adjacent violators). The P of a block with W wins, L losses and T ties is the lower quartile of the posterior
+    ``Beta(W + 1/2, L + T + 1/2)``, so a small block promises little. The curve is linear between the mean scores of the blocks
+    (centred isotonic regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in Biopharmaceutical
+    Research 9).
 
     Args:
         held_out: the held-out texts.
@@ -66,10 +70,12 @@ def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
     if not len(order):
         return Calibration()
     _, block = np.unique(np.floor(np.cumsum(weight) / _BIN), return_inverse=True)
-    for shrink in (0.0, 1.0):
+    for quantile in (None, _CAUTION):
         total, win, score = (np.bincount(block, x) for x in (weight, held_out.win[order], weight * held_out.score[order]))
         failed = np.maximum((total - win - noise * total) / (1 - noise), 0.0)
-        fit = isotonic_regression((total - failed) / (total + shrink), weights=total)
+        won = total - failed
+        share = won / total if quantile is None else stats.beta.ppf(quantile, won + 0.5, failed + 0.5)
+        fit = isotonic_regression(share, weights=total)
         block = (np.searchsorted(fit.blocks, np.arange(len(total)), side="right") - 1)[block]
         p = fit.x[fit.blocks[:-1]]
         centre = np.add.reduceat(score, fit.blocks[:-1]) / np.add.reduceat(total, fit.blocks[:-1])
