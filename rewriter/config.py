@@ -5,6 +5,7 @@ lists them all; `docs/settings.md` is generated from it.
 """
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -365,12 +366,12 @@ class Setting(NamedTuple):
         if isinstance(self.value, bool):
             return "true, false"
         if self.least is None:
-            return "any text"
+            return "list of texts" if isinstance(self.value, tuple) else "any text"
         return f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
 
     def row(self) -> tuple[str, str, str, str]:
         """Return name, value as in TOML, bounds and meaning."""
-        value = str(self.value).lower() if isinstance(self.value, bool) else repr(self.value).replace("'", '"')
+        value = json.dumps(self.value, ensure_ascii=False)
         return self.name, value, self.bounds, self.about
 
     def check(self) -> None:
