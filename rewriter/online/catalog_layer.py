@@ -11,7 +11,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.config import Guardrail as Settings
 from rewriter.errors import ArtefactError
-from rewriter.guardrail import DEFAULT, HOME, Guardrails
+from rewriter.guardrail import DEFAULT, HOME, Finding, Guardrails
 from rewriter.model.decider import Threshold
 from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
@@ -129,7 +129,7 @@ class CatalogLayer:
         if not scored.texts or late():
             return Verdict(None, Reason.DEADLINE if scored.texts else Reason.NO_CANDIDATE, candidates=scored.named())
         best, p = scored.texts[0], float(scored.meant[0])
-        if p >= self._threshold.suggest and not (self._allows(request, best) and (sendable is None or sendable(best))):
+        if p >= self._threshold.suggest and (self._finding(request, best) or not (sendable is None or sendable(best))):
             return Verdict(None, Reason.BLOCKED, candidates=scored.named())
         if p < self._threshold.apply:
             suggestion = best if p >= self._threshold.suggest else None
@@ -141,15 +141,20 @@ class CatalogLayer:
         scored = self._score(request)
         weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
         measured = [dict(zip(PAIR, row, strict=True)) for row in scored.columns.tolist()]
-        least = self._threshold.apply
         found = zip(scored.texts, scored.meant.tolist(), measured, strict=True)
         return tuple(
-            Considered(text, Scope.GLOBAL, p, p, self._standing(request, text, p, first=not i), least, "", columns, weights)
-            for i, (text, p, columns) in enumerate(found)
+            self._considered(request, text, p, columns, weights, first=not i) for i, (text, p, columns) in enumerate(found)
         )
 
+    def _considered(
+        self, request: Request, text: str, p: float, columns: dict[str, float], weights: dict[str, float], *, first: bool
+    ) -> Considered:
+        standing, finding = self._standing(request, text, p, first=first), self._finding(request, text)
+        detail = finding.packed() if finding else ""
+        return Considered(text, Scope.GLOBAL, p, p, standing, self._threshold.apply, detail, columns, weights)
+
     def _standing(self, request: Request, text: str, p: float, *, first: bool) -> Standing:
-        if not self._allows(request, text):
+        if self._finding(request, text):
             return Standing.FORBIDDEN
         if not first:
             return Standing.LESS_LIKELY
@@ -172,7 +177,7 @@ class CatalogLayer:
         order = np.argsort(-meant, kind="stable")
         return _Scored([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
 
-    def _allows(self, request: Request, text: str) -> bool:
-        """Ask the guardrail whether a candidate contradicts what was heard, or destroys what was not asked for."""
+    def _finding(self, request: Request, text: str) -> Finding | None:
+        """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
         guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
-        return not (guardrail.destroys(heard, text) or guardrail.verdict(heard, text))
+        return guardrail.destroys(heard, text) or guardrail.verdict(heard, text)

@@ -79,6 +79,8 @@ def test_candidates_are_explained(rewriter):
     assert considered[0].text == "turn off the kitchen lights"
     assert [c.standing for c in considered].count("sent") == 1
     assert considered[0].meant >= considered[1].meant
+    flipped = next(c for c in considered if c.text == "turn on the kitchen lights")
+    assert (flipped.standing, flipped.detail.split("|")[0]) == ("forbidden", "flips")
 
 
 def test_a_text_of_one_user_is_sent_to_nobody_else(tmp_path):
