@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from rewriter.online.rewriter import Rewriter
     from rewriter.operate.demo import demo
     from rewriter.operate.forget import forget
-    from rewriter.operate.history import history
-    from rewriter.operate.info import info
+    from rewriter.operate.info import history, info
     from rewriter.operate.label import label
     from rewriter.operate.review import pending as review
     from rewriter.result import Candidate, Rewrite
@@ -80,7 +79,7 @@ _HOMES: Final = {
     "experiment": "rewriter.evaluation.experiment:experiment",
     "explain": "rewriter.explanation.explain:explain",
     "forget": "rewriter.operate.forget:forget",
-    "history": "rewriter.operate.history:history",
+    "history": "rewriter.operate.info:history",
     "info": "rewriter.operate.info:info",
     "label": "rewriter.operate.label:label",
     "learn": "rewriter.offline.learn:learn",

@@ -1,14 +1,172 @@
-"""Gradient-boosted trees that score each user by a model that was learned from other users only (cross-fitting)."""
+"""Boosted trees: LightGBM learns them, and `Trees` applies what it has learned with numpy alone.
 
+A model is kept and handed on as the text that LightGBM writes. It holds no code, unlike a pickle, and whoever applies it needs no
+LightGBM. The format is described with `Booster.save_model` of LightGBM; https://lightgbm.readthedocs.io.
+"""
+
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
-from rewriter.detect.trees import Trees
 from rewriter.errors import MissingExtraError
+
+_BLOCK = 8192  # rows that are scored together: their columns fit into the cache of a processor core
+_CATEGORY, _MISSING_LEFT = 1, 2  # bits of `decision_type`
+_MISSING_IS_ZERO, _MISSING_IS_OWN = (
+    0,
+    2,
+)  # kinds of missing values, in the next two bits: NaN counts as 0, or has a side of its own
+
+
+class Split(NamedTuple):
+    """One inner node: rows with ``value <= threshold`` go left.
+
+    Attributes:
+        column: number of the column that is compared.
+        threshold: what it is compared with.
+        nan_left: whether rows without a value go left.
+        left: the left child: a split if >= 0, else the leaf ``-left - 1``.
+        right: the right child.
+    """
+
+    column: int
+    threshold: float
+    nan_left: bool
+    left: int
+    right: int
+
+
+class Tree(NamedTuple):
+    """One tree; the first split is the root, and a split stands before its children.
+
+    Attributes:
+        splits: s of them.
+        leaves: s + 1 values, log-odds that the tree adds.
+    """
+
+    splits: tuple[Split, ...]
+    leaves: tuple[float, ...]
+
+    def add(self, columns: Floats) -> Floats | float:
+        """Return what the tree adds to the log-odds of each row; columns are (f, n), the answer is (n,)."""
+        value: list[Floats | float] = [*(0.0 for _ in self.splits), *reversed(self.leaves)]  # so that value[-1] is the first leaf
+        for node in range(len(self.splits) - 1, -1, -1):  # children first
+            split = self.splits[node]
+            column = columns[split.column]
+            left = ~(column > split.threshold) if split.nan_left else column <= split.threshold
+            value[node] = np.where(left, value[split.left], value[split.right])
+        return value[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A boosted model of two classes.
+
+    Attributes:
+        text: as LightGBM writes it; empty for no model, whose P is 0.
+        trees: what the text says.
+
+    Example:
+        >>> Trees.read("").p(np.zeros((2, 1))).tolist()
+        [0.0, 0.0]
+    """
+
+    text: str
+    trees: tuple[Tree, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a model, and check that it is whole.
+
+        Raises:
+            ValueError: the text is damaged, or is a model of another kind. The message says where.
+        """
+        if not text:
+            return cls("", ())
+        head, *blocks = text.partition("\nend of trees\n")[0].split("\nTree=")
+        fields = _fields(head)
+        sizes = fields.get("tree_sizes", "").split()
+        if not head.startswith("tree\nversion=v4\n") or fields.get("objective") != "binary sigmoid:1":
+            raise ValueError("this is no LightGBM model of two classes in format v4")
+        if len(sizes) != len(blocks) or "\nend of trees\n" not in text:
+            raise ValueError(f"the LightGBM model holds {len(blocks)} trees where its head names {len(sizes)}")
+        columns = int(fields["max_feature_idx"]) + 1
+        return cls(text, tuple(_tree(number, block, columns) for number, block in enumerate(blocks)))
+
+    def log_odds(self, columns: npt.NDArray[Any]) -> Floats:
+        """Return the log-odds of each row, (n, f) -> (n,): what ``predict(raw_score=True)`` of LightGBM returns."""
+        total = np.zeros(len(columns))
+        for start in range(0, len(columns), _BLOCK):
+            block = np.ascontiguousarray(columns[start : start + _BLOCK].T, dtype=np.float64)
+            for tree in self.trees:
+                total[start : start + _BLOCK] += tree.add(block)
+        return total
+
+    def p(self, columns: npt.NDArray[Any]) -> Floats:
+        """Return P of each row, (n, f) -> (n,); NaN in a column stands for a value that is not known."""
+        if not self.trees:
+            return np.zeros(len(columns))
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(columns))), dtype=np.float64)
+
+
+def _fields(block: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition("=") for line in block.splitlines())}
+
+
+def _tree(number: int, block: str, columns: int) -> Tree:
+    try:
+        return _checked(_fields(block), columns)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"tree {number} of the LightGBM model: {error}") from error
+
+
+def _checked(fields: Mapping[str, str], columns: int) -> Tree:
+    """Read a tree.
+
+    Raises:
+        KeyError, ValueError: something is missing, or does not fit together.
+    """
+    if fields["num_cat"] != "0" or fields["is_linear"] != "0":
+        raise ValueError("categories and linear leaves are not supported")
+    count = int(fields["num_leaves"])
+    leaves = _numbers(fields["leaf_value"])
+    names = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
+    column, threshold, decision, left, right = (_numbers(fields.get(name, "")) for name in names)
+    if {len(leaves)} | {len(of) + 1 for of in (column, threshold, decision, left, right)} != {count}:
+        raise ValueError(f"it does not have {count} leaves and one split less")
+    splits = tuple(
+        Split(int(c), t, _nan_left(int(d), t), int(a), int(b))
+        for c, t, d, a, b in zip(column, threshold, decision, left, right, strict=True)
+    )
+    if not all(0 <= split.column < columns for split in splits):
+        raise ValueError(f"it reads a column beyond the {columns} of the model")
+    children = sorted(child for split in splits for child in (split.left, split.right))
+    if children != [*range(-count, 0), *range(1, len(splits))] and splits:
+        raise ValueError("not every node is the child of one split")
+    if any(0 <= child <= node for node, split in enumerate(splits) for child in (split.left, split.right)):
+        raise ValueError("a node stands before its parent")
+    return Tree(splits, tuple(leaves))
+
+
+def _numbers(values: str) -> list[float]:
+    found = [float(value) for value in values.split()]
+    if any(map(math.isnan, found)):
+        raise ValueError("a number is missing")
+    return found
+
+
+def _nan_left(decision: int, threshold: float) -> bool:
+    """Return where a missing value goes: as 0 does, or to the side that training chose for it."""
+    missing = decision >> 2
+    if decision & _CATEGORY or missing not in (_MISSING_IS_ZERO, _MISSING_IS_OWN):
+        raise ValueError(f"decision type {decision} is not supported")
+    return bool(decision & _MISSING_LEFT) if missing == _MISSING_IS_OWN else threshold >= 0
+
 
 FOLDS: Final = 4
 """Parts of the users; each part is scored by trees that were learned from the other parts."""

@@ -8,9 +8,8 @@ from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
 from rewriter.online.assignment import decision_id, drawn, named
-from rewriter.online.options import Options
+from rewriter.online.options import UNASKED, Options
 from rewriter.online.overlay import mark_of
-from rewriter.online.questions import UNASKED
 from rewriter.online.request import Call, Request, Verdict, read_call
 from rewriter.online.review import EDITED, Decided
 from rewriter.online.serving import Serving

@@ -1,12 +1,18 @@
-"""`info`: what is inside an artefact, for people."""
+"""What there is to know about an artefact: what it holds (`info`), and every change of stage of its rules (`history`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+
+import duckdb
 
 from rewriter.artefact.versions import Version, load_current, version_ids
 from rewriter.codes import Scope
+from rewriter.errors import ArtefactError
+from rewriter.messages import stage_reason
 from rewriter.model.rules import RuleBook
+from rewriter.text import hash_user, normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +78,90 @@ def _describe(version: Version) -> ArtefactInfo:
         sizes=manifest.sizes,
         versions=tuple(version_ids(version.root / "versions")),
     )
+
+
+_CHANGES = """
+SELECT day, source, target, scope, context_value, stage_before, stage, share, reason, tried, tried_ok, left_alone, left_ok
+FROM stage_changes WHERE {where} AND user_id IN ('', ?) ORDER BY day, scope, context_value, target
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a rule's stage.
+
+    Attributes:
+        day: first day in the new stage, ISO date; the evidence is of the days before.
+        source: the text that is rewritten; for a slice of the online layer its name (`rewriter.model.layer_slices`).
+        target: the text that is sent instead; empty for a slice of the online layer.
+        scope: ``global``, ``personal``, ``context`` or ``online``.
+        context_value: where the rule holds; empty for everywhere.
+        stage_before: `codes.Stage` before; empty for a new rule.
+        stage: `codes.Stage` after.
+        share: probability with which the rule is applied in the new stage.
+        reason: `codes.StageReason`.
+        tried, tried_ok: effective number of trials of the rewrite (one user, one day), and of those that went well.
+        left_alone, left_ok: the same for the source as spoken.
+    """
+
+    day: str
+    source: str
+    target: str
+    scope: str
+    context_value: str
+    stage_before: str
+    stage: str
+    share: float
+    reason: str
+    tried: float
+    tried_ok: float
+    left_alone: float
+    left_ok: float
+
+    def row(self) -> tuple[str, ...]:
+        """Return the change as a row of a table with `COLUMNS`."""
+        sent, spoken = _share(self.tried_ok, self.tried), _share(self.left_ok, self.left_alone)
+        target = f"{self.target} ({self.context_value})" if self.context_value else self.target or self.source
+        return (
+            self.day,
+            target,
+            self.stage_before or "new",
+            self.stage,
+            f"{self.share:.3f}",
+            sent,
+            spoken,
+            stage_reason(self.reason),
+        )
+
+
+COLUMNS = ("since", "target", "stage before", "stage", "applied", "went well rewritten", "as spoken", "because")
+
+
+def history(root: str | Path, text: str | None = None, *, user_id: str | None = None) -> Sequence[Change]:
+    """Return every change of stage of the rules of a text, the oldest first.
+
+    Args:
+        root: the artefact folder.
+        text: the request; None for the slices of the online layer.
+        user_id: the user whose personal rules are included.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged, or its private state is not here.
+    """
+    version = load_current(root, lambda found: found)
+    path = version.state / "stage_changes.parquet"
+    if not path.exists():
+        raise ArtefactError(
+            f"{path} is missing: the history of rules is in the private state, which is not shipped; run this where you learn"
+        )
+    user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
+    with duckdb.connect() as con:
+        con.read_parquet(str(path)).create_view("stage_changes")
+        where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
+        rows = con.execute(_CHANGES.format(where=where), [value, user]).fetchall()
+    start = date(1970, 1, 1).toordinal()
+    return [Change(date.fromordinal(start + day + 1).isoformat(), *rest) for day, *rest in rows]
+
+
+def _share(ok: float, n: float) -> str:
+    return f"{ok / n:.0%} of {n:.0f}" if n >= 1 else "-"

@@ -14,11 +14,10 @@ from rewriter import learn
 from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.detect import rephrase, select
-from rewriter.detect.boosting import FOLDS, Forest
+from rewriter.detect.boosting import FOLDS, Forest, Trees
 from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.rephrase import PairDetector, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
-from rewriter.detect.trees import Trees
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines.duckdb import DuckDB

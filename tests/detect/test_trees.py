@@ -6,7 +6,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from rewriter.detect.trees import Trees
+from rewriter.detect.boosting import Trees
 
 FIXED = {"objective": "binary", "verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
 

@@ -11,7 +11,7 @@ from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current
 from rewriter.model.detector import RuleDetector
 from rewriter.model.query_store import QueryBook
-from rewriter.operate.history import history
+from rewriter.operate.info import history
 
 SAID, MEANT = "turn of the lamp", "turn off the lamp"
 HEARD, OTHER, DARK = "TurnOff|name=lamp", "TurnOn|name=lamp", ("lamp off", "make the lamp dark")

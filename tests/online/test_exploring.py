@@ -11,7 +11,7 @@ from rewriter import Rewriter
 from rewriter.artefact.versions import current
 from rewriter.model.logistic import Logistic
 from rewriter.model.risk import COLUMNS, Risk
-from rewriter.online.questions import Questions, p_asked
+from rewriter.online.options import Questions, p_asked
 from rewriter.text import hash_user
 
 BY_TEXT = Logistic(np.array([1.0, *[0.0] * (len(COLUMNS) - 2), -3.0]), 0.0)

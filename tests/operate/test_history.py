@@ -10,7 +10,7 @@ from rewriter.cli import main
 from rewriter.errors import ArtefactError
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import RuleBook
-from rewriter.operate.history import history
+from rewriter.operate.info import history
 
 LAMP = "Turn of the lamp"
 

@@ -11,7 +11,7 @@ from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.operate.history import history
+from rewriter.operate.info import history
 
 KITCHEN, OFFICE = room_log.ROOMS
 START = datetime(2026, 1, 17, 8, tzinfo=UTC)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rewriter import Config, Rewriter, learn
 from rewriter.cli import main
 from rewriter.model.layer_slices import SLICES
-from rewriter.operate.history import history
+from rewriter.operate.info import history
 
 pytestmark = pytest.mark.slow
 
