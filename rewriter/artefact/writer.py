@@ -5,10 +5,11 @@ it the old version serves with the old state, after it the new one with the new.
 next; its lock is an flock, which dies with it.
 """
 
+import json
 import math
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -30,12 +31,15 @@ from rewriter.artefact.versions import (
     version_ids,
 )
 from rewriter.config import Config
-from rewriter.errors import ArtefactError, SchemaError
+from rewriter.errors import ArtefactError, SchemaError, reading_state
 
 Judge = Callable[[Version], Sequence[str]]
 """A finished version -> why it must not serve yet, one line each; none where it may."""
 
 _KEY_BYTES = 32
+_CONTENTS = "contents.json"
+"""The list of all files that a state has, by their paths below its folder."""
+_CURE = "put it back from a backup, or begin anew with --afresh"
 _PACKAGES = (
     "rewriter",
     "lmdb",
@@ -125,6 +129,36 @@ class Writer:
         except ArtefactError:
             pass
         return self._states / self._previous
+
+    def whole_state(self) -> Path | None:
+        """Return the state that `learn` starts from, or None if no log was learned into this folder before.
+
+        A state that is not whole is refused, and never used as if it were empty.
+
+        Raises:
+            ArtefactError: a version serves, but its state is missing or lacks a file.
+        """
+        state = self.previous_state
+        if state is None:
+            if not (self._root / "CURRENT").exists():
+                return None
+            raise ArtefactError(f"{self._states / current_id(self._root)} is missing: it holds all counts so far; {_CURE}")
+        contents = state / _CONTENTS
+        if not contents.exists():
+            raise ArtefactError(f"{contents} is missing: the state is not whole, or of an older release; {_CURE}")
+        with reading_state(contents):
+            names: list[str] = list(json.loads(contents.read_text(encoding="utf-8")))
+        for name in names:
+            if not (state / name).exists():
+                raise ArtefactError(f"{state / name} is missing: the state is not whole; {_CURE}")
+        return state if names else None  # a version that was made from a catalog alone has an empty state
+
+    def finish_state(self, moved: Iterable[Path]) -> None:
+        """Move files and folders into the new state, and write the list of all its files."""
+        for path in moved:
+            shutil.move(path, self.state / path.name)
+        names = sorted(path.relative_to(self.state).as_posix() for path in self.state.rglob("*") if path.is_file())
+        (self.state / _CONTENTS).write_text(json.dumps(names, indent=0), encoding="utf-8")
 
     def carry(self, name: str) -> bool:
         """Take a file over from the previous state as it is, without copying it where the disk has hard links.

@@ -124,7 +124,7 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
       rewriter history artefact
     """
     from rewriter import terminal
-    from rewriter.operate import history as stages
+    from rewriter.operate import info as stages
 
     changes = stages.history(artefact, text, user_id=user)
     if as_json:

@@ -15,7 +15,6 @@ from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
-from rewriter.offline import state
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
 from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.rules import launch
@@ -111,7 +110,7 @@ def learn_catalog(
     with Writer(out) as writer:
         locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
         launch.write_served(pd.DataFrame({name: [] for name in RULES.names}), writer.folder)
-        state.finish(writer.state, [])
+        writer.finish_state([])
         counts = {"catalog texts": sum(locales.values()), "rejected catalog rows": report.rejected.total()}
         version = writer.publish(config=config, locales=locales, counts=counts, metrics={})
     return version, report

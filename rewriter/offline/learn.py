@@ -20,7 +20,7 @@ from rewriter.engines.duckdb import DuckDB
 from rewriter.errors import running
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
-from rewriter.offline import state, verdict
+from rewriter.offline import verdict
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index
 from rewriter.offline.fit.ranker import defect_counts, fit
@@ -127,7 +127,7 @@ def learn(
     clock = _Clock(progress)
     with Writer(out) as writer:
         clock.start("log")
-        known = None if afresh else state.read(out, writer.previous_state)
+        known = None if afresh else writer.whole_state()
         past, before = Carried.read(known), Lifecycle.read(known)
         log = reader.read(
             sources,
@@ -179,7 +179,7 @@ def learn(
         if config.loop.refit_days:
             decided.in_context.global_rules.priors.save(writer.state)
             best.save(writer.state / _DETECTOR)
-        state.finish(writer.state, [*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
+        writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
         counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(

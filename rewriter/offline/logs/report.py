@@ -1,14 +1,26 @@
-"""`LogReport`: what was read of a log, which rows were set aside and why, and what the log does not say."""
+"""What was read of a log: the tables TURNS and REJECTED, and `LogReport`, which counts both and names what the log lacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+<<<<<<< HEAD
 
 import duckdb
+=======
+>>>>>>> 4a91a91 (Reading logs: opening, reader and report are a file each; the writer of versions reads and finishes the private state)
 
+import duckdb
+import numpy as np
+
+from rewriter import tables
+from rewriter.config import Logs
+from rewriter.engines.duckdb import quoted
+from rewriter.errors import LogError
+from rewriter.offline.logs.contract import Relation, literal
 from rewriter.offline.logs.decisions import Joined
-from rewriter.offline.logs.files import Skipped
+from rewriter.offline.logs.files import Skipped, Source
+from rewriter.tables import REJECTED, TURNS
 
 COSTS = {
     "turn_id": "turns are named by file checksum and row; a turn exported twice counts twice",
@@ -175,3 +187,112 @@ class LogReport:
             return ""
         first, last = (datetime.fromtimestamp(ms / 1000, UTC).date().isoformat() for ms in (self.first_ms, self.last_ms))
         return f", {first} to {last}"
+
+
+def write(
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    files: list[Source],
+    skipped: list[Skipped],
+    relations: list[Relation],
+    config: Logs,
+    min_users: int,
+) -> LogReport:
+    """Write `folder`/turns.parquet and `folder`/rejected.parquet from the view `log_rows`, and report.
+
+    Raises:
+        LogError: the files hold no rows at all.
+    """
+    rows = sum(each.rows for each in relations)
+    if files and not rows:
+        raise LogError(f"the log holds no rows: {', '.join(f.shown for f in files)}")
+    turns, rejected = folder / "turns.parquet", folder / "rejected.parquet"
+    copy(con, f"SELECT {', '.join(TURNS.names)} FROM log_rows WHERE reason IS NULL", turns)
+    n, users, first, last = con.execute(
+        f"SELECT COUNT(*), COUNT(DISTINCT user_id), MIN(ts_ms), MAX(ts_ms) FROM read_parquet({literal(turns)})"
+    ).fetchall()[0]
+    copy(con, _rejected(files, relations, any_bad=n < rows), rejected)
+    reasons = con.execute(
+        f"SELECT reason, COUNT(*) AS n FROM read_parquet({literal(rejected)}) GROUP BY reason ORDER BY n DESC, reason"
+    ).fetchall()
+    quotable = {file.shown for file in files if file.quotable}
+    for table, path in ((TURNS, turns), (REJECTED, rejected)):
+        tables.check(table, path)
+    return LogReport(
+        files=tuple(LogFile(f.shown, f.checksum, r.rows) for f, r in zip(files, relations, strict=True)),
+        skipped=tuple(skipped),
+        turns=n,
+        users=users,
+        first_ms=first,
+        last_ms=last,
+        rejected=dict(reasons),
+        examples={reason: value for reason, file, value in con.execute(_examples(rejected)).fetchall() if file in quotable},
+        bad=_bad(con, turns, relations, min_users) if reasons else 0.0,
+        missing=_absent_columns(relations),
+        max_rejected=config.max_rejected,
+    )
+
+
+def copy(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write the rows of a SELECT as Parquet."""
+    con.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)").fetchall()
+
+
+def _rejected(files: list[Source], relations: list[Relation], *, any_bad: bool) -> str:
+    names = ", ".join(f"({i}, {quoted(file.shown)})" for i, file in enumerate(files)) or "(0, '')"
+    parts = [
+        "SELECT file, row AS row_number, reason,"
+        " CAST(json_merge_patch(json_object('user_id', user_id), content) AS VARCHAR) AS content"
+        f" FROM log_rows WHERE {'reason IS NOT NULL' if any_bad else 'false'}"
+    ]
+    parts += [
+        f"SELECT {i} AS file, row AS row_number, reason, content FROM read_ndjson({literal(each.broken)},"
+        " columns = {'row': 'BIGINT', 'reason': 'VARCHAR', 'content': 'VARCHAR'})"
+        for i, each in enumerate(relations)
+        if each.broken
+    ]
+    return (
+        "SELECT names.file, row_number, reason, left(content, 1000) AS content"
+        f" FROM ({' UNION ALL '.join(parts)}) AS r JOIN (VALUES {names}) AS names(number, file) ON names.number = r.file"
+        " ORDER BY names.number, row_number"
+    )
+
+
+def _examples(rejected: Path) -> str:
+    """Return the SELECT of reason, file and a value of the log for each reason that is about a single value."""
+    column = "CASE reason WHEN 'unreadable time' THEN 'timestamp' ELSE substr(reason, 15) END"
+    return (
+        f"SELECT reason, any_value(file), left(min(content ->> {column}), 40) AS value FROM read_parquet({literal(rejected)})"
+        " WHERE (reason = 'unreadable time' OR starts_with(reason, 'wrong type in ')) AND json_valid(content)"
+        " GROUP BY reason HAVING value IS NOT NULL"
+    )
+
+
+def _bad(con: duckdb.DuckDBPyConnection, turns: Path, relations: list[Relation], min_users: int) -> float:
+    """Return how many rows count as bad for `Logs.max_rejected`.
+
+    A row whose user is known counts by user: each user counts with no more than the rows of the median user, and the
+    `min_users - 1` users with the most bad rows do not count. So fewer than `min_users` accounts cannot stop the job. A log of
+    fewer users than that is nobody else's, and there every bad row counts.
+    """
+    bad = ["SELECT user_id, 1 AS bad FROM log_rows WHERE reason IS NOT NULL"]
+    bad += [
+        f"SELECT nullif(user, ''), 1 FROM read_ndjson({literal(each.broken)}, columns = {{'user': 'VARCHAR'}})"
+        for each in relations
+        if each.broken
+    ]
+    rows = f"SELECT user_id, 0 AS bad FROM read_parquet({literal(turns)}) UNION ALL {' UNION ALL '.join(bad)}"
+    counts = con.execute(f"SELECT user_id IS NOT NULL, COUNT(*), SUM(bad) FROM ({rows}) GROUP BY user_id").fetchall()
+    known = np.array([(n, n_bad) for is_known, n, n_bad in counts if is_known], dtype=np.int64).reshape(-1, 2)
+    unknown = sum(int(n_bad) for is_known, _, n_bad in counts if not is_known)
+    if len(known) < min_users:
+        return unknown + float(known[:, 1].sum())
+    counted = np.sort(known[:, 1])[: len(known) - (min_users - 1)]
+    return unknown + float(np.minimum(counted, np.median(known[:, 0])).sum())
+
+
+def _absent_columns(relations: list[Relation]) -> tuple[str, ...]:
+    found = {name for each in relations for name in each.cells}
+    silent = {"slots"} if "hypothesis" in found or "intent" not in found else set()
+    silent |= {"hypothesis"} if "intent" in found else set()
+    return tuple(name for name in COSTS if name not in found | silent)
