@@ -4,11 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-<<<<<<< HEAD
-
-import duckdb
-=======
->>>>>>> 4a91a91 (Reading logs: opening, reader and report are a file each; the writer of versions reads and finishes the private state)
 
 import duckdb
 import numpy as np
