@@ -9,30 +9,14 @@ All processes of a machine share one copy of a mapped file, and opening it reads
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
+from rewriter.model.memory import in_memory
 from rewriter.text import text_hash
-
-IN_MEMORY: Final = 4 * 1024 * 1024
-"""Bytes up to which a file is read into the memory of each process, instead of being mapped and shared by all.
-
-A process that reads a map dies by SIGBUS while somebody copies another file over the mapped one. Most artefacts have only files
-of this size, and survive it.
-"""
-
-
-def in_memory(path: Path) -> bool:
-    """Return whether a file is small enough to be read.
-
-    Raises:
-        OSError: it is missing.
-    """
-    return path.stat().st_size <= IN_MEMORY
-
 
 Keys = npt.NDArray[np.uint64]
 """64-bit hashes."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from rewriter.arrays import Ints
 from rewriter.errors import reading_artefact
-from rewriter.model.columns import in_memory
 from rewriter.model.encoder import Vectors
+from rewriter.model.memory import in_memory
 from rewriter.model.query_store import QueryBook
 
 _HEADER = "index.json"

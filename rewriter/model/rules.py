@@ -20,7 +20,7 @@ from rewriter.codes import Scope
 from rewriter.config import Context
 from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.locks import Lock
-from rewriter.model.columns import in_memory
+from rewriter.model.memory import in_memory
 from rewriter.text import normalise, text_hash
 
 
