@@ -21,6 +21,8 @@ from rewriter.offline.rules import launch
 from rewriter.tables import RULES
 
 HEADER = "catalog.json"
+MAX_TEXTS = 100_000
+"""Texts that one artefact serves: what is compared is computed when it is opened, about 20 s and 1.5 GB for so many."""
 CHANNELS = ("spoken", "typed")
 _WEIGHT = 1000  # thousandths of a turn for a weight of 1, as the query book counts success
 
@@ -107,6 +109,8 @@ def learn_catalog(
     catalog, report = read_catalog(sources, locale=config.logs.locale, max_chars=config.logs.max_chars)
     if not any(not scope for scope in catalog.scopes):
         raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
+    if len(catalog) > MAX_TEXTS:
+        raise LogError(f"the catalog holds {len(catalog):,} texts, and at most {MAX_TEXTS:,} can be served; leave out the rarest")
     with Writer(out) as writer:
         locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
         launch.write_served(pd.DataFrame({name: [] for name in RULES.names}), writer.folder)

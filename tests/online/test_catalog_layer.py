@@ -117,3 +117,10 @@ def test_a_smaller_budget_asks_for_a_higher_p(tmp_path):
     answer = Rewriter.open(tmp_path).rewrite("turn off the kitchen light", after_failure=True)
     assert (answer.applied, answer.suggestion) == (False, "turn off the kitchen lights")
     assert thresholds(Trigger(max_loss_share=0.9))["apply"] == LEAST_AFTER
+
+
+def test_too_many_texts_are_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("rewriter.offline.catalog_layer.MAX_TEXTS", 3)
+    with pytest.raises(LogError, match="at most 3 can be served"):
+        learn_catalog(HOME, out=tmp_path)
+    assert not (tmp_path / "CURRENT").exists()
