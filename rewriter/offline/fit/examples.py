@@ -7,12 +7,13 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, stats
 
 from rewriter.engines.duckdb import glob
 from rewriter.model.fluency import Wording
@@ -163,6 +164,36 @@ def new_goal_share(texts: pd.DataFrame) -> float:
     newest, before = healthy[healthy["first_day"] > since], healthy[healthy["first_day"] <= since]
     new = int((~newest["node"].isin(before["node"])).sum())
     return (new + _PRIOR_UNSEEN_GOALS[0]) / (len(newest) + _PRIOR_UNSEEN_GOALS[1])
+
+
+def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
+    """Return the share of the votes that are wrong, by how often two users who say the same failing text vote for the same goal.
+
+    If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with ``(1 - e)^2``. This does not depend on
+    any score. Texts that mean different things to different users make the estimate too high.
+
+    Args:
+        texts: labelled texts, up to five users of each.
+        quantile: of the posterior that is returned; below 1/2 the estimate is lower, and cautious, if there are few texts.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> row = LabelledText("en", ("lamb of",), {1: 1.0}, 1, False, 1.0, 9, "ann", 1.0, 0.5, False, 0)
+        >>> other = [replace(row, hearings=("lamb on",)), replace(row, hearings=("lamb on",), goals={2: 1.0})]
+        >>> round(vote_noise([row] * 2 + other, 0.5), 2)
+        0.29
+    """
+    of_text: dict[tuple[str, str], list[Mapping[int, float]]] = defaultdict(list)
+    for text in texts:
+        if text.goals and not text.healthy:
+            of_text[text.locale, text.hearings[0]].append(text.goals)
+    agree = [
+        float(np.mean([sum(p * b.get(goal, 0.0) for goal, p in a.items()) for a, b in combinations(goals, 2)]))
+        for goals in of_text.values()
+        if len(goals) > 1
+    ]
+    disagreeing = len(agree) - sum(agree)
+    return float(1 - np.sqrt(1 - stats.beta.ppf(quantile, disagreeing + 0.5, sum(agree) + 0.5)))
 
 
 def labelled_texts(

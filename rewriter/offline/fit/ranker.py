@@ -23,7 +23,7 @@ from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome
-from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share
+from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share, vote_noise
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.assess import GlobalRules
@@ -76,7 +76,9 @@ def fit(
     cross_validation = CrossValidation(
         found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails
     )
-    modes = {mode: _Mode.of(mode, outcomes, config.trigger) for mode, outcomes in _held_out(cross_validation).items()}
+    noise = {mode: vote_noise(found, quantile) for mode, quantile in _NOISE.items()}
+    held_out = _held_out(cross_validation)
+    modes = {mode: ModeEvidence.of(mode, outcomes, config.trigger, noise[mode]) for mode, outcomes in held_out.items()}
     promises = {mode: of.promise() for mode, of in modes.items()}
     promises |= {name: modes[SLICES[name].mode].promise(day) for name, day in doubted.items() if SLICES[name].method == "online"}
     before, after = (modes[mode].threshold() for mode in ("before", "after"))
@@ -93,7 +95,7 @@ def fit(
 
 
 @dataclass(frozen=True, slots=True)
-class _Mode:
+class ModeEvidence:
     """The held-out evidence of one mode, ``before`` the NLU or ``after`` its refusal.
 
     Attributes:
@@ -115,10 +117,19 @@ class _Mode:
     budget: Trigger
 
     @classmethod
-    def of(cls, mode: str, outcomes: Sequence[tuple[int, Outcome]], budget: Trigger) -> "_Mode":
-        """Calibrate the outcomes of one mode, (day on which the text was first said, outcome)."""
+    def of(cls, mode: str, outcomes: Sequence[tuple[int, Outcome]], budget: Trigger, most_noise: float) -> "ModeEvidence":
+        """Calibrate the outcomes of one mode.
+
+        Args:
+            mode: ``before`` or ``after``.
+            outcomes: (day on which the text was first said, outcome) of each held-out text.
+            budget: the settings.
+            most_noise: share of wrong labels that is excused at most. Without this bound, what a poor ranker loses among its
+                best scores would be taken for wrong labels.
+        """
         raw = thresholds.HeldOut(*np.array([outcome for _, outcome in outcomes], dtype=np.float64).reshape(-1, 4).T)
-        noise = thresholds.label_noise(raw, less=_TRUE_LOSSES * budget.max_loss_share, quantile=_NOISE[mode])
+        found = thresholds.label_noise(raw, less=_TRUE_LOSSES * budget.max_loss_share, quantile=_NOISE[mode])
+        noise = min(found, most_noise)
         calibration = thresholds.calibrate(raw, noise=noise)
         days = np.array([day for day, _ in outcomes], dtype=np.int64)
         min_p, always = (budget.min_p_before, math.inf) if mode == "before" else (budget.min_p_after, budget.always_suggested)
@@ -127,12 +138,13 @@ class _Mode:
     def promise(self, since: int = 0) -> Promise:
         """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
         found = self.held_out.take(self.first_day >= since)
-        return thresholds.lowest(found, loss_share=self.budget.max_loss_share, noise=self.noise, least=self.min_p)
+        share = self.budget.max_loss_share
+        return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, calibrated=True)
 
     def threshold(self) -> Threshold:
         """Return the thresholds to send a rewrite and to suggest it."""
         share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
-        suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least).threshold
+        suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, calibrated=True).threshold
         return Threshold(self.promise().threshold, min(suggest, self.always_suggested), self.calibration)
 
 

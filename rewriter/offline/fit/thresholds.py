@@ -101,7 +101,7 @@ def label_noise(held_out: HeldOut, *, less: float, quantile: float = 0.5) -> flo
     return float(max(0.0, min(shares, default=0.0) - less))
 
 
-def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: float = 0.0) -> Promise:
+def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: float = 0.0, calibrated: bool = False) -> Promise:
     """Return the lowest threshold whose held-out share of losses stays within the budget, or infinity if there is none.
 
     If a share e of the labels is wrong, L observed losses among W + L decided texts are ``(L - e (W + L)) / (1 - e)`` true ones.
@@ -113,6 +113,8 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
         loss_share: the budget, as share of losses among wins and losses.
         noise: share of the texts with a wrong label, from `label_noise`.
         least: lowest threshold that is considered.
+        calibrated: whether scores are P(success). Then the losses that they let expect must keep the budget, too. The lowest of
+            many thresholds is often one at which few losses happened to be seen, and the curve is smoother than the counts.
 
     Example:
         >>> none, sure = np.zeros(100), np.linspace(1, 0, 100)
@@ -129,6 +131,11 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
     win = decided - loss
     kept = (loss + 1) <= loss_share * (decided + 1)
     kept &= np.append(score[1:] < score[:-1], True)[: len(score)]  # texts of one score pass together
+    if calibrated:
+        failed, every = (float(column.sum()) for column in (held_out.loss, held_out.loss + held_out.tie))
+        total = (held_out.win + held_out.loss + held_out.tie)[order]
+        expected = np.cumsum(total * (1 - score)) * failed / max(every, 1e-9)
+        kept &= expected <= loss_share * (expected + np.cumsum(total * score))
     budget = float(np.min((loss + 1) / (decided + 1), initial=1.0))
     if not kept.any():
         spare = float(np.max(loss_share * decided - loss, initial=0.0))
