@@ -5,7 +5,8 @@
 The catalog is all texts that the assistant of the world understands, and is said to be complete. Refused requests are asked, then
 the out-of-scope sentences of clinc150 (400 a seed). A win is a rewrite that means what was said, a loss any other; a rewrite of
 what is out of scope is counted apart. Figures are given for rewrites of at least .5, .65, .8 and .9 P(meant) that the guardrail
-allows. Nothing was fitted or tuned on these worlds.
+allows. No weight was fitted on these worlds. The form of the model (columns, penalty, signs) was compared on them, so the
+figures are optimistic.
 """
 
 import argparse
