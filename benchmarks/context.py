@@ -44,7 +44,7 @@ PACKAGES = ("rewriter", "numpy", "scipy", "duckdb", "rapidfuzz")
 def main() -> None:
     """Run all seeds and write the results."""
     args = arguments()
-    kinds = told_by(read_wishes(WISHES).wishes)
+    kinds = decided_by(read_wishes(WISHES).wishes)
     parts: dict[str, dict[str, list[Outcomes]]] = {mode: {} for mode in MODES}
     ceilings, rules = [], []
     for seed in args.seeds:
@@ -103,8 +103,8 @@ def blinded(turn: Turn) -> Turn:
     return replace(turn, context="{}", device_type="")
 
 
-def told_by(wishes: tuple[Wish, ...]) -> dict[str, str]:
-    """Return brief phrase -> what tells its meaning: a key of the context, the turn before, or the person's taste."""
+def decided_by(wishes: tuple[Wish, ...]) -> dict[str, str]:
+    """Return brief phrase -> what decides its meaning: a key of the context, the turn before, or the person's preference."""
     kinds: dict[str, str] = {}
     for wish in wishes:
         for text in wish.brief:

@@ -48,7 +48,7 @@ REACH, WINDOW_MS = 3, 60_000
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A `Detector` that knows: 1000 for the pairs of turns that it is told of, else 0."""
+    """A `Detector` that knows the truth: 1000 for the pairs of turns that restate, else 0."""
 
     turns: Turns
     restates: frozenset[tuple[str, str]]
@@ -67,7 +67,7 @@ class Truth:
 
 
 @dataclass(slots=True)
-class Told(BestDetector):
+class TrueRestatements(BestDetector):
     """Chooses the truth."""
 
     restates: frozenset[tuple[str, str]] = frozenset()
@@ -107,10 +107,10 @@ def one_seed(args: argparse.Namespace, seed: int) -> tuple[dict[str, dict[str, O
     detectors: dict[str, Detector | BestDetector] = {
         "rule": RuleDetector(),
         "learned": BestDetector(seed),
-        "truth": Told(seed, restates=restated(turns)),
+        "truth": TrueRestatements(seed, restates=restated(turns)),
     }
     outcomes: dict[str, dict[str, Outcomes]] = {}
-    told: dict[str, Any] = {"seed": seed, "turns": len(turns)}
+    figures: dict[str, Any] = {"seed": seed, "turns": len(turns)}
     with tempfile.TemporaryDirectory() as folder:
         write_log(turns, Path(folder) / "log.parquet")
         for name, detector in detectors.items():
@@ -120,10 +120,10 @@ def one_seed(args: argparse.Namespace, seed: int) -> tuple[dict[str, dict[str, O
                 mode: judge(asked, propose, world.assistant, after_failure=after, healthy_in_log=healthy)
                 for mode, after in MODES.items()
             }
-            told[name] = {"rules": dict(report.rules), "win": report.win, "loss": report.loss}
+            figures[name] = {"rules": dict(report.rules), "win": report.win, "loss": report.loss}
             if name == "learned":
-                told[name] |= {"chosen": detector.name, "held_out": dict(detector.figures)}  # type: ignore[union-attr]
-    return outcomes, told
+                figures[name] |= {"chosen": detector.name, "held_out": dict(detector.figures)}  # type: ignore[union-attr]
+    return outcomes, figures
 
 
 def main() -> None:
@@ -140,9 +140,9 @@ def main() -> None:
     runs = []
     judged: dict[str, dict[str, list[Outcomes]]] = {}
     for seed in args.seeds:
-        outcomes, told = one_seed(args, seed)
-        runs.append(told)
-        print(told, flush=True)
+        outcomes, figures = one_seed(args, seed)
+        runs.append(figures)
+        print(figures, flush=True)
         for name, modes in outcomes.items():
             for mode, found in modes.items():
                 judged.setdefault(mode, {}).setdefault(name, []).append(found)

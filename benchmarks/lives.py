@@ -34,7 +34,7 @@ from rewriter.offline.trials import Trials, p_better
 RESULTS = Path(__file__).parent / "results"
 PEOPLE, WINDOW, RESTATE, HEALTHY, HEALTH = 60, 14, 0.6, 300, 0.95
 LOOP = Loop()
-Decide = Callable[[list["Night"], float], float]
+Decide = Callable[[list["DayResult"], float], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Night:
+class DayResult:
     """What a day showed: arms and outcomes of its requests, with the share that was rewritten, and how restatements fared."""
 
     share: float
@@ -66,18 +66,18 @@ def scenarios(days: int) -> dict[str, Scenario]:
     }
 
 
-def by_spoken(nights: list[Night], _: float) -> float:
+def by_spoken(results: list[DayResult], _: float) -> float:
     """Rewrite where restatements do better than everything that is logged under the words."""
-    words = np.concatenate([night.outcome for night in nights[-WINDOW:]])
-    again = np.concatenate([night.restated for night in nights[-WINDOW:]])
+    words = np.concatenate([result.outcome for result in results[-WINDOW:]])
+    again = np.concatenate([result.restated for result in results[-WINDOW:]])
     return float(surely(words, again))
 
 
-def by_sent(nights: list[Night], share: float) -> float:
+def by_sent(results: list[DayResult], share: float) -> float:
     """Rewrite where the target does better than the words; requests that were rewritten are the target's."""
-    window = nights[-WINDOW:]
-    words = np.concatenate([night.outcome[night.arm == 0] for night in window])
-    target = np.concatenate([night.outcome[night.arm == 1] for night in window])
+    window = results[-WINDOW:]
+    words = np.concatenate([result.outcome[result.arm == 0] for result in window])
+    target = np.concatenate([result.outcome[result.arm == 1] for result in window])
     n = HEALTHY * len(window)
     ok = HEALTH * n + target.sum()
     if not len(words):
@@ -95,23 +95,23 @@ def better(n: float, ok: float, m: float, good: float) -> float:
     return float(p_better(*(np.array([value]) for value in (n, ok, m, good)))[0])
 
 
-class Aware:
+class StagedRule:
     """The life of one rule; it is proposed where restatements since the last doubt do better than the words."""
 
     def __init__(self, live: bool) -> None:
-        self.state, self.since, self.cut = ("live" if live else "retired"), 0, 0
+        self.state, self.since, self.evidence_start = ("live" if live else "retired"), 0, 0
 
-    def __call__(self, nights: list[Night], _: float) -> float:
+    def __call__(self, results: list[DayResult], _: float) -> float:
         """Return the share of the next day's requests that is rewritten."""
-        today = len(nights) - 1
+        today = len(results) - 1
         if self.state == "retired":
-            since = nights[self.cut :]
-            words = np.concatenate([night.outcome[night.arm == 0] for night in since]) if since else np.zeros(0)
-            again = np.concatenate([night.restated for night in since]) if since else np.zeros(0)
+            since = results[self.evidence_start :]
+            words = np.concatenate([result.outcome[result.arm == 0] for result in since]) if since else np.zeros(0)
+            again = np.concatenate([result.restated for result in since]) if since else np.zeros(0)
             if since and surely(words, again):
                 self.state, self.since = "canary", today + 1
             return 1 - LOOP.canary if self.state == "canary" else 0.0
-        seen = trials(nights, today)
+        seen = trials(results, today)
         one = np.zeros(len(seen), dtype=np.int64)
         evidence = evidence_of.weigh(
             seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), n_adversarial=np.array([2]), config=LOOP
@@ -120,7 +120,7 @@ class Aware:
         moved = stages.judge(states, everybody, evidence, LOOP).iloc[0]
         if moved["reason"]:
             if moved["stage"] == "retired":
-                self.cut = self.since if self.state != "live" else today + 1
+                self.evidence_start = self.since if self.state != "live" else today + 1
             self.state, self.since = str(moved["stage"]), today + 1 if moved["anew"] else self.since
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
@@ -128,48 +128,48 @@ class Aware:
         return float(stages.share(states, everybody, evidence, LOOP)[0])
 
 
-def trials(nights: list[Night], today: int) -> Trials:
+def trials(results: list[DayResult], today: int) -> Trials:
     """Return everything seen so far as trials."""
-    day = np.repeat(np.arange(len(nights)), [len(night.arm) for night in nights])
-    arm = np.concatenate([night.arm for night in nights])
-    share = np.repeat([night.share for night in nights], [len(night.arm) for night in nights])
+    day = np.repeat(np.arange(len(results)), [len(result.arm) for result in results])
+    arm = np.concatenate([result.arm for result in results])
+    share = np.repeat([result.share for result in results], [len(result.arm) for result in results])
     return Trials(
         said=np.zeros(len(arm), dtype=np.int64),
         sent=arm,
         arm=arm,
         rule=np.full(len(arm), "r", dtype=object),
         share=np.where((share > 0) & (share < 1), share, np.nan),
-        user=np.concatenate([np.arange(len(night.arm)) for night in nights]),
+        user=np.concatenate([np.arange(len(result.arm)) for result in results]),
         day=day,
-        outcome=np.concatenate([night.outcome for night in nights]),
+        outcome=np.concatenate([result.outcome for result in results]),
         weight=2.0 ** (-(today - day) / LOOP.half_life_days),
         user_weight=np.ones(len(arm)),
     )
 
 
-def lived(story: Scenario, decide: Decide, days: int, seed: int) -> dict[str, float]:
+def simulate_rule(scenario: Scenario, decide: Decide, days: int, seed: int) -> dict[str, float]:
     """Live through the days and return what they came to."""
     rng = np.random.default_rng(seed)
-    nights: list[Night] = []
-    share, shares, cost = (1.0 if story.live else 0.0), [], 0.0
+    results: list[DayResult] = []
+    share, shares, cost = (1.0 if scenario.live else 0.0), [], 0.0
     for day in range(days):
         arm = (rng.random(PEOPLE) < share).astype(np.int64)
-        outcome = (rng.random(PEOPLE) < np.where(arm == 1, story.sent(day), story.spoken(day))).astype(float)
+        outcome = (rng.random(PEOPLE) < np.where(arm == 1, scenario.sent(day), scenario.spoken(day))).astype(float)
         failed = int(((outcome == 0) & (arm == 0)).sum())
-        restated = (rng.random(rng.binomial(failed, RESTATE)) < story.sent(day)).astype(float)
-        nights.append(Night(share, arm, outcome, restated))
+        restated = (rng.random(rng.binomial(failed, RESTATE)) < scenario.sent(day)).astype(float)
+        results.append(DayResult(share, arm, outcome, restated))
         shares.append(share)
-        cost += (1 - share) * (story.sent(day) - story.spoken(day)) if 0 < share < 1 else 0.0
-        share = decide(nights, share)
+        cost += (1 - share) * (scenario.sent(day) - scenario.spoken(day)) if 0 < share < 1 else 0.0
+        share = decide(results, share)
     served = np.array(shares) > 0
     late = range(days - 30, days)
-    reachable = np.mean([max(story.sent(day), story.spoken(day)) for day in late])
+    reachable = np.mean([max(scenario.sent(day), scenario.spoken(day)) for day in late])
     gone = np.flatnonzero(~served)
     return {
-        "success": float(np.mean([night.outcome.mean() for night in nights])),
-        "success, last 30 days, of the reachable": float(np.mean([nights[day].outcome.mean() for day in late]) / reachable),
+        "success": float(np.mean([result.outcome.mean() for result in results])),
+        "success, last 30 days, of the reachable": float(np.mean([results[day].outcome.mean() for day in late]) / reachable),
         "flips": float((served[1:] != served[:-1]).sum() - (not served[0] and served.any())),
-        "days until it is gone": float(gone[0] if story.live and len(gone) else days if story.live else 0),
+        "days until it is gone": float(gone[0] if scenario.live and len(gone) else days if scenario.live else 0),
         "points lost by leaving alone": 100 * cost / days,
     }
 
@@ -195,15 +195,15 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "stories": {},
     }
-    for name, story in scenarios(args.days).items():
+    for name, scenario in scenarios(args.days).items():
         readings: dict[str, Callable[[], Decide]] = {
             "keyed by spoken": lambda: by_spoken,
             "keyed by sent": lambda: by_sent,
-            "self-aware": lambda story=story: Aware(story.live),  # type: ignore[misc]
+            "self-aware": lambda scenario=scenario: StagedRule(scenario.live),  # type: ignore[misc]
         }
         result["stories"][name] = {}
         for reading, begin in readings.items():
-            runs = [lived(story, begin(), args.days, seed) for seed in args.seeds]
+            runs = [simulate_rule(scenario, begin(), args.days, seed) for seed in args.seeds]
             figures = {figure: interval([run[figure] for run in runs]) for figure in runs[0]}
             result["stories"][name][reading] = figures
             print(name, "|", reading, {k: round(v["value"], 3) for k, v in figures.items()}, flush=True)

@@ -28,7 +28,7 @@ def loop(result: Figures) -> str:
     systems = result["systems"]
     figures = [figure for figure in next(iter(systems.values())) if figure != "seeds"]
     rows = [["seeds", *(str(len(of["seeds"])) for of in systems.values())]]
-    rows += [[figure, *(_told(figure, of[figure]) for of in systems.values())] for figure in figures]
+    rows += [[figure, *(_outcome_lines(figure, of[figure]) for of in systems.values())] for figure in figures]
     fewer = result["defects fewer than without"]
     return (
         f"{grid(['', *systems], rows)}\n\nDefects with the self-aware loop, fewer than without rewriting: {percent(fewer)}."
@@ -70,7 +70,7 @@ def daily(result: Figures) -> str:
     return "\n\n".join([*parts, f"The load of the machine was {result['load']:.0f} on two cores."])
 
 
-def _told(name: str, of: Figures) -> str:
+def _outcome_lines(name: str, of: Figures) -> str:
     if name.startswith(("flips", "days")):
         return f"{of['value']:.1f} (at most {of['largest']:.0f})"
     return f"{of['value']:.2f} ({of['low']:.2f}–{of['high']:.2f})" if name.startswith(("points", "CPU")) else percent(of)

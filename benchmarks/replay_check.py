@@ -5,7 +5,7 @@
 
 For each seed a world talks for some days, from which an artefact is learned, and for seven more, which are judged in three ways:
 in the closed world (the wish is known, the assistant is asked again), replayed with the wish marked in the log, and replayed with
-the goal told by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
+the goal named by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
 """
 
 import argparse
@@ -107,9 +107,9 @@ def strict(turns: Sequence[Turn], truth: Outcomes) -> dict[str, Counts]:
     """Return turns with a known wish, those whose goal the strict rule names, and those it names rightly, (users, 3)."""
     names, users = np.unique(truth.user.astype(str), return_inverse=True)
     wished = truth.goal != ""
-    told = goals(turns)
-    named = np.array([goal is not None for goal in told]) & wished
-    right = np.array([goal == turn.truth for goal, turn in zip(told, turns, strict=True)]) & wished
+    named_goals = goals(turns)
+    named = np.array([goal is not None for goal in named_goals]) & wished
+    right = np.array([goal == turn.truth for goal, turn in zip(named_goals, turns, strict=True)]) & wished
     kinds = {"failed honestly": truth.as_spoken == FAILED_HONESTLY, "all": np.ones(len(turns), dtype=bool)}
     return {
         kind: np.stack([per_user(users, mask & flags, len(names)) for flags in (wished, named, right)], axis=1)

@@ -107,14 +107,14 @@ first, in the order of locale, kind and text, so that the id of a state is its n
 
 SESSIONS = _table(
     "sessions",
-    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, opens BIGINT, alone BIGINT, ts_ms BIGINT,"
+    "turn_id VARCHAR, user_no BIGINT, turn_no BIGINT, session_no BIGINT, opens BIGINT, is_isolated BIGINT, ts_ms BIGINT,"
     "day BIGINT, locale_no BIGINT, said BIGINT, sent BIGINT, state BIGINT, rewritten BIGINT, rule VARCHAR, share BIGINT,"
     "stop BIGINT, friction BIGINT, counted BIGINT",
     "hypothesis BIGINT, failed BIGINT, reply BIGINT, barge_in BIGINT, engaged BIGINT",
 )
 """Turns in their place: (user_no, turn_no) is the key, turn_no = 1..n runs through the sessions of a user one after the other,
-opens is 1 where a session begins, alone where no other turn of it is within the time window of candidates; session_no numbers the
-session ids of the log, and is 0 where it names none. said, sent, hypothesis and reply are ids of texts; state is the
+opens is 1 where a session begins, is_isolated where no other turn of it is within the time window of candidates; session_no
+numbers the session ids of the log, and is 0 where it names none. said, sent, hypothesis and reply are ids of texts; state is the
 interpretation: the hypothesis, or what was sent where there is none. friction and engaged are in thousandths; rewritten is 1
 where what was sent differs from what was said; rule is the id of the rule that was applied or held out, or empty; share is P(the
 turn is rewritten) in millionths where that was drawn, else -1; counted is 1 where an earlier run counted the turn for good, so

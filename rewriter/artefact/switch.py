@@ -30,7 +30,7 @@ Place = Literal["older", "serves", "held back", "newer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedVersion:
     """One version of an artefact folder, in its place.
 
     Attributes:
@@ -52,7 +52,7 @@ class Listed:
         return self.id, self.manifest.created, *figures, "" if share is None else f"{100 * share:.1f} %", self.place
 
 
-def listed(root: str | Path) -> list[Listed]:
+def listed(root: str | Path) -> list[ListedVersion]:
     """Return all versions that are kept, oldest first.
 
     Raises:
@@ -70,7 +70,7 @@ def listed(root: str | Path) -> list[Listed]:
     ids = version_ids(Path(root) / "versions")
     manifests = (open_version(root, version_id).manifest for version_id in ids)
     why = {waiting.id: waiting.reasons} if waiting else {}
-    return [Listed(v, manifest, place(v), why.get(v, ())) for v, manifest in zip(ids, manifests, strict=True)]
+    return [ListedVersion(v, manifest, place(v), why.get(v, ())) for v, manifest in zip(ids, manifests, strict=True)]
 
 
 def publish(root: str | Path, version: str | None = None, *, force: bool = False) -> str:

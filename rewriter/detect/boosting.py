@@ -23,7 +23,7 @@ _MISSING_IS_ZERO, _MISSING_IS_OWN = (
 )  # kinds of missing values, in the next two bits: NaN counts as 0, or has a side of its own
 
 
-class Split(NamedTuple):
+class Node(NamedTuple):
     """One inner node: rows with ``value <= threshold`` go left.
 
     Attributes:
@@ -49,7 +49,7 @@ class Tree(NamedTuple):
         leaves: s + 1 values, log-odds that the tree adds.
     """
 
-    splits: tuple[Split, ...]
+    splits: tuple[Node, ...]
     leaves: tuple[float, ...]
 
     def add(self, columns: Floats) -> Floats | float:
@@ -140,7 +140,7 @@ def _checked(fields: Mapping[str, str], columns: int) -> Tree:
     if {len(leaves)} | {len(of) + 1 for of in (column, threshold, decision, left, right)} != {count}:
         raise ValueError(f"it does not have {count} leaves and one split less")
     splits = tuple(
-        Split(int(c), t, _nan_left(int(d), t), int(a), int(b))
+        Node(int(c), t, _nan_left(int(d), t), int(a), int(b))
         for c, t, d, a, b in zip(column, threshold, decision, left, right, strict=True)
     )
     if not all(0 <= split.column < columns for split in splits):

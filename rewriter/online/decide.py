@@ -11,7 +11,7 @@ from rewriter.online.assignment import decision_id, drawn, named
 from rewriter.online.options import UNASKED, Options
 from rewriter.online.overlay import mark_of
 from rewriter.online.request import Call, Request, Verdict, read_call
-from rewriter.online.review import EDITED, Decided
+from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite
 
@@ -75,7 +75,7 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
     return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late))
 
 
-def _find_rule(serving: Serving, options: Options, call: Call, decided: Decided) -> tuple[Rule | None, bool]:
+def _find_rule(serving: Serving, options: Options, call: Call, decided: Decisions) -> tuple[Rule | None, bool]:
     """Return the rule that knows the text, and whether it goes before this user's habits.
 
     The user's own rule and a rule for the context do, and so does what a person wrote, which overrides rules for everybody.
@@ -90,7 +90,7 @@ def _find_rule(serving: Serving, options: Options, call: Call, decided: Decided)
     return rule, special
 
 
-def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided: Decided) -> Verdict:
+def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided: Decisions) -> Verdict:
     """Say what becomes of a request that a rule knows. After a refusal nothing is drawn: the request is known to fail."""
     if decided.blocks(rule.locale, call.query, rule.target):
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
@@ -102,7 +102,7 @@ def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided
     return _drawn(serving, options, call, ready, 1.0 if call.after_failure else rule.share)
 
 
-def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decided) -> Verdict | None:
+def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decisions) -> Verdict | None:
     """Ask the user's habits what an ambiguous text means; None if they do not tell, or if people blocked what they tell."""
     locale = serving.places(call.locale).online
     if serving.online_layer is None or locale is None:
@@ -114,7 +114,7 @@ def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None
     return None if decided.blocks(locale, call.query, found.text) else _by_slice(serving, options, call, found)
 
 
-def _by_online_layer(serving: Serving, options: Options, call: Call, decided: Decided, late: Callable[[], bool]) -> Verdict:
+def _by_online_layer(serving: Serving, options: Options, call: Call, decided: Decisions, late: Callable[[], bool]) -> Verdict:
     """Ask the online layer; it sends nothing that people blocked."""
     places, understands = serving.places(call.locale), options.understands
     if not places.known:
@@ -135,7 +135,7 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
     return found if found.text is None else _by_slice(serving, options, call, found)
 
 
-def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decided, found: Verdict) -> Verdict:
+def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decisions, found: Verdict) -> Verdict:
     """Add the suggestion of a rule that is over the loss budget where nothing is sent and nothing else is suggested."""
     if found.suggestion is not None or found.reason not in _OPEN or Layer.PRECOMPUTED not in options.layers:
         return found

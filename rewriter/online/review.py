@@ -1,4 +1,4 @@
-"""`Review`: what people decided about rewrites, read anew as soon as the file is another."""
+"""`Review`: what people decided about rewrites. The file is read again as soon as it changes."""
 
 import logging
 import os
@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 _NO_FILE = (0, 0, 0)
 
 
-class Decided:
+class Decisions:
     """The decisions of one state of the file.
 
     Attributes:
-        blocks_any: whether anything is blocked at all.
+        blocks_any: whether any rewrite is blocked.
     """
 
     __slots__ = ("_blocked", "_edits", "blocks_any")
@@ -54,13 +54,13 @@ class Decided:
 
 
 class Review:
-    """The file of decisions of one artefact folder; a call looks whether it is another (microseconds).
+    """The review file of one artefact folder. Each call looks whether the file has changed, which takes microseconds.
 
     Args:
         path: the file; need not be there.
 
     Raises:
-        ArtefactError: it cannot be read: nothing is served rather than something that people blocked.
+        ArtefactError: it cannot be read. Then nothing is served, because people may have blocked it.
     """
 
     __slots__ = ("_decided", "_path", "_seen")
@@ -70,22 +70,22 @@ class Review:
         self._seen = self._look()
         self._decided = self._read()
 
-    def decided(self) -> Decided:
-        """Return what holds now; where the file has become unreadable, what held before."""
+    def decided(self) -> Decisions:
+        """Return the decisions of the file as it is now; if it has become unreadable, those before."""
         if (found := self._look()) != self._seen:
-            self._seen = found  # told once, and read again when it is another
+            self._seen = found  # so that the warning comes once, until the file changes again
             try:
                 self._decided = self._read()
             except ArtefactError as error:
-                _log.warning("the review before holds on: %s", error)
+                _log.warning("the decisions of the last readable review stay in force: %s", error)
         return self._decided
 
-    def _read(self) -> Decided:
-        """Return the decisions of the file; a line that cannot be read is told once, and blocks nothing but itself."""
+    def _read(self) -> Decisions:
+        """Return the decisions of the file; a line that cannot be read is warned of once and passed over."""
         found = read(self._path)
         for warning in found.warnings(self._path):
             _log.warning("%s", warning)
-        return Decided(found.lines)
+        return Decisions(found.lines)
 
     def _look(self) -> tuple[int, int, int]:
         try:

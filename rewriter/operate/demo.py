@@ -44,7 +44,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class LaunchedExample:
     """A launched rule with its evidence."""
 
     source: str
@@ -71,7 +71,7 @@ class Demo:
     learned: LearnReport
     rows: Mapping[str, list[Row]]
     ceilings: Mapping[str, float]
-    examples: list[Example]
+    examples: list[LaunchedExample]
     by_day: Mapping[str, Mapping[str, float]]
     report: Path
 
@@ -178,10 +178,10 @@ def _defects(days: Iterable[Sequence[Turn]]) -> dict[str, float]:
 _BUSIEST = "SELECT source, target, users, turns, score, win FROM rules ORDER BY turns DESC, source LIMIT 10"
 
 
-def _examples(artefact: Path) -> list[Example]:
+def _examples(artefact: Path) -> list[LaunchedExample]:
     with duckdb.connect() as con:
         con.read_parquet(str(current(artefact).folder / "rules.parquet")).create_view("rules")
-        return [Example(*row) for row in con.execute(_BUSIEST).fetchall()]
+        return [LaunchedExample(*row) for row in con.execute(_BUSIEST).fetchall()]
 
 
 _NOT_SENT = """
@@ -227,7 +227,7 @@ NOT_SENT = ("utterance", "not sent", "P(goal)", "win", "loss", "reason")
 EXAMPLES = ("utterance", "rewrite", "users", "turns", "S", "P(success)")
 
 
-def example_rows(examples: Iterable[Example]) -> list[tuple[str, ...]]:
+def example_rows(examples: Iterable[LaunchedExample]) -> list[tuple[str, ...]]:
     """Return examples as rows of a table with the columns `EXAMPLES`."""
     return [(e.source, e.target, f"{e.users}", f"{e.turns:.0f}", f"{e.score:.2f}", f"{e.p_success:.2f}") for e in examples]
 

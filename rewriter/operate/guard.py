@@ -1,4 +1,4 @@
-"""The guard: why a new version must not serve until a person says so."""
+"""The guard: holds a new version back, with reasons, until a person lets it serve."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,12 +36,12 @@ class Guard:
         self._seed = seed
 
     def __call__(self, turns: Path, new: Version) -> list[str]:
-        """Return what is wrong with a version, one line each.
+        """Return the reasons against a version, one line each; none if it may serve.
 
         Args:
-            turns: Parquet of `tables.TURNS`, the newest log. The new version has learned from it and the other has not, so a
-                replay that is worse all the same is a sign; one that is better proves nothing.
-            new: the version, whole.
+            turns: Parquet of `tables.TURNS`, the newest log. Only the new version has learned from it. So a worse result of the
+                new version counts against it, and a better one proves nothing.
+            new: the finished version.
         """
         old = current(new.root)
         return [*self._smaller(old, new), *self._churn(old, new), *self._worse(turns, old, new)]

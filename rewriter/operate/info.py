@@ -87,7 +87,7 @@ FROM stage_changes WHERE {where} AND user_id IN ('', ?) ORDER BY day, scope, con
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StageChange:
     """One change of a rule's stage.
 
     Attributes:
@@ -137,7 +137,7 @@ class Change:
 COLUMNS = ("since", "target", "stage before", "stage", "applied", "went well rewritten", "as spoken", "because")
 
 
-def history(root: str | Path, text: str | None = None, *, user_id: str | None = None) -> Sequence[Change]:
+def history(root: str | Path, text: str | None = None, *, user_id: str | None = None) -> Sequence[StageChange]:
     """Return every change of stage of the rules of a text, the oldest first.
 
     Args:
@@ -160,7 +160,7 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | None = 
         where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
         rows = con.execute(_CHANGES.format(where=where), [value, user]).fetchall()
     start = date(1970, 1, 1).toordinal()
-    return [Change(date.fromordinal(start + day + 1).isoformat(), *rest) for day, *rest in rows]
+    return [StageChange(date.fromordinal(start + day + 1).isoformat(), *rest) for day, *rest in rows]
 
 
 def _share(ok: float, n: float) -> str:

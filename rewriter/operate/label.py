@@ -207,7 +207,7 @@ _SPECIAL = re.compile(r"[\[\](){}]")
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """A text that the NLU misunderstood, and its meaning.
 
     Attributes:
@@ -227,7 +227,7 @@ class Example:
     users: int
 
 
-def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[Example]:
+def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[TrainingExample]:
     """Return the texts that at least `min_users` users repaired in the same way.
 
     Args:
@@ -235,10 +235,10 @@ def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[Example]:
         min_users: least number of users behind an example, because training data is shared.
     """
     rows = con.execute(_REPAIRED, [min_users]).fetchall()
-    return [Example(locale, text, intent, json.loads(slots), n, users) for locale, text, intent, slots, n, users in rows]
+    return [TrainingExample(locale, text, intent, json.loads(slots), n, users) for locale, text, intent, slots, n, users in rows]
 
 
-def write_training_data(found: Iterable[Example], path: Path) -> None:
+def write_training_data(found: Iterable[TrainingExample], path: Path) -> None:
     """Write examples as JSON lines (``.jsonl``) or as Rasa training data (``.yml``).
 
     Raises:
@@ -259,11 +259,11 @@ def check_ending(path: Path) -> None:
         raise LogError(f"cannot write {path}: training data ends in {endings}; name it {path.with_suffix('.jsonl').name}")
 
 
-def json_lines(found: Iterable[Example]) -> str:
+def json_lines(found: Iterable[TrainingExample]) -> str:
     """Return examples as JSON lines, one object a line.
 
     Example:
-        >>> print(json_lines([Example("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
+        >>> print(json_lines([TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
         {"text": "lamp of", "intent": "Off", "slots": {"name": "lamp"}, "locale": "en", "turns": 4, "users": 3}
     """
     rows = ({"text": e.text, "intent": e.intent, "slots": dict(e.slots), "locale": e.locale, "turns": e.turns, "users": e.users}
@@ -271,11 +271,11 @@ def json_lines(found: Iterable[Example]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def rasa_yaml(found: Iterable[Example]) -> str:
+def rasa_yaml(found: Iterable[TrainingExample]) -> str:
     """Return examples as Rasa NLU training data. A slot is marked where its value stands in the text.
 
     Example:
-        >>> print(rasa_yaml([Example("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
+        >>> print(rasa_yaml([TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, 4, 3)]), end="")
         version: "3.1"
         nlu:
         - intent: "Off"
@@ -292,7 +292,7 @@ def rasa_yaml(found: Iterable[Example]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _marked(example: Example) -> str:
+def _marked(example: TrainingExample) -> str:
     """Mark the slots in a text, the longest value first. Marks never nest."""
     text = _SPECIAL.sub("", example.text)
     marks: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Review: what was learned and nobody has looked at yet, by traffic; and what people make of it."""
+"""The review of launched rules: list those that nobody has decided on, and record decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

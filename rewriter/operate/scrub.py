@@ -125,13 +125,13 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         con.execute(
             f"""CREATE TEMP TABLE shared AS
                 SELECT t.id, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
-                       COUNT(*) FILTER (u.user_no = {number}) > 0 AS hers
+                       COUNT(*) FILTER (u.user_no = {number}) > 0 AS is_own
                 FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.text"""
         )
         gone = con.execute("SELECT id, text FROM shared WHERE others = 0").fetchall() if known else []
         kept = {text for (text,) in con.execute("SELECT text FROM shared WHERE others > 0").fetchall()}
-        said = con.execute("SELECT DISTINCT text FROM shared WHERE hers").fetchall()
-        few = con.execute("SELECT text FROM shared GROUP BY text HAVING bool_or(hers) AND MAX(others) < ?", [k]).fetchall()
+        said = con.execute("SELECT DISTINCT text FROM shared WHERE is_own").fetchall()
+        few = con.execute("SELECT text FROM shared GROUP BY text HAVING bool_or(is_own) AND MAX(others) < ?", [k]).fetchall()
         words = con.execute(
             f"""SELECT word FROM (
                   SELECT u.user_no, unnest(string_split(t.text, ' ')) AS word

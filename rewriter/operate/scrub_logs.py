@@ -66,9 +66,9 @@ def logs_without(user_id: str, sources: Iterable[str | Path], mapping: Mapping[s
             with open_text(path) as file:
                 if not file.read(1):
                     continue
-            hers = rows_of_user(user_id, path, mapping)
-            if hers.rows:
-                found.append(_rewritten(path, hers))
+            of_user = rows_of_user(user_id, path, mapping)
+            if of_user.rows:
+                found.append(_rewritten(path, of_user))
     except BaseException:
         discard(found)
         raise
@@ -81,16 +81,16 @@ def discard(rewritten: Iterable[Rewritten]) -> None:
         each.new.unlink(missing_ok=True)
 
 
-def _rewritten(path: Path, hers: UserRows) -> Rewritten:
+def _rewritten(path: Path, of_user: UserRows) -> Rewritten:
     new = path.with_name(f".without-{path.name}")
     try:
-        if hers.source.format == "parquet":
-            _parquet_without(path, new, hers.rows)
+        if of_user.source.format == "parquet":
+            _parquet_without(path, new, of_user.rows)
         else:
-            _lines_without(path, new, hers)
+            _lines_without(path, new, of_user)
         new.chmod(path.stat().st_mode & 0o777)
         sync(new)
-        return Rewritten(path, new, hers.source.checksum, checksum(new), len(hers.rows), len(hers.rows) == hers.count)
+        return Rewritten(path, new, of_user.source.checksum, checksum(new), len(of_user.rows), len(of_user.rows) == of_user.count)
     except OSError as error:
         new.unlink(missing_ok=True)
         raise LogError(f"cannot write {new}: {error}; nothing was changed") from error
@@ -99,25 +99,25 @@ def _rewritten(path: Path, hers: UserRows) -> Rewritten:
         raise
 
 
-def _lines_without(path: Path, new: Path, hers: UserRows) -> None:
+def _lines_without(path: Path, new: Path, of_user: UserRows) -> None:
     """Copy all bytes of a text file but those of some rows."""
     last = 0
     with gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
-        for row, raw in _rows(hers, path):
+        for row, raw in _rows(of_user, path):
             last = max(last, row)
-            if row not in hers.rows:
+            if row not in of_user.rows:
                 out.write(raw)
-    if last != hers.count:
+    if last != of_user.count:
         raise LogError(
-            f"cannot rewrite {path}: its {hers.count:,} rows do not lie one after the other ({last:,} were found);"
+            f"cannot rewrite {path}: its {of_user.count:,} rows do not lie one after the other ({last:,} were found);"
             " write it again as JSON lines, one object a line; nothing was changed"
         )
 
 
-def _rows(hers: UserRows, path: Path) -> Iterator[tuple[int, bytes]]:
-    if hers.source.format == "jsonl":
+def _rows(of_user: UserRows, path: Path) -> Iterator[tuple[int, bytes]]:
+    if of_user.source.format == "jsonl":
         return json_rows(path)
-    header, delimiter = csv_header(hers.source)
+    header, delimiter = csv_header(of_user.source)
     return ((row, raw) for row, _, raw in csv_rows(path, delimiter, len(header)))
 
 

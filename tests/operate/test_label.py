@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from rewriter.cli import main
 from rewriter.errors import LogError
-from rewriter.operate.label import Example, examples, json_lines, label, rasa_yaml, write_training_data
+from rewriter.operate.label import TrainingExample, examples, json_lines, label, rasa_yaml, write_training_data
 from rewriter.tables import LABELS, check
 
 
@@ -80,7 +80,7 @@ def test_the_verb(tmp_path):
 
 
 def example(text, intent="Off", **slots):
-    return Example("en", text, intent, slots, turns=4, users=3)
+    return TrainingExample("en", text, intent, slots, turns=4, users=3)
 
 
 def test_only_what_enough_users_had_to_repair_in_the_same_way():
@@ -93,7 +93,7 @@ def test_only_what_enough_users_had_to_repair_in_the_same_way():
     labels = pd.DataFrame(rows, columns=["utterance", "intent", "slots", "user_no"]).assign(locale="en")
     with duckdb.connect() as con:
         con.register("labels", labels)
-        assert examples(con, min_users=3) == [Example("en", "lamp of", "Off", {"name": "lamp"}, turns=4, users=3)]
+        assert examples(con, min_users=3) == [TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, turns=4, users=3)]
 
 
 def test_rasa_marks_whole_words_once_and_the_longest_first():

@@ -1,7 +1,8 @@
 -- Candidates of turns whose meaning is known, and of failed turns that were said again word for word and worked.
 -- given: what the candidate was understood as, beside what the turn was meant to say. It restates the turn if something missed is
 -- in it, no slot that was meant has another value, its intent and the one that was meant hold one another, and what it gave is a
--- slot, or nothing but what was meant. other is 1 where the other hearings of the turn told what was meant. Candidates exclude each other: the nearest one counts, and those after it do not restate.
+-- slot, or nothing but what was meant. other is 1 where the meaning was taken from the other hearings of the
+-- turn. Candidates exclude each other: the nearest one counts, and those after it do not restate.
 WITH pairs AS (
   SELECT s.row, c.ahead, t.hypothesis, s.hypothesis AS own, t.friction AS target_friction, s.friction, c.verbatim
   FROM candidates AS c

@@ -1,6 +1,6 @@
--- What each turn was meant to say, item by item. given: what a text was understood as without friction, by how many users;
--- sayers: how many said it at all. The user of the turn does not vouch for it: own takes her off both counts.
--- other is 0 for the meaning of the utterance itself, 1 for those of its other hearings, which count where it has none.
+-- What each turn was meant to say, item by item. given: the interpretations of a text without friction, with the number of users;
+-- sayers: the number of users who said the text. The user of the turn is left out of both counts.
+-- other is 0 for the meaning of the utterance itself, and 1 for those of its other hearings, which are used if it has none.
 WITH understood AS (
   SELECT DISTINCT t.said, t.user_no, i.item
   FROM turns AS t JOIN items AS i ON i.hypothesis = t.hypothesis

@@ -1,5 +1,5 @@
--- Whether a turn was understood as meant: 1 where something that was meant is not in its hypothesis; and whether its other
--- hearings tell what was meant.
+-- missed is 1 where an item that was meant is not in the hypothesis of the turn. other is 1 where the meaning was taken from the
+-- other hearings of the turn.
 SELECT m.row, CAST(MAX(CASE WHEN i.item IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS missed, CAST(MAX(m.other) AS BIGINT) AS other
 FROM meant AS m
 JOIN turns AS t ON t.row = m.row

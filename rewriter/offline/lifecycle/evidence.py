@@ -132,7 +132,7 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
         sent: (m,) text that the rule sends.
         since: (m,) first day of the rule in its stage.
         expected: (m,) success of the rewrite that was expected at launch, 0..1.
-        n_adversarial: (m,) so many users of each rule may lie without moving it.
+        n_adversarial: (m,) number of adversarial users of each rule that cannot move it.
         config: `alpha` and `mean_days_between_false_alarms`.
     """
     m = len(sent)
@@ -153,7 +153,7 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     users = RobustAggregation(seen.user, seen.user_weight, n_adversarial, sure)
     (n, ok), (left, left_ok) = counted(tried), counted(~tried)
     spared = tried.copy()
-    spared[tried] = users.take(tried).heard(rule[tried], (worth * (1.0 - seen.outcome))[tried])
+    spared[tried] = users.take(tried).trusted(rule[tried], (worth * (1.0 - seen.outcome))[tried])
     drop = log_e_drop(
         rule[applied],
         seen.day[applied],

@@ -1,9 +1,9 @@
-"""Tests that may be looked at every day: evidence against a hypothesis that no amount of looking inflates.
+"""Sequential tests: evidence against a hypothesis that stays valid however often one looks at it.
 
 An *e-value* is a number >= 0 whose expectation is at most 1 where the hypothesis is true. Products of e-values of successive
 observations are again such (an e-process), and by Ville's inequality the probability that one ever reaches 1/alpha is at most
-alpha, whenever one looks. Averages of e-processes are e-processes, so nothing has to be guessed: a grid of alternatives is mixed
-(Robbins's method of mixtures).
+alpha, whenever one looks. An average of e-processes is an e-process, so no single alternative has to be chosen: the tests
+average over a grid of alternatives (Robbins's method of mixtures).
 
 - Two arms, drawn with a known probability: Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests that
   allow for optional stopping" (2024, arXiv 2106.02693).
@@ -12,20 +12,16 @@ alpha, whenever one looks. Averages of e-processes are e-processes, so nothing h
 - A change at an unknown time: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection"
   (2024, arXiv 2203.03532).
 
-A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen): that is a *user weight*.
+A power v <= 1 of a factor, fixed beforehand, is a factor too (Jensen's inequality). Such a v is a *user weight*.
 
-`RobustAggregation`: what users say for and against a hypothesis, so that few of them cannot decide a test by lying.
+`RobustAggregation` keeps K adversarial users from deciding a test. The log factors of one user in one group are summed: this is
+the user's *contribution*. The K largest contributions to the e-value are left out. Each other one at most doubles the e-value,
+unless there are so few users that half of them could then not reach a verdict. Negative contributions count in full.
 
-All that one user says of a group is one *word*, the sum of her log factors, with two limits. The K loudest words for the e-value
-are left out; of the others none more than doubles it, unless so few speak that half of them could not reach a verdict then. Words
-against it count in full.
-
-A sum less its K largest terms is at most that sum less any other K terms. So if no more than K users lie, whoever they are, what
-is left is at most what the honest say, and an e-process of the honest bounds it from above at each moment: the probability that
-it ever reaches 1/alpha where the hypothesis holds is at most alpha, whatever the adversaries do,
-and however often. Each further adversary
-at most doubles that probability. The limits are a trimmed sum and a bounded influence (Huber and Ronchetti, Robust Statistics,
-2009), on the one side on which an e-value can be forged.
+A sum without its K largest terms is at most the sum without any other K terms. So if at most K users lie, the aggregate is at
+most the e-process of the honest users, and the probability that it ever reaches 1/alpha where the hypothesis holds is at most
+alpha, whatever the adversaries do. Each further adversary at most doubles that probability. The two limits are a trimmed sum and
+a bounded influence (Huber and Ronchetti, Robust Statistics, 2009), applied only upwards, where an e-value can be forged.
 """
 
 from dataclasses import dataclass
@@ -43,12 +39,12 @@ _DOUBLES = float(np.log(2.0))
 
 @dataclass(frozen=True, slots=True)
 class RobustAggregation:
-    """Who made m observations of n groups, and how many of them may lie.
+    """The users behind m observations of n groups, and how many of them may be adversarial.
 
     Attributes:
         user: (m,) number of the user.
-        user_weight: (m,) what the observation counts, 0..1, fixed before its outcome was known.
-        n_adversarial: (n,) K, so many users of each group may lie.
+        user_weight: (m,) weight of the observation, 0..1, fixed before its outcome was known.
+        n_adversarial: (n,) K, the number of adversarial users to withstand in each group.
         verdict: log of the e-value that decides.
     """
 
@@ -58,19 +54,19 @@ class RobustAggregation:
     verdict: float
 
     def take(self, rows: npt.NDArray[Any]) -> "RobustAggregation":
-        """Return who made some of the observations."""
+        """Return the same for some of the observations."""
         return RobustAggregation(self.user[rows], self.user_weight[rows], self.n_adversarial, self.verdict)
 
-    def heard(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
-        """Mark the observations of all but the K users of each group who have most against it, (m,).
+    def trusted(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
+        """Mark all observations but those of the K users with most against their group, (m,).
 
         Args:
             group: (m,) of each observation.
-            against: (m,) what it has against the group, >= 0.
+            against: (m,) evidence of the observation against its group, >= 0.
 
         Example:
             >>> three = RobustAggregation(np.array([0, 0, 1, 2]), np.ones(4), np.array([1]), 0.0)
-            >>> three.heard(np.zeros(4, dtype=np.int64), np.array([0.5, 0.5, 0.75, 0.0])).tolist()
+            >>> three.trusted(np.zeros(4, dtype=np.int64), np.array([0.5, 0.5, 0.75, 0.0])).tolist()
             [False, False, True, True]
         """
         keys, place = np.unique(np.stack([group, self.user]), axis=1, return_inverse=True)
@@ -81,11 +77,11 @@ class RobustAggregation:
         return np.asarray((rank >= self.n_adversarial[of])[place], dtype=bool)
 
     def summed(self, group: Ints, factor: Floats) -> Floats:
-        """Return the sum of the words by group, (n, a).
+        """Return the sum of the contributions by group, (n, a).
 
         Args:
             group: (m,) of each observation.
-            factor: (m, a) log of what each multiplies the e-value of each of a alternatives by.
+            factor: (m, a) log of the factor of each observation in the e-value of each of a alternatives.
 
         Example:
             >>> five = RobustAggregation(np.arange(5), np.ones(5), np.array([1]), 0.0)
@@ -101,10 +97,10 @@ class RobustAggregation:
         first = np.searchsorted(of, np.arange(n))
         total = np.empty((n, alternatives))
         for a in range(alternatives):
-            word = np.bincount(place, self.user_weight * factor[:, a], len(of))
-            word = word[np.lexsort((-word, of))]
-            loudest = (np.arange(len(of)) - first[of] < self.n_adversarial[of]) & (word > 0)
-            total[:, a] = np.bincount(of, np.where(loudest, 0.0, np.minimum(word, most)), n)
+            sums = np.bincount(place, self.user_weight * factor[:, a], len(of))
+            sums = sums[np.lexsort((-sums, of))]
+            left_out = (np.arange(len(of)) - first[of] < self.n_adversarial[of]) & (sums > 0)
+            total[:, a] = np.bincount(of, np.where(left_out, 0.0, np.minimum(sums, most)), n)
         return total
 
 

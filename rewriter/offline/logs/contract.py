@@ -213,7 +213,7 @@ def user_rows(relation: Relation) -> str:
     return f"SELECT row, {_value('text', Cell('user_id', relation.cells['user_id'].type))} AS user FROM {opened([relation])}"
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """The times that the rows of a log may have, in epoch milliseconds.
 
     Attributes:
@@ -225,7 +225,7 @@ class Span(NamedTuple):
     groups: Sequence[tuple[int, int]]
 
 
-def all_rows(files: list[str], config: Logs, span: Span) -> str:
+def all_rows(files: list[str], config: Logs, span: TimeSpan) -> str:
     """Return the SELECT of all rows with `reason`, NULL for a good one, over the tables users, readings, repeated."""
     near = " OR ".join(f"ts_ms BETWEEN {first} AND {last}" for first, last in span.groups) or "true"
     return (

@@ -1,4 +1,4 @@
-"""Decisions joined to turns: what a `DecisionLog` wrote fills in what the dialogue log does not say of itself."""
+"""Joins decisions to turns: a `DecisionLog` fills the columns about decisions that the dialogue log leaves empty."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY turn ORDER BY (sent IS NOT NULL) DESC, t
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What became of the decisions.
+    """How many decisions were joined.
 
     Attributes:
         lines: decisions that were read.
@@ -67,10 +67,10 @@ def join(con: duckdb.DuckDBPyConnection, folder: Path, turns: Path, first_ms: in
     """Fill in ``sent``, ``rewrite_id``, ``rule``, ``layer``, ``scope``, ``arm`` and ``propensity`` of turns that have none.
 
     A decision belongs to the turn that names its ``rewrite_id``, else to the turn whose ``turn_id`` it names; the user must be
-    the same. What the log says itself stands.
+    the same. Values that the log itself has are kept.
 
     Args:
-        con: where it is done.
+        con: a connection.
         folder: files of a `rewriter.DecisionLog`.
         turns: Parquet of `tables.TURNS`; replaced.
         first_ms: time of the earliest turn; files of days long before are not opened.
@@ -102,7 +102,7 @@ def join_feedback(con: duckdb.DuckDBPyConnection, file: Path, turns: Path) -> No
     """Fill in ``feedback`` of turns that have none, from what users said of their decisions (`Rewriter.feedback`).
 
     Args:
-        con: where it is done.
+        con: a connection.
         file: ``feedback.jsonl`` of the artefact.
         turns: Parquet of `tables.TURNS`; replaced.
     """
@@ -121,7 +121,7 @@ def join_feedback(con: duckdb.DuckDBPyConnection, file: Path, turns: Path) -> No
 
 
 def _long_before(path: Path, first_ms: int | None) -> bool:
-    """Whether a file was begun, by its name, more than a day before the first turn, and so can hold nothing of it."""
+    """Return whether a file was begun, by its name, so long before the first turn that it holds no decision of the log."""
     try:
         begun = datetime.fromisoformat(path.name[:10]).replace(tzinfo=UTC)
     except ValueError:

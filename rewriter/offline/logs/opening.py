@@ -22,7 +22,7 @@ from rewriter.offline.logs.contract import (
     REQUIRED,
     Cell,
     Relation,
-    Span,
+    TimeSpan,
     all_rows,
     file_rows,
     identifier,
@@ -193,11 +193,11 @@ def prepare(con: duckdb.DuckDBPyConnection, work: Path, files: list[Source], rel
     days = con.execute(
         f"SELECT ts_ms // {_DAY_MS} AS day, COUNT(*) FROM ({union}) WHERE ts_ms IS NOT NULL GROUP BY day ORDER BY day"
     ).fetchall()
-    span = _span(days, time.time_ns() // 1_000_000, config.far_days)
+    span = _time_span(days, time.time_ns() // 1_000_000, config.far_days)
     con.execute(f"CREATE TEMP VIEW log_rows AS {all_rows(branches, config, span)}")
 
 
-def _span(days: Sequence[tuple[int, int]], now_ms: int, far_days: int) -> Span:
+def _time_span(days: Sequence[tuple[int, int]], now_ms: int, far_days: int) -> TimeSpan:
     """Return the times that rows may have: not in the future, and not far from the bulk of the log.
 
     Where most rows are in the future, the clock of this machine is taken to be wrong, and not the log.
@@ -208,9 +208,10 @@ def _span(days: Sequence[tuple[int, int]], now_ms: int, far_days: int) -> Span:
         far_days: days without rows that separate two groups; 0 keeps all of them.
 
     Example:
-        >>> _span([(20000, 500), (20001, 600), (65000, 1)], 20010 * _DAY_MS, 366).latest // _DAY_MS
+        >>> _time_span([(20000, 500), (20001, 600), (65000, 1)], 20010 * _DAY_MS, 366).latest // _DAY_MS
         20011
-        >>> [(first // _DAY_MS, last // _DAY_MS) for first, last in _span([(0, 1), (20000, 900)], 20010 * _DAY_MS, 366).groups]
+        >>> kept = _time_span([(0, 1), (20000, 900)], 20010 * _DAY_MS, 366).groups
+        >>> [(first // _DAY_MS, last // _DAY_MS) for first, last in kept]
         [(20000, 20000)]
     """
     latest, rows = now_ms + _DAY_MS, sum(n for _, n in days)
@@ -224,7 +225,7 @@ def _span(days: Sequence[tuple[int, int]], now_ms: int, far_days: int) -> Span:
             groups.append([(day, n)])
     sizes = [sum(n for _, n in group) for group in groups]
     kept = [group for group, n in zip(groups, sizes, strict=True) if n >= min(_GROUP * rows, max(sizes))]
-    return Span(latest, [(group[0][0] * _DAY_MS, (group[-1][0] + 1) * _DAY_MS - 1) for group in kept])
+    return TimeSpan(latest, [(group[0][0] * _DAY_MS, (group[-1][0] + 1) * _DAY_MS - 1) for group in kept])
 
 
 def _no_rows(con: duckdb.DuckDBPyConnection, work: Path, config: Logs) -> str:

@@ -1,4 +1,4 @@
-"""The surface through which a target speaks: the utterance that is sent for an interpretation."""
+"""The surface of a target: the utterance that is sent for an interpretation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +81,13 @@ GROUP BY slot
 
 
 def of_users(counts: Path, texts: Path, user: npt.NDArray[np.int64], node: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-    """Choose what each user herself says for a node, with most success; an empty text where she never did.
+    """Choose the user's own utterance for a node that succeeded most often; an empty text if there is none.
 
     Args:
         counts: Parquet of `tables.COUNTS`.
         texts: Parquet of `tables.TEXTS`.
         user: (m,) numbers of users.
-        node: (m,) what is to be said.
+        node: (m,) the node to be said.
     """
     own = np.full(len(node), "", dtype=object)
     with connect(counts=counts, texts=texts) as con:

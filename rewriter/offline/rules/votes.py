@@ -231,7 +231,7 @@ def _loudest(place: Ints, share: Floats, n: int, count: int) -> tuple[Floats, Fl
 
 
 def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
-    """Draw random sources with random goals, each as often as votes are cast on it: what a new wish would look like."""
+    """Draw random sources with random goals, each as often as votes are cast on it: the similarities that chance gives."""
     rng = np.random.default_rng(seed)
     if not len(pairs):
         return pairs.source, pairs.target

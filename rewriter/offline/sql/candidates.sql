@@ -6,7 +6,7 @@ WITH goals AS (
   SELECT user_no, turn_no, session_no, locale_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, barge_in, counted,
          CASE WHEN stop = 0 THEN said END AS goal
   FROM sessions
-  WHERE alone = 0
+  WHERE is_isolated = 0
 ),
 ahead AS (
   SELECT user_no, turn_no, ts_ms, said, friction, failed, engaged, hypothesis, reply, counted,

@@ -34,13 +34,13 @@ judged AS (
          CASE WHEN last_session = session_no AND (session_no <> 0 OR ts_ms - last_ms <= {session_gap_ms})
               THEN 0 ELSE 1 END AS opens,
          CASE WHEN (next_session = session_no AND next_ms - ts_ms <= {window_ms})
-                OR (last_session = session_no AND ts_ms - last_ms <= {window_ms}) THEN 0 ELSE 1 END AS alone,
+                OR (last_session = session_no AND ts_ms - last_ms <= {window_ms}) THEN 0 ELSE 1 END AS is_isolated,
          GREATEST(doubt, {unknown}, CASE WHEN next_session = session_no AND next_ms - ts_ms <= {heed_ms}
                                          THEN next_protest ELSE 0 END) AS strongest
   FROM beside
 )
 SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGINT) AS opens,
-       CAST(alone AS BIGINT) AS alone, ts_ms,
+       CAST(is_isolated AS BIGINT) AS is_isolated, ts_ms,
        CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale_no, said, sent, COALESCE(hypothesis, sent) AS state,
        CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, rule, CAST(COALESCE(share, -1) AS BIGINT) AS share, stop,
        CAST(CASE feedback WHEN -1 THEN 1000

@@ -135,7 +135,7 @@ def follow(turns, texts, config):
             for name in ("rewritten", "rule", "share", "stop", "counted", "hypothesis", "failed", "reply", "barge_in")
         }
         row |= {"turn_no": i + 1, "opens": int(not joined(before, t, config)), "day": t["ts_ms"] // DAY}
-        row["alone"] = int(not any(o and close(o, t, config) for o in (before, after)))
+        row["is_isolated"] = int(not any(o and close(o, t, config) for o in (before, after)))
         row["engaged"] = evidence_of_success(t)
         row["friction"] = friction(t, after if joined(t, after, config) else None, row["engaged"], config.friction)
         rows.append(row)
