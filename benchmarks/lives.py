@@ -2,10 +2,10 @@
 
     python benchmarks/lives.py [--seeds 100 101 102] [--days 120]
 
-Nothing is mined here: a request succeeds with a known probability, as spoken and as rewritten, and a rewriter decides every
-night whether the next day's requests are rewritten. Whose request fails restates it with probability .6, and then succeeds as
-often as the rewrite does. Three readings of the same log: by what was spoken (a success is one of the words, whatever was
-sent), by what was sent (a success is one of the target, which has 300 healthy requests a day of its own), and self-aware
+Nothing is mined here. A request succeeds with a known probability, as spoken and as rewritten, and a rewriter decides every night
+what share of the next day's requests is rewritten. People whose request fails restate it with probability .6, and then succeed as
+often as the rewrite does. Three rewriters read the same log: by what was spoken (a success counts for the spoken words, whatever
+was sent), by what was sent (a success counts for the target, which has 300 healthy requests a day of its own), and self-aware
 (`rewriter.offline.lifecycle.stages`). The first two look back 14 days and rewrite where P(target better than words) > .95. Writes
 results/lives.json.
 """

@@ -204,7 +204,7 @@ def test_an_unreadable_change_leaves_what_held_before(home, caplog):
         for _ in range(3):
             assert serving.rewrite(SOURCE).reason == "blocked_by_review"
     assert len(caplog.records) == 1
-    assert "the review before holds on" in caplog.text
+    assert "the decisions of the last readable review stay in force" in caplog.text
     (home / "review.csv").rmdir()
     write(home / "review.csv", [])
     assert serving.rewrite(SOURCE, after_failure=True).applied
