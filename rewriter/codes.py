@@ -267,5 +267,7 @@ class FindingKind(StrEnum):
     """The target destroys, buys or unlocks something, and the source does not ask for it."""
     UNHEARD = "unheard"
     """The target says something that does not sound like the words in its place."""
+    CROSSES = "crosses"
+    """The log or the catalog shows that the words mean different things; ``slot`` holds in how many frames they do and do not."""
     LEAVES_OUT = "leaves_out"
     """The target leaves out words of a request that may be fine as it is."""

@@ -157,7 +157,8 @@ class Launch:
     personal: bool = setting(True, "Whether rules for single users are learned from their own turns.")
     personal_turns: int = setting(
         1,
-        "Rephrases of her own that a personal rule needs at least. The rest of its evidence may come from other users.",
+        "Rephrases of a user's own that a personal rule needs at least. The rest of its evidence may come from other users. A "
+        "rule that changes what is meant needs three, on two days.",
         least=1,
     )
 
@@ -255,6 +256,11 @@ class Guardrail:
     )
     destructive: tuple[str, ...] = setting((), "Further phrases that count as destructive; their words may stand apart.")
     harmless: tuple[str, ...] = setting((), "Phrases of the word lists that do not count as destructive.")
+    contrasts: bool = setting(
+        True,
+        "Whether rewrites by similarity are kept from exchanging words that mean different things in texts of the log or "
+        "catalog, and may exchange those that mean the same there.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,7 @@ _FINDINGS = {
     FindingKind.DESTRUCTIVE: "destructive by similarity: {target}",
     FindingKind.UNHEARD: "{target} was not heard",
     FindingKind.LEAVES_OUT: "leaves out {source}",
+    FindingKind.CROSSES: "{source} and {target} mean different things in {slot}",
 }
 
 
@@ -237,8 +238,12 @@ def guardrail_finding(packed: str) -> str:
         'changes day monday to sunday'
         >>> guardrail_finding("unheard|bleu|off|")
         'off was not heard in bleu'
+        >>> guardrail_finding("crosses|bedroom|kitchen|12:1")
+        'bedroom and kitchen mean different things in 12 frames, the same in 1'
     """
     code, source, target, slot = packed.split("|", maxsplit=3)
     kind = FindingKind(code)
+    if kind is FindingKind.CROSSES:
+        source, target, slot = source or "no word", target or "no word", slot.replace(":", " frames, the same in ")
     within = f" in {source}" if kind is FindingKind.UNHEARD and source else ""
     return _FINDINGS[kind].format(source=source, target=target, slot=slot) + within

@@ -16,6 +16,7 @@ from rewriter.engines.duckdb import glob
 from rewriter.errors import ArtefactError, ConfigError, running
 from rewriter.explanation import drawing
 from rewriter.explanation.graph import rephrase_graph
+from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
@@ -114,6 +115,7 @@ class Explanation:
         context_rivals: the best rule that was considered for each context value, for the ten commonest values.
         candidates: candidates of the online layer, the likeliest first; empty if a rule answers.
         state: whether the private state is there; without it no rules can be shown.
+        words: what the texts of the log or catalog show about words of the source: pairs with their counts, the commonest first.
     """
 
     source: str
@@ -123,6 +125,7 @@ class Explanation:
     context_rivals: tuple[ContextRival, ...]
     candidates: tuple[Considered, ...]
     state: bool
+    words: tuple[tuple[str, str, Counts], ...] = ()
 
     def sentences(self) -> list[str]:
         """Return the decision and the counts of the source, one sentence each."""
@@ -145,6 +148,10 @@ class Explanation:
             sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
             days = f"{_day(best.first_day)} to {_day(best.last_day)}"
             lines.append(f"in the log from {days}; the score of leaving it alone is S_ii = {best.stay:.2f}{sure}")
+        lines += [
+            f"{one or 'no word'} and {other} mean different things in {counts.changes} frames, the same in {counts.keeps}"
+            for one, other, counts in self.words
+        ]
         if not self.state:
             lines.append("the private state is missing, so only the decision can be shown")
         elif not self.counts:
@@ -238,8 +245,9 @@ def explain(
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
     asked = source and answer.rule in (None, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
+    words = _words(version, source, locale)
     if not (version.state / "rules.parquet").exists():
-        return Explanation(source, answer, (), (), (), candidates, state=False)
+        return Explanation(source, answer, (), (), (), candidates, state=False, words=words)
     names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
     with duckdb.connect() as con:
         for table in ("rules", "nodes"):
@@ -255,6 +263,7 @@ def explain(
         tuple(ContextRival(*row) for row in here),
         candidates,
         state=True,
+        words=words,
     )
 
 
@@ -265,6 +274,13 @@ def _considered(version: Version, source: str, user: str, locale: str | None, af
         return ()
     place = next((known for known in lookup_order(locale, version.manifest.locales) if known in online_layer.locales), None)
     return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
+
+
+def _words(version: Version, source: str, locale: str | None) -> tuple[tuple[str, str, Counts], ...]:
+    """Return the commonest contrasts and synonyms of the words of a source."""
+    known = open_contrasts(version.folder / "online")
+    place = next((name for name in lookup_order(locale, version.manifest.locales) if name in known), None)
+    return tuple(known[place].pairs(source.split())[:SHOWN]) if place is not None else ()
 
 
 def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Prefix
 
 from rewriter.codes import FindingKind
 from rewriter.guardrail.lexicon import NUMBER, Lexicon
@@ -17,6 +17,9 @@ from rewriter.guardrail.reading import Reading, names_in
 from rewriter.similarity import changes
 
 _NEGATION = "negation"
+_RUN, _OFF = "run", "off"  # slot and side that every word list has for what is stopped
+_SHORTEST_NAME, _LONGEST_ENDING = 3, 2  # letters of a name that may have an ending, and of the ending
+_SAME_STEM = 4  # letters that two forms of one verb share at least
 
 
 class Finding(NamedTuple):
@@ -68,7 +71,10 @@ def contradiction(
         or _revalued(source, target, lexicon)
         or _replaced(source, target, lexicon)
         or _negated(source, target, lexicon, knows, complains=complains)
+        or _resumed(source, target)
         or _swapped(source, target, lexicon, names)
+        or _exchanged(source, target)
+        or _inflected(source, target, names)
     )
 
 
@@ -156,6 +162,17 @@ def _negated(
     return Finding(kind, source.text(_NEGATION), target.text(_NEGATION))
 
 
+def _resumed(source: Reading, target: Reading) -> Finding | None:
+    """Find a request to stop something that gives way to the request for it: "stop reminding me", "remind me"."""
+    said = [mention for mention in source.mentions.get(_RUN, ()) if mention.value == _OFF]
+    rest = [word for i, word in enumerate(source.words) if not any(m.start <= i < m.end for m in said)]
+    if not said or _RUN in target.mentions or len(rest) != len(target.words) or rest == list(target.words):
+        return None
+    if all(one == other or Prefix.similarity(one, other) >= _SAME_STEM for one, other in zip(rest, target.words, strict=True)):
+        return Finding(FindingKind.DROPS_NEGATION, source.text(_RUN))
+    return None
+
+
 def _only_complains(text: Reading, lexicon: Lexicon) -> bool:
     """Return whether each negation of a text tells of something that does not work."""
     return all(text.words[said.start : said.end] in lexicon.complaints for said in text.mentions[_NEGATION])
@@ -191,6 +208,42 @@ def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]
         if lost and gained:
             return Finding(FindingKind.SWAPS_NAME, lost, gained)
     return None
+
+
+def _exchanged(source: Reading, target: Reading) -> Finding | None:
+    """Find two words that take each other's place while all others stay: "from berlin to paris", "from paris to berlin".
+
+    Neighbours may change places: "the kitchen light on", "the kitchen on light" say the same words of the same thing.
+    """
+    if len(source.words) != len(target.words):
+        return None
+    places = [i for i, pair in enumerate(zip(source.words, target.words, strict=True)) if pair[0] != pair[1]]
+    if len(places) != 2 or places[1] == places[0] + 1:
+        return None
+    first, last = places
+    if (source.words[first], source.words[last]) != (target.words[last], target.words[first]):
+        return None
+    return Finding(FindingKind.SWAPS_NAME, source.words[first], source.words[last])
+
+
+def _inflected(source: Reading, target: Reading, names: Set[str]) -> Finding | None:
+    """Find a name with an ending that gives way to another: "mary's phone", "john's phone"; "ayşe'yi ara", "ali'yi ara"."""
+    for edit in changes(source.words, target.words) if names else ():
+        for word in source.words[edit.start : edit.end]:
+            for other in target.words[edit.new_start : edit.new_end]:
+                one, another = _stem_of(word, names), _stem_of(other, names)
+                if one and another and one != another and word not in target.words and other not in source.words:
+                    return Finding(FindingKind.SWAPS_NAME, word, other)
+    return None
+
+
+def _stem_of(word: str, names: Set[str]) -> str | None:
+    """Return the name that a word is, without an ending behind an apostrophe or of up to `_LONGEST_ENDING` letters."""
+    head, apostrophe, _ = word.partition("'")
+    if apostrophe and head in names:
+        return head
+    stems = (word[: len(word) - n] for n in range(_LONGEST_ENDING + 1))
+    return next((stem for stem in stems if len(stem) >= _SHORTEST_NAME and stem in names), None)
 
 
 def _missing_name(

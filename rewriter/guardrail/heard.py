@@ -114,8 +114,16 @@ def _edits(
     source: Reading, target: Reading, lexicon: Lexicon
 ) -> Iterator[tuple[Sequence[str], Sequence[str], list[str], list[str]]]:
     """Yield each stretch in which two texts differ: its words in either, and the content words that only either of them has."""
+    said, meant = _alike(source, target, lexicon), _alike(target, source, lexicon)
     for edit in changes(source.words, target.words):
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
-        lost = [word for word in heard if word not in lexicon.light and word not in target.words]
-        gained = [word for word in sent if word not in lexicon.light and word not in source.words]
+        lost = [word for word in heard if word not in lexicon.light and word not in target.words and word not in said]
+        gained = [word for word in sent if word not in lexicon.light and word not in source.words and word not in meant]
         yield heard, sent, lost, gained
+
+
+def _alike(text: Reading, other: Reading, lexicon: Lexicon) -> set[str]:
+    """Return the words of a text by which it says a number, value or unit that the other text says too: "percent" and "%"."""
+    slots = [slot for slot in text.mentions if slot in other.mentions and lexicon.kinds.get(slot) in (None, "values", "units")]
+    mentions = (said for slot in slots if text.values(slot) == other.values(slot) for said in text.mentions[slot])
+    return {text.words[place] for said in mentions for place in range(said.start, said.end)}

@@ -88,6 +88,7 @@ class Lexicon:
         openers: words that begin a clause ("and"); what follows one is no preposition.
         closers: words that cannot follow a preposition ("please"); a word before one is no preposition.
         elisions: words that are written together with the next one by an apostrophe ("l" in "l'alarme").
+        digraphs: word of the list as it is typed without its special letters -> the word ("oeffne" -> "öffne").
         homophones: word -> the first of the words that sound the same.
         mistaken: number -> words that are heard for it (2 -> "to", "too").
         spoken: number -> its first phrase in the list.
@@ -109,6 +110,7 @@ class Lexicon:
     openers: frozenset[str]
     closers: frozenset[str]
     elisions: frozenset[str]
+    digraphs: Mapping[str, str]
     homophones: Mapping[str, str]
     mistaken: Mapping[str, frozenset[str]]
     spoken: Mapping[str, str]
@@ -151,7 +153,7 @@ _SECTIONS: dict[str, type] = {
     "language": str, "about": str, "checked": str, "polarity": dict, "negation": dict, "values": dict, "units": dict,
     "numbers": dict, "ordinals": dict, "ordinal_endings": list, "scales": dict, "joiners": list, "glued": dict, "articles": list,
     "minus": list, "clock_before": dict, "clock_after": dict, "decimal": str, "particles": list, "weak": list, "openers": list,
-    "closers": list, "elisions": list, "idioms": list, "homophones": list, "danger": dict,
+    "closers": list, "elisions": list, "digraphs": dict, "idioms": list, "homophones": list, "danger": dict,
     "complaints": list, "light": list,
 }  # fmt: skip
 
@@ -223,6 +225,7 @@ def _check_slots(data: dict[str, Any]) -> None:
 
 def _build(data: dict[str, Any]) -> Lexicon:
     kinds, meanings = _meanings(data)
+    requests = [text for texts in data["danger"].values() for text in texts]
     numbers = _number_words(data)
     spoken: dict[str, str] = {}
     for phrase, value in numbers.items():
@@ -240,6 +243,7 @@ def _build(data: dict[str, Any]) -> Lexicon:
         openers=_words(data["openers"]),
         closers=_words(data["closers"]),
         elisions=_words(data["elisions"]),
+        digraphs=_digraphs(data["digraphs"], (word for phrase in (*meanings, *map(_phrase, requests)) for word in phrase)),
         homophones={word: group[0] for group in groups for word in group},
         mistaken=_mistaken(groups, {phrase[0]: str(value) for phrase, value in numbers.items() if len(phrase) == 1}),
         spoken=spoken,
@@ -315,6 +319,17 @@ def _numbers(data: dict[str, Any], words: dict[Phrase, int | float]) -> Numbers:
         decimal=data["decimal"] or ".",
         starts=frozenset(phrase[0] for phrase in (*words, *clock_before)).union(articles, minus, *sizes.values()),
     )
+
+
+def _digraphs(letters: dict[str, str], words: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        typed = word
+        for letter, digraph in letters.items():
+            typed = typed.replace(letter, digraph)
+        if typed != word:
+            found[typed] = word
+    return found
 
 
 def _mistaken(groups: list[list[str]], numbers: dict[str, str]) -> dict[str, frozenset[str]]:

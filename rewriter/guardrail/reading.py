@@ -133,7 +133,7 @@ def _words(text: str, lexicon: Lexicon) -> Phrase:
     words = _TOKEN.findall(_FULL_HOUR.sub("", text)) if _HAS_DIGIT.search(text) else text.split()
     if "'" in text and lexicon.elisions:
         words = [part for word in words for part in _parted(word, lexicon.elisions)]
-    return tuple(words)
+    return tuple(lexicon.digraphs.get(word, word) for word in words) if lexicon.digraphs else tuple(words)
 
 
 def _parted(word: str, elisions: Set[str]) -> Phrase:
@@ -152,7 +152,8 @@ def _found_at(words: Phrase, i: int, lexicon: Lexicon) -> _Found | None:
     if not meanings:
         return _Found((), end, False, range(i, end))
     weak = " ".join(words[i:end]) in lexicon.weak or _is_preposition(words, i, end, lexicon)
-    return _Found(meanings, end, weak, ())
+    unit = end > i + 1 and all(lexicon.kinds[slot] == "units" for slot, _ in meanings)  # "por ciento" is no hundred
+    return _Found(meanings, end, weak, range(i, end) if unit else ())
 
 
 def _verb_at(words: Phrase, i: int, lexicon: Lexicon) -> _Found | None:

@@ -1,14 +1,15 @@
 """`Guardrail`: may this text be rewritten to that one?"""
 
 import re
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from rewriter.codes import FindingKind
 from rewriter.config import Guardrail as Settings
 from rewriter.guardrail.compare import Finding, contradiction
+from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.guardrail.heard import left_out, unheard, unheard_news
 from rewriter.guardrail.lexicon import Index, Lexicon, dangers, for_locale
 from rewriter.guardrail.reading import Reading, read
@@ -28,6 +29,7 @@ _DANGEROUS_INTENTS = {
 
 _GROUPS = {"home": ("always", "order", "reset"), "shop": ("always", "reset"), "support": ("always",), "none": ()}
 """Profile -> the groups of destructive requests that it heeds (`rewriter.guardrail.lexicon.DANGERS`)."""
+NOTHING_SHOWN = WordContrasts()
 HOME = Settings()
 """The settings where nothing else is said."""
 _COMPLAINING = frozenset({"shop", "support"})
@@ -53,6 +55,7 @@ class Guardrail:
     Attributes:
         lexicon: the word list of the language.
         settings: what is destructive in this deployment.
+        contrasts: what the texts of the log or catalog show about words. Where they speak, they overrule what was heard.
 
     Example:
         >>> guardrail = Guardrail.open("en-US")
@@ -67,6 +70,7 @@ class Guardrail:
 
     lexicon: Lexicon
     settings: Settings = HOME
+    contrasts: WordContrasts = NOTHING_SHOWN
 
     @classmethod
     def open(cls, locale: str, settings: Settings = HOME) -> "Guardrail":
@@ -104,8 +108,8 @@ class Guardrail:
             knows: whether the assistant has ever understood a word.
             personal: whether this user's own turns led from this source to this target. Then the target may contradict the
                 source, unless it is destructive. A habit that is merely similar is no such evidence.
-            online: whether the rewrite rests on similarity. Then new words must sound like the words they stand for, and the
-                target must not destroy, buy or unlock anything that the source does not ask for.
+            online: whether the rewrite rests on similarity. Then it crosses no contrast, other new words must sound like the
+                words they stand for, and the target must not destroy, buy or unlock anything that the source does not ask for.
             intent: the intent of the target, if it is known.
         """
         if source == target:
@@ -116,7 +120,9 @@ class Guardrail:
         finding = contradiction(before, after, self.lexicon, names, knows, complains=self.settings.profile in _COMPLAINING)
         if finding and not (personal and not self._dangers(after, intent)):
             return finding
-        return unheard_news(before, after, self.lexicon, names, knows) if online else None
+        if not online:
+            return None
+        return self.crosses(source, target) or unheard_news(self._as_said(source, target), after, self.lexicon, names, knows)
 
     def alters(self, hearings: Sequence[str], target: str) -> Finding | None:
         """Return how a rewrite by similarity alters a request that may be fine as it is, or None if it does not.
@@ -147,6 +153,23 @@ class Guardrail:
         news = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
         return Finding(FindingKind.UNHEARD, target=news[0]) if news[0] and all(news) else None
 
+    def crosses(self, source: str, target: str) -> Finding | None:
+        """Return a contrast of the log or catalog that a rewrite crosses, or None.
+
+        Args:
+            source: normalised utterance.
+            target: normalised utterance that would be sent instead.
+        """
+        shown = self.contrasts.crossed(source.split(), target.split()) if self.settings.contrasts else None
+        if shown is None:
+            return None
+        return Finding(FindingKind.CROSSES, shown.source, shown.target, f"{shown.counts.changes}:{shown.counts.keeps}")
+
+    def _as_said(self, source: str, target: str) -> Reading:
+        """Read the source with the words of the target in place of what the log shows to mean the same."""
+        known = self.settings.contrasts and self.contrasts.words
+        return read(self.contrasts.as_said(source.split(), target.split()) if known else source, self.lexicon)
+
     def destroys(self, source: str, target: str) -> Finding | None:
         """Return what the target would destroy, buy or unlock though the source does not ask for it, or None.
 
@@ -176,13 +199,20 @@ class Guardrails:
 
     Attributes:
         settings: what is destructive in this deployment.
+        contrasts: by locale.
     """
 
     settings: Settings = HOME
+    contrasts: Mapping[str, WordContrasts] = field(default_factory=dict)
 
     def of(self, locale: str) -> Guardrail:
         """Return the guardrail of a locale."""
-        return Guardrail.open(locale, self.settings)
+        opened = Guardrail.open(locale, self.settings)
+        return Guardrail(opened.lexicon, opened.settings, self.contrasts.get(locale, NOTHING_SHOWN))
+
+    def held_out(self) -> "Guardrails":
+        """Return the guardrails for held-out texts of the index: without contrasts, for these come from such texts themselves."""
+        return Guardrails(self.settings)
 
 
 DEFAULT = Guardrails()

@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from rewriter.arrays import Floats, Ints
+from rewriter.guardrail.contrasts import Counts, WordContrasts
 
 NOTHING = -1
 """Stands for no word in a pair."""
@@ -87,6 +88,34 @@ def mine(texts: Sequence[Sequence[int]], interpretations: Sequence[int], words: 
     share = (weight[:, 0] + typical[0]) / (weight.sum(axis=1) + typical.sum())
     share[-1] = 0.0
     return Contrasts(_key(pairs[:, 0], pairs[:, 1], words + 1), table[:, 0], table[:, 1], words + 1, share)
+
+
+def mine_words(locales: Sequence[str], texts: Sequence[str], interpretations: Sequence[int]) -> dict[str, WordContrasts]:
+    """Find contrasts and synonyms among texts by their words, for each locale.
+
+    Args:
+        locales: of each text.
+        texts: normalised. The caller has checked that each comes from enough users.
+        interpretations: of each text; -1 where it is unknown, so that the text shows nothing.
+
+    Example:
+        >>> texts = ["turn on the lamp", "turn off the lamp", "turn on the light"]
+        >>> sorted(mine_words(["en"] * 3, texts, [1, 2, 1])["en"].words.items())
+        [(('lamp', 'light'), Counts(changes=0, keeps=1)), (('off', 'on'), Counts(changes=1, keeps=0))]
+    """
+    found: dict[str, WordContrasts] = {}
+    for locale in sorted(set(locales)):
+        rows = [i for i, of in enumerate(locales) if of == locale and interpretations[i] >= 0]
+        numbers: dict[str, int] = {}
+        numbered = [[numbers.setdefault(word, len(numbers)) for word in texts[i].split()] for i in rows]
+        words, mined = [*numbers, ""], mine(numbered, [interpretations[i] for i in rows], len(numbers))
+        counts = zip(mined.keys.tolist(), mined.changes.tolist(), mined.keeps.tolist(), strict=True)
+        pairs = {
+            tuple(sorted((words[key // mined.size - 1], words[key % mined.size - 1]))): Counts(int(changed), int(kept))
+            for key, changed, kept in counts
+        }
+        found[locale] = WordContrasts.of({(one, other): of for (one, other), of in sorted(pairs.items())})
+    return found
 
 
 def _frames(texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[tuple[int, int]]]:

@@ -11,6 +11,8 @@ import pandas as pd
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config, Trigger
 from rewriter.errors import ConfigError, LogError
+from rewriter.guardrail.contrasts import save_contrasts
+from rewriter.model.contrasts import mine_words
 from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
@@ -50,6 +52,8 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     write_book(folder / "book", queries, encoder)
     book = QueryBook.open(folder / "book")
     build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
+    told = np.array([catalog.hypotheses[i] != catalog.queries[i] for i in shared], dtype=bool)
+    save_contrasts(folder, mine_words(locales, texts, np.where(told, queries.interpretations, -1).tolist()))
     empty = np.zeros(0, dtype=np.int64)
     none = Queries([], [], empty, empty, empty, empty, empty)
     write_habits(folder / "habits", UserCounts([], empty, empty, empty), [], none, len(book), encoder)

@@ -18,6 +18,7 @@ from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
 from rewriter.engines.duckdb import DuckDB
 from rewriter.errors import running
+from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.offline import verdict
@@ -232,14 +233,17 @@ def _fit(
 ) -> dict[str, Promise]:
     """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
     inputs, in_context = decided.inputs, decided.in_context
-    query_index = build_query_index(mined, in_context.global_rules.pairs, config, online)
+    query_index, guardrails = build_query_index(mined, in_context.global_rules.pairs, config, online), decided.guardrails
+    save_contrasts(online, guardrails.contrasts)
     clock.start("fit")
     risk = defect_counts(mined, best.pair, config.launch.min_users)
     export_risk(best.pair, risk.risk(), config, online)
-    promises = fit(mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted)
+    promises = fit(
+        mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted, guardrails
+    )
     if config.launch.personal:
         known = context.known_by_context(in_context)
-        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config, online)
+        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config, online, guardrails)
     return promises
 
 

@@ -12,6 +12,7 @@ from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.config import Guardrail as Settings
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import DEFAULT, HOME, Finding, Guardrails
+from rewriter.guardrail.contrasts import open_contrasts
 from rewriter.model.decider import Threshold
 from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
@@ -102,7 +103,7 @@ class CatalogLayer:
             threshold = Threshold(apply=float(header["apply"]), suggest=float(header["suggest"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
-        guardrails = Guardrails(guardrail)
+        guardrails = Guardrails(guardrail, open_contrasts(folder))
         return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold, guardrails=guardrails)
 
     @property
@@ -180,4 +181,4 @@ class CatalogLayer:
     def _finding(self, request: Request, text: str) -> Finding | None:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
         guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
-        return guardrail.destroys(heard, text) or guardrail.verdict(heard, text)
+        return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)

@@ -10,6 +10,7 @@ import numpy as np
 from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.config import Guardrail as Settings
 from rewriter.guardrail import DEFAULT, HOME, Guardrails
+from rewriter.guardrail.contrasts import open_contrasts
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import Decider, Threshold, choose, may
@@ -95,7 +96,9 @@ class OnlineLayer:
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
         ambiguity = Ambiguity.open(folder / "ambiguity", retriever.user_view)
-        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, Guardrails(guardrail))
+        return cls(
+            retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, Guardrails(guardrail, open_contrasts(folder))
+        )
 
     @property
     def locales(self) -> frozenset[str]:

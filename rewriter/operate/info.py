@@ -1,7 +1,7 @@
 """What there is to know about an artefact: what it holds (`info`), and every change of stage of its rules (`history`)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -10,9 +10,12 @@ import duckdb
 from rewriter.artefact.versions import Version, load_current, version_ids
 from rewriter.codes import Scope
 from rewriter.errors import ArtefactError
+from rewriter.guardrail.contrasts import Kind, WordContrasts, open_contrasts
 from rewriter.messages import stage_reason
 from rewriter.model.rules import RuleBook
 from rewriter.text import hash_user, normalise
+
+_NAMED = 5  # pairs of words that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class ArtefactInfo:
         packages: versions of the packages that wrote it.
         sizes: bytes of each file, by its path below the version's folder.
         versions: ids of all versions that are kept, oldest first.
+        words: what texts show about words, by locale (`rewriter.guardrail.contrasts`).
     """
 
     id: str
@@ -40,6 +44,7 @@ class ArtefactInfo:
     packages: Mapping[str, str]
     sizes: Mapping[str, int]
     versions: tuple[str, ...]
+    words: Mapping[str, WordContrasts] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str]]:
         """Return what and how much, line by line, to be printed."""
@@ -51,6 +56,7 @@ class ArtefactInfo:
             *((f"turns, {locale}", f"{n:,}") for locale, n in self.locales.items()),
             *((what, f"{n:,}") for what, n in self.counts.items()),
             *((what, "none" if value is None else f"{value:.4g}") for what, value in self.metrics.items()),
+            *((f"{kind}s, {locale}", _named(of, kind)) for locale, of in self.words.items() for kind in Kind),
             ("bytes", f"{sum(self.sizes.values()):,}"),
             ("versions kept", ", ".join(self.versions)),
         ]
@@ -77,7 +83,15 @@ def _describe(version: Version) -> ArtefactInfo:
         packages=manifest.packages,
         sizes=manifest.sizes,
         versions=tuple(version_ids(version.root / "versions")),
+        words=open_contrasts(version.folder / "online"),
     )
+
+
+def _named(words: WordContrasts, kind: Kind) -> str:
+    """Return how many pairs of words are of a kind, and the commonest with the frames that show them."""
+    pairs = [(one or "no word", other, counts) for one, other, counts in words.pairs() if counts.kind is kind]
+    named = ", ".join(f"{one}/{other} {max(counts)}" for one, other, counts in pairs[:_NAMED])
+    return f"{len(pairs):,}" + (f" ({named})" if named else "")
 
 
 _CHANGES = """

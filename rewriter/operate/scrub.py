@@ -47,6 +47,7 @@ FILES: Final = {
     "versions/*/online/risk_texts*.npy": "hashes of texts of at least k users: those of fewer are removed",
     "versions/*/online/wording/*": "names and hashes of texts of at least k users: names with a word of fewer are removed",
     "versions/*/online/encoder/*": "weights; a vocabulary of words of at least k users, until the next learn",
+    "versions/*/online/contrasts.json": "words of texts of at least k users: words of fewer are removed",
     "versions/*/online/*.json": "no text: weights and thresholds",
 }
 """Every file of an artefact folder and its private state: what of a person it can hold, and what `forget` does with it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rewriter.guardrail.contrasts import WordContrasts, open_contrasts, save_contrasts
 from rewriter.model.ambiguity import ambiguous_texts
 from rewriter.model.columns import HashedNumbers, HashIndex, text_key
 from rewriter.model.habits import Habits
@@ -60,6 +61,7 @@ def online_without(person: Person, old: Path, new: Path) -> dict[str, int] | Non
     counts = {"rows of the query index": removed, "ambiguous texts": len(ambiguous) if drops_ambiguity else 0}
     counts["words of the risk"] = _risk_without(person, new)
     counts["names of the wording"] = sum(_names_without(person, path) for path in new.glob("wording/*/wording.json"))
+    counts["pairs of words of the contrasts"] = _contrasts_without(person, new)
     return {part: n for part, n in counts.items() if n}
 
 
@@ -74,6 +76,19 @@ def _risk_without(person: Person, folder: Path) -> int:
     texts = HashedNumbers(HashIndex(texts.index.keys[kept]), texts.numbers[kept])
     Risk(texts, words, risk.mean, risk.weigh, risk.rate, risk.a_day).save(folder)
     return len(risk.words) - len(words)
+
+
+def _contrasts_without(person: Person, folder: Path) -> int:
+    """Take the pairs with a word of fewer than k others out of the contrasts; return how many."""
+    old = open_contrasts(folder)
+    kept = {
+        locale: WordContrasts.of({pair: counts for pair, counts in of.words.items() if person.words.isdisjoint(pair)})
+        for locale, of in old.items()
+    }
+    left_out = sum(len(of.words) - len(kept[locale].words) for locale, of in old.items())
+    if left_out:
+        save_contrasts(folder, kept)
+    return left_out
 
 
 def _names_without(person: Person, path: Path) -> int:

@@ -71,7 +71,7 @@ def test_settings_are_read_and_checked():
     data = {"guardrail": {"profile": "shop", "destructive": ["ship"]}}
     config = Config.from_dict(data)
     assert config.guardrail == Settings("shop", ("ship",))
-    assert config.to_dict()["guardrail"] == {"profile": "shop", "destructive": ["ship"], "harmless": []}
+    assert config.to_dict()["guardrail"] == {"profile": "shop", "destructive": ["ship"], "harmless": [], "contrasts": True}
     assert Config.from_dict(config.to_dict()) == config
     for wrong, cause in (({"profile": "bank"}, "home, shop, support, none"), ({"harmless": "ship"}, "must be a list of texts")):
         with pytest.raises(ConfigError, match=cause):

@@ -18,7 +18,7 @@ from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
-from rewriter.offline.rules.assess import GlobalRules, Guard, guard_of
+from rewriter.offline.rules.assess import Evidence, GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
 _MAX_MEANINGS = 8  # of a text, the commonest ones
@@ -57,6 +57,7 @@ def learn_ambiguity(
     by_context: Collection[tuple[str, str]],
     config: Config,
     folder: Path,
+    guardrails: Guardrails,
 ) -> dict[str, Promise]:
     """Write ``ambiguity`` if habits tell what held-out users mean; see `rewriter.model.ambiguity.posterior`.
 
@@ -70,14 +71,15 @@ def learn_ambiguity(
         votes: of each user's turns on what was meant.
         query_index: the shared queries and the habits of each user.
         by_context: (locale, text) whose meaning the context tells; they are left out.
-        config: uses `launch.min_users`, `launch.max_loss_share`, `trigger.min_p_before` and `guardrail`.
+        config: uses `launch.min_users`, `launch.max_loss_share` and `trigger.min_p_before`.
         folder: of the online layer.
+        guardrails: of the deployment.
 
     Returns:
         What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
     """
     k = config.launch.min_users
-    guard = guard_of(mined.queries, mined.nodes, k, Guardrails(config.guardrail))
+    guard = guard_of(mined.queries, mined.nodes, k, guardrails)
     shared = _ambiguous(mined, global_rules, query_index.good, by_context, guard, k)
     if shared.empty:
         return {}
@@ -124,7 +126,7 @@ def _ambiguous(
         target=best["query"].reindex(kept["goal"]).to_numpy(),
     )
     keys = list(zip(kept["locale"], kept["text"], kept["target"], strict=True))
-    may = [(locale, text) not in by_context and not guard(locale, text, target, False) for locale, text, target in keys]
+    may = [(locale, text) not in by_context and not guard(locale, text, target, Evidence.VOTES) for locale, text, target in keys]
     kept = kept[np.array(may, dtype=bool)]
     return kept[kept.groupby("source")["goal"].transform("count") >= 2]
 

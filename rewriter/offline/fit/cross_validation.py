@@ -114,7 +114,7 @@ class CrossValidation:
         p_new_goal: float = 0.0,
         guardrails: Guardrails = DEFAULT,
     ) -> None:
-        self._guardrails = guardrails
+        self._guardrails = guardrails, guardrails.held_out()
         self._wordings = wordings
         self._word_risk = word_risk
         self._risk_without = cache(word_risk.without)
@@ -215,7 +215,7 @@ class CrossValidation:
         """Ask the guardrail, once for each candidate and mode."""
         key = (id(case), i, after_failure)
         if key not in self._allowed:
-            guardrail, text = self._guardrails.of(case.text.locale), case.seen.pool.texts[i]
+            guardrail, text = self._guardrails[case.own].of(case.text.locale), case.seen.pool.texts[i]
             self._allowed[key] = may(case.seen.hearings, text, guardrail, case.wording, after_failure=after_failure)
         return self._allowed[key]
 

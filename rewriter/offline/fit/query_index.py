@@ -16,6 +16,8 @@ from rapidfuzz.process import cdist
 
 from rewriter.config import Config
 from rewriter.engines.duckdb import connect
+from rewriter.guardrail.contrasts import WordContrasts
+from rewriter.model.contrasts import mine_words
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import UserCounts, save_spoken, write_habits
 from rewriter.model.index import build_index
@@ -135,6 +137,13 @@ def worthy(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
 def habits(mined: Mined) -> pd.DataFrame:
     """Return the habits of each user: texts said with success, with their best interpretation; rewritten turns do not count."""
     return _read(mined, ("counts", "users", "texts"), _HABITS, _MIN_OWN_SUCCESS, _MIN_SHARE)
+
+
+def contrasts(mined: Mined, min_users: int) -> dict[str, WordContrasts]:
+    """Return what the shared queries show about words, by locale; texts of unknown interpretation show nothing."""
+    good = worthy(said(mined), min_users)
+    meant = np.where(good["kind"] == "h", good["node"], -1)
+    return mine_words(good["locale"].tolist(), good["query"].tolist(), meant.tolist())
 
 
 @dataclass(frozen=True, slots=True)

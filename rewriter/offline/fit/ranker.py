@@ -44,6 +44,7 @@ def fit(
     config: Config,
     folder: Path,
     doubted: Mapping[str, int],
+    guardrails: Guardrails,
 ) -> dict[str, Promise]:
     """Fit the online layer and write it.
 
@@ -58,9 +59,10 @@ def fit(
         query_index: what `rewriter.offline.fit.query_index.build_query_index` wrote into the folder.
         known: counts of turns and defects of all texts.
         turns: Parquet of `tables.TURNS`.
-        config: uses its sections launch, trigger and guardrail.
+        config: uses its sections launch and trigger.
         folder: where the files go.
         doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since which it is in doubt.
+        guardrails: of the deployment.
 
     Returns:
         What the held-out evidence promises of each slice that the ranker fills, by name.
@@ -72,7 +74,6 @@ def fit(
     user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
     found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
     p_new_goal = new_goal_share(query_index.texts)
-    guardrails = Guardrails(config.guardrail)
     cross_validation = CrossValidation(
         found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails
     )

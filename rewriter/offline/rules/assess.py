@@ -8,6 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,20 @@ from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.text import normalise
 
-Guard = Callable[[str, str, str, bool], str | None]
-"""(locale, source, target, personal) -> what the guardrail finds against the rewrite, or None."""
+
+class Evidence(StrEnum):
+    """Whose turns speak for a rewrite, and so what it may change."""
+
+    VOTES = "votes"
+    """Votes of several users: words that contrast in the log may be exchanged, what the word lists forbid may not."""
+    OWN = "own"
+    """Several turns of one user, none to the contrary: anything that is not destructive."""
+    ONE_TURN = "one_turn"
+    """Fewer turns of one user: nothing that changes what is meant."""
+
+
+Guard = Callable[[str, str, str, Evidence], str | None]
+"""(locale, source, target, evidence) -> what the guardrail finds against the rewrite, or None."""
 Bools = npt.NDArray[np.bool_]
 
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
@@ -109,6 +122,7 @@ class Proposals:
         context_value: (m,) where the rule holds, or empty for all.
         score, stay: (m,) how often requests end well at the target, and as spoken: S_ij and S_ii, or shares of turns.
         stays: (m,) whether leaving the request alone is better.
+        own: (m,) whether the user's own turns are enough to change what is meant; None if several users speak.
         understood, acts: (m,) or one figure for all: P(the text is understood as the target), P(the assistant acts on it).
     """
 
@@ -127,6 +141,7 @@ class Proposals:
     stays: Bools
     understood: Floats | float
     acts: Floats | float
+    own: Bools | None = None
 
     def frame(self, names: pd.DataFrame) -> pd.DataFrame:
         """Return the proposals as columns of `tables.RULES`, without the figures and verdicts that `assess` adds.
@@ -209,12 +224,15 @@ def assess(
     if launched is not None:
         refuse(_does_the_same(frame, launched), RuleVerdict.SAME_AS_GLOBAL)
     refuse(frame["source"] == frame["target"], RuleVerdict.SAME_TEXT)
+    evidence = (
+        [Evidence.VOTES] * m if proposals.own is None else [Evidence.OWN if own else Evidence.ONE_TURN for own in proposals.own]
+    )
     left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
     gain[left] = expected_outcome.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
     refuse(gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
     for i in np.flatnonzero(verdict == ""):
         row = frame.iloc[i]
-        if found := guard(row["locale"], row["source"], row["target"], proposals.scope == "personal"):
+        if found := guard(row["locale"], row["source"], row["target"], evidence[i]):
             verdict[i], detail[i] = RuleVerdict.GUARDRAIL, found
     left = np.flatnonzero(verdict == "")
     traffic = proposals.pairs.traffic[proposals.rows[left]]
@@ -282,10 +300,17 @@ def guard_of(queries: Path, nodes: Path, min_users: int, guardrails: Guardrails)
             names[locale].update(normalise(value) for value in slots_of(state).values())
     known = {locale: frozenset(values) for locale, values in names.items()}
 
-    def guard(locale: str, source: str, target: str, personal: bool) -> str | None:
-        finding = guardrails.of(locale).verdict(
-            source, target, names=known.get(locale, frozenset()), knows=words[locale].__contains__, personal=personal
+    def guard(locale: str, source: str, target: str, evidence: Evidence) -> str | None:
+        guardrail = guardrails.of(locale)
+        finding = guardrail.verdict(
+            source,
+            target,
+            names=known.get(locale, frozenset()),
+            knows=words[locale].__contains__,
+            personal=evidence is Evidence.OWN,
         )
+        if finding is None and evidence is Evidence.ONE_TURN:
+            finding = guardrail.crosses(source, target)
         return finding and finding.packed()
 
     return guard

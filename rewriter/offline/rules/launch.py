@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Floats, Ints
@@ -11,19 +12,24 @@ from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
 from rewriter.guardrail import Guardrails
 from rewriter.model.rules import ContextRules, Rule, save_suggested, write_rules
+from rewriter.offline.fit.query_index import contrasts
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import context, surface, votes
 from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, guard_of, nearness, values_at
 from rewriter.offline.rules.chain import Absorption
 from rewriter.offline.rules.context import ContextDecision
 from rewriter.offline.rules.priors import Priors, fit_priors
-from rewriter.offline.rules.votes import Pairs
+from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.tables import RULES, write_table
 
 _LEAST_VOTES = 1.0
 """Votes that a rule for everybody needs: the detector's P add up to one whole rephrase."""
 _OWN_SHARE = 0.7
 """Share of n votes that n rephrases of a user come to at least; even a sure rephrase is worth a little less than one vote."""
+_TURNS_TO_CHANGE = 3
+"""Turns of a user's own that a rule needs if it changes what is meant ("on" to "off"): one may have been a change of mind."""
+_CONTRARY = 0.5
+"""Of a turn: own turns that ended well otherwise, below which nothing counts as to the contrary."""
 _TINY = 1e-9
 
 
@@ -35,11 +41,13 @@ class Decided:
         inputs: what they were decided on.
         in_context: the rules for everybody, and those for single context values.
         rules: these and the rules for single users, with their verdicts; columns of `tables.RULES` without those of stages.
+        guardrails: with the contrasts of the log.
     """
 
     inputs: LaunchInputs
     in_context: ContextDecision
     rules: pd.DataFrame
+    guardrails: Guardrails
 
 
 def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | None) -> Decided:
@@ -53,14 +61,15 @@ def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | No
     """
     settings, seed = config.launch, config.seed
     inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, settings)
-    guard = guard_of(mined.queries, mined.nodes, settings.min_users, Guardrails(config.guardrail))
+    guardrails = Guardrails(config.guardrail, contrasts(mined, settings.min_users))
+    guard = guard_of(mined.queries, mined.nodes, settings.min_users, guardrails)
     global_rules = everybody(inputs, guard, settings, seed, priors)
     in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config)
     rules = [in_context.global_rules.rules, in_context.rules]
     if settings.personal:
         personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
         rules.append(context.explained(in_context, personal, mined))
-    return Decided(inputs, in_context, pd.concat(rules, ignore_index=True))
+    return Decided(inputs, in_context, pd.concat(rules, ignore_index=True), guardrails)
 
 
 def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, priors: Priors | None = None) -> GlobalRules:
@@ -143,10 +152,24 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         stays=cast.success[row] >= own_turns[rows],
         understood=1.0,
         acts=1.0,
+        own=_may_change_meaning(cast, row, own_turns[rows]),
     )
     refusals = [(proposals.text == "", RuleVerdict.NO_OWN_SURFACE)]
     launched, priors = global_rules.launched(), global_rules.priors
     return assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
+
+
+def _may_change_meaning(cast: Votes, row: Ints, own_turns: Floats) -> npt.NDArray[np.bool_]:
+    """Return whether a user's own turns suffice to change what is meant: three of them, on two days, none to the contrary, (m,).
+
+    Args:
+        cast: rows of (source, user).
+        row: (m,) of each proposal.
+        own_turns: (m,) of the user that led to the target.
+    """
+    contrary = np.maximum(cast.resolved[row] - own_turns, 0.0) + cast.success[row]
+    days = cast.last_day[row] > cast.first_day[row]
+    return np.asarray((own_turns >= _OWN_SHARE * _TURNS_TO_CHANGE) & days & (contrary < _CONTRARY), dtype=bool)
 
 
 def write_served(rules: pd.DataFrame, folder: Path, suggest_loss_share: float = 0.0) -> tuple[pd.DataFrame, int]:

@@ -1,0 +1,216 @@
+"""`WordContrasts`: which words and endings change what is meant, counted in the texts that the assistant understands.
+
+Two texts that differ in one word show whether the two words *contrast* (they mean different things: on and off) or are *synonyms*
+(they mean the same: lamp and light). A word that only one of them has is compared with no word. Pairs of one stem also count for
+their endings, so that a word that no text holds is understood by its ending (açma and aç, bedrooms and bedroom).
+`rewriter.model.contrasts.mine_words` counts them; no word list is needed, and any language will do.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rapidfuzz.distance import Levenshtein, Postfix, Prefix
+
+from rewriter.errors import reading_artefact
+from rewriter.similarity import changes
+
+FILE: Final = "contrasts.json"
+NOTHING: Final = ""
+"""Stands for no word in a pair."""
+_LEAST_STEM = 2  # letters that two words must share for their endings to count; "aç" has two
+_LONGEST_ENDING = 5  # letters of an ending; what differs in more is two words, not one word with two endings
+_LEAST_STEMS = 2  # pairs of words that must show an ending before it says anything of other words
+
+
+class Kind(StrEnum):
+    """What two words are to each other."""
+
+    CONTRAST = "contrast"
+    SYNONYM = "synonym"
+
+
+class Counts(NamedTuple):
+    """Frames (of words) or pairs of words (of endings) in which an exchange changes what is meant, and in which it does not."""
+
+    changes: int
+    keeps: int
+
+    @property
+    def kind(self) -> Kind | None:
+        """What is shown more often; None if neither is."""
+        return None if self.changes == self.keeps else Kind.CONTRAST if self.changes > self.keeps else Kind.SYNONYM
+
+
+class Shown(NamedTuple):
+    """What the texts show of two words: `ending` is True where their endings speak, because no text has the pair itself."""
+
+    source: str
+    target: str
+    kind: Kind
+    counts: Counts
+    ending: bool
+
+
+Pair = tuple[str, str]
+"""Two words, or two endings with ``-`` for the stem, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordContrasts:
+    """Counts of pairs of words and of endings, for one locale.
+
+    Attributes:
+        words: pair of words -> frames.
+        partners: word -> the words that it is paired with.
+        endings: pair of endings -> pairs of words of one stem.
+
+    Example:
+        >>> alike = {("lamp", "lamps"): Counts(0, 2), ("bed", "beds"): Counts(0, 1)}
+        >>> found = WordContrasts.of({("off", "on"): Counts(3, 0)} | alike)
+        >>> found.crossed("turn on the lamp".split(), "turn off the lamp".split()).kind.value
+        'contrast'
+        >>> found.as_said("turn on the rooms".split(), "turn on the room".split())
+        'turn on the room'
+    """
+
+    words: Mapping[Pair, Counts] = field(default_factory=dict)
+    partners: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    endings: Mapping[Pair, Counts] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, words: Mapping[Pair, Counts]) -> "WordContrasts":
+        """Count the endings of pairs of words."""
+        endings: dict[Pair, Counts] = {}
+        partners: dict[str, list[str]] = {}
+        for pair, counts in words.items():
+            partners.setdefault(pair[0], []).append(pair[1])
+            partners.setdefault(pair[1], []).append(pair[0])
+            ending = endings_of(*pair)
+            if ending is not None and counts.kind is not None:
+                before = endings.get(ending, Counts(0, 0))
+                more = counts.kind is Kind.CONTRAST
+                endings[ending] = Counts(before.changes + more, before.keeps + (not more))
+        return cls(words, partners, {ending: counts for ending, counts in endings.items() if sum(counts) >= _LEAST_STEMS})
+
+    def shown(self, source: str, target: str) -> Shown | None:
+        """Return what the texts show of two words, one of which may be `NOTHING`; None if they show nothing."""
+        counts, ending = self.words.get(_pair(source, target)), False
+        if counts is None and (key := endings_of(source, target)) is not None:
+            counts, ending = self.endings.get(key), True
+        if counts is not None and counts.kind is not None:
+            return Shown(source, target, counts.kind, counts, ending)
+        return None if counts is not None or source in self.partners else self._of_another_form(source, target)
+
+    def _of_another_form(self, source: str, target: str) -> Shown | None:
+        """Return what the texts show of a word of which they have another form: "bedrooms" and "bathroom", by "bedroom"."""
+        for word in self.partners.get(target, ()):
+            ending = endings_of(source, word)
+            same = None if ending is None else self.endings.get(ending)
+            counts = self.words[_pair(word, target)]
+            if same is not None and same.kind is Kind.SYNONYM and counts.kind is not None:
+                return Shown(source, target, counts.kind, counts, ending=True)
+        return None
+
+    def crossed(self, source: Sequence[str], target: Sequence[str]) -> Shown | None:
+        """Return a contrast that a rewrite crosses, or None: a word gives way to one that means something else.
+
+        Words that only change their places are no difference, unless two of them take each other's place ("from berlin to
+        paris", "from paris to berlin").
+
+        Args:
+            source: words of the source.
+            target: words of the target.
+        """
+        found = (self.shown(*pair) for pair in (*_exchanged(source, target), *_replaced(source, target)))
+        return next((pair for pair in found if pair is not None and pair.kind is Kind.CONTRAST), None)
+
+    def as_said(self, source: Sequence[str], target: Sequence[str]) -> str:
+        """Return the source with the words of the target in place of synonyms, so that only other differences are left.
+
+        Args:
+            source: words of the source.
+            target: words of the target.
+        """
+        said = list(source)
+        for edit in reversed(changes(tuple(source), tuple(target))):
+            lost, gained = source[edit.start : edit.end], target[edit.new_start : edit.new_end]
+            pairs = zip_longest(lost, gained, fillvalue=NOTHING) if min(len(lost), len(gained)) <= 1 else ()
+            known = [self.shown(*pair) for pair in pairs]
+            if known and all(pair is not None and pair.kind is Kind.SYNONYM for pair in known):
+                said[edit.start : edit.end] = gained
+        return " ".join(said)
+
+    def pairs(self, words: Collection[str] | None = None) -> list[tuple[str, str, Counts]]:
+        """Return the pairs with one of some words, or all, the commonest first."""
+        rows = [(*pair, counts) for pair, counts in self.words.items() if words is None or pair[0] in words or pair[1] in words]
+        return sorted(rows, key=lambda row: (-sum(row[2]), row[:2]))
+
+
+def endings_of(one: str, other: str) -> Pair | None:
+    """Return in what two words of one stem differ, with ``-`` for the stem; None if they have no stem in common.
+
+    Example:
+        >>> endings_of("açmasın", "açsın"), endings_of("unlock", "lock"), endings_of("bedroom", "kitchen"), endings_of("12", "13")
+        (('-', '-ma'), ('-', 'un-'), None, None)
+    """
+    if not one.isalpha() or not other.isalpha():
+        return None
+    head = int(Prefix.similarity(one, other))
+    tail = min(int(Postfix.similarity(one, other)), len(one) - head, len(other) - head)
+    parts = one[head : len(one) - tail], other[head : len(other) - tail]
+    if head + tail < _LEAST_STEM or max(map(len, parts)) > _LONGEST_ENDING:
+        return None
+    return _pair(*(f"-{part}" if head or not part else f"{part}-" for part in parts))
+
+
+def save_contrasts(folder: Path, contrasts: Mapping[str, WordContrasts]) -> None:
+    """Write the pairs of words of each locale, one line each, so that people can read the file."""
+    rows = [[locale, *pair, *counts] for locale, of in sorted(contrasts.items()) for pair, counts in sorted(of.words.items())]
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / FILE).write_text(f"[{lines}]", encoding="utf-8", errors="surrogatepass")
+
+
+def open_contrasts(folder: Path) -> dict[str, WordContrasts]:
+    """Open what `save_contrasts` wrote, by locale; nothing where a version was made without it.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path, words = folder / FILE, dict[str, dict[Pair, Counts]]()
+    if not path.exists():
+        return {}
+    with reading_artefact(path):
+        for locale, one, other, changed, kept in json.loads(path.read_bytes().decode("utf-8", "surrogatepass")):
+            words.setdefault(locale, {})[_pair(str(one), str(other))] = Counts(int(changed), int(kept))
+    return {locale: WordContrasts.of(pairs) for locale, pairs in words.items()}
+
+
+def _pair(one: str, other: str) -> Pair:
+    return (one, other) if one <= other else (other, one)
+
+
+def _exchanged(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
+    """Yield the words that take each other's places."""
+    edits = (op for op in Levenshtein.opcodes(source, target) if op.tag == "replace")
+    swapped = {(source[op.src_start + i], target[op.dest_start + i]) for op in edits for i in range(op.src_end - op.src_start)}
+    yield from ((one, other) for one, other in sorted(swapped) if (other, one) in swapped)
+
+
+def _replaced(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
+    """Yield each word that is lost with each that is gained in its place, or with `NOTHING`."""
+    for lost, gained in _stretches(source, target):
+        yield from ((one, other) for one in lost or [NOTHING] for other in gained or [NOTHING])
+
+
+def _stretches(source: Sequence[str], target: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield each stretch in which two texts differ: the words that only the source has, and those that only the target has."""
+    for edit in changes(tuple(source), tuple(target)):
+        lost = [word for word in source[edit.start : edit.end] if word not in target]
+        gained = [word for word in target[edit.new_start : edit.new_end] if word not in source]
+        if lost or gained:
+            yield lost, gained

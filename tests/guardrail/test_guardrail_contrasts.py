@@ -1,0 +1,186 @@
+"""Contrasts and synonyms of words and endings: found in a small catalog of each language, and heeded by the guardrail."""
+
+import pytest
+
+from rewriter.errors import ArtefactError
+from rewriter.guardrail import Guardrail, Guardrails
+from rewriter.guardrail.contrasts import FILE, Counts, Kind, WordContrasts, endings_of, open_contrasts, save_contrasts
+from rewriter.messages import guardrail_finding
+from rewriter.model.contrasts import mine_words
+from rewriter.text import normalise
+
+CATALOG = {
+    "en": {
+        "heat bedroom": ["turn the heat up in the bedroom"],
+        "heat bathroom": ["turn the heat up in the bathroom"],
+        "heat kitchen": ["turn the heat up in the kitchen"],
+        "lights on": ["turn on the lights", "turn on the light", "turn on the lamps"],
+        "lights off": ["turn off the lights", "kill the lights", "turn off the light"],
+        "blinds": ["open the blinds", "open the blind"],
+        "lock": ["lock the gate"],
+        "unlock": ["unlock the gate"],
+        "mute": ["mute the tv"],
+        "unmute": ["unmute the tv"],
+        "red": ["make it red"],
+        "blue": ["make it blue"],
+        "call mary": ["show mary's calendar"],
+        "call john": ["show john's calendar"],
+    },
+    "tr": {
+        "lamp on": ["lambayı aç", "lambayı yak"],
+        "lamp stay off": ["lambayı açma", "lambayı yakma"],
+        "call": ["annemi ara"],
+        "do not call": ["annemi arama"],
+        "delete": ["mesajı sil"],
+        "do not delete": ["mesajı silme"],
+        "wait": ["burada bekle"],
+        "do not wait": ["burada bekleme"],
+        "sit": ["burada oturun"],
+        "do not sit": ["burada oturmayın"],
+        "hold": ["kapıyı tutun"],
+        "do not hold": ["kapıyı tutmayın"],
+        "open it": ["perdeyi açsın"],
+        "do not open it": ["perdeyi açmasın"],
+    },
+    "es": {
+        "lock": ["echa el cerrojo", "pasa el cerrojo"],
+        "unlock": ["quita el cerrojo"],
+        "louder": ["pon la música más fuerte", "pon la música más alta"],
+        "softer": ["pon la música más floja"],
+    },
+    "nl": {"take": ["aanvaard het gesprek"], "refuse": ["weiger het gesprek"]},
+    "de": {"close": ["schließe das rollo"], "open": ["öffne das rollo"], "room": ["licht im raum", "licht im zimmer"]},
+}
+ROWS = [(locale, normalise(text), meaning) for locale, of in CATALOG.items() for meaning, texts in of.items() for text in texts]
+MEANINGS = sorted({(locale, meaning) for locale, _, meaning in ROWS})
+MINED = mine_words([r[0] for r in ROWS], [r[1] for r in ROWS], [MEANINGS.index((r[0], r[2])) for r in ROWS])
+GUARDRAILS = Guardrails(contrasts=MINED)
+
+
+def kind(locale, one, other):
+    shown = MINED[locale].shown(one, other)
+    return shown and (shown.kind, shown.ending)
+
+
+@pytest.mark.parametrize(
+    ("locale", "one", "other", "expected"),
+    [
+        ("en", "on", "off", (Kind.CONTRAST, False)),
+        ("en", "lights", "light", (Kind.SYNONYM, False)),
+        ("en", "bedroom", "bathroom", (Kind.CONTRAST, False)),
+        ("en", "bedrooms", "bedroom", (Kind.SYNONYM, True)),  # no text holds "bedrooms"
+        ("en", "bedrooms", "bathroom", (Kind.CONTRAST, True)),
+        ("en", "unpin", "pin", (Kind.CONTRAST, True)),  # by lock and mute
+        ("en", "red", "kitchen", None),
+        ("tr", "açma", "aç", (Kind.CONTRAST, False)),
+        ("tr", "uyandırma", "uyandır", (Kind.CONTRAST, True)),
+        ("tr", "durdurmayın", "durdurun", (Kind.CONTRAST, True)),
+        ("tr", "kapatmasın", "kapatsın", (Kind.CONTRAST, True)),
+        ("tr", "aç", "yak", (Kind.SYNONYM, False)),
+        ("es", "echa", "quita", (Kind.CONTRAST, False)),
+        ("es", "echa", "pasa", (Kind.SYNONYM, False)),
+        ("es", "fuerte", "floja", (Kind.CONTRAST, False)),
+        ("de", "raum", "zimmer", (Kind.SYNONYM, False)),
+    ],
+)
+def test_a_catalog_shows_what_changes_the_meaning(locale, one, other, expected):
+    assert kind(locale, one, other) == kind(locale, other, one) if one in MINED[locale].partners else True
+    assert kind(locale, one, other) == expected
+
+
+NAMES = {"mary", "john", "maria", "petra", "ayşe", "ali", "ankara", "izmir", "berlin", "jazz"}
+
+
+@pytest.mark.parametrize(
+    ("locale", "source", "target"),
+    [
+        ("en", "turn the heat up in the bedrooms", "turn the heat up in the bathroom"),
+        ("en", "turn the heat up in the bedroom please", "turn the heat up in the kitchen"),
+        ("en", "don't turn off the tv", "turn off the tv"),
+        ("en", "please never turn off the tv", "turn off the tv"),
+        ("en", "order the iphone 12", "order the iphone 13"),
+        ("en", "order the iphone twelve", "order the iphone 13"),
+        ("en", "not okay", "okay"),
+        ("en", "it is not okay", "it is okay"),
+        ("en", "play anything but jazz", "play jazz"),
+        ("en", "everything except jazz", "everything jazz"),
+        ("en", "stop reminding me", "remind me"),
+        ("en", "stop calling john", "call john"),
+        ("en", "a train from berlin to paris", "a train from paris to berlin"),
+        ("en", "translate rain from dutch to greek", "translate rain from greek to dutch"),
+        ("en", "call mary's phone", "call john's phone"),
+        ("en", "lock the window", "unlock the window"),
+        ("de", "ruf marias handy an", "ruf petras handy an"),
+        ("tr", "ayşe'yi ara", "ali'yi ara"),
+        ("tr", "ankara'dan bilet", "izmir'den bilet"),
+        ("tr", "babamı arama", "babamı ara"),
+        ("tr", "beni uyandırma", "beni uyandır"),
+        ("tr", "mesajı gönderme", "mesajı gönder"),
+        ("tr", "müziği durdurmayın", "müziği durdurun"),
+        ("tr", "kapıyı açmasın", "kapıyı açsın"),
+        ("es", "echa el cerrojo de casa", "quita el cerrojo de casa"),
+        ("es", "ponla más fuerte", "ponla más floja"),
+        ("nl", "neem het gesprek aan", "weiger het gesprek"),
+        ("nl", "aanvaard dit gesprek", "weiger dit gesprek"),
+    ],
+)
+def test_no_rewrite_changes_what_is_meant(locale, source, target):
+    guardrail = GUARDRAILS.of(locale)
+    assert guardrail.verdict(source, target, names=NAMES, online=True) is not None
+    assert guardrail.verdict(source, target, names=NAMES) or guardrail.crosses(source, target)  # on one restatement of one's own
+
+
+@pytest.mark.parametrize(
+    ("locale", "source", "target"),
+    [
+        ("en", "turn the heat up in the bedrooms", "turn the heat up in the bedroom"),
+        ("en", "kill the light", "turn off the light"),
+        ("en", "set a timer for fifteen minutes", "set a timer for 15 minutes"),
+        ("en", "turn on the lamp", "turn on the light"),
+        ("en", "open the kitchen blind", "open the kitchen blinds"),
+        ("es", "pon la luz al 70 por ciento", "pon la luz al 70 %"),
+        ("fr", "mets la lampe à 70 pour cent", "mets la lampe à 70 %"),
+        ("it", "metti la luce al 70 per cento", "metti la luce al 70 %"),
+        ("de", "licht auf 70 prozent", "licht auf 70 %"),
+        ("de", "oeffne das garagentor", "öffne das garagentor"),
+        ("de", "schliesse das rollo", "schließe das rollo"),
+        ("de", "licht im zimmer an", "licht im raum an"),
+        ("tr", "lambayı yak lütfen", "lambayı aç lütfen"),
+        ("es", "pasa el cerrojo de casa", "echa el cerrojo de casa"),
+    ],
+)
+def test_what_means_the_same_passes(locale, source, target):
+    guardrail = GUARDRAILS.of(locale)
+    source, target = normalise(source), normalise(target)
+    assert guardrail.verdict(source, target, names=NAMES, online=True) is None
+    assert guardrail.crosses(source, target) is None
+
+
+def test_synonyms_are_heard_and_a_launched_rule_may_cross_a_contrast():
+    floor, shown = Guardrail.open("de"), GUARDRAILS.of("de")
+    assert floor.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is not None
+    assert shown.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is None
+    red = GUARDRAILS.of("en").verdict("make it red", "make it blue", online=True)
+    assert guardrail_finding(red.packed()) == "red and blue mean different things in 1 frames, the same in 0"
+    assert GUARDRAILS.of("en").verdict("make it red", "make it blue") is None
+
+
+def test_texts_of_unknown_interpretation_show_nothing():
+    assert mine_words(["en"] * 2, ["lamp on", "lamp off"], [-1, -1])["en"].words == {}
+
+
+def test_endings_need_two_words_of_one_stem():
+    assert endings_of("lights", "light") == ("-", "-s")
+    assert endings_of("channel5", "channel6") is None
+    one = WordContrasts.of({("lamp", "lamps"): Counts(0, 3)})
+    assert one.shown("rooms", "room") is None
+
+
+def test_what_is_saved_is_opened(tmp_path):
+    save_contrasts(tmp_path, MINED)
+    assert open_contrasts(tmp_path) == {locale: of for locale, of in MINED.items() if of.words}
+    (tmp_path / FILE).write_text("[[1]]", encoding="utf-8")
+    with pytest.raises(ArtefactError):
+        open_contrasts(tmp_path)
+    (tmp_path / FILE).unlink()
+    assert open_contrasts(tmp_path) == {}
