@@ -9,6 +9,10 @@ honest user meant by it, among the frequent healthy texts. Then fake accounts ac
 with the documented rule for a detector. Writes results/attack.json: for each attack and kind of victim the share rewritten to the
 attacker's target (Wilson interval over victims), good rules that vanished, and fresh honest requests won and lost. k is 3.
 
+Then fake accounts say texts over and over, praise or blame the answers, or claim a context, once in the log that is learned and
+once on the day after it (`FLOODS`). How many rules for everybody change what they mean, and for how many of the honest
+users' texts does the answer mean something else?
+
 Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
 reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
 withdrawn?
@@ -17,6 +21,7 @@ withdrawn?
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -26,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from worlds.attack import Pretence, poison, rejected
+from worlds.attack import Pretence, poison, rejected, repeated
 
 from rewriter.config import Config
 from rewriter.evaluation.intervals import share
@@ -55,8 +60,23 @@ ATTACKS = {  # accounts, and how often each of them acts out each pretence on ea
     "20 accounts": (20, 2),
     "40 accounts": (40, 2),
 }
-REJECTING = (0, 3, 10, 20, 40)
+REJECTING = (0, 1, 2, 3, 10, 20, 40)
 """Accounts that reject every rewrite."""
+FLOODS: dict[
+    str, tuple[bool, int, dict[str, Any]]
+] = {  # whether texts are said that work, how often a day, and what else is done
+    "praise of what fails": (False, 1, {"feedback": 1}),
+    "praise of what fails, flooding": (False, 20, {"feedback": 1}),
+    "blame of what works": (True, 20, {"feedback": -1}),
+    "silence": (False, 20, {}),
+    "a context": (False, 20, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
+    "other hearings": (False, 20, {"nbest": ("my pin is four seven one one",)}),
+    "habits": (True, 20, {"feedback": 1}),
+    "a locale": (True, 20, {"locale": "de"}),
+    "a later day": (False, 1, {"start": START + timedelta(days=330)}),
+}
+FLOODING = (1, 2, 3, 10, 40)
+"""Accounts that flood the log."""
 RULES = ("rules", "rules lost, attacked", "rules lost, others", "rules in other words", "rules new")
 KINDS = ("healthy", "with a rule", "rare")
 
@@ -69,14 +89,19 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--victims", type=int, default=8, help="of each kind")
     parser.add_argument("--rejecting-days", type=int, default=3, help="on which accounts reject what rules do")
+    parser.add_argument("--flooding", type=int, nargs="+", default=list(FLOODING), help="accounts that flood the log")
     args = parser.parse_args()
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     judged: dict[str, list[Outcomes]] = defaultdict(list)
     lost: dict[str, Counter[str]] = defaultdict(Counter)
+    flooded: dict[str, Counter[str]] = defaultdict(Counter)
     for seed in args.seeds:
         for name, counts, outcomes in one(seed, args):
             taken[name] += counts
             judged[name].append(outcomes)
+            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
+        for name, counts in floods(seed, args):
+            flooded[name] += counts
             print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
         for accounts in REJECTING:
             found = withdrawn(seed, accounts, args)
@@ -88,6 +113,7 @@ def main() -> None:
         "min_users": Config().launch.min_users,
         "honest users in the log": round(0.8 * args.users),
         "attacks": {name: figures(name, taken[name], judged[name]) for name in ATTACKS},
+        "floods": flooded,
         "rejecting days": args.rejecting_days,
         "rejecting accounts": lost,
     }
@@ -107,6 +133,56 @@ def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]
         rewriter = learned([*honest, *(turn for day in fake for turn in day)])
         outcomes = judge(asked, proposer(rewriter.rewrite), world.assistant, after_failure=False, healthy_in_log=frozenset())
         yield name, reached(victims, before, answers(rewriter, before), world.assistant.understand), outcomes
+
+
+def floods(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]]]:
+    """Yield for each flood, number of accounts and way of learning what it changed for honest users."""
+    world = phrase_world(seed, n_users=args.users)
+    honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
+    works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
+    said = sorted({(turn.user_id, normalise(turn.utterance)) for turn in honest})
+    with tempfile.TemporaryDirectory() as folder:
+        clean = Path(folder) / "clean"
+        before = meanings(flooded_rules(honest, clean), world, said)
+        for name, (working, rounds, more) in FLOODS.items():
+            texts = sorted(text for text, well in works.items() if well == working)
+            for accounts in args.flooding:
+                fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, **{"start": START} | more)
+                for way in ("fresh", "additive"):
+                    out = Path(folder) / f"{name} {accounts} {way}"
+                    if way == "additive":
+                        shutil.copytree(clean, out, symlinks=True)
+                    rewriter = flooded_rules(fakes if way == "additive" else [*honest, *fakes], out)
+                    yield f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said))
+                    shutil.rmtree(out)
+
+
+def flooded_rules(turns: Sequence[Turn], out: Path) -> Rewriter:
+    """Learn a log into a folder, which may hold what was learned before, and open it."""
+    log = out.with_suffix(".parquet")
+    write_log(turns, log)
+    learn([log], out=out, config=EXACT, detector=RuleDetector())
+    return Rewriter.open(out)
+
+
+def meanings(rewriter: Rewriter, world: World, said: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+    """Return what the assistant makes of the answer to each (user, text); with an empty user, of everybody's."""
+    cases = [*said, *(("", text) for text in sorted({text for _, text in said}))]
+    answers = {(user, text): rewriter.rewrite(text, user_id=user or None, after_failure=True).text for user, text in cases}
+    return {case: world.assistant.understand(text) for case, text in answers.items()}
+
+
+def changes(before: dict[tuple[str, str], str | None], after: dict[tuple[str, str], str | None]) -> Counter[str]:
+    """Count the answers to everybody and to single users, and those that mean something else than before."""
+    changed = [case for case, meant in before.items() if after[case] != meant]
+    return Counter(
+        {
+            "texts": sum(user == "" for user, _ in before),
+            "texts changed for everybody": sum(user == "" for user, _ in changed),
+            "texts of users": sum(user != "" for user, _ in before),
+            "texts changed for users": sum(user != "" for user, _ in changed),
+        }
+    )
 
 
 def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Counter[str]:

@@ -99,7 +99,10 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Friction:
-    """Evidence, in thousandths, that a turn went wrong. The strongest cue counts; explicit feedback overrules all cues."""
+    """Evidence, in thousandths, that a turn went wrong. The strongest cue counts.
+
+    Explicit feedback overrules all cues, except that praise does not overrule a refusal.
+    """
 
     failed: int = setting(1000, "Friction where `status` is `failed`.", least=0, most=1000)
     barge_in: int = setting(700, "Friction where the next utterance interrupts the answer.", least=0, most=1000)

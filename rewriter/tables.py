@@ -199,8 +199,9 @@ QUERIES = _table(
     "locale VARCHAR, query VARCHAR, node BIGINT, turns BIGINT, success BIGINT, failed BIGINT, users BIGINT, share BIGINT,"
     "well BIGINT",
 )
-"""What was sent for each interpretation node, over all days; the surface of a target is chosen from these. share and well are in
-thousandths of users: the part of each user's turns of the text that was understood as the node, and that was and went well."""
+"""What was sent for each interpretation node, over all days; the surface of a target is chosen from these. turns, success and
+failed count at most `chain.user_cap` turns of a user of each text on one day. share and well are in thousandths of users: the
+part of each user's turns of the text that was understood as the node, and that was and went well."""
 
 RULES = _table(
     "rules",

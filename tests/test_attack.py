@@ -1,15 +1,19 @@
 """Poisoned logs: below k accounts nothing gets through, whatever they do and however often; from k on something can."""
 
+import shutil
 from datetime import date
 
+import duckdb
 import pytest
-from worlds.attack import poison, rejected
+from worlds.attack import poison, rejected, repeated
 
+from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.evaluation.loop import answer
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
+from rewriter.online.serving import lookup_order
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import phrase_world
@@ -105,3 +109,90 @@ def test_with_enough_accounts_something_gets_through(home, tmp_path):
     poisoned = [*honest, *fakes(world, [(goal[:-1], goal)], 10, 2)]
     found = answers(tmp_path, world, poisoned, [goal[:-1]])
     assert world.assistant.understand(found[goal[:-1], 0]) == world.assistant.understand(goal)
+
+
+EXACT = Config.from_dict({"loop": {"refit_days": 0}})
+_UNSURE = 0.01
+"""Share of the answers that rest on so little that any further user of the text can change them."""
+
+
+@pytest.fixture(scope="module")
+def clean(home, tmp_path_factory):
+    _, honest, *_ = home
+    folder = tmp_path_factory.mktemp("clean")
+    write_log(honest, folder / "honest.parquet")
+    learn([folder / "honest.parquet"], out=folder / "artefact", config=EXACT, detector=RuleDetector())
+    return folder / "artefact"
+
+
+def everybodys(artefact):
+    """The rules that serve everybody or one context value, by what they mean."""
+    (path,) = artefact.glob("state/*/rules.parquet")
+    served = "verdict IN ('launched', 'keep_source', 'rare_here') AND scope IN ('global', 'context')"
+    return set(duckdb.sql(f"SELECT context_value, source, state FROM '{path}' WHERE {served}").fetchall())
+
+
+def answered(artefact, world, honest):
+    """(user, text) -> what the assistant makes of the answer, for every text of every honest user."""
+    rewriter, understand = Rewriter.open(artefact), world.assistant.understand
+    said = sorted({(turn.user_id, normalise(turn.utterance)) for turn in honest})
+    answers = {(user, text): rewriter.rewrite(text, user_id=user, after_failure=True).text for user, text in said}
+    return {case: understand(text) for case, text in answers.items()}
+
+
+def assert_same(found, clean, world, honest):
+    assert everybodys(found) == everybodys(clean)
+    before, after = answered(clean, world, honest), answered(found, world, honest)
+    changed = {case: (meant, after[case]) for case, meant in before.items() if after[case] != meant}
+    assert len(changed) <= _UNSURE * len(before), changed
+
+
+ATTACKS = {  # what the accounts say, how often on each day, and what they do besides
+    "praise of what fails": ("failing", 1, {"feedback": 1}),
+    "praise of what fails, flooding": ("failing", 20, {"feedback": 1}),
+    "silence": ("failing", 20, {}),
+    "a context": ("failing", 20, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
+    "other hearings": ("failing", 20, {"nbest": ("my pin is four seven one one",)}),
+    "a later day": ("failing", 1, {"start": date(2026, 12, 1)}),
+}
+
+
+def attack(home, name, accounts):
+    world, honest, *_ = home
+    kind, rounds, more = ATTACKS[name]
+    works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
+    texts = sorted(text for text, well in works.items() if well == (kind == "working"))
+    return repeated(world, texts, accounts=accounts, rounds=rounds, days=2, **{"start": START} | more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("accounts", [1, 2])
+def test_below_k_nothing_changes_for_others(home, clean, tmp_path, name, accounts):
+    """Fewer than k accounts take no rule that serves everybody, and honest users are answered as before."""
+    world, honest, *_ = home
+    write_log([*honest, *attack(home, name, accounts)], tmp_path / "log.parquet")
+    learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
+    assert_same(tmp_path / "artefact", clean, world, honest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["praise of what fails, flooding", "a later day"])
+def test_below_k_nothing_changes_on_the_next_day_either(home, clean, tmp_path, name):
+    """The same where the honest log was learned before and the accounts speak afterwards."""
+    world, honest, *_ = home
+    shutil.copytree(clean, tmp_path / "artefact", symlinks=True)
+    write_log(attack(home, name, 2), tmp_path / "late.parquet")
+    learn([tmp_path / "late.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
+    assert_same(tmp_path / "artefact", clean, world, honest)
+
+
+def test_one_account_does_not_decide_the_default_locale(home, tmp_path):
+    world, honest, *_ = home
+    loud = repeated(world, ["lampe an"], accounts=1, rounds=len(honest), days=1, start=START, locale="de")
+    quiet = repeated(world, ["lampe an"], accounts=4, rounds=1, days=1, start=START, locale="de")
+    write_log([*honest, *loud, *quiet], tmp_path / "log.parquet")
+    learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
+    locales = current(tmp_path / "artefact").manifest.locales
+    assert locales == {"en": len({turn.user_id for turn in honest}), "de": 4}
+    assert lookup_order(None, locales) == ("en",)

@@ -1,7 +1,12 @@
-"""Turns of fake accounts: `poison` pretends that people who say one thing want another, `rejected` that rewrites do harm."""
+"""Turns of fake accounts.
+
+`poison`    pretends that people who say one thing want another
+`rejected`  pretends that rewrites do harm
+`repeated`  says texts over and over, praises or blames the answers, or claims some context
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -13,6 +18,8 @@ Pretence = tuple[str, str]
 
 _HASTE_MS = 3_000  # between the text and its restatement
 _PAUSE_MS = 60_000  # between two pretences
+_APART_MS = 400_000  # between two texts that have nothing to do with each other
+_DAY_MS = 86_400_000
 
 
 def poison(
@@ -65,6 +72,52 @@ def rejected(world: World, sources: Sequence[str], rewrite: Rewriting, *, accoun
             decided = {name: getattr(answer, name) for name in ("rule", "layer", "scope", "arm", "propensity")}
             sent = answer.text if answer.applied else None
             turns.append(replace(turn, utterance=source, said=source, barge_in=False, sent=sent, rewrite_id=answer.id, **decided))
+    return turns
+
+
+def repeated(
+    world: World,
+    texts: Sequence[str],
+    *,
+    accounts: int,
+    rounds: int,
+    days: int,
+    start: date,
+    feedback: int | None = None,
+    context: Mapping[str, object] | None = None,
+    locale: str | None = None,
+    nbest: Sequence[str] = (),
+) -> list[Turn]:
+    """Let fake accounts say texts over and over, with silence between them.
+
+    Args:
+        world: where. What the assistant makes of a text is true.
+        texts: what is said.
+        accounts: how many.
+        rounds: how often each account says each text on each day.
+        days: how many.
+        start: the first day, UTC.
+        feedback: 1 praises every answer, -1 blames it, None says nothing.
+        context: of every turn.
+        locale: of every turn; that of the world if None.
+        nbest: what the recogniser claims to have heard besides.
+    """
+    turns = []
+    for day in range(days):
+        for account in range(accounts):
+            for n, text in enumerate([*texts] * rounds):
+                at = midnight_ms(start + timedelta(days=day)) + (n * _APART_MS + account) % _DAY_MS
+                turn = _turn(world, account, at, text, 0)
+                turns.append(
+                    replace(
+                        turn,
+                        turn_id=f"{turn.turn_id}-{n}",
+                        locale=locale or world.locale,
+                        feedback=feedback,
+                        context=json.dumps(dict(context or {})),
+                        nbest=(text, *nbest),
+                    )
+                )
     return turns
 
 

@@ -42,7 +42,7 @@ class Manifest:
         created: when it was written, ISO 8601 in UTC.
         config: the settings it was learned with, `Config.to_dict()`.
         packages: versions of the packages that wrote it.
-        locales: turns of the log by locale.
+        locales: users of the log by locale.
         counts: whatever `learn` counted, by name.
         metrics: whatever `learn` measured, by name; None where there was nothing to measure.
         max_chars: requests longer than this are left alone.

@@ -47,7 +47,7 @@ FROM counted AS c
 LEFT JOIN spoken AS v ON v.user_no = c.user_no AND v.day = c.day
 JOIN row_days AS r ON r.node = c.said
 CROSS JOIN (SELECT MAX(day) AS day FROM counts) AS newest
-JOIN ages AS a ON a.age = IF(c.by_name, newest.day, r.last_day) - c.day
+JOIN ages AS a ON a.age = GREATEST(IF(c.by_name, newest.day, r.last_day) - c.day, 0)
 ORDER BY c.said, c.sent, c.arm, c.rule, c.share, c.day, c.user_no
 """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rewriter.online.layer import OnlineLayer
 
 
-def lookup_order(locale: str | None, turns: Mapping[str, int]) -> tuple[str, ...]:
+def lookup_order(locale: str | None, users: Mapping[str, int]) -> tuple[str, ...]:
     """Return the locales in which a request is looked up, best first.
 
     First the locale itself, then without its last subtag and so on (RFC 4647, section 3.4), then all others of the same
@@ -28,7 +28,7 @@ def lookup_order(locale: str | None, turns: Mapping[str, int]) -> tuple[str, ...
 
     Args:
         locale: locale of the request; None or empty for the commonest of the log.
-        turns: turns of the log by locale, spelled as in the rules.
+        users: users of the log by locale, spelled as in the rules.
 
     Example:
         >>> lookup_order("en_US.UTF-8", {"de": 9, "en-GB": 5, "en": 1, "en-US": 2})
@@ -38,14 +38,14 @@ def lookup_order(locale: str | None, turns: Mapping[str, int]) -> tuple[str, ...
     """
 
     def commonest_first(known: str) -> tuple[int, str]:
-        return -turns[known], known
+        return -users[known], known
 
     def distance(known: str) -> int:
         tags = _subtags(known)
         return len(wanted) - len(tags) if tags == wanted[: len(tags)] else len(wanted)
 
-    wanted = _subtags(locale or min(turns, key=commonest_first, default=""))
-    alike = [known for known in turns if _subtags(known)[0] == wanted[0]]
+    wanted = _subtags(locale or min(users, key=commonest_first, default=""))
+    alike = [known for known in users if _subtags(known)[0] == wanted[0]]
     return tuple(sorted(alike, key=lambda known: (distance(known), commonest_first(known))))
 
 
@@ -107,13 +107,13 @@ class Serving:
         suggested = open_suggested(version.folder / "rules")
         known = dict.fromkeys(contextual.locales, 0) | {locale: 0 for locale, _ in suggested}
         ruled = known | {locale: 0 for counts in rules.counts.values() for locale in counts}
-        turns = ruled | dict(manifest.locales)
+        users = ruled | dict(manifest.locales)
 
         @functools.lru_cache(maxsize=256)
         def places(locale: str | None) -> Places:
-            order = lookup_order(locale, turns)
+            order = lookup_order(locale, users)
             online = next((known for known in order if known in answered), None)
-            return Places(tuple(known for known in order if known in ruled), online, bool(order) or not turns)
+            return Places(tuple(known for known in order if known in ruled), online, bool(order) or not users)
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
         return cls(version.id, rules, contextual, suggested, key, manifest.max_chars, places, online_layer, shares)

@@ -26,7 +26,7 @@ class ArtefactInfo:
         id: the version that serves.
         created: when it was written, ISO 8601 in UTC.
         rules: rules by scope and locale.
-        locales: turns of the log by locale.
+        locales: users of the log by locale.
         counts: what `learn` counted.
         metrics: what `learn` measured.
         packages: versions of the packages that wrote it.
@@ -53,7 +53,7 @@ class ArtefactInfo:
             ("version", self.id),
             ("created", self.created),
             *((what, f"{n:,}") for what, n in rules),
-            *((f"turns, {locale}", f"{n:,}") for locale, n in self.locales.items()),
+            *((f"users, {locale}", f"{n:,}") for locale, n in self.locales.items()),
             *((what, f"{n:,}") for what, n in self.counts.items()),
             *((what, "none" if value is None else f"{value:.4g}") for what, value in self.metrics.items()),
             *((f"{kind}s, {locale}", _named(of, kind)) for locale, of in self.words.items() for kind in Kind),

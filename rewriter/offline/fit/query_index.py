@@ -28,6 +28,7 @@ from rewriter.offline.rules.votes import Pairs
 
 _ALIKE = 0.75  # least normalised Indel similarity of a near duplicate and the text that it duplicates
 _RARER = 5.0  # how many times as much success that text must have
+_MORE_USERS = 2.0  # for how many times as many users it must work, so that no account makes a text common by saying it often
 
 
 def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -37,19 +38,21 @@ def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
     rewritten. But nobody says it on purpose, and as a target it would only be nearer to other garbled texts than what was meant.
 
     Args:
-        good: texts with the columns locale, query, node and success.
+        good: texts with the columns locale, query, node, success and well.
 
     Example:
         >>> texts = ["play the audiobook dracula", "jungle the audiobook dracula", "play it"]
-        >>> said = {"locale": ["en"] * 3, "query": texts, "node": [1, 1, 2], "success": [90.0, 4.0, 4.0]}
+        >>> said = {"locale": "en", "query": texts, "node": [1, 1, 2], "success": [90.0, 4.0, 4.0], "well": [30.0, 3.0, 3.0]}
         >>> near_duplicates(pd.DataFrame(said)).tolist()
         [False, True, False]
     """
     found = np.zeros(len(good), dtype=bool)
-    texts, success = good["query"].to_numpy(), good["success"].to_numpy(dtype=np.float64)
+    texts = good["query"].to_numpy()
+    success, well = (good[name].to_numpy(dtype=np.float64) for name in ("success", "well"))
     for rows in good.groupby(["locale", "node"]).indices.values():
         alike = cdist(texts[rows].tolist(), texts[rows].tolist(), scorer=Indel.normalized_similarity) >= _ALIKE
-        found[rows] = (alike & (success[rows] >= _RARER * success[rows][:, None])).any(axis=1)
+        commoner = (success[rows] >= _RARER * success[rows][:, None]) & (well[rows] >= _MORE_USERS * well[rows][:, None])
+        found[rows] = (alike & commoner).any(axis=1)
     return found
 
 
@@ -79,21 +82,22 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
 
 _MIN_SUCCESS = 1.5  # expected successful turns of a shared query
 _MIN_OWN_SUCCESS = 0.9  # the same of a habit: a single turn without any cue counts for a little less than one
-_MIN_SHARE = 0.4  # least share of the turns of a text that had its best interpretation and succeeded
+_MIN_SHARE = 0.4  # least share of a text, in the mean over users, that had its best interpretation and succeeded
 _MAX_SAMPLES = 500  # failing texts on which the index is tuned
 _FAILS = 0.5  # share of success below which a text counts as failing in that sample
 
 _TEXTS = """
 WITH said AS (
-  SELECT locale, query, SUM(turns) AS said, SUM(success) / 1000.0 AS worked, SUM(failed) AS failed
+  SELECT locale, query, SUM(turns) AS said, SUM(success) / 1000.0 AS worked, SUM(failed) AS failed,
+         GREATEST(SUM(share), 1) / 1000.0 AS users, SUM(well) / 1000.0 AS well
   FROM queries GROUP BY locale, query
 ),
 best AS (
-  SELECT locale, query, node, users, success / 1000.0 AS success
+  SELECT locale, query, node, users, success / 1000.0 AS success, well / 1000.0 AS well
   FROM queries
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY locale, query ORDER BY success DESC, turns DESC, node) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY locale, query ORDER BY well DESC, success DESC, turns DESC, node) = 1
 )
-SELECT b.locale, b.query, b.node, b.users, b.success, s.said, b.success / (s.said + 1) AS share, s.worked / s.said AS rate,
+SELECT b.locale, b.query, b.node, b.users, b.success, b.well, s.said, b.well / (s.users + 1) AS share, s.well / s.users AS rate,
        s.failed / GREATEST(s.said - s.worked, s.failed, 1e-9) AS honest, n.kind, n.state, u.node AS source,
        COALESCE(u.users, b.users) AS said_by,
        COALESCE(u.first_day, n.first_day) AS first_day, COALESCE(u.last_day, n.last_day) AS last_day

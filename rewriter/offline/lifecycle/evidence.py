@@ -47,7 +47,7 @@ SELECT w.place, c.said, c.user_no, c.day, SUM(c.success) / 1000.0 / SUM(c.turns)
 FROM context_counts AS c
 JOIN wanted AS w ON w.said = c.said AND w.context_value = c.context_value
 JOIN row_days AS r ON r.node = c.said
-JOIN ages AS a ON a.age = r.last_day - c.day
+JOIN ages AS a ON a.age = GREATEST(r.last_day - c.day, 0)
 ANTI JOIN counts AS d ON d.rule = w.rule AND d.user_no = c.user_no AND d.day = c.day
 WHERE c.rewritten = 0
 GROUP BY w.place, c.said, c.user_no, c.day

@@ -20,7 +20,8 @@ from rewriter.offline import trials
 from rewriter.offline.trials import p_better
 
 _READINGS = """
-SELECT sent, arg_max(state, (turns, state)) FROM (SELECT sent, state, SUM(turns) AS turns FROM counts GROUP BY sent, state)
+SELECT sent, arg_max(state, (users, turns, state))
+FROM (SELECT sent, state, COUNT(DISTINCT user_no) AS users, SUM(turns) AS turns FROM counts GROUP BY sent, state)
 WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent
 """
 
@@ -57,7 +58,7 @@ def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) ->
 
 
 def _understood(counts: Path, sent: Ints) -> Ints:
-    """Return the interpretation that each text mostly has."""
+    """Return the interpretation that each text has for most users."""
     texts, back = np.unique(sent, return_inverse=True)
     with connect(counts=counts) as con:
         con.register("wanted", {"sent": texts})

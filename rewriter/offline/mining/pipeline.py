@@ -45,7 +45,7 @@ class Mined:
         row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
         recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
-        locales: turns of each locale of at least `Config.launch.min_users` users, over all days.
+        locales: users of each locale that has at least `Config.launch.min_users` of them, over all days.
         dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
     """
 
@@ -187,13 +187,13 @@ class _Steps:
 
 
 _LOCALES = """
-SELECT t.locale, CAST(SUM(c.turns) AS BIGINT) FROM counts AS c JOIN texts AS t ON t.id = c.said
+SELECT t.locale, COUNT(DISTINCT c.user_no) FROM counts AS c JOIN texts AS t ON t.id = c.said
 GROUP BY t.locale HAVING COUNT(DISTINCT c.user_no) >= ? ORDER BY t.locale
 """
 
 
 def _locales(counts: Path, texts: Path, min_users: int) -> list[tuple[str, int]]:
-    """Return the turns of each locale that enough users speak: the manifest ships them, and a rare locale tells who speaks it."""
+    """Return the users of each locale that enough users speak. The manifest ships them, and a rare locale tells who speaks it."""
     with connect(counts=counts, texts=texts) as con:
         return con.execute(_LOCALES, [min_users]).fetchall()
 
@@ -218,6 +218,7 @@ def _numbers(config: Config) -> dict[str, int]:
         "reach": config.rephrases.reach,
         "window_ms": config.rephrases.window_ms,
         "user_cap": config.chain.user_cap,
+        "min_users": config.launch.min_users,
         "texts": 0,
         "users": 0,
         "closed_ms": 0,

@@ -65,7 +65,7 @@ _ROWS = """
 SELECT c.cell, t.user_no, SUM(IF(t.rewritten = 0, t.turns * a.weight, 0)) / 1e6 AS turns,
        SUM(IF(t.rewritten = 0, t.success * a.weight, 0)) / 1e6 AS success, MIN(t.day) AS first_day, MAX(t.day) AS last_day
 FROM context_counts AS t JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
-JOIN ages AS a ON a.age = c.last_day - t.day
+JOIN ages AS a ON a.age = GREATEST(c.last_day - t.day, 0)
 WHERE t.day >= c.first_day
 GROUP BY c.cell, t.user_no ORDER BY c.cell, t.user_no
 """
@@ -78,7 +78,7 @@ WITH taken AS (
 )
 SELECT c.cell, t.user_no, t.target, SUM(t.mass * a.weight) / 1e6 AS mass
 FROM taken AS t JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
-JOIN ages AS a ON a.age = c.last_day - t.day
+JOIN ages AS a ON a.age = GREATEST(c.last_day - t.day, 0)
 WHERE t.day >= c.first_day
 GROUP BY c.cell, t.user_no, t.target
 """

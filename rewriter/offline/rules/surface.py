@@ -16,7 +16,7 @@ WITH said AS (
   FROM queries GROUP BY locale, query
 ),
 offered AS (
-  SELECT q.node, q.query, q.turns / s.turns AS understood, s.failed / s.turns AS refused, q.users,
+  SELECT q.node, q.query, q.share / 1000.0 / GREATEST(s.users, 1e-9) AS understood, s.failed / s.turns AS refused, q.users,
          q.well / 1000.0 / (s.users + 2) AS worth
   FROM queries AS q JOIN said AS s ON q.locale = s.locale AND q.query = s.query
   WHERE q.users >= ? AND q.success > 0

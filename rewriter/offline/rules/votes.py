@@ -98,7 +98,7 @@ _FAINT = 0.05  # of a turn; what the chain spreads further is no vote
 _MOST_TURNS = 5.0
 """Turns of one user that count at most as traffic of a source."""
 _FULL_WEIGHT_SOURCES = 20.0
-"""Sources of one user that have full weight in fits on the whole log; with more of them, each weighs less."""
+"""Sources of one user on which a vote and a report of success have full weight for others; with more, each weighs less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Pairs:
         spoken_by: (m,) float64, users whose success with i as spoken is known. A user whose turns were rewritten or are old is
             part of one; the reports that are left out are not among them.
         traffic: (m,) float64, turns of i in the log, a user's `_MOST_TURNS` at the most.
-        fit_weight: (m,) float64, weight of i in fits on the whole log, 0..1. A user adds 1 to a source, but no more than
+        fit_weight: (m,) float64, weight of i in the fit of success as spoken, 0..1. A user adds 1 to a source, but no more than
             `_FULL_WEIGHT_SOURCES` to all sources together.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
@@ -169,6 +169,7 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
     """
     n = votes.goals.shape[1]
     row, goal, vote = _main_goals(votes.goals)
+    vote = vote * _user_weight(votes)[row]
     key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
     m, source = len(key), key // n
     user = votes.user[row]
@@ -178,7 +179,8 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
     at = np.searchsorted(sources, source)
     known, share = _as_spoken(votes)
     left_out, _ = _loudest(place, share, len(sources), n_adversarial)
-    busy = np.maximum(np.bincount(votes.user) / _FULL_WEIGHT_SOURCES, 1.0)[votes.user] if len(votes.user) else known
+    ok, spoken_by = (_sums(place, column, len(sources)) - left_out for column in (share, known))
+    fit_weight = np.minimum(_sums(place, _user_weight(votes), len(sources)), 1.0)
     total = _sums(pair, vote, m)
     weights = _sums(pair, user_weight, m)
     goal_prior = _sums(key % n, weights, n)
@@ -192,9 +194,9 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
         target=key % n,
         users=np.bincount(pair, minlength=m).astype(np.int64),
         said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
-        spoken_by=(_sums(place, known, len(sources)) - left_out)[at],
+        spoken_by=spoken_by[at],
         traffic=_sums(place, np.minimum(votes.turns, _MOST_TURNS), len(sources))[at],
-        fit_weight=np.minimum(_sums(place, 1.0 / busy, len(sources)), 1.0)[at],
+        fit_weight=fit_weight[at],
         turns=_sums(place, votes.turns, len(sources))[at],
         first_day=first[at],
         last_day=last[at],
@@ -202,15 +204,21 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
         user_weights=weights,
         proposed=strongest,
         chance=goal_prior[key % n] / max(float(weights.sum()), 1e-12),
-        ok=(_sums(place, share, len(sources)) - left_out)[at],
+        ok=ok[at],
     )
 
 
 def _as_spoken(votes: Votes) -> tuple[Floats, Floats]:
     """Return how much of each row's success as spoken is known, 0..1, and the success among it, 0..1, (r,) each."""
-    known = np.minimum(votes.turns, 1.0)
+    known = np.minimum(votes.turns, 1.0) * _user_weight(votes)
     share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0)
     return known, np.asarray(np.minimum(share, 1.0) * known, dtype=np.float64)
+
+
+def _user_weight(votes: Votes) -> Floats:
+    """Return the weight of each row for others, 0..1, (r,): it falls for a user of more than `_FULL_WEIGHT_SOURCES` sources."""
+    sources = np.bincount(votes.user, minlength=1)
+    return np.asarray(1.0 / np.maximum(sources[votes.user] / _FULL_WEIGHT_SOURCES, 1.0), dtype=np.float64)
 
 
 def _loudest(place: Ints, share: Floats, n: int, count: int) -> tuple[Floats, Floats]:
@@ -258,7 +266,7 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
     entries = sparse.coo_array(votes.goals)
     own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
     main_row, main_goal, main_vote = _main_goals(votes.goals)
-    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote})
+    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote * _user_weight(votes)[main_row]})
     said = pd.DataFrame(
         {"source": everybody.source, "goal": everybody.target, "votes": everybody.votes, "pair": np.arange(len(everybody))}
     )

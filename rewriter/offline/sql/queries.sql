@@ -1,20 +1,30 @@
--- What was said and sent for each interpretation, and how that ended. What we sent in the place of other words is not among it:
--- that it fails or works says something of the rewrite. share and well say it by users, who are one each, however often they speak:
--- the part of a user's turns of the text that was understood so, and the part that was and went well.
-WITH by_user AS (
-  SELECT sent, state, user_no, SUM(turns) AS turns, SUM(success) AS success, SUM(failed) AS failed
+-- What was sent for each interpretation, and how that ended. Rewritten turns are left out, because they say something about the
+-- rewrite. A user counts for at most {user_cap} turns of a text on one day. share and well are sums over users, each of whom counts
+-- as one: the part of the user's turns of the text that was understood so, and the part that was understood so and went well.
+WITH by_day AS (
+  SELECT sent, state, user_no, day, SUM(turns) AS turns, SUM(success) AS success, SUM(failed) AS failed
   FROM counts
   WHERE rewritten = 0
-  GROUP BY sent, state, user_no
+  GROUP BY sent, state, user_no, day
 ),
 beside AS (
-  SELECT sent, state, turns, success, failed, SUM(turns) OVER (PARTITION BY sent, user_no) AS spoken FROM by_user
+  SELECT sent, state, user_no, turns, success, failed, SUM(turns) OVER (PARTITION BY sent, user_no, day) AS today,
+         SUM(turns) OVER (PARTITION BY sent, user_no) AS spoken
+  FROM by_day
+),
+by_user AS (
+  SELECT sent, state, user_no, FLOOR(SUM(turns) * 1000 / MAX(spoken)) AS share, FLOOR(SUM(success) / MAX(spoken)) AS well,
+         SUM(CASE WHEN today <= {user_cap} THEN turns ELSE FLOOR((turns * {user_cap} + today - 1) / today) END) AS turns,
+         SUM(CASE WHEN today <= {user_cap} THEN success ELSE FLOOR(success * {user_cap} / today) END) AS success,
+         SUM(CASE WHEN today <= {user_cap} THEN failed ELSE FLOOR(failed * {user_cap} / today) END) AS failed
+  FROM beside
+  GROUP BY sent, state, user_no
 ),
 summed AS (
   SELECT sent, state, CAST(SUM(turns) AS BIGINT) AS turns, CAST(SUM(success) AS BIGINT) AS success,
-         CAST(SUM(failed) AS BIGINT) AS failed, CAST(COUNT(*) AS BIGINT) AS users,
-         CAST(SUM(FLOOR(turns * 1000 / spoken)) AS BIGINT) AS share, CAST(SUM(FLOOR(success / spoken)) AS BIGINT) AS well
-  FROM beside
+         CAST(SUM(failed) AS BIGINT) AS failed, CAST(COUNT(*) AS BIGINT) AS users, CAST(SUM(share) AS BIGINT) AS share,
+         CAST(SUM(well) AS BIGINT) AS well
+  FROM by_user
   GROUP BY sent, state
 )
 SELECT t.locale, t.text AS query, s.state AS node, s.turns, s.success, s.failed, s.users, s.share, s.well

@@ -1,8 +1,9 @@
--- Put turns in their place and say how much went wrong in each.
--- placed: numbers for texts and users; beside: the turns before and after; judged: a session begins where the log says so, or
--- where a user without session ids was silent for more than {session_gap_ms} ms; the next turn of a session may protest.
--- Of the cues the strongest counts; evidence of success takes its share off all but the assistant's own verdict, and feedback
--- overrules everything. share is P(the turn is rewritten), in millionths, where it was drawn whether it is, else -1.
+-- Order the turns of each user, divide them into sessions, and compute the friction of each turn.
+-- placed replaces texts and users by their numbers. beside adds what is needed of the turns before and after. judged finds where a
+-- session begins: where the log says so, or where a user without session ids was silent for more than {session_gap_ms} ms.
+-- The strongest cue counts. Evidence of success reduces every cue but a refusal by the assistant. Negative feedback overrules all
+-- cues. Praise overrules all but a refusal: a request that was refused did not succeed, whoever says so.
+-- share is P(the turn is rewritten) in millionths, or -1 where nothing was drawn.
 WITH placed AS (
   SELECT t.turn_id, u.user_no, COALESCE(s.session_no, 0) AS session_no, t.ts_ms, p.locale_no, p.said, p.sent, p.stop,
          p.hypothesis, r.id AS reply, t.barge_in, t.feedback, t.counted, COALESCE(t.rule, '') AS rule,
@@ -43,9 +44,9 @@ SELECT turn_id, user_no, CAST(turn_no AS BIGINT) AS turn_no, CAST(opens AS BIGIN
        CAST(is_isolated AS BIGINT) AS is_isolated, ts_ms,
        CAST(FLOOR(ts_ms / 86400000) AS BIGINT) AS day, locale_no, said, sent, COALESCE(hypothesis, sent) AS state,
        CAST(CASE WHEN said = sent THEN 0 ELSE 1 END AS BIGINT) AS rewritten, rule, CAST(COALESCE(share, -1) AS BIGINT) AS share, stop,
-       CAST(CASE feedback WHEN -1 THEN 1000
-                          WHEN 1 THEN 0
-                          ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
+       CAST(CASE WHEN feedback = -1 THEN 1000
+                 WHEN feedback = 1 AND COALESCE(failed, 0) = 0 THEN 0
+                 ELSE GREATEST(CASE WHEN failed = 1 THEN {failed} ELSE 0 END,
                                         FLOOR(strongest * (1000 - COALESCE(engaged, 0)) / 1000)) END AS BIGINT) AS friction,
        counted, session_no, hypothesis, CAST(failed AS BIGINT) AS failed, reply, barge_in, CAST(engaged AS BIGINT) AS engaged
 FROM judged

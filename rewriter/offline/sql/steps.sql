@@ -15,7 +15,7 @@ aged AS (
   SELECT t.user_no, t.source, t.target, t.turns, CAST(FLOOR(t.mass * a.weight / 1000000) AS BIGINT) AS mass
   FROM by_day AS t
   JOIN row_days AS r ON r.node = t.source
-  JOIN ages AS a ON a.age = r.last_day - t.day
+  JOIN ages AS a ON a.age = GREATEST(r.last_day - t.day, 0)
   LEFT JOIN evidence_starts AS c ON c.node = t.source AND c.context_value = ''
   WHERE COALESCE(c.day, 0) <= t.day
 )

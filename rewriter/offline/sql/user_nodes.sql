@@ -21,7 +21,7 @@ aged AS (
          FLOOR(p.success * a.weight / 1000000) AS success, FLOOR(p.failure * a.weight / 1000000) AS failure
   FROM by_day AS p
   JOIN row_days AS r ON r.node = p.node
-  JOIN ages AS a ON a.age = r.last_day - p.day
+  JOIN ages AS a ON a.age = GREATEST(r.last_day - p.day, 0)
   LEFT JOIN evidence_starts AS c ON c.node = p.node AND c.context_value = ''
   WHERE COALESCE(c.day, 0) <= p.day
   UNION ALL

@@ -10,7 +10,8 @@ TEXTS = st.lists(st.tuples(st.text("ab ", min_size=1, max_size=6), st.integers(1
 
 
 def frame(rows):
-    return pd.DataFrame(rows, columns=["query", "node", "success"]).assign(locale="en")
+    found = pd.DataFrame(rows, columns=["query", "node", "success"])
+    return found.assign(locale="en", well=found["success"])
 
 
 def test_by_hand():

@@ -30,7 +30,7 @@ def mine(turns, detector, config):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
     told = {t["turn_id"]: CONTEXTS[t["context"]] + DEVICES[t["device_type"]] for t in turns}
     counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told, config)
-    newest = newest_days(counts)
+    newest = newest_days(counts, config.launch.min_users)
     ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
     edge_discount = mix(counts, newest, config)
     user_nodes, user_edges = rows_of_users(counts, rephrases, newest, edge_discount, config)
@@ -50,7 +50,7 @@ def mine(turns, detector, config):
         "user_nodes": user_nodes,
         "user_edges": user_edges,
         **chain(user_nodes, user_edges, texts, config.chain.user_cap),
-        "queries": queries(counts, texts),
+        "queries": queries(counts, texts, config.chain.user_cap),
     }
 
 
@@ -160,8 +160,10 @@ def evidence_of_success(t):
 
 
 def friction(t, after, engaged, numbers):
-    if t["feedback"] in (1, -1):
-        return 0 if t["feedback"] == 1 else 1000
+    if t["feedback"] == -1:
+        return 1000
+    if t["feedback"] == 1 and t["status"] != "failed":
+        return 0
     cues = [numbers.unknown]
     if after is not None and after["ts_ms"] - t["ts_ms"] <= numbers.window_ms:
         cues += [numbers.barge_in] if after["barge_in"] == 1 else []
@@ -291,25 +293,29 @@ def dicts(table, names):
     return [dict(zip(names, (*key, *values), strict=True)) for key, values in table.items()]
 
 
-def newest_days(counts):
-    """The newest day of each row of the chain."""
-    newest = defaultdict(int)
+def newest_days(counts, k):
+    """The newest day of each row of the chain that k users had reached; of fewer users the newest day."""
+    reached = defaultdict(lambda: defaultdict(int))
     for c in counts:
         for node in (c["said"], c["state"]):
-            newest[node] = max(newest[node], c["day"])
-    return newest
+            reached[node][c["user_no"]] = max(reached[node][c["user_no"]], c["day"])
+    days = {node: sorted(of.values(), reverse=True) for node, of in reached.items()}
+    return {node: of[k - 1] if len(of) >= k else of[0] for node, of in days.items()}
 
 
 def weight_of(age, config):
-    return round(1_000_000 * 2.0 ** (-age / config.loop.half_life_days))
+    return round(1_000_000 * 2.0 ** (-max(age, 0) / config.loop.half_life_days))
 
 
 def mix(counts, newest, config):
     """{(said, understood as): trust} for every pair that was ever rewritten."""
-    understood = defaultdict(lambda: defaultdict(int))
+    understood = defaultdict(lambda: defaultdict(list))
     for c in counts:
-        understood[c["sent"]][c["state"]] += c["turns"]
-    reading = {sent: max(states, key=lambda state: (states[state], state)) for sent, states in understood.items()}
+        understood[c["sent"]][c["state"]] += [c["user_no"]] * c["turns"]
+    reading = {
+        sent: max(states, key=lambda state: (len(set(states[state])), len(states[state]), state))
+        for sent, states in understood.items()
+    }
     trials, ruled = defaultdict(lambda: [0, 0]), defaultdict(set)
     for c in counts:
         if c["rewritten"] or c["rule"]:
@@ -434,8 +440,8 @@ def chain(user_nodes, user_edges, texts, cap):
     return {"nodes": list(nodes.values()), "edges": dicts(edges, ("source", "target", "mass", "users"))}
 
 
-def queries(counts, texts):
-    found, spoken, by_user = {}, Counter(), defaultdict(Counter)
+def queries(counts, texts, cap):
+    found, spoken, by_user, by_day = {}, Counter(), defaultdict(Counter), defaultdict(Counter)
     for c in counts:
         if c["rewritten"]:
             continue
@@ -443,13 +449,18 @@ def queries(counts, texts):
         start = {"locale": text["locale"], "query": text["text"], "node": c["state"], "turns": 0, "success": 0, "failed": 0}
         start |= {"share": 0, "well": 0}
         query = found.setdefault((c["sent"], c["state"]), (start, set()))
-        for name in ("turns", "success", "failed"):
-            query[0][name] += c[name]
         query[1].add(c["user_no"])
         spoken[c["sent"], c["user_no"]] += c["turns"]
-        by_user[c["sent"], c["state"], c["user_no"]].update(turns=c["turns"], success=c["success"])
+        spoken[c["sent"], c["user_no"], c["day"]] += c["turns"]
+        by_day[c["sent"], c["state"], c["user_no"], c["day"]].update(turns=c["turns"], success=c["success"], failed=c["failed"])
+        by_user[c["sent"], c["state"], c["user_no"]].update(turns=c["turns"], success=c["success"], failed=c["failed"])
     for (sent, state, user), sums in by_user.items():
         query = found[sent, state][0]
         query["share"] += 1000 * sums["turns"] // spoken[sent, user]
         query["well"] += sums["success"] // spoken[sent, user]
+    for (sent, state, user, day), sums in by_day.items():
+        query, n = found[sent, state][0], spoken[sent, user, day]
+        query["turns"] += sums["turns"] if n <= cap else -(-sums["turns"] * cap // n)
+        for name in ("success", "failed"):
+            query[name] += sums[name] if n <= cap else sums[name] * cap // n
     return [row | {"users": len(who)} for row, who in found.values()]

@@ -34,7 +34,7 @@ SHAPE = {
 }
 FUNCTIONS = {exp.Coalesce, exp.Greatest, exp.Floor, exp.RowNumber, exp.Lag, exp.Lead, exp.Count, exp.Sum, exp.Min, exp.Max}
 TYPES = {exp.DataType.Type.BIGINT, exp.DataType.Type.DOUBLE}
-KEYS = {"turn_id", "turn_no", "user_id", "session_id", "locale", "text"}  # unique within what the windows order
+KEYS = {"turn_id", "turn_no", "user_id", "user_no", "session_id", "locale", "text"}  # unique within what the windows order
 
 
 def faults(sql):
