@@ -2,11 +2,17 @@
 
 import pytest
 
+from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
+from rewriter.explanation.explain import explain
 from rewriter.guardrail import Guardrail, Guardrails
 from rewriter.guardrail.contrasts import FILE, Counts, Kind, WordContrasts, endings_of, open_contrasts, save_contrasts
 from rewriter.messages import guardrail_finding
 from rewriter.model.contrasts import mine_words
+from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.operate.info import info
+from rewriter.operate.scrub import Person
+from rewriter.operate.scrub_online import _contrasts_without
 from rewriter.text import normalise
 
 CATALOG = {
@@ -184,3 +190,45 @@ def test_what_is_saved_is_opened(tmp_path):
         open_contrasts(tmp_path)
     (tmp_path / FILE).unlink()
     assert open_contrasts(tmp_path) == {}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """An artefact made from the English catalog, whose interpretations are known, and from two texts whose are not."""
+    root = tmp_path_factory.mktemp("served")
+    rows = [{"text": text, "hypothesis": meaning} for locale, text, meaning in ROWS if locale == "en"]
+    learn_catalog([*rows, {"text": "feed the cat"}, {"text": "feed the dog"}], out=root, complete=True)
+    return root
+
+
+def test_the_artefact_keeps_what_the_catalog_shows(served):
+    kept = open_contrasts(current(served).folder / "online")["en"]
+    assert kept == MINED["en"]
+    assert kept.shown("cat", "dog") is None
+
+
+def test_a_candidate_that_crosses_a_contrast_is_forbidden_and_explained(served):
+    told = explain(served, "turn the heat up in the bedrooms", after_failure=True)
+    standing = {c.text: (c.standing.value, c.detail) for c in told.candidates}
+    assert standing["turn the heat up in the bedroom"][0] != "forbidden"
+    assert standing["turn the heat up in the bathroom"] == ("forbidden", "crosses|bedrooms|bathroom|1:0")
+
+
+def test_explain_and_info_show_contrasts_with_their_counts(served):
+    told = explain(served, "unmute the tv")
+    assert ("mute", "unmute", Counts(1, 0)) in told.words
+    assert "mute and unmute mean different things in 1 frames, the same in 0" in told.sentences()
+    rows = dict(info(served).rows())
+    assert rows["contrasts, en"].startswith("8 (off/on 2")
+    assert "bathroom/bedroom 1" in rows["contrasts, en"]
+    assert "light/lights 2" in rows["synonyms, en"]
+
+
+def test_forgetting_takes_words_of_few_users_out(tmp_path):
+    save_contrasts(tmp_path, MINED)
+    person = Person("ann", "", 0, frozenset(), frozenset(), frozenset(), frozenset(), frozenset({"bedroom"}), 3)
+    assert _contrasts_without(person, tmp_path) == 2
+    left = open_contrasts(tmp_path)["en"]
+    assert "bedroom" not in left.partners
+    assert left.shown("bathroom", "kitchen") is not None
+    assert _contrasts_without(person, tmp_path) == 0
