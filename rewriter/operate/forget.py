@@ -200,7 +200,7 @@ def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | N
     reviewed = _mend_review(root / review.FILE, texts) if texts else 0
     words = root / "state" / feedback.FILE
     said = sum(feedback.without(words, each) for each in {hashed, *noted})
-    Overlay(words)  # makes the index anew, which holds her words until then
+    Overlay(words)  # makes the index anew; until then it holds what the person said
     decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):
         (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one

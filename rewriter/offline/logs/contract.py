@@ -58,12 +58,12 @@ class Relation(NamedTuple):
 
     Attributes:
         path: Parquet: the file itself, or what it was staged as. Staged Parquet has also the columns `row` (the number of each
-            row, from 1), `wrong` (what is known to be wrong with its types, or NULL) and `is_row` (whether it is a row at all).
-        cells: ours -> where it stands, for the columns that are there.
-        columns: all names of the file, for people.
-        rows: all rows of the file, good, bad and broken.
+            row, from 1), `wrong` (the reason why its types are wrong, or NULL) and `is_row` (false for a broken line).
+        cells: column of the contract -> where it stands in the file; columns that the file lacks are left out.
+        columns: all column names of the file, for messages.
+        rows: number of all rows of the file: good, bad and broken.
         staged: whether `path` was staged.
-        broken: JSON lines (row, reason, content) of what is no row at all.
+        broken: JSON lines (row, reason, content) of the broken lines; None if there are none.
     """
 
     path: Path
@@ -85,12 +85,12 @@ def identifier(name: str) -> str:
 
 
 def nested(sql_type: str) -> bool:
-    """Return whether a type of DuckDB holds other values."""
+    """Return whether a DuckDB type is a list, a struct, a map or a union."""
     return sql_type.endswith("]") or sql_type.startswith(("STRUCT", "MAP", "UNION"))
 
 
 def opened(relations: Sequence[Relation]) -> str:
-    """Return what stands after FROM for files with the same cells: those cells, and row, wrong and file_index."""
+    """Return the FROM clause of files with the same cells; it yields the cells, and row, wrong and file_index."""
     cells = relations[0].cells
     picked = ", ".join([*(f"{cell.ref} AS {ours}" for ours, cell in cells.items()), "file_index"])
     paths = ", ".join(literal(relation.path) for relation in relations)
@@ -103,8 +103,8 @@ def opened(relations: Sequence[Relation]) -> str:
 def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: Logs) -> str:
     """Return the SELECT of files with the same cells, in the columns that all files share.
 
-    They are those of TURNS, but `user` as the log gives it, `intent` and `slots` beside `hypothesis`, and what is needed to
-    set a row aside: `garbled` and `wrong` (reasons), `content` (the row as JSON, without the user).
+    These are the columns of TURNS, with four differences: `user` is as the log gives it, `intent` and `slots` stand beside
+    `hypothesis`, `garbled` and `wrong` are reasons to set the row aside, and `content` is the row as JSON without the user.
 
     Args:
         files: number of each file in the log -> its checksum.
@@ -244,5 +244,5 @@ def all_rows(files: list[str], config: Logs, span: TimeSpan) -> str:
 
 
 def place(table: str) -> str:
-    """Return SQL for the place of a row in the whole log, a number that grows with file and row."""
+    """Return SQL for a number that orders the rows of the whole log by file and row."""
     return f"({table}.file * {2**40} + {table}.row)"

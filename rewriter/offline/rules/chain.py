@@ -1,4 +1,4 @@
-"""The absorbing chain: who says what next, and does it end well? Integer masses in, a ranking of targets for each state out.
+"""The absorbing Markov chain: from counted steps between states, in integers, to a ranking of targets for each state.
 
 A request in state i succeeds (``R_i = c_i+ / T_i``), fails (``c_i- / T_i``) or is said again as j (``Q_ij = C_ij / T_i``), where
 T_i is all mass of row i. With ``N = (I - Q)^-1`` (expected visits), ``S_ij = N_ij R_j`` is the probability that a path from i
@@ -6,14 +6,14 @@ ends in success with j as its last state; ``sum_j S_ij = B_i``, the probability 
 score of leaving the request alone. Kemeny and Snell, *Finite Markov Chains* (1960), chapter 3; Ponnusamy et al.,
 arXiv 1911.02557, use the chain for rewriting.
 
-Two facts make it small before anything is solved:
+Two facts make the chain smaller before it is solved:
 
 - A self-loop changes no score: ``I - Q = D (I - Q')`` with ``D = diag(1 - Q_ii)``, where Q' is the chain whose loops were never
   counted, so ``N = N' D^-1`` and ``N_ij R_j = N'_ij R'_j``. Loops are dropped from the counts, in integers.
-- A state from which no path leads to success scores 0 everywhere and gives nothing to others. Without such states, closed
-  classes among them, every state that is left reaches an exit, and I - Q is regular.
+- A state from which no path leads to success has score 0 everywhere and adds nothing to other scores. Without such states every
+  state reaches an exit, so I - Q is regular.
 
-What is left falls into components. Small ones are solved exactly, a large one by a series with a known error.
+The remaining states form weakly connected components. Small ones are solved exactly, a large one by a series with a known error.
 """
 
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ from rewriter.engines.duckdb import connect
 from rewriter.errors import EngineError
 
 _ROWS = 4096
-"""Rows of a large component that walk together."""
+"""Rows of a large component that are solved together."""
 _GAP = 1e-12
-"""How near the two sides of `_bracket` must come."""
+"""Gap between the two sides of `_bracket` at which it stops."""
 _ROUNDS = 1000
-"""Steps after which `_bracket` stops all the same; what is left of the gap enters the bound."""
+"""Steps after which `_bracket` stops in any case; the gap that is left enters the bound."""
 
 
 class Rows(NamedTuple):
@@ -95,7 +95,7 @@ def series(steps: sparse.csr_array, exits: Floats, config: Chain) -> Rows:
 
 
 def _bracket(steps: sparse.csr_array, exits: Floats) -> tuple[Floats, Floats]:
-    """Return b and g with ``b <= B <= b + g``: success within k steps, and what still walks after k, which may all succeed."""
+    """Return b and g with ``b <= B <= b + g``: P(success within k steps), and P(not absorbed after k steps)."""
     absorbed, walking = np.zeros(exits.size), np.ones(exits.size)
     for _ in range(_ROUNDS):
         absorbed, walking = steps @ absorbed + exits, steps @ walking
@@ -107,7 +107,7 @@ def _bracket(steps: sparse.csr_array, exits: Floats) -> tuple[Floats, Floats]:
 def _walk(
     steps: sparse.csr_array, exits: Floats, absorbed: Floats, first: int, config: Chain
 ) -> tuple[Ints, Ints, Floats, Floats]:
-    """Walk the series from `_ROWS` states; return row, column and score of the entries kept, and the sum of each full row."""
+    """Sum the series for `_ROWS` states; return row, column and score of the entries kept, and the sum of each full row."""
     start = np.arange(first, min(first + _ROWS, exits.size))
     power = sparse.csr_array((np.ones(start.size), (start - first, start)), shape=(start.size, exits.size))
     visits = power
@@ -165,10 +165,10 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
     """Rank the targets of every state by S_ij.
 
     Weakly connected components of up to `config.exact` states are inverted, many of one size at a time; in a larger one each
-    row walks a pruned power series, whose error is known (`components.series`).
+    row is solved by a pruned power series, whose error is known (`series`).
 
     Args:
-        transitions: (n, n) int64, C_ij in thousandths of a turn: said in state i, then again as j.
+        transitions: (n, n) int64, C_ij in thousandths of a turn: requests in state i that were said again as j.
         success: (n,) int64, c_i+ in thousandths.
         failure: (n,) int64, c_i- in thousandths.
         config: `exact`, `hops`, `prune`, `top`.

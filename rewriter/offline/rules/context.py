@@ -328,16 +328,16 @@ def exceptions(
 ) -> pd.DataFrame:
     """Return the context values in which a launched rule for everybody is not applied.
 
-    In some, the rule is expected to lose more than it wins, and at least k users speak against it: what they say works there, or
-    they meant something else. In others, hardly anybody says the source although much else is said there. What the source means
-    there is then unknown: "turn on the light" may have been restated in the kitchen alone. Where another rule is launched, that
-    one is applied; elsewhere the request is left alone.
+    There are two kinds. In the first, the rule is expected to lose more than it wins, and at least k users speak against it: the
+    source works there as spoken, or they meant something else. In the second, the source is much rarer there than other requests,
+    so its meaning there is unknown: "turn on the light" may have been restated in the kitchen only. If another rule is launched
+    for the context value, that rule is applied; otherwise the request is left alone.
 
     Args:
         described: the cells (`_described`).
         weighed: the rules under consideration in them.
         global_rules: the rules for everybody.
-        mined: its tables tell where else the sources are said.
+        mined: its tables count where else the sources are said.
         config: its sections launch and context.
 
     Returns:
@@ -354,8 +354,8 @@ def exceptions(
     against &= there["users_against"] - there["voters"].fillna(0) >= config.launch.min_users
     ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, "cell"])
     bad = there[against & ~ruled].assign(verdict=RuleVerdict.KEEP_SOURCE)
-    strange = _strange(launched, mined, config).merge(launched.drop(columns="state"), on=["locale", "source"])
-    kept = pd.concat([bad, strange.assign(verdict=RuleVerdict.RARE_HERE)]).drop_duplicates(["locale", "source", "context_value"])
+    rare = _rare(launched, mined, config).merge(launched.drop(columns="state"), on=["locale", "source"])
+    kept = pd.concat([bad, rare.assign(verdict=RuleVerdict.RARE_HERE)]).drop_duplicates(["locale", "source", "context_value"])
     text, zero = kept["source"], np.zeros(len(kept))
     kept = kept.assign(target=text, state=text, score=zero, p_goal=zero, p_gain=np.nan, win=zero, loss=zero, detail="")
     kept = kept.assign(scope="context", user_id="", similarity=1.0)
@@ -363,7 +363,7 @@ def exceptions(
 
 
 def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) -> pd.DataFrame:
-    """Refuse rules for single users of whose own turns the rules for their context tell as much as any one goal.
+    """Refuse rules for single users whose turns the rules for their context explain at least as well as any one goal.
 
     Args:
         settled: the rules for the context.
@@ -394,7 +394,7 @@ def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) ->
 
 
 def known_by_context(decided: ContextDecision) -> set[tuple[str, str]]:
-    """Return (locale, text) of the texts for which the context decides between two meanings or more."""
+    """Return (locale, text) of the texts that have two or more meanings, each in its own contexts."""
     launched = decided.rules[decided.rules["verdict"] == RuleVerdict.LAUNCHED]
     meanings = launched.groupby(["locale", "source"])["state"].nunique()
     return set(meanings.index[meanings > 1])
@@ -411,7 +411,7 @@ def serving(rules: pd.DataFrame) -> list[ContextRule]:
     return [ContextRule(said, Rule(rule, "", *rest)) for said, rule, *rest in zip(*columns, strict=True)]
 
 
-def _strange(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
+def _rare(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
     """Return the context values in which launched sources are rarer than chance explains."""
     numbers = {"k": config.launch.min_users, "min_days": config.context.min_days, "least": _LEAST_EXPECTED}
     with connect(**mined.named("context_counts", "nodes")) as con:

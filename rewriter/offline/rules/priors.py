@@ -1,6 +1,6 @@
 """The priors of launch: what the log as a whole says before the few observations of one source are looked at.
 
-**Agreement.** Some users who seem to rephrase a request have in truth moved on to another one. Other users can tell. A vote for
+**Agreement.** Some users who seem to rephrase a request have moved on to another one. Votes of others show this. A vote for
 goal j of source i is *stray* with probability `stray`: the user made a new request, drawn as requests are drawn. Otherwise the
 vote is real: with probability theta it is for the goal that i mostly stands for, else for another goal that sounds like i.
 theta has a Beta prior, a small part of it flat. `likeness` is how much likelier a real goal is than a stray one to sound so
