@@ -355,3 +355,21 @@ def test_a_catalog_stands_in_place_of_a_log(log, tmp_path):
     assert "turn off the kitchen lights" in good("rewrite", tmp_path / "a", "turn off the kitchen light", "--after-failure")
     assert run("learn", log, "--catalog", catalog, "--out", tmp_path / "a").exit_code == 2
     assert complaint("learn", "--catalog", tmp_path / "none.txt", "--out", tmp_path / "a").startswith("no catalog at")
+
+
+def test_check_says_what_a_catalog_could_answer(tmp_path):
+    catalog, calls = tmp_path / "catalog.txt", tmp_path / "calls.csv"
+    catalog.write_text("turn on the kitchen lights\nturn off the kitchen lights\n", encoding="utf-8")
+    lines = ["user_id,timestamp,utterance,status"]
+    lines += [f"u{i},2026-01-01T08:0{i}:00Z,Turn off the kitchen light,failed" for i in range(4)]
+    lines += ["u9,2026-01-01T08:09:00Z,what is my balance,failed", "u9,2026-01-01T08:09:30Z,turn on the kitchen lights,ok"]
+    calls.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[trigger]\nmax_loss_share = 0.25\n", encoding="utf-8")
+    out = good("learn", calls, "--catalog", catalog, "--catalog-is-complete", "--config", settings, "--check")
+    assert out.splitlines()[-1] == (
+        "catalog: answers 4 of 5 refused turns (80%), 1 of 2 refused texts, "
+        'such as "turn off the kitchen light" -> "turn off the kitchen lights"'
+    )
+    calls.write_text("user_id,timestamp,utterance\nann,2026-01-01T08:00:00Z,stop\n", encoding="utf-8")
+    assert "no turn of the log has the status failed" in good("learn", calls, "--catalog", catalog, "--check").splitlines()[-1]

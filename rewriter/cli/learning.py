@@ -54,6 +54,7 @@ def learn(
       rewriter learn today.parquet --decisions decisions --out artefact
       rewriter learn logs/ --check
       rewriter learn --catalog phrases.jsonl --out artefact
+      rewriter learn logs/ --catalog phrases.jsonl --check
     """
     from rewriter import terminal
     from rewriter.config import Config
@@ -63,18 +64,32 @@ def learn(
     from rewriter.operate.guard import Guard
 
     config = Config.from_toml(toml) if toml else Config()
-    if catalogs:
-        if logs or sql is not None:
-            raise click.UsageError("a catalog stands in place of a log: give one of the two")
-        _learn_catalog(catalogs, out, config, check=check, channel="typed" if typed else "spoken", complete=catalog_is_complete)
+    channel = "typed" if typed else "spoken"
+    if catalogs and not logs and sql is None:
+        _learn_catalog(catalogs, out, config, check=check, channel=channel, complete=catalog_is_complete)
         return
+    if catalogs and not check:
+        raise click.UsageError("a catalog stands in place of a log: give one of the two, or add --check to compare them")
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     mapping = mapping_of(pairs)
     if check:
         k, window = config.launch.min_users, config.rephrases.window_ms
-        found = reader.check(list(logs), config=config.logs, mapping=mapping, sql=sql, min_users=k, window_ms=window)
-        for text in [*found.lines(), *forecast(found, config).lines()]:
+        answered: list[str] = []
+
+        def ask_catalog(turns: Path) -> None:
+            answered.extend(_answerable(turns, catalogs, config, channel=channel, complete=catalog_is_complete))
+
+        found = reader.check(
+            list(logs),
+            config=config.logs,
+            mapping=mapping,
+            sql=sql,
+            min_users=k,
+            window_ms=window,
+            inspect=ask_catalog if catalogs else None,
+        )
+        for text in [*found.lines(), *forecast(found, config).lines(), *answered]:
             terminal.line(text)
         return
     if out is None:
@@ -130,6 +145,15 @@ def _learn_catalog(
     version, report = learn_catalog(catalogs, out=out, config=config, channel=channel, complete=complete)
     terminal.line(str(report))
     terminal.line(f"learned version {version}; it answers refused requests (after_failure=True) and leaves all others alone")
+
+
+def _answerable(turns: Path, catalogs: tuple[Path, ...], config: "Config", *, channel: str, complete: bool) -> list[str]:
+    """Say what was read of catalogs, and how many refused turns of a log they could answer."""
+    from rewriter.evaluation.answerable import answerable
+    from rewriter.offline.catalog_layer import read_shared
+
+    catalog, report = read_shared(catalogs, config)
+    return [str(report), str(answerable(turns, catalog, config, channel=channel, complete=complete))]
 
 
 @main.command()

@@ -8,7 +8,7 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +57,13 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def keep(self, rows: Sequence[int]) -> "Catalog":
+        """Return some of the rows."""
+        columns = (self.texts, self.queries, self.locales, self.hypotheses)
+        texts, queries, locales, hypotheses = ([column[i] for i in rows] for column in columns)
+        scopes = [self.scopes[i] for i in rows]
+        return Catalog(texts, queries, locales, hypotheses, self.weights[np.array(rows, dtype=np.int64)], scopes)
 
     def interpretations(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
         """Return one number for all texts of the same hypothesis in a locale, (n,) int64."""

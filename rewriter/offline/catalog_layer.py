@@ -29,30 +29,45 @@ CHANNELS = ("spoken", "typed")
 _WEIGHT = 1000  # thousandths of a turn for a weight of 1, as the query book counts success
 
 
+def read_shared(sources: Sources, config: Config) -> tuple[Catalog, CatalogReport]:
+    """Read a catalog, and set the texts of single users aside: they are not served yet.
+
+    Raises:
+        LogError: the catalog cannot be read, holds no text for everybody, or holds more than `MAX_TEXTS`.
+    """
+    catalog, report = read_catalog(sources, locale=config.logs.locale, max_chars=config.logs.max_chars)
+    for text, scope in zip(catalog.texts, catalog.scopes, strict=True):
+        if scope:
+            report.reject("a text of one user, which is not served yet", text)
+    shared = catalog.keep([i for i, scope in enumerate(catalog.scopes) if not scope])
+    report.kept = len(shared)
+    if not len(shared):
+        raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
+    if len(shared) > MAX_TEXTS:
+        raise LogError(f"the catalog holds {len(shared):,} texts, and at most {MAX_TEXTS:,} can be served; leave out the rarest")
+    return shared, report
+
+
 def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, channel: str, complete: bool) -> Mapping[str, int]:
     """Write what `rewriter.online.catalog_layer.CatalogLayer` opens, and return the number of texts of each locale.
 
-    Texts of single users are left out: they serve with the habits of a log.
-
     Args:
         folder: where the files go.
-        catalog: what the assistant understands.
+        catalog: what the assistant understands, without texts of single users (`read_shared`).
         config: its sections encoder, launch and trigger are used.
         channel: ``spoken`` or ``typed``: how requests reach the assistant.
         complete: whether the assistant understands nothing else.
     """
-    shared = [i for i, scope in enumerate(catalog.scopes) if not scope]
-    locales = [catalog.locales[i] for i in shared]
-    texts = [catalog.queries[i] for i in shared]
-    nothing = np.zeros(len(shared), dtype=np.int64)
-    success = np.rint(catalog.weights[shared] * _WEIGHT).astype(np.int64)
-    queries = Queries(texts, locales, catalog.interpretations()[shared], success // _WEIGHT, success, nothing, nothing)
+    texts, locales = catalog.queries, catalog.locales
+    nothing = np.zeros(len(catalog), dtype=np.int64)
+    success = np.rint(catalog.weights * _WEIGHT).astype(np.int64)
+    queries = Queries(texts, locales, catalog.interpretations(), success // _WEIGHT, success, nothing, nothing)
     data = EncoderData(texts, texts, Rephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
     encoder = learn_encoder(config.encoder, data, folder / "encoder", seed=config.seed)
     write_book(folder / "book", queries, encoder)
     book = QueryBook.open(folder / "book")
     build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
-    told = np.array([catalog.hypotheses[i] != catalog.queries[i] for i in shared], dtype=bool)
+    told = np.array(catalog.hypotheses, dtype=object) != np.array(texts, dtype=object)
     save_contrasts(folder, mine_words(locales, texts, np.where(told, queries.interpretations, -1).tolist()))
     empty = np.zeros(0, dtype=np.int64)
     none = Queries([], [], empty, empty, empty, empty, empty)
@@ -110,11 +125,7 @@ def learn_catalog(
     config = config or Config()
     if channel not in CHANNELS:
         raise ConfigError(f"a channel is {' or '.join(CHANNELS)}, not {channel!r}")
-    catalog, report = read_catalog(sources, locale=config.logs.locale, max_chars=config.logs.max_chars)
-    if not any(not scope for scope in catalog.scopes):
-        raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
-    if len(catalog) > MAX_TEXTS:
-        raise LogError(f"the catalog holds {len(catalog):,} texts, and at most {MAX_TEXTS:,} can be served; leave out the rarest")
+    catalog, report = read_shared(sources, config)
     with Writer(out) as writer:
         locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
         launch.write_served(pd.DataFrame({name: [] for name in RULES.names}), writer.folder)

@@ -100,14 +100,19 @@ def check(
     seen: frozenset[str] = frozenset(),
     min_users: int = 3,
     window_ms: int = 60_000,
+    inspect: Callable[[Path], None] | None = None,
 ) -> LogReport:
     """Read a log as `read` does, and keep nothing but the report. It also says why `read` would stop, and what can teach.
+
+    `inspect` is called with the Parquet of the turns that were read (`tables.TURNS`), which is removed afterwards.
 
     Raises:
         LogError: a file cannot be read, or a required column is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = _read(sources, Path(folder), secrets.token_bytes(16), config, mapping or {}, sql, seen, min_users)
+        if inspect is not None:
+            inspect(Path(folder) / "turns.parquet")
         with duckdb.connect() as con:
             return replace(report, signals=signals(con, Path(folder) / "turns.parquet", min_users=min_users, window_ms=window_ms))
 
