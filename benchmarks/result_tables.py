@@ -166,6 +166,29 @@ def calibration(result: Figures) -> str:
     return grid(["budget of losses", "expected at launch", "true", "wins", "losses"], rows)
 
 
+def promise(result: Figures) -> str:
+    """Promised and true share of losses of the online layer, by world and mode, and by band of the score."""
+    found = [(name, mode, of) for name, modes in result["worlds"].items() for mode, of in modes.items()]
+    rows = [
+        [name, mode, percent(of["promised loss share"]), *(part(of["online"], key) for key in ("loss share", "wins", "losses"))]
+        for name, mode, of in found
+    ]
+    bands = [
+        [mode, band, *(part(row, key) for key in ("loss share", "wins", "losses"))]
+        for mode, of in result["all worlds"].items()
+        for band, row in of["bands"].items()
+        if row["rewrites"]
+    ]
+    worlds = grid(["world", "mode", "promised", "true loss share", "wins", "losses"], rows)
+    note = f"\n\n{result['note']}" if "note" in result else ""
+    return f"{worlds}\n\n{grid(['all worlds', 'score', 'true loss share', 'wins', 'losses'], bands)}{note}"
+
+
+def part(row: Figures, key: str) -> str:
+    """Return one figure of a row, a share as percent."""
+    return percent(row[key]) if key == "loss share" else number(row[key])
+
+
 def dstc2_mining(result: Figures) -> str:
     """How well restatements are found in real calls, and what was launched."""
     rows = [

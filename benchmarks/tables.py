@@ -34,6 +34,7 @@ from result_tables import (
     online,
     out_of_scope,
     peers,
+    promise,
     replay_check,
     serving,
     slurp,
@@ -110,6 +111,12 @@ SECTIONS = (
         "Is the budget of losses kept?",
         "Is the share of losses of the launched rules the one that was promised?",
         calibration,
+    ),
+    Section(
+        "promise",
+        "Does the online layer keep its promises?",
+        "Is the share of losses the one that held-out texts promised, in each mode and band of the score?",
+        promise,
     ),
     Section(
         "off_policy",
