@@ -227,23 +227,24 @@ def _exchanged(source: Reading, target: Reading) -> Finding | None:
 
 
 def _inflected(source: Reading, target: Reading, names: Set[str]) -> Finding | None:
-    """Find a name with an ending that gives way to another: "mary's phone", "john's phone"; "ayşe'yi ara", "ali'yi ara"."""
+    """Find a name with an ending that gives way to another with the same: "mary's phone", "john's phone"; "ayşe'yi", "ali'yi"."""
     for edit in changes(source.words, target.words) if names else ():
         for word in source.words[edit.start : edit.end]:
             for other in target.words[edit.new_start : edit.new_end]:
-                one, another = _stem_of(word, names), _stem_of(other, names)
-                if one and another and one != another and word not in target.words and other not in source.words:
+                one, another = _parted_name(word, names), _parted_name(other, names)
+                alike = one is not None and another is not None and one[0] != another[0] and one[1] == another[1]
+                if alike and word not in target.words and other not in source.words:
                     return Finding(FindingKind.SWAPS_NAME, word, other)
     return None
 
 
-def _stem_of(word: str, names: Set[str]) -> str | None:
-    """Return the name that a word is, without an ending behind an apostrophe or of up to `_LONGEST_ENDING` letters."""
+def _parted_name(word: str, names: Set[str]) -> tuple[str, str] | None:
+    """Return a name and its ending: an apostrophe, or up to `_LONGEST_ENDING` letters; None if it is no name."""
     head, apostrophe, _ = word.partition("'")
     if apostrophe and head in names:
-        return head
-    stems = (word[: len(word) - n] for n in range(_LONGEST_ENDING + 1))
-    return next((stem for stem in stems if len(stem) >= _SHORTEST_NAME and stem in names), None)
+        return head, apostrophe
+    parts = ((word[:-n], word[-n:]) for n in range(1, _LONGEST_ENDING + 1))
+    return next((part for part in parts if len(part[0]) >= _SHORTEST_NAME and part[0] in names), None)
 
 
 def _missing_name(
