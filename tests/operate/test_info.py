@@ -19,7 +19,7 @@ def test_what_is_inside(tmp_path):
         f"rules/{n}": (folder / "rules" / n).stat().st_size for n in ("counts.json", "global.mdb", "personal.mdb")
     }
     rows = dict(found.rows())
-    assert (rows["rules, global, de"], rows["turns, en"], rows["turns"], rows["f1"]) == ("2", "1,200", "9", "0.5")
+    assert (rows["rules, global, de"], rows["users, en"], rows["turns"], rows["f1"]) == ("2", "1,200", "9", "0.5")
     assert rows["bytes"] == f"{sum(found.sizes.values()):,}"
 
 
