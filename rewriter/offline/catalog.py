@@ -20,6 +20,7 @@ from rewriter.arrays import Floats
 from rewriter.engines import first_line
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import Scalar, hypothesis
+from rewriter.offline import catalog_formats
 from rewriter.text import normalise
 
 Row = str | Mapping[str, Any]
@@ -29,7 +30,7 @@ Sources = str | Path | Iterable[str | Path | Row] | Callable[[], Iterable[Row]]
 """What a catalog is read from: files, rows, or a callable that yields rows."""
 
 COLUMNS: Final = ("text", "locale", "hypothesis", "intent", "slots", "weight", "scope")
-ENDINGS: Final = (".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
+ENDINGS: Final = (".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", *catalog_formats.READERS)
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _BATCH = 50_000  # rows that are fetched at once
 _SHOWN = 80  # characters of an example of a bad row
@@ -116,9 +117,10 @@ def read_catalog(
     """Read a catalog.
 
     Args:
-        sources: one or several files (Parquet, JSON lines, CSV, or plain text with one text a line; text also .gz), a sequence of
-            rows, or a callable that yields rows, such as a sampler of templates. A string is a file; rows that are only texts are
-            given as ``{"text": ...}``.
+        sources: one or several files (Parquet, JSON lines, CSV, plain text with one text a line, or training files of other
+            assistants, see `rewriter.offline.catalog_formats`; text also .gz), a folder of such training files, a sequence of
+            rows, or a callable that yields rows, such as a sampler of templates. A string is a file; rows that are only texts
+            are given as ``{"text": ...}``.
         locale: of rows that name none.
         max_chars: a longer text is set aside.
 
@@ -138,6 +140,9 @@ def read_catalog(
     report, found = CatalogReport(), dict[tuple[str, str, str], dict[str, tuple[str, float]]]()
     for row in _rows(sources):
         report.rows += 1
+        if isinstance(row, catalog_formats.BadRow):
+            report.reject(row.reason, row.example)
+            continue
         try:
             text, key, meaning, weight = _read(row, locale, max_chars)
         except _BadRowError as refused:
@@ -238,18 +243,36 @@ def _rows(sources: object) -> Iterator[Any]:
         raise LogError(f"a catalog is files, rows or a callable that yields rows, not {type(sources).__name__}")
 
 
-def _file(path: Path) -> Iterator[Row]:
+def _file(path: Path) -> Iterator[Any]:
+    if path.is_dir():
+        yield from _of_assistant(path, catalog_formats.folder)
+        return
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
     if not path.is_file():
         raise LogError(f"no catalog at {path}; name a file that ends in {', '.join(ENDINGS)}")
     if ending not in ENDINGS:
         raise LogError(f"cannot tell how to read the catalog {path}: its name must end in {', '.join(ENDINGS)}")
-    if ending == ".txt":
+    if ending in catalog_formats.READERS and path.suffix.lower() == ending:
+        yield from _of_assistant(path, catalog_formats.READERS[ending])
+    elif ending == ".json" and catalog_formats.is_alexa(path):
+        yield from _of_assistant(path, catalog_formats.alexa)
+    elif ending == ".txt":
         yield from _lines(path)
     elif ending in (".jsonl", ".ndjson", ".json"):
         yield from map(_json, _lines(path))
     else:
         yield from _table(path, "parquet" if ending in (".parquet", ".pq") else "csv")
+
+
+def _of_assistant(path: Path, reader: Callable[[Path], catalog_formats.Found | None]) -> catalog_formats.Found:
+    """Yield the rows of another assistant's training file."""
+    try:
+        found = reader(path)
+        if found is None:
+            raise LogError(f"the folder {path} holds no intents/*_usersays_*.json (Dialogflow) and no .intent file (OVOS)")
+        yield from found
+    except OSError as error:
+        raise LogError(f"cannot read the catalog {path}: {error}; write it again") from error
 
 
 def _lines(path: Path) -> Iterator[str]:
