@@ -21,6 +21,18 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names}
+INSIDE = {
+    "offline": [
+        {"trials", "catalog"},
+        {"logs"},
+        {"mining"},
+        {"rules"},
+        {"fit", "lifecycle"},
+        {"catalog_layer", "verdict"},
+        {"learn"},
+    ]
+}
+"""The floors inside a room, lowest first."""
 MODULES = [p for p in (ROOT / "rewriter").rglob("*.py") if p != ROOT / "rewriter/__init__.py" and p.name != "__main__.py"]
 
 
@@ -47,3 +59,21 @@ def test_imports_point_down(path):
             assert room(name) == me or FLOOR[room(name)] < FLOOR[me], f"{path.name} imports {name}"
         else:
             assert name != "rewriter", f"{path.name} imports the package root"
+
+
+@pytest.mark.parametrize(("outer", "floors"), INSIDE.items())
+def test_imports_point_down_inside_a_room(outer, floors):
+    floor = {name: n for n, names in enumerate(floors) for name in names}
+    wrong = []
+    for path in sorted((ROOT / "rewriter" / outer).rglob("*.py")):
+        parts = path.relative_to(ROOT / "rewriter" / outer).with_suffix("").parts
+        if parts == ("__init__",):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = []
+            if isinstance(node, ast.ImportFrom) and node.module == f"rewriter.{outer}":
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"rewriter.{outer}."):
+                named = [node.module.split(".")[2]]
+            wrong += [f"{path.name} imports {name}" for name in named if name != parts[0] and floor[name] >= floor[parts[0]]]
+    assert not wrong

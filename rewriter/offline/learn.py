@@ -23,7 +23,7 @@ from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.offline import verdict
 from rewriter.offline.fit.ambiguity import learn_ambiguity
-from rewriter.offline.fit.query_index import build_query_index
+from rewriter.offline.fit.query_index import build_query_index, contrasts
 from rewriter.offline.fit.ranker import defect_counts, fit
 from rewriter.offline.lifecycle import layer_slices, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
@@ -156,7 +156,7 @@ def learn(
         clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
-        decided = launch.decide(mined, solved, config, Priors.open(kept))
+        decided = launch.decide(mined, solved, config, Priors.open(kept), contrasts(mined, config.launch.min_users))
         today, doubted = pipeline.last_day(mined), layer_slices.withdrawn(before.rules, before.evidence_starts)
         online = writer.folder / "online"
         promises: dict[str, Promise] = {}

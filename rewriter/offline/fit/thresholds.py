@@ -13,7 +13,7 @@ from rewriter.model.layer_slices import Promise
 
 _PARTS = 5  # of the held-out texts, ordered by score; the best part shows how often labels are wrong
 _MIN_DECIDED = 20.0  # wins and losses in a part; smaller parts are not looked at
-_BIN = 5.0  # wins, losses and ties in a bin of the calibration
+_BIN = 5.0  # wins and losses in a bin of the calibration
 _CAUTION = (
     0.25  # quantile of the posterior of a block that is its P: the blocks are chosen on the same texts, so the mean is too high
 )
@@ -46,13 +46,13 @@ class HeldOut:
 
 
 def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
-    """Return the curve from score to P(the rewrite wins), by isotonic regression on held-out texts.
+    """Return the curve from score to P(the rewrite wins, if it wins or loses), by isotonic regression on held-out texts.
 
     Texts are put into bins by score. Neighbouring bins whose share of wins does not rise with the score are pooled into one
-    block (pool adjacent violators). The P of a block with W wins, L losses and T ties is the lower quartile of the posterior
-    ``Beta(W + 1/2, L + T + 1/2)``, so a small block promises little. The curve is linear between the mean scores of the blocks
-    (centred isotonic regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in Biopharmaceutical
-    Research 9).
+    block (pool adjacent violators). The P of a block with W wins and L losses is the lower quartile of the posterior ``Beta(W +
+    1/2, L + 1/2)``, so a small block promises little. Ties cost nothing and are left out. The curve is linear between the mean
+    scores of the blocks (centred isotonic regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in
+    Biopharmaceutical Research 9).
 
     Args:
         held_out: the held-out texts.
@@ -65,7 +65,7 @@ def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
         (True, True)
     """
     order = np.argsort(held_out.score, kind="stable")
-    weight = (held_out.win + held_out.loss + held_out.tie)[order]
+    weight = (held_out.win + held_out.loss)[order]
     order, weight = order[weight > 0], weight[weight > 0]
     if not len(order):
         return Calibration()
@@ -132,10 +132,8 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
     kept = (loss + 1) <= loss_share * (decided + 1)
     kept &= np.append(score[1:] < score[:-1], True)[: len(score)]  # texts of one score pass together
     if calibrated:
-        failed, every = (float(column.sum()) for column in (held_out.loss, held_out.loss + held_out.tie))
-        total = (held_out.win + held_out.loss + held_out.tie)[order]
-        expected = np.cumsum(total * (1 - score)) * failed / max(every, 1e-9)
-        kept &= expected <= loss_share * (expected + np.cumsum(total * score))
+        total = (held_out.win + held_out.loss)[order]
+        kept &= np.cumsum(total * (1 - score)) <= loss_share * np.cumsum(total)
     budget = float(np.min((loss + 1) / (decided + 1), initial=1.0))
     if not kept.any():
         spare = float(np.max(loss_share * decided - loss, initial=0.0))

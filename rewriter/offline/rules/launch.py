@@ -1,5 +1,6 @@
 """Decides which rules are launched: for everybody, for single users, and, by way of `context`, for single context values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
 from rewriter.guardrail import Guardrails
+from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.rules import ContextRules, Rule, save_suggested, write_rules
-from rewriter.offline.fit.query_index import contrasts
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import context, surface, votes
 from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, guard_of, nearness, values_at
@@ -50,7 +51,9 @@ class Decided:
     guardrails: Guardrails
 
 
-def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | None) -> Decided:
+def decide(
+    mined: Mined, solved: Absorption, config: Config, priors: Priors | None, contrasts: Mapping[str, WordContrasts]
+) -> Decided:
     """Decide on the rules for everybody, for single context values, and for single users.
 
     Args:
@@ -58,10 +61,11 @@ def decide(mined: Mined, solved: Absorption, config: Config, priors: Priors | No
         solved: the solved chain.
         config: its sections launch and guardrail, and its seed.
         priors: of the log as they were fitted some days ago; None to fit them.
+        contrasts: what the log shows about words, by locale.
     """
     settings, seed = config.launch, config.seed
     inputs = LaunchInputs.of(mined, votes.read(mined, solved.scores, solved.absorbed), solved, settings)
-    guardrails = Guardrails(config.guardrail, contrasts(mined, settings.min_users))
+    guardrails = Guardrails(config.guardrail, contrasts)
     guard = guard_of(mined.queries, mined.nodes, settings.min_users, guardrails)
     global_rules = everybody(inputs, guard, settings, seed, priors)
     in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config)

@@ -308,6 +308,7 @@ DAY = 86_400
         (str(NOW - 200 * DAY), None),
         (str(NOW), None),
     ],
+    ids=["2150", "in three days", "1970", "900 days ago", "200 days ago", "now"],  # every worker must give the same names
 )
 def test_a_few_rows_of_a_wrong_clock_are_set_aside(tmp_path, odd, reason):
     rows = [row(str(NOW - (9 + n % 7) * DAY)) for n in range(300)]
