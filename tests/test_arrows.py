@@ -23,8 +23,8 @@ FLOORS = [
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names}
 INSIDE = {
     "offline": [
-        {"trials", "catalog"},
-        {"logs"},
+        {"trials", "catalog_formats"},
+        {"logs", "catalog"},
         {"mining"},
         {"rules"},
         {"fit", "lifecycle"},
