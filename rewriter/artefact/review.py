@@ -1,11 +1,13 @@
 """`review.csv`: what people decided about rewrites. It lies beside ``CURRENT`` and holds for every version.
 
-People edit it by hand and in spreadsheet programs, so reading takes what these write: a byte order mark, semicolons or tabs,
-UTF-16, quoted comments, empty cells at the end, capital letters. A line that cannot be read is kept and ignored.
+People edit it by hand and in spreadsheet programs, so reading takes what these write: a byte order mark, semicolons, tabs or
+bars, UTF-16, a line of column names, ``sep=;``, quoted comments, empty cells at the end, capital letters. A line that cannot be
+read is kept and ignored.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,13 @@ HEAD: Final = """\
 # An empty locale stands for all locales. `rewriter review` sorts the lines and writes these comments anew.
 """
 
-_DELIMITERS = ",;\t"
+_CHOICES = get_args(Choice)
+_COLUMNS = ["choice", "locale", "source", "target", "note"]
+_DELIMITERS = ",;\t|"
+_BEGINS = re.compile(rf'\s*"?(?:{"|".join(_CHOICES)})"?\s*([{_DELIMITERS}])', re.IGNORECASE)
+_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""First line by which a spreadsheet program notes its delimiter."""
+_NO_UTF8 = re.compile("[\ud800-\udfff]")
 _RECORD_LINES = 20  # most lines of one decision: a quote that is never closed must not swallow the rest of the file
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Begins a cell that a spreadsheet program would run."""
@@ -39,7 +47,7 @@ class Line:
     """One decision.
 
     Attributes:
-        locale: BCP 47, spelled as in the log; empty for all.
+        locale: BCP 47; empty for all. Case makes no difference, and ``_`` is read as ``-``.
         source: normalised utterance; empty for all, in a block.
         target: normalised utterance; empty for all, in a block.
         choice: what was decided.
@@ -56,8 +64,8 @@ class Line:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.choice not in get_args(Choice):
-            raise ValueError(f"no such choice: {self.choice!r}; it is one of {', '.join(get_args(Choice))}")
+        if self.choice not in _CHOICES:
+            raise ValueError(f"no such choice: {self.choice!r}; it is one of {', '.join(_CHOICES)}")
         texts = bool(self.source) + bool(self.target)
         if texts < (1 if self.choice == "block" else 2):
             raise ValueError(f"{self.choice} needs {'a source or a target' if self.choice == 'block' else 'source and target'}")
@@ -110,7 +118,7 @@ def read(path: Path) -> Reviewed:
         raise ArtefactError(f"cannot read {path}: {error}") from error
     found = Reviewed([], [])
     for number, text, cells in _records(_decoded(raw)):
-        if not text.strip(f'{_DELIMITERS} "') or text.lstrip('" ').startswith("#"):
+        if _says_nothing(text, cells):
             continue
         try:
             found.lines.append(_line(text, cells))
@@ -146,32 +154,41 @@ def _decoded(raw: bytes) -> str:
     return raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
+def _says_nothing(text: str, cells: list[str] | None) -> bool:
+    """Return whether a record is empty, a comment, or a header of a spreadsheet program."""
+    if not text.strip(f'{_DELIMITERS} "') or text.lstrip('" ').startswith("#"):
+        return True
+    names = [cell.lower() for cell in cells or () if cell]
+    return (len(names) >= 4 and names == _COLUMNS[: len(names)]) or _SEPARATOR.fullmatch(text.strip()) is not None
+
+
 def _records(text: str) -> Iterator[tuple[int, str, list[str] | None]]:
     """Yield the number of the first line, the text and the cells of each record; no cells if it is no CSV."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     start = 0
     while start < len(lines):
-        ends = range(start + 1, min(start + _RECORD_LINES, len(lines)) + 1)
-        whole = (("\n".join(lines[start:end]), end) for end in ends if not any(map(_begins, lines[start + 1 : end])))
-        record, cells, end = next(((r, c, e) for r, e in whole if (c := _cells(r)) is not None), (lines[start], None, start + 1))
+        record, cells, end = _record(lines, start)
         yield start + 1, record, cells
         start = end
 
 
-def _begins(line: str) -> bool:
-    """Return whether a line begins a decision, so that a quote of a line before it was never closed."""
-    return any(line.lower().startswith(f"{choice}{delimiter}") for choice in get_args(Choice) for delimiter in _DELIMITERS)
+def _record(lines: list[str], start: int) -> tuple[str, list[str] | None, int]:
+    """Return the text and the cells of the record that begins at a line, and the line after it."""
+    for end in range(start + 1, min(start + _RECORD_LINES, len(lines)) + 1):
+        if end > start + 1 and _BEGINS.match(lines[end - 1]):  # a quote of a line before it was never closed
+            break
+        record = "\n".join(lines[start:end])
+        if (cells := _cells(record)) is not None:
+            return record, cells, end
+    return lines[start], None, start + 1
 
 
 def _cells(record: str) -> list[str] | None:
-    """Return the cells of one record, by the delimiter that makes a decision of it, else by commas; None if it is no CSV."""
-    found = [cells for delimiter in _DELIMITERS if (cells := _split(record, delimiter)) is not None]
-    choices = get_args(Choice)
-    decisions = (cells for cells in found if len(cells) >= 4 and cells[0].lower() in choices)
-    return next(decisions, _split(record, ","))
-
-
-def _split(record: str, delimiter: str) -> list[str] | None:
+    """Return the cells of one record, by the delimiter after its choice, else by its commonest one; None if it is no CSV."""
+    begins = _BEGINS.match(record)
+    delimiter = begins[1] if begins else max(_DELIMITERS, key=record.count)
+    if '"' not in record:
+        return [cell.strip() for cell in record.split(delimiter)]
     try:
         rows = list(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error:
@@ -187,15 +204,16 @@ def _line(text: str, cells: list[str] | None) -> Line:
     """
     if cells is None:
         raise ValueError("a quote is not closed, or stands inside a cell")
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if _NO_UTF8.search(text):
         raise ValueError("it is not UTF-8: save the file as CSV UTF-8")
     while len(cells) > 5 and not cells[-1]:
         cells = cells[:-1]
     if not 4 <= len(cells) <= 5:
-        raise ValueError(f"{len(cells)} cells, not choice, locale, source, target, note")
+        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        raise ValueError(f"{count}, not {', '.join(_COLUMNS)}")
     choice, locale, source, target, *note = cells
     plain = [each[1:] if each.startswith("'") and each[1:].startswith(_FORMULA) else each for each in note]
-    return Line(locale, normalise(source), normalise(target), choice.lower(), *map(_one_line, plain))  # type: ignore[arg-type]
+    return Line(locale.replace("_", "-"), normalise(source), normalise(target), choice.lower(), *map(_one_line, plain))  # type: ignore[arg-type]
 
 
 def _one_line(text: str) -> str:

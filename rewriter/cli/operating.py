@@ -131,7 +131,7 @@ def review(
     found = pending(artefact)
     terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
     for text in warnings(artefact):
-        terminal.line(f"not read: {text}")
+        terminal.line(f"no effect: {text}")
 
 
 @main.command()

@@ -84,7 +84,7 @@ def _find_rule(serving: Serving, options: Options, call: Call, decided: Decision
     if Layer.PRECOMPUTED in options.layers:
         rule, special = serving.rule(call.query, call.locale, call.user, call.context)
     if Layer.LESSON in options.layers and (rule is None or not rule.user):
-        edit = decided.edit(call.query, serving.places(call.locale).rules)
+        edit = decided.edit(call.query, serving.locale_of(call.locale))
         if edit is not None:
             return edit, True
     return rule, special
@@ -92,7 +92,7 @@ def _find_rule(serving: Serving, options: Options, call: Call, decided: Decision
 
 def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided: Decisions) -> Verdict:
     """Say what becomes of a request that a rule knows. After a refusal nothing is drawn: the request is known to fail."""
-    if decided.blocks(rule.locale, call.query, rule.target):
+    if decided.blocks(serving.holds(call.locale, rule.locale), call.query, rule.target):
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
     if rule.target == rule.source:
         return Verdict(None, Reason.KEEP_SOURCE)
@@ -111,7 +111,11 @@ def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None
     found = serving.online_layer.ambiguity(request, None if rule is None else rule.target)
     if found is None or found.text is None:
         return found
-    return None if decided.blocks(locale, call.query, found.text) else _by_slice(serving, options, call, found)
+    return (
+        None
+        if decided.blocks(serving.holds(call.locale, locale), call.query, found.text)
+        else _by_slice(serving, options, call, found)
+    )
 
 
 def _by_online_layer(serving: Serving, options: Options, call: Call, decided: Decisions, late: Callable[[], bool]) -> Verdict:
@@ -124,11 +128,13 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
     if not call.after_failure and understands is not None and understands(call.text):
         return Verdict(None, Reason.UNDERSTOOD)
     query, locale = call.query, places.online
-    if decided.blocks(locale, query):
+    if decided.blocks(serving.holds(call.locale, locale), query):
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
 
     def sendable(candidate: str) -> bool:
-        return not decided.blocks(locale, query, candidate) and (understands is None or understands(candidate))
+        return not decided.blocks(serving.holds(call.locale, locale), query, candidate) and (
+            understands is None or understands(candidate)
+        )
 
     request = Request(call.hearings(), locale, call.user, call.after_failure)
     found = serving.online_layer.decide(request, late=late, sendable=sendable if decided.blocks_any else understands)
@@ -140,7 +146,7 @@ def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decis
     if found.suggestion is not None or found.reason not in _OPEN or Layer.PRECOMPUTED not in options.layers:
         return found
     rule = serving.suggestion(call.query, call.locale)
-    if rule is None or decided.blocks(rule.locale, call.query, rule.target):
+    if rule is None or decided.blocks(serving.holds(call.locale, rule.locale), call.query, rule.target):
         return found
     refused = options.overlay.refuses(call.user, mark_of(call.query, rule.target))
     unfit = options.understands is not None and not options.understands(rule.target)

@@ -79,10 +79,11 @@ class Rewriter:
         """
         root = Path(path)
         overlay = Overlay(Path(feedback) if feedback else root / "state" / FILE)
-        options = Options(understands, deadline_ms, _layers(layers), hashed, overlay, Review(root / review.FILE), now)
-        if version is not None:
-            return cls(root, Serving.load(open_version(root, version)), options, stays=True)
-        return cls(root, load_current(root, Serving.load), options)
+        asked = _layers(layers)
+        serving = load_current(root, Serving.load) if version is None else Serving.load(open_version(root, version))
+        decided = Review(root / review.FILE, serving.locales)
+        options = Options(understands, deadline_ms, asked, hashed, overlay, decided, now)
+        return cls(root, serving, options, stays=version is not None)
 
     def rewrite(
         self,

@@ -60,11 +60,13 @@ class Places(NamedTuple):
         rules: the locales of the log in which there are rules for it, best first.
         online: the locale in which the online layer answers it; None if there is none.
         known: whether the artefact has anything in its language.
+        all: all locales of the log in its language, best first.
     """
 
     rules: tuple[str, ...]
     online: str | None
     known: bool
+    all: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Serving:
         user_key: secret under which user ids are hashed.
         max_chars: longer utterances are left alone.
         places: locale of a request -> where it is looked up; answers for 256 locales are kept.
+        locales: of the log, and all others that have rules.
         online_layer: the online layer; None if `learn` made none.
         shares: slice of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied.
     """
@@ -90,6 +93,7 @@ class Serving:
     user_key: bytes
     max_chars: int
     places: Callable[[str | None], Places]
+    locales: frozenset[str]
     online_layer: "OnlineLayer | CatalogLayer | None"
     shares: Mapping[str, float]
 
@@ -113,10 +117,11 @@ class Serving:
         def places(locale: str | None) -> Places:
             order = lookup_order(locale, users)
             online = next((known for known in order if known in answered), None)
-            return Places(tuple(known for known in order if known in ruled), online, bool(order) or not users)
+            return Places(tuple(known for known in order if known in ruled), online, bool(order) or not users, order)
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
-        return cls(version.id, rules, contextual, suggested, key, manifest.max_chars, places, online_layer, shares)
+        locales, limit = frozenset(users), manifest.max_chars
+        return cls(version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares)
 
     @property
     def risk(self) -> "Risk | None":
@@ -136,6 +141,28 @@ class Serving:
         found = self.rules.find(query, locales, user)
         special = found if found is not None and found.user else self.contextual.find(query, locales, context)
         return (found, False) if special is None else (special, True)
+
+    def locale_of(self, asked: str | None) -> str:
+        """Return the locale of a request; the commonest of the log where it names none."""
+        return asked or next(iter(self.places(None).all), "")
+
+    def holds(self, asked: str | None, answered: str) -> Callable[[str], bool]:
+        """Return whether a decision of the review that people wrote for a locale holds for a request.
+
+        It does where that locale is the one of the request, or one above it (``en`` for ``en-US``), or the one in which the
+        request is answered, or where it falls back to that one as a request would (``en-US`` to ``en``).
+
+        Args:
+            asked: locale of the request.
+            answered: locale of the rule or of the online layer that answers it.
+        """
+
+        def decided_for(written: str) -> bool:
+            tags = _subtags(written)
+            above = _subtags(self.locale_of(asked))[: len(tags)] == tags
+            return above or tags == _subtags(answered) or self.places(written).all[:1] == (answered,)
+
+        return decided_for
 
     def suggestion(self, query: str, locale: str | None) -> Rule | None:
         """Return the rule that is suggested for a normalised utterance; None if there is none."""

@@ -1,5 +1,6 @@
 """The review of launched rules: list those that nobody has decided on, and record decisions."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import duckdb
 from rewriter.artefact.review import FILE, Choice, Line, read, write
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
+from rewriter.online.review import of_no_locale
+from rewriter.online.serving import lookup_order
 from rewriter.text import normalise
 
 COLUMNS = ("rule", "source", "target", "turns", "users", "P(goal)", "win", "loss")
@@ -56,7 +59,8 @@ def pending(root: str | Path) -> list[Learned]:
     Raises:
         ArtefactError: there is no artefact, or the review cannot be read.
     """
-    lines = read(Path(root) / FILE).lines
+    learned = rules(root)
+    lines = [_placed(line, learned) for line in read(Path(root) / FILE).lines]
     named = {line.pair for line in lines}
     edited = {line.pair[:2] for line in lines if line.choice == "edit"}
 
@@ -64,7 +68,13 @@ def pending(root: str | Path) -> list[Learned]:
         pairs = ((rule.source, rule.target), (rule.source, ""), ("", rule.target))
         return (locale, rule.source) in edited or any((locale, *pair) in named for pair in pairs)
 
-    return [rule for rule in rules(root) if not (seen(rule, rule.locale) or seen(rule, ""))]
+    return [rule for rule in learned if not (seen(rule, rule.locale) or seen(rule, ""))]
+
+
+def _placed(line: Line, learned: Sequence[Learned]) -> Line:
+    """Return a decision in the locale of the rules that it is about: people write EN or en-US where the log has en."""
+    order = lookup_order(line.locale, dict.fromkeys((rule.locale for rule in learned), 0)) if line.locale else ()
+    return replace(line, locale=order[0]) if order else line
 
 
 def rules(root: str | Path) -> list[Learned]:
@@ -98,7 +108,8 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
     Raises:
         ArtefactError: there is no such rule, or no text to edit to, or the file cannot be read or written.
     """
-    path, known = Path(root) / FILE, {rule.rule: rule for rule in rules(root)}
+    path, learned = Path(root) / FILE, rules(root)
+    known = {rule.rule: rule for rule in learned}
     if missing := [rule for rule in ids if rule not in known]:
         raise ArtefactError(f"no rule {', '.join(missing)} serves everybody in {root}; `rewriter review {root}` lists them")
     try:
@@ -109,12 +120,18 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
     replaced = {line.pair for line in new}
     edits = {line.pair[:2] for line in new if choice == "edit"}
     found = read(path)
-    kept = [line for line in found.lines if line.pair not in replaced and not (line.choice == "edit" and line.pair[:2] in edits)]
+    kept = [
+        line
+        for line, (*pair, target) in ((line, _placed(line, learned).pair) for line in found.lines)
+        if (*pair, target) not in replaced and not (line.choice == "edit" and tuple(pair) in edits)
+    ]
     write(path, [*kept, *new], found.wrong)
     return new
 
 
 def warnings(root: str | Path) -> list[str]:
-    """Return one line of text for each line of the review that cannot be read."""
+    """Return one line of text for each line of the review that cannot be read, and for each locale that the artefact lacks."""
     path = Path(root) / FILE
-    return read(path).warnings(path)
+    found = read(path)
+    locales = {*current(root).manifest.locales, *(rule.locale for rule in rules(root))}
+    return found.warnings(path) + of_no_locale(path, Counter(line.locale for line in found.lines), locales)

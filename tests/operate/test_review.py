@@ -71,7 +71,7 @@ def test_a_wrong_line_is_told_and_spoils_nothing_but_itself(home, caplog, text, 
     assert serving.rewrite(SOURCE, after_failure=True).reason == "blocked_by_review"
     result = CliRunner().invoke(main, ["review", str(home)])
     assert result.exit_code == 0
-    assert "not read:" in result.output
+    assert "no effect:" in result.output
     wrong = text.splitlines()[-1]
     write(home / "review.csv", read(home / "review.csv").lines, read(home / "review.csv").wrong)
     assert wrong in (home / "review.csv").read_text(encoding="utf-8").splitlines(), "what cannot be read is kept for its writer"
@@ -83,6 +83,9 @@ AS_SAVED = {
     "padded": ("# What people;;;;;\n;;;;;\nBlock;en;Turn of the lamp;;why;;\n", "utf-8"),
     "quoted": ('"# head, with, commas",,,,\n"BLOCK","en","turn of the lamp","","why"\n', "utf-8"),
     "old mac": ("# head\rblock,en,turn of the lamp,,why\r", "utf-8"),
+    "names": ("choice;locale;source;target;note\nblock;en;turn of the lamp;;why\n", "utf-8"),
+    "delimiter": ("sep=;\nblock;en;turn of the lamp;;why\n", "utf-8"),
+    "bars": ('"Choice"|"Locale"|"Source"|"Target"\nblock|en|turn of the lamp||why\n', "utf-8"),
     "two lines": ('block,en,turn of the lamp,,"why"\n', "utf-8"),
 }
 """What programs write -> text and encoding."""
@@ -235,3 +238,28 @@ def test_on_the_command_line(home):
     assert read(home / "review.csv").lines == [Line("en", SOURCE, TARGET, "edit")], (
         "one line for each rewrite, one edit for each source"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "asked", "holds"),
+    [
+        ("EN", None, True), ("EN", "en-US", True), ("en_US", "en-US", True), ("en-us", "en_US", True), ("en-US", "en", True),
+        ("en_US", None, True), ("en", "en-US", True), ("fr", "en", False), ("de-DE", "en-US", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("choice", ["block", "edit"])
+def test_a_decision_holds_for_every_spelling_of_its_locale(home, caplog, choice, written, asked, holds):
+    text = f"{choice},{written},{SOURCE},{'play jazz' if choice == 'edit' else ''},\n"
+    (home / "review.csv").write_text(text, encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        answer = Rewriter.open(home).rewrite(SOURCE, locale=asked, after_failure=True)
+    assert answer.text == ({"block": SOURCE, "edit": "play jazz"}[choice] if holds else TARGET)
+    assert ("review.csv: 1 line is for the locale" in caplog.text) != holds
+    assert len(pending(home)) == (not holds)
+    assert ("no effect" in CliRunner().invoke(main, ["review", str(home)]).output) != holds
+
+
+def test_a_new_decision_takes_the_place_of_one_in_another_spelling(home):
+    (home / "review.csv").write_text(f"block,EN,{SOURCE},{TARGET},\n", encoding="utf-8")
+    decide(home, "approve", [rules(home)[0].rule])
+    assert read(home / "review.csv").lines == [Line("en", SOURCE, TARGET, "approve")]
