@@ -10,10 +10,15 @@ RewriterError
 └── MissingExtraError  a package of an optional tier is not installed
 """
 
+import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+"""What numpy says if a disk is full."""
 
 
 class RewriterError(Exception):
@@ -112,7 +117,7 @@ def running(work: str) -> Iterator[None]:
         ...         raise OSError(28, "No space left on device", "state/counts.parquet")
         ... except RewriterError as error:
         ...     print(error)
-        learning failed: state/counts.parquet: No space left on device
+        learning failed: state/counts.parquet: No space left on device; free some space and start again
     """
     try:
         yield
@@ -120,7 +125,10 @@ def running(work: str) -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise RewriterError(f"{work} failed: {where}{error.strerror or one_line(error)}") from error
+        full = error.errno is None and _SHORT_WRITE.search(str(error))  # numpy gives no number
+        said = "No space left on device" if full else error.strerror or one_line(error)
+        cure = "; free some space and start again" if full or error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise RewriterError(f"{work} failed: {where}{said}{cure}") from error
     except (MemoryError, RecursionError) as error:
         raise RewriterError(f"{work} failed: {one_line(error)}") from error
     except Exception as error:

@@ -3,6 +3,7 @@ and answer.
 """
 
 import itertools
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Final, NamedTuple
@@ -214,3 +215,16 @@ class Verdict(NamedTuple):
     mark: str = ""
     arm: Arm | None = None
     propensity: float | None = None
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: cut to some dozen characters, or its type where it cannot be shown.
+
+    Example:
+        >>> shown("ann"), shown(10**5000)
+        ("'ann'", 'a value of type int')
+    """
+    try:
+        return reprlib.repr(value)
+    except Exception:  # noqa: BLE001 - an object may refuse; Python refuses integers of very many digits
+        return f"a value of type {type(value).__name__}"

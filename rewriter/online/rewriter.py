@@ -2,7 +2,6 @@
 
 import logging
 import math
-import reprlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from rewriter.online.assignment import is_ours
 from rewriter.online.decide import answer
 from rewriter.online.options import Options
 from rewriter.online.overlay import FILE, Overlay
-from rewriter.online.request import Understands, read_user
+from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite
@@ -166,16 +165,16 @@ class Rewriter:
             ArtefactError: the disk refuses.
         """
         if isinstance(value, bool) or not isinstance(value, int) or value not in (-1, 0, 1):
-            raise RequestError(f"feedback is -1, 0 or 1, not {reprlib.repr(value)}")
+            raise RequestError(f"feedback is -1, 0 or 1, not {shown(value)}")
         user = read_user(user_id)
         if isinstance(user, Reason) or not user:
             raise RequestError(
-                f"feedback needs the user_id of the person who gives it, a text or an integer, not {reprlib.repr(user_id)}"
+                f"feedback needs the user_id of the person who gives it, a text or an integer, not {shown(user_id)}"
             )
         key = self._serving.user_key
         if not isinstance(rewrite_id, str) or not is_ours(rewrite_id, key):
             raise RequestError(
-                f"feedback is given on the id of a Rewrite that this artefact answered, not on {reprlib.repr(rewrite_id)}"
+                f"feedback is given on the id of a Rewrite that this artefact answered, not on {shown(rewrite_id)}"
             )
         hashed = user if self._options.hashed else hash_user(user, key)
         self._options.overlay.add(hashed, rewrite_id, value, int(self._options.now() * 1000))

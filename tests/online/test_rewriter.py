@@ -12,6 +12,7 @@ from published import publish
 from rewriter.codes import Reason
 from rewriter.errors import ArtefactError, RequestError
 from rewriter.model.rules import RuleBook
+from rewriter.online.request import shown
 from rewriter.online.rewriter import Rewriter
 from rewriter.result import Rewrite
 from rewriter.text import normalise
@@ -285,3 +286,8 @@ def test_the_help_names_every_reason_and_its_meaning():
     for reason in Reason:
         assert f"{reason}: {reason.meaning}" in told
         assert reason == str(reason) == reason.value
+
+
+def test_odd_values_are_shown_in_one_short_line():
+    for odd in (10**5000, -(10**5000), object(), [1], float("nan"), b"x", "x" * 10**6):
+        assert len(shown(odd)) < 200

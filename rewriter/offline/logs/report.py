@@ -223,7 +223,7 @@ def write(
         rejected=dict(reasons),
         examples={reason: value for reason, file, value in con.execute(_examples(rejected)).fetchall() if file in quotable},
         bad=_bad(con, turns, relations, min_users) if reasons else 0.0,
-        missing=_absent_columns(relations),
+        missing=_absent_columns(relations) if relations else (),
         max_rejected=config.max_rejected,
     )
 

@@ -1,0 +1,20 @@
+"""What the machine refuses becomes one line with the cause and the cure."""
+
+import errno
+
+import pytest
+
+from rewriter.errors import RewriterError, running
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device", "counts.parquet"), OSError("2097152 requested and 939968 written")],
+    ids=["by number", "by numpy"],
+)
+def test_a_full_disk_says_so(error):
+    with (
+        pytest.raises(RewriterError, match=r"^learning failed: .*No space left on device; free some space and start again$"),
+        running("learning"),
+    ):
+        raise error
