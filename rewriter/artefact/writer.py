@@ -37,6 +37,8 @@ Judge = Callable[[Version], Sequence[str]]
 """A finished version -> why it must not serve yet, one line each; none where it may."""
 
 _KEY_BYTES = 32
+CATALOG_FILES = ("catalog.json", "catalog.jsonl")
+"""Files of a state that keep a catalog: its header, and its rows."""
 _CONTENTS = "contents.json"
 """The list of all files that a state has, by their paths below its folder."""
 _CURE = "put it back from a backup, or begin anew with --afresh"
@@ -151,7 +153,7 @@ class Writer:
         for name in names:
             if not (state / name).exists():
                 raise ArtefactError(f"{state / name} is missing: the state is not whole; {_CURE}")
-        return state if names else None  # a version that was made from a catalog alone has an empty state
+        return state if set(names) - set(CATALOG_FILES) else None  # a version made from a catalog alone has learned from no log
 
     def finish_state(self, moved: Iterable[Path]) -> None:
         """Move files and folders into the new state, and write the list of all its files."""

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 @click.option("--afresh", is_flag=True, help="Start anew: drop what DIR has learned before.")
 @click.option("--check", is_flag=True, help="Only report what would be read and what is missing.")
 @click.option(
-    "--catalog", "catalogs", multiple=True, metavar="FILE", type=PATH, help="Texts the assistant understands; in place of LOGS."
+    "--catalog",
+    "catalogs",
+    multiple=True,
+    metavar="FILE",
+    type=PATH,
+    help="Texts the assistant understands; with LOGS, or alone.",
 )
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
 @click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
@@ -68,8 +73,6 @@ def learn(
     if catalogs and not logs and sql is None:
         _learn_catalog(catalogs, out, config, check=check, channel=channel, complete=catalog_is_complete)
         return
-    if catalogs and not check:
-        raise click.UsageError("a catalog stands in place of a log: give one of the two, or add --check to compare them")
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     mapping = mapping_of(pairs)
@@ -104,6 +107,9 @@ def learn(
             sql=sql,
             decisions=decisions,
             afresh=afresh,
+            catalog=catalogs or None,
+            channel=channel,
+            complete=catalog_is_complete,
             judge=judge,
             progress=progress,
         )
@@ -119,9 +125,13 @@ def _tell(report: "LearnReport", out: Path) -> None:
     if report.nothing_new:
         terminal.line(f"nothing new: all files were learned before; {report.version} is the newest version, and none was written")
         return
+    if report.catalog is not None:
+        terminal.line(str(report.catalog))
     terminal.table(f"learned version {report.version}", ("what", "figure"), _rows(report), right=("figure",))
     for text in report.verdict.lines():
         terminal.line(text)
+    if report.catalog_texts:
+        terminal.line(f"catalog: {report.catalog_texts:,} texts answer refusals wherever the online layer of the log is off")
     if report.held:
         terminal.line(
             f"this version is held back and the version before keeps serving; to publish it: rewriter publish {out} --force"

@@ -20,6 +20,7 @@ from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
+from rewriter.online.catalog_layer import CATALOG_RULE
 from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order, open_online_layer
@@ -243,7 +244,7 @@ def explain(
     answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
     source = normalise(text)
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
-    asked = source and answer.rule in (None, *SLICES)
+    asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)
     if not (version.state / "rules.parquet").exists():
@@ -272,7 +273,8 @@ def _considered(version: Version, source: str, user: str, locale: str | None, af
     online_layer = open_online_layer(version)
     if online_layer is None:
         return ()
-    place = next((known for known in lookup_order(locale, version.manifest.locales) if known in online_layer.locales), None)
+    users = dict.fromkeys(online_layer.locales, 0) | dict(version.manifest.locales)
+    place = next((known for known in lookup_order(locale, users) if known in online_layer.locales), None)
     return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
 
 

@@ -3,14 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from rewriter.artefact.writer import Writer
+from rewriter.artefact.writer import CATALOG_FILES, Writer
 from rewriter.config import Config, Trigger
-from rewriter.errors import ConfigError, LogError
+from rewriter.errors import ConfigError, LogError, reading_state
 from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.contrasts import mine_words
 from rewriter.model.habits import UserCounts, write_habits
@@ -22,7 +23,7 @@ from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.rules import launch
 from rewriter.tables import RULES
 
-HEADER = "catalog.json"
+HEADER, ROWS = CATALOG_FILES
 MAX_TEXTS = 100_000
 """Texts that one artefact serves: what is compared is computed when it is opened, about 20 s and 1.5 GB for so many."""
 CHANNELS = ("spoken", "typed")
@@ -46,6 +47,64 @@ def read_shared(sources: Sources, config: Config) -> tuple[Catalog, CatalogRepor
     if len(shared) > MAX_TEXTS:
         raise LogError(f"the catalog holds {len(shared):,} texts, and at most {MAX_TEXTS:,} can be served; leave out the rarest")
     return shared, report
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCatalog:
+    """A catalog as the private state keeps it, until the next one is given.
+
+    Attributes:
+        catalog: what the assistant understands, without texts of single users.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant.
+        complete: whether the assistant understands nothing else.
+        report: what became of the rows that were given; empty for a catalog that was kept.
+    """
+
+    catalog: Catalog
+    channel: str
+    complete: bool
+    report: CatalogReport
+
+    @classmethod
+    def given(cls, sources: Sources, config: Config, *, channel: str, complete: bool) -> "KeptCatalog":
+        """Read a catalog.
+
+        Raises:
+            LogError: it cannot be read, or cannot be served (`read_shared`).
+            ConfigError: the channel is none.
+        """
+        if channel not in CHANNELS:
+            raise ConfigError(f"a channel is {' or '.join(CHANNELS)}, not {channel!r}")
+        catalog, report = read_shared(sources, config)
+        return cls(catalog, channel, complete, report)
+
+    @classmethod
+    def open(cls, state: Path | None, config: Config) -> "KeptCatalog | None":
+        """Return the catalog that a state keeps; None if it keeps none.
+
+        Raises:
+            ArtefactError: a file is damaged.
+        """
+        if state is None or not (state / HEADER).exists():
+            return None
+        with reading_state(state / HEADER):
+            header = json.loads((state / HEADER).read_text(encoding="utf-8"))
+            channel, complete = str(header["channel"]), bool(header["complete"])
+        with reading_state(state / ROWS):
+            catalog, report = read_catalog(state / ROWS, max_chars=config.logs.max_chars)
+        return cls(catalog, channel, complete, report)
+
+    def save(self, state: Path) -> None:
+        """Write it into a state."""
+        catalog = self.catalog
+        columns = (catalog.texts, catalog.locales, catalog.hypotheses, catalog.weights.tolist())
+        rows = (dict(zip(("text", "locale", "hypothesis", "weight"), row, strict=True)) for row in zip(*columns, strict=True))
+        (state / ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (state / HEADER).write_text(json.dumps({"channel": self.channel, "complete": self.complete}), encoding="utf-8")
+
+    def write(self, folder: Path, config: Config) -> Mapping[str, int]:
+        """Write the layer that serves it (`write_catalog_layer`)."""
+        return write_catalog_layer(folder, self.catalog, config, channel=self.channel, complete=self.complete)
 
 
 def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, channel: str, complete: bool) -> Mapping[str, int]:
@@ -100,8 +159,8 @@ def learn_catalog(
 
     Args:
         sources: the catalog, see `rewriter.offline.catalog.read_catalog`.
-        out: the artefact folder; made if it is missing. What a log has taught there before does not serve in this version, and
-            the next `learn` from a log begins anew.
+        out: the artefact folder; made if it is missing. What a log has taught there before does not serve in this version; the
+            next `learn` from a log begins anew, and keeps the catalog.
         config: settings; the defaults if None.
         channel: ``spoken`` or ``typed``: how requests reach the assistant.
         complete: whether the assistant understands nothing but the catalog.
@@ -123,11 +182,11 @@ def learn_catalog(
         'turn off the kitchen lights'
     """
     config = config or Config()
-    if channel not in CHANNELS:
-        raise ConfigError(f"a channel is {' or '.join(CHANNELS)}, not {channel!r}")
-    catalog, report = read_shared(sources, config)
+    kept = KeptCatalog.given(sources, config, channel=channel, complete=complete)
+    report = kept.report
     with Writer(out) as writer:
-        locales = write_catalog_layer(writer.folder / "online", catalog, config, channel=channel, complete=complete)
+        locales = kept.write(writer.folder / "online", config)
+        kept.save(writer.state)
         launch.write_served(pd.DataFrame({name: [] for name in RULES.names}), writer.folder)
         writer.finish_state([])
         counts = {"catalog texts": sum(locales.values()), "rejected catalog rows": report.rejected.total()}

@@ -22,6 +22,8 @@ from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.offline import verdict
+from rewriter.offline.catalog import CatalogReport, Sources
+from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index, contrasts
 from rewriter.offline.fit.ranker import defect_counts, fit
@@ -63,6 +65,8 @@ class LearnReport:
         verdict: how much of the log is enough for what, and what to do next.
         detector: the detector that found the rephrases, and why it was chosen.
         seconds: duration of each step, by its name.
+        catalog_texts: texts of the catalog that serve beside what the log has taught.
+        catalog: what became of the rows of the catalog; None if none was given.
     """
 
     version: str
@@ -76,6 +80,8 @@ class LearnReport:
     verdict: LogVerdict
     detector: str
     seconds: Mapping[str, float]
+    catalog_texts: int = 0
+    catalog: CatalogReport | None = None
 
 
 @running("learning")
@@ -89,6 +95,9 @@ def learn(
     detector: Detector | BestDetector | None = None,
     decisions: str | Path | None = None,
     afresh: bool = False,
+    catalog: Sources | None = None,
+    channel: str = "spoken",
+    complete: bool = False,
     judge: Judge | None = None,
     progress: Progress | None = None,
 ) -> LearnReport:
@@ -107,6 +116,10 @@ def learn(
             the rephrases that the log confirms (`rewriter.detect.select`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
         afresh: whether to forget everything that `out` knows first, except the key under which users are hashed.
+        catalog: texts that the assistant understands (`rewriter.offline.catalog`). They answer refusals where the online layer of
+            the log is off, and are kept until another catalog is given. None for the one that `out` keeps.
+        channel: with a catalog: ``spoken`` or ``typed``, how requests reach the assistant.
+        complete: with a catalog: whether the assistant understands nothing else.
         judge: called with the turns that were read and the finished version; returns reasons why the version must not serve yet.
             A version with reasons is held back (`artefact.switch.publish`). If None, every version serves.
         progress: called with the name of each step of `STEPS` as it starts.
@@ -124,8 +137,8 @@ def learn(
         >>> report.rules["global"] > 0
         True
     """
-    config = config or Config()
-    clock = _Clock(progress)
+    config, clock = config or Config(), _Clock(progress)
+    given = None if catalog is None else KeptCatalog.given(catalog, config, channel=channel, complete=complete)
     with Writer(out) as writer:
         clock.start("log")
         known = None if afresh else writer.whole_state()
@@ -145,7 +158,7 @@ def learn(
         )
         k_raised = known is not None and _min_users(out, known.name) < config.launch.min_users
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
-        if known is not None and not log.files and not due and (old := _same_settings(out, known.name, config)):
+        if known is not None and not log.files and not due and given is None and (old := _same_settings(out, known.name, config)):
             return _nothing_new(old, log, before.rules, config)
         turns = writer.work / "turns.parquet"
         clock.start("mine")
@@ -175,6 +188,7 @@ def learn(
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", layer_slices.shares(now.rules))
         left = past.after(log, config, fitted=due)
+        n_texts = _serve_catalog(given, writer, config, afresh=afresh)
         now.write(writer.state)
         left.write(writer.state)
         if config.loop.refit_days:
@@ -186,7 +200,8 @@ def learn(
         version = writer.publish(
             config=config,
             locales=mined.locales,
-            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}},
+            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}}
+            | ({"catalog texts": n_texts} if n_texts else {}),
             metrics=_metrics(expected) | layer_slices.figures(promises) | best.metrics(),
             judge=judge and partial(judge, turns),
         )
@@ -203,7 +218,18 @@ def learn(
         verdict=verdict.of_learned(log, left.turns, now.rules, promises, config),
         detector=type(detector).__name__ if detector else str(best),
         seconds=clock.seconds,
+        catalog_texts=n_texts,
+        catalog=None if given is None else given.report,
     )
+
+
+def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *, afresh: bool) -> int:
+    """Serve and keep the catalog that was given, else the one that is kept; return the number of its texts."""
+    served = given or (None if afresh else KeptCatalog.open(writer.previous_state, config))
+    if served is None:
+        return 0
+    served.save(writer.state)
+    return sum(served.write(writer.folder / "catalog", config).values())
 
 
 def _best(kept: Path | None, config: Config) -> BestDetector:

@@ -1,9 +1,9 @@
 """`CatalogLayer`: answers after a refusal from a catalog and the shipped prior, where no log has been learned from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,18 @@ from rewriter.model.decider import Threshold
 from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
+from rewriter.model.risk import Risk
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate
 
+if TYPE_CHECKING:
+    from rewriter.online.layer import OnlineLayer
+
 HEADER: Final = "catalog.json"
 """The file that tells a folder of this layer from one that a log was fitted for."""
+CATALOG_RULE: Final = "catalog-after-global"
+"""What answers and logs name as the rule where the catalog answers beside a log. No slice of the log's layer is judged by it."""
+Order = Callable[[str | None, Mapping[str, int]], Sequence[str]]
 _FOUND = 12  # candidates that are measured
 _NAMED = 5  # candidates that an answer names
 _LETTERS = PAIR.index("letters")
@@ -182,3 +189,69 @@ class CatalogLayer:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
         guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
         return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
+
+
+class LogThenCatalog:
+    """The online layer of a log, and a catalog layer that answers refusals where the log's layer is off.
+
+    A layer is off after a refusal if no threshold keeps the budget of losses, or if it has nothing in the locale. Before the NLU
+    only the log's layer is asked.
+
+    Args:
+        own: the layer that a log was fitted for; None if the log was too small.
+        catalog: the layer beside it.
+        order: `rewriter.online.serving.lookup_order`.
+    """
+
+    __slots__ = ("_catalog", "_order", "_own")
+
+    def __init__(self, own: "OnlineLayer | None", catalog: CatalogLayer, order: Order) -> None:
+        self._own, self._catalog, self._order = own, catalog, order
+
+    @property
+    def student(self) -> Risk | None:
+        """The risk of texts and words; None without a layer of the log."""
+        return None if self._own is None else self._own.student
+
+    @property
+    def locales(self) -> frozenset[str]:
+        """The locales in which there is anything to rewrite to."""
+        return self._catalog.locales | (frozenset() if self._own is None else self._own.locales)
+
+    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
+        """Decide a text that means different things to different users, as the layer of the log does."""
+        placed = self._placed(request, self._own)
+        return None if self._own is None or placed is None else self._own.ambiguity(placed, rule)
+
+    def decide(self, request: Request, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+        """Decide a request that no rule knows: by the catalog after a refusal where the log's layer is off, else by the log's."""
+        own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
+        if beside is None or not self._asks_catalog(own, beside):
+            if self._own is None or own is None:
+                return Verdict(None, Reason.NO_RULE)
+            return self._own.decide(own, late=late, sendable=sendable)
+        found = self._catalog.decide(beside, late=late, sendable=sendable)
+        if found.text is not None:
+            return found._replace(rule=CATALOG_RULE)
+        if found.suggestion is not None or self._own is None or own is None or late():
+            return found
+        by_log = self._own.decide(own, late=late, sendable=sendable)
+        return found if by_log.suggestion is None else by_log
+
+    def consider(self, request: Request) -> tuple[Considered, ...]:
+        """Return the candidates of the layer that decides."""
+        own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
+        if beside is not None and self._asks_catalog(own, beside):
+            return self._catalog.consider(beside)
+        return () if self._own is None or own is None else self._own.consider(own)
+
+    def _asks_catalog(self, own: Request | None, beside: Request) -> bool:
+        """Return whether the catalog answers, given the request in the locale of each layer."""
+        return beside.after_failure and (self._own is None or own is None or self._own.is_off(own))
+
+    def _placed(self, request: Request, layer: "OnlineLayer | CatalogLayer | None") -> Request | None:
+        """Return the request in the nearest locale that a layer has; None if it has none of that language."""
+        if layer is None or request.locale in layer.locales:
+            return None if layer is None else request
+        place = next(iter(self._order(request.locale, dict.fromkeys(layer.locales, 0))), None)
+        return None if place is None else request._replace(locale=place)

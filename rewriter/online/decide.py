@@ -156,7 +156,7 @@ def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decis
 def _by_slice(serving: Serving, options: Options, call: Call, found: Verdict) -> Verdict:
     """Say what becomes of a rewrite that the online layer found: each slice of the layer is drawn and withdrawn like a rule."""
     scope = Scope.PERSONAL if found.scope is Scope.PERSONAL else Scope.GLOBAL
-    name = Slice(found.reason, scope, after_failure=call.after_failure).name
+    name = found.rule or Slice(found.reason, scope, after_failure=call.after_failure).name
     return _drawn(serving, options, call, found._replace(rule=name), serving.shares.get(name, 1.0))
 
 

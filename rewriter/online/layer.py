@@ -147,7 +147,7 @@ class OnlineLayer:
             return Verdict(None, Reason.DEADLINE, candidates=candidates)
         best = choose(scored.meant, lambda i: self._allows(scored, texts[i]) and (sendable is None or sendable(texts[i])))
         if best is None:
-            return Verdict(None, Reason.OFF if self._is_off(request) else Reason.BLOCKED, candidates=candidates)
+            return Verdict(None, Reason.OFF if self.is_off(request) else Reason.BLOCKED, candidates=candidates)
         score = self._p_win(scored, best)
         if late():
             return Verdict(None, Reason.DEADLINE, candidates=candidates)
@@ -157,7 +157,7 @@ class OnlineLayer:
             return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
         unlikely = request.after_failure or scored.meant[best] < _LIKELY
         suggestion = texts[best] if standing is Standing.SUGGESTED else None
-        reason = Reason.OFF if self._is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
+        reason = Reason.OFF if self.is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
         return Verdict(None, reason, suggestion=suggestion, candidates=candidates)
 
     def consider(self, request: Request) -> tuple[Considered, ...]:
@@ -206,12 +206,12 @@ class OnlineLayer:
             return Standing.SENT
         if score >= threshold.suggest:
             return Standing.SUGGESTED
-        return Standing.NO_THRESHOLD if self._is_off(request) else Standing.BELOW
+        return Standing.NO_THRESHOLD if self.is_off(request) else Standing.BELOW
 
     def _threshold(self, request: Request) -> Threshold:
         return self._decider.after if request.after_failure else self._decider.before
 
-    def _is_off(self, request: Request) -> bool:
+    def is_off(self, request: Request) -> bool:
         """Return whether nothing may be sent in the mode of a request."""
         return math.isinf(self._threshold(request).apply)
 

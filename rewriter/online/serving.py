@@ -7,16 +7,17 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
-from rewriter.config import Config
+from rewriter.config import Config, Guardrail
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
 if TYPE_CHECKING:
     from rewriter.model.risk import Risk
-    from rewriter.online.catalog_layer import CatalogLayer
+    from rewriter.online.catalog_layer import CatalogLayer, LogThenCatalog
     from rewriter.online.layer import OnlineLayer
 
 
@@ -94,7 +95,7 @@ class Serving:
     max_chars: int
     places: Callable[[str | None], Places]
     locales: frozenset[str]
-    online_layer: "OnlineLayer | CatalogLayer | None"
+    online_layer: "OnlineLayer | CatalogLayer | LogThenCatalog | None"
     shares: Mapping[str, float]
 
     @classmethod
@@ -111,7 +112,7 @@ class Serving:
         suggested = open_suggested(version.folder / "rules")
         known = dict.fromkeys(contextual.locales, 0) | {locale: 0 for locale, _ in suggested}
         ruled = known | {locale: 0 for counts in rules.counts.values() for locale in counts}
-        users = ruled | dict(manifest.locales)
+        users = dict.fromkeys(answered, 0) | ruled | dict(manifest.locales)
 
         @functools.lru_cache(maxsize=256)
         def places(locale: str | None) -> Places:
@@ -170,16 +171,24 @@ class Serving:
         return next((rule for rule in found if rule is not None), None)
 
 
-def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | None":
+def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThenCatalog | None":
     """Open the online layer of a version if there is one. Its libraries are imported only then."""
-    folder = version.folder / "online"
-    if not folder.is_dir():
+    folder, beside = version.folder / "online", version.folder / "catalog"
+    if not folder.is_dir() and not beside.is_dir():
         return None
     guardrail = Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
-    if (folder / "catalog.json").exists():
-        from rewriter.online.catalog_layer import CatalogLayer  # noqa: PLC0415
+    of_log = folder.is_dir() and not (folder / "catalog.json").exists()
+    if of_log and not beside.is_dir():
+        return _open_layer_of_log(folder, guardrail)
+    from rewriter.online.catalog_layer import CatalogLayer, LogThenCatalog  # noqa: PLC0415
 
+    if not beside.is_dir():
         return CatalogLayer.open(folder, guardrail)
+    own = _open_layer_of_log(folder, guardrail) if of_log else None
+    return LogThenCatalog(own, CatalogLayer.open(beside, guardrail), lookup_order)
+
+
+def _open_layer_of_log(folder: Path, guardrail: Guardrail) -> "OnlineLayer":
     from rewriter.online.layer import OnlineLayer  # noqa: PLC0415
 
     return OnlineLayer.open(folder, guardrail)

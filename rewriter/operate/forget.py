@@ -7,6 +7,7 @@ The next `learn` weighs anew what follows from the counts of many users: the cha
 
 import json
 import math
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -179,6 +180,8 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
         _record(writer.state / "files.json", learned, user_id)
         before, after = _rules(served, version, writer.folder, writer.work)
         parts = online_without(served, version.folder / "online", writer.folder / "online")
+        if (version.folder / "catalog").is_dir():
+            shutil.copytree(version.folder / "catalog", writer.folder / "catalog")
         manifest = version.manifest
         version_id = writer.publish(
             config=config,
