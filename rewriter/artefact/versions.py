@@ -219,7 +219,7 @@ def open_version(root: str | Path, version_id: str) -> Version:
     Raises:
         ArtefactError: something is missing, damaged or from another release; names the file.
     """
-    version = Version(Path(root), version_id, _manifest(Path(root) / "versions" / version_id / "manifest.json", version_id))
+    version = Version(Path(root), version_id, read_manifest(root, version_id))
     for name, size in version.manifest.sizes.items():
         path = version.folder / name
         with reading_artefact(path):
@@ -242,7 +242,13 @@ def verify(version: Version) -> None:
                 raise ValueError("its checksum differs")
 
 
-def _manifest(path: Path, version_id: str) -> Manifest:
+def read_manifest(root: str | Path, version_id: str) -> Manifest:
+    """Read the manifest of one version, whatever its other files are.
+
+    Raises:
+        ArtefactError: it is missing, damaged or from another release.
+    """
+    path = Path(root) / "versions" / version_id / "manifest.json"
     with reading_artefact(path):
         data = json.loads(path.read_text(encoding="utf-8"))
         schema = data.pop("schema_version")

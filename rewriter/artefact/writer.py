@@ -27,6 +27,7 @@ from rewriter.artefact.versions import (
     held,
     noted,
     open_version,
+    read_manifest,
     running_number,
     version_ids,
 )
@@ -104,7 +105,7 @@ class Writer:
             stack.enter_context(locked(self._states / "lock", self._root))
             self._sweep()
             self._take_over()
-            self.user_key = _user_key(self._states / "user.key")
+            self.user_key = _user_key(self._root)
             for folder, mode in ((self.folder, 0o777), (self.state, 0o700), (self.work, 0o700)):
                 folder.mkdir(mode=mode)
             self._held = stack.pop_all()
@@ -289,13 +290,33 @@ class Writer:
             (self._root / HELD).unlink(missing_ok=True)
 
 
-def _user_key(path: Path) -> bytes:
-    """Read the secret, or make it on the first day."""
+def _user_key(root: Path) -> bytes:
+    """Read the secret, or make it on the first day. A lost file is written again from the manifest of the version that serves.
+
+    Another secret than that of the version would hash every user anew, so that each counted twice.
+
+    Raises:
+        ArtefactError: the file is damaged or belongs to another folder, or it is lost and the manifest is damaged.
+    """
+    path = root / "state" / "user.key"
+    try:
+        served = read_manifest(root, current_id(root)).user_key if (root / "CURRENT").exists() else ""
+    except SchemaError:
+        raise
+    except ArtefactError as error:
+        if not path.exists():
+            raise ArtefactError(
+                f"{path} is missing, and no version has it: {error}; put {path.name} back from a backup"
+            ) from error
+        served = ""
     if not path.exists():
-        replace(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+        replace(path, bytes.fromhex(served) or secrets.token_bytes(_KEY_BYTES), mode=0o600)
     key = path.read_bytes()
+    cure = "remove it, and the key of the version that serves is used" if served else "put it back from a backup"
     if len(key) != _KEY_BYTES:
-        raise ArtefactError(f"{path} is damaged: {len(key)} bytes, not {_KEY_BYTES}; restore it, or start in a new folder")
+        raise ArtefactError(f"{path} is damaged: {len(key)} bytes, not {_KEY_BYTES}; {cure}")
+    if served and key.hex() != served:
+        raise ArtefactError(f"{path} is not the key of version {current_id(root)}: every user would count twice; {cure}")
     return key
 
 

@@ -142,9 +142,40 @@ def test_the_key_is_made_once_and_travels_with_the_version(tmp_path):
         assert writer.user_key != keys[0]
     assert keys[0] == keys[1] == bytes.fromhex(current(tmp_path / "a").manifest.user_key)
     assert len(keys[0]) == 32
-    (tmp_path / "a/state/user.key").write_bytes(b"short")
-    with pytest.raises(ArtefactError, match=r"user\.key"), Writer(tmp_path / "a"):
-        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"k" * 32, b"k" * 33])
+def test_a_key_that_is_not_that_of_the_version_is_refused(tmp_path, content):
+    publish(tmp_path)
+    path = tmp_path / "state/user.key"
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"user\.key is .*; remove it, and the key of the version that serves is used"):
+        Writer(tmp_path).__enter__()
+    path.unlink()
+    publish(tmp_path)
+
+
+def test_a_lost_key_is_taken_from_the_version_that_serves(tmp_path):
+    publish(tmp_path)
+    path = tmp_path / "state/user.key"
+    key = path.read_bytes()
+    (current(tmp_path).folder / "rules/counts.json").unlink()  # whatever else is lost
+    path.unlink()
+    with Writer(tmp_path) as writer:
+        assert writer.user_key == key == path.read_bytes()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (tmp_path / "versions" / current_id(tmp_path) / "manifest.json").write_text("{}", encoding="utf-8")
+    with Writer(tmp_path) as writer:
+        assert writer.user_key == key
+
+
+def test_a_key_that_is_lost_with_its_version_is_not_made_anew(tmp_path):
+    publish(tmp_path)
+    (tmp_path / "state/user.key").unlink()
+    (current(tmp_path).folder / "manifest.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtefactError, match=r"user\.key is missing, and no version has it: .*; put user\.key back from a backup"):
+        Writer(tmp_path).__enter__()
+    assert not (tmp_path / "state/user.key").exists()
 
 
 def test_leaving_without_publishing_changes_nothing(tmp_path):
