@@ -157,5 +157,7 @@ def _reading(path: Path, cure: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise ArtefactError(f"{error.filename or path} is missing; {cure}") from error
+    except IsADirectoryError as error:
+        raise ArtefactError(f"{error.filename or path} is a folder, not a file; {cure}") from error
     except Exception as error:
         raise ArtefactError(f"{path} is damaged ({one_line(error)}); {cure}") from error

@@ -37,7 +37,7 @@ VERBS = (
     "settings",
 )
 TURNS = sum(1 for _ in lamp_log.rows())
-READ = f"1 files, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"
+READ = f"1 file, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"
 CAPTURED = re.compile(r"rewriter: \S.*\n")
 """One line on stderr."""
 
@@ -199,7 +199,7 @@ def test_simulate_writes_a_log_that_learn_reads(tmp_path):
     out = good("simulate", "--out", path, "--world", "phrases", "--days", 2, "--users", 8, "--seed", 4)
     turns = re.fullmatch(rf"([\d,]+) turns of 2 days in {path}\n", out)
     assert turns
-    assert f"1 files, {turns[1]} rows: {turns[1]} turns of 6 users, 2026-01-05 to 2026-01-06" in good("learn", path, "--check")
+    assert f"1 file, {turns[1]} rows: {turns[1]} turns of 6 users, 2026-01-05 to 2026-01-06" in good("learn", path, "--check")
 
 
 def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):

@@ -23,8 +23,9 @@ from rewriter.artefact.versions import (
 )
 from rewriter.errors import ArtefactError
 
-COLUMNS = ("version", "created", "turns", "global", "personal", "exp. loss", "place")
+COLUMNS = ("version", "created, UTC", "turns", "global", "personal", "exp. loss", "place")
 FIGURES = COLUMNS[2:6]
+WHOLE = COLUMNS[:2]
 
 Place = Literal["older", "serves", "held back", "newer"]
 
@@ -49,7 +50,8 @@ class ListedVersion:
         """Return what a person wants to see of it, in the order of COLUMNS."""
         counts, share = self.manifest.counts, self.manifest.metrics.get("expected loss share")
         figures = (f"{counts.get(name, 0):,}" for name in ("turns", "global rules", "personal rules"))
-        return self.id, self.manifest.created, *figures, "" if share is None else f"{100 * share:.1f} %", self.place
+        created = self.manifest.created[:16].replace("T", " ")
+        return self.id, created, *figures, "" if share is None else f"{100 * share:.1f} %", self.place
 
 
 def listed(root: str | Path) -> list[ListedVersion]:

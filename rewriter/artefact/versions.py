@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from rewriter.artefact.disk import sha256
-from rewriter.errors import ArtefactError, SchemaError, one_line, reading_artefact
+from rewriter.errors import CURE_ARTEFACT, ArtefactError, SchemaError, one_line, reading_artefact
 
 SCHEMA_VERSION = 4
 """Raised when an older reader would misread what a newer writer wrote, or the other way round."""
@@ -105,11 +105,19 @@ def current_id(root: str | Path) -> str:
         line = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ArtefactError(f"{path} is missing: no artefact here; write one with `rewriter learn LOGS --out {root}`") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtefactError(f"cannot read {path}: {error}") from error
+    except IsADirectoryError as error:
+        raise ArtefactError(f"{path} is a folder, not a file; {_current_cure(root)}") from error
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path} ({error.strerror}); let this process read it") from error
+    except UnicodeDecodeError as error:
+        raise ArtefactError(f"{path} is damaged: it is not text; {_current_cure(root)}") from error
     if not line.endswith("\n") or not _ID.fullmatch(line[:-1]):
-        raise ArtefactError(f"{path} is damaged: it must be one line with the id of a version; there are: {known(root)}")
+        raise ArtefactError(f"{path} is damaged: it is not one line with the id of a version; {_current_cure(root)}")
     return line[:-1]
+
+
+def _current_cure(root: str | Path) -> str:
+    return f"replace it by a file of one line, the id of the version that is to serve; there are: {known(root)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +232,10 @@ def open_version(root: str | Path, version_id: str) -> Version:
         path = version.folder / name
         with reading_artefact(path):
             found = path.stat().st_size
-            if found != size or not path.is_file():
-                raise ValueError(f"{found} bytes, not {size}")
+            if not path.is_file():
+                raise ArtefactError(f"{path} is a folder, not a file; {CURE_ARTEFACT}")
+            if found != size:
+                raise ArtefactError(f"{path} is damaged: it has {found:,} bytes, not {size:,}; {CURE_ARTEFACT}")
     return version
 
 
@@ -251,7 +261,9 @@ def read_manifest(root: str | Path, version_id: str) -> Manifest:
     path = Path(root) / "versions" / version_id / "manifest.json"
     with reading_artefact(path):
         data = json.loads(path.read_text(encoding="utf-8"))
-        schema = data.pop("schema_version")
+        schema = data.pop("schema_version") if isinstance(data, dict) else None
+        if type(schema) is not int:
+            raise ArtefactError(f"{path} is damaged: schema_version is no integer such as {SCHEMA_VERSION}; {CURE_ARTEFACT}")
         if schema > SCHEMA_VERSION:
             raise SchemaError(f"{path} has schema {schema}, newer than {SCHEMA_VERSION}: upgrade the package rewriter")
         if schema < SCHEMA_VERSION:

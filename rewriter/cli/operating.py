@@ -20,10 +20,10 @@ def versions(artefact: Path) -> None:
       rewriter versions artefact
     """
     from rewriter import terminal
-    from rewriter.artefact.switch import COLUMNS, FIGURES, listed
+    from rewriter.artefact.switch import COLUMNS, FIGURES, WHOLE, listed
 
     found = listed(artefact)
-    terminal.table(f"versions of {artefact}", COLUMNS, (version.row() for version in found), right=FIGURES)
+    terminal.table(f"versions of {artefact}", COLUMNS, (version.row() for version in found), right=FIGURES, whole=WHOLE)
     for version in found:
         for reason in version.reasons:
             terminal.line(f"{version.id} is held back: {reason}")

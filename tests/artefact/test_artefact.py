@@ -271,7 +271,7 @@ def test_opening_compares_sizes_and_verifying_sums(tmp_path, name):
             verify(current(tmp_path))
     for other in (whole[:-1], whole + b"x", b""):
         path.write_bytes(other)
-        with pytest.raises(ArtefactError, match=rf"{name} is damaged \(ValueError: {len(other)} bytes, not {len(whole)}\)"):
+        with pytest.raises(ArtefactError, match=rf"{name} is damaged: it has {len(other):,} bytes, not {len(whole):,}; "):
             current(tmp_path)
     path.unlink()
     with pytest.raises(ArtefactError, match=f"{name} is missing"):

@@ -193,3 +193,31 @@ def test_files_that_reach_their_parser(small, copy, how):
             wrong += [(str(name), use, said) for said in [not_one_line(USES[use], root)] if said]
             shutil.rmtree(root)
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def in_place(path, content):
+    """Put other content, or a folder for None, in the place of a file."""
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("CURRENT", None, "CURRENT is a folder, not a file; replace it by a file of one line"),
+        ("CURRENT", b"\xff\xfe\x00\x91", "CURRENT is damaged: it is not text; replace it by a file of one line"),
+        ("CURRENT", b"nothing", "CURRENT is damaged: it is not one line with the id of a version; replace it by a file"),
+        ("manifest.json", None, "manifest.json is a folder, not a file; go back to another version"),
+        ("manifest.json", b'{"schema_version": "x"}', "schema_version is no integer such as 4; go back to another version"),
+        ("manifest.json", b"[1]", "schema_version is no integer such as 4; go back to another version"),
+        ("rules.parquet", None, "rules.parquet is a folder, not a file; go back to another version"),
+        ("rules.parquet", b"abc", "rules.parquet is damaged: it has 3 bytes, not "),
+    ],
+)
+def test_the_message_names_the_file_the_fault_and_the_cure(small, copy, name, content, words):
+    root = copy(0)
+    in_place(root / name if name == "CURRENT" else current_folder(root) / name, content)
+    with pytest.raises(RewriterError) as raised:
+        Rewriter.open(root)
+    assert words in str(raised.value)
+    assert not any(internal in str(raised.value) for internal in ("Error:", "Errno", "codec"))

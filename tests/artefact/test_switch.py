@@ -8,11 +8,14 @@ import threading
 import time
 
 import pytest
+from click.testing import CliRunner
 from crash import count_steps, run_killed
+from rich.console import Console
 
 from rewriter.artefact.switch import listed, publish, rollback
 from rewriter.artefact.versions import current_id, held, version_ids
 from rewriter.artefact.writer import Writer
+from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
 from rewriter.model.rules import Rule, write_rules
@@ -131,6 +134,7 @@ def test_a_copy_without_state_can_be_rolled_back(tmp_path):
 HOLD = f"""
 import sys
 from rewriter.artefact.writer import Writer
+from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.model.rules import Rule, write_rules
 
@@ -226,3 +230,10 @@ def test_serving_processes_follow_without_dropping_a_call(tmp_path):
         assert seen == [served] * 4
     for child in children:
         child.join(60)
+
+
+def test_the_list_of_versions_breaks_no_id_and_no_time_at_80_columns(lamp, monkeypatch):
+    monkeypatch.setattr("rewriter.terminal.console", Console(width=80))
+    result = CliRunner().invoke(main, ["versions", str(lamp[0])])
+    (version,) = [line for line in result.output.splitlines() if listed(lamp[0])[0].id in line]
+    assert listed(lamp[0])[0].manifest.created[:16].replace("T", " ") in version

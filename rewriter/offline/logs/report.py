@@ -168,10 +168,11 @@ class LogReport:
 
     def lines(self) -> list[str]:
         """Return the report as lines of text."""
-        text = [f"{len(self.files):,} files, {self.rows:,} rows: {self.turns:,} turns of {self.users:,} users{self._span()}"]
-        text += [f"  {file.file}: {file.rows:,} rows, sha256 {file.checksum[:12]}" for file in self.files]
+        counts = f"{_count(len(self.files), 'file')}, {_count(self.rows, 'row')}"
+        text = [f"{counts}: {_count(self.turns, 'turn')} of {_count(self.users, 'user')}{self._span()}"]
+        text += [f"  {file.file}: {_count(file.rows, 'row')}, sha256 {file.checksum[:12]}" for file in self.files]
         text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
-        text += [f"set aside, {reason}: {n:,} rows{self._example(reason)}" for reason, n in self.rejected.items()]
+        text += [f"set aside, {reason}: {_count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
         text += [self.joined.line()] if self.joined else []
         joined = {"sent", "rewrite_id"} if self.joined else set()
         text += [f"no {column}: {COSTS[column]}" for column in self.missing if column not in joined]
@@ -182,6 +183,10 @@ class LogReport:
             return ""
         first, last = (datetime.fromtimestamp(ms / 1000, UTC).date().isoformat() for ms in (self.first_ms, self.last_ms))
         return f", {first} to {last}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def write(

@@ -577,7 +577,7 @@ def test_the_report_says_what_is_missing_and_what_that_costs(tmp_path):
     as_csv(["user_id", "timestamp", "utterance", "intent"], [{**row("1"), "intent": "On"}], tmp_path / "log.csv")
     report = check([tmp_path / "log.csv"], config=Logs())
     lines = report.lines()
-    assert lines[0] == "1 files, 1 rows: 1 turns of 1 users, 1970-01-01 to 1970-01-01"
+    assert lines[0] == "1 file, 1 row: 1 turn of 1 user, 1970-01-01 to 1970-01-01"
     assert "no status: failures are known only from barge-in, restatements and stops" in lines
     assert "slots" in report.missing
     assert "hypothesis" not in report.missing
