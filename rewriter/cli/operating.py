@@ -160,4 +160,7 @@ def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | N
     from rewriter.operate.forget import forget as erase
 
     found = erase(user, artefact, logs=list(logs), decisions=decisions, mapping=mapping_of(pairs))
+    if found.is_empty:
+        terminal.line(f"nobody of that id here: nothing was changed in {artefact}; the id must be written as in the log")
+        return
     terminal.table(f"forgotten in {artefact}", ("what", "figure"), found.lines(), right=("figure",))

@@ -7,9 +7,11 @@ The next `learn` weighs anew what follows from the counts of many users: the cha
 
 import json
 import math
+import reprlib
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ from rewriter.artefact.disk import replace as replace_file
 from rewriter.artefact.versions import Version, current, held, version_ids
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
-from rewriter.errors import ArtefactError, reading_state, running
+from rewriter.errors import ArtefactError, RequestError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.logs.reader import names_user
@@ -73,6 +75,11 @@ class Forgotten:
     review: int = 0
     named: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the id was found nowhere, so that nothing was changed."""
+        return not (self.known or self.rows or self.logs or self.decisions or self.feedback or self.review)
+
     def lines(self) -> list[tuple[str, str]]:
         """Return this as rows of a table."""
         return [
@@ -113,10 +120,11 @@ def forget(
         mapping: contract column -> column of the log, where they differ.
 
     Raises:
+        RequestError: `user_id` is empty, ``*``, or neither a text nor a whole number.
         ArtefactError: the artefact or its state is missing or damaged, or another process is writing it.
         LogError: a log cannot be read or rewritten; then nothing was changed.
     """
-    root, user_id = Path(root), str(user_id)
+    root, user_id = Path(root), _one_user(user_id)
     version = current(root)
     if not version.state.is_dir():
         raise ArtefactError(_NO_STATE.format(root=root))
@@ -138,6 +146,15 @@ def forget(
         logs={str(each.path): each.rows for each in rewritten},
         named=tuple(str(each.path) for each in rewritten if names_user(each.path.name, user_id) and not each.is_empty),
     )
+
+
+def _one_user(user_id: object) -> str:
+    """Return a user id as text. What cannot be one is refused, because a report about nobody would read as a success."""
+    is_text = isinstance(user_id, str) and user_id.strip() not in ("", "*")
+    is_number = isinstance(user_id, Integral) and not isinstance(user_id, bool)
+    if not (is_text or is_number):
+        raise RequestError(f"user_id is one id as the log gives it, such as 'ann' or 7, not {reprlib.repr(user_id)}")
+    return str(user_id)
 
 
 def _newest_state(version: Version) -> Path:

@@ -56,6 +56,8 @@ FILES: Final = {
 
 _GONE = "\x1f"
 """Begins the text that stands for a removed one. No normalised text begins so."""
+_NO_LOCALE = "und"
+"""BCP 47 for a locale that is not known; stands for one that is gone."""
 _KEPT_ROWS = ("users", "texts", "nodes")
 """Tables whose rows are numbered by their place, so that no row is removed."""
 
@@ -74,6 +76,7 @@ class Person:
         said: all texts of this person.
         words: words of this person that fewer than k others said.
         k: users without whom nothing serves others.
+        locales: locales in which nobody else said, was sent or was understood as anything.
     """
 
     user_id: str
@@ -85,6 +88,7 @@ class Person:
     said: frozenset[str]
     words: frozenset[str]
     k: int
+    locales: frozenset[str] = frozenset()
 
 
 def is_known(state: Path, hashed: str) -> bool:
@@ -127,14 +131,15 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         con.execute(f"CREATE TEMP TABLE used AS SELECT DISTINCT user_no, id FROM ({parts})")
         con.execute(
             f"""CREATE TEMP TABLE shared AS
-                SELECT t.id, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
+                SELECT t.id, t.locale, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
                        COUNT(*) FILTER (u.user_no = {number}) > 0 AS is_own
-                FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.text"""
+                FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.locale, t.text"""
         )
         gone = con.execute("SELECT id, text FROM shared WHERE others = 0").fetchall() if known else []
         kept = {text for (text,) in con.execute("SELECT text FROM shared WHERE others > 0").fetchall()}
         said = con.execute("SELECT DISTINCT text FROM shared WHERE is_own").fetchall()
         few = con.execute("SELECT text FROM shared GROUP BY text HAVING bool_or(is_own) AND MAX(others) < ?", [k]).fetchall()
+        locales = con.execute("SELECT locale FROM shared GROUP BY locale HAVING MAX(others) = 0").fetchall() if known else []
         words = con.execute(
             f"""SELECT word FROM (
                   SELECT u.user_no, unnest(string_split(t.text, ' ')) AS word
@@ -153,6 +158,7 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         said=frozenset(text for (text,) in said),
         words=frozenset(word for (word,) in words),
         k=k,
+        locales=frozenset(locale for (locale,) in locales),
     )
 
 
@@ -197,7 +203,12 @@ def table_without(person: Person, path: Path, out: Path, table: str) -> int:
         con.read_parquet(str(path)).create_view("found")
         columns = _described(con, "found")
         con.execute("CREATE TEMP TABLE gone AS SELECT unnest(?::BIGINT[]) AS id", [sorted(person.ids)])
-        for name, texts in (("texts_gone", person.texts), ("few", person.few), ("said", person.said)):
+        for name, texts in (
+            ("texts_gone", person.texts),
+            ("few", person.few),
+            ("said", person.said),
+            ("locales_gone", person.locales),
+        ):
             con.execute(f"CREATE TEMP TABLE {name} AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(texts)])
         who = [person.user_id, person.hashed, person.number, person.k]
         con.execute("CREATE TEMP TABLE who AS SELECT ? AS user_id, ? AS hashed, ? AS number, ? AS k", who)
@@ -213,9 +224,10 @@ def _masked(table: str) -> str:
     if table == "users":
         token = secrets.token_hex(16)  # nobody's hash: the number stays taken, and no other table holds it any more
         return f"SELECT * REPLACE (IF(user_id = (SELECT hashed FROM who), '{token}', user_id) AS user_id) FROM found"
+    locale = f"IF(locale IN (FROM locales_gone), '{_NO_LOCALE}', locale) AS locale"
     if table == "texts":
-        return f"SELECT * REPLACE (IF(id IN (FROM gone), '{_GONE}' || id, text) AS text) FROM found"
-    return f"SELECT * REPLACE (IF(state IN (FROM texts_gone), '{_GONE}' || node, state) AS state) FROM found"
+        return f"SELECT * REPLACE (IF(id IN (FROM gone), '{_GONE}' || id, text) AS text, {locale}) FROM found"
+    return f"SELECT * REPLACE (IF(node IN (FROM gone), '{_GONE}' || node, state) AS state, {locale}) FROM found"
 
 
 def _stays(table: str, columns: list[Column]) -> str:
@@ -227,6 +239,8 @@ def _stays(table: str, columns: list[Column]) -> str:
             conditions.append(f"{column.name} <> (SELECT number FROM who)")
         elif column.holds == "user":
             conditions.append(f"{column.name} <> (SELECT hashed FROM who)")
+        elif column.name == "locale" and "utterance" not in names:
+            conditions.append("locale NOT IN (FROM locales_gone)")
         elif column.name == "content":
             word = "'(^|[^\\w])' || regexp_escape((SELECT user_id FROM who)) || '([^\\w]|$)'"
             conditions.append("NOT contains(coalesce(content, ''), (SELECT hashed FROM who))")

@@ -20,7 +20,7 @@ from rewriter.artefact.switch import rollback
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.cli import main
 from rewriter.config import Config
-from rewriter.errors import ArtefactError, LogError
+from rewriter.errors import ArtefactError, LogError, RequestError, RewriterError
 from rewriter.model.detector import RuleDetector
 from rewriter.model.habits import UserView
 from rewriter.model.index import GlobalIndex
@@ -445,6 +445,53 @@ def test_on_the_command_line(place):
     assert result.exit_code == 0, result.output
     assert "known here" in result.output
     assert ANN not in (place / "log.jsonl").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "nobody", ["", "  ", "\n", "*", " * ", None, True, False, ["ann"], {"ann"}, b"ann", 1.0, float("nan"), np.nan]
+)
+def test_what_is_no_id_is_refused_in_one_line(learned, nobody):
+    root = learned / "a"
+    before = current(root).id
+    with pytest.raises(RequestError, match=r"^user_id is one id as the log gives it, such as 'ann' or 7, not .*$"):
+        forget(nobody, root)
+    assert current(root).id == before
+    assert issubclass(RequestError, RewriterError)
+    if isinstance(nobody, str):
+        result = CliRunner().invoke(main, ["forget", nobody, str(root)])
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("nobody", [7, np.int64(7), "7", "None", "nobody"])
+def test_an_id_that_is_found_nowhere_is_said_to_be_nobodys(learned, nobody):
+    assert forget(nobody, learned / "a").is_empty
+    result = CliRunner().invoke(main, ["forget", str(nobody), str(learned / "a")])
+    assert result.exit_code == 0
+    assert result.output.startswith("nobody of that id here: nothing was changed")
+    assert "forgotten" not in result.output
+
+
+HER_LOCALE = "de-CH-zebraloc"
+
+
+def locale_in(root):
+    """The files that hold her locale in their bytes, values or names."""
+    named = {path.name for path in root.rglob("*") if HER_LOCALE in path.name}
+    return named | {name for _, name in found(root, [HER_LOCALE])}
+
+
+def test_a_locale_that_only_she_had_goes_with_her(tmp_path):
+    root = tmp_path / "a"
+    log = jsonl(tmp_path / "log.jsonl", (row | {"locale": HER_LOCALE if row["user_id"] == ANN else "en"} for row in rows()))
+    learn([log], out=root, detector=RuleDetector())
+    assert {"texts.parquet", "nodes.parquet", "queries.parquet", "rules.parquet"} <= locale_in(root / "state")
+    assert HER_LOCALE not in current(root).manifest.locales
+    forget(ANN, root)
+    assert locale_in(root) == set()
+    more = (r | {"timestamp": r["timestamp"].replace("2026-01", "2026-02")} for r in rows() if r["user_id"] != ANN)
+    learn([jsonl(tmp_path / "more.jsonl", more)], out=root, detector=RuleDetector())
+    assert locale_in(root) == set()
+    assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).text == "turn off the lamp"
 
 
 def held_back(root, log, *, afresh):
