@@ -200,9 +200,10 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
         if (version.folder / "catalog").is_dir():
             shutil.copytree(version.folder / "catalog", writer.folder / "catalog")
         manifest = version.manifest
+        left = {name: min(users, served.locales.get(name, users)) for name, users in manifest.locales.items()}
         version_id = writer.publish(
             config=config,
-            locales=manifest.locales,
+            locales={name: n for name, n in left.items() if n >= config.launch.min_users},
             counts=dict(manifest.counts) | after,
             metrics={name: math.nan if value is None else value for name, value in manifest.metrics.items()},
         )

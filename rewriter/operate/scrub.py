@@ -6,8 +6,8 @@
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
@@ -76,7 +76,7 @@ class Person:
         said: all texts of this person.
         words: words of this person that fewer than k others said.
         k: users without whom nothing serves others.
-        locales: locales in which nobody else said, was sent or was understood as anything.
+        locales: each locale of this person -> how many others said something in it.
     """
 
     user_id: str
@@ -88,7 +88,7 @@ class Person:
     said: frozenset[str]
     words: frozenset[str]
     k: int
-    locales: frozenset[str] = frozenset()
+    locales: Mapping[str, int] = field(default_factory=dict)
 
 
 def is_known(state: Path, hashed: str) -> bool:
@@ -131,15 +131,19 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         con.execute(f"CREATE TEMP TABLE used AS SELECT DISTINCT user_no, id FROM ({parts})")
         con.execute(
             f"""CREATE TEMP TABLE shared AS
-                SELECT t.id, t.locale, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
+                SELECT t.id, t.text, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number}) AS others,
                        COUNT(*) FILTER (u.user_no = {number}) > 0 AS is_own
-                FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.locale, t.text"""
+                FROM {_read(state, "texts")} AS t LEFT JOIN used AS u USING (id) GROUP BY t.id, t.text"""
         )
         gone = con.execute("SELECT id, text FROM shared WHERE others = 0").fetchall() if known else []
         kept = {text for (text,) in con.execute("SELECT text FROM shared WHERE others > 0").fetchall()}
         said = con.execute("SELECT DISTINCT text FROM shared WHERE is_own").fetchall()
         few = con.execute("SELECT text FROM shared GROUP BY text HAVING bool_or(is_own) AND MAX(others) < ?", [k]).fetchall()
-        locales = con.execute("SELECT locale FROM shared GROUP BY locale HAVING MAX(others) = 0").fetchall() if known else []
+        locales = con.execute(
+            f"""SELECT t.locale, COUNT(DISTINCT u.user_no) FILTER (u.user_no <> {number})
+                FROM used AS u JOIN {_read(state, "texts")} AS t USING (id)
+                GROUP BY t.locale HAVING bool_or(u.user_no = {number})"""
+        ).fetchall()
         words = con.execute(
             f"""SELECT word FROM (
                   SELECT u.user_no, unnest(string_split(t.text, ' ')) AS word
@@ -158,7 +162,7 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         said=frozenset(text for (text,) in said),
         words=frozenset(word for (word,) in words),
         k=k,
-        locales=frozenset(locale for (locale,) in locales),
+        locales=dict(locales),
     )
 
 
@@ -207,7 +211,7 @@ def table_without(person: Person, path: Path, out: Path, table: str) -> int:
             ("texts_gone", person.texts),
             ("few", person.few),
             ("said", person.said),
-            ("locales_gone", person.locales),
+            ("locales_gone", {name for name, others in person.locales.items() if not others}),
         ):
             con.execute(f"CREATE TEMP TABLE {name} AS SELECT unnest(?::VARCHAR[]) AS text", [sorted(texts)])
         who = [person.user_id, person.hashed, person.number, person.k]

@@ -494,6 +494,18 @@ def test_a_locale_that_only_she_had_goes_with_her(tmp_path):
     assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).text == "turn off the lamp"
 
 
+def test_a_locale_of_fewer_than_k_others_leaves_the_manifest(tmp_path):
+    root, few = tmp_path / "a", (ANN, "ben", "cem")
+    log = jsonl(tmp_path / "log.jsonl", (row | {"locale": HER_LOCALE if row["user_id"] in few else "en"} for row in rows()))
+    learn([log], out=root, detector=RuleDetector())
+    assert current(root).manifest.locales == {"en": 7, HER_LOCALE: 3}
+    forget("dan", root)
+    assert current(root).manifest.locales == {"en": 6, HER_LOCALE: 3}
+    forget(ANN, root)
+    assert current(root).manifest.locales == {"en": 6}
+    assert "texts.parquet" in locale_in(root / "state"), "others have it still"
+
+
 def held_back(root, log, *, afresh):
     """Learn a version that does not serve."""
     report = learn([log], out=root, detector=RuleDetector(), afresh=afresh, judge=lambda *_: ["not yet"])
