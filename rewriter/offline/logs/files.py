@@ -140,14 +140,33 @@ def _identify(path: Path, shown: str) -> Source:
             head = file.read(64)
         content = checksum(path)
     except (OSError, EOFError, zlib.error) as error:
-        raise LogError(f"cannot read {shown}: {error}") from error
+        raise LogError(f"cannot read {shown}: {error}; write it again, or leave it out") from error
     if not head:
-        raise LogError(f"{shown} is empty")
+        raise LogError(f"{shown} is empty; write it again, or leave it out")
+    if kind != "parquet" and (encoding := _utf16(head)):
+        raise LogError(f"{shown} is UTF-16: convert it first (iconv -f {encoding} -t utf-8)")
     if kind == "parquet" and head[:4] != b"PAR1":
         raise LogError(f"{shown} is not a Parquet file")
     if kind == "jsonl" and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         raise LogError(f"{shown} is one JSON list, and JSON lines are needed: write one object a line (jq -c '.[]')")
     return Source(path, shown, kind, content)
+
+
+def _utf16(head: bytes) -> str:
+    """Return the name of the UTF-16 in which a file begins; empty for any other encoding.
+
+    Without a byte order mark it is told by its NULs: one beside most ASCII characters, on the same side of each.
+
+    Example:
+        >>> _utf16("user_id".encode("utf-16-le")), _utf16("user_id".encode("utf-16")), _utf16(b"user_id")
+        ('utf-16le', 'utf-16', '')
+    """
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    first, second = head[::2].count(0), head[1::2].count(0)
+    if not first and 4 * second > len(head):
+        return "utf-16le"
+    return "utf-16be" if not second and 4 * first > len(head) else ""
 
 
 def checksum(path: Path) -> str:

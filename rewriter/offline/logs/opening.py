@@ -31,11 +31,11 @@ from rewriter.offline.logs.contract import (
     place,
 )
 from rewriter.offline.logs.files import Source
-from rewriter.offline.logs.report import copy
+from rewriter.offline.logs.report import DAY_MS, copy
 from rewriter.offline.logs.text_formats import Hash, comma_separated, json_lines
 
 _OFTEN = {
-    "user_id": ("user", "uid", "userid", "speaker", "caller", "customer_id", "household"),
+    "user_id": ("user", "uid", "userid", "who", "speaker", "caller", "customer_id", "household"),
     "timestamp": ("time", "ts", "date", "datetime", "created_at", "when"),
     "utterance": ("text", "query", "transcript", "message", "asr", "heard"),
 }
@@ -43,7 +43,6 @@ _OFTEN = {
 _VIRTUAL = {"file_index", "file_row_number"}
 _FEW_ROWS = 10_000
 """Up to this many rows are held in memory while they are looked at; more are read from their files each time."""
-_DAY_MS = 86_400_000
 _GROUP = 0.01
 """A group of days far from the others is kept if it holds this share of the rows: then it is no accident."""
 
@@ -142,16 +141,22 @@ def _missing(names: Mapping[str, str], source: Source, columns: tuple[str, ...])
     count = "column" if len(names) == 1 else "columns"
     if not source.quotable:
         return f"{source.shown} has no {count} {', '.join(names.values())}; it is a link, so its content is not shown"
+    shown = f"{source.shown} has no {count} {', '.join(names.values())} (it has {', '.join(columns[:20])})"
+    if needless := [f"--map {ours}={theirs}" for ours, theirs in names.items() if ours != theirs and ours in columns]:
+        return f"{shown}; leave out {' '.join(needless)}"
     maps = [f"--map {ours}={near}" for ours, theirs in names.items() if (near := _near(ours, theirs, columns))]
-    cure = f"say {' '.join(maps)} if that is it" if maps else "the file names no columns"
-    return f"{source.shown} has no {count} {', '.join(names.values())} (it has {', '.join(columns[:20])}); {cure}"
+    if maps:
+        return f"{shown}; say {' '.join(maps)} if that is it"
+    example = f"name the column that is meant, such as --map {next(iter(names))}=COLUMN"
+    return f"{shown}; {example if columns else 'the file names no columns'}"
 
 
 def _near(ours: str, theirs: str, columns: Sequence[str]) -> str:
-    """Return the column that is most likely meant; empty where there are no columns."""
-    columns = [c for c in columns if c not in REQUIRED]
-    likely = [c for c in columns if c.lower() in (theirs, *_OFTEN[ours])]
-    return next(iter(likely or difflib.get_close_matches(theirs, columns, n=1, cutoff=0.0)), "")
+    """Return the column that is most likely meant; empty where none looks alike. A column of the contract is never meant."""
+    unknown = {c.lower(): c for c in columns if c not in CONTRACT}
+    often = [c for c in (theirs, *_OFTEN[ours]) if c in unknown]
+    near = often or difflib.get_close_matches(theirs.lower(), unknown, n=1) or difflib.get_close_matches(ours, unknown, n=1)
+    return unknown[near[0]] if near else ""
 
 
 def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> None:
@@ -159,7 +164,7 @@ def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> Non
     for ours, theirs in mapping.items():
         if relations and not any(ours in relation.cells for relation in relations):
             columns = sorted({column for relation in relations for column in relation.columns})
-            near = difflib.get_close_matches(theirs, columns, n=1)
+            near = difflib.get_close_matches(theirs, [c for c in columns if c == ours or c not in CONTRACT], n=1)
             cure = f"; did you mean {near[0]}?" if near else f"; the columns are {', '.join(columns[:20])}"
             raise LogError(f"no file has a column {theirs}{cure}")
 
@@ -191,7 +196,7 @@ def prepare(con: duckdb.DuckDBPyConnection, work: Path, files: list[Source], rel
         f" WHERE {named} AND turn_id IN (SELECT turn_id FROM ({union}) GROUP BY turn_id HAVING COUNT(*) > 1) GROUP BY turn_id"
     )
     days = con.execute(
-        f"SELECT ts_ms // {_DAY_MS} AS day, COUNT(*) FROM ({union}) WHERE ts_ms IS NOT NULL GROUP BY day ORDER BY day"
+        f"SELECT ts_ms // {DAY_MS} AS day, COUNT(*) FROM ({union}) WHERE ts_ms IS NOT NULL GROUP BY day ORDER BY day"
     ).fetchall()
     span = _time_span(days, time.time_ns() // 1_000_000, config.far_days)
     con.execute(f"CREATE TEMP VIEW log_rows AS {all_rows(branches, config, span)}")
@@ -208,24 +213,24 @@ def _time_span(days: Sequence[tuple[int, int]], now_ms: int, far_days: int) -> T
         far_days: days without rows that separate two groups; 0 keeps all of them.
 
     Example:
-        >>> _time_span([(20000, 500), (20001, 600), (65000, 1)], 20010 * _DAY_MS, 366).latest // _DAY_MS
+        >>> _time_span([(20000, 500), (20001, 600), (65000, 1)], 20010 * DAY_MS, 366).latest // DAY_MS
         20011
-        >>> kept = _time_span([(0, 1), (20000, 900)], 20010 * _DAY_MS, 366).groups
-        >>> [(first // _DAY_MS, last // _DAY_MS) for first, last in kept]
+        >>> kept = _time_span([(0, 1), (20000, 900)], 20010 * DAY_MS, 366).groups
+        >>> [(first // DAY_MS, last // DAY_MS) for first, last in kept]
         [(20000, 20000)]
     """
-    latest, rows = now_ms + _DAY_MS, sum(n for _, n in days)
-    if 2 * sum(n for day, n in days if day * _DAY_MS > latest) > rows:
+    latest, rows = now_ms + DAY_MS, sum(n for _, n in days)
+    if 2 * sum(n for day, n in days if day * DAY_MS > latest) > rows:
         latest = int(np.iinfo(np.int64).max)
     groups: list[list[tuple[int, int]]] = []
     for day, n in days:
         if groups and (not far_days or day - groups[-1][-1][0] <= far_days):
             groups[-1].append((day, n))
-        elif day * _DAY_MS <= latest:
+        elif day * DAY_MS <= latest:
             groups.append([(day, n)])
     sizes = [sum(n for _, n in group) for group in groups]
     kept = [group for group, n in zip(groups, sizes, strict=True) if n >= min(_GROUP * rows, max(sizes))]
-    return TimeSpan(latest, [(group[0][0] * _DAY_MS, (group[-1][0] + 1) * _DAY_MS - 1) for group in kept])
+    return TimeSpan(latest, [(group[0][0] * DAY_MS, (group[-1][0] + 1) * DAY_MS - 1) for group in kept])
 
 
 def _no_rows(con: duckdb.DuckDBPyConnection, work: Path, config: Logs) -> str:

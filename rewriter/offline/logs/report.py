@@ -1,5 +1,6 @@
 """What was read of a log: the tables TURNS and REJECTED, and `LogReport`, which counts both and names what the log lacks."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from rewriter.offline.logs.decisions import Joined
 from rewriter.offline.logs.files import Skipped, Source
 from rewriter.tables import REJECTED, TURNS
 
+DAY_MS = 86_400_000
 COSTS = {
     "turn_id": "turns are named by file checksum and row; a turn exported twice counts twice",
     "session_id": "a session ends where a user falls silent",
@@ -130,6 +132,7 @@ class LogReport:
         max_rejected: share of rows that may count as bad.
         joined: what became of the decisions; None where none were given.
         signals: how much of the log can teach; None unless it was only checked.
+        in_future: whether the latest turn is in the future, by the clock of this machine.
     """
 
     files: tuple[LogFile, ...]
@@ -145,6 +148,7 @@ class LogReport:
     examples: Mapping[str, str] = field(default_factory=dict)
     joined: Joined | None = None
     signals: Signals | None = None
+    in_future: bool = False
 
     @property
     def rows(self) -> int:
@@ -172,6 +176,10 @@ class LogReport:
         text = [f"{counts}: {_count(self.turns, 'turn')} of {_count(self.users, 'user')}{self._span()}"]
         text += [f"  {file.file}: {_count(file.rows, 'row')}, sha256 {file.checksum[:12]}" for file in self.files]
         text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
+        if self.in_future:
+            text += [
+                "note: most rows are in the future, so all are kept; look at the clock that wrote them, or at this machine's"
+            ]
         text += [f"set aside, {reason}: {_count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
         text += [self.joined.line()] if self.joined else []
         joined = {"sent", "rewrite_id"} if self.joined else set()
@@ -205,7 +213,8 @@ def write(
     """
     rows = sum(each.rows for each in relations)
     if files and not rows:
-        raise LogError(f"the log holds no rows: {', '.join(f.shown for f in files)}")
+        names = ", ".join(f.shown for f in files)
+        raise LogError(f"the log holds no rows: {names}; write one row for each turn, or leave the file out")
     turns, rejected = folder / "turns.parquet", folder / "rejected.parquet"
     copy(con, f"SELECT {', '.join(TURNS.names)} FROM log_rows WHERE reason IS NULL", turns)
     n, users, first, last = con.execute(
@@ -230,6 +239,7 @@ def write(
         bad=_bad(con, turns, relations, min_users) if reasons else 0.0,
         missing=_absent_columns(relations) if relations else (),
         max_rejected=config.max_rejected,
+        in_future=last is not None and last > time.time_ns() // 1_000_000 + DAY_MS,
     )
 
 

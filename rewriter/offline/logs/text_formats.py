@@ -159,9 +159,11 @@ def comma_separated(
         hashed: user id -> its keyed hash, for the content of broken lines.
 
     Raises:
-        LogError: the header cannot be read.
+        LogError: the header cannot be read, or names a column of the contract twice.
     """
     header, delimiter = csv_header(source)
+    if twice := [theirs for theirs in names.values() if header.count(theirs) > 1]:
+        raise LogError(f"{source.shown} names the column {twice[0]} twice; keep one of them, or give one another name")
     found = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
     staged = work / f"{source.checksum}.parquet"
     cells = {ours: Cell(ours, "VARCHAR") for ours in found}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rewriter import tables
 from rewriter.config import Logs
 from rewriter.errors import LogError
+from rewriter.offline.logs.contract import CONTRACT
 from rewriter.offline.logs.reader import check, read
 
 KEY = b"0123456789abcdef"
@@ -139,13 +140,22 @@ def test_anything_else_than_one_select_is_refused(tmp_path, monkeypatch, sql, me
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"", "a.csv is empty"),
+        ("a.csv", b"", "a.csv is empty; write it again, or leave it out"),
+        ("a.csv", (HEADER + ONE).encode("utf-16"), r"a.csv is UTF-16: convert it first \(iconv -f utf-16 -t utf-8\)"),
+        ("a.csv", (HEADER + ONE).encode("utf-16-le"), r"a.csv is UTF-16: convert it first \(iconv -f utf-16le -t utf-8\)"),
+        ("a.jsonl", '{"user_id": "ann"}'.encode("utf-16-be"), r"is UTF-16: .*iconv -f utf-16be -t utf-8\)"),
+        ("a.csv", b"user_id,user_id,timestamp,utterance\nann,ben,1,x\n", "a.csv names the column user_id twice; keep one"),
+        (
+            "a.csv",
+            b"status,timestamp,utterance\nok,1,x\n",
+            r"status, timestamp, utterance\); name the column that is meant, such as",
+        ),
         ("a.parquet", b"PAR2 is no Parquet", "a.parquet is not a Parquet file"),
         ("a.parquet", b"PAR1 and then nothing PAR1", "a.parquet is not a Parquet file that can be read"),
         ("a.csv.gz", b"not packed", "cannot read .*a.csv.gz"),
-        ("a.csv.gz", gzip.compress(ONE.encode() * 99, mtime=0)[:-20], "cannot read .*a.csv.gz"),
+        ("a.csv.gz", gzip.compress(ONE.encode() * 99, mtime=0)[:-20], "cannot read .*a.csv.gz: .*; write it again"),
         ("a.json", b'[{"user_id": "ann"}]', r"is one JSON list.*jq -c"),
-        ("a.csv", HEADER.encode(), "the log holds no rows: .*a.csv"),
+        ("a.csv", HEADER.encode(), "the log holds no rows: .*a.csv; write one row for each turn"),
         ("a.jsonl", b"\n\n", "the log holds no rows: .*a.jsonl"),
         ("a.csv", b"us\xe9r,timestamp,utterance\n", "a.csv is not UTF-8: convert it first"),
         (
@@ -168,6 +178,17 @@ def test_a_file_that_is_no_log_is_one_clear_line(tmp_path, name, content, messag
     with pytest.raises(LogError, match=message) as caught:
         check([tmp_path / name], config=Logs())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ours", ["user_id", "timestamp", "utterance"])
+def test_no_message_proposes_a_column_that_the_contract_names(tmp_path, ours):
+    columns = [name for name in CONTRACT if name != ours]
+    (tmp_path / "a.csv").write_text(",".join(columns) + "\n" + ",".join("1" for _ in columns) + "\n")
+    with pytest.raises(LogError, match=f"has no column {ours} .*; name the column that is meant, such as --map {ours}=COLUMN"):
+        check([tmp_path / "a.csv"], config=Logs())
+    (tmp_path / "a.csv").write_text(",".join(CONTRACT) + "\n" + ",".join("1" for _ in CONTRACT) + "\n")
+    with pytest.raises(LogError, match=f"has no column nobody .*; leave out --map {ours}=nobody"):
+        check([tmp_path / "a.csv"], config=Logs(), mapping={ours: "nobody"})
 
 
 SECRET = "root:x:0:0:top secret"
@@ -208,7 +229,7 @@ def test_missing_files_and_wrong_maps_name_what_is_near(tmp_path):
         check([tmp_path / "empty"], config=Logs())
     with pytest.raises(LogError, match=r"no column statsu to map to; did you mean status\?"):
         check([tmp_path / "monday.csv"], config=Logs(), mapping={"statsu": "x"})
-    with pytest.raises(LogError, match=r"no file has a column time_stamp; did you mean timestamp\?"):
+    with pytest.raises(LogError, match=r"no file has a column time_stamp; the columns are "):
         check([tmp_path / "monday.csv"], config=Logs(), mapping={"session_id": "time_stamp"})
     with pytest.raises(LogError, match="either log files or"):
         check([], config=Logs())

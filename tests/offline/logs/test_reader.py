@@ -327,7 +327,11 @@ def test_a_part_of_the_log_far_from_the_rest_is_kept(tmp_path):
     assert check([tmp_path / "log.csv"], config=Logs(far_days=0)).rejected == {}
     late = [row(str(NOW + 40 * DAY + n)) for n in range(9)]
     as_csv(["user_id", "timestamp", "utterance"], late + rows[:3], tmp_path / "log.csv")
-    assert check([tmp_path / "log.csv"], config=Logs()).rejected == {}, "most rows are in the future: this clock is wrong"
+    report = check([tmp_path / "log.csv"], config=Logs())
+    assert report.rejected == {}, "most rows are in the future: this clock is wrong"
+    assert any("most rows are in the future" in line for line in report.lines())
+    as_csv(["user_id", "timestamp", "utterance"], rows, tmp_path / "log.csv")
+    assert not any("in the future" in line for line in check([tmp_path / "log.csv"], config=Logs()).lines())
 
 
 BAD = {
