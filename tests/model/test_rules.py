@@ -1,6 +1,7 @@
 import multiprocessing
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -176,9 +177,19 @@ def test_a_book_survives_a_fork(tmp_path):
     write_rules(tmp_path, [rule(1)])
     book, fork = RuleBook.open(tmp_path), multiprocessing.get_context("fork")
     queue = fork.SimpleQueue()
-    with rules_module._mapping:  # as if another thread were opening a book at this very moment
-        child = fork.Process(target=_in_a_fork, args=(book, tmp_path, queue), daemon=True)
-        child.start()
+    held = threading.Event()
+
+    def opening():  # another thread is opening a book at this very moment
+        with rules_module._mapping:
+            held.set()
+            time.sleep(0.2)
+
+    other = threading.Thread(target=opening)
+    other.start()
+    held.wait()
+    child = fork.Process(target=_in_a_fork, args=(book, tmp_path, queue), daemon=True)
+    child.start()
+    other.join()
     child.join(30)
     assert child.exitcode == 0
     assert queue.get() == [rule(1), rule(1)]

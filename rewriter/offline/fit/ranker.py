@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rewriter.arrays import Ints
+from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
@@ -101,6 +101,7 @@ class ModeEvidence:
 
     Attributes:
         held_out: the texts, with calibrated scores.
+        expected: (n,) P(a win, if it wins or loses) of each, without caution.
         first_day: (n,) on which each was first said, days since 1970.
         calibration: of the scores.
         noise: share of wrong labels.
@@ -110,6 +111,7 @@ class ModeEvidence:
     """
 
     held_out: thresholds.HeldOut
+    expected: Floats
     first_day: Ints
     calibration: Calibration
     noise: float
@@ -134,18 +136,20 @@ class ModeEvidence:
         calibration = thresholds.calibrate(raw, noise=noise)
         days = np.array([day for day, _ in outcomes], dtype=np.int64)
         min_p, always = (budget.min_p_before, math.inf) if mode == "before" else (budget.min_p_after, budget.always_suggested)
-        return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget)
+        expected = thresholds.calibrate(raw, noise=noise, cautious=False).all(raw.score)
+        return cls(raw.calibrated(calibration), expected, days, calibration, noise, min_p, always, budget)
 
     def promise(self, since: int = 0) -> Promise:
         """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
-        found = self.held_out.take(self.first_day >= since)
-        share = self.budget.max_loss_share
-        return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, calibrated=True)
+        rows, share = self.first_day >= since, self.budget.max_loss_share
+        found, expected = self.held_out.take(rows), self.expected[rows]
+        return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, expected=expected)
 
     def threshold(self) -> Threshold:
         """Return the thresholds to send a rewrite and to suggest it."""
         share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
-        suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, calibrated=True).threshold
+        found = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, expected=self.expected)
+        suggest = found.threshold
         return Threshold(self.promise().threshold, min(suggest, self.always_suggested), self.calibration)
 
 
