@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
@@ -31,6 +31,8 @@ from rewriter.offline.rules.votes import Votes
 
 _TRUE_LOSSES = 0.1  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
 _NOISE = {"before": 0.5, "after": 0.25}  # quantile of the label noise: lower after a refusal, where the floor is lower
+_LABELS = {"before": 2, "after": 1}
+"""Labels of a held-out text that may be wrong: what was meant, and before the NLU also whether the text fails as spoken."""
 _MIN_NBEST = 0.05  # share of texts with other hearings from which on the worth of other hearings is known
 
 
@@ -77,7 +79,7 @@ def fit(
     cross_validation = CrossValidation(
         found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails
     )
-    noise = {mode: vote_noise(found, quantile) for mode, quantile in _NOISE.items()}
+    noise = {mode: 1 - (1 - vote_noise(found, quantile)) ** _LABELS[mode] for mode, quantile in _NOISE.items()}
     held_out = _held_out(cross_validation)
     modes = {mode: ModeEvidence.of(mode, outcomes, config.trigger, noise[mode]) for mode, outcomes in held_out.items()}
     promises = {mode: of.promise() for mode, of in modes.items()}
@@ -101,7 +103,6 @@ class ModeEvidence:
 
     Attributes:
         held_out: the texts, with calibrated scores.
-        expected: (n,) P(a win, if it wins or loses) of each, without caution.
         first_day: (n,) on which each was first said, days since 1970.
         calibration: of the scores.
         noise: share of wrong labels.
@@ -111,7 +112,6 @@ class ModeEvidence:
     """
 
     held_out: thresholds.HeldOut
-    expected: Floats
     first_day: Ints
     calibration: Calibration
     noise: float
@@ -136,20 +136,18 @@ class ModeEvidence:
         calibration = thresholds.calibrate(raw, noise=noise)
         days = np.array([day for day, _ in outcomes], dtype=np.int64)
         min_p, always = (budget.min_p_before, math.inf) if mode == "before" else (budget.min_p_after, budget.always_suggested)
-        expected = thresholds.calibrate(raw, noise=noise, cautious=False).all(raw.score)
-        return cls(raw.calibrated(calibration), expected, days, calibration, noise, min_p, always, budget)
+        return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget)
 
     def promise(self, since: int = 0) -> Promise:
         """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
-        rows, share = self.first_day >= since, self.budget.max_loss_share
-        found, expected = self.held_out.take(rows), self.expected[rows]
-        return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, expected=expected)
+        found = self.held_out.take(self.first_day >= since)
+        share = self.budget.max_loss_share
+        return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, calibrated=True)
 
     def threshold(self) -> Threshold:
         """Return the thresholds to send a rewrite and to suggest it."""
         share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
-        found = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, expected=self.expected)
-        suggest = found.threshold
+        suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, calibrated=True).threshold
         return Threshold(self.promise().threshold, min(suggest, self.always_suggested), self.calibration)
 
 
