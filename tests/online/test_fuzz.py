@@ -48,4 +48,4 @@ def test_no_call_raises(small):
         assert answer.applied or answer.text is said or answer.text == said, (said, given, answer)
         reasons.add(str(answer.reason))
     assert {"rule", "healthy"} <= reasons, "the calls reach the rules"
-    assert reasons & {"online", "unsure", "blocked", "no_candidate"}, "the calls reach the online layer"
+    assert reasons & {"online", "unsure", "blocked", "no_candidate", "off"}, "the calls reach the online layer"

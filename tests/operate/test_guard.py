@@ -93,7 +93,7 @@ def test_personal_rules_count_for_the_size(tmp_path, quiet):
 
 
 def test_a_lost_online_layer_is_much_smaller(tmp_path, quiet, monkeypatch):
-    monkeypatch.setattr("rewriter.online.serving._open_online_layer", lambda _: None)
+    monkeypatch.setattr("rewriter.online.serving._open_layer_of_log", lambda *_: None)
     write(tmp_path / "a", {}, online=True)
     new = write(tmp_path / "a", {})
     assert Guard(LIMITS)(quiet(tmp_path / "a"), new) == ["much smaller: it has no online layer, and the one that serves has one"]

@@ -94,7 +94,7 @@ def test_a_calibration_rises_and_promises_less_than_was_seen(rows, noise):
     assert list(curve.score) == sorted(curve.score)
     p = curve.all(np.linspace(0, 1, 11))
     assert np.all(np.diff(p) >= 0)
-    if rows:
+    if (of.win + of.loss).any():  # ties alone show nothing
         assert 0 <= p.min() <= p.max() < 1
         assert curve.p_of(0.5) == p[5]
 

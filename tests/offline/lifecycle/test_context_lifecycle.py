@@ -83,12 +83,12 @@ def test_what_is_drawn_in_a_room_makes_its_rule_live_or_retires_it(tmp_path):
 def test_where_nothing_is_drawn_a_drop_retires_unless_fewer_than_k_users_say_so(tmp_path, users, gone):
     arguments = begun(tmp_path)
     assert stages(tmp_path) == {KITCHEN: ["live"], OFFICE: ["live"]}
-    bad = {room: {True: False, False: False} for room in room_log.ROOMS}
+    bad, served = {room: {True: False, False: False} for room in room_log.ROOMS}, answer(tmp_path, KITCHEN).rule
     rows = [row for row in days(tmp_path, 8, room_log.USERS[:users], bad) if row["context"]["room"] == KITCHEN]
     assert {row["arm"] for row in rows} == {None}
     learn([write(tmp_path / "bad.jsonl", rows)], **arguments)
     assert stages(tmp_path) == {KITCHEN: ["live", "retired"] if gone else ["live"], OFFICE: ["live"]}
-    assert answer(tmp_path, KITCHEN).applied is not gone
+    assert (answer(tmp_path, KITCHEN).rule == served) is not gone
     assert answer(tmp_path, OFFICE).text == room_log.TARGETS[OFFICE]
 
 

@@ -12,7 +12,7 @@ import pytest
 from rewriter.config import Config, Loop
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import ranker
-from rewriter.offline.fit.cross_validation import FOLDS, Outcome
+from rewriter.offline.fit.cross_validation import Outcome
 from rewriter.offline.lifecycle import layer_slices, transitions
 from rewriter.offline.mining.small_tables import write_ages
 from rewriter.online.assignment import drawn
@@ -194,28 +194,11 @@ def test_a_part_of_which_nothing_is_promised_is_not_at_work():
     assert layer_slices.assess({}, {}, START, fitted=False).empty
 
 
-class CrossValidation:
-    """Forty texts, one first heard each day, of which all are won."""
-
-    def __init__(self):
-        example = [SimpleNamespace(goals={1: 1.0}, served=False, first_day=START + day) for day in range(40)]
-        self.cases = [SimpleNamespace(text=of, fold=n % FOLDS) for n, of in enumerate(example)]
-
-    def fit(self, without):
-        return without
-
-    def before(self, case, fitted):
-        return Outcome(0.9, 1.0, 0.0) if case.fold == fitted else None
-
-    after = before
-
-
 @pytest.mark.parametrize(("day", "texts"), [(0, 40), (15, 25), (35, 5)])
 def test_a_withdrawn_part_is_promised_again_by_what_was_first_heard_since(day, texts):
-    found = ranker._promises(CrossValidation(), Config().trigger, {BEFORE: START + day, "ambiguity-before-personal": START})
-    assert set(found) == {"before", "after", BEFORE}
-    assert (found["before"][0].win, found["before"][0].threshold) == (40.0, 0.9)
-    applied = found[BEFORE][0]
-    assert (applied.win, applied.threshold) == (
-        (texts, 0.9) if texts >= 19 else (0.0, math.inf)
-    )  # (0 + 1) / (19 + 1) is the budget
+    """Forty texts, one first heard each day, of which all are won; (0 + 1) / (19 + 1) is the budget."""
+    outcomes = [(START + n, Outcome(0.9, 1.0, 0.0)) for n in range(40)]
+    evidence = ranker.ModeEvidence.of("before", outcomes, Config().trigger, 0.0)
+    assert (evidence.promise().win, math.isfinite(evidence.promise().threshold)) == (40.0, True)
+    since = evidence.promise(START + day)
+    assert (since.win, math.isfinite(since.threshold)) == ((texts, True) if texts >= 19 else (0.0, False))
