@@ -23,8 +23,9 @@ def code(path):
 
 
 def shown(cell):
-    """What a cell prints and returns as text. Pictures are left out; so is white space that tables pad with."""
-    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    """What a cell prints and returns as text. Pictures and warnings are left out; so is white space that tables pad with."""
+    outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
     return [line for text in texts for line in (" ".join(line.split()) for line in text.splitlines()) if line]
 
 
