@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rewriter.operate.info import history, info
     from rewriter.operate.label import label
     from rewriter.operate.review import pending as review
+    from rewriter.operate.try_out import try_out
     from rewriter.result import Candidate, Rewrite
     from rewriter.simulation.worlds import simulate
 
@@ -64,6 +65,7 @@ __all__ = [
     "rollback",
     "settings",
     "simulate",
+    "try_out",
     "versions",
 ]
 
@@ -90,6 +92,7 @@ _HOMES: Final = {
     "rollback": "rewriter.artefact.switch:rollback",
     "settings": "rewriter.config:reference",
     "simulate": "rewriter.simulation.worlds:simulate",
+    "try_out": "rewriter.operate.try_out:try_out",
     "versions": "rewriter.artefact.switch:listed",
 }
 """Public name -> module and attribute that define it."""

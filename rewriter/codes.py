@@ -241,6 +241,19 @@ class Advice(StrEnum):
     """Let the online layer be fitted: set `loop.refit_days` above 0."""
 
 
+class NextStep(StrEnum):
+    """What to do after a log was tried."""
+
+    LEARN = "learn"
+    """Learn from the whole log."""
+    LOOK = "look"
+    """Look at the losses first: there are more than the budget allows."""
+    MORE = "more"
+    """Get more data; the verdict says what."""
+    MARK = "mark"
+    """Log what the assistant understood, or mark the goals: nothing could be judged."""
+
+
 # --- What the guardrail finds
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rewriter.codes import Advice, FindingKind, Lack, Part, RuleVerdict, StageReason, Standing
+from rewriter.codes import Advice, FindingKind, Lack, NextStep, Part, RuleVerdict, StageReason, Standing
 
 # --- The life of a rule
 
@@ -207,6 +207,36 @@ def advice(of: Advice, part: Part | None = None, number: float = 0.0, rules: int
         amount = f"about {number:,.0f}" if number else "more"
         return f"learn from {amount} turns" + (f", for the {name}" if name else "")
     return _ADVICE[of].format(number=number)
+
+
+# --- A log that was tried
+
+
+def next_step(step: NextStep, root: str, logs: str, advised: str = "") -> str:
+    """Return in words what to do after a log was tried.
+
+    Args:
+        step: what.
+        root: the artefact that was learned from a part of the log.
+        logs: the log, as it was named.
+        advised: the first thing that the verdict advises; empty if there is none.
+
+    Example:
+        >>> next_step(NextStep.LEARN, "try/artefact", "logs/")
+        'learn from all of it: rewriter learn logs/ --out artefact'
+    """
+    return {
+        NextStep.LEARN: f"learn from all of it: rewriter learn {logs} --out artefact",
+        NextStep.LOOK: (
+            f'look at the losses first: rewriter explain {root} "TEXT" shows the evidence of a rewrite, and rewriter review'
+            " blocks it; a lower launch.max_loss_share and trigger.max_loss_share launch fewer"
+        ),
+        NextStep.MORE: advised or "learn from more turns",
+        NextStep.MARK: (
+            "nothing could be judged: log in the column hypothesis what the assistant understood, or name with --truth a"
+            " column that says what users wanted"
+        ),
+    }[step]
 
 
 # --- What the guardrail finds

@@ -1,8 +1,9 @@
 """What people see in a terminal: tables, a progress bar, and text that cannot play tricks."""
 
 import json
+import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
@@ -97,23 +98,50 @@ def line(text: object) -> None:
 
 
 @contextmanager
-def steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar over named steps, on a terminal only. Call the yielded function with each name as the step starts."""
+def steps(names: Sequence[str], shares: Mapping[str, float] | None = None) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar over named steps, on a terminal only. Call the yielded function with each name as the step starts.
+
+    Args:
+        names: the steps, in order. A step that is called again goes on from where the bar is.
+        shares: step -> its share of the whole time; then the bar also shows about how long the rest takes.
+    """
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
         console=Console(stderr=True),
         transient=True,
         disable=not Console(stderr=True).is_terminal,
     )
+    begun: set[str] = set()
+    since = time.monotonic()
     with bar:
-        task = bar.add_task("", total=len(names))
+        task = bar.add_task("", total=sum(shares.values()) if shares else len(names), count="", left="")
 
         def start(name: str) -> None:
-            done = names.index(name) if name in names else 0
-            bar.update(task, description=safe(name), completed=done)
+            if shares is None:
+                done = float(names.index(name) if name in names else 0)
+            else:
+                done = sum(shares.get(each, 0.0) for each in begun - {name})
+            begun.add(name)
+            count = f"{names.index(name) + 1 if name in names else 0}/{len(names)}"
+            left = _left(time.monotonic() - since, done / sum(shares.values())) if shares else ""
+            bar.update(task, description=safe(name), completed=done, count=count, left=left)
 
         yield start
+
+
+def _left(elapsed: float, done: float) -> str:
+    """Return in words how long the rest takes, by the share that is done.
+
+    Example:
+        >>> _left(10.0, 0.5), _left(60.0, 0.25), _left(1.0, 0.0)
+        ('about 10 s left', 'about 3 min left', '')
+    """
+    if done < 0.01:
+        return ""
+    rest = elapsed * (1 - done) / done
+    return f"about {rest:.0f} s left" if rest < 100 else f"about {rest / 60:.0f} min left"

@@ -23,6 +23,7 @@ VERBS = (
     "explain",
     "info",
     "demo",
+    "try",
     "simulate",
     "evaluate",
     "versions",

@@ -3,10 +3,14 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rewriter.cli.group import ARTEFACT, MAP, PATH, main, mapping_of, plainly
+
+if TYPE_CHECKING:
+    from rewriter.operate.try_out import TryOut
 
 SEED = click.option("--seed", default=0, show_default=True, help="Seed of all random draws.")
 SETTING = click.option(
@@ -46,6 +50,93 @@ def demo(out: Path, seed: int, setting: str) -> None:
         terminal.line(f"within reach of {name}: {100 * share:.1f} % of the defects")
     terminal.table("ten rewrites", show.EXAMPLES, show.example_rows(found.examples), right=show.EXAMPLES[2:])
     terminal.line(f"report: {found.report}")
+
+
+@main.command("try")
+@click.argument("logs", nargs=-1, metavar="LOGS...")
+@click.option("--out", metavar="DIR", type=PATH, default=Path("try"), show_default=True, help="Folder to write to.")
+@MAP
+@click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
+@click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
+@click.option("--catalog", "catalogs", multiple=True, metavar="FILE", type=PATH, help="Texts the assistant understands.")
+@click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
+@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
+@click.option("--truth", metavar="COLUMN", help="Column of the log with the hypothesis the user wanted.")
+@click.option("--losses", "most", default=20, show_default=True, help="Number of rewrites with a loss to list.")
+@SEED
+@plainly
+def try_(
+    logs: tuple[str, ...],
+    out: Path,
+    pairs: tuple[str, ...],
+    sql: Path | None,
+    toml: Path | None,
+    catalogs: tuple[Path, ...],
+    catalog_is_complete: bool,
+    typed: bool,
+    truth: str | None,
+    most: int,
+    seed: int,
+) -> None:
+    """Learn from the earlier days of LOGS and judge on the later ones, and on users who are kept out.
+
+    Prints the losses first, then the figures, the ten best rewrites, whether the data is enough, and what to do next. It writes
+    DIR/report.html, and DIR/artefact for `rewriter explain`. A log that gives no rewrite at all ends with exit code 3.
+
+    \b
+    Examples:
+      rewriter try data/sample.parquet
+      rewriter try logs/ --catalog phrases.txt --out try
+      rewriter try calls.csv --map user_id=caller --map utterance=heard
+    """
+    from rewriter import terminal
+    from rewriter.config import Config
+    from rewriter.operate import try_out as job
+
+    if not logs and sql is None:
+        raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
+    with terminal.steps(job.STEPS, job.SHARES) as progress:
+        found = job.try_out(
+            list(logs),
+            out=out,
+            config=Config.from_toml(toml) if toml else None,
+            mapping=mapping_of(pairs),
+            sql=sql,
+            catalog=catalogs or None,
+            channel="typed" if typed else "spoken",
+            complete=catalog_is_complete,
+            truth=truth,
+            seed=seed,
+            progress=progress,
+        )
+    if found.too_little:
+        terminal.line(found.too_little)
+        sys.exit(3)
+    _tell(found, most)
+
+
+def _tell(found: "TryOut", most: int) -> None:
+    """Print what a log gives."""
+    from rewriter import terminal
+    from rewriter.evaluation.summary import losses_first
+    from rewriter.operate import try_page
+
+    for text in (*found.log.lines(), found.split):
+        terminal.line(text)
+    losses = try_page.loss_rows(found.losses[:most])
+    if losses:
+        title = f"rewrites that lost: {len(found.losses)}"
+        terminal.table(title, try_page.LOSSES, losses, right=try_page.LOSSES[2:5])
+    else:
+        terminal.line("no rewrite lost, as far as the log tells")
+    columns, lines = losses_first(list(found.rows.values()))
+    terminal.table("replayed", columns, lines, right=columns[1:])
+    if found.best:
+        terminal.table("the ten best rewrites", try_page.BEST, try_page.best_rows(found.best), right=try_page.BEST[2:5])
+    for text in found.verdict.part_lines():
+        terminal.line(f"enough data? {text}")
+    for text in (f"next: {found.next}", f"report: {found.report}"):
+        terminal.line(text)
 
 
 @main.command()

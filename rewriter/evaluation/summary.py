@@ -179,6 +179,11 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return list(columns), [[figure(r) for figure in columns.values()] for r in rows]
 
 
+def losses_first(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return the columns of a replay that tell whether rewriting pays, the losses first."""
+    return list(_LOSSES_FIRST), [[figure(r) for figure in _LOSSES_FIRST.values()] for r in rows]
+
+
 def asked(everything: Row) -> str:
     """Return a sentence with the number of turns, of defects, and the latency of the rewriter.
 
@@ -267,4 +272,9 @@ _BRIEF_REPLAY = {
     **{name: _COLUMNS[name] for name in ("", "win", "loss", "unknown", "win/loss")},
     "at worst": lambda r: "–" if math.isnan(r.win_loss_worst.value) else _short(r.win_loss_worst.value),
     **_EFFECT,
+}
+_LOSSES_FIRST = {
+    **{name: _COLUMNS[name] for name in ("", "loss", "win", "win/loss", "unknown")},
+    "at worst": _BRIEF_REPLAY["at worst"],
+    "fixed": _EFFECT["fixed"],
 }

@@ -80,8 +80,11 @@ class LogVerdict:
 
     def lines(self) -> list[str]:
         """Return the verdict as lines of text: one for each part, then one for each thing to do."""
-        parts = (part_verdict(*astuple(of), learned=self.learned, budget=self.budget) for of in self.parts)
-        return [*parts, *(f"next: {advice(*of)}" for of in self.advised)]
+        return [*self.part_lines(), *(f"next: {advice(*of)}" for of in self.advised)]
+
+    def part_lines(self) -> list[str]:
+        """Return one line of text for each part: its name, a colon, and whether it is on."""
+        return [part_verdict(*astuple(of), learned=self.learned, budget=self.budget) for of in self.parts]
 
 
 def of_learned(log: LogReport, turns: int, rules: pd.DataFrame, promises: Mapping[str, Promise], config: Config) -> LogVerdict:

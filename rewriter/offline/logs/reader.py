@@ -30,7 +30,7 @@ def read(
     sources: str | Path | Iterable[str | Path],
     *,
     out: Path,
-    key: bytes,
+    key: bytes | None,
     config: Logs,
     mapping: Mapping[str, str] | None = None,
     sql: Path | None = None,
@@ -45,7 +45,8 @@ def read(
     Args:
         sources: one path or several: Parquet, JSON lines and CSV files (text also .gz), folders and globs of them.
         out: folder of the two tables; made where it is not there.
-        key: secret under which user ids are hashed, 16 to 64 bytes.
+        key: secret under which user ids are hashed, 16 to 64 bytes. None leaves them as the log gives them, for tables that are
+            read again as a log and then removed.
         config: limits and defaults.
         mapping: our column -> the log's name for it.
         sql: a file with one SELECT whose rows are the log, instead of `sources`.
@@ -195,7 +196,7 @@ def _read_into(out: Path, work: Callable[[Path], LogReport]) -> LogReport:
 def _read(
     sources: str | Path | Iterable[str | Path],
     work: Path,
-    key: bytes,
+    key: bytes | None,
     config: Logs,
     mapping: Mapping[str, str],
     sql: Path | None,
@@ -212,7 +213,7 @@ def _read(
     files, skipped = identify(found, seen)
 
     def hashed(user: str) -> str:
-        return hash_user(user, key)
+        return user if key is None else hash_user(user, key)
 
     try:
         with connection(work, hashed) as con:
