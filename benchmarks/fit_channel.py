@@ -28,8 +28,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from rewriter.simulation.channels import ErrorRates, Rates, common_words, word_class
-from rewriter.simulation.confusions import CLOSE, EDGE, closeness
-from rewriter.simulation.textchannel import FILLERS, TextChannel
+from rewriter.simulation.textchannel import CLOSE, EDGE, FILLERS, TextChannel, closeness
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,8 @@ Nothing is mined here. A request succeeds with a known probability, as spoken an
 what share of the next day's requests is rewritten. People whose request fails restate it with probability .6, and then succeed as
 often as the rewrite does. Three rewriters read the same log: by what was spoken (a success counts for the spoken words, whatever
 was sent), by what was sent (a success counts for the target, which has 300 healthy requests a day of its own), and self-aware
-(`rewriter.offline.lifecycle.stages`). The first two look back 14 days and rewrite where P(target better than words) > .95. Writes
-results/lives.json.
+(`rewriter.offline.lifecycle.transitions`). The first two look back 14 days and rewrite where P(target better than words) > .95.
+Writes results/lives.json.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import numpy.typing as npt
 from rewriter.arrays import Floats
 from rewriter.config import Loop
 from rewriter.offline.lifecycle import evidence as evidence_of
-from rewriter.offline.lifecycle import stages
+from rewriter.offline.lifecycle import transitions
 from rewriter.offline.trials import Trials, p_better
 
 RESULTS = Path(__file__).parent / "results"
@@ -117,7 +117,7 @@ class StagedRule:
             seen, one, np.array([1]), np.array([self.since]), np.array([0.9]), n_adversarial=np.array([2]), config=LOOP
         )
         states, everybody = np.array([self.state], dtype=object), np.array([False])
-        moved = stages.judge(states, everybody, evidence, LOOP).iloc[0]
+        moved = transitions.judge(states, everybody, evidence, LOOP).iloc[0]
         if moved["reason"]:
             if moved["stage"] == "retired":
                 self.evidence_start = self.since if self.state != "live" else today + 1
@@ -125,7 +125,7 @@ class StagedRule:
             states = np.array([self.state], dtype=object)
         if self.state == "retired":
             return 0.0
-        return float(stages.share(states, everybody, evidence, LOOP)[0])
+        return float(transitions.share(states, everybody, evidence, LOOP)[0])
 
 
 def trials(results: list[DayResult], today: int) -> Trials:

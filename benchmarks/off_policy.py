@@ -4,7 +4,7 @@
 
 For each seed: simulate a log, learn from it, and let every rule that was considered, good or bad, be drawn with a share of its
 own for as many days again. From that second log alone the share of requests that end well is estimated for random releases made
-of these rules (`rewriter.evaluation.offpolicy`): half of the rules (drop), those above a random threshold, the best half and some
+of these rules (`rewriter.evaluation.compare`): half of the rules (drop), those above a random threshold, the best half and some
 others (add), and all of them with other shares (draw). The truth of a release is what its rules do to the requests of a third,
 long log without rewriting, where every wish is known. A request is the first turn of a wish and ends well if the wish is met, so
 that this judges the estimates, not the labels. Writes results/off_policy.json: how often the truth is inside the 95 % interval,
@@ -29,9 +29,8 @@ import numpy as np
 from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config, Logs
-from rewriter.evaluation.compare import logged_of, read_decisions, release_of
+from rewriter.evaluation.compare import METHODS, Logged, Release, differences, estimates, logged_of, read_decisions, release_of
 from rewriter.evaluation.intervals import Interval, share
-from rewriter.evaluation.offpolicy import METHODS, Logged, Release, differences, estimates
 from rewriter.evaluation.replay import load
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import Rule, write_rules

@@ -34,9 +34,8 @@ from scipy.stats import binomtest
 from rewriter.guardrail import Guardrail
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
-from rewriter.simulation.assistants import PhraseAssistant
+from rewriter.simulation.assistants import Phrase, PhraseAssistant
 from rewriter.simulation.dialogue import requests, simulate_days
-from rewriter.simulation.household import Phrase
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import text_world

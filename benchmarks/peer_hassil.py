@@ -17,8 +17,7 @@ from typing import Any
 from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
 from rewriter.evaluation.replay import Turn
 from rewriter.model.hypothesis import hypothesis, intent_of, slots_of
-from rewriter.simulation.assistants import Assistant
-from rewriter.simulation.household import Household
+from rewriter.simulation.assistants import Assistant, Household
 from rewriter.simulation.world import Request
 from rewriter.text import normalise
 

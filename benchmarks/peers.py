@@ -36,8 +36,8 @@ from rewriter.evaluation.summary import curve, plain, summary, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
+from rewriter.simulation.assistants import Household
 from rewriter.simulation.dialogue import requests, simulate_days
-from rewriter.simulation.household import Household
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.world import Request, World
 from rewriter.simulation.worlds import home_world, phrase_world

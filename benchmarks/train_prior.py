@@ -11,8 +11,8 @@ from mistyped sentences of `hwu64`.
 
 All is after a refusal. A *win* is a refused request whose best candidate means what was said, a *loss* one whose best candidate
 does not; *fixed* is wins per defect, misunderstood requests among the defects. `calibrated` is what the update of a log gives:
-half of the phrases update the prior (`rewriter.offline.fit.posterior`), the other half is judged, before and after. `ceiling` is
-the same form of model, fitted on the truth of half of the phrases of the judged world and judged on the other half.
+half of the phrases update the prior (`rewriter.offline.fit.prior_update`), the other half is judged, before and after. `ceiling`
+is the same form of model, fitted on the truth of half of the phrases of the judged world and judged on the other half.
 """
 
 import argparse
@@ -38,14 +38,12 @@ from sklearn.metrics import roc_auc_score
 from worlds.typing_errors import mistype
 
 from rewriter.arrays import Bools, Floats
-from rewriter.detect.logistic import fit_logistic
 from rewriter.model.channel import SPOKEN, TYPED, Spoken, Typed, channel_of
-from rewriter.model.logistic import Logistic
+from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.pair_features import PAIR, SIGNS
 from rewriter.model.prior import LEAST_AFTER, Beta, Prior
 from rewriter.model.pronouncer import pronouncer_of
-from rewriter.offline.fit.channel import learn_costs
-from rewriter.offline.fit.posterior import Weights, update_weights
+from rewriter.offline.fit.prior_update import Weights, learn_costs, update_weights
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parents[1]

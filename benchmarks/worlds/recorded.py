@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from rewriter.errors import LogError
-from rewriter.simulation.assistants import Assistant, PhraseAssistant
+from rewriter.simulation.assistants import Assistant, Household, PhraseAssistant
 from rewriter.simulation.channels import Recording, RecordingChannel, read_recordings
-from rewriter.simulation.household import Household
 from rewriter.simulation.users import Behaviour, people
 from rewriter.simulation.world import Split, World, split_of
 from rewriter.simulation.worlds import by_goal

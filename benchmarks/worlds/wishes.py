@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rewriter.errors import ConfigError
 from rewriter.model.hypothesis import hypothesis
-from rewriter.simulation.household import SLOT
+from rewriter.simulation.assistants import SLOT
 from rewriter.simulation.world import Around
 from rewriter.text import normalise
 

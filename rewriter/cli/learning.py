@@ -63,10 +63,10 @@ def learn(
     """
     from rewriter import terminal
     from rewriter.config import Config
+    from rewriter.evaluation.replay import Guard
     from rewriter.offline import learn as job
     from rewriter.offline.logs import reader
     from rewriter.offline.verdict import forecast
-    from rewriter.operate.guard import Guard
 
     config = Config.from_toml(toml) if toml else Config()
     channel = "typed" if typed else "spoken"

@@ -21,11 +21,10 @@ from rapidfuzz.process import cpdist
 from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.boosting import FOLDS, Columns, Forest, LabelledRows, fold_of, log_odds
 from rewriter.detect.features import NAMES, Cues
-from rewriter.detect.logistic import CALIBRATION_PENALTY, fit_logistic
 from rewriter.detect.turns import Likeness, Turns
 from rewriter.detect.weak_labels import WeakLabels
 from rewriter.model.hypothesis import intent_of
-from rewriter.model.logistic import Logistic
+from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
 _NEIGHBOURS = (-1, 1, 2)  # turns that are looked at, relative to the turn
 _MIN_LABELS = 30  # of each kind; a model is not learned from fewer

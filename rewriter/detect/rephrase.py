@@ -20,12 +20,11 @@ from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.boosting import Columns, Forest, LabelledRows, fold_of, log_odds
 from rewriter.detect.defects import DefectModel, surroundings
 from rewriter.detect.features import GIVEN, Cues
-from rewriter.detect.logistic import CALIBRATION_PENALTY, fit_logistic
 from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.detect.weak_labels import Items, TrainingData, weak_labels
 from rewriter.errors import reading_state
 from rewriter.model.detector import Columns as Candidates
-from rewriter.model.logistic import Logistic
+from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
 MIN_P = 30
 """P of a candidate below this, in thousandths, counts as 0, as in the rule: such small shares would fill the chain with noise."""

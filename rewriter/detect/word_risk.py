@@ -14,10 +14,9 @@ import numpy.typing as npt
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Config
 from rewriter.detect.boosting import FOLDS, fold_of, log_odds
-from rewriter.detect.logistic import fit_logistic
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.turns import Turns
-from rewriter.model.logistic import Logistic
+from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.risk import COLUMNS, Risk, worth
 
 _PRIOR_TURNS = 2.0  # turns of mean risk that are added to those of every text and word

@@ -2,22 +2,186 @@
 
 `html` renders any `Report`. `report` writes the page of an artefact that learns daily: defects by day and arm, wins and losses,
 the stages of the rules and what changed.
+
+`days` reads the figures of the page by day from the private state.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from rewriter.artefact.versions import current
 from rewriter.codes import SERVED, Stage
+from rewriter.engines.duckdb import connect
+from rewriter.errors import ArtefactError
 from rewriter.evaluation import charts
-from rewriter.evaluation.days import Days, days
-from rewriter.evaluation.intervals import Interval
+from rewriter.evaluation.intervals import Interval, bounds, odds
 from rewriter.evaluation.summary import Row, cells, ratio_text
 from rewriter.messages import stage_reason
+
+ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
+"""What was done with a request: drawn and rewritten, drawn and left alone, rewritten without a draw, or none of these."""
+
+_SPANS = (1, 7, 30)
+"""Lengths of a period in days; the shortest that gives no more than `_POINTS` periods is used."""
+_POINTS = 62
+_HALF_LIFE_DAYS = 30.0
+"""A turn sent as spoken counts half after this time in the estimate of how its text ends."""
+_Z = 1.959964
+"""Quantile of the normal distribution for a 95 % interval."""
+
+# Mining counts a turn without any cue as a little less than a success; here it counts as one.
+_COUNTS = """
+CREATE TEMP VIEW counts AS
+SELECT day, user_no, said, rewritten, share, turns, failed, LEAST(turns, success / (1000.0 - $unknown)) AS ok FROM mined
+"""
+
+_DEFECT_SHARES = """
+SELECT (day - $first) // $span AS period, user_no,
+       CASE WHEN share > 0 AND share < 1000000 THEN IF(rewritten = 1, 'rewritten', 'left alone')
+            WHEN rewritten = 1 THEN 'rewritten, not drawn' ELSE 'no rewrite' END AS arm,
+       SUM((turns - ok) * weight) AS defects, SUM(turns * weight) AS turns
+FROM (
+  SELECT *, CASE WHEN share <= 0 OR share >= 1000000 THEN 1.0 WHEN rewritten = 1 THEN 1e6 / share
+                 ELSE 1e6 / (1000000 - share) END AS weight
+  FROM counts
+)
+GROUP BY ALL ORDER BY ALL
+"""
+
+# The outcome as spoken of a rewritten request is estimated from turns of its text sent as spoken; newer ones count more.
+_WON = """
+WITH rewrites AS (
+  SELECT said, (day - $first) // $span AS period, user_no, SUM(turns) AS turns, SUM(ok) AS ok,
+         SUM(turns - failed - ok) AS wrong
+  FROM counts WHERE rewritten = 1 GROUP BY ALL
+),
+spoken AS (SELECT said, day, SUM(turns) AS turns, SUM(ok) AS ok, SUM(failed) AS refused
+           FROM counts WHERE rewritten = 0 GROUP BY ALL),
+wanted AS (SELECT DISTINCT said, period, $first + (period + 1) * $span - 1 AS last FROM rewrites),
+known AS (
+  SELECT w.said, w.period, SUM(s.ok * a) / SUM(s.turns * a) AS ok,
+         IF((SELECT SUM(failed) FROM counts) > 0, SUM(s.refused * a), SUM((s.turns - s.ok) * a)) / SUM(s.turns * a) AS refused
+  FROM wanted AS w JOIN (SELECT * FROM spoken) AS s ON s.said = w.said AND s.day <= w.last,
+       LATERAL (SELECT pow(2.0, (s.day - w.last) / $half_life) AS a)
+  GROUP BY ALL
+)
+SELECT r.period, r.user_no, SUM((1 - k.ok) * r.ok) AS won,
+       SUM(k.ok * (r.turns - r.ok) + k.refused * GREATEST(r.wrong, 0)) AS lost
+FROM rewrites AS r JOIN known AS k USING (said, period)
+GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The loop over time. A *period* is 1, 7 or 30 days, so that all periods fit one chart.
+
+    Attributes:
+        starts: first day of each period, days since 1970.
+        span: days of a period.
+        defects: arm of `ARMS` -> period -> defect rate with its interval by user; arms and periods without turns are left out.
+        overall: arm -> the same over all periods.
+        ratios: period -> win/loss ratio of rewriting with its interval by user; periods without a rewrite are left out.
+        ratio: the same over all periods.
+        stage_counts: columns of `tables.STAGE_COUNTS`.
+        changes: the newest changes of stage of rules for everybody, the newest first; columns of `tables.STAGE_CHANGES`.
+    """
+
+    starts: list[int]
+    span: int
+    defects: dict[str, dict[int, Interval]]
+    overall: dict[str, Interval]
+    ratios: dict[int, Interval]
+    ratio: Interval
+    stage_counts: pd.DataFrame
+    changes: pd.DataFrame
+
+
+def days(root: str | Path, *, changes: int = 20) -> Days:
+    """Read defects, wins and losses by period from the private state of an artefact.
+
+    A drawn request is weighted by one over the probability of its arm, so that both arms describe the same requests. Let x and h
+    be the shares of the turns of a text that succeed and that are refused as spoken, y and w the shares that succeed and that are
+    acted on wrongly as rewritten. A rewrite of that text then wins ``(1 - x) y`` and loses ``x (1 - y) + h w``: the two outcomes
+    of one request are taken as independent given its text. x and h are taken as known. Intervals are the bootstrap by user.
+
+    Args:
+        root: the artefact folder.
+        changes: number of the newest changes to return.
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged, or its private state is not here.
+    """
+    version = current(root)
+    state, unknown = version.state, int(version.manifest.config["friction"]["unknown"])
+    tables = {
+        name: state / f"{file}.parquet"
+        for name, file in (("mined", "counts"), ("stage_changes", "stage_changes"), ("stage_counts", "stage_counts"))
+    }
+    if lacking := [path.name for path in tables.values() if not path.exists()]:
+        raise ArtefactError(f"{state} lacks {', '.join(lacking)}: the report needs the private state; learn again")
+    with connect(**tables) as con:
+        con.execute(_COUNTS.replace("$unknown", str(unknown)))
+        ((first, last),) = con.execute("SELECT MIN(day), MAX(day) FROM counts").fetchall()
+        if first is None:
+            raise ArtefactError(f"{root} has learned from no turn yet; give `rewriter learn` a log first")
+        span = next((s for s in _SPANS if last - first < s * _POINTS), _SPANS[-1])
+        known = {"first": first, "span": span}
+        counted = con.execute(_DEFECT_SHARES, known).df()
+        won = con.execute(_WON, known | {"half_life": _HALF_LIFE_DAYS}).df()
+        stage_changes, stage_counts = (con.execute(f"SELECT * FROM {name}").df() for name in ("stage_changes", "stage_counts"))
+    by_arm = {arm: counted[counted["arm"] == arm] for arm in ARMS}
+    newest = stage_changes[stage_changes["user_id"] == ""].iloc[::-1].head(changes)
+    return Days(
+        starts=list(range(first, last + 1, span)),
+        span=span,
+        defects={arm: _by_period(rows, _rate) for arm, rows in by_arm.items() if len(rows)},
+        overall={arm: _rate(rows) for arm, rows in by_arm.items() if len(rows)},
+        ratios=_by_period(won, _ratio),
+        ratio=_ratio(won),
+        stage_counts=stage_counts,
+        changes=newest.reset_index(drop=True),
+    )
+
+
+def _by_period(rows: pd.DataFrame, figure: Callable[[pd.DataFrame], Interval]) -> dict[int, Interval]:
+    return {int(period): figure(of) for period, of in rows.groupby("period")}
+
+
+def _rate(rows: pd.DataFrame) -> Interval:
+    """Return the share of defects, by user."""
+    return _share(rows, "defects", rows["turns"])
+
+
+def _ratio(rows: pd.DataFrame) -> Interval:
+    """Return won / lost, by user."""
+    return odds(_share(rows, "won", rows["won"] + rows["lost"]))
+
+
+def _share(rows: pd.DataFrame, hits: str, trials: pd.Series) -> Interval:
+    summed = pd.DataFrame({"user": rows["user_no"], "hits": rows[hits], "trials": trials}).groupby("user").sum()
+    known, of = (summed[name].to_numpy(dtype=np.float64) for name in ("hits", "trials"))
+    if of.sum() <= 0:
+        return Interval(float("nan"), 0.0, 1.0)
+    value = float(known.sum() / of.sum())
+    low, high = bounds([known, of], lambda known, of: known / np.maximum(of, 1e-12))
+    if not low < high:  # if all users are alike, so are all resamples
+        low, high = _wilson(value, float(of.sum() ** 2 / (of**2).sum()))
+    return Interval(*(round(float(np.clip(x, 0.0, 1.0)), 9) for x in (value, low, high)))
+
+
+def _wilson(value: float, n: float) -> tuple[float, float]:
+    """Return the bounds of Wilson's interval (1927) of a share of n, an effective number of users."""
+    middle, half = value + _Z**2 / (2 * n), _Z * math.sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2))
+    return (middle - half) / (1 + _Z**2 / n), (middle + half) / (1 + _Z**2 / n)
 
 
 @dataclass(frozen=True, slots=True)

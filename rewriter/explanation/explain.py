@@ -15,7 +15,7 @@ from rewriter.config import Config
 from rewriter.engines.duckdb import glob
 from rewriter.errors import ArtefactError, ConfigError, running
 from rewriter.explanation import drawing
-from rewriter.explanation.graph import rephrase_graph
+from rewriter.explanation.drawing import rephrase_graph
 from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES

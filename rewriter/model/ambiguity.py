@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from rewriter.arrays import Floats
 from rewriter.errors import reading_artefact
-from rewriter.model.candidates import RAREST, log_goal_prior
 from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, text_key
 from rewriter.model.habits import UserView
+from rewriter.model.retrieve import RAREST, log_goal_prior
 
 _HEADER = "ambiguity.json"
 _KEYS = "keys"

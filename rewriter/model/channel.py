@@ -2,7 +2,7 @@
 
 A memoryless transducer (Ristad and Yianilos 1998, "Learning string-edit distance", IEEE PAMI 20): each symbol that is said comes
 out as itself, as another one, or not at all, and symbols are put in between. Its parameters are tied by kind of operation, so
-that a few hundred pairs are enough to learn them (`rewriter.offline.fit.channel`). The cost of a pair is
+that a few hundred pairs are enough to learn them (`rewriter.offline.fit.prior_update`). The cost of a pair is
 
     -log P(heard | said)  ~=  sum over kinds k of  n_k * costs[k],
 

@@ -27,7 +27,7 @@ from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index, contrasts
 from rewriter.offline.fit.ranker import defect_counts, fit
-from rewriter.offline.lifecycle import layer_slices, transitions
+from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
@@ -170,7 +170,7 @@ def learn(
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         clock.start("launch")
         decided = launch.decide(mined, solved, config, Priors.open(kept), contrasts(mined, config.launch.min_users))
-        today, doubted = pipeline.last_day(mined), layer_slices.withdrawn(before.rules, before.evidence_starts)
+        today, doubted = pipeline.last_day(mined), evidence.withdrawn_slices(before.rules, before.evidence_starts)
         online = writer.folder / "online"
         promises: dict[str, Promise] = {}
         if due:
@@ -180,13 +180,13 @@ def learn(
             writer.take_over("online")
             promises = open_promises(online)
         clock.start("launch")
-        slices = layer_slices.assess(promises, doubted, today, fitted=due)
+        slices = evidence.assess_slices(promises, doubted, today, fitted=due)
         rules = pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules
         draw, k = config.loop.draw or decisions is not None, config.launch.min_users
         now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due, k_raised=k_raised)
         clock.start("artefact")
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
-        save_shares(writer.folder / "rules", layer_slices.shares(now.rules))
+        save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
         left = past.after(log, config, fitted=due)
         n_texts = _serve_catalog(given, writer, config, afresh=afresh)
         now.write(writer.state)
@@ -202,7 +202,7 @@ def learn(
             locales=mined.locales,
             counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}}
             | ({"catalog texts": n_texts} if n_texts else {}),
-            metrics=_metrics(expected) | layer_slices.figures(promises) | best.metrics(),
+            metrics=_metrics(expected) | evidence.slice_figures(promises) | best.metrics(),
             judge=judge and partial(judge, turns),
         )
     clock.start("")

@@ -15,7 +15,7 @@ from rewriter.config import Config
 from rewriter.messages import advice, part_verdict
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.logs.report import LogReport
-from rewriter.offline.rules.expected_outcome import within_budget
+from rewriter.offline.rules.priors import within_budget
 
 _LARGER = (2, 4)  # times the budget at which more rules are counted
 _MOST_BUDGET = 0.2  # share of losses above which no larger budget is advised

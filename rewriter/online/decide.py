@@ -7,8 +7,7 @@ from contextlib import suppress
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
-from rewriter.online.assignment import decision_id, drawn, named
-from rewriter.online.options import UNASKED, Options
+from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
 from rewriter.online.request import Call, Request, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions

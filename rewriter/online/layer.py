@@ -12,11 +12,10 @@ from rewriter.config import Guardrail as Settings
 from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
 from rewriter.model.ambiguity import Ambiguity
-from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import Decider, Threshold, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
-from rewriter.model.retrieve import Retriever
+from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate

@@ -11,9 +11,8 @@ from rewriter.artefact import review
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.codes import Layer, Reason
 from rewriter.errors import RequestError
-from rewriter.online.assignment import is_ours
 from rewriter.online.decide import answer
-from rewriter.online.options import Options
+from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review

@@ -13,7 +13,6 @@ from rewriter.artefact.versions import current
 from rewriter.codes import Layer
 from rewriter.config import Config
 from rewriter.evaluation import charts, report
-from rewriter.evaluation.days import days as seen_days
 from rewriter.evaluation.judge import (
     NOTHING,
     PERSONAL,
@@ -27,6 +26,7 @@ from rewriter.evaluation.judge import (
 )
 from rewriter.evaluation.loop import SelfAware, live
 from rewriter.evaluation.outcomes import Outcomes, where
+from rewriter.evaluation.report import days as seen_days
 from rewriter.evaluation.summary import Row, curve, ratio_text, row
 from rewriter.explanation import drawing
 from rewriter.explanation.explain import graph

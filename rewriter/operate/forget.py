@@ -27,9 +27,8 @@ from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.logs.reader import names_user
 from rewriter.online.overlay import Overlay
-from rewriter.operate.scrub import Person, find, is_known, state_without, table_without
+from rewriter.operate.scrub import Person, context_rules_without, find, is_known, online_without, state_without, table_without
 from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
-from rewriter.operate.scrub_online import context_rules_without, online_without
 from rewriter.text import hash_user
 
 NOTE: Final = "forgetting.json"

@@ -1,9 +1,8 @@
 """Worlds with known truth: users, speech channels, assistants."""
 
-from rewriter.simulation.assistants import Assistant, HomeAssistant, Misrouting, PhraseAssistant
+from rewriter.simulation.assistants import Assistant, HomeAssistant, Household, Misrouting, Phrase, PhraseAssistant
 from rewriter.simulation.channels import Channel, Heard, Recording, RecordingChannel
 from rewriter.simulation.dialogue import requests, simulate_days
-from rewriter.simulation.household import Household, Phrase
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, User

@@ -14,9 +14,8 @@ import numpy as np
 from rapidfuzz.process import extractOne
 
 from rewriter.errors import ConfigError
-from rewriter.simulation.assistants import Assistant, Guessing, HomeAssistant, Misrouting, PhraseAssistant
+from rewriter.simulation.assistants import Assistant, Guessing, HomeAssistant, Household, Misrouting, Phrase, PhraseAssistant
 from rewriter.simulation.dialogue import simulate_days
-from rewriter.simulation.household import Household, Phrase
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, people, shares_said

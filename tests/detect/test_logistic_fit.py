@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from rewriter.detect.logistic import fit_logistic
+from rewriter.model.logistic import fit_logistic
 
 PENALTY = 100.0
 RNG = np.random.default_rng(0)

@@ -11,10 +11,10 @@ import pytest
 
 from rewriter.errors import ArtefactError
 from rewriter.evaluation import charts
-from rewriter.evaluation import days as module
+from rewriter.evaluation import report as module
 from rewriter.evaluation import report as pages
-from rewriter.evaluation.days import ARMS, days
 from rewriter.evaluation.intervals import Interval
+from rewriter.evaluation.report import ARMS, days
 from rewriter.tables import COUNTS, STAGE_CHANGES, STAGE_COUNTS
 
 TREATED, HELD, UNDRAWN, CONTROL = ARMS

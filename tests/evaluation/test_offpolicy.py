@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rewriter.evaluation.offpolicy import METHODS, Logged, Release, differences, estimates
+from rewriter.evaluation.compare import METHODS, Logged, Release, differences, estimates
 
 
 def logged(rewritten, p, y, cluster=None, source=None):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rewriter.config import Chain
 from rewriter.errors import EngineError
 from rewriter.explanation import drawing
-from rewriter.explanation.graph import RARE, rephrase_graph
+from rewriter.explanation.drawing import RARE, rephrase_graph
 from rewriter.offline.rules.chain import load, solve
 
 # node: text, success, failure, turns, users

@@ -11,8 +11,7 @@ from rewriter.messages import guardrail_finding
 from rewriter.model.contrasts import mine_words
 from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.operate.info import info
-from rewriter.operate.scrub import Person
-from rewriter.operate.scrub_online import _contrasts_without
+from rewriter.operate.scrub import Person, _contrasts_without
 from rewriter.text import normalise
 
 CATALOG = {

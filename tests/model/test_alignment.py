@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewriter.model.alignment import NOTHING, align, alike
+from rewriter.model.features import NOTHING, align, alike
 from rewriter.similarity import changes
 
 WORDS = st.lists(st.sampled_from(["turn", "of", "off", "on", "the", "lamp", "lam", "turnoff", "radio"]), min_size=1, max_size=6)

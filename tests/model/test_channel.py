@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rewriter.model.channel import SPOKEN, TYPED, Channel, Spoken, Typed, channel_of
 from rewriter.model.pronouncer import BROAD, LetterPronouncer
-from rewriter.offline.fit.channel import learn_costs
+from rewriter.offline.fit.prior_update import learn_costs
 
 LETTERS = Spoken(LetterPronouncer())
 

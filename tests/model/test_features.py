@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from rewriter.model.alignment import align
-from rewriter.model.candidates import Pool
-from rewriter.model.features import RANK, RISK, look, risk
+from rewriter.model.features import RANK, RISK, align, look, risk
 from rewriter.model.fluency import FEATURES, Wording
 from rewriter.model.logistic import Logistic
+from rewriter.model.retrieve import Pool
 from rewriter.model.risk import COLUMNS, WORDED, Risk
 from rewriter.similarity import phonetic_key
 

@@ -7,7 +7,7 @@ from published import publish
 
 from rewriter import Rewriter
 from rewriter.artefact.versions import current
-from rewriter.online.assignment import drawn
+from rewriter.online.options import drawn
 
 KEY = bytes(range(32))
 TEXT, DAY = "turn of the lamp", 86_400.0

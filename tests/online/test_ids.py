@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rewriter.online.assignment import decision_id
+from rewriter.online.options import decision_id
 
 
 def test_ids_differ_between_threads():

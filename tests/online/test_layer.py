@@ -6,7 +6,7 @@ import pytest
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
 from rewriter.model.layer_slices import SLICES, open_shares, save_shares
-from rewriter.online.assignment import drawn
+from rewriter.online.options import drawn
 from rewriter.online.rewriter import Rewriter
 from rewriter.text import hash_user
 

@@ -31,9 +31,8 @@ from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate import forget as operate_forget
 from rewriter.operate.forget import forget
-from rewriter.operate.scrub import Person, is_declared
+from rewriter.operate.scrub import Person, is_declared, online_without
 from rewriter.operate.scrub_logs import logs_without
-from rewriter.operate.scrub_online import online_without
 from rewriter.text import hash_user
 
 ANN = "ann.of.green-gables"

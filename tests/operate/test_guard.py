@@ -13,10 +13,10 @@ from rewriter.artefact.versions import current, held, open_version
 from rewriter.artefact.writer import Writer
 from rewriter.cli import main
 from rewriter.config import Config, Publish
+from rewriter.evaluation.replay import Guard
 from rewriter.model.rules import Rule, write_rules
 from rewriter.offline.logs import reader
 from rewriter.online.rewriter import Rewriter
-from rewriter.operate.guard import Guard
 from rewriter.text import hash_user
 
 LIMITS = Publish(few_rules=10, min_size=0.5, max_churn=0.3)

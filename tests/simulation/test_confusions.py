@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.simulation.channels import ErrorRates, Rates, common_words, word_class
-from rewriter.simulation.confusions import CLOSE, EDGE, Confusions, closeness
+from rewriter.simulation.textchannel import CLOSE, EDGE, Confusions, closeness
 
 PHRASES = ["turn on the lamp", "turn off the lamp", "turn on the light", "set a timer for fifteen minutes", "play fifty songs"]
 ALIKE = ErrorRates(substituted=0.6, deleted=0.3, split=0.1, hazard=1.0)

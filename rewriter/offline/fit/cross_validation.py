@@ -12,18 +12,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rewriter.arrays import Bools, Floats
-from rewriter.detect.logistic import fit_logistic
 from rewriter.detect.word_risk import WordRisk
 from rewriter.guardrail import DEFAULT, Guardrails
-from rewriter.model.candidates import MEASURED, Finder, Pool
 from rewriter.model.decider import choose, may
 from rewriter.model.features import RANK, RISK, Look, look, risk
 from rewriter.model.fluency import Wording
-from rewriter.model.logistic import Logistic
+from rewriter.model.logistic import Logistic, fit_logistic
+from rewriter.model.retrieve import MEASURED, Finder, Pool
 from rewriter.model.risk import Risk
-from rewriter.offline.fit.drafts import Draft, draft_all, text_draw
+from rewriter.offline.fit.drafts import Draft, averaged, draft_all, text_draw
 from rewriter.offline.fit.examples import LabelledText, Wordings
-from rewriter.offline.fit.micro_aggregation import averaged
 
 FOLDS: Final = 3
 """Parts of the goals; each part is judged by models that were fitted on the other parts."""

@@ -167,7 +167,7 @@ def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128, start: Table | No
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and only for learning
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss  # noqa: PLC0415
 
-    from rewriter.offline.fit.training import PieceEmbedding, Schedule, train  # noqa: PLC0415
+    from rewriter.offline.fit.transformer_encoder import PieceEmbedding, Schedule, train  # noqa: PLC0415
 
     pieces = PieceEmbedding(table)
     model = SentenceTransformer(modules=[pieces], device="cpu")

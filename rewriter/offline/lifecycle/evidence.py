@@ -4,8 +4,13 @@ A trial belongs to the rule whose id was logged with it. A trial without an id b
 else to the rule for everybody. Two kinds of rule own only the trials logged under their id: slices of the online layer, and rules
 for a context value, because the same text means something else in another room. For a rule for a context value, turns in that
 context by users for whom the rule was not asked show what the text comes to as spoken.
+
+The slices of the online layer (`rewriter.model.layer_slices`) are rows of the table of rules, so they have stages too. A slice
+that was withdrawn comes back when a fit of the layer keeps the budget of losses on texts first heard since the slice came into
+doubt. Those requests were left alone, so what people did then says whether the layer would have done well.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +19,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Floats, Ints
+from rewriter.codes import SERVED, RuleVerdict, Stage
 from rewriter.config import Loop
 from rewriter.engines.duckdb import connect
-from rewriter.model.layer_slices import SLICES
+from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline import trials
-from rewriter.offline.lifecycle import layer_slices
 from rewriter.offline.lifecycle.sequential_tests import RobustAggregation, log_e_drop, log_e_two_arms
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.mining.small_tables import EvidenceStarts
@@ -102,16 +107,16 @@ def trials_of(
     """
     keys = numbered(rules, mined)
     sent = keys["sent"].to_numpy(dtype=np.int64)
-    in_context, is_slice = (rules["context_value"] != "").to_numpy(dtype=bool), layer_slices.is_slice(rules)
-    named = rules.loc[is_slice, "rule"].tolist()
+    in_context, of_layer = (rules["context_value"] != "").to_numpy(dtype=bool), is_slice(rules)
+    named = rules.loc[of_layer, "rule"].tolist()
     seen = trials.read(mined.counts, mined.row_days, mined.ages, keys["said"].to_numpy(), named)
     by_id = pd.Index(seen.rule).isin(only_by_id)
-    place = np.where(by_id, _by_id(rules, in_context | is_slice, seen), _by_text(keys[~in_context & ~is_slice], seen))
-    first = np.array([evidence_starts.get(layer_slices.key(name), 0) for name in rules["rule"]], dtype=np.int64)
+    place = np.where(by_id, _by_id(rules, in_context | of_layer, seen), _by_text(keys[~in_context & ~of_layer], seen))
+    first = np.array([evidence_starts.get(slice_key(name), 0) for name in rules["rule"]], dtype=np.int64)
     kept = np.flatnonzero(~np.isnan(place))
     kept = kept[seen.day[kept] >= first[place[kept].astype(np.int64)]]
     seen, rule = seen.take(kept), place[kept].astype(np.int64)
-    seen = replace(seen, sent=np.where(is_slice[rule], -1, seen.sent))  # a slice may send anything
+    seen = replace(seen, sent=np.where(of_layer[rule], -1, seen.sent))  # a slice may send anything
     if not in_context.any():
         return seen, rule, sent
     spoken, there = _spoken_in_context(rules, keys, mined)
@@ -235,3 +240,81 @@ def _spoken_in_context(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) ->
     said = np.asarray(found["said"], dtype=np.int64)
     spoken = Trials.as_spoken(said, found["user_no"], found["day"], found["outcome"], found["weight"])
     return spoken, np.asarray(found["place"], dtype=np.int64)
+
+
+SCOPE = "online"
+
+
+def withdrawn_slices(rules: pd.DataFrame, evidence_starts: EvidenceStarts) -> dict[str, int]:
+    """Return the slices that are withdrawn, each with the day on which the doubt began, days since 1970.
+
+    Args:
+        rules: of the day before, columns of `tables.RULES`.
+        evidence_starts: the first days whose evidence counts.
+    """
+    gone = set(rules.loc[(rules["scope"] == SCOPE) & (rules["stage"] == Stage.RETIRED), "rule"])
+    return {name: evidence_starts[slice_key(name)] for name in SLICES if name in gone and slice_key(name) in evidence_starts}
+
+
+def assess_slices(promises: Mapping[str, Promise], doubted: Mapping[str, int], today: int, *, fitted: bool) -> pd.DataFrame:
+    """Return the slices with their verdicts, columns of `tables.RULES` without those of stages; no rows without promises.
+
+    Args:
+        promises: what the fit of the layer promises of each slice.
+        doubted: what `withdrawn_slices` says.
+        today: last day of the log, days since 1970.
+        fitted: whether the layer was fitted today.
+    """
+    names = [name for name in SLICES if name in promises]
+    verdicts = [_slice_verdict(promises[name], doubted=name in doubted, fitted=fitted) for name in names]
+    threshold = np.array([promises[name].threshold if promises[name].keeps_budget() else 0.0 for name in names])
+    rule, nothing = np.array(names, dtype=object), np.zeros(len(names))
+    empty = {"user_id": "", "context_value": "", "locale": "", "target": "", "state": "", "users": 0, "detail": ""}
+    score = {"score": threshold, "p_goal": threshold, "win": threshold, "loss": 1.0 - threshold, "p_gain": np.nan}
+    rows = {"rule": rule, "source": rule, "turns": nothing, "verdict": np.array(verdicts, dtype=object)}
+    fixed = {"scope": SCOPE, "first_day": today, "last_day": today, "stay": nothing, "similarity": nothing}
+    return pd.DataFrame(rows).assign(**empty, **fixed, **score)
+
+
+def is_slice(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say of each of m rules whether it is a slice of the online layer, (m,)."""
+    return np.asarray(rules["scope"] == SCOPE, dtype=bool)
+
+
+def is_undrawn(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Say of each of m rules whether it is a slice of which nothing is left alone for comparison, (m,)."""
+    drawn = [name for name, of in SLICES.items() if of.is_drawn]
+    return is_slice(rules) & ~np.isin(rules["rule"].to_numpy(dtype=object), drawn)
+
+
+def slice_shares(rules: pd.DataFrame) -> dict[str, float]:
+    """Return the probability with which each slice is applied; 0 for one that is withdrawn."""
+    rows = rules[(rules["scope"] == SCOPE) & rules["stage"].isin([*SERVED, Stage.RETIRED])]
+    return dict(zip(rows["rule"], rows["share"].astype(float), strict=True))
+
+
+def slice_figures(promises: Mapping[str, Promise]) -> dict[str, float]:
+    """Return the promises as figures for the manifest, by a label for people; slices that share a promise are named once."""
+    found: dict[str, float] = {}
+    for name, promise in promises.items():
+        of = SLICES[name]
+        label = f"online {of.mode if of.method == SCOPE else of.method}"
+        found |= {f"{label}: threshold": promise.threshold, f"{label}: held-out wins": promise.win}
+        found |= {f"{label}: held-out losses": promise.loss, f"{label}: win/loss": promise.ratio}
+        found |= {f"{label}: win/loss, low": promise.low}
+        if promise.threshold_since is not None:
+            found[f"{name}: threshold"] = promise.threshold_since
+    return found
+
+
+def slice_key(name: str) -> tuple[str, str, str]:
+    """Return the key under which the start of a slice's evidence is kept, as `EvidenceStarts` has it."""
+    return "", name, ""
+
+
+def _slice_verdict(promise: Promise, *, doubted: bool, fitted: bool) -> RuleVerdict:
+    if not promise.keeps_budget():
+        return RuleVerdict.NO_THRESHOLD
+    if doubted and not (fitted and promise.keeps_budget_since()):
+        return RuleVerdict.NO_THRESHOLD_SINCE
+    return RuleVerdict.LAUNCHED

@@ -1,4 +1,21 @@
-"""From the verdicts of a day and the stages of the day before to the rules that serve: which enter, move on, and leave."""
+"""From the verdicts of a day and the stages of the day before to the rules that serve: which enter, move on, and leave.
+
+The stages of a rule follow. The tests that move it from one to the next may be looked at every day.
+
+- *shadow*: assessed every day and never sent: its gain is unsure, or another rule of its source serves.
+- *canary*: launched on what people did. A tenth of its requests is left alone until both arms show that it is better.
+- *live*: shown to be better. The share that is left alone is P(it is not better), down to a floor.
+- *probation*: its success fell clearly below what it was, or below what the words as spoken reached before it. Half of its
+  requests are left alone until the two arms show that it is better still, or worse.
+- *retired*: worse than the words as spoken. Older evidence on its source is not read any more, so it only comes back on what
+  people do from then on.
+
+No test is decided by fewer than k users (`RobustAggregation`).
+
+Nothing of a personal rule is left alone: a user who undoes it teaches at once. Where nothing is left alone, a drop retires the
+rule. A drop also retires a slice of the online layer (`evidence.is_slice`): most of its requests fail as spoken, so two arms
+would take long to show harm.
+"""
 
 import json
 from dataclasses import dataclass
@@ -9,17 +26,85 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import betainc
 
+from rewriter.arrays import Floats
 from rewriter.codes import SERVED, RuleVerdict, Stage, StageReason
 from rewriter.config import Loop
 from rewriter.engines.duckdb import connect
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.offline.lifecycle import evidence as evidence_of
-from rewriter.offline.lifecycle import layer_slices, stages
-from rewriter.offline.lifecycle.evidence import PRIOR_TRIALS, Evidence
+from rewriter.offline.lifecycle.evidence import PRIOR_TRIALS, Evidence, decisive, is_slice, is_undrawn
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.rules import launch
 from rewriter.tables import RULES, STAGE_CHANGES, STAGE_COUNTS, write_table
+
+_HALF = 0.5
+"""Share of a rule's requests that is left alone in probation, and at most otherwise: both arms then grow equally fast."""
+
+
+def judge(
+    stage: npt.NDArray[np.object_],
+    undrawn: npt.NDArray[np.bool_],
+    evidence: Evidence,
+    config: Loop,
+    *,
+    strict: npt.NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
+    """Return the stage into which each of m rules comes, the reason (empty if nothing changes), and whether its tests begin anew.
+
+    The column `anew` is false for a rule that comes into probation while its arms already speak against it: the doubt goes on.
+
+    Args:
+        stage: (m,) canary, live or probation.
+        undrawn: (m,) whether nothing of it is left alone for comparison. A drop then retires it.
+        evidence: what became of its requests.
+        config: `alpha` and `mean_days_between_false_alarms`.
+        strict: (m,) whether a drop retires it in any case; False for all if None.
+
+    Returns:
+        Columns stage, reason and anew.
+    """
+    sure, alarm = decisive(config)
+    worse, better, drop = evidence.worse >= sure, evidence.better >= sure, evidence.drop >= alarm
+    moves = [
+        (worse & ~undrawn, Stage.RETIRED, StageReason.WORSE),
+        (drop & (undrawn if strict is None else undrawn | strict), Stage.RETIRED, StageReason.DROPPED),
+        (drop & (stage == Stage.LIVE), Stage.PROBATION, StageReason.SLIPPED),
+        (better & np.isin(stage, (Stage.CANARY, Stage.PROBATION)), Stage.LIVE, StageReason.BETTER),
+    ]
+    into, why = stage.copy(), np.full(len(stage), "", dtype=object)
+    for where, new, reason in moves:
+        rows = where & (why == "")
+        into[rows], why[rows] = new, reason
+    anew = (why != "") & ~((into == Stage.PROBATION) & (evidence.worse > 0))
+    return pd.DataFrame({"stage": into, "reason": why, "anew": anew})
+
+
+def share(
+    stage: npt.NDArray[np.object_],
+    undrawn: npt.NDArray[np.bool_],
+    evidence: Evidence,
+    config: Loop,
+    *,
+    promised: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Return the probability with which each of m rules is applied, (m,); the other requests are left alone for comparison.
+
+    Args:
+        stage: (m,) stage of each rule.
+        undrawn: (m,) whether nothing of it is left alone.
+        evidence: what became of its requests; a few users cannot put a live rule in doubt.
+        config: `canary` and `floor`.
+        promised: (m,) whether held-out evidence spoke for it before it was tried, so that it is not put in more doubt than a
+            canary while it is young; False for all if None.
+    """
+    most = _HALF if promised is None else np.where(promised, config.canary, _HALF)
+    canary = np.clip(1.0 - evidence.p_better, config.canary, most)
+    live = np.clip(1.0 - evidence.p_spared, config.floor, np.maximum(config.floor, most))
+    probation = np.full(len(stage), _HALF)
+    held = np.select([stage == Stage.CANARY, stage == Stage.LIVE, stage == Stage.PROBATION], [canary, live, probation], 1.0)
+    return np.asarray(np.where(undrawn & np.isin(stage, SERVED), 1.0, 1.0 - held), dtype=np.float64)
+
 
 _WATCHED = (
     RuleVerdict.GAIN_UNSURE,
@@ -153,13 +238,13 @@ def _judge(
     serving: pd.DataFrame, evidence: Evidence, today: int, config: Loop, *, draw: bool, fitted: bool
 ) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
     """Return the rules that served with today's stage, share and evidence, and which of them moved."""
-    undrawn, is_slice = _is_undrawn(serving, draw=draw), layer_slices.is_slice(serving)
+    undrawn, of_layer = _is_undrawn(serving, draw=draw), is_slice(serving)
     since = serving["since_day"].to_numpy(dtype=np.int64)
-    judged = stages.judge(_texts(serving["stage"]), undrawn, evidence, config, strict=is_slice)
+    judged = judge(_texts(serving["stage"]), undrawn, evidence, config, strict=of_layer)
     moved = (judged["reason"] != "").to_numpy() & (since <= today)
     now = serving.assign(
         stage=np.where(moved, judged["stage"], serving["stage"]),
-        since_day=np.where((moved & judged["anew"]) | (is_slice & undrawn & fitted), today + 1, since),
+        since_day=np.where((moved & judged["anew"]) | (of_layer & undrawn & fitted), today + 1, since),
         reason=np.where(moved, judged["reason"], serving["reason"]),
         tried=evidence.tried,
         tried_ok=evidence.tried_ok,
@@ -167,7 +252,7 @@ def _judge(
         left_ok=evidence.left_ok,
         p_better=evidence.p_better,
     )
-    shares = stages.share(_texts(now["stage"]), undrawn, evidence, config, promised=is_slice)
+    shares = share(_texts(now["stage"]), undrawn, evidence, config, promised=of_layer)
     left = (now["stage"] == Stage.RETIRED).to_numpy()
     now = now.assign(
         verdict=np.where(left, RuleVerdict.RETIRED, now["verdict"]),
@@ -185,7 +270,7 @@ def _resting_on_few(
     A rule is not assessed any more where its target has another surface, or none, among k users.
     """
     few = assessed.loc[(assessed["verdict"] == RuleVerdict.FEW_MEAN_TARGET) & k_raised, "rule"]
-    serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~layer_slices.is_slice(before)
+    serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~is_slice(before)
     left_over = before[serves & ~before["rule"].isin(assessed["rule"])]
     if len(left_over):
         users = evidence_of.users_behind(left_over, mined)
@@ -228,7 +313,7 @@ def _enter_and_leave(
     enters = asks & ~waits
     entering = rules[enters]
     rules.loc[enters, "stage"] = np.where(_is_undrawn(entering, draw=draw), Stage.LIVE, Stage.CANARY)
-    rules.loc[enters, "reason"] = np.where(layer_slices.is_slice(entering), StageReason.PROMISED, StageReason.RESTATED)
+    rules.loc[enters, "reason"] = np.where(is_slice(entering), StageReason.PROMISED, StageReason.RESTATED)
     undone = (rules["verdict"] == RuleVerdict.LAUNCHED) & ~rules["stage"].isin(SERVED)
     rules.loc[undone, ["verdict", "detail"]] = [RuleVerdict.RETIRED, StageReason.UNDONE]
     unserved = ~rules["stage"].isin([*SERVED, Stage.RETIRED])
@@ -292,7 +377,7 @@ def _is_personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 def _is_undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
     """Say of each rule whether nothing of it is left alone for comparison."""
-    return _is_personal(rules) | layer_slices.is_undrawn(rules) | (not draw)
+    return _is_personal(rules) | is_undrawn(rules) | (not draw)
 
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:

@@ -1,4 +1,15 @@
-"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of `score`."""
+"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of `score`.
+
+The last step discounts edges of the chain by what became of rewrites (`write_edge_discount`). A text that has a rewrite stands in
+the chain as itself and as its rewrite (Ponnusamy et al., "Self-aware feedback-based self-learning in large-scale conversational
+AI", NAACL 2022, arXiv 2205.00029). The requests that were rewritten and those that were left alone tell how far the rewrite can
+be trusted. The trust in an edge i -> j is::
+
+    P(Y > X | trials of i as spoken and of i sent as j)  /  P(Y > X | trials of i as spoken alone),   at most 1
+
+with X and Y the rates of success as spoken and rewritten (`rewriter.offline.trials`). The mass of the edge that is not trusted
+becomes failure of row i. So a rewrite that fails loses its mass, whoever gave it, and leaving i alone scores higher.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,15 +18,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rewriter import tables
+from rewriter.arrays import Ints
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.engines import Engine
-from rewriter.engines.duckdb import connect, glob
+from rewriter.engines.duckdb import connect, glob, save
 from rewriter.model.detector import Detector
+from rewriter.offline import trials
 from rewriter.offline.mining import score
-from rewriter.offline.mining.edge_discount import write_edge_discount
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
@@ -24,7 +38,55 @@ from rewriter.offline.mining.small_tables import (
     write_evidence_starts,
     write_stops,
 )
+from rewriter.offline.trials import p_better
 from rewriter.text import normalise
+
+_READINGS = """
+SELECT sent, arg_max(state, (users, turns, state))
+FROM (SELECT sent, state, COUNT(DISTINCT user_no) AS users, SUM(turns) AS turns FROM counts GROUP BY sent, state)
+WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent
+"""
+
+
+def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) -> Path:
+    """Write `tables.EDGE_DISCOUNT` for every source that was ever rewritten.
+
+    Args:
+        counts: Parquet of `tables.COUNTS`.
+        row_days: the newest day of each row.
+        ages: Parquet of `tables.AGES`.
+        path: file to write.
+    """
+    found = trials.read(counts, row_days, ages)
+    tried = found.take(np.flatnonzero(found.arm == 1))
+    target = _understood(counts, tried.sent)
+    key = np.stack([tried.said, target], axis=1)
+    pairs, group = np.unique(key, axis=0, return_inverse=True) if len(tried) else (key.reshape(-1, 2), tried.said)
+    number, ok = trials.effective(group.reshape(-1), tried.worth(), tried.outcome, len(pairs))
+
+    left = found.take(np.flatnonzero(found.arm == 0))
+    place = np.searchsorted(pairs[:, 0], left.said)
+    known = np.flatnonzero(np.append(pairs[:, 0], -1)[place] == left.said)
+    sources, first, back = np.unique(pairs[:, 0], return_index=True, return_inverse=True)
+    spoken = trials.effective(np.searchsorted(first, place[known]), left.worth()[known], left.outcome[known], len(sources))
+    left_number, left_ok = (column[back.reshape(-1)] for column in spoken)
+    nothing = np.zeros(len(pairs))
+    ratio = p_better(left_number, left_ok, number, ok) / p_better(left_number, left_ok, nothing, nothing)
+    columns = {"source": pairs[:, 0], "target": pairs[:, 1], "trust": np.floor(1000 * np.minimum(ratio, 1.0)).astype(np.int64)}
+    with connect() as con:
+        con.register("columns", columns)
+        save(con, "SELECT * FROM columns", path)
+    return path
+
+
+def _understood(counts: Path, sent: Ints) -> Ints:
+    """Return the interpretation that each text has for most users."""
+    texts, back = np.unique(sent, return_inverse=True)
+    with connect(counts=counts) as con:
+        con.register("wanted", {"sent": texts})
+        state = dict(con.execute(_READINGS).fetchall())
+    return np.array([state[text] for text in texts.tolist()], dtype=np.int64)[back.reshape(-1)]
+
 
 Progress = Callable[[str], None]
 

@@ -23,10 +23,9 @@ from rewriter.engines.duckdb import connect
 from rewriter.guardrail import Guardrails
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import expected_outcome, surface
+from rewriter.offline.rules import surface
 from rewriter.offline.rules.chain import Absorption
-from rewriter.offline.rules.expected_outcome import Surroundings
-from rewriter.offline.rules.priors import Priors
+from rewriter.offline.rules.priors import Priors, Surroundings, believe, expected, p_gain, within_budget
 from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.text import normalise
@@ -203,13 +202,13 @@ def assess(
         Columns of `tables.RULES` without those of stages, one row for each proposal, in their order.
     """
     frame, m = proposals.frame(names), len(proposals.rows)
-    beliefs = expected_outcome.believe(priors, proposals.pairs, proposals.near, proposals.rows)
+    beliefs = believe(priors, proposals.pairs, proposals.near, proposals.rows)
     around = Surroundings(
         honest=_honest(inputs.failed, frame, beliefs.p_fails()),
         understood=np.broadcast_to(proposals.understood, m).astype(np.float64),
         acts=np.broadcast_to(proposals.acts, m).astype(np.float64),
     )
-    win, loss = expected_outcome.expected(beliefs, around)
+    win, loss = expected(beliefs, around)
     verdict, detail = np.full(m, "", dtype=object), np.full(m, "", dtype=object)
 
     def refuse(where: npt.ArrayLike, why: RuleVerdict) -> None:
@@ -228,7 +227,7 @@ def assess(
         [Evidence.VOTES] * m if proposals.own is None else [Evidence.OWN if own else Evidence.ONE_TURN for own in proposals.own]
     )
     left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
-    gain[left] = expected_outcome.p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
+    gain[left] = p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
     refuse(gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
     for i in np.flatnonzero(verdict == ""):
         row = frame.iloc[i]
@@ -236,7 +235,7 @@ def assess(
             verdict[i], detail[i] = RuleVerdict.GUARDRAIL, found
     left = np.flatnonzero(verdict == "")
     traffic = proposals.pairs.traffic[proposals.rows[left]]
-    kept = expected_outcome.within_budget(traffic, win[left], loss[left], config.max_loss_share)
+    kept = within_budget(traffic, win[left], loss[left], config.max_loss_share)
     verdict[left] = np.where(kept, RuleVerdict.LAUNCHED, RuleVerdict.OVER_BUDGET)
     figures = {"p_goal": beliefs.p_goal(), "p_gain": gain, "win": win, "loss": loss}
     return frame.assign(rule=ids(frame), **figures, verdict=verdict, detail=detail)

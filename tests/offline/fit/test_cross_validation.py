@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from rewriter.detect.word_risk import WordRisk
-from rewriter.model.candidates import Pool
 from rewriter.model.features import RISK
+from rewriter.model.retrieve import Pool
 from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation
 from rewriter.offline.fit.examples import LabelledText, Wordings
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rewriter.detect.logistic import fit_logistic
-from rewriter.offline.fit.micro_aggregation import averaged, micro_groups
+from rewriter.model.logistic import fit_logistic
+from rewriter.offline.fit.drafts import averaged, micro_groups
 
 ROWS = st.integers(1, 60).flatmap(
     lambda n: st.tuples(

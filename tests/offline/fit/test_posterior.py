@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rewriter.offline.fit.posterior import Weights, update_weights
+from rewriter.offline.fit.prior_update import Weights, update_weights
 
 
 def example(seed, m=60, f=3):

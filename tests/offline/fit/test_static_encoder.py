@@ -81,7 +81,7 @@ def test_training_is_quiet_repeatable_and_leads_from_what_is_heard_to_what_was_m
 
 @pytest.mark.slow
 def test_the_trained_module_and_the_encoder_give_the_same_vectors():
-    from rewriter.offline.fit.training import PieceEmbedding
+    from rewriter.offline.fit.transformer_encoder import PieceEmbedding
 
     table = random_table(32, 1)
     module = PieceEmbedding(table)

@@ -35,8 +35,7 @@ def nearest_is_meant(model):
 
 
 def test_fine_tuning_leads_from_what_was_heard_to_what_was_meant(tiny):
-    from rewriter.offline.fit.training import Schedule
-    from rewriter.offline.fit.transformer_encoder import _contrast, base_model
+    from rewriter.offline.fit.transformer_encoder import Schedule, _contrast, base_model
 
     model = base_model(tiny)
     before = nearest_is_meant(model)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from rewriter.model.candidates import Pool
+from rewriter.model.retrieve import Pool
 from rewriter.offline.fit.drafts import without_own_votes
 from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes
 from rewriter.offline.rules.votes import Votes

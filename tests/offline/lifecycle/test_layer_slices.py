@@ -13,9 +13,10 @@ from rewriter.config import Config, Loop
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline.fit import ranker
 from rewriter.offline.fit.cross_validation import Outcome
-from rewriter.offline.lifecycle import layer_slices, transitions
+from rewriter.offline.lifecycle import transitions
+from rewriter.offline.lifecycle.evidence import assess_slices, slice_shares, withdrawn_slices
 from rewriter.offline.mining.small_tables import write_ages
-from rewriter.online.assignment import drawn
+from rewriter.online.options import drawn
 
 BEFORE, AFTER = "online-before-global", "online-after-global"
 COUNTS = "day user_no said sent rewritten state rule share turns failed success failure"
@@ -73,10 +74,10 @@ class World:
         self._write("row_days", [(row[2], row[0]) for row in self.rows], "node last_day")
         named = {name: self.folder / f"{name}.parquet" for name in ("counts", "texts", "users", "row_days", "ages")}
         mined = SimpleNamespace(named=lambda *names: {name: named[name] for name in names}, **named)
-        waiting = layer_slices.withdrawn(self.before.rules, self.before.evidence_starts)
-        decided = layer_slices.assess(promised, waiting, self.day, fitted=fitted)
+        waiting = withdrawn_slices(self.before.rules, self.before.evidence_starts)
+        decided = assess_slices(promised, waiting, self.day, fitted=fitted)
         self.before = transitions.advance(decided, self.before, mined, self.day, Loop(), min_users=K, draw=draw, fitted=fitted)
-        self.share = layer_slices.shares(self.before.rules)[self.part]
+        self.share = slice_shares(self.before.rules)[self.part]
         self.day += 1
         return self.share, self.life()
 
@@ -166,7 +167,7 @@ def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_he
     layer = world()
     layer.live(20, GOOD)
     layer.live(30, BROKEN)
-    doubt = layer_slices.withdrawn(layer.before.rules, layer.before.evidence_starts)
+    doubt = withdrawn_slices(layer.before.rules, layer.before.evidence_starts)
     assert doubt == {BEFORE: layer.day}
     again = since(0.75)
     assert layer.learn(fitted=False, promised=again)[1] == "retired"
@@ -184,14 +185,14 @@ def since(threshold):
 
 def test_a_part_of_which_nothing_is_promised_is_not_at_work():
     none = {name: replace(PROMISED[name], threshold=math.inf) for name in (BEFORE, "online-before-personal")}
-    found = layer_slices.assess(PROMISED | none, {}, START, fitted=True)
+    found = assess_slices(PROMISED | none, {}, START, fitted=True)
     assert dict(zip(found["rule"], found["verdict"], strict=True)) == {
         BEFORE: "no_threshold",
         "online-before-personal": "no_threshold",
         AFTER: "launched",
         "online-after-personal": "launched",
     }
-    assert layer_slices.assess({}, {}, START, fitted=False).empty
+    assert assess_slices({}, {}, START, fitted=False).empty
 
 
 @pytest.mark.parametrize(("day", "texts"), [(0, 40), (15, 25), (35, 5)])

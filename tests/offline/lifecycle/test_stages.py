@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewriter.config import Loop
-from rewriter.offline.lifecycle import evidence, stages
+from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.trials import Trials, effective
 
 SOURCE, TARGET, OTHER = 1, 2, 3
@@ -38,7 +38,7 @@ def weigh(seen, *, since=0, expected=0.9):
 
 
 def judged(state, found, *, undrawn=False):
-    row = stages.judge(np.array([state], dtype=object), np.array([undrawn]), found, LOOP).iloc[0]
+    row = transitions.judge(np.array([state], dtype=object), np.array([undrawn]), found, LOOP).iloc[0]
     return row["stage"], row["reason"]
 
 
@@ -114,10 +114,10 @@ def test_what_is_left_alone_falls_with_certainty_to_a_floor():
     better = np.array([0.999, 0.8, 0.98, 1.0, 0.99, 0.5])
     nothing = np.zeros(6)
     found = evidence.Evidence(nothing, nothing, nothing, nothing, better, better, nothing, nothing, nothing)
-    assert stages.share(states, personal, found, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
+    assert transitions.share(states, personal, found, LOOP) == pytest.approx([0.9, 0.8, 0.98, 0.995, 0.5, 1.0])
     promised = np.array([False, True, False, False, False, False])
     doubted = replace(found, p_better=better - 0.4, p_spared=better - 0.4)
-    assert stages.share(states, personal, doubted, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
+    assert transitions.share(states, personal, doubted, LOOP, promised=promised)[:2] == pytest.approx([0.599, 0.9])
 
 
 def test_few_users_cannot_make_a_live_rule_doubtful():
@@ -140,7 +140,7 @@ def test_a_doubt_that_goes_on_begins_nothing_anew():
     found = replace(weigh(seen, since=1), drop=np.array([99.0]))
     assert found.worse[0] > 0
     for worse, anew in ((found.worse[0], False), (-1.0, True)):
-        into = stages.judge(
+        into = transitions.judge(
             np.array(["live"], dtype=object), np.array([False]), replace(found, worse=np.array([min(worse, 1.0)])), LOOP
         )
         assert (into["stage"][0], into["anew"][0]) == ("probation", anew)
@@ -158,10 +158,10 @@ def lived(spoken, sent, days, *, state="canary", seed=0, requests=60, expected=0
             weight = 2.0 ** (-(day - seen.day) / 30)
             seen = Trials(*(weight if name == "weight" else getattr(seen, name) for name in Trials.__slots__))
             found = weigh(seen, since=since, expected=expected)
-            moved = stages.judge(np.array([state], dtype=object), np.array([False]), found, LOOP).iloc[0]
+            moved = transitions.judge(np.array([state], dtype=object), np.array([False]), found, LOOP).iloc[0]
             if moved["reason"]:
                 state, since = moved["stage"], day + 1 if moved["anew"] else since
-            share = stages.share(np.array([state], dtype=object), np.array([False]), found, LOOP)[0]
+            share = transitions.share(np.array([state], dtype=object), np.array([False]), found, LOOP)[0]
         told.append((day, state, share))
     return told
 

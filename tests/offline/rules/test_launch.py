@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from rewriter.config import Chain
-from rewriter.offline.rules import chain, expected_outcome, priors
+from rewriter.offline.rules import chain, priors
 from rewriter.offline.rules.priors import THETA
 
 
 def around_of(m, honest=1.0, understood=1.0, acts=1.0):
-    return expected_outcome.Surroundings(np.full(m, honest), np.full(m, understood), np.full(m, acts))
+    return priors.Surroundings(np.full(m, honest), np.full(m, understood), np.full(m, acts))
 
 
 def test_outcome_by_hand():
-    win, loss = expected_outcome.outcome(np.array([0.75]), np.array([0.6]), around_of(1, honest=0.5, understood=0.9, acts=0.8))
+    win, loss = priors.outcome(np.array([0.75]), np.array([0.6]), around_of(1, honest=0.5, understood=0.9, acts=0.8))
     assert win[0] == pytest.approx(0.75 * 0.6 * 0.9)
     assert loss[0] == pytest.approx(0.25 + 0.75 * 0.4 * 0.5 * 0.8)
 
@@ -27,15 +27,13 @@ def test_outcome_by_hand():
 def believed(rows, near, **kwargs):
     pairs = pairs_of(rows, **kwargs)
     near = np.tile(near, (len(pairs), 1))
-    return expected_outcome.believe(
-        priors.fit_priors(pairs, near, np.full((20, 2), 0.2), seed=0), pairs, near, np.arange(len(pairs))
-    )
+    return priors.believe(priors.fit_priors(pairs, near, np.full((20, 2), 0.2), seed=0), pairs, near, np.arange(len(pairs)))
 
 
 def test_more_agreement_is_more_gain():
     beliefs = believed([(i, 50 + i, 1 + 2 * i, 1.0) for i in range(5)], [0.9, 0.9])
     around = around_of(5)
-    gain = expected_outcome.p_gain(beliefs, around, draws=400, seed=1)
+    gain = priors.p_gain(beliefs, around, draws=400, seed=1)
     assert (np.diff(beliefs.p_goal()) > 0).all()
     assert gain[-1] > 0.95
     assert (np.diff(gain) > -0.03).all()
@@ -43,8 +41,8 @@ def test_more_agreement_is_more_gain():
 
 def test_success_as_spoken_is_a_loss():
     beliefs = believed([(0, 50, 8.0, 1.0), (1, 51, 8.0, 1.0)], [0.9, 0.9], ok=[0.0, 7.5])
-    win, loss = expected_outcome.expected(beliefs, around_of(2))
-    gain = expected_outcome.p_gain(beliefs, around_of(2), draws=400, seed=1)
+    win, loss = priors.expected(beliefs, around_of(2))
+    gain = priors.p_gain(beliefs, around_of(2), draws=400, seed=1)
     assert gain[0] > 0.95
     assert gain[1] < 0.05
     assert loss[1] > win[1]
@@ -53,8 +51,8 @@ def test_success_as_spoken_is_a_loss():
 def test_expectations_are_means_of_the_draws():
     beliefs = believed([(0, 50, 3.0, 1.0), (0, 51, 2.0, 1.0), (1, 52, 6.0, 1.0)], [0.7, 0.7], ok=[1.0, 1.0, 0.5])
     around, rng = around_of(3, honest=0.7, acts=0.9), np.random.default_rng(0)
-    drawn = np.mean([expected_outcome.outcome(*beliefs.draw(rng), around) for _ in range(4000)], axis=0)
-    assert np.array(expected_outcome.expected(beliefs, around)) == pytest.approx(drawn, abs=0.02)
+    drawn = np.mean([priors.outcome(*beliefs.draw(rng), around) for _ in range(4000)], axis=0)
+    assert np.array(priors.expected(beliefs, around)) == pytest.approx(drawn, abs=0.02)
 
 
 def test_holding_what_lies_downstream_agrees_with_resampling_everything():
@@ -78,7 +76,7 @@ def test_holding_what_lies_downstream_agrees_with_resampling_everything():
     around = around_of(1)
     gains = []
     for goal in (np.array(held), np.array(full)):
-        win, loss = expected_outcome.outcome(np.full(len(goal), 0.9), goal, around)
+        win, loss = priors.outcome(np.full(len(goal), 0.9), goal, around)
         gains.append(float(np.mean(win > loss)))
     assert np.mean(held) == pytest.approx(np.mean(full), abs=0.01)
     assert gains[0] == pytest.approx(gains[1], abs=0.03)
@@ -91,7 +89,7 @@ RULES = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 100), st.integers(
 @given(RULES, st.sampled_from([0.01, 0.05, 0.2]))
 def test_the_set_keeps_its_budget_and_every_free_rule_is_in(rules, share):
     traffic, win, loss = (np.array(column, dtype=float) for column in zip(*rules, strict=True))
-    kept = expected_outcome.within_budget(traffic, win, loss, share)
+    kept = priors.within_budget(traffic, win, loss, share)
     assert (traffic * loss)[kept].sum() <= share * (traffic * (win + loss))[kept].sum() + 1e-6
     assert kept[loss <= share * (win + loss) - 1e-9].all()
 
@@ -100,7 +98,7 @@ def test_the_set_keeps_its_budget_and_every_free_rule_is_in(rules, share):
 def test_with_equal_wins_no_larger_set_keeps_the_budget(losses):
     loss, share = np.array(losses), 0.05
     win = np.full(len(loss), 0.9)
-    kept = expected_outcome.within_budget(np.ones(len(loss)), win, loss, share)
+    kept = priors.within_budget(np.ones(len(loss)), win, loss, share)
     for size in range(int(kept.sum()) + 1, len(loss) + 1):
         for chosen in map(list, combinations(range(len(loss)), size)):
             assert loss[chosen].sum() > share * (win[chosen] + loss[chosen]).sum() - 1e-9

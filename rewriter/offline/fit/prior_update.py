@@ -1,11 +1,13 @@
-"""`update_weights`: a log updates shipped weights, and does not replace them."""
+"""A log updates what ships: weights of a logistic regression (`update_weights`), costs of a channel (`learn_costs`)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from rewriter.arrays import Floats
+from rewriter.model.channel import Operations
 
 _STEPS = 50  # Newton steps at most; about six are needed
 _SMALL = 1e-10  # a Newton decrement below this ends it
@@ -78,3 +80,39 @@ def update_weights(prior: Weights, columns: Floats, target: Floats, weight: Floa
     p = 1 / (1 + np.exp(-np.clip(x @ w, -500, 500)))
     curve = cho_factor(precision + (x.T * (weight * p * (1 - p))) @ x)
     return Weights(w, cho_solve(curve, np.eye(len(w0))))
+
+
+_SMOOTHING = 0.5  # operations of each kind that count before any pair does (Jeffreys)
+
+
+def learn_costs(
+    pairs: Sequence[tuple[str, str]], operations: Operations, *, prior: Floats | None = None, weight: float = 0
+) -> Floats:
+    """Return the cost of each kind of operation, (kinds,) float64, in nats.
+
+    Viterbi counting (Ristad and Yianilos 1998): the operations on the cheapest way of each pair are counted, and a kind costs
+
+        -log((n_k + weight * p_k + 1/2) / (n + weight + kinds/2)) + log(choices_k),
+
+    where p is what the shipped costs say: a Dirichlet prior of `weight` operations, by which a log adapts shipped costs.
+
+    Args:
+        pairs: (said, heard), normalised. Pairs that are equal belong among them, in the share in which they come.
+        operations: how operations are counted.
+        prior: costs to start from; None for none.
+        weight: operations that these are worth.
+
+    Example:
+        >>> from rewriter.model.channel import Typed
+        >>> costs = learn_costs([("play jazz", "play jaz"), ("stop", "stop"), ("pause it", "pause it")], Typed())
+        >>> bool(costs[0] < costs[3] < costs[2])
+        True
+    """
+    counts = np.zeros(len(operations.kinds))
+    for said, heard in pairs:
+        counts += operations.count(operations.views([heard]), operations.views([said]))[0]
+    spread = np.log(operations.choices)
+    if prior is not None:
+        shares = np.exp(spread - prior)
+        counts += weight * shares / shares.sum()
+    return np.asarray(spread - np.log((counts + _SMOOTHING) / (counts + _SMOOTHING).sum()), dtype=np.float64)
