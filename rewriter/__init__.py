@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rewriter.operate.info import history, info
     from rewriter.operate.label import label
     from rewriter.operate.review import pending as review
+    from rewriter.operate.teach import lessons, teach, unteach
     from rewriter.operate.try_out import try_out
     from rewriter.result import Candidate, Rewrite
     from rewriter.simulation.worlds import simulate
@@ -58,6 +59,7 @@ __all__ = [
     "info",
     "label",
     "learn",
+    "lessons",
     "plan",
     "publish",
     "report",
@@ -65,7 +67,9 @@ __all__ = [
     "rollback",
     "settings",
     "simulate",
+    "teach",
     "try_out",
+    "unteach",
     "versions",
 ]
 
@@ -85,6 +89,7 @@ _HOMES: Final = {
     "info": "rewriter.operate.info:info",
     "label": "rewriter.operate.label:label",
     "learn": "rewriter.offline.learn:learn",
+    "lessons": "rewriter.operate.teach:lessons",
     "plan": "rewriter.evaluation.experiment:plan",
     "publish": "rewriter.artefact.switch:publish",
     "report": "rewriter.evaluation.report:report",
@@ -92,6 +97,8 @@ _HOMES: Final = {
     "rollback": "rewriter.artefact.switch:rollback",
     "settings": "rewriter.config:reference",
     "simulate": "rewriter.simulation.worlds:simulate",
+    "teach": "rewriter.operate.teach:teach",
+    "unteach": "rewriter.operate.teach:unteach",
     "try_out": "rewriter.operate.try_out:try_out",
     "versions": "rewriter.artefact.switch:listed",
 }

@@ -13,7 +13,7 @@ class Layer(StrEnum):
     """What answered a request, in the order in which they are asked."""
 
     LESSON = "lesson"
-    """A rewrite that a person wrote."""
+    """A rewrite that a user taught, or that a person wrote in review."""
     PRECOMPUTED = "precomputed"
     """A rule that the offline job made."""
     ONLINE = "online"
@@ -25,6 +25,8 @@ class Scope(StrEnum):
 
     PERSONAL = "personal"
     """This user's own."""
+    HOUSEHOLD = "household"
+    """What somebody taught for all users of one household."""
     GLOBAL = "global"
     """Everybody's."""
 
@@ -51,6 +53,7 @@ class Reason(StrEnum):
         member.meaning = meaning
         return member
 
+    LESSON = "lesson", "The user, or somebody for the household, taught what this text means."
     RULE = "rule", "A rule answered: a precomputed one, or one that a person wrote."
     ONLINE = "online", "The best candidate of the online layer reached the threshold."
     AMBIGUITY = "ambiguity", "Users mean different things by this text, and this user's habits told which."
@@ -64,7 +67,10 @@ class Reason(StrEnum):
     FLUENT = "fluent", "A candidate is likely if the text fails, but the text does not look like one that fails."
     UNSURE = "unsure", "No candidate is likely enough."
     OFF = "off", "The online layer is off in this mode: held-out evidence could promise no threshold that keeps the loss budget."
-    KEEP_SOURCE = "keep_source", "A rule says that this text is right as it is, or this user's habits speak against the rule."
+    KEEP_SOURCE = (
+        "keep_source",
+        "A rule or lesson says that the text is right as it is, or this user's habits speak against the rule.",
+    )
     UNDONE_BY_USER = "undone_by_user", "This user has undone this rewrite."
     BLOCKED_BY_REVIEW = "blocked_by_review", "A person has blocked this rewrite in review."
     WITHDRAWN = "withdrawn", "A candidate reached the threshold, but its slice of the online layer did harm and is off."
@@ -90,6 +96,28 @@ class Standing(StrEnum):
     """Another candidate is likelier."""
     FORBIDDEN = "forbidden"
     """The guardrail, or the assistant's own parser, forbids it."""
+
+
+# --- Teaching: what a user is told about a lesson.
+
+
+class Caution(StrEnum):
+    """What a user should know about a lesson. Only `DESTRUCTIVE` keeps it from being stored until it is confirmed."""
+
+    DESTRUCTIVE = "destructive"
+    """It destroys, buys or unlocks something that the words do not ask for. Detail: what the guardrail found."""
+    CONTRAST = "contrast"
+    """It means something else than the words say, such as off instead of on. Detail: what the guardrail found."""
+    CONFLICT = "conflict"
+    """The same words were taught another meaning, which it replaces. Detail: that meaning."""
+    LOOP = "loop"
+    """Its steps lead back to it through other lessons; it is sent as it stands. Detail: the step that leads back."""
+    HEALTHY = "healthy"
+    """The words work as they are, and from now on mean something else."""
+    RULE = "rule"
+    """The words were rewritten until now. Detail: what was sent."""
+    NOT_UNDERSTOOD = "not_understood"
+    """The assistant's own parser does not understand a step. Detail: the step."""
 
 
 # --- The life of a rule: written by the offline job, read by history, explanation and report.

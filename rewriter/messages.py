@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rewriter.codes import Advice, FindingKind, Lack, NextStep, Part, RuleVerdict, StageReason, Standing
+from rewriter.codes import Advice, Caution, FindingKind, Lack, NextStep, Part, RuleVerdict, StageReason, Standing
 
 # --- The life of a rule
 
@@ -118,6 +118,37 @@ def candidate_standing(standing: Standing, threshold: float, detail: str = "") -
         Standing.LESS_LIKELY: "another candidate is likelier",
         Standing.FORBIDDEN: f"guardrail: {guardrail_finding(detail) if detail else 'it alters what may be fine as it is'}",
     }[standing]
+
+
+# --- Teaching
+
+_CAUTIONS: Final[Mapping[Caution, str]] = {
+    Caution.DESTRUCTIVE: "it asks for something that the words do not ask for: {detail}; confirm it to keep it",
+    Caution.CONTRAST: "it means something else than the words say: it {detail}",
+    Caution.CONFLICT: "it takes the place of an older lesson, by which these words meant: {detail}",
+    Caution.LOOP: "lessons lead back from it to {detail}, so it is sent as it stands",
+    Caution.HEALTHY: "these words work as they are",
+    Caution.RULE: "these words were rewritten until now, to: {detail}",
+    Caution.NOT_UNDERSTOOD: "the assistant does not understand: {detail}",
+}
+
+
+def caution(code: Caution, detail: str = "") -> str:
+    """Return in words what a user should know about a lesson.
+
+    Args:
+        code: what it is.
+        detail: its payload, `rewriter.result.LessonCaution.detail`.
+
+    Example:
+        >>> caution(Caution.CONFLICT, "turn on the radio")
+        'it takes the place of an older lesson, by which these words meant: turn on the radio'
+        >>> caution(Caution.DESTRUCTIVE, "destructive||door unlock|")
+        'it asks for something that the words do not ask for: door unlock; confirm it to keep it'
+    """
+    if code is Caution.DESTRUCTIVE:
+        detail = detail.split("|")[2]
+    return _CAUTIONS[code].format(detail=guardrail_finding(detail) if code is Caution.CONTRAST else detail)
 
 
 # --- The verdict of `learn` on a log

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rewriter.codes import Arm, Layer, Reason, Scope
+from rewriter.codes import Arm, Caution, Layer, Reason, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Rewrite:
         ask: whether to ask the user "did I get that right?" when the assistant has done its part, because the answer would
             teach enough. True for at most `Config.trigger.max_asked` of the requests and `max_asked_a_day` requests of one
             user in a day. Log the answer as ``feedback``.
+        steps: what to send, one after the other, to an assistant that takes one request at a time: `text` alone, but for a
+            lesson of several steps.
 
     Reasons:
     """
@@ -68,7 +70,66 @@ class Rewrite:
     propensity: float | None
     artefact: str
     ask: bool = False
+    steps: tuple[str, ...] = ()
 
 
 if Rewrite.__doc__:  # python -OO drops it
     Rewrite.__doc__ = Rewrite.__doc__.rstrip() + "".join(f"\n        {reason}: {reason.meaning}" for reason in Reason) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a user taught: these words mean those steps.
+
+    Attributes:
+        id: names it, for `Rewriter.unteach`.
+        said: what is said, normalised.
+        steps: what is meant, in order, as it was spelled.
+        joined_by: what stands between the steps in the text that is sent.
+        locale: BCP 47; it holds in all locales of this language.
+        scope: ``personal`` or ``household``.
+        ts_ms: when it was taught, epoch milliseconds.
+    """
+
+    id: str
+    said: str
+    steps: tuple[str, ...]
+    joined_by: str
+    locale: str
+    scope: Scope
+    ts_ms: int
+
+    @property
+    def meant(self) -> str:
+        """What is sent, as one text."""
+        return self.joined_by.join(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class LessonCaution:
+    """Something that a user should know about a lesson.
+
+    Attributes:
+        code: what it is; `rewriter.messages.caution` says it in words.
+        detail: its payload; empty if it has none.
+    """
+
+    code: Caution
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What `Rewriter.teach` returns.
+
+    Attributes:
+        lesson: as it is stored, or as it would be.
+        stored: whether it is in force.
+        cautions: what the user should know, the gravest first.
+        replaced: the older lesson on the same words that is gone, or would be; None if there is none.
+    """
+
+    lesson: Lesson
+    stored: bool
+    cautions: tuple[LessonCaution, ...] = ()
+    replaced: Lesson | None = None

@@ -76,6 +76,21 @@ def hash_user(user_id: str, key: bytes) -> str:
     return blake2b(user_id.encode("utf-8", "surrogatepass"), key=key, digest_size=16).hexdigest()
 
 
+def hash_household(household_id: str, key: bytes) -> str:
+    """Return the keyed BLAKE2b of the id of a household, 32 hex digits; another one than that of a user of the same id.
+
+    Args:
+        household_id: pseudonym.
+        key: secret of one artefact folder, 16 to 64 bytes.
+
+    Example:
+        >>> key = b"0123456789abcdef"
+        >>> hash_household("ann", key) == hash_user("ann", key)
+        False
+    """
+    return blake2b(household_id.encode("utf-8", "surrogatepass"), key=key, person=b"household", digest_size=16).hexdigest()
+
+
 def _once(text: str) -> str:
     if text.isascii():
         return " ".join(_ASCII_WORDS.findall(text.lower().replace("`", "'")))

@@ -36,6 +36,9 @@ VERBS = (
     "plan",
     "experiment",
     "settings",
+    "teach",
+    "lessons",
+    "unteach",
 )
 TURNS = sum(1 for _ in lamp_log.rows())
 READ = f"1 file, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"
@@ -373,3 +376,22 @@ def test_check_says_what_a_catalog_could_answer(tmp_path):
     )
     calls.write_text("user_id,timestamp,utterance\nann,2026-01-01T08:00:00Z,stop\n", encoding="utf-8")
     assert "no turn of the log has the status failed" in good("learn", calls, "--catalog", catalog, "--check").splitlines()[-1]
+
+
+def test_a_user_teaches_lists_and_takes_back(small, tmp_path):
+    root = tmp_path / "a"
+    shutil.copytree(small, root)
+    assert "movie time" in good(
+        "teach", root, "Movie time", "dim the lights", "turn on the tv", "--joined-by", " and ", "--user", "ann"
+    )
+    assert good("rewrite", root, "movie time", "--user", "ann") == "dim the lights and turn on the tv\n"
+    (lesson,) = json.loads(good("lessons", root, "--user", "ann", "--json"))
+    assert lesson["id"] in good("lessons", root, "--user", "ann")
+    assert "a lesson of this user" in good("explain", root, "movie time", "--user", "ann")
+    assert good("teach", root, "i am home", "unlock the door", "--user", "ann").splitlines()[-1] == "nothing was kept"
+    assert "now means" in good("teach", root, "i am home", "unlock the door", "--user", "ann", "--confirm")
+    assert good("unteach", root, lesson["id"]) == "removed\n"
+    assert good("unteach", root, lesson["id"]) == f"no lesson has the id {lesson['id']}\n"
+    assert good("lessons", root, "--household", "home-7") == "nothing was taught\n"
+    assert "needs the user_id" in complaint("teach", root, "a", "b")
+    assert "whose lessons" in run("lessons", root).stderr

@@ -7,7 +7,7 @@ try:
 except ImportError:  # pragma: no cover - the serving tier has no command line
     sys.exit("the command line needs the learning tier: pip install 'rewriter[learn]'")
 
-from rewriter.cli import asking, learning, measuring, operating  # each module adds its verbs to the group
+from rewriter.cli import asking, learning, measuring, operating, teaching  # each module adds its verbs to the group
 from rewriter.cli.group import main
 
-__all__ = ["asking", "learning", "main", "measuring", "operating"]
+__all__ = ["asking", "learning", "main", "measuring", "operating", "teaching"]

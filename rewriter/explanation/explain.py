@@ -209,6 +209,8 @@ def _said(c: Considered) -> str:
 
 
 def _by(answer: Rewrite) -> str:
+    if answer.reason == "lesson":
+        return f"a lesson of this {'household' if answer.scope == 'household' else 'user'}"
     return f"online, {answer.scope}" if answer.layer == "online" else f"{answer.scope} rule {answer.rule}"
 
 

@@ -46,6 +46,10 @@ class Rule(NamedTuple):
     share: float = 1.0
 
 
+_SCOPES = (Scope.PERSONAL, Scope.GLOBAL)
+"""Whom a rule can serve."""
+
+
 def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
     """Write rules as ``global.mdb``, ``personal.mdb`` and ``counts.json``.
 
@@ -70,8 +74,8 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
         >>> RuleBook.open(folder).get("turn of the lamp", "en").target
         'turn off the lamp'
     """
-    rows: dict[Scope, list[tuple[bytes, bytes]]] = {scope: [] for scope in Scope}
-    counts: dict[Scope, Counter[str]] = {scope: Counter() for scope in Scope}
+    rows: dict[Scope, list[tuple[bytes, bytes]]] = {scope: [] for scope in _SCOPES}
+    counts: dict[Scope, Counter[str]] = {scope: Counter() for scope in _SCOPES}
     for rule in rules:
         scope = _scope(rule.user)
         rows[scope].append((rule.user.encode() + _key(rule.source, rule.locale), _packed(rule)))
@@ -110,8 +114,8 @@ class RuleBook:
         path = folder / "counts.json"
         with reading_artefact(path):
             counts = json.loads(path.read_text(encoding="utf-8"))
-            counts = {scope: dict(counts[scope]) for scope in Scope}
-        return cls({scope: _rows(folder / f"{scope}.mdb") for scope in Scope}, counts)
+            counts = {scope: dict(counts[scope]) for scope in _SCOPES}
+        return cls({scope: _rows(folder / f"{scope}.mdb") for scope in _SCOPES}, counts)
 
     def get(self, text: str, locale: str, user: str = "") -> Rule | None:
         """Return the rule of exactly this normalised text, locale and user.

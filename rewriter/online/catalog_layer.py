@@ -62,7 +62,7 @@ class CatalogLayer:
         guardrails: of the deployment.
     """
 
-    __slots__ = ("_guardrails", "_indexes", "_prior", "_retriever", "_starts", "_threshold", "student")
+    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "guardrails", "student")
 
     student: None
 
@@ -77,7 +77,7 @@ class CatalogLayer:
         guardrails: Guardrails = DEFAULT,
     ) -> None:
         self._retriever, self._prior, self._threshold = retriever, prior, threshold
-        self._guardrails = guardrails
+        self.guardrails = guardrails
         self.student = None
         book = retriever.user_view.book
         rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
@@ -117,6 +117,10 @@ class CatalogLayer:
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to rewrite to."""
         return frozenset(self._indexes)
+
+    def knows(self, text: str, locale: str, user: str) -> bool:
+        """Return whether a normalised text is one of the catalog."""
+        return self._retriever.knows(text, locale, user)
 
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
         """Return None: without a log nobody knows texts that mean different things to different users."""
@@ -187,7 +191,7 @@ class CatalogLayer:
 
     def _finding(self, request: Request, text: str) -> Finding | None:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
-        guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
+        guardrail, heard = self.guardrails.of(request.locale), request.hearings[0]
         return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
 
 
@@ -217,6 +221,17 @@ class LogThenCatalog:
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to rewrite to."""
         return self._catalog.locales | (frozenset() if self._own is None else self._own.locales)
+
+    @property
+    def guardrails(self) -> Guardrails:
+        """Those of the layer of the log, which has seen more; of the catalog without one."""
+        return self._catalog.guardrails if self._own is None else self._own.guardrails
+
+    def knows(self, text: str, locale: str, user: str) -> bool:
+        """Return whether a normalised text is known to work, by the log or by the catalog."""
+        request = Request([text], locale, user, after_failure=False)
+        placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
+        return any(layer.knows(text, at.locale, user) for layer, at in placed if layer is not None and at is not None)
 
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users, as the layer of the log does."""

@@ -1,4 +1,4 @@
-"""`answer`: decides one request. The rules are asked first, then the online layer; what neither knows is left alone."""
+"""`answer`: decides one request. Lessons are asked first, then rules, then the online layer; what none knows is left alone."""
 
 import logging
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from contextlib import suppress
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
+from rewriter.online.lessons import by_lesson
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
 from rewriter.online.request import Call, Request, Verdict, read_call
@@ -29,23 +30,25 @@ def answer(
     nbest: object,
     context: object,
     after_failure: object,
+    household_id: object = None,
 ) -> Rewrite:
     """Return what `Rewriter.rewrite` returns. Never raises.
 
     Args:
         serving: the artefact version that answers.
         options: what the opener of the `Rewriter` asked for.
-        utterance: as given to `Rewriter.rewrite`, like the five that follow.
+        utterance: as given to `Rewriter.rewrite`, like the six that follow.
         user_id: who asks.
         locale: BCP 47.
         nbest: other hearings.
         context: scalars by name.
         after_failure: whether the NLU has already refused the utterance.
+        household_id: of which household the user is.
     """
     ask = False
     try:
         call = read_call(
-            utterance, user_id, locale, nbest, context, after_failure,
+            utterance, user_id, locale, nbest, context, after_failure, household_id,
             max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed,
         )  # fmt: skip
         if isinstance(call, Reason):
@@ -61,9 +64,13 @@ def answer(
 
 
 def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
-    """Ask the rules, then this user's habits where the text is ambiguous, then the online layer."""
+    """Ask the lessons, the rules, this user's habits where the text is ambiguous, and the online layer, in this order."""
     late = options.clock()
     decided = options.review.decided()
+    if Layer.LESSON in options.layers and (call.user or call.household):
+        taught = by_lesson(serving, options, call, decided)
+        if taught is not None:
+            return taught if taught.text is None else _drawn(serving, options, call, taught, 1.0)
     rule, special = _find_rule(serving, options, call, decided)
     if call.user and not special and Layer.ONLINE in options.layers:
         by_habits = _by_habits(serving, options, call, rule, decided)
@@ -201,4 +208,5 @@ def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool) -> R
         propensity=verdict.propensity,
         artefact=serving.id,
         ask=ask,
+        steps=verdict.steps or (utterance if verdict.text is None else verdict.text,),
     )

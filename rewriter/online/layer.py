@@ -63,7 +63,7 @@ class OnlineLayer:
         guardrails: of the deployment.
     """
 
-    __slots__ = ("_ambiguity", "_decider", "_finder", "_guardrails", "_wording", "student")
+    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "guardrails", "student")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class OnlineLayer:
         guardrails: Guardrails = DEFAULT,
     ) -> None:
         self._finder = finder
-        self._guardrails = guardrails
+        self.guardrails = guardrails
         self._wording = wording
         self._decider = decider
         self.student = student
@@ -103,6 +103,10 @@ class OnlineLayer:
     def locales(self) -> frozenset[str]:
         """The locales in which there is anything to rewrite to."""
         return frozenset(self._wording)
+
+    def knows(self, text: str, locale: str, user: str) -> bool:
+        """Return whether a normalised text is known to work, for everybody or for this user."""
+        return self._finder.knows(text, locale, user)
 
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users by this user's habits; None if they do not tell.
@@ -188,7 +192,7 @@ class OnlineLayer:
     def _allows(self, scored: _Scored, text: str) -> bool:
         """Ask the guardrail whether a candidate may be sent."""
         hearings, locale, _, after_failure = scored.request
-        return may(hearings, text, self._guardrails.of(locale), self._wording[locale], after_failure=after_failure)
+        return may(hearings, text, self.guardrails.of(locale), self._wording[locale], after_failure=after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
         """Return P(the rewrite wins), calibrated: of P(meant), and before the NLU of P(meant) times P(fails as spoken)."""
@@ -220,7 +224,7 @@ class OnlineLayer:
         if not allowed:
             standing, wording = Standing.FORBIDDEN, self._wording[request.locale]
             names, knows = wording.names.keys(), wording.knows
-            guardrail, heard = self._guardrails.of(request.locale), request.hearings[0]
+            guardrail, heard = self.guardrails.of(request.locale), request.hearings[0]
             finding = guardrail.verdict(heard, text, names=names, knows=knows, online=True)
             detail = finding.packed() if finding else ""
         else:

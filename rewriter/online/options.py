@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from rewriter.artefact.taught import Taught
 from rewriter.codes import Arm, Layer, Reason
 from rewriter.locks import Lock
 from rewriter.online.overlay import Overlay
@@ -197,6 +198,7 @@ class Options:
         overlay: what users said of rewrites.
         review: what people decided about rewrites.
         now: tells the time, seconds since 1970.
+        taught: what users taught.
         questions: draws "did I get that right?".
     """
 
@@ -207,6 +209,7 @@ class Options:
     overlay: Overlay
     review: Review
     now: Callable[[], float]
+    taught: Taught
     questions: Questions = field(default_factory=Questions)
 
     def today(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from rewriter.codes import Arm, Layer, Reason, Scope, Standing
 from rewriter.result import Candidate
-from rewriter.text import hash_user, normalise
+from rewriter.text import hash_household, hash_user, normalise
 
 Understands = Callable[[str], bool]
 """The assistant's own parser: whether it understands a text."""
@@ -39,6 +39,7 @@ class Call(NamedTuple):
         context: what is a scalar under a text, texts cut to `max_chars`.
         after_failure: whether the NLU has already refused the utterance.
         max_chars: longer hearings are passed over.
+        household: keyed hash of the household; empty for none.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Call(NamedTuple):
     context: Mapping[str, object]
     after_failure: bool
     max_chars: int
+    household: str = ""
 
     def hearings(self) -> list[str]:
         """Return the utterance and what else was heard, normalised, none twice, none empty."""
@@ -67,6 +69,7 @@ def read_call(
     nbest: object,
     context: object,
     after_failure: object,
+    household_id: object = None,
     *,
     max_chars: int,
     key: bytes,
@@ -77,21 +80,24 @@ def read_call(
     Every length is looked at before anything is copied, and by the methods of `str` itself: a subclass may do as it likes.
 
     Args:
-        utterance: as given to `Rewriter.rewrite`, like the five that follow.
+        utterance: as given to `Rewriter.rewrite`, like the six that follow.
         user_id: a text or an integer.
         locale: BCP 47.
         nbest: other hearings.
         context: scalars by name.
         after_failure: whether the NLU has already refused the utterance.
+        household_id: a text or an integer.
         max_chars: longer utterances are left alone.
         key: secret of the artefact, which hashes user ids.
         hashed: whether user ids are given as keyed hashes.
     """
-    user = read_user(user_id)
+    user, household = read_user(user_id), read_user(household_id)
     if not isinstance(utterance, str) or not (locale is None or isinstance(locale, str)):
         return Reason.NOT_TEXT
     if isinstance(user, Reason):
         return user
+    if isinstance(household, Reason):
+        return household
     if str.__len__(utterance) > max_chars or (locale is not None and str.__len__(locale) > MAX_LOCALE):
         return Reason.TOO_LONG
     text = str.__str__(utterance)
@@ -107,6 +113,7 @@ def read_call(
         _scalars(context, max_chars),
         bool(after_failure),
         max_chars,
+        household if hashed or not household else hash_household(household, key),
     )
 
 
@@ -202,6 +209,7 @@ class Verdict(NamedTuple):
         mark: of the rewrite to `text` (`overlay.mark_of`).
         arm: what was drawn; None if nothing was.
         propensity: probability with which that was drawn, 0..1.
+        steps: of a lesson; empty if `text` is the only one.
     """
 
     text: str | None
@@ -215,6 +223,7 @@ class Verdict(NamedTuple):
     mark: str = ""
     arm: Arm | None = None
     propensity: float | None = None
+    steps: tuple[str, ...] = ()
 
 
 def shown(value: object) -> str:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rewriter.artefact import review
+from rewriter.artefact import review, taught
 from rewriter.artefact.versions import current_id, load_current, open_version
-from rewriter.codes import Layer, Reason
+from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
+from rewriter.online import lessons
 from rewriter.online.decide import answer
 from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
-from rewriter.result import Rewrite
+from rewriter.result import Lesson, Rewrite, Taught
 from rewriter.text import hash_user
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Rewriter:
         version: str | None = None,
         hashed: bool = False,
         feedback: str | Path | None = None,
+        taught_in: str | Path | None = None,
         now: Callable[[], float] = time.time,
     ) -> "Rewriter":
         """Open the current version of an artefact, or a certain one.
@@ -69,6 +71,8 @@ class Rewriter:
             hashed: whether user ids are given as keyed hashes, as in the tables that `learn` has written.
             feedback: the file of what users said of rewrites, one for all processes. None for ``state/feedback.jsonl`` in the
                 artefact folder.
+            taught_in: the file of what users taught, one for all processes of a machine. None for ``state/taught.db`` in the
+                artefact folder.
             now: tells the time, seconds since 1970. It gives the day for what is drawn by day; a simulation has its own.
 
         Raises:
@@ -80,7 +84,8 @@ class Rewriter:
         asked = _layers(layers)
         serving = load_current(root, Serving.load) if version is None else Serving.load(open_version(root, version))
         decided = Review(root / review.FILE, serving.locales)
-        options = Options(understands, deadline_ms, asked, hashed, overlay, decided, now)
+        known = taught.Taught(Path(taught_in) if taught_in else root / "state" / taught.FILE)
+        options = Options(understands, deadline_ms, asked, hashed, overlay, decided, now, known)
         return cls(root, serving, options, stays=version is not None)
 
     def rewrite(
@@ -92,6 +97,7 @@ class Rewriter:
         nbest: Sequence[str] = (),
         context: Mapping[str, Any] | None = None,
         after_failure: bool = False,
+        household_id: str | int | None = None,
     ) -> Rewrite:
         """Return what to send to the NLU in place of an utterance. Never raises.
 
@@ -103,6 +109,7 @@ class Rewriter:
             nbest: other hearings, best first.
             context: scalars such as ``hour``, ``room``, ``device_type``, ``previous_utterance``, as in the log.
             after_failure: whether the NLU has already refused this utterance.
+            household_id: pseudonym of the household; what was taught for it holds where the user taught nothing else.
 
         Returns:
             The rewritten text, or the utterance unchanged, and the reason why. Arguments of a wrong type, or too long, leave the
@@ -110,7 +117,7 @@ class Rewriter:
         """
         if time.monotonic() >= self._next_look:
             self._look()
-        return answer(self._serving, self._options, utterance, user_id, locale, nbest, context, after_failure)
+        return answer(self._serving, self._options, utterance, user_id, locale, nbest, context, after_failure, household_id)
 
     def rewrite_batch(
         self,
@@ -121,6 +128,7 @@ class Rewriter:
         nbest: Iterable[Sequence[str]] = (),
         context: Iterable[Mapping[str, Any] | None] | Mapping[str, Any] | None = None,
         after_failure: Iterable[bool] | bool = False,
+        household_ids: Iterable[str | int | None] | str | int | None = None,
     ) -> list[Rewrite]:
         """Rewrite many utterances, all by the same version. The arguments of each are those of `rewrite`.
 
@@ -131,6 +139,7 @@ class Rewriter:
             nbest: other hearings of each utterance; nothing for none at all.
             context: one for each utterance, or one for all.
             after_failure: one for each utterance, or one for all.
+            household_ids: one for each utterance, or one for all; None for none.
 
         Raises:
             RequestError: there are more or fewer of something than utterances; names it.
@@ -145,6 +154,7 @@ class Rewriter:
             _each("nbest", list(nbest) or None, n, ()),
             _each("context", context, n, (Mapping,)),
             _each("after_failure", after_failure, n, (bool,)),
+            _each("household_ids", household_ids, n, (str, int)),
         )
         return [answer(serving, self._options, *each) for each in zip(texts, *columns, strict=True)]
 
@@ -177,6 +187,72 @@ class Rewriter:
             )
         hashed = user if self._options.hashed else hash_user(user, key)
         self._options.overlay.add(hashed, rewrite_id, value, int(self._options.now() * 1000))
+
+    def teach(
+        self,
+        said: str,
+        meant: str | Sequence[str],
+        *,
+        user_id: str | int | None = None,
+        household_id: str | int | None = None,
+        scope: Scope | str = Scope.PERSONAL,
+        locale: str | None = None,
+        joined_by: str | None = None,
+        confirm: bool = False,
+        preview: bool = False,
+    ) -> Taught:
+        """Keep what a user teaches: from the next call on, in every process, these words mean that (docs/teaching.md).
+
+        It holds before all rules, for this user or household alone, and is never shared. A lesson on the same words takes the
+        place of the older one. The user is told of what is odd about a lesson (`rewriter.codes.Caution`); only one that destroys,
+        buys or unlocks something that the words do not ask for is not kept without `confirm`.
+
+        Args:
+            said: what is said, such as "movie time".
+            meant: what is meant, such as "turn on the tv"; a list for several steps.
+            user_id: who teaches it.
+            household_id: for whom it holds, with ``scope="household"``.
+            scope: ``personal`` or ``household``.
+            locale: BCP 47; None for the commonest of the log. It holds in all locales of this language.
+            joined_by: what stands between several steps in `Rewrite.text`, such as ``" and "``. An assistant that takes one
+                request at a time reads `Rewrite.steps` instead.
+            confirm: whether a destructive lesson is kept.
+            preview: whether only the cautions are wanted, and nothing is kept.
+
+        Raises:
+            RequestError: an argument is missing or cannot be meant, or the user has `lessons.MAX_LESSONS` lessons.
+            ArtefactError: the disk refuses.
+
+        Example:
+            >>> rewriter.teach("movie time", "turn on the tv", user_id="ann").stored  # doctest: +SKIP
+            True
+        """
+        return lessons.teach(
+            self._serving, self._options, said, meant, user_id=user_id, household_id=household_id, scope=scope, locale=locale,
+            joined_by=joined_by, confirm=confirm, preview=preview,
+        )  # fmt: skip
+
+    def lessons(self, user_id: str | int | None = None, *, household_id: str | int | None = None) -> list[Lesson]:
+        """Return what a user taught, and what was taught for a household, the oldest first.
+
+        Raises:
+            RequestError: an id is no id.
+        """
+        user = lessons.owner_of(self._serving, self._options, user_id)
+        household = lessons.owner_of(self._serving, self._options, household_id, household=True)
+        rows = [row for owner in (user, household) if owner for row in self._options.taught.lessons(owner)]
+        return [lessons.shown_lesson(row, user) for row in rows]
+
+    def unteach(self, lesson_id: str) -> bool:
+        """Remove a lesson, from the next call on, in every process; return whether there was one.
+
+        Args:
+            lesson_id: `Lesson.id`.
+
+        Raises:
+            ArtefactError: the disk refuses.
+        """
+        return self._options.taught.unteach(str(lesson_id))
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""

@@ -16,6 +16,7 @@ from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
 if TYPE_CHECKING:
+    from rewriter.guardrail import Guardrails
     from rewriter.model.risk import Risk
     from rewriter.online.catalog_layer import CatalogLayer, LogThenCatalog
     from rewriter.online.layer import OnlineLayer
@@ -85,6 +86,7 @@ class Serving:
         locales: of the log, and all others that have rules.
         online_layer: the online layer; None if `learn` made none.
         shares: slice of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied.
+        settings: those of the guardrail.
     """
 
     id: str
@@ -97,6 +99,7 @@ class Serving:
     locales: frozenset[str]
     online_layer: "OnlineLayer | CatalogLayer | LogThenCatalog | None"
     shares: Mapping[str, float]
+    settings: Guardrail
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -122,12 +125,19 @@ class Serving:
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
         locales, limit = frozenset(users), manifest.max_chars
-        return cls(version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares)
+        settings = _guardrail_of(version)
+        return cls(version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings)
 
     @property
     def risk(self) -> "Risk | None":
         """P(a request goes wrong); None if there is no online layer."""
         return None if self.online_layer is None else self.online_layer.student
+
+    def guardrails(self) -> "Guardrails":
+        """Return the guardrails of this version; what they need is imported only here."""
+        from rewriter.guardrail import Guardrails  # noqa: PLC0415
+
+        return Guardrails(self.settings) if self.online_layer is None else self.online_layer.guardrails
 
     def rule(self, query: str, locale: str | None, user: str, context: object) -> tuple[Rule | None, bool]:
         """Return the user's own rule, else one for this context, else one for everybody; and whether it is none for everybody.
@@ -176,7 +186,7 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
     folder, beside = version.folder / "online", version.folder / "catalog"
     if not folder.is_dir() and not beside.is_dir():
         return None
-    guardrail = Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
+    guardrail = _guardrail_of(version)
     of_log = folder.is_dir() and not (folder / "catalog.json").exists()
     if of_log and not beside.is_dir():
         return _open_layer_of_log(folder, guardrail)
@@ -186,6 +196,10 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
         return CatalogLayer.open(folder, guardrail)
     own = _open_layer_of_log(folder, guardrail) if of_log else None
     return LogThenCatalog(own, CatalogLayer.open(beside, guardrail), lookup_order)
+
+
+def _guardrail_of(version: Version) -> Guardrail:
+    return Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
 
 
 def _open_layer_of_log(folder: Path, guardrail: Guardrail) -> "OnlineLayer":

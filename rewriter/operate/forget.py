@@ -17,7 +17,7 @@ from typing import Final
 
 import duckdb
 
-from rewriter.artefact import feedback, review
+from rewriter.artefact import feedback, review, taught
 from rewriter.artefact.disk import replace as replace_file
 from rewriter.artefact.versions import Version, current, held, version_ids
 from rewriter.artefact.writer import Writer
@@ -29,7 +29,7 @@ from rewriter.offline.logs.reader import names_user
 from rewriter.online.overlay import Overlay
 from rewriter.operate.scrub import Person, context_rules_without, find, is_known, online_without, state_without, table_without
 from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
-from rewriter.text import hash_user
+from rewriter.text import hash_household, hash_user
 
 NOTE: Final = "forgetting.json"
 """Below the folder ``state``: hash of each person who is being forgotten -> the texts to remove from the review."""
@@ -57,6 +57,7 @@ class Forgotten:
         logs: file of a log -> rows.
         decisions: lines of decision logs.
         feedback: lines of feedback.
+        taught: lessons of the person, and of a household of this id.
         review: lines of the review.
         named: files whose names hold the user id; they are not renamed.
     """
@@ -71,13 +72,14 @@ class Forgotten:
     logs: Mapping[str, int] = field(default_factory=dict)
     decisions: int = 0
     feedback: int = 0
+    taught: int = 0
     review: int = 0
     named: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether the id was found nowhere, so that nothing was changed."""
-        return not (self.known or self.rows or self.logs or self.decisions or self.feedback or self.review)
+        return not (self.known or self.rows or self.logs or self.decisions or self.feedback or self.taught or self.review)
 
     def lines(self) -> list[tuple[str, str]]:
         """Return this as rows of a table."""
@@ -92,6 +94,7 @@ class Forgotten:
             *((f"rows of {name}", f"{rows:,}") for name, rows in self.logs.items()),
             ("decisions", f"{self.decisions:,}"),
             ("feedback", f"{self.feedback:,}"),
+            ("lessons", f"{self.taught:,}"),
             ("lines of the review", f"{self.review:,}"),
             *(("rename this file, its name holds the user id", name) for name in self.named),
         ]
@@ -106,12 +109,12 @@ def forget(
     decisions: str | Path | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> Forgotten:
-    """Take one person out of habits, rules, counts, feedback, review, decision logs, logs and all versions.
+    """Take one person out of habits, rules, counts, feedback, lessons, review, decision logs, logs and all versions.
 
     Nothing changes for a user id that is found nowhere.
 
     Args:
-        user_id: as the log gives it.
+        user_id: as the log gives it. What was taught for a household of this id is taken out, too.
         root: the artefact folder, with its private state.
         logs: files, folders and globs of logs to take the person out of. A log that `learn` has read counts as read afterwards,
             too; one that it has not read does not.
@@ -141,7 +144,7 @@ def forget(
     for each in rewritten:
         each.apply()
     return replace(
-        _finish(root, hashed, found, decisions),
+        _finish(root, hashed, found, decisions, hash_household(user_id, bytes.fromhex(version.manifest.user_key))),
         logs={str(each.path): each.rows for each in rewritten},
         named=tuple(str(each.path) for each in rewritten if names_user(each.path.name, user_id) and not each.is_empty),
     )
@@ -211,7 +214,7 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
     return Forgotten(version_id, known, rows, len(person.texts | served.texts), rules, parts is not None, parts or {})
 
 
-def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | None) -> Forgotten:
+def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | None, household: str) -> Forgotten:
     """Take the person out of the files that belong to no version, and remove the note when that is done."""
     noted = _noted(root)
     texts = {text for of_person in noted.values() for text in of_person}
@@ -220,12 +223,13 @@ def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | N
     reviewed = _mend_review(root / review.FILE, texts) if texts else 0
     words = root / "state" / feedback.FILE
     said = sum(feedback.without(words, each) for each in {hashed, *noted})
+    gone = taught.Taught(root / "state" / taught.FILE).forget([*{hashed, household, *noted}])
     Overlay(words)  # makes the index anew; until then it holds what the person said
     decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):
         (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one
     (root / "state" / NOTE).unlink(missing_ok=True)
-    return replace(found, review=reviewed, feedback=said, decisions=decided)
+    return replace(found, review=reviewed, feedback=said, taught=gone, decisions=decided)
 
 
 def _mend_review(path: Path, texts: set[str]) -> int:

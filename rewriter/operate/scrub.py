@@ -39,6 +39,8 @@ FILES: Final = {
     "state/*/detector/*": "no text: weights of features",
     "state/*/catalog.json*": "texts that the operator gave for everybody, and the channel: nothing of a person",
     "state/feedback.jsonl": "keyed hashes: lines of the person are removed",
+    "state/taught.db": "texts and keyed hashes: rows of the person, and of a household of this id, are removed and overwritten",
+    "state/taught.db-journal": "rows while a write is under way; removed with its end",
     "state/rejected.parquet": "rejected rows of a job that stopped: the file is removed",
     "state/forgetting.json": "texts of a person while `forget` works: removed at its end",
     "state/held.json": "no text: the id of a version and reasons in figures",

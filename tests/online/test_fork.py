@@ -38,9 +38,11 @@ def answers(rewriter, log):
         again = rewriter.rewrite("turn of the lamp", user_id=f"child {os.getpid()}")
         log.write(answer)
         log.close()
+        rewriter.teach("movie time", "turn on the tv", user_id=f"child {os.getpid()}")
+        taught = rewriter.rewrite("movie time", user_id=f"child {os.getpid()}")
         Rewriter.open(rewriter._root).rewrite("turn of the lamp")
-        reasons = [each.reason for each in (answer, asked, found, again)]
-        status = 0 if reasons == ["rule", asked.reason, "online", "undone_by_user"] and asked.reason != "error" else 2
+        reasons = [each.reason for each in (answer, asked, found, again, taught)]
+        status = 0 if reasons == ["rule", asked.reason, "online", "undone_by_user", "lesson"] and asked.reason != "error" else 2
     finally:
         os._exit(status)
 

@@ -55,6 +55,7 @@ def test_a_rule_is_applied(rewriter, root):
         arm=None,
         propensity=None,
         artefact=(root / "CURRENT").read_text().strip(),
+        steps=("turn off the lamp",),
     )
 
 

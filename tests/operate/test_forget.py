@@ -70,6 +70,8 @@ def learned(tmp_path_factory):
             answer = rewriter.rewrite(lamp_log.OWN if user == ANN else SOURCE, user_id=user)
             decisions.write(answer, user_id=user, turn_id=f"t-{user[:3]}")
             rewriter.feedback(rewriter.rewrite(SOURCE, user_id=user, after_failure=True).id, -1, user)
+            rewriter.teach(f"words of {user}", "a secret wish", user_id=user, household_id="home-7", scope="household")
+            rewriter.teach("movie time", f"a wish of {user}", user_id=user)
     write(root / "review.csv", [Line("", "", HERS[0], "block"), Line("en", "a", "b", "approve")])
     return folder
 
@@ -112,6 +114,7 @@ def test_the_scan_finds_what_is_there(place):
         "log.jsonl",
         "feedback.jsonl",
         "review.csv",
+        "taught.db",
         "personal.mdb",
     } <= files
 
@@ -125,7 +128,10 @@ def test_nothing_of_her_is_left(place):
     assert found(place, wanted) == set()
     assert not any(half in raw for path, raw in bytes_of(root) if path.suffix == ".npy" for half in halves)
     assert report.known
-    assert (report.decisions, report.feedback) == (1, 1)
+    assert (report.decisions, report.feedback, report.taught) == (1, 1, 2)
+    rewriter = Rewriter.open(root)
+    assert rewriter.rewrite("movie time", user_id="ben").text == "a wish of ben"
+    assert [lesson.said for lesson in rewriter.lessons(household_id="home-7")] == ["words of ben"]
     hers = sum(1 for row in rows() if row["user_id"] == ANN)
     assert {Path(name).name: n for name, n in report.logs.items()} == {"log.jsonl": hers, "more.jsonl": hers, "bad.jsonl": 1}
 
@@ -545,3 +551,24 @@ def test_her_words_leave_the_index_of_feedback_at_once(place):
     assert hers is not None
     forget(ANN, root)
     assert keys() == (before - 2, None)  # her word, and how many she said on its day
+
+
+def test_a_household_and_who_only_taught_are_forgotten(place):
+    """The log never heard of either."""
+    root = place / "a"
+    rewriter = Rewriter.open(root)
+    rewriter.teach("bedtime", "play rain", user_id="new.user")
+    assert forget("new.user", root).taught == 1
+    assert rewriter.lessons("new.user") == []
+    report = forget("home-7", root)
+    assert (report.known, report.taught, report.is_empty) == (False, 2, False)
+    assert rewriter.lessons(household_id="home-7") == []
+    assert rewriter.lessons("ben") != []
+    assert forget("home-7", root).is_empty
+
+
+def test_learning_carries_lessons_over(place):
+    root = place / "a"
+    new = jsonl(place / "new.jsonl", [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows()])
+    learn([new], out=root, detector=RuleDetector())
+    assert Rewriter.open(root).rewrite("movie time", user_id="ben").text == "a wish of ben"

@@ -1,0 +1,100 @@
+"""The verbs of teaching: teach, list and remove what a user taught."""
+
+from pathlib import Path
+
+import click
+
+from rewriter.cli.asking import LOCALE
+from rewriter.cli.group import ARTEFACT, main, plainly
+
+WHO = click.option("--user", metavar="ID", help="Id of the user, as in the log.")
+HOUSEHOLD = click.option("--household", metavar="ID", help="Id of a household: for all its users, not for --user alone.")
+
+
+@main.command()
+@ARTEFACT
+@click.argument("said")
+@click.argument("meant", nargs=-1, required=True)
+@WHO
+@HOUSEHOLD
+@LOCALE
+@click.option("--joined-by", metavar="TEXT", help='What stands between several MEANT, such as " and ".')
+@click.option("--confirm", is_flag=True, help="Keep it although it destroys, buys or unlocks something SAID does not ask for.")
+@plainly
+def teach(
+    artefact: Path,
+    said: str,
+    meant: tuple[str, ...],
+    user: str | None,
+    household: str | None,
+    locale: str | None,
+    joined_by: str | None,
+    confirm: bool,
+) -> None:
+    """Teach that SAID means MEANT, for one user or one household, from the next request on.
+
+    It holds before all rules, in every process that serves DIR, and is never shared. Several MEANT are steps.
+
+    \b
+    Examples:
+      rewriter teach artefact "movie time" "turn on the tv" --user ann
+      rewriter teach artefact "movie time" "dim the lights" "turn on the tv" --joined-by " and " --user ann
+      rewriter teach artefact "bedtime" "turn off the lamp" --household home-7
+    """
+    from rewriter import terminal
+    from rewriter.messages import caution
+    from rewriter.operate.teach import teach as keep
+
+    steps = list(meant)
+    found = keep(artefact, said, steps, user_id=user, household_id=household, locale=locale, joined_by=joined_by, confirm=confirm)
+    for each in found.cautions:
+        terminal.line(f"note: {caution(each.code, each.detail)}")
+    lesson = found.lesson
+    terminal.line(f"{lesson.said!r} now means {lesson.meant!r}; id {lesson.id}" if found.stored else "nothing was kept")
+
+
+@main.command()
+@ARTEFACT
+@WHO
+@HOUSEHOLD
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@plainly
+def lessons(artefact: Path, user: str | None, household: str | None, as_json: bool) -> None:
+    """List what a user taught, or what was taught for a household.
+
+    \b
+    Examples:
+      rewriter lessons artefact --user ann
+      rewriter lessons artefact --user ann --household home-7 --json
+    """
+    import dataclasses
+
+    from rewriter import terminal
+    from rewriter.operate import teach as taught
+
+    if user is None and household is None:
+        raise click.UsageError("whose lessons? Name --user, --household or both")
+    found = taught.lessons(artefact, user, household_id=household)
+    if as_json:
+        click.echo(terminal.as_json([dataclasses.asdict(lesson) for lesson in found]))
+    elif found:
+        terminal.table("lessons", taught.COLUMNS, [taught.row(lesson) for lesson in found], whole=taught.COLUMNS[:1])
+    else:
+        terminal.line("nothing was taught")
+
+
+@main.command()
+@ARTEFACT
+@click.argument("lesson")
+@plainly
+def unteach(artefact: Path, lesson: str) -> None:
+    """Remove a LESSON, given by its id (see `rewriter lessons`).
+
+    \b
+    Examples:
+      rewriter unteach artefact 1f3a5c7e9b2048d6
+    """
+    from rewriter import terminal
+    from rewriter.operate.teach import unteach as remove
+
+    terminal.line("removed" if remove(artefact, lesson) else f"no lesson has the id {lesson}")
