@@ -38,7 +38,7 @@ from rewriter.detect.rephrase import exclusive, learn_pair
 from rewriter.detect.span import REACH, DialogueWriter, SpanReader, learn_span
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader as reader_
 from rewriter.offline.mining.pipeline import mine

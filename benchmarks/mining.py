@@ -28,7 +28,7 @@ from mining_log import write_log
 from mining_pandas import mine_with_pandas
 
 from rewriter.config import Config
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.mining.pipeline import Mined, mine
 

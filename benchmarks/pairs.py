@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
 from rewriter.config import Config
-from rewriter.engines.duckdb import DuckDB, glob
+from rewriter.engines import DuckDB, glob
 from rewriter.model.detector import Columns, Detector
 from rewriter.offline.mining.pipeline import mine
 

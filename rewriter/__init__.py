@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from rewriter.evaluation.evaluate import evaluate
     from rewriter.evaluation.experiment import experiment, plan
     from rewriter.evaluation.report import report
-    from rewriter.explanation.explain import explain
     from rewriter.offline.learn import learn
     from rewriter.online.decisions import DecisionLog
     from rewriter.online.rewriter import Rewriter
     from rewriter.operate.demo import demo
+    from rewriter.operate.explain import explain
     from rewriter.operate.forget import forget
     from rewriter.operate.info import history, info
     from rewriter.operate.label import label
@@ -83,7 +83,7 @@ _HOMES: Final = {
     "demo": "rewriter.operate.demo:demo",
     "evaluate": "rewriter.evaluation.evaluate:evaluate",
     "experiment": "rewriter.evaluation.experiment:experiment",
-    "explain": "rewriter.explanation.explain:explain",
+    "explain": "rewriter.operate.explain:explain",
     "forget": "rewriter.operate.forget:forget",
     "history": "rewriter.operate.info:history",
     "info": "rewriter.operate.info:info",

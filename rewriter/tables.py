@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rewriter.engines.duckdb import connect, save
+from rewriter.engines import connect, save
 from rewriter.errors import EngineError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Files that survive a kill: locked, synced, replaced in one step."""
+"""Files that survive a kill: locked, synced, replaced in one step. `in_memory` says which of them are read, not mapped."""
 
 import hashlib
 import os
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from rewriter.errors import ArtefactError
 
@@ -98,3 +99,20 @@ def remove(folder: Path) -> None:
     """Remove a folder and everything below it, if it is there."""
     if folder.exists():
         shutil.rmtree(folder)
+
+
+IN_MEMORY: Final = 5 * 1024 * 1024
+"""Bytes up to which a file is read into the memory of each process, instead of being mapped and shared by all.
+
+A process that reads a map dies by SIGBUS while somebody copies another file over the mapped one. Most artefacts have only files
+of this size, and survive it. The table of the default encoder has 4 MiB and a header.
+"""
+
+
+def in_memory(path: Path) -> bool:
+    """Return whether a file is small enough to be read.
+
+    Raises:
+        OSError: it is missing.
+    """
+    return path.stat().st_size <= IN_MEMORY

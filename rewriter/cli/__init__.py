@@ -1,13 +1,92 @@
-"""The command line: each verb parses, calls one function and prints what it returns."""
+"""The command line: each verb parses, calls one function and prints what it returns.
+
+This file holds the command group and what all verbs share: arguments, options, and errors as one line. `asking`, `learning`,
+`measuring`, `operating` and `teaching` add their verbs to the group.
+"""
 
 import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from rewriter import __version__
+from rewriter.errors import RewriterError
 
 try:
-    import click  # noqa: F401
+    import click
 except ImportError:  # pragma: no cover - the serving tier has no command line
     sys.exit("the command line needs the learning tier: pip install 'rewriter[learn]'")
 
-from rewriter.cli import asking, learning, measuring, operating, teaching  # each module adds its verbs to the group
-from rewriter.cli.group import main
+P = ParamSpec("P")
+T = TypeVar("T")
 
-__all__ = ["asking", "learning", "main", "measuring", "operating", "teaching"]
+PATH = click.Path(path_type=Path)
+ARTEFACT = click.argument("artefact", metavar="DIR", type=PATH)
+MAP = click.option(
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="Name of a column of the log that is called otherwise, as user_id=caller; repeatable.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rewriter")
+def main() -> None:
+    """Rewrite requests that a conversational assistant would not understand.
+
+    rewriter learns from dialogue logs which requests fail and what people say instead that works. LOG is a file, a folder or
+    a pattern; DIR is the folder of learned files (the artefact).
+
+    \b
+    Examples:
+      rewriter learn logs/ --out artefact
+      rewriter rewrite artefact "turn of the lamp"
+      rewriter explain artefact "turn of the lamp"
+    """
+
+
+def plainly(command: Callable[P, T]) -> Callable[P, T]:
+    """Print errors of this package and of the disk as one line on stderr and exit with code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except BrokenPipeError:  # the reader of a pipe has ended, as in `rewriter info DIR | head -1`; click handles it
+            raise
+        except (RewriterError, OSError) as error:
+            cause = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
+            click.echo(f"rewriter: {_inert(cause)}", err=True)
+            sys.exit(1)
+
+    return run
+
+
+def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Read OURS=THEIRS pairs."""
+    return pairs_of(pairs, "--map", "OURS=THEIRS")
+
+
+def pairs_of(pairs: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    """Read pairs of the given form, such as KEY=VALUE, or raise a usage error."""
+    mapping = {}
+    for pair in pairs:
+        left, equals, right = pair.partition("=")
+        if not (left and equals and right):
+            raise click.UsageError(f"{option} takes {form}, not {pair!r}")
+        mapping[left.strip()] = right.strip()
+    return mapping
+
+
+def _inert(value: object) -> str:
+    """Return one line without control characters: an error may quote a log."""
+    from rewriter import terminal
+
+    return terminal.visible(value)
+
+
+# Each module adds its verbs to the group above.
+from rewriter.cli import asking, learning, measuring, operating, teaching  # noqa: E402, F401

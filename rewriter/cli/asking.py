@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, PATH, main, pairs_of, plainly
+from rewriter.cli import ARTEFACT, PATH, main, pairs_of, plainly
 
 USER = click.option("--user", metavar="ID", help="Id of the user who speaks, as in the log; adds personal rules and habits.")
 LOCALE = click.option("--locale", help="Locale (BCP 47), for example en or de-DE; default: the commonest of the artefact.")
@@ -81,7 +81,7 @@ def explain(
       rewriter explain artefact "turn on the light" --user ann --context room=kitchen
     """
     from rewriter import terminal
-    from rewriter.explanation import explain as why
+    from rewriter.operate import explain as why
 
     context = pairs_of(pairs, "--context", "KEY=VALUE")
     found = why.explain(artefact, text, user_id=user, locale=locale, context=context, after_failure=after_failure)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli.group import MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import MAP, PATH, main, mapping_of, plainly
 
 if TYPE_CHECKING:
     from rewriter.config import Config
@@ -159,7 +159,7 @@ def _learn_catalog(
 
 def _answerable(turns: Path, catalogs: tuple[Path, ...], config: "Config", *, channel: str, complete: bool) -> list[str]:
     """Say what was read of catalogs, and how many refused turns of a log they could answer."""
-    from rewriter.evaluation.answerable import answerable
+    from rewriter.evaluation.evaluate import answerable
     from rewriter.offline.catalog_layer import read_shared
 
     catalog, report = read_shared(catalogs, config)

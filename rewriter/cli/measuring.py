@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli.group import ARTEFACT, MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import ARTEFACT, MAP, PATH, main, mapping_of, plainly
 
 if TYPE_CHECKING:
     from rewriter.operate.try_out import TryOut

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli.group import ARTEFACT, MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import ARTEFACT, MAP, PATH, main, mapping_of, plainly
 
 VERSION = click.argument("version", required=False, metavar="[VERSION]")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from rewriter.cli import ARTEFACT, main, plainly
 from rewriter.cli.asking import LOCALE
-from rewriter.cli.group import ARTEFACT, main, plainly
 
 WHO = click.option("--user", metavar="ID", help="Id of the user, as in the log.")
 HOUSEHOLD = click.option("--household", metavar="ID", help="Id of a household: for all its users, not for --user alone.")

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 from rewriter.detect.rephrase import PairDetector, learn_pair
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.errors import reading_state
 from rewriter.model.detector import Detector, RuleDetector
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
-from rewriter.engines.duckdb import connect, glob
+from rewriter.engines import connect, glob
 from rewriter.similarity import contained, pairwise, phonetic_keys
 from rewriter.text import normalise
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.turns import Likeness, Listed, Turns
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.model.detector import Columns
 from rewriter.model.hypothesis import intent_of, slots_of
 

@@ -24,7 +24,7 @@ import numpy as np
 from rewriter.arrays import Bools, Floats, Ints
 from rewriter.artefact.versions import Version, current_id, named, open_version
 from rewriter.config import Config
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.errors import LogError
 from rewriter.evaluation.intervals import Interval, bounds
 from rewriter.evaluation.replay import Turn, firsts, load, restatements, troubles

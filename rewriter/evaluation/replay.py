@@ -20,7 +20,7 @@ import numpy as np
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Publish
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.evaluation.intervals import bounds
 from rewriter.evaluation.outcomes import (
     FAILED_HONESTLY,

@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 
 from rewriter.artefact.versions import current
 from rewriter.codes import SERVED, Stage
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError
 from rewriter.evaluation import charts
 from rewriter.evaluation.intervals import Interval, bounds, odds

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
-from rewriter.model.memory import in_memory
+from rewriter.artefact.disk import in_memory
 from rewriter.text import text_hash
 
 Keys = npt.NDArray[np.uint64]

@@ -11,9 +11,9 @@ import faiss
 import numpy as np
 
 from rewriter.arrays import Ints
+from rewriter.artefact.disk import in_memory
 from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Vectors
-from rewriter.model.memory import in_memory
 from rewriter.model.query_store import QueryBook
 
 _HEADER = "index.json"

@@ -16,11 +16,11 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
+from rewriter.artefact.disk import in_memory
 from rewriter.codes import Scope
 from rewriter.config import Context
 from rewriter.errors import ArtefactError, reading_artefact
 from rewriter.locks import Lock
-from rewriter.model.memory import in_memory
 from rewriter.text import normalise, text_hash
 
 

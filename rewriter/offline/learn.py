@@ -16,7 +16,7 @@ from rewriter.codes import RuleVerdict
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.errors import running
 from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector

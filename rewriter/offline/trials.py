@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.special import gammaln
 
 from rewriter.arrays import Floats, Ints
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 
 _ONE = 1_000_000
 """Weights and probabilities are stored in millionths."""

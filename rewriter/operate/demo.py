@@ -28,10 +28,10 @@ from rewriter.evaluation.loop import SelfAware, live
 from rewriter.evaluation.outcomes import Outcomes, where
 from rewriter.evaluation.report import days as seen_days
 from rewriter.evaluation.summary import Row, curve, ratio_text, row
-from rewriter.explanation import drawing
-from rewriter.explanation.explain import graph
 from rewriter.messages import rule_verdict, verdict_kind
 from rewriter.offline.learn import LearnReport, learn
+from rewriter.operate import drawing
+from rewriter.operate.explain import graph
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World

@@ -21,7 +21,7 @@ from rewriter.detect.rephrase import Goals, segment
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines.duckdb import DuckDB, glob
+from rewriter.engines import DuckDB, glob
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader

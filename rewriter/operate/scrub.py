@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from rewriter.engines.duckdb import glob, quoted
+from rewriter.engines import glob, quoted
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.guardrail.contrasts import WordContrasts, open_contrasts, save_contrasts
 from rewriter.model.ambiguity import ambiguous_texts

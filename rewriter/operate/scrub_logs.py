@@ -8,8 +8,7 @@ from pathlib import Path
 import duckdb
 
 from rewriter.artefact.disk import explained, sync
-from rewriter.engines import first_line
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import first_line, quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import literal
 from rewriter.offline.logs.files import checksum, find, open_text, packed

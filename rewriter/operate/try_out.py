@@ -15,7 +15,7 @@ import numpy as np
 from rewriter.artefact.versions import current
 from rewriter.codes import Lack, NextStep
 from rewriter.config import Config
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import quoted
 from rewriter.errors import running
 from rewriter.evaluation.evaluate import healthy_texts
 from rewriter.evaluation.outcomes import Outcomes, where

@@ -19,9 +19,9 @@ import pytest
 from rewriter import Rewriter, RewriterError
 from rewriter.artefact.switch import listed, rollback
 from rewriter.artefact.versions import Manifest, current, verify
-from rewriter.explanation.explain import explain
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
+from rewriter.operate.explain import explain
 from rewriter.operate.forget import forget
 from rewriter.operate.info import info
 

@@ -4,7 +4,7 @@ from hard_logs import BLANK, write_turns
 
 from rewriter.config import Config
 from rewriter.detect.turns import Listed
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.mining.pipeline import mine
 

@@ -20,7 +20,7 @@ from rewriter.detect.rephrase import PairDetector, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader
 from rewriter.offline.mining.pipeline import mine

@@ -6,8 +6,7 @@ from collections import Counter
 import duckdb
 import pytest
 
-from rewriter.engines.duckdb import DuckDB, glob
-from rewriter.engines.spark import Spark, local_session
+from rewriter.engines import DuckDB, Spark, glob, local_session
 from rewriter.errors import EngineError, MissingExtraError
 from rewriter.text import normalise
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from rewriter.config import Config, Launch, Trigger
-from rewriter.evaluation import answerable as module
-from rewriter.evaluation.answerable import answerable
+from rewriter.evaluation import evaluate as module
+from rewriter.evaluation.evaluate import answerable
 from rewriter.offline.catalog_layer import read_shared
 
 ROWS = [{"text": f"turn {way} the kitchen lights"} for way in ("on", "off")]

@@ -4,12 +4,12 @@ import pytest
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
-from rewriter.explanation.explain import explain
 from rewriter.guardrail import Guardrail, Guardrails
 from rewriter.guardrail.contrasts import FILE, Counts, Kind, WordContrasts, endings_of, open_contrasts, save_contrasts
 from rewriter.messages import guardrail_finding
 from rewriter.model.contrasts import mine_words
 from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.operate.explain import explain
 from rewriter.operate.info import info
 from rewriter.operate.scrub import Person, _contrasts_without
 from rewriter.text import normalise

@@ -15,8 +15,8 @@ from crash import count_steps, run_killed
 from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
 from rewriter.errors import LogError
-from rewriter.explanation.explain import explain
 from rewriter.model.detector import RuleDetector
+from rewriter.operate.explain import explain
 from rewriter.tables import RULES, check
 from rewriter.text import hash_user
 

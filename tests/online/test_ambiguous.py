@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rewriter import Rewriter, learn
-from rewriter.explanation.explain import explain
+from rewriter.operate.explain import explain
 from rewriter.operate.forget import forget
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.model.fluency import Wording
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined

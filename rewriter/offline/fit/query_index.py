@@ -15,7 +15,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.config import Config
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.contrasts import mine_words
 from rewriter.model.encoder import SavedEncoder

@@ -16,7 +16,7 @@ from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Trigger
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.word_risk import WordRisk
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.guardrail import Guardrails
 from rewriter.model.decider import Calibration, Decider, Threshold
 from rewriter.model.layer_slices import SLICES, Promise

@@ -21,7 +21,7 @@ import pandas as pd
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import SERVED, RuleVerdict, Stage
 from rewriter.config import Loop
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.model.layer_slices import SLICES, Promise
 from rewriter.offline import trials
 from rewriter.offline.lifecycle.sequential_tests import RobustAggregation, log_e_drop, log_e_two_arms

@@ -29,7 +29,7 @@ from scipy.special import betainc
 from rewriter.arrays import Floats
 from rewriter.codes import SERVED, RuleVerdict, Stage, StageReason
 from rewriter.config import Loop
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.offline.lifecycle import evidence as evidence_of
 from rewriter.offline.lifecycle.evidence import PRIOR_TRIALS, Evidence, decisive, is_slice, is_undrawn

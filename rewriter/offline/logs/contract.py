@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from rewriter.config import Logs
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import quoted
 
 Kind = Literal["text", "time", "status", "flag", "share", "feedback", "list", "object", "slots"]
 

@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 
 from rewriter.artefact.feedback import last_words
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import literal
 

@@ -13,8 +13,7 @@ import duckdb
 import numpy as np
 
 from rewriter.config import Logs
-from rewriter.engines import first_line
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import first_line, quoted
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import hypothesis
 from rewriter.offline.logs.contract import (

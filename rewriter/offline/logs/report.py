@@ -11,7 +11,7 @@ import numpy as np
 
 from rewriter import tables
 from rewriter.config import Logs
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import Relation, literal
 from rewriter.offline.logs.decisions import Joined

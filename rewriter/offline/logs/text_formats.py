@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from rewriter.engines.duckdb import quoted
+from rewriter.engines import quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import REQUIRED, TEXTS, Cell, Relation, literal
 from rewriter.offline.logs.files import Source, open_text, packed

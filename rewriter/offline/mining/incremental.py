@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rewriter.artefact.disk import link
 from rewriter.config import Config, Loop
-from rewriter.engines.duckdb import connect, quoted, save
+from rewriter.engines import connect, quoted, save
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.offline.logs.report import LogReport
 from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table

@@ -1,4 +1,6 @@
-"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of `score`.
+"""From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of this file.
+
+`score` compares texts, which SQL cannot do: from candidates to P(restates), Parquet to Parquet and a chunk at a time.
 
 The last step discounts edges of the chain by what became of rewrites (`write_edge_discount`). A text that has a rewrite stands in
 the chain as itself and as its rewrite (Ponnusamy et al., "Self-aware feedback-based self-learning in large-scale conversational
@@ -11,7 +13,10 @@ with X and Y the rates of success as spoken and rewritten (`rewriter.offline.tri
 becomes failure of row i. So a rewrite that fails loses its mass, whoever gave it, and leaving i alone scores higher.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -19,17 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rewriter import tables
 from rewriter.arrays import Ints
 from rewriter.config import Config
+from rewriter.detect import turns
 from rewriter.detect.select import BestDetector
-from rewriter.detect.turns import Listed
-from rewriter.engines import Engine
-from rewriter.engines.duckdb import connect, glob, save
+from rewriter.detect.turns import Likeness, Listed
+from rewriter.engines import Engine, connect, glob, save
+from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
-from rewriter.offline.mining import score
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
@@ -39,6 +45,7 @@ from rewriter.offline.mining.small_tables import (
     write_stops,
 )
 from rewriter.offline.trials import p_better
+from rewriter.tables import CANDIDATES
 from rewriter.text import normalise
 
 _READINGS = """
@@ -187,7 +194,7 @@ def mine(
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
-    scores = steps.python("scores", lambda out: score.score(candidates, texts, chosen, out))
+    scores = steps.python("scores", lambda out: score(candidates, texts, chosen, out))
     steps.sql("spent")
     steps.python("context_values", lambda out: write_context_values(said, out, config.context))
     new = {name: steps.sql(f"new_{name}") for name in PARTED}
@@ -291,3 +298,76 @@ def _numbers(config: Config) -> dict[str, int]:
 def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:
     with connect() as con:
         return con.execute(sql, [glob(path)]).fetchall()
+
+
+Chunk = dict[str, npt.NDArray[Any]]
+
+_Part = tuple[str, int, int]
+"""A file, and the rows from one number up to another."""
+
+_ROWS = 500_000
+"""Candidates that a thread scores at once."""
+
+_THREADS = 4
+"""More would wait for each other: part of the comparing holds Python's lock."""
+
+_KEY = ("user_no", "turn_no", "ahead")
+_TEXTS = ("source_text", "target_text")
+
+
+def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
+    """Write P(restates) of every candidate for which it is not 0.
+
+    Args:
+        candidates: Parquet of `tables.CANDIDATES`.
+        texts: Parquet of `tables.TEXTS`.
+        detector: gives P; it is handed the columns that it names, from several threads.
+        out: folder to write, Parquet of `tables.SCORES`; replaced if it is there.
+
+    Raises:
+        EngineError: the detector gave what is no P.
+    """
+    wanted = set(detector.columns)
+    wording = Likeness(texts)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+
+    def score_part(part: tuple[int, _Part]) -> None:
+        number, rows = part
+        chunk = _read(rows, {*_KEY, "source", "target", *wanted})
+        if wanted.intersection(turns.NAMES):
+            chunk |= wording.measure(chunk["source"], chunk["target"])
+        if wanted.intersection(_TEXTS):
+            chunk |= {name: wording.text[chunk[name.removesuffix("_text")]] for name in _TEXTS}
+        p = detector.score({name: chunk[name] for name in detector.columns})
+        if p.shape != chunk["ahead"].shape or np.any((p < 0) | (p > 1000)):
+            raise EngineError(f"detector {type(detector).__name__} must give one P of 0 to 1000 thousandths for each candidate")
+        some = p > 0
+        _write({name: chunk[name][some] for name in _KEY} | {"p": p[some]}, out / f"{number:05}.parquet")
+
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        list(pool.map(score_part, enumerate(_parts(candidates))))
+    return out
+
+
+def _parts(candidates: Path) -> list[_Part]:
+    """Cut the files of a table into ranges of rows; at least one range."""
+    with connect() as con:
+        sql = "SELECT file_name, num_rows FROM parquet_file_metadata(?) ORDER BY file_name"
+        files = con.execute(sql, [glob(candidates)]).fetchall()
+    return [(file, start, start + _ROWS) for file, rows in files for start in range(0, rows or 1, _ROWS)]
+
+
+def _read(part: _Part, names: set[str]) -> Chunk:
+    """Return some columns of a range of rows; one that may be NULL is float64 with NaN, whether there is a NULL or not."""
+    columns = [c.name if c.required else f"CAST({c.name} AS DOUBLE) AS {c.name}" for c in CANDIDATES.columns if c.name in names]
+    rows = "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ? AND file_row_number < ?"
+    with connect() as con:
+        found = con.execute(f"SELECT {', '.join(columns)} {rows}", part).fetchnumpy()
+    return {name: np.ma.filled(values, np.nan) if values.dtype == np.float64 else values for name, values in found.items()}
+
+
+def _write(chunk: Chunk, path: Path) -> None:
+    with connect() as con:
+        con.register("chunk", chunk)
+        save(con, "SELECT * FROM chunk", path)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from rewriter.config import Context
-from rewriter.engines.duckdb import connect, save
+from rewriter.engines import connect, save
 from rewriter.model.rules import context_values
 from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise

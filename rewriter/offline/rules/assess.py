@@ -19,7 +19,7 @@ from scipy import sparse
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Launch
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.guardrail import Guardrails
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined

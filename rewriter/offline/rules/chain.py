@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Chain
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.errors import EngineError
 
 _ROWS = 4096

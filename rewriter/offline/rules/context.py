@@ -20,7 +20,7 @@ from scipy.stats import poisson
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.model.rules import ContextRule, Rule
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface, votes

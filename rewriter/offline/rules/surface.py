@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 
 _SURFACES = """
 WITH said AS (

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from rewriter.arrays import Floats, Ints
-from rewriter.engines.duckdb import connect
+from rewriter.engines import connect
 from rewriter.offline.mining.pipeline import Mined
 
 _TURN = 1000.0  # thousandths

@@ -14,7 +14,7 @@ from hard_logs import long_log, write_turns
 from rewriter import tables as declared
 from rewriter.artefact.versions import current
 from rewriter.config import Config
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.errors import ArtefactError
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn

@@ -10,10 +10,10 @@ from hard_logs import BLANK, Spread, long_log, rows, write_turns
 from rewriter import tables
 from rewriter.config import Chain, Config, Loop
 from rewriter.detect import turns as turns_
-from rewriter.engines.duckdb import DuckDB, glob
+from rewriter.engines import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.mining import score
+from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.pipeline import mine
 from rewriter.offline.mining.small_tables import stop_words
 from rewriter.similarity import pairwise
@@ -258,7 +258,7 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
 
 def test_chunks_do_not_matter_and_leave_nothing_behind(mined, monkeypatch):
     turns = [turn(i, f"turn on lamp {i % 90}", session_id="s") for i in range(2_000)]
-    monkeypatch.setattr(score, "_ROWS", 700)
+    monkeypatch.setattr(pipeline, "_ROWS", 700)
     small = mined(turns, Spread())
     assert len(list(small.scores.glob("*.parquet"))) > 1
     scores, edges = rows(tables.SCORES, small.scores), rows(tables.EDGES, small.edges)

@@ -9,8 +9,7 @@ from oracle import mine as mine_in_python
 
 from rewriter import tables
 from rewriter.config import Chain, Config, Friction, Rephrases, Sessions
-from rewriter.engines.duckdb import DuckDB
-from rewriter.engines.spark import Spark, local_session
+from rewriter.engines import DuckDB, Spark, local_session
 from rewriter.offline.mining.pipeline import Mined, mine
 
 DECLARED = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}

@@ -13,7 +13,7 @@ import room_log
 from scipy import sparse
 
 from rewriter import Config, Rewriter
-from rewriter.engines.duckdb import DuckDB
+from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import context_values
 from rewriter.offline.learn import learn

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Wedge
 
-from rewriter.engines.duckdb import connect, glob
+from rewriter.engines import connect, glob
 from rewriter.errors import EngineError
 from rewriter.offline.rules.chain import Absorption
 

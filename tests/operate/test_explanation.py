@@ -10,8 +10,8 @@ import room_log
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError, ConfigError
-from rewriter.explanation.drawing import RARE
-from rewriter.explanation.explain import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
+from rewriter.operate.drawing import RARE
+from rewriter.operate.explain import CANDIDATE_COLUMNS, COLUMNS, CONTEXT_COLUMNS, SHOWN, draw, explain, graph
 
 SAID = Counter(row["utterance"].lower() for row in lamp_log.rows())
 

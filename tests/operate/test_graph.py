@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from rewriter.config import Chain
 from rewriter.errors import EngineError
-from rewriter.explanation import drawing
-from rewriter.explanation.drawing import RARE, rephrase_graph
 from rewriter.offline.rules.chain import load, solve
+from rewriter.operate import drawing
+from rewriter.operate.drawing import RARE, rephrase_graph
 
 # node: text, success, failure, turns, users
 STATES = [

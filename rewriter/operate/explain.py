@@ -12,10 +12,8 @@ from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
-from rewriter.engines.duckdb import glob
+from rewriter.engines import glob
 from rewriter.errors import ArtefactError, ConfigError, running
-from rewriter.explanation import drawing
-from rewriter.explanation.drawing import rephrase_graph
 from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
@@ -24,6 +22,8 @@ from rewriter.online.catalog_layer import CATALOG_RULE
 from rewriter.online.request import Considered, Request
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order, open_online_layer
+from rewriter.operate import drawing
+from rewriter.operate.drawing import rephrase_graph
 from rewriter.result import Rewrite
 from rewriter.tables import RULES
 from rewriter.text import hash_user, normalise
@@ -288,7 +288,7 @@ def _words(version: Version, source: str, locale: str | None) -> tuple[tuple[str
 
 
 def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGraph:
-    """Return the rephrase graph around a text (`explanation.graph.rephrase_graph`). Texts of few users are not named.
+    """Return the rephrase graph around a text (`drawing.rephrase_graph`). Texts of few users are not named.
 
     Raises:
         ArtefactError: the artefact is missing or damaged, its private state is missing, or the log does not contain the text.
