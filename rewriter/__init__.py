@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rewriter.operate.info import history, info
     from rewriter.operate.label import label
     from rewriter.operate.review import pending as review
-    from rewriter.operate.teach import lessons, teach, unteach
+    from rewriter.operate.teach import lessons, prefer, teach, unteach
     from rewriter.operate.try_out import try_out
     from rewriter.result import Candidate, Rewrite
     from rewriter.simulation.worlds import simulate
@@ -61,6 +61,7 @@ __all__ = [
     "learn",
     "lessons",
     "plan",
+    "prefer",
     "publish",
     "report",
     "review",
@@ -91,6 +92,7 @@ _HOMES: Final = {
     "learn": "rewriter.offline.learn:learn",
     "lessons": "rewriter.operate.teach:lessons",
     "plan": "rewriter.evaluation.experiment:plan",
+    "prefer": "rewriter.operate.teach:prefer",
     "publish": "rewriter.artefact.switch:publish",
     "report": "rewriter.evaluation.report:report",
     "review": "rewriter.operate.review:pending",

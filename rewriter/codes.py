@@ -54,6 +54,7 @@ class Reason(StrEnum):
         return member
 
     LESSON = "lesson", "The user, or somebody for the household, taught what this text means."
+    PREFERENCE = "preference", "The text leaves something open, and the user has said what she prefers."
     RULE = "rule", "A rule answered: a precomputed one, or one that a person wrote."
     ONLINE = "online", "The best candidate of the online layer reached the threshold."
     AMBIGUITY = "ambiguity", "Users mean different things by this text, and this user's habits told which."

@@ -247,6 +247,24 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Teaching:
+    """What users teach outright (docs/teaching.md). Serving reads it."""
+
+    preference_turns: float = setting(
+        10.0,
+        "How many of a user's turns a stated preference weighs as. So many turns to the contrary, made since it was stated, and "
+        "the preference decides nothing any more.",
+        least=0,
+    )
+    min_p_preference: float = setting(
+        0.65,
+        "P(the user wants what she said to prefer) from which on a request that leaves it open is filled in.",
+        least=0,
+        most=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Guardrail:
     """What a rewrite may never do in this deployment (docs/guardrail.md). Serving heeds it too."""
 
@@ -303,6 +321,7 @@ class Config:
     launch: Launch = field(default_factory=Launch)
     encoder: Encoder = field(default_factory=Encoder)
     trigger: Trigger = field(default_factory=Trigger)
+    teaching: Teaching = field(default_factory=Teaching)
     guardrail: Guardrail = field(default_factory=Guardrail)
     publish: Publish = field(default_factory=Publish)
     loop: Loop = field(default_factory=Loop)

@@ -106,6 +106,38 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference:
+    """What a user said to prefer: this value of a slot.
+
+    Attributes:
+        id: names it, for `Rewriter.unteach`.
+        slot: its name.
+        value: normalised.
+        over: the only value that it is preferred to; empty for all others.
+        ts_ms: when it was stated, epoch milliseconds.
+    """
+
+    id: str
+    slot: str
+    value: str
+    over: str
+    ts_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What `Rewriter.prefer_said` understood.
+
+    Attributes:
+        preference: as it is stored; None if nothing is.
+        choices: (slot, value) of each thing that may have been meant, where there are several; none if it was no such statement.
+    """
+
+    preference: Preference | None
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LessonCaution:
     """Something that a user should know about a lesson.
 

@@ -38,6 +38,7 @@ VERBS = (
     "settings",
     "teach",
     "lessons",
+    "prefer",
     "unteach",
 )
 TURNS = sum(1 for _ in lamp_log.rows())
@@ -385,11 +386,14 @@ def test_a_user_teaches_lists_and_takes_back(small, tmp_path):
         "teach", root, "Movie time", "dim the lights", "turn on the tv", "--joined-by", " and ", "--user", "ann"
     )
     assert good("rewrite", root, "movie time", "--user", "ann") == "dim the lights and turn on the tv\n"
-    (lesson,) = json.loads(good("lessons", root, "--user", "ann", "--json"))
+    (lesson,) = json.loads(good("lessons", root, "--user", "ann", "--json"))["lessons"]
     assert lesson["id"] in good("lessons", root, "--user", "ann")
     assert "a lesson of this user" in good("explain", root, "movie time", "--user", "ann")
     assert good("teach", root, "i am home", "unlock the door", "--user", "ann").splitlines()[-1] == "nothing was kept"
     assert "now means" in good("teach", root, "i am home", "unlock the door", "--user", "ann", "--confirm")
+    assert "ann prefers name: lamp" in good("prefer", root, "i like the lamp", "--user", "ann")
+    assert "preferred" in good("lessons", root, "--user", "ann")
+    assert "no slot" in good("prefer", root, "i like rain", "--user", "ann")
     assert good("unteach", root, lesson["id"]) == "removed\n"
     assert good("unteach", root, lesson["id"]) == f"no lesson has the id {lesson['id']}\n"
     assert good("lessons", root, "--household", "home-7") == "nothing was taught\n"

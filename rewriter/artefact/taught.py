@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,8 +30,12 @@ CREATE TABLE IF NOT EXISTS lessons (
   owner TEXT NOT NULL, said TEXT NOT NULL, locale TEXT NOT NULL, id TEXT NOT NULL UNIQUE, author TEXT NOT NULL,
   steps TEXT NOT NULL, joined_by TEXT NOT NULL, ts_ms INTEGER NOT NULL, PRIMARY KEY (owner, said, locale)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS preferences (
+  owner TEXT NOT NULL, slot TEXT NOT NULL, value TEXT NOT NULL, over TEXT NOT NULL, id TEXT NOT NULL UNIQUE, before TEXT NOT NULL,
+  ts_ms INTEGER NOT NULL, PRIMARY KEY (owner, slot, value, over)
+) WITHOUT ROWID;
 """
-_OWNED: Final = {"lessons": ("owner", "author")}
+_OWNED: Final = {"lessons": ("owner", "author"), "preferences": ("owner",)}
 """Table -> the columns that hold keyed hashes. `Taught.forget` walks it."""
 
 _log = logging.getLogger(__name__)
@@ -61,6 +65,29 @@ class TaughtLesson(NamedTuple):
     ts_ms: int
 
 
+class TaughtPreference(NamedTuple):
+    """A row of the preferences.
+
+    Attributes:
+        owner: keyed hash of the user.
+        slot: its name.
+        value: normalised.
+        over: the only value that it is preferred to, normalised; empty for all others.
+        id: 16 hex digits.
+        before: hash of each value of the slot, as decimal digits -> the user's turns with it when the preference was stated.
+        ts_ms: when, epoch milliseconds.
+    """
+
+    owner: str
+    slot: str
+    value: str
+    over: str
+    id: str
+    before: Mapping[str, float]
+    ts_ms: int
+
+
+_PREFERENCE: Final = ", ".join(TaughtPreference._fields)
 _LESSON: Final = ", ".join(TaughtLesson._fields)
 
 
@@ -107,14 +134,34 @@ class Taught:
         Raises:
             ArtefactError: the disk refuses, or the file is damaged.
         """
-        row = lesson._replace(steps=json.dumps(lesson.steps))  # type: ignore[arg-type]
+        return self._put("lessons", lesson._replace(steps=json.dumps(lesson.steps)), 3, most)  # type: ignore[arg-type]
+
+    def preferences(self, owner: str) -> list[TaughtPreference]:
+        """Return what a user said to prefer, the oldest first."""
+        return _preferences(self._read(f"SELECT {_PREFERENCE} FROM preferences WHERE owner = ? ORDER BY ts_ms, id", owner))
+
+    def prefer(self, preference: TaughtPreference, *, most: int) -> bool:
+        """Keep a preference in place of the same one of before; return whether there was room for it.
+
+        Args:
+            preference: the row.
+            most: preferences that a user may have.
+
+        Raises:
+            ArtefactError: the disk refuses, or the file is damaged.
+        """
+        return self._put("preferences", preference._replace(before=json.dumps(preference.before)), 4, most)  # type: ignore[arg-type]
+
+    def _put(self, table: str, row: TaughtLesson | TaughtPreference, key: int, most: int) -> bool:
+        """Write a row in place of the one with the same first `key` columns, if its owner has fewer than `most` others."""
+        where = " AND ".join(f"{name} = ?" for name in row._fields[:key])
         with self._writing() as edit:
-            edit.execute("DELETE FROM lessons WHERE owner = ? AND said = ? AND locale = ?", lesson[:3])
-            (kept,) = edit.execute("SELECT COUNT(*) FROM lessons WHERE owner = ?", lesson[:1]).fetchone()
+            edit.execute(f"DELETE FROM {table} WHERE {where}", row[:key])
+            (kept,) = edit.execute(f"SELECT COUNT(*) FROM {table} WHERE owner = ?", row[:1]).fetchone()
             if kept >= most:
                 edit.execute("ROLLBACK")
                 return False
-            edit.execute(f"INSERT INTO lessons ({_LESSON}) VALUES ({', '.join('?' * len(row))})", row)
+            edit.execute(f"INSERT INTO {table} ({', '.join(row._fields)}) VALUES ({', '.join('?' * len(row))})", row)
         return True
 
     def unteach(self, id_: str) -> bool:
@@ -126,7 +173,10 @@ class Taught:
         if not Path(self._path).exists():
             return False
         with self._writing() as edit:
-            return sum(edit.execute(f"DELETE FROM {table} WHERE id = ?", (id_,)).rowcount for table in ("lessons",)) > 0
+            return (
+                sum(edit.execute(f"DELETE FROM {table} WHERE id = ?", (id_,)).rowcount for table in ("lessons", "preferences"))
+                > 0
+            )
 
     def forget(self, owners: Sequence[str]) -> int:
         """Remove all rows of some users or households, and overwrite them on the disk; return how many.
@@ -158,6 +208,8 @@ class Taught:
                 con = _connected(self._path, (found.st_dev, found.st_ino))
                 return con.execute(query, values).fetchall()
         except sqlite3.Error as error:
+            if "no such table" in str(error):  # of an older release that wrote none of these
+                return []
             if not self._complained:
                 self._complained = True
                 _log.warning("what users taught in %s cannot be read, and is passed over: %s", self._path, error)
@@ -195,6 +247,18 @@ def _lessons(rows: Sequence[tuple[object, ...]]) -> list[TaughtLesson]:
             steps = json.loads(str(lesson.steps))
             if steps and isinstance(steps, list) and all(isinstance(step, str) and step for step in steps):
                 found.append(lesson._replace(steps=tuple(steps)))
+    return found
+
+
+def _preferences(rows: Sequence[tuple[object, ...]]) -> list[TaughtPreference]:
+    """Return rows of the file as preferences; a row that is none of ours is passed over."""
+    found = []
+    for row in rows:
+        with suppress(ValueError, TypeError, RecursionError):
+            preference = TaughtPreference(*row)  # type: ignore[arg-type]
+            before = json.loads(str(preference.before))
+            if isinstance(before, dict) and all(isinstance(turns, (int, float)) for turns in before.values()):
+                found.append(preference._replace(before=before))
     return found
 
 

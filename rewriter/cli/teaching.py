@@ -60,7 +60,7 @@ def teach(
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @plainly
 def lessons(artefact: Path, user: str | None, household: str | None, as_json: bool) -> None:
-    """List what a user taught, or what was taught for a household.
+    """List what a user taught and prefers, or what was taught for a household.
 
     \b
     Examples:
@@ -75,12 +75,46 @@ def lessons(artefact: Path, user: str | None, household: str | None, as_json: bo
     if user is None and household is None:
         raise click.UsageError("whose lessons? Name --user, --household or both")
     found = taught.lessons(artefact, user, household_id=household)
+    liked = [] if user is None else taught.preferences(artefact, user)
     if as_json:
-        click.echo(terminal.as_json([dataclasses.asdict(lesson) for lesson in found]))
-    elif found:
+        told = {"lessons": list(map(dataclasses.asdict, found)), "preferences": list(map(dataclasses.asdict, liked))}
+        click.echo(terminal.as_json(told))
+        return
+    if found:
         terminal.table("lessons", taught.COLUMNS, [taught.row(lesson) for lesson in found], whole=taught.COLUMNS[:1])
-    else:
+    if liked:
+        rows = [(one.id, one.slot, one.value, one.over) for one in liked]
+        terminal.table("preferences", taught.PREFERENCE_COLUMNS, rows, whole=taught.PREFERENCE_COLUMNS[:1])
+    if not found and not liked:
         terminal.line("nothing was taught")
+
+
+@main.command()
+@ARTEFACT
+@click.argument("text")
+@click.option("--user", metavar="ID", required=True, help="Id of the user, as in the log.")
+@LOCALE
+@plainly
+def prefer(artefact: Path, text: str, user: str, locale: str | None) -> None:
+    """Keep the preference that TEXT states, such as "i'm a warriors fan", for one user.
+
+    It decides what requests of this user leave open, over the slots that the log and the catalog know.
+
+    \b
+    Examples:
+      rewriter prefer artefact "i like italian restaurants" --user ann
+      rewriter prefer artefact "my room is the office" --user ann
+    """
+    from rewriter import terminal
+    from rewriter.operate.teach import prefer as keep
+
+    found = keep(artefact, text, user_id=user, locale=locale)
+    if found.preference is not None:
+        terminal.line(f"{user} prefers {found.preference.slot}: {found.preference.value}; id {found.preference.id}")
+    elif found.choices:
+        terminal.line(f"nothing was kept; it may mean {', '.join(f'{slot}: {value}' for slot, value in found.choices)}")
+    else:
+        terminal.line("nothing was kept: no slot of the log or the catalog has such a value")
 
 
 @main.command()
@@ -88,7 +122,7 @@ def lessons(artefact: Path, user: str | None, household: str | None, as_json: bo
 @click.argument("lesson")
 @plainly
 def unteach(artefact: Path, lesson: str) -> None:
-    """Remove a LESSON, given by its id (see `rewriter lessons`).
+    """Remove a LESSON or preference, given by its id (see `rewriter lessons`).
 
     \b
     Examples:

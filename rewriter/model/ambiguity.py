@@ -13,6 +13,7 @@ from rewriter.errors import reading_artefact
 from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, text_key
 from rewriter.model.habits import UserView
 from rewriter.model.retrieve import RAREST, log_goal_prior
+from rewriter.model.slots import Leaning
 
 _HEADER = "ambiguity.json"
 _KEYS = "keys"
@@ -143,24 +144,29 @@ class Ambiguity:
         with reading_artefact(folder):
             return cls(folder, user_view)
 
-    def of(self, text: str, locale: str, user: str) -> Posterior | None:
-        """Return what a text means to a user; None for a text with one meaning, and for a user without habits.
+    def of(self, text: str, locale: str, user: str, leaning: Leaning | None = None) -> Posterior | None:
+        """Return what a text means to a user; None for a text with one meaning, and for a user without habits or preferences.
 
         Args:
             text: normalised.
             locale: as spelled in the log.
             user: keyed hash; empty for nobody.
+            leaning: the user's stated preferences; None without any.
         """
         place = self._place(text, locale)
         if place is None:
             return None
         habit = self._user_view.own(user, locale)
-        if not len(habit.rows):
+        if not len(habit.rows) and leaning is None:
             return None
         rows = self._rows[self._starts[place] : self._starts[place + 1]]
         goals = self._user_view.book.interpretations[rows]
         own = (goals[:, None] == self._user_view.interpretations(habit.rows)) @ habit.turns.astype(np.float64)
-        liking, stranger = liking_of(own, np.asarray(habit.turns.sum(), dtype=np.float64), self._user_view.book.goal_prior(goals))
+        leant = own if leaning is None else leaning.own(goals, own)
+        if not len(habit.rows) and not leant.any():
+            return None
+        own_all = np.asarray(habit.turns.sum() + leant.sum() - own.sum(), dtype=np.float64)
+        liking, stranger = liking_of(leant, own_all, self._user_view.book.goal_prior(goals))
         p = posterior(self._share[self._starts[place] : self._starts[place + 1]], liking, stranger, self.trust)
         order = np.argsort(-p, kind="stable")
         return Posterior([self._user_view.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))

@@ -18,6 +18,7 @@ from rewriter.model.habits import UserCounts, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
+from rewriter.model.slots import Filled, write_slots
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
 from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.rules import launch
@@ -128,6 +129,9 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
     told = np.array(catalog.hypotheses, dtype=object) != np.array(texts, dtype=object)
     save_contrasts(folder, mine_words(locales, texts, np.where(told, queries.interpretations, -1).tolist()))
+    rows = np.flatnonzero(told)
+    at, named = ([column[i] for i in rows.tolist()] for column in (locales, catalog.hypotheses))
+    write_slots(folder / "slots", Filled(rows, queries.interpretations[rows], at, named, success[rows].astype(np.float64)))
     empty = np.zeros(0, dtype=np.int64)
     none = Queries([], [], empty, empty, empty, empty, empty)
     write_habits(folder / "habits", UserCounts([], empty, empty, empty), [], none, len(book), encoder)

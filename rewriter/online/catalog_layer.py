@@ -18,6 +18,8 @@ from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
+from rewriter.model.slots import Leaning, Slots
+from rewriter.online.layer import leaning_of, refined_by
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate
 
@@ -60,9 +62,10 @@ class CatalogLayer:
         complete: whether the assistant understands nothing else.
         threshold: P(meant) from which on a candidate is sent, and from which on it is suggested.
         guardrails: of the deployment.
+        slots: of the catalog, for stated preferences; None where none is known.
     """
 
-    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "guardrails", "student")
+    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "guardrails", "slots", "student")
 
     student: None
 
@@ -75,9 +78,10 @@ class CatalogLayer:
         complete: bool,
         threshold: Threshold,
         guardrails: Guardrails = DEFAULT,
+        slots: Slots | None = None,
     ) -> None:
         self._retriever, self._prior, self._threshold = retriever, prior, threshold
-        self.guardrails = guardrails
+        self.guardrails, self.slots = guardrails, slots
         self.student = None
         book = retriever.user_view.book
         rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
@@ -111,7 +115,10 @@ class CatalogLayer:
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
         guardrails = Guardrails(guardrail, open_contrasts(folder))
-        return cls(Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold, guardrails=guardrails)
+        return cls(
+            Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold, guardrails=guardrails,
+            slots=Slots.open(folder / "slots"),
+        )  # fmt: skip
 
     @property
     def locales(self) -> frozenset[str]:
@@ -125,6 +132,17 @@ class CatalogLayer:
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
         """Return None: without a log nobody knows texts that mean different things to different users."""
         return None
+
+    def refined(self, request: Request) -> tuple[str, float] | None:
+        """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
+        return refined_by(self._leaning(request), self._retriever.user_view, request)
+
+    def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:  # noqa: ARG002 - the method of OnlineLayer
+        """Return nothing: without a log there are no habits."""
+        return {}
+
+    def _leaning(self, request: Request) -> Leaning | None:
+        return leaning_of(self.slots, self._retriever.user_view, request)
 
     def decide(self, request: Request, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
         """Decide a request that no rule knows.
@@ -184,7 +202,9 @@ class CatalogLayer:
         if not len(rows):
             return _Scored([], np.zeros(0), np.zeros((0, len(PAIR))))
         index = self._indexes[locale]
-        columns = index.measure(index.asked(heard), rows)
+        leaning = self._leaning(request)
+        own = None if leaning is None else leaning.own(index.interpretations[rows], np.zeros(len(rows)))
+        columns = index.measure(index.asked(heard), rows, own)
         meant = self._prior.p(columns)
         order = np.argsort(-meant, kind="stable")
         return _Scored([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
@@ -232,6 +252,21 @@ class LogThenCatalog:
         request = Request([text], locale, user, after_failure=False)
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         return any(layer.knows(text, at.locale, user) for layer, at in placed if layer is not None and at is not None)
+
+    @property
+    def slots(self) -> Slots | None:
+        """Those of the log; of the catalog where the log shows none."""
+        return self._catalog.slots if self._own is None or self._own.slots is None else self._own.slots
+
+    def refined(self, request: Request) -> tuple[str, float] | None:
+        """Return how the user of a known request prefers it, by the log or else by the catalog."""
+        placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
+        found = (layer.refined(at) for layer, at in placed if layer is not None and at is not None)
+        return next((one for one in found if one is not None), None)
+
+    def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:
+        """Return how often a user's habits have each value of a slot, by the log."""
+        return {} if self._own is None else self._own.turns_by_value(user, locale, slot)
 
     def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users, as the layer of the log does."""

@@ -10,6 +10,7 @@ from rewriter.model.rules import Rule
 from rewriter.online.lessons import by_lesson
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
+from rewriter.online.preferences import by_preference, stated_by
 from rewriter.online.request import Call, Request, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
@@ -78,6 +79,8 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
             return by_habits
     if rule is not None:
         return _by_rule(serving, options, call, rule, decided)
+    if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided)):
+        return _drawn(serving, options, call, preferred, 1.0)
     return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late))
 
 
@@ -113,7 +116,7 @@ def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None
     locale = serving.places(call.locale).online
     if serving.online_layer is None or locale is None:
         return None
-    request = Request([call.query], locale, call.user, call.after_failure)
+    request = Request([call.query], locale, call.user, call.after_failure, *stated_by(serving, options, call))
     found = serving.online_layer.ambiguity(request, None if rule is None else rule.target)
     if found is None or found.text is None:
         return found
@@ -142,7 +145,7 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
             understands is None or understands(candidate)
         )
 
-    request = Request(call.hearings(), locale, call.user, call.after_failure)
+    request = Request(call.hearings(), locale, call.user, call.after_failure, *stated_by(serving, options, call))
     found = serving.online_layer.decide(request, late=late, sendable=sendable if decided.blocks_any else understands)
     return found if found.text is None else _by_slice(serving, options, call, found)
 

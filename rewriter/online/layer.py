@@ -15,8 +15,10 @@ from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.decider import Decider, Threshold, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
+from rewriter.model.habits import UserView
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
+from rewriter.model.slots import Leaning, Slots, turns_by_value
 from rewriter.online.request import Considered, Request, Understands, Verdict
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
@@ -61,9 +63,10 @@ class OnlineLayer:
         student: the risk of texts and words, of which the decider reads columns.
         ambiguity: texts that mean different things to different users; None where `learn` found none worth serving.
         guardrails: of the deployment.
+        slots: of the shared queries, for stated preferences; None where none is known.
     """
 
-    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "guardrails", "student")
+    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "guardrails", "slots", "student")
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class OnlineLayer:
         student: Risk,
         ambiguity: Ambiguity | None = None,
         guardrails: Guardrails = DEFAULT,
+        slots: Slots | None = None,
     ) -> None:
         self._finder = finder
         self.guardrails = guardrails
@@ -80,6 +84,7 @@ class OnlineLayer:
         self._decider = decider
         self.student = student
         self._ambiguity = ambiguity
+        self.slots = slots
 
     @classmethod
     def open(cls, folder: Path, guardrail: Settings = HOME) -> "OnlineLayer":
@@ -95,9 +100,8 @@ class OnlineLayer:
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
         ambiguity = Ambiguity.open(folder / "ambiguity", retriever.user_view)
-        return cls(
-            retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, Guardrails(guardrail, open_contrasts(folder))
-        )
+        guardrails, slots = Guardrails(guardrail, open_contrasts(folder)), Slots.open(folder / "slots")
+        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, guardrails, slots)
 
     @property
     def locales(self) -> frozenset[str]:
@@ -118,7 +122,7 @@ class OnlineLayer:
         if self._ambiguity is None:
             return None
         text = request.hearings[0]
-        posterior = self._ambiguity.of(text, request.locale, request.user)
+        posterior = self._ambiguity.of(text, request.locale, request.user, self._leaning(request))
         if posterior is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
             return None
         texts, p, fails = posterior
@@ -129,6 +133,24 @@ class OnlineLayer:
             Candidate(of, Layer.ONLINE, Scope.PERSONAL, *measured) for of, *measured in zip(texts, near, p, strict=True)
         )
         return Verdict(texts[0], Reason.AMBIGUITY, Layer.ONLINE, Scope.PERSONAL, score=fails * p[0], candidates=candidates)
+
+    @property
+    def user_view(self) -> UserView | None:
+        """The query book and the habits; None where the finder has none."""
+        return self._finder.user_view if isinstance(self._finder, Retriever) else None
+
+    def refined(self, request: Request) -> tuple[str, float] | None:
+        """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
+        return refined_by(self._leaning(request), self.user_view, request)
+
+    def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:
+        """Return how often a user's habits have each value of a slot, by `rewriter.model.slots.value_key`."""
+        if self.slots is None or self.user_view is None:
+            return {}
+        return turns_by_value(self.slots, self.user_view, self.user_view.own(user, locale), slot)
+
+    def _leaning(self, request: Request) -> Leaning | None:
+        return leaning_of(self.slots, self.user_view, request)
 
     def decide(  # noqa: PLR0911 - each way out has its reason
         self, request: Request, *, late: Callable[[], bool], sendable: Understands | None
@@ -181,6 +203,7 @@ class OnlineLayer:
         """Find candidates, measure and rank them; or return the reason why there are none."""
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
         pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
+        pool = leant(pool, self._leaning(request))
         pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
         if not len(pool):
             return Reason.NO_CANDIDATE
@@ -191,7 +214,7 @@ class OnlineLayer:
 
     def _allows(self, scored: _Scored, text: str) -> bool:
         """Ask the guardrail whether a candidate may be sent."""
-        hearings, locale, _, after_failure = scored.request
+        hearings, locale, _, after_failure, *_ = scored.request
         return may(hearings, text, self.guardrails.of(locale), self._wording[locale], after_failure=after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
@@ -240,6 +263,32 @@ class OnlineLayer:
             dict(zip(RANK, scored.seen.features[i].tolist(), strict=True)),
             dict(zip(RANK, self._decider.ranker.weights.tolist(), strict=True)),
         )
+
+
+def leaning_of(slots: Slots | None, user_view: UserView | None, request: Request) -> Leaning | None:
+    """Return the stated preferences of the user of a request; None where there are none, or no slots are known."""
+    if slots is None or user_view is None or not request.stated:
+        return None
+    return Leaning(slots, user_view, user_view.own(request.user, request.locale), request.stated, request.weight)
+
+
+def refined_by(leaning: Leaning | None, user_view: UserView | None, request: Request) -> tuple[str, float] | None:
+    """Return the text that says a known request as preferences have it, and P(the user wants that); None if none fits."""
+    if leaning is None or user_view is None:
+        return None
+    rows = user_view.book.rows_of(request.hearings[0], request.locale)[:1]
+    if not len(rows):
+        return None
+    found = leaning.refined(int(user_view.book.interpretations[rows][0]))
+    return None if found is None else (user_view.book.texts(np.array([found[0]]))[0], found[1])
+
+
+def leant(pool: Pool, leaning: Leaning | None) -> Pool:
+    """Return candidates with the user's turns as the stated preferences make them."""
+    if leaning is None or not len(pool):
+        return pool
+    own = leaning.own(pool.interpretations, pool.own_turns)
+    return pool._replace(own_turns=own, own_all=np.maximum(pool.own_all + (own - pool.own_turns).sum(), own))
 
 
 def _scope(pool: Pool, i: int) -> Scope:

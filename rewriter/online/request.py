@@ -6,11 +6,14 @@ import itertools
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rewriter.codes import Arm, Layer, Reason, Scope, Standing
 from rewriter.result import Candidate
 from rewriter.text import hash_household, hash_user, normalise
+
+if TYPE_CHECKING:
+    from rewriter.model.slots import Preference
 
 Understands = Callable[[str], bool]
 """The assistant's own parser: whether it understands a text."""
@@ -160,12 +163,16 @@ class Request(NamedTuple):
         locale: one of the artefact's.
         user: keyed hash; empty for nobody.
         after_failure: whether the NLU has already refused the utterance.
+        stated: what the user said to prefer.
+        weight: turns that a stated preference weighs.
     """
 
     hearings: Sequence[str]
     locale: str
     user: str
     after_failure: bool
+    stated: Sequence["Preference"] = ()
+    weight: float = 0.0
 
 
 class Considered(NamedTuple):

@@ -11,14 +11,14 @@ from rewriter.artefact import review, taught
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
-from rewriter.online import lessons
+from rewriter.online import lessons, preferences
 from rewriter.online.decide import answer
 from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
-from rewriter.result import Lesson, Rewrite, Taught
+from rewriter.result import Lesson, Preference, Rewrite, Stated, Taught
 from rewriter.text import hash_user
 
 _log = logging.getLogger(__name__)
@@ -244,15 +244,62 @@ class Rewriter:
         return [lessons.shown_lesson(row, user) for row in rows]
 
     def unteach(self, lesson_id: str) -> bool:
-        """Remove a lesson, from the next call on, in every process; return whether there was one.
+        """Remove a lesson or preference, from the next call on, in every process; return whether there was one.
 
         Args:
-            lesson_id: `Lesson.id`.
+            lesson_id: `Lesson.id` or `Preference.id`.
 
         Raises:
             ArtefactError: the disk refuses.
         """
         return self._options.taught.unteach(str(lesson_id))
+
+    def prefer(
+        self, slot: str, value: str, *, user_id: str | int, over: str | None = None, locale: str | None = None
+    ) -> Preference:
+        """Keep which value of a slot a user prefers: from the next call on it decides what requests leave open.
+
+        It acts as a habit of `Config.teaching.preference_turns` turns, fades with turns to the contrary, and is never shared
+        (docs/teaching.md).
+
+        Args:
+            slot: as hypotheses of the log or catalog name it, such as ``cuisine``.
+            value: as they fill it, such as ``italian``.
+            user_id: who prefers it.
+            over: the only value that it is preferred to; None for all others.
+            locale: BCP 47, whose slots are meant; None for the commonest of the log.
+
+        Raises:
+            RequestError: there is no such slot or value, or the user has `preferences.MAX_PREFERENCES` of them.
+            ArtefactError: the disk refuses.
+        """
+        return preferences.prefer(self._serving, self._options, slot, value, user_id=user_id, over=over, locale=locale)
+
+    def prefer_said(self, text: str, *, user_id: str | int, locale: str | None = None) -> Stated:
+        """Keep the preference that a sentence states, such as "i'm a warriors fan", if it says one thing.
+
+        Args:
+            text: the sentence.
+            user_id: who says it.
+            locale: BCP 47; None for the commonest of the log.
+
+        Returns:
+            The preference; or, where the sentence can mean several things, what these are; or nothing for any other sentence.
+
+        Raises:
+            RequestError: there is no user id, or no room for another preference.
+            ArtefactError: the disk refuses.
+        """
+        return preferences.prefer_said(self._serving, self._options, text, user_id=user_id, locale=locale)
+
+    def preferences(self, user_id: str | int) -> list[Preference]:
+        """Return what a user said to prefer, the oldest first.
+
+        Raises:
+            RequestError: the id is no id.
+        """
+        user = lessons.owner_of(self._serving, self._options, user_id)
+        return [preferences.shown_preference(row) for row in self._options.taught.preferences(user)] if user else []
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""

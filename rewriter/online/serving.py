@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
-from rewriter.config import Config, Guardrail
+from rewriter.config import Config, Guardrail, Teaching
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
@@ -87,6 +87,7 @@ class Serving:
         online_layer: the online layer; None if `learn` made none.
         shares: slice of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied.
         settings: those of the guardrail.
+        teaching: how stated preferences are weighed, and how often a user is asked to teach.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Serving:
     online_layer: "OnlineLayer | CatalogLayer | LogThenCatalog | None"
     shares: Mapping[str, float]
     settings: Guardrail
+    teaching: Teaching
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -125,8 +127,10 @@ class Serving:
 
         key, shares = bytes.fromhex(manifest.user_key), open_shares(version.folder / "rules")
         locales, limit = frozenset(users), manifest.max_chars
-        settings = _guardrail_of(version)
-        return cls(version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings)
+        settings, teaching = _guardrail_of(version), _teaching_of(version)
+        return cls(
+            version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings, teaching
+        )
 
     @property
     def risk(self) -> "Risk | None":
@@ -200,6 +204,10 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
 
 def _guardrail_of(version: Version) -> Guardrail:
     return Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
+
+
+def _teaching_of(version: Version) -> Teaching:
+    return Config.from_dict({"teaching": version.manifest.config.get("teaching", {})}).teaching
 
 
 def _open_layer_of_log(folder: Path, guardrail: Guardrail) -> "OnlineLayer":

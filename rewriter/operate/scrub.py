@@ -56,6 +56,7 @@ FILES: Final = {
     "versions/*/online/book/*": "texts of at least k users: rows of fewer are removed",
     "versions/*/online/index/*": "vectors of the book: built anew where a row was removed",
     "versions/*/online/spoken.npy": "a flag for each row of the book",
+    "versions/*/online/slots/*": "values of texts of at least k users: removed until the next learn if a text was removed",
     "versions/*/online/ambiguity/*": "texts of at least k users: removed if the person said one of them",
     "versions/*/online/risk.json": "words of at least k users: words of fewer are removed",
     "versions/*/online/risk_texts*.npy": "hashes of texts of at least k users: those of fewer are removed",
@@ -356,7 +357,7 @@ def online_without(person: Person, old: Path, new: Path) -> dict[str, int] | Non
     removed = int(np.count_nonzero(~kept))
     ambiguous = ambiguous_texts(old / "ambiguity")
     drops_ambiguity = bool(ambiguous) and (removed > 0 or not person.said.isdisjoint(ambiguous))
-    anew = ["habits", *(["ambiguity"] if drops_ambiguity else []), *(["book", "index", "spoken.npy"] if removed else [])]
+    anew = ["habits", *(["ambiguity"] if drops_ambiguity else []), *(["book", "index", "spoken.npy", "slots"] if removed else [])]
     shutil.copytree(old, new, ignore=lambda folder, names: [n for n in names if Path(folder) == old and n in anew])
     Habits.open(old / "habits").without([person.hashed], new / "habits", kept)
     if removed:

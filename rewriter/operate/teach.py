@@ -1,13 +1,14 @@
-"""`teach`, `lessons` and `unteach`: what a user taught, as functions on an artefact folder."""
+"""`teach`, `prefer`, `lessons` and `unteach`: what a user taught, as functions on an artefact folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rewriter.codes import Scope
 from rewriter.online.rewriter import Rewriter
-from rewriter.result import Lesson, Taught
+from rewriter.result import Lesson, Preference, Stated, Taught
 
 COLUMNS = ("id", "when I say", "I mean", "locale", "for")
+PREFERENCE_COLUMNS = ("id", "slot", "preferred", "over")
 
 
 def teach(
@@ -52,8 +53,33 @@ def lessons(root: str | Path, user_id: str | int | None = None, *, household_id:
     return Rewriter.open(root).lessons(user_id, household_id=household_id)
 
 
+def prefer(root: str | Path, text: str, *, user_id: str | int, locale: str | None = None) -> Stated:
+    """Keep the preference that a sentence states, such as "i like italian restaurants" (`Rewriter.prefer_said`).
+
+    Args:
+        root: the artefact folder.
+        text: the sentence.
+        user_id: who says it.
+        locale: BCP 47; None for the commonest of the log.
+
+    Raises:
+        RequestError: there is no user id, or no room for another preference.
+        ArtefactError: the artefact is missing or damaged, or the disk refuses.
+    """
+    return Rewriter.open(root).prefer_said(text, user_id=user_id, locale=locale)
+
+
+def preferences(root: str | Path, user_id: str | int) -> list[Preference]:
+    """Return what a user said to prefer, the oldest first (`Rewriter.preferences`).
+
+    Raises:
+        ArtefactError: the artefact is missing or damaged.
+    """
+    return Rewriter.open(root).preferences(user_id)
+
+
 def unteach(root: str | Path, lesson_id: str) -> bool:
-    """Remove a lesson; return whether there was one (`Rewriter.unteach`).
+    """Remove a lesson or a preference; return whether there was one (`Rewriter.unteach`).
 
     Raises:
         ArtefactError: the artefact is missing or damaged, or the disk refuses.

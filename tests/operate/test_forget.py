@@ -72,6 +72,7 @@ def learned(tmp_path_factory):
             rewriter.feedback(rewriter.rewrite(SOURCE, user_id=user, after_failure=True).id, -1, user)
             rewriter.teach(f"words of {user}", "a secret wish", user_id=user, household_id="home-7", scope="household")
             rewriter.teach("movie time", f"a wish of {user}", user_id=user)
+            rewriter.prefer("name", "lamp", user_id=user)
     write(root / "review.csv", [Line("", "", HERS[0], "block"), Line("en", "a", "b", "approve")])
     return folder
 
@@ -128,7 +129,7 @@ def test_nothing_of_her_is_left(place):
     assert found(place, wanted) == set()
     assert not any(half in raw for path, raw in bytes_of(root) if path.suffix == ".npy" for half in halves)
     assert report.known
-    assert (report.decisions, report.feedback, report.taught) == (1, 1, 2)
+    assert (report.decisions, report.feedback, report.taught) == (1, 1, 3)
     rewriter = Rewriter.open(root)
     assert rewriter.rewrite("movie time", user_id="ben").text == "a wish of ben"
     assert [lesson.said for lesson in rewriter.lessons(household_id="home-7")] == ["words of ben"]

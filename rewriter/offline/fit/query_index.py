@@ -22,6 +22,7 @@ from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import UserCounts, save_spoken, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
+from rewriter.model.slots import Filled, write_slots
 from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
@@ -190,6 +191,7 @@ def build_query_index(mined: Mined, pairs: Pairs, config: Config, folder: Path) 
     spoken = ~near_duplicates(good)
     _write_books(folder, good, own, failing.sample(min(len(failing), _MAX_SAMPLES), random_state=config.seed).tolist(), encoder)
     save_spoken(folder, spoken)
+    _write_slots(folder / "slots", good, spoken)
     return QueryIndex(texts, good, spoken, own)
 
 
@@ -208,6 +210,14 @@ def _write_books(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: S
     habit = UserCounts(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
     alone = _queries(private, private["turns"], np.ones(len(private)))
     write_habits(folder / "habits", habit, private["user_id"].tolist(), alone, len(good), encoder)
+
+
+def _write_slots(folder: Path, good: pd.DataFrame, spoken: npt.NDArray[np.bool_]) -> None:
+    """Write the slots of the shared queries whose interpretation is a hypothesis."""
+    rows = np.flatnonzero(spoken & (good["kind"] == "h").to_numpy())
+    told = good.iloc[rows]
+    success = told["success"].to_numpy(dtype=np.float64)
+    write_slots(folder, Filled(rows, _whole(told["node"]), told["locale"].tolist(), told["state"].tolist(), success))
 
 
 def _queries(rows: pd.DataFrame, turns: npt.ArrayLike, users: npt.ArrayLike) -> Queries:
