@@ -155,11 +155,18 @@ ATTACKS = {  # what the accounts say, how often on each day, and what they do be
     "other hearings": ("failing", 20, {"nbest": ("my pin is four seven one one",)}),
     "a later day": ("failing", 1, {"start": date(2026, 12, 1)}),
 }
+FLOODS = {  # the same of texts that work, one right after the other, as if each restated the one before
+    "praise of what works": ("working", 20, {"feedback": 1}),
+    "blame of what works": ("working", 20, {"feedback": -1}),
+    "silence after what works": ("working", 20, {}),
+}
+_EDGE = 0.03
+"""Share of the answers that such a flood may change: those whose expected losses are next to the budget."""
 
 
 def attack(home, name, accounts):
     world, honest, *_ = home
-    kind, rounds, more = ATTACKS[name]
+    kind, rounds, more = (ATTACKS | FLOODS)[name]
     works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
     texts = sorted(text for text, well in works.items() if well == (kind == "working"))
     return repeated(world, texts, accounts=accounts, rounds=rounds, days=2, **{"start": START} | more)
@@ -174,6 +181,21 @@ def test_below_k_nothing_changes_for_others(home, clean, tmp_path, name, account
     write_log([*honest, *attack(home, name, accounts)], tmp_path / "log.parquet")
     learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
     assert_same(tmp_path / "artefact", clean, world, honest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLOODS)
+@pytest.mark.parametrize("accounts", [1, 2])
+def test_below_k_a_flood_of_what_works_takes_no_rule(home, clean, tmp_path, name, accounts):
+    """The priors of the log are fitted without the k - 1 users who restate most that works, so no rule loses its evidence."""
+    world, honest, *_ = home
+    write_log([*honest, *attack(home, name, accounts)], tmp_path / "log.parquet")
+    learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
+    before, after = (everybodys(artefact) for artefact in (clean, tmp_path / "artefact"))
+    assert before <= after
+    assert len(after - before) <= 1, "next to the budget, honest evidence may now suffice"
+    before, after = (answered(artefact, world, honest) for artefact in (clean, tmp_path / "artefact"))
+    assert sum(after[case] != meant for case, meant in before.items()) <= _EDGE * len(before)
 
 
 @pytest.mark.slow

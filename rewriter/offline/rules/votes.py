@@ -95,6 +95,7 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
 Number = TypeVar("Number", np.int64, np.float64)
 
 _FAINT = 0.05  # of a turn; what the chain spreads further is no vote
+_TINY = 1e-9
 _MOST_TURNS = 5.0
 """Turns of one user that count at most as traffic of a source."""
 _FULL_WEIGHT_SOURCES = 20.0
@@ -113,13 +114,14 @@ class Pairs:
         spoken_by: (m,) float64, users whose success with i as spoken is known. A user whose turns were rewritten or are old is
             part of one; the reports that are left out are not among them.
         traffic: (m,) float64, turns of i in the log, a user's `_MOST_TURNS` at the most.
-        fit_weight: (m,) float64, weight of i in the fit of success as spoken, 0..1. A user adds 1 to a source, but no more than
-            `_FULL_WEIGHT_SOURCES` to all sources together.
+        fit_weight: (m,) float64, weight of i in the fit of success as spoken, 0..1. A user adds 1 to a source that the user
+            restated, but no more than `_FULL_WEIGHT_SOURCES` to all sources together; `n_adversarial` users add nothing.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
         votes: (m,) float64, votes of users for j.
-        user_weights: (m,) float64, the same votes, a user's on all sources together one at the most.
+        user_weights: (m,) float64, the same votes, a user's on all sources together one at the most, without those of the
+            same `n_adversarial` users.
         proposed: (m,) float64, the strongest vote for j, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
         ok: (m,) float64, users' shares of success as spoken, summed; the largest `n_adversarial` of them are left out.
@@ -165,22 +167,26 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
 
     Args:
         votes: rows of (source, user).
-        n_adversarial: so many users of each source may report success that never was.
+        n_adversarial: so many users of each source may report success that never was, and so many may restate what works.
     """
     n = votes.goals.shape[1]
+    sources, place = np.unique(votes.source, return_inverse=True)
+    row_weight = _user_weight(votes, n_adversarial)
+    known, share = _as_spoken(votes, row_weight)
+    left_out, _ = _loudest(place, share, len(sources), n_adversarial)
+    well, heard = (_sums(place, column, len(sources)) for column in (share, known))
+    ok, spoken_by = well - left_out, heard - left_out
+    fitted = (
+        row_weight * _restated(votes) * _in_priors(votes, row_weight, (well / np.maximum(heard, _TINY))[place], n_adversarial)
+    )
+
     row, goal, vote = _main_goals(votes.goals)
-    vote = vote * _user_weight(votes)[row]
+    vote = vote * row_weight[row]
     key, pair = np.unique(votes.source[row] * n + goal, return_inverse=True)
     m, source = len(key), key // n
-    user = votes.user[row]
-    user_weight = vote / np.maximum(np.bincount(user, vote), 1.0)[user]
-
-    sources, place = np.unique(votes.source, return_inverse=True)
     at = np.searchsorted(sources, source)
-    known, share = _as_spoken(votes)
-    left_out, _ = _loudest(place, share, len(sources), n_adversarial)
-    ok, spoken_by = (_sums(place, column, len(sources)) - left_out for column in (share, known))
-    fit_weight = np.minimum(_sums(place, _user_weight(votes), len(sources)), 1.0)
+    user = votes.user[row]
+    user_weight = vote / np.maximum(np.bincount(user, vote), 1.0)[user] * (fitted[row] > 0)
     total = _sums(pair, vote, m)
     weights = _sums(pair, user_weight, m)
     goal_prior = _sums(key % n, weights, n)
@@ -196,7 +202,7 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
         said_by=np.bincount(place, minlength=len(sources))[at].astype(np.int64),
         spoken_by=spoken_by[at],
         traffic=_sums(place, np.minimum(votes.turns, _MOST_TURNS), len(sources))[at],
-        fit_weight=fit_weight[at],
+        fit_weight=np.minimum(_sums(place, fitted, len(sources)), 1.0)[at],
         turns=_sums(place, votes.turns, len(sources))[at],
         first_day=first[at],
         last_day=last[at],
@@ -208,17 +214,47 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
     )
 
 
-def _as_spoken(votes: Votes) -> tuple[Floats, Floats]:
+def _as_spoken(votes: Votes, weight: Floats) -> tuple[Floats, Floats]:
     """Return how much of each row's success as spoken is known, 0..1, and the success among it, 0..1, (r,) each."""
-    known = np.minimum(votes.turns, 1.0) * _user_weight(votes)
+    known = np.minimum(votes.turns, 1.0) * weight
     share = np.divide(votes.success, votes.turns, out=np.zeros_like(votes.turns), where=votes.turns > 0)
     return known, np.asarray(np.minimum(share, 1.0) * known, dtype=np.float64)
 
 
-def _user_weight(votes: Votes) -> Floats:
-    """Return the weight of each row for others, 0..1, (r,): it falls for a user of more than `_FULL_WEIGHT_SOURCES` sources."""
-    sources = np.bincount(votes.user, minlength=1)
+def _restated(votes: Votes) -> npt.NDArray[np.bool_]:
+    """Mark the rows whose user restated the source by another text, (r,)."""
+    steps = sparse.coo_array(votes.steps)
+    away = steps.col != votes.source[steps.row]
+    return np.asarray(np.bincount(steps.row[away], steps.data[away], len(votes.source)) > _FAINT, dtype=bool)
+
+
+def _user_weight(votes: Votes, n_adversarial: int) -> Floats:
+    """Return the weight of each row for others, 0..1, (r,): it falls for a user of more than `_FULL_WEIGHT_SOURCES` sources.
+
+    Sources of a user are those that the user restated, and those that more than `n_adversarial` users did. So nobody loses weight
+    because a few accounts restate whatever is said.
+    """
+    restated = _restated(votes)
+    n = int(votes.source.max(initial=-1)) + 1
+    common = np.bincount(votes.source[restated], minlength=n)[votes.source] > n_adversarial
+    sources = np.bincount(votes.user[restated | common], minlength=int(votes.user.max(initial=-1)) + 1)
     return np.asarray(1.0 / np.maximum(sources[votes.user] / _FULL_WEIGHT_SOURCES, 1.0), dtype=np.float64)
+
+
+def _in_priors(votes: Votes, weight: Floats, rate: Floats, n_adversarial: int) -> npt.NDArray[np.bool_]:
+    """Mark the rows of all users but the `n_adversarial` who restate most of what works as spoken, (r,).
+
+    The priors of the log are fitted without these users. A few accounts that restate whatever works would otherwise make every
+    failing text look healthy, and every restatement like an accident.
+
+    Args:
+        votes: rows of (source, user).
+        weight: (r,) of each row.
+        rate: (r,) success of the source of each row as spoken, 0..1.
+        n_adversarial: so many users may restate what works.
+    """
+    against = np.bincount(votes.user, weight * rate * _restated(votes))
+    return ~np.isin(votes.user, np.argsort(-against, kind="stable")[:n_adversarial])
 
 
 def _loudest(place: Ints, share: Floats, n: int, count: int) -> tuple[Floats, Floats]:
@@ -266,7 +302,8 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
     entries = sparse.coo_array(votes.goals)
     own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
     main_row, main_goal, main_vote = _main_goals(votes.goals)
-    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote * _user_weight(votes)[main_row]})
+    row_weight = _user_weight(votes, n_adversarial)
+    counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote * row_weight[main_row]})
     said = pd.DataFrame(
         {"source": everybody.source, "goal": everybody.target, "votes": everybody.votes, "pair": np.arange(len(everybody))}
     )
@@ -283,7 +320,7 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
     row, goal, pair = (rows[name].to_numpy(dtype=np.int64) for name in ("row", "goal", "pair"))
     chance = _sums(everybody.target, everybody.user_weights, votes.goals.shape[1])
     chance /= max(float(everybody.user_weights.sum()), 1e-12)
-    others, others_ok = _others(votes, n_adversarial)
+    others, others_ok = _others(votes, row_weight, n_adversarial)
     return row, Pairs(
         source=row,
         target=goal,
@@ -303,10 +340,10 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
     )
 
 
-def _others(votes: Votes, n_adversarial: int) -> tuple[Floats, Floats]:
+def _others(votes: Votes, weight: Floats, n_adversarial: int) -> tuple[Floats, Floats]:
     """Return of each row how many other users' success with its source is known, and how much of it there is, (r,) each."""
     sources, place = np.unique(votes.source, return_inverse=True)
-    known, share = _as_spoken(votes)
+    known, share = _as_spoken(votes, weight)
     _, left_out = _loudest(place, share, len(sources), n_adversarial)
     number, ok = (_sums(place, column, len(sources))[place] - column - left_out for column in (known, share))
     return np.maximum(number, 0.0), np.maximum(ok, 0.0)

@@ -120,6 +120,47 @@ def test_evidence_for_one_user_is_hers_and_the_crowds():
     assert pairs.ok == pytest.approx([0.5] * 4)
 
 
+def home(fakes):
+    """Ten users fail with a text of their own and with one of all; each also says a text that works. Fakes restate what works."""
+    rows = (
+        [(u, u, 0.0, 30) for u in range(10)] + [(10, u, 0.0, 30) for u in range(10)] + [(11 + u, u, 1.0, None) for u in range(10)]
+    )
+    rows += [(11 + i, 10 + fake, 0.0, 31 + i % 5) for fake in range(fakes) for i in range(10)]
+    rows = sorted(row for row in rows if fakes or row[0] < 11)  # a text that nobody restated is no source
+    steps = np.zeros((len(rows), 40))
+    for i, (_, _, _, goal) in enumerate(rows):
+        if goal is not None:
+            steps[i, goal] = 1.0
+    days, n = np.zeros(len(rows), dtype=np.int64), len(rows)
+    return Votes(
+        source=np.array([row[0] for row in rows]),
+        user=np.array([row[1] for row in rows]),
+        turns=np.ones(n),
+        success=np.array([row[2] for row in rows]),
+        steps=sparse.csr_array(steps),
+        goals=sparse.csr_array(steps),
+        resolved=steps.sum(axis=1),
+        first_day=days,
+        last_day=days,
+    )
+
+
+def test_accounts_that_restate_whatever_works_are_not_in_the_priors():
+    """Two accounts say all that works, again and again: the evidence of the failing texts and the weights in the fits stay."""
+    honest, attacked = votes.gather(home(0), 2), votes.gather(home(2), 2)
+    failing = attacked.source < 11
+    for name in ("votes", "users", "said_by", "ok", "spoken_by"):
+        assert getattr(attacked, name)[failing] == pytest.approx(getattr(honest, name)), name
+    assert attacked.fit_weight[~failing] == pytest.approx(0.0)
+    assert attacked.user_weights[~failing] == pytest.approx(0.0)
+    assert attacked.fit_weight[failing] == pytest.approx(1.0)
+
+
+def test_nobody_weighs_less_because_few_accounts_restate_what_that_user_says(monkeypatch):
+    monkeypatch.setattr(votes, "_FULL_WEIGHT_SOURCES", 2.0)
+    assert votes.gather(home(2), 2).votes[10] == pytest.approx(10.0)  # each honest user said three sources and restated two
+
+
 ROWS = st.dictionaries(
     st.tuples(st.integers(0, 3), st.integers(0, 5)),
     st.dictionaries(st.integers(4, 7), st.integers(1, 2000).map(lambda x: x / 1000), max_size=3),
