@@ -279,7 +279,8 @@ def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
     rng = np.random.default_rng(seed)
     if not len(pairs):
         return pairs.source, pairs.target
-    share = pairs.user_weights / pairs.user_weights.sum()
+    cast = pairs.user_weights if pairs.user_weights.any() else np.ones(len(pairs))  # nobody, where few users ever restated
+    share = cast / cast.sum()
     return pairs.source[rng.choice(len(pairs), size, p=share)], pairs.target[rng.choice(len(pairs), size, p=share)]
 
 

@@ -156,6 +156,12 @@ def test_accounts_that_restate_whatever_works_are_not_in_the_priors():
     assert attacked.fit_weight[failing] == pytest.approx(1.0)
 
 
+def test_priors_of_a_log_in_which_only_few_users_restated_rest_on_nobody():
+    pairs = votes.gather(home(0), 10)
+    assert not pairs.user_weights.any()
+    assert len(votes.strays(pairs, seed=0)[0]) == 5_000
+
+
 def test_nobody_weighs_less_because_few_accounts_restate_what_that_user_says(monkeypatch):
     monkeypatch.setattr(votes, "_FULL_WEIGHT_SOURCES", 2.0)
     assert votes.gather(home(2), 2).votes[10] == pytest.approx(10.0)  # each honest user said three sources and restated two
