@@ -22,6 +22,18 @@ def request_cost(result: Figures) -> str:
     return "\n\n".join(tables)
 
 
+def serve_load(result: Figures) -> str:
+    """The service by number of connections, beside the call in process; medians of the seeds, least and most in brackets."""
+    names = ("per_second", "throughput_ratio", "p50_us", "p99_us", "p99_ratio", "processor_us", "processor_ratio")
+    columns = ["", "requests/s", "ratio", "p50 µs", "p99 µs", "ratio", "processor µs", "ratio"]
+    rows = [[way, *(_spread(of.get(name)) for name in names)] for way, of in result["ways"].items()]
+    return f"{grid(columns, rows)}\n\n{outline({name: result[name] for name in ('processors', 'load')})}"
+
+
+def _spread(of: Figures | None) -> str:
+    return "" if of is None else f"{number(of['median'])} ({number(of['least'])}–{number(of['most'])})"
+
+
 def learn_cost(result: Figures) -> str:
     """Time and memory of `learn` by size, and of its steps."""
     sizes = {name: found for name, found in result.items() if name not in ABOUT}

@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
-from cost_tables import learn_cost, request_cost
+from cost_tables import learn_cost, request_cost, serve_load
 from experiment_tables import attack, detector_effect, off_policy
 from loop_tables import daily, lives, loop, year
 from prior_table import day_one, prior, prior_habits
@@ -145,6 +145,7 @@ SECTIONS = (
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
+    Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
     Section(
         "lives",

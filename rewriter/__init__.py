@@ -9,7 +9,7 @@ Learn from a log, then ask for rewrites:
 
 All public names are here. Each verb of the command line is a function of the same name, and `Rewriter.rewrite` is the verb
 ``rewrite``. A name is imported when it is first used, so ``import rewriter`` stays quick and serving never loads what only
-learning needs. The functions other than the call itself need the extra ``learn``.
+learning needs. The functions other than the call itself need the extra ``learn``, and `serve` needs ``serve``.
 """
 
 from importlib import import_module
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rewriter.operate.teach import lessons, prefer, teach, unteach
     from rewriter.operate.try_out import try_out
     from rewriter.result import Candidate, Rewrite
+    from rewriter.service.serve import serve
     from rewriter.simulation.worlds import simulate
 
 __version__ = "0.1.0"
@@ -66,6 +67,7 @@ __all__ = [
     "report",
     "review",
     "rollback",
+    "serve",
     "settings",
     "simulate",
     "teach",
@@ -97,6 +99,7 @@ _HOMES: Final = {
     "report": "rewriter.evaluation.report:report",
     "review": "rewriter.operate.review:pending",
     "rollback": "rewriter.artefact.switch:rollback",
+    "serve": "rewriter.service.serve:serve",
     "settings": "rewriter.config:reference",
     "simulate": "rewriter.simulation.worlds:simulate",
     "teach": "rewriter.operate.teach:teach",
@@ -112,7 +115,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - the protocol of module attr
 
     Raises:
         AttributeError: there is no such name.
-        MissingExtraError: it needs a package that only the extra ``learn`` brings.
+        MissingExtraError: it needs a package that only an extra brings; names the extra.
     """
     if name not in _HOMES:
         raise AttributeError(f"module 'rewriter' has no attribute {name!r}")
@@ -122,7 +125,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - the protocol of module attr
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "rewriter":
             raise
-        raise MissingExtraError(f"rewriter.{name} needs {error.name}: pip install 'rewriter[learn]'") from error
+        extra = "serve" if module.startswith("rewriter.service.") else "learn"
+        raise MissingExtraError(f"rewriter.{name} needs {error.name}: pip install 'rewriter[{extra}]'") from error
     globals()[name] = value
     return value
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"offline", "online"},
     {"evaluation"},
     {"operate"},
-    {"terminal"},
+    {"terminal", "service"},
     {"cli"},
 ]
 FLOOR = {name: n for n, names in enumerate(FLOORS) for name in names}

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def plainly(command: Callable[P, T]) -> Callable[P, T]:
-    """Print errors of this package and of the disk as one line on stderr and exit with code 1."""
+    """Print errors of this package and of the disk, and missing extras, as one line on stderr, and exit with code 1."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -57,6 +57,12 @@ def plainly(command: Callable[P, T]) -> Callable[P, T]:
             return command(*args, **kwargs)
         except BrokenPipeError:  # the reader of a pipe has ended, as in `rewriter info DIR | head -1`; click handles it
             raise
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] == "rewriter":
+                raise
+            extra = "serve" if command.__name__ == "serve" else "learn"
+            click.echo(f"rewriter: this needs {error.name}: pip install 'rewriter[{extra}]'", err=True)
+            sys.exit(1)
         except (RewriterError, OSError) as error:
             cause = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else error
             click.echo(f"rewriter: {_inert(cause)}", err=True)

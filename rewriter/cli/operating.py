@@ -1,4 +1,4 @@
-"""The verbs of operations: versions, report, review and erasing a user."""
+"""The verbs of operations: versions, report, the service, review and erasing a user."""
 
 from pathlib import Path
 
@@ -57,6 +57,34 @@ def report(artefact: Path, out: Path) -> None:
     found = write(artefact, out)
     terminal.table(f"the loop of {artefact}", ("what", "figure"), ((what, x) for x, what in figures(found)), right=("figure",))
     terminal.line(f"report: {out}")
+
+
+@main.command()
+@ARTEFACT
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8377, show_default=True, help="Port to listen at; 0 for any that is free.")
+@click.option("--deadline-ms", type=float, help="Time that the online layer may take.")
+@click.option("--decisions", metavar="DIR", type=PATH, help="Folder to keep every decision in, for the next `learn`.")
+@plainly
+def serve(artefact: Path, host: str, port: int, deadline_ms: float | None, decisions: Path | None) -> None:
+    """Answer requests over HTTP from the artefact in DIR, until it is stopped.
+
+    The environment variable REWRITER_TOKEN holds the token that requests must bring. Without it only this machine is served.
+    It needs the extra `serve`. GET /openapi.json describes the endpoints.
+
+    \b
+    Examples:
+      rewriter serve artefact
+      REWRITER_TOKEN=$(openssl rand -hex 32) rewriter serve artefact --host 0.0.0.0
+      rewriter serve artefact --decisions decisions
+    """
+    from rewriter import terminal
+    from rewriter.service.serve import serve as run
+
+    def ready(url: str) -> None:
+        terminal.line(f"serving {artefact} at {url}; Ctrl-C ends it")
+
+    run(artefact, host=host, port=port, deadline_ms=deadline_ms, decisions=decisions, ready=ready)
 
 
 @main.command()
