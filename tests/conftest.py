@@ -23,6 +23,9 @@ SAMPLE = Path(__file__).parent.parent / "data" / "sample.parquet"
 
 settings.register_profile("untimed", deadline=None)  # a slow machine is no failure
 settings.load_profile("untimed")
+os.fsync = lambda handle: (
+    None
+)  # a process that is killed leaves what it wrote; no test cuts the power, so none waits for the disk
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,12 @@
 import random
 from collections import Counter
 
-import duckdb
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
 from rewriter import tables
-from rewriter.engines import glob
+from rewriter.engines import connect, glob
 
 BLANK = {c.name: None for c in tables.TURNS.columns}
 EVERY_CUE = (
@@ -75,9 +74,9 @@ class Spread:
 
 @st.composite
 def logs(draw):
-    """A handful of turns, close to every limit."""
+    """A few dozen turns, close to every limit."""
     ts, turns = 1_735_689_600_000, []
-    for i in range(draw(st.integers(0, 14))):
+    for i in range(draw(st.integers(0, 40))):
         ts += draw(st.sampled_from(STEPS))
         values = {name: draw(st.sampled_from(choices)) for name, choices in VALUES.items()}
         turns.append(BLANK | values | {"turn_id": f"t{draw(st.integers(0, 99)):02}-{i}", "ts_ms": ts})
@@ -103,7 +102,7 @@ def write_turns(turns, path):
     """Write turns, dicts of the columns of `tables.TURNS`, as Parquet."""
     frame = pd.DataFrame(turns, columns=list(tables.TURNS.names), dtype=object)
     columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.TURNS.columns)
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("frame", frame)
         con.sql(f"SELECT {columns} FROM frame").write_parquet(str(path))
     return path
@@ -111,7 +110,7 @@ def write_turns(turns, path):
 
 def rows(table, path):
     """Return the rows of a table as a multiset of tuples."""
-    with duckdb.connect() as con:
+    with connect() as con:
         return Counter(con.read_parquet(glob(path)).project(", ".join(table.names)).fetchall())
 
 

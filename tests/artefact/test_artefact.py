@@ -30,10 +30,6 @@ from rewriter.online.rewriter import Rewriter
 
 def write(root, tag):
     """A whole write, here or in a process that is killed."""
-    from rewriter.artefact.writer import Writer
-    from rewriter.config import Config
-    from rewriter.model.rules import Rule, write_rules
-
     with Writer(root, keep=2) as writer:
         (writer.work / "turns").write_text("all that was said")
         write_rules(writer.folder / "rules", [Rule("r", "", "en", "which", tag, 0.9)])
@@ -43,7 +39,15 @@ def write(root, tag):
         writer.publish(config=Config(), locales={"en": 1}, counts={}, metrics={})
 
 
-SCRIPT = f"import sys\n\n{inspect.getsource(write)}\nwrite(*sys.argv[1:])"
+SCRIPT = f"""
+import sys
+from rewriter.artefact.writer import Writer
+from rewriter.config import Config
+from rewriter.model.rules import Rule, write_rules
+
+{inspect.getsource(write)}
+write(*sys.argv[1:])
+"""
 
 
 def publish(root, tag="a", *, keep=3, **fields):

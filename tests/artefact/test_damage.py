@@ -44,7 +44,7 @@ def other_type(path):
         np.savez(file, other=np.arange(3))
         return file.getvalue()
     if path.suffix == ".parquet":
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             other = path.with_name("other.tmp")
             con.sql("SELECT 'x' AS something").write_parquet(str(other))
             content = other.read_bytes()

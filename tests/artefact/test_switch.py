@@ -19,6 +19,7 @@ from rewriter.cli import main
 from rewriter.config import Config
 from rewriter.errors import ArtefactError
 from rewriter.model.rules import Rule, write_rules
+from rewriter.online import rewriter as module
 from rewriter.online.rewriter import Rewriter
 
 
@@ -175,6 +176,7 @@ def _two(root):
 
 def _ask(root, ready, stop, queue):
     """Four threads that ask as fast as they can, and what they saw: wrong answers, calls, versions in their order."""
+    module._LOOK_EVERY = 0.1
     rewriter, wrong, calls, seen = Rewriter.open(root), [], [0] * 4, [[] for _ in range(4)]
 
     def call(mine):
@@ -210,7 +212,7 @@ def test_serving_processes_follow_without_dropping_a_call(tmp_path):
     ready.wait(60)
 
     def pause():
-        time.sleep(1.6)
+        time.sleep(0.4)
 
     pause()
     served.append((write(tmp_path, "b"), "b"))

@@ -10,6 +10,7 @@ from logs_by_hand import listed, turn
 from rapidfuzz.distance import Indel
 from sklearn.metrics import average_precision_score
 
+import rewriter.offline.learn as learning
 from rewriter import learn
 from rewriter.artefact.versions import current
 from rewriter.config import Config
@@ -38,7 +39,7 @@ def mined_sample(tmp_path_factory):
     engine.close()
     tables = Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates)
     data = TrainingData.read(tables)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         rows = con.execute("SELECT turn_id, goal, COALESCE(hypothesis, '') = goal FROM read_parquet(?)", [str(SAMPLE)]).fetchall()
     goal, reached = ({turn_id: row[k] for turn_id, *row in rows} for k in (0, 1))
     later = data.turns.turn_id[data.turns.rows(data.candidates["user_no"], data.candidates["next_turn_no"])]
@@ -85,14 +86,21 @@ def test_learning_says_which_it_used_and_writes_both_figures(sample):
     assert metrics["detector, held out: restatements"] >= 50
 
 
+def without_layer(mined, decided, best, doubted, config, online, clock):
+    """Fits no online layer, which takes most of the time of learning, in place of `learning._fit`."""
+    online.mkdir()
+    return {}
+
+
 @pytest.mark.slow
 def test_between_two_fits_days_are_scored_by_what_was_learned(tmp_path, monkeypatch):
     days = ("<", ">=")
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for i, side in enumerate(days):
             last = f"(SELECT MAX(timestamp) - INTERVAL 2 HOUR FROM '{SAMPLE}')"
             con.execute(f"COPY (SELECT * FROM '{SAMPLE}' WHERE timestamp {side} {last}) TO '{tmp_path / str(i)}.parquet'")
     root = tmp_path / "artefact"
+    monkeypatch.setattr(learning, "_fit", without_layer)
     first = learn([tmp_path / "0.parquet"], out=root)
     kept = (current(root).state / "detector" / "pair.json").read_bytes()
     monkeypatch.setattr(select, "learn_pair", None)

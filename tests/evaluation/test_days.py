@@ -38,7 +38,7 @@ def read(tmp_path, monkeypatch):
         for table, rows in given.items():
             frame = pd.DataFrame(list(rows), columns=list(table.names))
             columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in table.columns)
-            with duckdb.connect() as con:
+            with duckdb.cursor() as con:
                 con.register("frame", frame)
                 con.sql(f"SELECT {columns} FROM frame").write_parquet(str(tmp_path / f"{table.name}.parquet"))
         manifest = SimpleNamespace(config={"friction": {"unknown": 50}})

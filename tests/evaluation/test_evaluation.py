@@ -58,7 +58,7 @@ def publish(root, learned):
             Rule("r4", "", "en", "lamp ohm", "lamp on", 0.7),
         ]
         write_rules(writer.folder / "rules", rules)
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             if learned:
                 con.execute(
                     f"COPY (SELECT {learned[0]} AS first_day, {learned[1]} AS last_day) TO '{writer.state}/nodes.parquet'"
@@ -110,7 +110,7 @@ def test_what_is_written(artefact, log, tmp_path):
     check(OUTCOMES, out / "outcomes.parquet")
     assert stat.S_IMODE((out / "outcomes.parquet").stat().st_mode) == 0o600
     assert (out / "table.md").read_text(encoding="utf-8") == evaluation.table + "\n"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         sql = "SELECT verdict, source, sent, score, layer, scope FROM read_parquet(?) WHERE applied = 1 ORDER BY source"
         rows = con.execute(sql, [str(out / "outcomes.parquet")]).fetchall()
         users = con.execute(

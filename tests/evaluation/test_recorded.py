@@ -156,6 +156,6 @@ def test_turns_are_read_in_the_order_of_users_and_time(tmp_path):
 def write_turns(rows, path):
     table = pd.DataFrame([{"locale": "en"} | row for row in rows], columns=list(TURNS.names))
     columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in TURNS.columns)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.register("rows", table)
         con.execute(f"COPY (SELECT {columns} FROM rows) TO '{path}' (FORMAT parquet)")

@@ -37,7 +37,7 @@ def source(request, tmp_path):
     if request.param == "parquet":
         write(tmp_path / "c.csv", ROWS)
         path = tmp_path / "catalog.parquet"
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             con.read_csv(str(tmp_path / "c.csv"), all_varchar=True).write_parquet(str(path))
         return path
     return write(tmp_path / f"catalog.{request.param}", ROWS)

@@ -10,7 +10,7 @@ import duckdb
 import lamp_log
 import numpy as np
 import pytest
-from crash import count_steps, run_killed
+from crash import states_of
 
 from rewriter import Config, Rewriter, learn
 from rewriter.artefact.versions import current, verify, version_ids
@@ -26,7 +26,7 @@ RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
 
 def rules_of(root):
     version = current(root)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
         found = con.execute("SELECT scope, user_id, source, target, verdict FROM rules WHERE scope <> 'online'").fetchall()
     key = bytes.fromhex(version.manifest.user_key)
@@ -140,7 +140,7 @@ def test_bad_rows_are_kept_with_their_reason(tmp_path):
     report = learn([log], out=tmp_path / "artefact", config=RULES_ONLY, detector=RuleDetector())
     assert dict(report.log.rejected) == {"no user": 1}
     rejected = current(tmp_path / "artefact").state / "rejected.parquet"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         assert con.execute("SELECT row_number, reason FROM read_parquet(?)", [str(rejected)]).fetchall() == [
             (sum(1 for _ in lamp_log.rows()) + 1, "no user")
         ]
@@ -158,30 +158,45 @@ def test_a_failed_learn_leaves_the_old_version_serving(tmp_path, lamp):
 
 
 SCRIPT = """
+import sys
+import rewriter.offline.learn
 from rewriter import learn
 from rewriter.model.detector import RuleDetector
 learn([sys.argv[2]], out=sys.argv[1], detector=RuleDetector(), afresh=True)
 """
 
 
+@pytest.fixture(scope="module")
+def killed(small, tmp_path_factory):
+    """What a SIGKILL leaves at every step on the disk at which anything has changed, in order; the log; the id of the new version."""
+    place = tmp_path_factory.mktemp("killed")
+    log, root, states = lamp_log.write(place / "log.jsonl"), place / "artefact", place / "states"
+    shutil.copytree(small, root)
+    states_of(SCRIPT, states, root, str(log))
+    return sorted(states.iterdir(), key=lambda path: int(path.name)), log, current(root).id
+
+
 @pytest.mark.slow
-def test_a_killed_learn_leaves_the_old_version_serving(tmp_path, lamp):
-    """SIGKILL at 20 steps on the disk, spread over the whole job, more of them over its end, where it publishes."""
-    log = lamp_log.write(tmp_path / "log.jsonl")
-    root = tmp_path / "artefact"
-    shutil.copytree(lamp[0], root)
-    steps = count_steps(SCRIPT, root, str(log))
-    assert steps > 60
-    late = 4 * steps // 5
-    for step in np.concatenate([np.linspace(1, late, 8), np.linspace(late + 1, steps, 12)]).astype(int).tolist():
-        serving = current(root).id
-        killed = run_killed(SCRIPT, step, root, str(log))
-        version = current(root)
-        verify(version)
-        assert version.id == serving or not killed or step > late, "a killed learn published before its last steps"
+def test_a_killed_learn_leaves_the_old_version_serving(killed, small):
+    states, _, new = killed
+    old, serving = current(small).id, [current(root).id for root in states]
+    published = serving.index(new)
+    assert old != new
+    assert len(states) > published > 2 * len(states) // 3 > 50, "it publishes near its end"
+    assert serving == [old] * published + [new] * (len(states) - published)
+    for root in states:
+        verify(current(root))
         assert Rewriter.open(root).rewrite("turn of the lamp").text == "turn off the lamp"
-    learn([log], out=root, detector=RuleDetector())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.75, 0.99])
+def test_after_a_kill_the_next_learn_works_and_sweeps(killed, tmp_path, part):
+    states, log, _ = killed
+    root = shutil.copytree(states[int(part * len(states))], tmp_path / "artefact")
+    learn([log], out=root, config=RULES_ONLY, detector=RuleDetector())
     verify(current(root))
+    assert [path.name for path in root.rglob(".*")] == []
     assert {path.name for path in (root / "versions").iterdir()} == set(version_ids(root / "versions"))
 
 
@@ -208,7 +223,7 @@ def test_a_rule_rests_on_one_whole_restatement_at_least(tmp_path, thousandths, u
             rows.append({"user_id": f"u{i}", "timestamp": when, "utterance": text, "hypothesis": hypothesis, "status": status})
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     learn([tmp_path / "log.jsonl"], out=tmp_path / "artefact", config=RULES_ONLY, detector=Unsure(thousandths))
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.read_parquet(str(current(tmp_path / "artefact").state / "rules.parquet")).create_view("rules")
         [(verdict,)] = con.execute("SELECT verdict FROM rules WHERE scope = 'global' AND source = 'lamp of wrong'").fetchall()
     assert (verdict == "goal_unsure") == unsure

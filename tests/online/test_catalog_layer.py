@@ -2,12 +2,14 @@
 
 import json
 
+import lamp_log
 import pytest
 
 from rewriter import Rewriter, learn
 from rewriter.codes import Reason
 from rewriter.config import Config, Trigger
 from rewriter.errors import ArtefactError, ConfigError, LogError
+from rewriter.model.detector import RuleDetector
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.offline.catalog_layer import learn_catalog, thresholds
 from rewriter.online.request import Request
@@ -108,8 +110,10 @@ def test_a_damaged_header_is_one_clear_line(tmp_path):
 
 
 def test_a_log_may_be_learned_into_the_folder_later(tmp_path):
-    learn_catalog([{"text": "stop the music"}], out=tmp_path)
-    assert learn(["data/sample.parquet"], out=tmp_path).rules["global"] > 0
+    learn_catalog([{"text": "stop the music"}], out=tmp_path / "artefact")
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    assert learn([log], out=tmp_path / "artefact", detector=RuleDetector()).rules["global"] > 0
+    assert Rewriter.open(tmp_path / "artefact").rewrite("turn of the lamp").text == "turn off the lamp"
 
 
 def test_a_smaller_budget_asks_for_a_higher_p(tmp_path):

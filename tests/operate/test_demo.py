@@ -70,7 +70,7 @@ def page(made):
 def speakers(made):
     """Normalised text -> who said it, in the log."""
     said = defaultdict(set)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for user, text in con.read_parquet(str(made[0] / "log.parquet")).project("user_id, utterance").fetchall():
             said[normalise(text)].add(user)
     return said

@@ -88,7 +88,7 @@ def bytes_of(folder):
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         yield path, path.read_bytes()
         if path.suffix == ".parquet":
-            with duckdb.connect() as con:
+            with duckdb.cursor() as con:
                 values = con.read_parquet(str(path)).fetchall()
             yield path, "\n".join(str(value) for row in values for value in row).encode("utf-8", "replace")
 
@@ -148,7 +148,7 @@ def test_what_others_share_stays(place):
     assert rewriter.rewrite(SOURCE, user_id="ben", after_failure=True).reason == "undone_by_user", "what ben said of it holds"
     assert rewriter.rewrite(SOURCE, user_id=ANN, after_failure=True).applied, "what she said of it does not"
     assert read(root / "review.csv").lines == [Line("en", "a", "b", "approve")]
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         state = current(root).state
         users = con.execute("SELECT COUNT(*), COUNT(DISTINCT user_id) FROM read_parquet(?)", [str(state / "users.parquet")])
         assert users.fetchone() == (10, 10), "her number is still taken"
@@ -217,7 +217,7 @@ def test_twice_is_once(place):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_other_kinds_of_logs(place, suffix):
     path = place / f"log{suffix}"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         table = con.read_json(str(place / "log.jsonl")).project("* EXCLUDE (user_id), user_id AS caller")
         table.write_csv(str(path)) if suffix == ".csv" else table.write_parquet(str(path))
         kept = [row for row in table.project("utterance, caller").fetchall() if row[1] != ANN]
@@ -226,7 +226,7 @@ def test_other_kinds_of_logs(place, suffix):
     if suffix == ".csv":
         assert path.read_bytes() == b"".join(line for line in lines if ANN.encode() not in line), "other bytes are kept"
     assert list(report.logs) == [str(path)]
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         left = con.read_csv(str(path)) if suffix == ".csv" else con.read_parquet(str(path))
         assert left.project("utterance, caller").fetchall() == kept
 
@@ -234,7 +234,7 @@ def test_other_kinds_of_logs(place, suffix):
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".csv.gz"])
 def test_packed_logs_stay_packed_and_are_not_learned_again(place, suffix):
     path, plain = place / f"log{suffix}", place / "log.jsonl"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         rows = con.read_json(str(plain))
         rows.write_csv(str(place / "log.csv"))
         with gzip.open(path, "wb") as file:
@@ -242,7 +242,7 @@ def test_packed_logs_stay_packed_and_are_not_learned_again(place, suffix):
         kept = [row for row in rows.project("utterance, user_id").fetchall() if row[1] != ANN]
     report = forget(ANN, place / "a", logs=[path])
     assert report.logs == {str(path): len(plain.read_text(encoding="utf-8").splitlines()) - len(kept)}
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         left = con.read_json(str(path)) if suffix == ".jsonl.gz" else con.read_csv(str(path))
         assert left.project("utterance, user_id").fetchall() == kept
     known = json.loads((current(place / "a").state / "files.json").read_text(encoding="utf-8"))
@@ -319,14 +319,14 @@ def test_rows_are_found_as_learn_reads_them_and_other_bytes_stay(tmp_path, name,
 def test_rows_of_parquet_are_found_whatever_their_type(tmp_path, user, sql):
     path = tmp_path / "log.parquet"
     rest = "TIMESTAMPTZ '2026-01-05 08:00:00Z' AS timestamp, 'x' AS utterance, {'room': 'hall'} AS context, ['a', NULL] AS nbest"
-    with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE log AS SELECT {sql} AS user_id, {rest} UNION ALL SELECT NULL, {rest}")
+    with duckdb.cursor() as con:
+        con.execute(f"CREATE TEMP TABLE log AS SELECT {sql} AS user_id, {rest} UNION ALL SELECT NULL, {rest}")
         con.execute(f"COPY log TO '{path}' (FORMAT parquet)")
         wanted = con.execute("FROM log WHERE user_id IS NULL").fetchall(), con.execute("DESCRIBE log").fetchall()
     (each,) = logs_without(str(user), [path], {})
     each.apply()
-    with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE log AS FROM '{path}'")
+    with duckdb.cursor() as con:
+        con.execute(f"CREATE TEMP TABLE log AS FROM '{path}'")
         assert (con.execute("FROM log").fetchall(), con.execute("DESCRIBE log").fetchall()) == wanted
 
 
@@ -374,7 +374,7 @@ def test_packed_decisions_and_rejected_rows_of_a_stopped_job(place):
     (log,) = folder.glob("*.jsonl")
     (folder / "old.jsonl.gz").write_bytes(gzip.compress(log.read_bytes()))
     hashed, _ = needles(root)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         row = f"SELECT 'f' AS file, 1::BIGINT AS row_number, 'too long' AS reason, '{{\"user_id\":\"{hashed}\"}}' AS content"
         con.execute(f"COPY ({row}) TO '{root / 'state' / 'rejected.parquet'}' (FORMAT parquet)")
     assert forget(ANN, root, decisions=folder).decisions == 2

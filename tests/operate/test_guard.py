@@ -29,8 +29,8 @@ def write(root, targets, *, turns=None, online=False, own=()):
         everybody = [Rule(s, "", "en", s, t, 0.9) for s, t in targets.items()]
         write_rules(writer.folder / "rules", everybody + [Rule(s, ann, "en", s, t, 0.9) for s, t in dict(own).items()])
         rows = [("en", s, t, float((turns or {}).get(s, 1))) for s, t in targets.items()]
-        with duckdb.connect() as con:
-            con.execute("CREATE TABLE rules (locale VARCHAR, source VARCHAR, target VARCHAR, turns DOUBLE)")
+        with duckdb.cursor() as con:
+            con.execute("CREATE TEMP TABLE rules (locale VARCHAR, source VARCHAR, target VARCHAR, turns DOUBLE)")
             if rows:
                 con.executemany("INSERT INTO rules VALUES (?, ?, ?, ?)", rows)
             con.sql("FROM rules").write_parquet(str(writer.folder / "rules.parquet"))
@@ -160,7 +160,7 @@ def test_the_sample_is_of_whole_users(tmp_path):
     (tmp_path / "log").mkdir()
     turns = log(root, tmp_path / "log", [(f"u{n}", "hello", "Hi") for n in range(10) for _ in range(7)])
     Guard(Publish(replayed=30))(turns, write(root, {}))
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         users = con.execute("SELECT COUNT(*) FROM read_parquet(?) GROUP BY user_id", [str(tmp_path / "log/replayed.parquet")])
         assert users.fetchall() == [(7,)] * 4
 

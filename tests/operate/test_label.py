@@ -20,7 +20,7 @@ def labelled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labels")
     out = folder / "labels.parquet"
     report = label([lamp_log.write(folder / "lamp.jsonl")], out=out, train=folder / "nlu.yml")
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         rows = con.execute(
             "SELECT utterance, p_defect, goal, goal_success, repaired, intent, slots FROM read_parquet(?)", [str(out)]
         )
@@ -91,7 +91,7 @@ def test_only_what_enough_users_had_to_repair_in_the_same_way():
         *(("fine", None, None, user) for user in range(9)),
     ]
     labels = pd.DataFrame(rows, columns=["utterance", "intent", "slots", "user_no"]).assign(locale="en")
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.register("labels", labels)
         assert examples(con, min_users=3) == [TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, turns=4, users=3)]
 

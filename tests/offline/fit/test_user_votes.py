@@ -22,7 +22,7 @@ ANN, BEN, CEM = "a" * 32, "b" * 32, "c" * 32
 def user_votes(tmp_path):
     said = pd.DataFrame({"node": [GARBLE] * 3 + [NOISE], "user_no": [0, 1, 2, 2], "turns": [4, 2, 1, 1]})
     users = pd.DataFrame({"user_no": [0, 1, 2], "user_id": [ANN, BEN, CEM]})
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for name, frame in (("user_nodes", said), ("users", users)):
             con.register(name, frame)
             con.table(name).write_parquet(str(tmp_path / f"{name}.parquet"))

@@ -22,7 +22,7 @@ def mined(tmp_path):
     """Two texts a row: what was decided, and what became of it."""
 
     def write(name, rows, columns):
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             con.register("given", pd.DataFrame(rows, columns=columns))
             con.sql("FROM given").write_parquet(str(tmp_path / f"{name}.parquet"))
 

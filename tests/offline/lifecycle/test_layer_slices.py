@@ -40,7 +40,7 @@ class World:
         types = {"locale": "", "kind": "", "text": "", "user_id": "", "rule": ""}
         frame = pd.DataFrame(rows, columns=columns.split())
         frame = frame.astype({c: object if c in types else np.int64 for c in frame})
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             con.register("given", frame)
             kinds = ", ".join(f"CAST({c} AS {'VARCHAR' if c in types else 'BIGINT'}) AS {c}" for c in frame)
             con.sql(f"SELECT {kinds} FROM given").write_parquet(str(self.folder / f"{name}.parquet"))
@@ -112,7 +112,7 @@ def world(tmp_path):
 def test_a_good_layer_begins_with_a_tenth_left_alone_and_ends_at_the_floor(world):
     good = world()
     assert (good.share, good.life()) == (pytest.approx(0.9), "canary")
-    shares = good.live(40, GOOD)
+    shares = good.live(20, GOOD, each=2)
     assert good.life() == "live"
     assert all(share >= 0.9 for share in shares)
     assert shares[-1] == pytest.approx(1 - Loop().floor)
@@ -128,7 +128,7 @@ def test_a_good_layer_begins_with_a_tenth_left_alone_and_ends_at_the_floor(world
 @pytest.mark.parametrize("seed", range(3))
 def test_an_nlu_release_that_breaks_its_targets_withdraws_it_within_days(world, seed):
     layer = world(seed=seed)
-    layer.live(30, GOOD)
+    layer.live(15, GOOD, each=2)
     assert layer.life() == "live"
     assert len(layer.live(30, BROKEN)) <= 4
     assert (layer.share, layer.life()) == (0.0, "retired")
@@ -145,7 +145,7 @@ def test_a_layer_that_does_harm_from_the_start_is_withdrawn_by_both_arms(world):
 def test_after_a_refusal_nothing_is_drawn_and_a_drop_below_what_it_reached_withdraws_it(world):
     layer = world(part=AFTER)
     assert (layer.share, layer.life()) == (1.0, "live")
-    layer.live(30, GOOD)
+    layer.live(15, GOOD, each=2)
     assert layer.life() == "live"
     assert len(layer.live(30, {True: 0.4})) <= 7
     assert layer.life() == "retired"
@@ -156,16 +156,16 @@ def test_after_a_refusal_nothing_is_drawn_and_a_drop_below_what_it_reached_withd
 def test_fewer_than_k_users_withdraw_nothing(world, users, life):
     layer = world(draw=False)
     assert layer.life() == "live"
-    layer.live(20, GOOD, draw=False)
+    layer.live(10, GOOD, each=2, draw=False)
     layer.users = users
-    layer.live(30, {True: 0.0}, each=10, draw=False)
+    layer.live(15, {True: 0.0}, each=20, draw=False)
     assert layer.life() == life
 
 
 @pytest.mark.slow
 def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_heard_since(world):
     layer = world()
-    layer.live(20, GOOD)
+    layer.live(10, GOOD, each=2)
     layer.live(30, BROKEN)
     doubt = withdrawn_slices(layer.before.rules, layer.before.evidence_starts)
     assert doubt == {BEFORE: layer.day}
@@ -174,7 +174,7 @@ def test_what_is_withdrawn_waits_for_a_fit_that_promises_it_again_on_what_was_he
     assert layer.learn(fitted=True, promised=since(math.inf))[1] == "retired"
     assert layer.learn(fitted=True, promised=again) == (pytest.approx(0.9), "canary")
     assert layer.before.rules.set_index("rule")["tried"][BEFORE] == 0  # what it did before the doubt is not held against it
-    layer.live(30, GOOD)
+    layer.live(15, GOOD, each=2)
     assert layer.life() == "live"
 
 

@@ -151,7 +151,7 @@ def test_the_last_word_of_a_day_says_where_rules_stand():
 
 def test_rules_of_an_older_release_are_told_in_one_line(tmp_path):
     transitions.Lifecycle.empty().write(tmp_path)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         older = con.read_parquet(str(tmp_path / "rules.parquet")).project("* EXCLUDE (context_value)").df()
         con.register("older", older)
         con.sql("FROM older").write_parquet(str(tmp_path / "rules.parquet"))

@@ -34,7 +34,7 @@ def joined(tmp_path, turns, files):
         (folder / name).write_text(text, encoding="utf-8")
     log.write_text("".join(json.dumps(row) + "\n" for row in turns), encoding="utf-8")
     report = read([log], out=tmp_path / "out", key=KEY, config=Logs(), decisions=folder)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         rows = con.read_parquet(str(tmp_path / "out/turns.parquet")).project(", ".join(("turn_id", *FILLED))).fetchall()
     return report.joined, {row[0]: dict(zip(FILLED, row[1:], strict=True)) for row in rows}
 
@@ -147,6 +147,6 @@ def test_what_users_said_of_their_decisions_is_feedback(tmp_path):
     (tmp_path / "feedback.jsonl").write_text(text_of(*lines) + "torn")
     (tmp_path / "log.jsonl").write_text(text_of(*turns))
     read([tmp_path / "log.jsonl"], out=tmp_path / "out", key=KEY, config=Logs(), feedback=tmp_path / "feedback.jsonl")
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         found = dict(con.read_parquet(str(tmp_path / "out/turns.parquet")).project("turn_id, feedback").fetchall())
     assert found == {"t0": -1, "t1": 1, "t2": None, "t3": None, "t4": 1}

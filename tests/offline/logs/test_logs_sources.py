@@ -22,7 +22,7 @@ TWO = HEADER + "ann,2,two\n"
 
 
 def utterances(out):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         return [u for (u,) in con.execute(f"SELECT utterance FROM read_parquet('{out}/turns.parquet') ORDER BY ts_ms").fetchall()]
 
 
@@ -87,7 +87,7 @@ def test_other_names_are_mapped(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps({"speaker": "ann", "a/b~c": 1, "x'y\"z": "one", "user_id": "other"}))
     mapping = {"user_id": "speaker", "timestamp": "a/b~c", "utterance": "x'y\"z"}
     read([tmp_path / "a.jsonl"], out=tmp_path / "json", key=KEY, config=Logs(), mapping=mapping)
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.execute(f"""COPY (SELECT 'ann' AS speaker, 1 AS "a/b~c", 'one' AS "x'y""z", 9 AS row) TO '{tmp_path}/a.parquet'""")
     read([tmp_path / "a.parquet"], out=tmp_path / "parquet", key=KEY, config=Logs(), mapping=mapping)
     assert utterances(tmp_path / "json") == utterances(tmp_path / "parquet") == ["one"]

@@ -128,8 +128,8 @@ def logs(draw):
 
 
 def as_parquet(columns, rows, path):
-    with duckdb.connect() as con:
-        con.execute(f"CREATE TABLE log ({', '.join(f'{c} VARCHAR' for c in columns)})")
+    with duckdb.cursor() as con:
+        con.execute(f"CREATE TEMP TABLE log ({', '.join(f'{c} VARCHAR' for c in columns)})")
         con.executemany(f"INSERT INTO log VALUES ({', '.join('?' * len(columns))})", [[r[c] for c in columns] for r in rows])
         con.execute(f"COPY log TO '{path}' (FORMAT parquet)")
 
@@ -158,7 +158,7 @@ def as_json(columns, rows, path):
 
 
 def rows_of(path, columns="*"):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         found = con.execute(f"SELECT {columns} FROM read_parquet('{path}')")
         names = [d[0] for d in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
@@ -273,7 +273,7 @@ def test_times_of_parquet_that_are_none(tmp_path, sql):
 
 
 def write_sql(folder, query):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.execute(f"COPY ({query}) TO '{folder / 'log.parquet'}' (FORMAT parquet)")
 
 

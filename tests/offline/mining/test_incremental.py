@@ -52,7 +52,7 @@ SELECT rule, users, turns, score, stay, similarity, p_goal, win, loss FROM rules
 def tables(root):
     """What the private state knows, with names in place of numbers."""
     state = current(root).state
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for name in ("counts", "rephrases", "users", "texts", "nodes", "edges", "queries", "rules"):
             path = state / f"{name}.parquet"
             con.read_parquet(str(path / "*.parquet") if path.is_dir() else str(path)).create_view(name)
@@ -116,7 +116,7 @@ def test_a_log_made_to_hurt_adds_up_too(tmp_path):
 
 
 def as_log(path, out):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.sql(f"SELECT * EXCLUDE (ts_ms), ts_ms AS timestamp FROM '{path}'").write_parquet(str(out))
 
 
@@ -252,7 +252,7 @@ def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     config = Config.from_dict({"loop": {"refit_days": 0, "recent_days": 2}})
     for i in range(4):
         learn([log(tmp_path / f"{i}.jsonl", said(i * day, f"lamp {i}"))], out=root, config=config, detector=RuleDetector())
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         kept = con.execute(f"SELECT utterance FROM '{current(root).state}/recent.parquet/*.parquet' ORDER BY ts_ms").fetchall()
     assert kept == [("lamp 2",), ("lamp 3",)]
 

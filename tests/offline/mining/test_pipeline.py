@@ -69,7 +69,7 @@ def states(result):
 
 
 def query(result, sql):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for name in ("nodes", "edges", "texts", "queries"):
             con.read_parquet(glob(getattr(result, name))).create_view(name)
         return con.execute(sql).fetchall()
@@ -138,7 +138,7 @@ def test_a_rewritten_turn_is_a_step_that_we_took(mined):
 
 
 def trust_of(result):
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         return dict(con.execute(f"SELECT source, trust FROM '{result.edge_discount}'").fetchall())
 
 
@@ -193,7 +193,7 @@ def test_every_turn_spends_exactly_a_thousand(mined):
     turns = long_log(600, seed=3)
     result = mined(turns, Spread())
     key = "day, user_no, said, sent, rewritten, state"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for name in ("counts", "rephrases"):
             con.read_parquet(glob(getattr(result, name))).create_view(name)
         wrong = con.execute(
@@ -247,7 +247,7 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
     monkeypatch.setattr(turns_, "pairwise", lambda one, other: compared.append(len(one)) or pairwise(one, other))
     turns = [turn(i, f"turn on lamp {i % 7}", user="bot", session_id="s") for i in range(n)]
     result = mined(turns, config=Config())
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         count = {
             name: con.read_parquet(glob(result.sessions.parent / f"{name}.parquet")).count("*").fetchall()[0][0]
             for name in ("sessions", "candidates", "user_edges")

@@ -65,7 +65,7 @@ def test_no_turns(duck, tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs())
 def test_small_logs(tmp_path_factory, turns):
     work = tmp_path_factory.mktemp("mine")

@@ -55,7 +55,7 @@ def said_in():
 
 def test_turns_count_once_in_each_of_their_circumstances(made):
     mined = made[1]
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         for name in ("context_counts", "counts", "context_steps", "rephrases", "texts"):
             con.read_parquet(str(getattr(mined, name))).create_view(name)
         counted = con.execute(

@@ -48,7 +48,7 @@ def verdicts(tmp_path_factory):
     learn([root / "log.jsonl"], out=root / "out", config=RULES_ONLY)
     version = current(root / "out")
     names = {hash_user(user, bytes.fromhex(version.manifest.user_key)): user for user in lamp_log.USERS}
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.read_parquet(str(version.state / "rules.parquet")).create_view("rules")
         found = con.execute("SELECT user_id, source, target, verdict, detail FROM rules WHERE scope = 'personal'").fetchall()
     return {(names[user], source, target): (verdict, detail) for user, source, target, verdict, detail in found}

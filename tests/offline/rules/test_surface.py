@@ -12,7 +12,7 @@ OFF, OUT = 0, 1
 def chosen(tmp_path, *rows, min_users=1):
     """Rows of (query, node, turns, success, failed, users, share, well); everything in English."""
     path = tmp_path / "queries.parquet"
-    with duckdb.connect() as con:
+    with duckdb.cursor() as con:
         con.register("given", pd.DataFrame([("en", *row) for row in rows], columns=list(QUERIES.names)))
         con.sql("SELECT * FROM given").write_parquet(str(path))
     return surface.choose(path, 2, min_users)

@@ -44,7 +44,7 @@ def read(tmp_path):
     paths = {}
     for name, frame in TABLES.items():
         paths[name] = tmp_path / f"{name}.parquet"
-        with duckdb.connect() as con:
+        with duckdb.cursor() as con:
             con.register("frame", frame)
             con.sql("SELECT * FROM frame").write_parquet(str(paths[name]))
     return votes.read(SimpleNamespace(named=lambda *_: paths), SCORES, SCORES.sum(axis=1))
