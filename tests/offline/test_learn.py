@@ -168,7 +168,7 @@ learn([sys.argv[2]], out=sys.argv[1], detector=RuleDetector(), afresh=True)
 
 @pytest.fixture(scope="module")
 def killed(small, tmp_path_factory):
-    """What a SIGKILL leaves at every step on the disk at which anything has changed, in order; the log; the id of the new version."""
+    """What a SIGKILL leaves before each step that finds the disk changed, in order; the log; the id of the new version."""
     place = tmp_path_factory.mktemp("killed")
     log, root, states = lamp_log.write(place / "log.jsonl"), place / "artefact", place / "states"
     shutil.copytree(small, root)

@@ -43,8 +43,8 @@ def tables(tmp_path):
     def write(states=STATES, steps=STEPS):
         with duckdb.cursor() as con:
             con.execute(
-                "CREATE TEMP TABLE nodes (node BIGINT, locale VARCHAR, kind VARCHAR, state VARCHAR, success BIGINT, failure BIGINT,"
-                "turns BIGINT, users BIGINT, first_day BIGINT, last_day BIGINT)"
+                "CREATE TEMP TABLE nodes (node BIGINT, locale VARCHAR, kind VARCHAR, state VARCHAR, success BIGINT,"
+                "failure BIGINT, turns BIGINT, users BIGINT, first_day BIGINT, last_day BIGINT)"
             )
             con.execute("CREATE TEMP TABLE edges (source BIGINT, target BIGINT, mass BIGINT, users BIGINT)")
             rows = [(i, "en", "u", text, *masses, 0, 1) for i, (text, *masses) in enumerate(states)]

@@ -25,6 +25,7 @@ from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import phrase_world
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}, "logs": {"max_rejected": 1.0}})
+WEEKLY = Config.from_dict({"loop": {"refit_days": 7}})
 KEY = bytes(range(32))
 
 COUNTED = """
@@ -89,10 +90,10 @@ def assert_alike(one, other):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_days_add_up_to_a_full_rebuild(tmp_path, seed):
     world = phrase_world(seed, n_users=25)
-    turns = [turn for day in simulate_days(world, days=4, start=date(2026, 1, 5), seed=seed) for turn in day]
+    turns = [turn for day in simulate_days(world, days=3, start=date(2026, 1, 5), seed=seed) for turn in day]
     daily, whole = folder(tmp_path / "daily"), folder(tmp_path / "whole")
     parts = []
-    for i, part in enumerate(pieces(turns, 5, seed)):
+    for i, part in enumerate(pieces(turns, 4, seed)):
         parts.append(tmp_path / f"{i}.parquet")
         write_log(part, parts[-1])
         learn([parts[-1]], out=daily, config=EXACT, detector=RuleDetector())
@@ -189,13 +190,13 @@ def test_closed_parts_are_linked_and_small_ones_joined(tmp_path):
     root, day = folder(tmp_path / "a"), 86_400
     many = [said(100 * i, f"lamp {i} on", turn_id=f"t{i}") for i in range(800)]
     learn([log(tmp_path / "0.jsonl", *many)], out=root, config=EXACT, detector=RuleDetector())
-    for i in range(1, 8):
+    for i in range(1, 6):
         learn([log(tmp_path / f"{i}.jsonl", said(i * day, "lamp on"))], out=root, config=EXACT, detector=RuleDetector())
     parts = current(root).state / "counts.parquet"
     names = sorted(p.name for p in parts.glob("*"))
-    assert (names[0], names[-1], len(names) < 6) == ("000001.parquet", "open.parquet", True)
+    assert (names[0], names[-1], len(names) < 5) == ("000001.parquet", "open.parquet", True)
     assert (parts / "000001.parquet").stat().st_nlink == 3
-    assert sum(row[8] for row in tables(root)["counts"]) == 807
+    assert sum(row[8] for row in tables(root)["counts"]) == 805
 
 
 def test_turns_that_are_counted_are_looked_at_and_not_counted_again(tmp_path):
@@ -257,19 +258,26 @@ def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     assert kept == [("lamp 2",), ("lamp 3",)]
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A folder that was learned into between fits; nobody writes into it."""
+    place = tmp_path_factory.mktemp("fitted")
+    rows = [said(60 * i, f"lamp {i % 5}", f"u{i % 4}") for i in range(90)]
+    learn([log(place / "1.jsonl", *rows)], out=folder(place / "a"), config=WEEKLY)
+    return place / "a"
+
+
 @pytest.mark.parametrize(
     "name", ["days.json", "files.json", "priors.json", "evidence_starts.json", "contents.json", "detector/choice.json"]
 )
-def test_a_damaged_state_is_told_in_one_line(tmp_path, name):
-    root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 7}})
-    rows = [said(60 * i, f"lamp {i % 5}", f"u{i % 4}") for i in range(90)]
-    learn([log(tmp_path / "1.jsonl", *rows)], out=root, config=config)
+def test_a_damaged_state_is_told_in_one_line(tmp_path, fitted, name):
+    root = shutil.copytree(fitted, tmp_path / "a")
     served = current(root).id
     (current(root).state / name).write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ArtefactError, match=f"{name} is damaged .*; put it back from a backup, or learn with --afresh"):
-        learn([log(tmp_path / "2.jsonl", said(9_000, "lamp 1"))], out=root, config=config)
+        learn([log(tmp_path / "2.jsonl", said(9_000, "lamp 1"))], out=root, config=WEEKLY)
     assert current(root).id == served
-    assert learn([log(tmp_path / "2.jsonl", said(9_000, "lamp 1"))], out=root, config=config, afresh=True).log.turns == 1
+    assert learn([tmp_path / "2.jsonl"], out=root, config=EXACT, detector=RuleDetector(), afresh=True).log.turns == 1
 
 
 @pytest.mark.slow
@@ -279,7 +287,7 @@ def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
     fitted = []
     real = module.fit
     monkeypatch.setattr(module, "fit", lambda *args: fitted.append(i) or real(*args))
-    world = phrase_world(0, n_users=12)
+    world = phrase_world(0, n_users=5)
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 2}})
     for i, turns in enumerate(simulate_days(world, days=6, start=date(2026, 1, 5), seed=0)):
         write_log(turns, tmp_path / f"{i}.parquet")
