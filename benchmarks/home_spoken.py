@@ -36,7 +36,7 @@ from rewriter.offline.logs import reader
 from rewriter.simulation.channels import RecordingChannel, read_recordings
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import write_log
-from rewriter.simulation.world import Split
+from rewriter.simulation.world import Withheld
 
 DATA = Path("../shared/data/home_spoken")
 OUT = Path("benchmarks/results/home_spoken_mining.json")
@@ -62,7 +62,7 @@ def log(out: Path, seed: int, *, data: Path = DATA) -> int:
     world = replace(
         recorded_world(recordings, data / "phrases.csv", seed=seed, n_users=USERS),
         channel=RecordingChannel(read_recordings(recordings)),
-        split=Split(frozenset(), frozenset(), frozenset()),
+        split=Withheld(frozenset(), frozenset(), frozenset()),
     )
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         whole = Path(folder) / "log.parquet"

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluation.replay import Turn
+from rewriter.evaluation.replay import RecordedTurn
 from rewriter.model.hypothesis import hypothesis, intent_of, slots_of
 from rewriter.simulation.assistants import Assistant, Household
 from rewriter.simulation.world import Request
@@ -62,7 +62,7 @@ class RemovedMatcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.communicate()
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """It learns nothing."""
 
     def propose(self, request: Request, after_failure: bool) -> Proposal:

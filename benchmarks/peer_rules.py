@@ -24,7 +24,7 @@ from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, DamerauLevenshtein, Indel
 
 from rewriter.evaluation.outcomes import LEFT_ALONE, Proposal
-from rewriter.evaluation.replay import REFUSED, Turn
+from rewriter.evaluation.replay import REFUSED, RecordedTurn
 from rewriter.simulation.world import Request
 from rewriter.text import normalise
 
@@ -40,14 +40,14 @@ class Peer(Protocol):
     def threshold(self) -> float:
         """The score from which on its makers apply a rewrite."""
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """Learn from the turns of a log."""
 
     def propose(self, request: Request, after_failure: bool) -> Proposal:
         """Return the best rewrite of a request, whatever its score."""
 
 
-def successful(log: Iterable[Turn]) -> Counter[str]:
+def successful(log: Iterable[RecordedTurn]) -> Counter[str]:
     """Count the normalised texts that the assistant accepted; it cannot know which of them it understood wrongly."""
     return Counter(normalise(t.sent) for t in log if t.answer not in (None, REFUSED))
 
@@ -57,7 +57,7 @@ class Nothing:
 
     name, threshold = "no rewriting", 0.0
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """There is nothing to learn."""
 
     def propose(self, request: Request, after_failure: bool) -> Proposal:
@@ -80,7 +80,7 @@ class Nearest:
         self._scorer = scorer
         self._texts: list[str] = []
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """Keep the accepted texts, the most frequent first."""
         self._texts = [text for text, _ in successful(log).most_common()]
 
@@ -107,7 +107,7 @@ class Willow:
         self._lengths = np.zeros(0)
         self._texts_with: dict[str, list[int]] = {}
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """Index the words of the accepted texts, the most frequent first."""
         self._texts = [text for text, _ in successful(log).most_common()]
         self._lengths = np.array([len(text.split()) for text in self._texts], dtype=np.float64)
@@ -153,7 +153,7 @@ class SymSpell:
     def __init__(self) -> None:
         self._speller: Any = None
 
-    def fit(self, log: Sequence[Turn]) -> None:
+    def fit(self, log: Sequence[RecordedTurn]) -> None:
         """Load the dictionary that comes with the package and add the words of the accepted texts."""
         import symspellpy
 

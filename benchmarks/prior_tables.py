@@ -10,7 +10,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.arrays import Bools, Floats, Ints
-from rewriter.model.channel import Channel
+from rewriter.model.channel import NoisyChannel
 from rewriter.model.pair_features import PairIndex
 
 TOP = 6  # candidates by each of two measures, the channel and the letters
@@ -51,7 +51,7 @@ class Rows(NamedTuple):
 class Desk:
     """Measures requests against the index of one scene."""
 
-    def __init__(self, scene: Scene, channel: Channel) -> None:
+    def __init__(self, scene: Scene, channel: NoisyChannel) -> None:
         self.scene = scene
         self._numbers = {goal: i for i, goal in enumerate(dict.fromkeys(scene.goals))}
         self._goals = np.array([self._numbers[goal] for goal in scene.goals])

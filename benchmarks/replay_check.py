@@ -28,7 +28,7 @@ from rewriter.config import Logs
 from rewriter.evaluation.intervals import Counts, per_user, share
 from rewriter.evaluation.judge import grade
 from rewriter.evaluation.outcomes import FAILED_HONESTLY, Judged, Outcomes, ask, gather, pooled, proposal_of
-from rewriter.evaluation.replay import Turn, goals, load, replay
+from rewriter.evaluation.replay import RecordedTurn, goals, load, replay
 from rewriter.evaluation.summary import plain, row, table
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
@@ -75,7 +75,7 @@ def main() -> None:
     args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def prepare(world: World, seed: int, days: int) -> tuple[list[Turn], Rewriting]:
+def prepare(world: World, seed: int, days: int) -> tuple[list[RecordedTurn], Rewriting]:
     """Learn from the first days of a world; return the turns of the seven after them, marked with the wish."""
     talk = list(simulate_days(world, days=days + 7, start=START, seed=seed))
     folder = Path(tempfile.mkdtemp())
@@ -88,10 +88,10 @@ def prepare(world: World, seed: int, days: int) -> tuple[list[Turn], Rewriting]:
     return turns, Rewriter.open(folder / "artefact").rewrite
 
 
-def closed(turns: Sequence[Turn], rewrite: Rewriting, world: World) -> Outcomes:
+def closed(turns: Sequence[RecordedTurn], rewrite: Rewriting, world: World) -> Outcomes:
     """Judge turns as a world does that knows the wish behind each."""
 
-    def one(turn: Turn) -> Judged:
+    def one(turn: RecordedTurn) -> Judged:
         goal = turn.truth or ""
         spoken = grade(world.assistant.understand(turn.utterance), goal)
         proposal, latency = ask(
@@ -103,7 +103,7 @@ def closed(turns: Sequence[Turn], rewrite: Rewriting, world: World) -> Outcomes:
     return gather([one(turn) for turn in turns], {})
 
 
-def strict(turns: Sequence[Turn], truth: Outcomes) -> dict[str, Counts]:
+def strict(turns: Sequence[RecordedTurn], truth: Outcomes) -> dict[str, Counts]:
     """Return turns with a known wish, those whose goal the strict rule names, and those it names rightly, (users, 3)."""
     names, users = np.unique(truth.user.astype(str), return_inverse=True)
     wished = truth.goal != ""

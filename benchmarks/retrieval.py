@@ -21,7 +21,7 @@ from spoken import SPLITS, Recording, Split
 from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder, StaticEncoder, random_table
 from rewriter.model.retrieve import MIX, Mix
-from rewriter.offline.fit.encoder import Rephrases, fit_static, training_pairs
+from rewriter.offline.fit.encoder import MinedRephrases, fit_static, training_pairs
 
 PACKAGES = ("rewriter", "numpy", "faiss-cpu", "rapidfuzz", "sentence-transformers", "torch")
 VERSIONS = {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
@@ -30,7 +30,9 @@ VERSIONS = {"python": platform.python_version()} | {package: version(package) fo
 def learned_encoder(pairs: list[tuple[str, str]], queries: list[str], seed: int) -> StaticEncoder:
     """The default encoder, learned from these pairs."""
     heard, meant = ([pair[i] for pair in pairs] for i in (0, 1))
-    return fit_static(training_pairs(Rephrases(heard, meant, np.full(len(pairs), 3)), queries, min_users=3, seed=seed), seed=seed)
+    return fit_static(
+        training_pairs(MinedRephrases(heard, meant, np.full(len(pairs), 3)), queries, min_users=3, seed=seed), seed=seed
+    )
 
 
 def ladder(split: Split, seed: int) -> dict[str, Floats]:

@@ -41,9 +41,9 @@ from rewriter.arrays import Bools, Floats
 from rewriter.model.channel import SPOKEN, TYPED, Spoken, Typed, channel_of
 from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.pair_features import PAIR, SIGNS
-from rewriter.model.prior import LEAST_AFTER, Beta, Prior
+from rewriter.model.prior import LEAST_AFTER, Prior, ShareBelief
 from rewriter.model.pronouncer import pronouncer_of
-from rewriter.offline.fit.prior_update import Weights, learn_costs, update_weights
+from rewriter.offline.fit.prior_update import WeightBelief, learn_costs, update_weights
 from rewriter.text import normalise
 
 ROOT = Path(__file__).parents[1]
@@ -144,7 +144,7 @@ def measured(corpora: dict[tuple[str, int], Corpus], costs: dict[str, dict[str, 
     return found
 
 
-def fit(tables: Tables, worlds: Sequence[str]) -> Weights:
+def fit(tables: Tables, worlds: Sequence[str]) -> WeightBelief:
     """Fit the ranker on some worlds; the covariance holds how much the weights differ from world to world."""
     pooled, rows = fit_ranker(tables, worlds)
     scale = np.append(np.maximum(rows.columns.std(axis=0), SMALL), 1.0)
@@ -159,7 +159,7 @@ def fit(tables: Tables, worlds: Sequence[str]) -> Weights:
     mean, habit = np.append(pooled.weights, pooled.bias), PAIR.index("habit")
     covariance[habit], covariance[:, habit] = 0.0, 0.0
     mean[habit], covariance[habit, habit] = HABIT[0], HABIT[1] ** 2
-    return Weights(mean, covariance)
+    return WeightBelief(mean, covariance)
 
 
 class Labelled(NamedTuple):
@@ -275,7 +275,7 @@ def by_phrases(tables: Tables, world: str) -> tuple[Tables, Tables]:
     return parts[0], parts[1]
 
 
-def halves(prior: Weights, tables: Tables, keys: Sequence[Key]) -> dict[str, float]:
+def halves(prior: WeightBelief, tables: Tables, keys: Sequence[Key]) -> dict[str, float]:
     """Update the prior by half of the phrases, and return the calibration error on the other half before and after."""
     before, after = [], []
     for key in keys:
@@ -289,7 +289,7 @@ def halves(prior: Weights, tables: Tables, keys: Sequence[Key]) -> dict[str, flo
     return {name: ece(*map(np.concatenate, zip(*of, strict=True))) for name, of in (("before", before), ("after", after))}
 
 
-def ranked(weights: Weights) -> Callable[[Floats], Floats]:
+def ranked(weights: WeightBelief) -> Callable[[Floats], Floats]:
     """Return P(meant) as a function of measured candidates."""
     return Logistic(weights.mean[:-1], float(weights.mean[-1])).p
 
@@ -331,7 +331,7 @@ def assembled(tables: Tables, costs: dict[str, dict[str, Floats]]) -> Prior:
             found = np.maximum.reduceat(rows.right, np.unique(rows.request, return_index=True)[1])
             missing["complete" if index == "catalog" else "incomplete"].append(1 - float(found.mean()))
     share = {kind: float(np.mean(shares)) for kind, shares in missing.items()}
-    none = {kind: Beta(NONE_STRENGTH * of, NONE_STRENGTH * (1 - of)) for kind, of in share.items()}
+    none = {kind: ShareBelief(NONE_STRENGTH * of, NONE_STRENGTH * (1 - of)) for kind, of in share.items()}
     return Prior(weights.mean, weights.covariance, costs["dstc2"], none, fit_fails(tables, FITTED))
 
 

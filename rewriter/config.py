@@ -167,7 +167,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
+class EncoderSettings:
     """The encoder that turns texts into vectors."""
 
     kind: str = setting(
@@ -265,7 +265,7 @@ class Teaching:
 
 
 @dataclass(frozen=True, slots=True)
-class Guardrail:
+class GuardrailSettings:
     """What a rewrite may never do in this deployment (docs/guardrail.md). Serving heeds it too."""
 
     profile: str = setting(
@@ -319,10 +319,10 @@ class Config:
     rephrases: Rephrases = field(default_factory=Rephrases)
     chain: Chain = field(default_factory=Chain)
     launch: Launch = field(default_factory=Launch)
-    encoder: Encoder = field(default_factory=Encoder)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
     trigger: Trigger = field(default_factory=Trigger)
     teaching: Teaching = field(default_factory=Teaching)
-    guardrail: Guardrail = field(default_factory=Guardrail)
+    guardrail: GuardrailSettings = field(default_factory=GuardrailSettings)
     publish: Publish = field(default_factory=Publish)
     loop: Loop = field(default_factory=Loop)
     seed: int = setting(0, "Seed of every random draw of `learn`.", least=0)

@@ -8,7 +8,7 @@ import numpy as np
 from rewriter.simulation.assistants import PhraseAssistant
 from rewriter.simulation.channels import Heard
 from rewriter.simulation.users import Behaviour, User
-from rewriter.simulation.world import Split, World
+from rewriter.simulation.world import Withheld, World
 
 Kind = Literal["steady", "turns", "wrong", "new"]
 
@@ -94,7 +94,7 @@ class Changing:
         users = tuple(self._user(i, spoken, day) for i in range(len(self._leaning)))
         goals = {goal: phrases for user in users for goal, phrases in user.phrases.items()}
         behaviour = Behaviour(requests_per_day=float(len(spoken)), habit=0.9, follow_up=0.0, switch=0.0)
-        channel, nothing = Straight(), Split(frozenset(), frozenset(), frozenset())
+        channel, nothing = Straight(), Withheld(frozenset(), frozenset(), frozenset())
         return World("changing", "en", PhraseAssistant(table), goals, users, channel, channel, behaviour, nothing)
 
     def _user(self, i: int, spoken: list[int], day: int) -> User:

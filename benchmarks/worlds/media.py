@@ -8,7 +8,7 @@ import numpy as np
 from rewriter.simulation.assistants import Guessing, Misrouting, PhraseAssistant
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.users import Behaviour, User, people, shares_said
-from rewriter.simulation.world import HOUR_MS, Around, Before, Split, World, split_of, spread
+from rewriter.simulation.world import HOUR_MS, Around, Before, Withheld, World, split_of, spread
 from rewriter.simulation.worlds import GUESSED, MISROUTED, REFUSED, Goals, faults
 from worlds.routines import Routine, routines
 from worlds.wishes import Wish, read_wishes
@@ -126,7 +126,7 @@ def media_world(
     return World(f"media, {setting}", "en", assistant, goals, users, channel, channel, acts, split, stop, moments)
 
 
-def _split(wishes: Sequence[Wish], users: Sequence[User], seed: int) -> Split:
+def _split(wishes: Sequence[Wish], users: Sequence[User], seed: int) -> Withheld:
     """Withhold users, goals and full phrases as in every world, and as large a share of the brief phrases.
 
     A brief phrase stays away too where the assistant takes it for a goal that does, and where all that it can mean does.
@@ -141,4 +141,4 @@ def _split(wishes: Sequence[Wish], users: Sequence[User], seed: int) -> Split:
     said = shares_said(users, habit=1.0)
     left = sorted(meant.keys() - gone, key=lambda text: (-said.get(text, 0.0), text))
     gone.update(spread(left, _WITHHELD, np.random.default_rng([seed, 7])))
-    return Split(split.users, split.phrases | gone, split.goals)
+    return Withheld(split.users, split.phrases | gone, split.goals)

@@ -12,7 +12,7 @@ from rewriter.errors import LogError
 from rewriter.simulation.assistants import Assistant, Household, PhraseAssistant
 from rewriter.simulation.channels import Recording, RecordingChannel, read_recordings
 from rewriter.simulation.users import Behaviour, people
-from rewriter.simulation.world import Split, World, split_of
+from rewriter.simulation.world import Withheld, World, split_of
 from rewriter.simulation.worlds import by_goal
 from rewriter.text import normalise
 
@@ -117,7 +117,7 @@ def _ranked(recordings: list[Recording]) -> list[Recording]:
     return [r._replace(heard=replace(r.heard, confidence=float(c))) for r, c in zip(recordings, shares, strict=True)]
 
 
-def _deal(heard: list[Recording], split: Split, voices: set[str], seed: int) -> tuple[list[Recording], list[Recording]]:
+def _deal(heard: list[Recording], split: Withheld, voices: set[str], seed: int) -> tuple[list[Recording], list[Recording]]:
     """Part recordings into those of the log and those kept for judging."""
     rng = np.random.default_rng([seed, 5])
     groups: dict[tuple[str, str], list[Recording]] = {}

@@ -303,9 +303,9 @@ def experiment(
           --family artefact --family candidate
     """
     from rewriter import terminal
-    from rewriter.evaluation.experiment import COLUMNS, Split
+    from rewriter.evaluation.experiment import COLUMNS, ArmSplit
     from rewriter.evaluation.experiment import experiment as read
 
-    found = read(list(log), Split(name, share), detect=detect, releases=releases, mapping=mapping_of(pairs))
+    found = read(list(log), ArmSplit(name, share), detect=detect, releases=releases, mapping=mapping_of(pairs))
     rows = [(datetime.fromtimestamp(r.day * 86_400, UTC).date().isoformat(), *r.row()) for r in found]
     terminal.table(f"experiment {name}: defect rates, %", COLUMNS, rows, right=COLUMNS[1:])

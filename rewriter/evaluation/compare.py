@@ -27,7 +27,7 @@ from rewriter.config import Config
 from rewriter.engines import glob
 from rewriter.errors import LogError
 from rewriter.evaluation.intervals import Interval, bounds
-from rewriter.evaluation.replay import Turn, firsts, load, restatements, troubles
+from rewriter.evaluation.replay import RecordedTurn, firsts, load, restatements, troubles
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
@@ -174,7 +174,7 @@ COLUMNS = ("method", "A", "B", "B - A")
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class LoggedDecision:
     """The decision on a turn, as logged.
 
     Attributes:
@@ -297,7 +297,7 @@ def opened(release: str | Path) -> Version:
     return open_version(root, named(root, version))
 
 
-def read_decisions(path: Path) -> list[Decision]:
+def read_decisions(path: Path) -> list[LoggedDecision]:
     """Read the decisions of turns in the layout of `tables.TURNS`, in the order of `recorded.load`."""
     with duckdb.connect() as con:
         rows = con.execute(
@@ -305,10 +305,10 @@ def read_decisions(path: Path) -> list[Decision]:
                FROM read_parquet(?) ORDER BY user_id, ts_ms, turn_id""",
             [glob(path)],
         ).fetchall()
-    return [Decision(rule, drawn, p if drawn else 1.0) for rule, drawn, p in rows]
+    return [LoggedDecision(rule, drawn, p if drawn else 1.0) for rule, drawn, p in rows]
 
 
-def logged_of(turns: Sequence[Turn], decided: Sequence[Decision]) -> Logged:
+def logged_of(turns: Sequence[RecordedTurn], decided: Sequence[LoggedDecision]) -> Logged:
     """Return the action of each turn, and whether the turn ended well."""
     bad = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
     return Logged(
@@ -320,7 +320,7 @@ def logged_of(turns: Sequence[Turn], decided: Sequence[Decision]) -> Logged:
     )
 
 
-def release_of(asked: Sequence[tuple[Turn, Decision]], rewrite: Rewriting) -> Release:
+def release_of(asked: Sequence[tuple[RecordedTurn, LoggedDecision]], rewrite: Rewriting) -> Release:
     """Return what a release would do with each turn, and whether that could have been drawn.
 
     Args:

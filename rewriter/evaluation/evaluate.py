@@ -26,7 +26,7 @@ from rewriter.offline.catalog_layer import write_catalog_layer
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.online.catalog_layer import CatalogLayer
-from rewriter.online.request import Request
+from rewriter.online.request import LayerRequest
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order
 from rewriter.tables import OUTCOMES
@@ -263,7 +263,7 @@ def answerable(turns: Path, catalog: Catalog, config: Config, *, channel: str = 
             place = next(iter(lookup_order(locale, locales)), None)
             if place is None:
                 continue
-            sent = layer.decide(Request([text], place, "", after_failure=True), late=lambda: False, sendable=None).text
+            sent = layer.decide(LayerRequest([text], place, "", after_failure=True), late=lambda: False, sendable=None).text
             if sent is None:
                 continue
             answered_turns, answered_texts = answered_turns + n, answered_texts + 1

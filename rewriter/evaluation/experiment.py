@@ -38,7 +38,7 @@ MIN_CLUSTERS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class ArmSplit:
     """Assigns units (users, or families of texts) to arms. Nothing is stored: the same name always gives the same arms.
 
     Attributes:
@@ -46,7 +46,7 @@ class Split:
         share: share of the units in arm B, 0..1.
 
     Example:
-        >>> arms = [Split("lamps").arm(f"user {n}") for n in range(1000)]
+        >>> arms = [ArmSplit("lamps").arm(f"user {n}") for n in range(1000)]
         >>> arms.count("B")
         505
     """
@@ -78,7 +78,7 @@ def families(rules: Iterable[tuple[str, str, str]]) -> Mapping[tuple[str, str], 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExperimentDay:
     """The state of an experiment at the end of a day.
 
     Attributes:
@@ -102,7 +102,7 @@ class Reading:
         return f"{sum(self.requests):,}", *rates, f"{100 * self.difference.value:+.2f}", *spans
 
 
-def readings(cluster: Ints, in_b: Bools, bad: Floats, day: Ints, *, detect: float, seed: int = 0) -> list[Reading]:
+def readings(cluster: Ints, in_b: Bools, bad: Floats, day: Ints, *, detect: float, seed: int = 0) -> list[ExperimentDay]:
     """Compute the state of an experiment at the end of each day.
 
     Args:
@@ -121,7 +121,7 @@ def readings(cluster: Ints, in_b: Bools, bad: Floats, day: Ints, *, detect: floa
         requests = tuple(int(n.sum()) for _, n in arms)
         rates = tuple(float(b.sum() / n.sum()) if n.sum() else math.nan for b, n in arms)
         once, always = _between(arms, seed), _always(arms, detect)
-        found.append(Reading(int(last), (requests[0], requests[1]), (rates[0], rates[1]), once, always))
+        found.append(ExperimentDay(int(last), (requests[0], requests[1]), (rates[0], rates[1]), once, always))
     return found
 
 
@@ -256,13 +256,13 @@ def alike_within(y: Floats, cluster: Ints) -> float:
 
 def experiment(
     sources: str | Path | Sequence[str | Path],
-    split: Split,
+    split: ArmSplit,
     *,
     detect: float,
     releases: Sequence[str | Path] = (),
     mapping: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> list[Reading]:
+) -> list[ExperimentDay]:
     """Compute the state of an experiment at the end of each day of its log.
 
     The arms follow from the split; the log need not hold them. A request is a turn that does not follow soon after a failure

@@ -59,7 +59,7 @@ ALIKE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RecordedTurn:
     """One turn of a log.
 
     Attributes:
@@ -98,7 +98,7 @@ class Turn:
         return normalise(self.sent) != normalise(self.utterance)
 
 
-def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> list[Turn]:
+def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> list[RecordedTurn]:
     """Read turns from Parquet in the layout of `tables.TURNS`, ordered by user and time.
 
     Args:
@@ -115,10 +115,10 @@ def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> l
                 FROM read_parquet(?) ORDER BY user_id, ts_ms, turn_id""",
             [glob(path)],
         ).fetchall()
-    return [Turn(*(*row[:10], tuple(json.loads(row[10] or "[]")), json.loads(row[11] or "{}"), row[12])) for row in rows]
+    return [RecordedTurn(*(*row[:10], tuple(json.loads(row[10] or "[]")), json.loads(row[11] or "{}"), row[12])) for row in rows]
 
 
-def answers(turns: Sequence[Turn]) -> dict[tuple[str, str], str]:
+def answers(turns: Sequence[RecordedTurn]) -> dict[tuple[str, str], str]:
     """Return how each text is answered: (locale, normalised text) -> hypothesis or REFUSED.
 
     A text is left out unless one answer was given at least MIN_TURNS times and in at least MIN_SHARE of its turns.
@@ -138,7 +138,7 @@ def answers(turns: Sequence[Turn]) -> dict[tuple[str, str], str]:
     return sure
 
 
-def goals(turns: Sequence[Turn]) -> list[str | None]:
+def goals(turns: Sequence[RecordedTurn]) -> list[str | None]:
     """Return what each user wanted, by a strict rule; None if the rule cannot tell.
 
     A turn is in *trouble* if it failed, was disliked, or the next one interrupted its answer. A turn that is neither in
@@ -168,13 +168,13 @@ def goals(turns: Sequence[Turn]) -> list[str | None]:
     return [goal(i) for i in range(len(turns))]
 
 
-def troubles(turns: Sequence[Turn]) -> list[bool]:
+def troubles(turns: Sequence[RecordedTurn]) -> list[bool]:
     """Return whether each turn failed, was disliked, or had its answer interrupted by the next; `turns` as for `goals`."""
     cut = [*(_follows(a, b) and b.barge_in for a, b in pairwise(turns)), False]
     return [t.answer == REFUSED or t.disliked or interrupted for t, interrupted in zip(turns, cut, strict=False)]
 
 
-def restatements(turns: Sequence[Turn]) -> list[bool]:
+def restatements(turns: Sequence[RecordedTurn]) -> list[bool]:
     """Return whether the next turn restates each turn, by time and text (SOON_MS, ALIKE); `turns` as for `goals`."""
     if not turns:
         return []
@@ -183,7 +183,7 @@ def restatements(turns: Sequence[Turn]) -> list[bool]:
     return [*(_follows(a, b) and bool(near) for (a, b), near in zip(pairwise(turns), alike, strict=True)), False]
 
 
-def firsts(turns: Sequence[Turn]) -> list[bool]:
+def firsts(turns: Sequence[RecordedTurn]) -> list[bool]:
     """Return whether each turn is a new request: not soon after a turn of this user that was in trouble or restated.
 
     Turns after a failure depend on what was done before, so releases are compared on new requests only.
@@ -197,12 +197,17 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _follows(a: Turn, b: Turn) -> bool:
+def _follows(a: RecordedTurn, b: RecordedTurn) -> bool:
     return a.user == b.user and a.locale == b.locale and b.ts_ms - a.ts_ms <= SOON_MS
 
 
 def replay(
-    turns: Sequence[Turn], rewrite: Rewriting, *, after_failure: bool, marked: bool = False, healthy_in_log: Container[str] = ()
+    turns: Sequence[RecordedTurn],
+    rewrite: Rewriting,
+    *,
+    after_failure: bool,
+    marked: bool = False,
+    healthy_in_log: Container[str] = (),
 ) -> Outcomes:
     """Judge every turn of a log: its outcome as spoken, and as it would be rewritten.
 
@@ -223,7 +228,7 @@ def replay(
     known = answers(turns)
     wanted = [t.truth for t in turns] if marked else goals(turns)
 
-    def one(turn: Turn, goal: str | None) -> Judged:
+    def one(turn: RecordedTurn, goal: str | None) -> Judged:
         spoken = grade(_spoken(turn, known), goal)
         proposal, latency = LEFT_ALONE, float("nan")
         if spoken == FAILED_HONESTLY or not after_failure:
@@ -244,12 +249,12 @@ def grade(answer: str | None, goal: str | None) -> Outcome:
     return OK if answer == goal else WRONG
 
 
-def _spoken(turn: Turn, known: Mapping[tuple[str, str], str]) -> str | None:
+def _spoken(turn: RecordedTurn, known: Mapping[tuple[str, str], str]) -> str | None:
     """Return the answer to the utterance: that of the turn, or of other turns if this one was sent rewritten."""
     return known.get((turn.locale, normalise(turn.utterance))) if turn.rewritten else turn.answer
 
 
-def _propose(rewrite: Rewriting, turn: Turn, after_failure: bool) -> Proposal:
+def _propose(rewrite: Rewriting, turn: RecordedTurn, after_failure: bool) -> Proposal:
     result = rewrite(
         turn.utterance,
         user_id=turn.speaker,

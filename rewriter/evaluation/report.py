@@ -185,7 +185,7 @@ def _wilson(value: float, n: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ReportTable:
     """A table of a report; cells are text."""
 
     title: str
@@ -217,7 +217,7 @@ class Report:
     title: str
     lead: str
     figures: Sequence[tuple[str, str]]
-    parts: Sequence[Table | Picture]
+    parts: Sequence[ReportTable | Picture]
 
 
 def html(page: Report) -> str:
@@ -230,13 +230,13 @@ def html(page: Report) -> str:
     """
     text = resources.files("rewriter.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
-    return template.render(report=page, is_table=lambda part: isinstance(part, Table))
+    return template.render(report=page, is_table=lambda part: isinstance(part, ReportTable))
 
 
-def figures_of(title: str, note: str, rows: Sequence[Row]) -> Table:
+def figures_of(title: str, note: str, rows: Sequence[Row]) -> ReportTable:
     """Return rows of figures as a table of the report."""
     columns, lines = cells(rows)
-    return Table(title, note, columns, lines)
+    return ReportTable(title, note, columns, lines)
 
 
 def report(root: str | Path, out: str | Path) -> Days:
@@ -266,10 +266,10 @@ def figures(found: Days) -> list[tuple[str, str]]:
     return [*rates, *ratio, (f"{served:,}", "rules that serve everybody")]
 
 
-def parts(found: Days) -> list[Table | Picture]:
+def parts(found: Days) -> list[ReportTable | Picture]:
     """Return the pictures and the table of the page, in order."""
     starts = [date.fromordinal(_EPOCH + day).isoformat()[5:] for day in found.starts]
-    shown: list[Table | Picture] = [
+    shown: list[ReportTable | Picture] = [
         Picture("Defect rate by day and arm", _DEFECTS, charts.rates(starts, found.defects, "turns that fail"))
     ]
     if found.ratios:
@@ -279,7 +279,7 @@ def parts(found: Days) -> list[Table | Picture]:
         if rules:
             shown.append(Picture(title, _STAGES, charts.stages(starts, rules, "rules")))
     if len(found.changes):
-        shown.append(Table("What changed", _CHANGED, _CHANGES, _change_rows(found)))
+        shown.append(ReportTable("What changed", _CHANGED, _CHANGES, _change_rows(found)))
     return shown
 
 

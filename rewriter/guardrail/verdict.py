@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rewriter.codes import FindingKind
-from rewriter.config import Guardrail as Settings
+from rewriter.config import GuardrailSettings as Settings
 from rewriter.guardrail.compare import Finding, contradiction
 from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.guardrail.lexicon import Index, Lexicon, dangers, for_locale

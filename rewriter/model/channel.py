@@ -1,4 +1,4 @@
-"""`Channel`: how likely it is that *heard* comes out when *said* was meant. One channel for speech, one for typed text.
+"""`NoisyChannel`: how likely it is that *heard* comes out when *said* was meant. One channel for speech, one for typed text.
 
 A memoryless transducer (Ristad and Yianilos 1998, "Learning string-edit distance", IEEE PAMI 20): each symbol that is said comes
 out as itself, as another one, or not at all, and symbols are put in between. Its parameters are tied by kind of operation, so
@@ -142,7 +142,7 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class NoisyChannel:
     """A channel with its costs.
 
     Attributes:
@@ -150,7 +150,7 @@ class Channel:
         costs: (kinds,) float64, nats of one operation of each kind.
 
     Example:
-        >>> channel = Channel(Spoken(pronouncer_of("en")), np.array([0.1, 3.0, 5.0, 4.0, 4.0]))
+        >>> channel = NoisyChannel(Spoken(pronouncer_of("en")), np.array([0.1, 3.0, 5.0, 4.0, 4.0]))
         >>> said = channel.views(["turn the heat up in the bedroom", "turn the heat up in the bathroom"])
         >>> near, far = channel.cost(channel.views(["turn the heat up in the bedrooms"]), said).tolist()
         >>> near < far
@@ -169,7 +169,7 @@ class Channel:
         return np.asarray(self.operations.count(heard, said) @ self.costs, dtype=np.float64)
 
 
-def channel_of(kind: str, locale: str, costs: Sequence[float]) -> Channel:
+def channel_of(kind: str, locale: str, costs: Sequence[float]) -> NoisyChannel:
     """Return the channel of a kind, ``spoken`` or ``typed``, for a locale (BCP 47).
 
     Raises:
@@ -180,7 +180,7 @@ def channel_of(kind: str, locale: str, costs: Sequence[float]) -> Channel:
     operations: Operations = Typed() if kind == "typed" else Spoken(pronouncer_of(locale))
     if len(costs) != len(operations.kinds):
         raise ValueError(f"{len(costs)} costs for the {len(operations.kinds)} kinds of operation of a {kind} channel")
-    return Channel(operations, np.asarray(costs, dtype=np.float64))
+    return NoisyChannel(operations, np.asarray(costs, dtype=np.float64))
 
 
 def _distances(heard: Sequence[str], said: Sequence[str], scorer: Callable[..., Any]) -> Floats:

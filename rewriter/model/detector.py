@@ -33,7 +33,7 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class CueWeights:
     """Weights of the cues of a candidate, in log-odds."""
 
     bias: float = -4.5
@@ -81,7 +81,7 @@ class RuleDetector:
         array([937])
     """
 
-    weights: Weights = Weights()
+    weights: CueWeights = CueWeights()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.arrays import Floats, Ints
-from rewriter.model.channel import Channel, Views
+from rewriter.model.channel import NoisyChannel, Views
 from rewriter.model.contrasts import mine
 
 PAIR = (
@@ -106,7 +106,7 @@ class PairIndex:
         self,
         texts: Sequence[str],
         interpretations: Ints,
-        channel: Channel,
+        channel: NoisyChannel,
         *,
         share: Floats | None = None,
         complete: bool = False,

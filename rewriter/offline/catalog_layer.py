@@ -20,7 +20,7 @@ from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
-from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
+from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.rules import launch
 from rewriter.tables import RULES
 
@@ -122,7 +122,7 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     nothing = np.zeros(len(catalog), dtype=np.int64)
     success = np.rint(catalog.weights * _WEIGHT).astype(np.int64)
     queries = Queries(texts, locales, catalog.interpretations(), success // _WEIGHT, success, nothing, nothing)
-    data = EncoderData(texts, texts, Rephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
+    data = EncoderData(texts, texts, MinedRephrases([], [], np.zeros(0, dtype=np.int64)), config.launch.min_users)
     encoder = learn_encoder(config.encoder, data, folder / "encoder", seed=config.seed)
     write_book(folder / "book", queries, encoder)
     book = QueryBook.open(folder / "book")

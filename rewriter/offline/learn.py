@@ -140,61 +140,179 @@ def learn(
     config, clock = config or Config(), _Clock(progress)
     given = None if catalog is None else KeptCatalog.given(catalog, config, channel=channel, complete=complete)
     with Writer(out) as writer:
-        clock.start("log")
-        known = None if afresh else writer.whole_state()
+        run = _Run(writer, Path(out), config, clock, detector, given, config.loop.draw or decisions is not None, afresh)
+        day = run.read(sources, mapping or {}, sql, decisions)
+        if (old := run.unchanged(day)) is not None:
+            return _nothing_new(old, day.log, day.before.rules, config)
+        best = run.detector_of(day)
+        mined = run.mine(day, best)
+        decided = run.launch(day, mined)
+        promises = run.fit(day, mined, decided, best)
+        now = run.advance(day, mined, decided, promises)
+        published = run.publish(day, mined, decided, promises, now, best, judge)
+    clock.start("")
+    return run.report(day, promises, now, best, published)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What a run starts from.
+
+    Attributes:
+        known: the private state of the run before; None where there is none, or where it is not to be used.
+        past: what that state holds of the logs.
+        before: what it holds of the stages of rules.
+        log: what was read today.
+        turns: Parquet of `tables.TURNS`, those of today.
+        k_raised: whether more users are asked for than in the run before.
+        due: whether what is fitted is fitted today.
+    """
+
+    known: Path | None
+    past: Carried
+    before: Lifecycle
+    log: LogReport
+    turns: Path
+    k_raised: bool
+    due: bool
+
+    def kept(self, config: Config) -> Path | None:
+        """Return the state whose fitted parts are used again; None where they are fitted today."""
+        return self.known if config.loop.refit_days and not self.due else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What was published: the version, rules by scope, expected wins and losses, and texts of the catalog."""
+
+    version: str
+    counts: Mapping[str, int]
+    expected: Mapping[str, float]
+    n_texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of `learn`; its methods are the steps, in the order in which they are called."""
+
+    writer: Writer
+    out: Path
+    config: Config
+    clock: "_Clock"
+    detector: Detector | BestDetector | None
+    given: KeptCatalog | None
+    draw: bool
+    afresh: bool
+
+    def read(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        mapping: Mapping[str, str],
+        sql: str | Path | None,
+        decisions: str | Path | None,
+    ) -> _Day:
+        """Read the private state and the log."""
+        self.clock.start("log")
+        writer, config, state = self.writer, self.config, self.out / "state"
+        known = None if self.afresh else writer.whole_state()
         past, before = Carried.read(known), Lifecycle.read(known)
         log = reader.read(
             sources,
             out=writer.work,
             key=writer.user_key,
             config=config.logs,
-            mapping=mapping or {},
+            mapping=mapping,
             sql=Path(sql) if sql else None,
             seen=frozenset(past.files),
             decisions=Path(decisions) if decisions else None,
-            feedback=Path(out) / "state" / "feedback.jsonl",
+            feedback=state / "feedback.jsonl",
             min_users=config.launch.min_users,
-            rejected=lambda: Path(out) / "state" / "rejected.parquet",
+            rejected=lambda: state / "rejected.parquet",
         )
-        k_raised = known is not None and _min_users(out, known.name) < config.launch.min_users
+        k_raised = known is not None and _min_users(self.out, known.name) < config.launch.min_users
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
-        if known is not None and not log.files and not due and given is None and (old := _same_settings(out, known.name, config)):
-            return _nothing_new(old, log, before.rules, config)
-        turns = writer.work / "turns.parquet"
-        clock.start("mine")
-        kept = known if config.loop.refit_days and not due else None
-        best = _best(kept, config)
-        whole = due or (detector is None and best.looks_back)
-        mined = _mine(turns, detector or best, config, before, past, whole=whole)
-        clock.start("chain")
+        return _Day(known, past, before, log, writer.work / "turns.parquet", k_raised, due)
+
+    def unchanged(self, day: _Day) -> Version | None:
+        """Return the version that was learned last if nothing is new, else None."""
+        if day.known is None or day.log.files or day.due or self.given is not None:
+            return None
+        return _same_settings(self.out, day.known.name, self.config)
+
+    def detector_of(self, day: _Day) -> BestDetector:
+        """Return the detector that is kept, or one that is yet to be learned."""
+        self.clock.start("mine")
+        kept, config = day.kept(self.config), self.config
+        folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
+        return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
+
+    def mine(self, day: _Day, best: BestDetector) -> Mined:
+        """Mine the turns of today and those that are still open."""
+        engine, starts = DuckDB(day.turns.parent), day.before.evidence_starts
+        detector, whole = self.detector or best, day.due or (self.detector is None and best.looks_back)
+        try:
+            return pipeline.mine(engine, day.turns, detector, self.config, evidence_starts=starts, carried=day.past, whole=whole)
+        finally:
+            engine.close()
+
+    def launch(self, day: _Day, mined: Mined) -> Decided:
+        """Solve the chain, and decide which rules may be launched."""
+        config = self.config
+        self.clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
-        clock.start("launch")
-        decided = launch.decide(mined, solved, config, Priors.open(kept), contrasts(mined, config.launch.min_users))
-        today, doubted = pipeline.last_day(mined), evidence.withdrawn_slices(before.rules, before.evidence_starts)
-        online = writer.folder / "online"
-        promises: dict[str, Promise] = {}
-        if due:
-            promises = _fit(mined, decided, best, doubted, config, online, clock)
+        self.clock.start("launch")
+        priors = Priors.open(day.kept(config))
+        return launch.decide(mined, solved, config, priors, contrasts(mined, config.launch.min_users))
+
+    def fit(self, day: _Day, mined: Mined, decided: Decided, best: BestDetector) -> Mapping[str, Promise]:
+        """Fit the online layer, or take it over; return what held-out evidence promises of each slice."""
+        online = self.writer.folder / "online"
+        if day.due:
+            doubted = evidence.withdrawn_slices(day.before.rules, day.before.evidence_starts)
+            promises = _fit(mined, decided, best, doubted, self.config, online, self.clock)
             save_promises(online, promises)
-        elif past.fitted_day is not None and not k_raised:  # else the layer holds texts of fewer than k users
-            writer.take_over("online")
-            promises = open_promises(online)
-        clock.start("launch")
-        slices = evidence.assess_slices(promises, doubted, today, fitted=due)
-        rules = pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules
-        draw, k = config.loop.draw or decisions is not None, config.launch.min_users
-        now = transitions.advance(rules, before, mined, today, config.loop, min_users=k, draw=draw, fitted=due, k_raised=k_raised)
-        clock.start("artefact")
+            return promises
+        if day.past.fitted_day is not None and not day.k_raised:  # else the layer holds texts of fewer than k users
+            self.writer.take_over("online")
+            return open_promises(online)
+        return {}
+
+    def advance(self, day: _Day, mined: Mined, decided: Decided, promises: Mapping[str, Promise]) -> Lifecycle:
+        """Move the rules and the slices of the online layer between stages."""
+        self.clock.start("launch")
+        before, today, config = day.before, pipeline.last_day(mined), self.config
+        doubted = evidence.withdrawn_slices(before.rules, before.evidence_starts)
+        slices = evidence.assess_slices(promises, doubted, today, fitted=day.due)
+        return transitions.advance(
+            pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules,
+            before,
+            mined,
+            today,
+            config.loop,
+            min_users=config.launch.min_users,
+            draw=self.draw,
+            fitted=day.due,
+            k_raised=day.k_raised,
+        )
+
+    def publish(
+        self,
+        day: _Day,
+        mined: Mined,
+        decided: Decided,
+        promises: Mapping[str, Promise],
+        now: Lifecycle,
+        best: BestDetector,
+        judge: Judge | None,
+    ) -> _Published:
+        """Write the version and the private state, and publish the version."""
+        self.clock.start("artefact")
+        writer, config = self.writer, self.config
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
-        left = past.after(log, config, fitted=due)
-        n_texts = _serve_catalog(given, writer, config, afresh=afresh)
-        now.write(writer.state)
-        left.write(writer.state)
-        if config.loop.refit_days:
-            decided.in_context.global_rules.priors.save(writer.state)
-            best.save(writer.state / _DETECTOR)
-        writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
+        n_texts = _serve_catalog(self.given, writer, config, afresh=self.afresh)
+        left = day.past.after(day.log, config, fitted=day.due)
+        self._keep(now, left, mined, decided, best)
         counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
@@ -203,24 +321,40 @@ def learn(
             counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}}
             | ({"catalog texts": n_texts} if n_texts else {}),
             metrics=_metrics(expected) | evidence.slice_figures(promises) | best.metrics(),
-            judge=judge and partial(judge, turns),
+            judge=judge and partial(judge, day.turns),
         )
-    clock.start("")
-    return LearnReport(
-        version=version,
-        nothing_new=False,
-        held=writer.reasons,
-        log=log,
-        rules={"global": 0, "personal": 0, **counts},
-        refused=_refused(now.rules),
-        win=expected["win"],
-        loss=expected["loss"],
-        verdict=verdict.of_learned(log, left.turns, now.rules, promises, config),
-        detector=type(detector).__name__ if detector else str(best),
-        seconds=clock.seconds,
-        catalog_texts=n_texts,
-        catalog=None if given is None else given.report,
-    )
+        return _Published(version, counts, expected, n_texts)
+
+    def _keep(self, now: Lifecycle, left: Carried, mined: Mined, decided: Decided, best: BestDetector) -> None:
+        """Write the private state that the next run needs."""
+        writer = self.writer
+        now.write(writer.state)
+        left.write(writer.state)
+        if self.config.loop.refit_days:
+            decided.in_context.global_rules.priors.save(writer.state)
+            best.save(writer.state / _DETECTOR)
+        writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
+
+    def report(
+        self, day: _Day, promises: Mapping[str, Promise], now: Lifecycle, best: BestDetector, published: _Published
+    ) -> LearnReport:
+        """Say what was done."""
+        turns = day.past.turns + day.log.turns
+        return LearnReport(
+            version=published.version,
+            nothing_new=False,
+            held=self.writer.reasons,
+            log=day.log,
+            rules={"global": 0, "personal": 0, **published.counts},
+            refused=_refused(now.rules),
+            win=published.expected["win"],
+            loss=published.expected["loss"],
+            verdict=verdict.of_learned(day.log, turns, now.rules, promises, self.config),
+            detector=type(self.detector).__name__ if self.detector else str(best),
+            seconds=self.clock.seconds,
+            catalog_texts=published.n_texts,
+            catalog=None if self.given is None else self.given.report,
+        )
 
 
 def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *, afresh: bool) -> int:
@@ -230,22 +364,6 @@ def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *,
         return 0
     served.save(writer.state)
     return sum(served.write(writer.folder / "catalog", config).values())
-
-
-def _best(kept: Path | None, config: Config) -> BestDetector:
-    """Return the detector that is kept in a state, or one that is yet to be learned."""
-    folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
-    return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
-
-
-def _mine(
-    turns: Path, detector: Detector | BestDetector, config: Config, before: Lifecycle, past: Carried, *, whole: bool
-) -> Mined:
-    engine, starts = DuckDB(turns.parent), before.evidence_starts
-    try:
-        return pipeline.mine(engine, turns, detector, config, evidence_starts=starts, carried=past, whole=whole)
-    finally:
-        engine.close()
 
 
 def _fit(

@@ -9,7 +9,7 @@ import numpy as np
 
 from rewriter.arrays import Floats, Ints
 from rewriter.codes import Layer, Reason, Scope, Standing
-from rewriter.config import Guardrail as Settings
+from rewriter.config import GuardrailSettings as Settings
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import DEFAULT, HOME, Finding, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
@@ -20,7 +20,7 @@ from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import Leaning, Slots
 from rewriter.online.layer import leaning_of, refined_by
-from rewriter.online.request import Considered, Request, Understands, Verdict
+from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _NAMED = 5  # candidates that an answer names
 _LETTERS = PAIR.index("letters")
 
 
-class _Scored(NamedTuple):
+class _ScoredText(NamedTuple):
     """The candidates of a request, the likeliest first."""
 
     texts: list[str]
@@ -129,11 +129,11 @@ class CatalogLayer:
         """Return whether a normalised text is one of the catalog."""
         return self._retriever.knows(text, locale, user)
 
-    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
+    def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
         """Return None: without a log nobody knows texts that mean different things to different users."""
         return None
 
-    def refined(self, request: Request) -> tuple[str, float] | None:
+    def refined(self, request: LayerRequest) -> tuple[str, float] | None:
         """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
         return refined_by(self._leaning(request), self._retriever.user_view, request)
 
@@ -141,10 +141,10 @@ class CatalogLayer:
         """Return nothing: without a log there are no habits."""
         return {}
 
-    def _leaning(self, request: Request) -> Leaning | None:
+    def _leaning(self, request: LayerRequest) -> Leaning | None:
         return leaning_of(self.slots, self._retriever.user_view, request)
 
-    def decide(self, request: Request, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
         """Decide a request that no rule knows.
 
         Args:
@@ -166,7 +166,7 @@ class CatalogLayer:
             return Verdict(None, Reason.UNSURE, suggestion=suggestion, candidates=scored.named())
         return Verdict(best, Reason.ONLINE, Layer.ONLINE, Scope.GLOBAL, p, candidates=scored.named())
 
-    def consider(self, request: Request) -> tuple[Considered, ...]:
+    def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first."""
         scored = self._score(request)
         weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
@@ -177,13 +177,13 @@ class CatalogLayer:
         )
 
     def _considered(
-        self, request: Request, text: str, p: float, columns: dict[str, float], weights: dict[str, float], *, first: bool
+        self, request: LayerRequest, text: str, p: float, columns: dict[str, float], weights: dict[str, float], *, first: bool
     ) -> Considered:
         standing, finding = self._standing(request, text, p, first=first), self._finding(request, text)
         detail = finding.packed() if finding else ""
         return Considered(text, Scope.GLOBAL, p, p, standing, self._threshold.apply, detail, columns, weights)
 
-    def _standing(self, request: Request, text: str, p: float, *, first: bool) -> Standing:
+    def _standing(self, request: LayerRequest, text: str, p: float, *, first: bool) -> Standing:
         if self._finding(request, text):
             return Standing.FORBIDDEN
         if not first:
@@ -194,22 +194,22 @@ class CatalogLayer:
             return Standing.SENT
         return Standing.SUGGESTED if p >= self._threshold.suggest else Standing.BELOW
 
-    def _score(self, request: Request) -> _Scored:
+    def _score(self, request: LayerRequest) -> _ScoredText:
         """Find and measure candidates for what was heard first."""
         heard, locale = request.hearings[0], request.locale
         found = self._retriever.retrieve([heard], locale, k=_FOUND + 1)
         rows: Ints = found.rows[[text != heard for text in found.texts]][:_FOUND] - self._starts[locale]
         if not len(rows):
-            return _Scored([], np.zeros(0), np.zeros((0, len(PAIR))))
+            return _ScoredText([], np.zeros(0), np.zeros((0, len(PAIR))))
         index = self._indexes[locale]
         leaning = self._leaning(request)
         own = None if leaning is None else leaning.own(index.interpretations[rows], np.zeros(len(rows)))
         columns = index.measure(index.asked(heard), rows, own)
         meant = self._prior.p(columns)
         order = np.argsort(-meant, kind="stable")
-        return _Scored([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
+        return _ScoredText([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
 
-    def _finding(self, request: Request, text: str) -> Finding | None:
+    def _finding(self, request: LayerRequest, text: str) -> Finding | None:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
         guardrail, heard = self.guardrails.of(request.locale), request.hearings[0]
         return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
@@ -249,7 +249,7 @@ class LogThenCatalog:
 
     def knows(self, text: str, locale: str, user: str) -> bool:
         """Return whether a normalised text is known to work, by the log or by the catalog."""
-        request = Request([text], locale, user, after_failure=False)
+        request = LayerRequest([text], locale, user, after_failure=False)
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         return any(layer.knows(text, at.locale, user) for layer, at in placed if layer is not None and at is not None)
 
@@ -258,7 +258,7 @@ class LogThenCatalog:
         """Those of the log; of the catalog where the log shows none."""
         return self._catalog.slots if self._own is None or self._own.slots is None else self._own.slots
 
-    def refined(self, request: Request) -> tuple[str, float] | None:
+    def refined(self, request: LayerRequest) -> tuple[str, float] | None:
         """Return how the user of a known request prefers it, by the log or else by the catalog."""
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         found = (layer.refined(at) for layer, at in placed if layer is not None and at is not None)
@@ -268,12 +268,12 @@ class LogThenCatalog:
         """Return how often a user's habits have each value of a slot, by the log."""
         return {} if self._own is None else self._own.turns_by_value(user, locale, slot)
 
-    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
+    def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users, as the layer of the log does."""
         placed = self._placed(request, self._own)
         return None if self._own is None or placed is None else self._own.ambiguity(placed, rule)
 
-    def decide(self, request: Request, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
         """Decide a request that no rule knows: by the catalog after a refusal where the log's layer is off, else by the log's."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
         if beside is None or not self._asks_catalog(own, beside):
@@ -288,18 +288,18 @@ class LogThenCatalog:
         by_log = self._own.decide(own, late=late, sendable=sendable)
         return found if by_log.suggestion is None else by_log
 
-    def consider(self, request: Request) -> tuple[Considered, ...]:
+    def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return the candidates of the layer that decides."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
         if beside is not None and self._asks_catalog(own, beside):
             return self._catalog.consider(beside)
         return () if self._own is None or own is None else self._own.consider(own)
 
-    def _asks_catalog(self, own: Request | None, beside: Request) -> bool:
+    def _asks_catalog(self, own: LayerRequest | None, beside: LayerRequest) -> bool:
         """Return whether the catalog answers, given the request in the locale of each layer."""
         return beside.after_failure and (self._own is None or own is None or self._own.is_off(own))
 
-    def _placed(self, request: Request, layer: "OnlineLayer | CatalogLayer | None") -> Request | None:
+    def _placed(self, request: LayerRequest, layer: "OnlineLayer | CatalogLayer | None") -> LayerRequest | None:
         """Return the request in the nearest locale that a layer has; None if it has none of that language."""
         if layer is None or request.locale in layer.locales:
             return None if layer is None else request

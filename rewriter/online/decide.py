@@ -11,7 +11,7 @@ from rewriter.online.lessons import by_lesson
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
 from rewriter.online.preferences import by_preference, stated_by
-from rewriter.online.request import Call, Request, Verdict, read_call
+from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite
@@ -116,7 +116,7 @@ def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None
     locale = serving.places(call.locale).online
     if serving.online_layer is None or locale is None:
         return None
-    request = Request([call.query], locale, call.user, call.after_failure, *stated_by(serving, options, call))
+    request = LayerRequest([call.query], locale, call.user, call.after_failure, *stated_by(serving, options, call))
     found = serving.online_layer.ambiguity(request, None if rule is None else rule.target)
     if found is None or found.text is None:
         return found
@@ -145,7 +145,7 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
             understands is None or understands(candidate)
         )
 
-    request = Request(call.hearings(), locale, call.user, call.after_failure, *stated_by(serving, options, call))
+    request = LayerRequest(call.hearings(), locale, call.user, call.after_failure, *stated_by(serving, options, call))
     found = serving.online_layer.decide(request, late=late, sendable=sendable if decided.blocks_any else understands)
     return found if found.text is None else _by_slice(serving, options, call, found)
 

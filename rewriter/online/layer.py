@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rewriter.codes import Layer, Reason, Scope, Standing
-from rewriter.config import Guardrail as Settings
+from rewriter.config import GuardrailSettings as Settings
 from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
 from rewriter.model.ambiguity import Ambiguity
@@ -19,7 +19,7 @@ from rewriter.model.habits import UserView
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import Leaning, Slots, turns_by_value
-from rewriter.online.request import Considered, Request, Understands, Verdict
+from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
 
@@ -36,7 +36,7 @@ class _Scored(NamedTuple):
         meant: P(it is meant | the request fails) of each candidate.
     """
 
-    request: Request
+    request: LayerRequest
     seen: Look
     meant: Sequence[float]
 
@@ -112,7 +112,7 @@ class OnlineLayer:
         """Return whether a normalised text is known to work, for everybody or for this user."""
         return self._finder.knows(text, locale, user)
 
-    def ambiguity(self, request: Request, rule: str | None) -> Verdict | None:
+    def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users by this user's habits; None if they do not tell.
 
         Args:
@@ -139,7 +139,7 @@ class OnlineLayer:
         """The query book and the habits; None where the finder has none."""
         return self._finder.user_view if isinstance(self._finder, Retriever) else None
 
-    def refined(self, request: Request) -> tuple[str, float] | None:
+    def refined(self, request: LayerRequest) -> tuple[str, float] | None:
         """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
         return refined_by(self._leaning(request), self.user_view, request)
 
@@ -149,11 +149,11 @@ class OnlineLayer:
             return {}
         return turns_by_value(self.slots, self.user_view, self.user_view.own(user, locale), slot)
 
-    def _leaning(self, request: Request) -> Leaning | None:
+    def _leaning(self, request: LayerRequest) -> Leaning | None:
         return leaning_of(self.slots, self.user_view, request)
 
     def decide(  # noqa: PLR0911 - each way out has its reason
-        self, request: Request, *, late: Callable[[], bool], sendable: Understands | None
+        self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None
     ) -> Verdict:
         """Decide a request that no rule knows.
 
@@ -185,7 +185,7 @@ class OnlineLayer:
         reason = Reason.OFF if self.is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
         return Verdict(None, reason, suggestion=suggestion, candidates=candidates)
 
-    def consider(self, request: Request) -> tuple[Considered, ...]:
+    def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first.
 
         Args:
@@ -199,7 +199,7 @@ class OnlineLayer:
         best = choose(scored.meant, lambda i: allowed[i])
         return tuple(self._considered(scored, i, allowed=allowed[i], best=best) for i in scored.order)
 
-    def _score(self, request: Request, late: Callable[[], bool]) -> _Scored | Reason:
+    def _score(self, request: LayerRequest, late: Callable[[], bool]) -> _Scored | Reason:
         """Find candidates, measure and rank them; or return the reason why there are none."""
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
         pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
@@ -225,7 +225,7 @@ class OnlineLayer:
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
         return self._decider.before.calibration.p_of(meant * float(self._decider.risk.p(measured[None])[0]))
 
-    def _standing(self, request: Request, score: float) -> Standing:
+    def _standing(self, request: LayerRequest, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
         threshold = self._threshold(request)
         if score >= threshold.apply:
@@ -234,10 +234,10 @@ class OnlineLayer:
             return Standing.SUGGESTED
         return Standing.NO_THRESHOLD if self.is_off(request) else Standing.BELOW
 
-    def _threshold(self, request: Request) -> Threshold:
+    def _threshold(self, request: LayerRequest) -> Threshold:
         return self._decider.after if request.after_failure else self._decider.before
 
-    def is_off(self, request: Request) -> bool:
+    def is_off(self, request: LayerRequest) -> bool:
         """Return whether nothing may be sent in the mode of a request."""
         return math.isinf(self._threshold(request).apply)
 
@@ -265,14 +265,14 @@ class OnlineLayer:
         )
 
 
-def leaning_of(slots: Slots | None, user_view: UserView | None, request: Request) -> Leaning | None:
+def leaning_of(slots: Slots | None, user_view: UserView | None, request: LayerRequest) -> Leaning | None:
     """Return the stated preferences of the user of a request; None where there are none, or no slots are known."""
     if slots is None or user_view is None or not request.stated:
         return None
     return Leaning(slots, user_view, user_view.own(request.user, request.locale), request.stated, request.weight)
 
 
-def refined_by(leaning: Leaning | None, user_view: UserView | None, request: Request) -> tuple[str, float] | None:
+def refined_by(leaning: Leaning | None, user_view: UserView | None, request: LayerRequest) -> tuple[str, float] | None:
     """Return the text that says a known request as preferences have it, and P(the user wants that); None if none fits."""
     if leaning is None or user_view is None:
         return None

@@ -16,7 +16,7 @@ from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
 from rewriter.online.lessons import owner_of
 from rewriter.online.options import Options
-from rewriter.online.request import Call, Request, Verdict, shown
+from rewriter.online.request import Call, LayerRequest, Verdict, shown
 from rewriter.online.review import Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Preference, Stated
@@ -58,7 +58,7 @@ def by_preference(serving: Serving, options: Options, call: Call, decided: Decis
     locale, (stated, weight) = serving.places(call.locale).online, stated_by(serving, options, call)
     if serving.online_layer is None or locale is None or not stated:
         return None
-    found = serving.online_layer.refined(Request([call.query], locale, call.user, call.after_failure, stated, weight))
+    found = serving.online_layer.refined(LayerRequest([call.query], locale, call.user, call.after_failure, stated, weight))
     if found is None or found[0] == call.query or found[1] < serving.teaching.min_p_preference:
         return None
     text, p = found

@@ -1,6 +1,4 @@
-"""`Call`: the arguments of one request, bounded before anything is copied; `Request` and `Verdict`: the online layer's question
-and answer.
-"""
+"""`Call`: the arguments of one request, bounded before anything is copied; `LayerRequest`, `Verdict`: the layer's question and answer."""
 
 import itertools
 import reprlib
@@ -155,7 +153,7 @@ def _scalar(value: object, max_chars: int) -> Any:  # noqa: ANN401 - a context h
     return float(value) if isinstance(value, Real) else None
 
 
-class Request(NamedTuple):
+class LayerRequest(NamedTuple):
     """What the online layer is asked.
 
     Attributes:

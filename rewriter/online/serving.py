@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
-from rewriter.config import Config, Guardrail, Teaching
+from rewriter.config import Config, GuardrailSettings, Teaching
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
 
@@ -100,7 +100,7 @@ class Serving:
     locales: frozenset[str]
     online_layer: "OnlineLayer | CatalogLayer | LogThenCatalog | None"
     shares: Mapping[str, float]
-    settings: Guardrail
+    settings: GuardrailSettings
     teaching: Teaching
 
     @classmethod
@@ -202,7 +202,7 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
     return LogThenCatalog(own, CatalogLayer.open(beside, guardrail), lookup_order)
 
 
-def _guardrail_of(version: Version) -> Guardrail:
+def _guardrail_of(version: Version) -> GuardrailSettings:
     return Config.from_dict({"guardrail": version.manifest.config.get("guardrail", {})}).guardrail
 
 
@@ -210,7 +210,7 @@ def _teaching_of(version: Version) -> Teaching:
     return Config.from_dict({"teaching": version.manifest.config.get("teaching", {})}).teaching
 
 
-def _open_layer_of_log(folder: Path, guardrail: Guardrail) -> "OnlineLayer":
+def _open_layer_of_log(folder: Path, guardrail: GuardrailSettings) -> "OnlineLayer":
     from rewriter.online.layer import OnlineLayer  # noqa: PLC0415
 
     return OnlineLayer.open(folder, guardrail)

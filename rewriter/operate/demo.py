@@ -196,11 +196,11 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
     ladder = {mode: rows[: len(RUNGS)] for mode, rows in found.rows.items()}
     everything = {mode: rows[-1] for mode, rows in ladder.items()}
     curves = charts.draw({mode: curve(of) for mode, of in outcomes.items()})
-    parts: list[report.Table | report.Picture] = [
+    parts: list[report.ReportTable | report.Picture] = [
         report.Picture("Defects fixed by layer", _LADDER, charts.ladder(ladder)),
         report.Picture("Win/loss against defects fixed", _CURVE, charts.svg(curves)),
         *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
-        report.Table(
+        report.ReportTable(
             "Ceilings",
             _CEILINGS,
             ("layer", "defects within reach"),
@@ -208,15 +208,15 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
         ),
         report.Picture("Defect rate by day", _DAYS, charts.by_day(found.by_day)),
         *report.parts(seen_days(artefact)),
-        report.Table("Ten rules", _RULES, EXAMPLES, example_rows(found.examples)),
+        report.ReportTable("Ten rules", _RULES, EXAMPLES, example_rows(found.examples)),
         *(report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(graph(artefact, e.source))) for e in found.examples[:3]),
-        report.Table(
+        report.ReportTable(
             "What was refused",
             _REFUSED,
             ("reason", "rules"),
             [(verdict_kind(verdict), f"{n:,}") for verdict, n in found.learned.refused.items()],
         ),
-        report.Table("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
+        report.ReportTable("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
     ]
     figures = [(ratio_text(r.win_loss), f"wins for each loss, {mode}") for mode, r in everything.items()]
     figures += [(f"{100 * r.fixed.value:.1f} %", f"of the defects fixed, {mode}") for mode, r in everything.items()]

@@ -19,7 +19,7 @@ from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
 from rewriter.online.catalog_layer import CATALOG_RULE
-from rewriter.online.request import Considered, Request
+from rewriter.online.request import Considered, LayerRequest
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order, open_online_layer
 from rewriter.operate import drawing
@@ -277,7 +277,7 @@ def _considered(version: Version, source: str, user: str, locale: str | None, af
         return ()
     users = dict.fromkeys(online_layer.locales, 0) | dict(version.manifest.locales)
     place = next((known for known in lookup_order(locale, users) if known in online_layer.locales), None)
-    return () if place is None else online_layer.consider(Request([source], place, user, after_failure))
+    return () if place is None else online_layer.consider(LayerRequest([source], place, user, after_failure))
 
 
 def _words(version: Version, source: str, locale: str | None) -> tuple[tuple[str, str, Counts], ...]:

@@ -20,7 +20,7 @@ from rewriter.errors import running
 from rewriter.evaluation.evaluate import healthy_texts
 from rewriter.evaluation.outcomes import Outcomes, where
 from rewriter.evaluation.pairs import Pair, best, pairs, worst
-from rewriter.evaluation.replay import Turn, load, replay
+from rewriter.evaluation.replay import RecordedTurn, load, replay
 from rewriter.evaluation.summary import Row, row
 from rewriter.messages import advice, next_step
 from rewriter.offline import learn as job
@@ -207,7 +207,7 @@ def _turns(
     mapping: Mapping[str, str],
     sql: str | Path | None,
     truth: str | None,
-) -> list[Turn]:
+) -> list[RecordedTurn]:
     """Return all turns. The table of turns has no column for the truth: the log is read again with `response` in its place."""
     if truth is None:
         return load(work / "turns.parquet")
@@ -250,7 +250,7 @@ def _forecast(turns: Path, log: LogReport, config: Config) -> LogVerdict:
     return forecast(replace(log, signals=found), config)
 
 
-def _judged(artefact: Path, turns: Sequence[Turn], marked: bool) -> dict[str, Outcomes]:
+def _judged(artefact: Path, turns: Sequence[RecordedTurn], marked: bool) -> dict[str, Outcomes]:
     """Return mode -> outcomes of the turns."""
     rewrite, healthy = Rewriter.open(artefact).rewrite, healthy_texts(current(artefact)) or frozenset()
     return {
@@ -258,7 +258,7 @@ def _judged(artefact: Path, turns: Sequence[Turn], marked: bool) -> dict[str, Ou
     }
 
 
-def _rows(outcomes: Mapping[str, Outcomes], turns: Sequence[Turn], new: frozenset[str], seed: int) -> dict[str, Row]:
+def _rows(outcomes: Mapping[str, Outcomes], turns: Sequence[RecordedTurn], new: frozenset[str], seed: int) -> dict[str, Row]:
     unseen = np.fromiter((turn.speaker in new for turn in turns), dtype=bool, count=len(turns))
     rows = {}
     for mode, of in outcomes.items():
@@ -274,7 +274,7 @@ def _told(
     verdict: LogVerdict,
     outcomes: Mapping[str, Outcomes],
     rows: Mapping[str, Row],
-    turns: Sequence[Turn],
+    turns: Sequence[RecordedTurn],
     folder: Path,
     config: Config,
     named: str,
@@ -314,7 +314,7 @@ def _too_little(log: LogReport, split: Split, verdict: LogVerdict) -> TryOut:
     return TryOut(log, split, verdict, {}, (), (), NextStep.MORE, advised, line, None, None)
 
 
-def _shared(turns: Sequence[Turn], min_users: int) -> frozenset[str]:
+def _shared(turns: Sequence[RecordedTurn], min_users: int) -> frozenset[str]:
     """Return the normalised texts that at least `min_users` users said."""
     speakers: dict[str, set[str]] = defaultdict(set)
     for turn in turns:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rewriter.evaluation import charts
 from rewriter.evaluation.outcomes import Outcomes
 from rewriter.evaluation.pairs import Pair
-from rewriter.evaluation.report import Picture, Report, Table, html
+from rewriter.evaluation.report import Picture, Report, ReportTable, html
 from rewriter.evaluation.summary import curve, losses_first
 from rewriter.messages import advice
 from rewriter.text import normalise
@@ -60,12 +60,14 @@ def page(found: "TryOut", outcomes: Mapping[str, Outcomes], shared: frozenset[st
 
     columns, lines = losses_first(list(found.rows.values()))
     curves = {mode: points for mode, of in outcomes.items() if (points := curve(of))}
-    parts: list[Table | Picture] = [
-        Table("Losses", _LOSSES, LOSSES, shown(loss_rows, found.losses, lambda p: p.losses)),
-        Table("Losses and wins", _FIGURES, columns, lines),
-        Table("The ten best rewrites", _BEST, BEST, shown(best_rows, found.best, lambda p: p.wins)),
-        Table("Enough data?", _ENOUGH, ("part", "verdict"), [of.partition(": ")[::2] for of in found.verdict.part_lines()]),
-        Table("What next", "", ("step",), [(text,) for text in (found.next, *(advice(*of) for of in found.verdict.advised))]),
+    parts: list[ReportTable | Picture] = [
+        ReportTable("Losses", _LOSSES, LOSSES, shown(loss_rows, found.losses, lambda p: p.losses)),
+        ReportTable("Losses and wins", _FIGURES, columns, lines),
+        ReportTable("The ten best rewrites", _BEST, BEST, shown(best_rows, found.best, lambda p: p.wins)),
+        ReportTable("Enough data?", _ENOUGH, ("part", "verdict"), [of.partition(": ")[::2] for of in found.verdict.part_lines()]),
+        ReportTable(
+            "What next", "", ("step",), [(text,) for text in (found.next, *(advice(*of) for of in found.verdict.advised))]
+        ),
     ]
     if curves:
         parts.append(Picture("Win/loss against defects fixed", _CURVE, charts.svg(charts.draw(curves))))

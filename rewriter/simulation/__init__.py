@@ -6,7 +6,7 @@ from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, User
-from rewriter.simulation.world import Around, Request, Rewriting, Situations, Split, World
+from rewriter.simulation.world import Around, Request, Rewriting, Situations, Withheld, World
 from rewriter.simulation.worlds import WORLDS, home_world, phrase_world, simulate, text_world
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "Request",
     "Rewriting",
     "Situations",
-    "Split",
     "TextChannel",
     "Turn",
     "User",
+    "Withheld",
     "World",
     "home_world",
     "phrase_world",

@@ -142,7 +142,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class Withheld:
     """What is withheld from the log and still judged.
 
     Attributes:
@@ -182,7 +182,7 @@ class World:
     channel: Channel
     judging: Channel
     behaviour: Behaviour
-    split: Split
+    split: Withheld
     stop: str | None = None
     situations: Situations = field(default_factory=Anywhere)
 
@@ -199,7 +199,7 @@ def split_of(
     user_share: float = 0.2,
     phrase_share: float = 0.2,
     goal_share: float = 0.1,
-) -> Split:
+) -> Withheld:
     """Draw what the log withholds.
 
     Popular and rare goals and phrases are withheld alike: they are sorted by use, cut into runs, and one is drawn from each run.
@@ -229,7 +229,7 @@ def split_of(
             left[goal] -= 1
             withheld.add(phrase)
     silent = {voices[i] for i in rng.permutation(len(voices))[: round(user_share * len(voices))]}
-    return Split(
+    return Withheld(
         users=frozenset(u.user_id for u in users if u.speaker in silent),
         phrases=frozenset(withheld.union(*(goals[goal] for goal in gone))),
         goals=frozenset(gone),

@@ -19,7 +19,7 @@ from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.users import Behaviour, people, shares_said
-from rewriter.simulation.world import Split, World, split_of
+from rewriter.simulation.world import Withheld, World, split_of
 
 MISROUTED = 0.05
 """Share of the requests that the assistant understands as something else, however clearly they are said."""
@@ -178,7 +178,7 @@ def _home_assistant(language: str) -> HomeAssistant:
 
 
 def faults(
-    goals: Goals, split: Split, said: Mapping[str, float], *, seed: int, misrouted: float, refused: float
+    goals: Goals, split: Withheld, said: Mapping[str, float], *, seed: int, misrouted: float, refused: float
 ) -> dict[str, str | None]:
     """Draw phrases that an assistant misunderstands, whoever says them.
 

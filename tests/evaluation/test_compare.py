@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from rewriter.artefact.writer import Writer
 from rewriter.cli import main
 from rewriter.config import Config
-from rewriter.evaluation.compare import Decision, compare, opened, release_of
-from rewriter.evaluation.replay import Turn, firsts
+from rewriter.evaluation.compare import LoggedDecision, compare, opened, release_of
+from rewriter.evaluation.replay import RecordedTurn, firsts
 from rewriter.model.rules import Rule, write_rules
 
-PLAIN = Turn("t", "hash", "ann", 0, "en", "lamp of", "lamp of", None, False, False, (), {}, None)
+PLAIN = RecordedTurn("t", "hash", "ann", 0, "en", "lamp of", "lamp of", None, False, False, (), {}, None)
 SENT = dataclasses.replace(PLAIN, sent="lamp off")
 
 
@@ -31,7 +31,7 @@ def answer(text="lamp of", rule=None, arm=None, propensity=None):
     return Rewrite(**fixed, **told, artefact="a")
 
 
-DRAWN, SURE, NONE = Decision("r", True, 0.5), Decision("r", False, 1.0), Decision("", False, 1.0)
+DRAWN, SURE, NONE = LoggedDecision("r", True, 0.5), LoggedDecision("r", False, 1.0), LoggedDecision("", False, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_the_table_and_the_refusal(trial):
 
 def test_an_experiment_is_read_from_its_log(trial):
     """Served by Split("lamps") by user: B gets the rewrite of "lamp of", which works."""
-    from rewriter.evaluation.experiment import Split
+    from rewriter.evaluation.experiment import ArmSplit
 
     log = trial[1]
-    split, lines = Split("lamps"), []
+    split, lines = ArmSplit("lamps"), []
     for row in rows(users=200):
         if row["rule"] == "r1":
             served = split.arm(row["user_id"]) == "B"
@@ -158,13 +158,13 @@ def test_an_experiment_is_read_from_its_log(trial):
 
 def test_families_are_tried_as_one(lamp, tmp_path):
     """The source and the target of the one global rule of the lamp log have one arm, and the other texts arms of their own."""
-    from rewriter.evaluation.experiment import Split
+    from rewriter.evaluation.experiment import ArmSplit
     from rewriter.evaluation.experiment import experiment as read
 
     log = lamp_log.write(tmp_path / "log.jsonl")
-    last = read([log], Split("lamps"), detect=0.1, releases=[lamp[0]])[-1]
+    last = read([log], ArmSplit("lamps"), detect=0.1, releases=[lamp[0]])[-1]
     texts = {row["utterance"].lower() for row in lamp_log.rows()}
-    arm = {text: Split("lamps").arm("turn of the lamp" if text == "turn off the lamp" else text) for text in texts}
+    arm = {text: ArmSplit("lamps").arm("turn of the lamp" if text == "turn off the lamp" else text) for text in texts}
     again = ("06+00:00", "26+00:00", "46+00:00")  # who failed speaks again six seconds later
     new = [row["utterance"].lower() for row in lamp_log.rows() if not row["timestamp"].endswith(again)]
     in_b = sum(arm[text] == "B" for text in new)

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from rewriter.evaluation.experiment import MIN_CLUSTERS, Split, families, readings
+from rewriter.evaluation.experiment import MIN_CLUSTERS, ArmSplit, families, readings
 
 
 def test_an_arm_is_drawn_once_and_for_each_experiment_anew():
     users = [f"user {n}" for n in range(4000)]
-    lamps, bells = ([Split(name).arm(u) for u in users] for name in ("lamps", "bells"))
-    assert lamps == [Split("lamps").arm(u) for u in users]
+    lamps, bells = ([ArmSplit(name).arm(u) for u in users] for name in ("lamps", "bells"))
+    assert lamps == [ArmSplit("lamps").arm(u) for u in users]
     assert 0.47 < lamps.count("B") / 4000 < 0.53
     both = sum(a == b for a, b in zip(lamps, bells, strict=True)) / 4000
     assert 0.47 < both < 0.53
-    assert 0.08 < [Split("lamps", 0.1).arm(u) for u in users].count("B") / 4000 < 0.12
-    wide, narrow = ({u for u in users if Split("lamps", share).arm(u) == "B"} for share in (0.5, 0.1))
+    assert 0.08 < [ArmSplit("lamps", 0.1).arm(u) for u in users].count("B") / 4000 < 0.12
+    wide, narrow = ({u for u in users if ArmSplit("lamps", share).arm(u) == "B"} for share in (0.5, 0.1))
     assert narrow < wide, "an arm that grows keeps who it has"
 
 

@@ -6,11 +6,11 @@ import pytest
 from peer_rules import Nothing, SymSpell, Willow, peers, successful
 
 from rewriter.evaluation.outcomes import LEFT_ALONE
-from rewriter.evaluation.replay import REFUSED, Turn
+from rewriter.evaluation.replay import REFUSED, RecordedTurn
 from rewriter.simulation.world import Request
 
 QUICK = [p for p in peers() if not isinstance(p, SymSpell)]
-PLAIN = Turn("t", "ann", "ann", 0, "en", "", "", None, False, False, (), {}, None)
+PLAIN = RecordedTurn("t", "ann", "ann", 0, "en", "", "", None, False, False, (), {}, None)
 
 
 def turn(text, answer="On"):

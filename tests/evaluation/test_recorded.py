@@ -5,10 +5,10 @@ import duckdb
 import pandas as pd
 import pytest
 
-from rewriter.evaluation.replay import REFUSED, Turn, answers, goals, load
+from rewriter.evaluation.replay import REFUSED, RecordedTurn, answers, goals, load
 from rewriter.tables import TURNS
 
-PLAIN = Turn("t", "ann", "ann", 0, "en", "lamp on", "lamp on", "On", False, False, (), {}, None)
+PLAIN = RecordedTurn("t", "ann", "ann", 0, "en", "lamp on", "lamp on", "On", False, False, (), {}, None)
 
 
 def turn(seconds, text, answer, **changes):
@@ -130,7 +130,7 @@ def test_turns_are_read_in_the_order_of_users_and_time(tmp_path):
     rows[3] |= {"nbest": json.dumps(["d", "t"]), "context": json.dumps({"hour": 7})}
     write_turns(rows, tmp_path / "turns.parquet")
     turns = load(tmp_path / "turns.parquet", speaker="device_id", truth="response")
-    plain = Turn("", "", "", 0, "en", "", "", None, False, False, (), {}, None)
+    plain = RecordedTurn("", "", "", 0, "en", "", "", None, False, False, (), {}, None)
     assert turns == [
         replace(
             plain,

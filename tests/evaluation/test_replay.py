@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from rewriter.evaluation.outcomes import defects, losses, unknowns, win_loss, wins
-from rewriter.evaluation.replay import REFUSED, Turn, grade, replay
+from rewriter.evaluation.replay import REFUSED, RecordedTurn, grade, replay
 from rewriter.result import Rewrite
 
-PLAIN = Turn("t", "hash", "ann", 0, "en", "", "", None, False, False, ("heard",), {"hour": 7}, None)
+PLAIN = RecordedTurn("t", "hash", "ann", 0, "en", "", "", None, False, False, ("heard",), {"hour": 7}, None)
 
 
 def turn(hours, text, answer, **changes):

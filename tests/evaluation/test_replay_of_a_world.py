@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rewriter.evaluation.judge import grade
-from rewriter.evaluation.replay import REFUSED, Turn, answers, goals, replay
+from rewriter.evaluation.replay import REFUSED, RecordedTurn, answers, goals, replay
 from rewriter.result import Rewrite
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.worlds import phrase_world
@@ -21,7 +21,7 @@ def world():
 @pytest.fixture(scope="module")
 def turns(world):
     rows = [turn for day in simulate_days(world, days=7, start=date(2026, 1, 5), seed=0) for turn in day]
-    plain = Turn("", "", "", 0, "en", "", "", None, False, False, (), {}, None)
+    plain = RecordedTurn("", "", "", 0, "en", "", "", None, False, False, (), {}, None)
     found = [
         replace(
             plain,

@@ -5,7 +5,7 @@ import pytest
 from hand_made import make
 
 from rewriter.evaluation.charts import by_day
-from rewriter.evaluation.report import Picture, Report, Table, figures_of, html
+from rewriter.evaluation.report import Picture, Report, ReportTable, figures_of, html
 from rewriter.evaluation.summary import asked, brief, cells, row, summary
 
 NASTY = "<img src=x onerror=alert(1)>\"'&"
@@ -21,7 +21,7 @@ ROWS = summary(
 
 
 def test_everything_but_our_pictures_is_escaped():
-    table = Table(NASTY, NASTY, (NASTY, "b"), [(NASTY, "2")])
+    table = ReportTable(NASTY, NASTY, (NASTY, "b"), [(NASTY, "2")])
     page = html(Report(NASTY, NASTY, [(NASTY, NASTY)], [table, Picture(NASTY, NASTY, "<svg>ours</svg>")]))
     assert "<img" not in page
     assert page.count("&lt;img src=x") == 11
@@ -30,7 +30,12 @@ def test_everything_but_our_pictures_is_escaped():
 
 def test_parts_stand_in_their_order_and_no_empty_note_is_left():
     page = html(
-        Report("t", "l", [], [Picture("one", "", "<svg/>"), Table("two", "", ("a",), [("x",)]), Table("three", "n", (), [])])
+        Report(
+            "t",
+            "l",
+            [],
+            [Picture("one", "", "<svg/>"), ReportTable("two", "", ("a",), [("x",)]), ReportTable("three", "n", (), [])],
+        )
     )
     assert re.findall(r"<h2>(.*?)</h2>", page) == ["one", "two", "three"]
     assert re.findall(r"<p>(.*?)</p>", page) == ["n"]
@@ -43,7 +48,7 @@ def test_an_interval_stands_under_its_figure():
     value, interval = everything["fixed"].split(" (")
     assert f"<td>{value}<small>({interval}</small></td>" in page
     assert f"<td>{everything['turns']}</td>" in page
-    words = html(Report("t", "l", [], [Table("w", "", ("heard",), [("lamp (off)",)])]))
+    words = html(Report("t", "l", [], [ReportTable("w", "", ("heard",), [("lamp (off)",)])]))
     assert "<td>lamp (off)</td>" in words
 
 

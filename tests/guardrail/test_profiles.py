@@ -3,7 +3,7 @@
 import pytest
 
 from rewriter.config import PROFILES, Config
-from rewriter.config import Guardrail as Settings
+from rewriter.config import GuardrailSettings as Settings
 from rewriter.errors import ConfigError
 from rewriter.guardrail import Guardrail
 from rewriter.offline.catalog_layer import learn_catalog

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewriter.model.channel import SPOKEN, TYPED, Channel, Spoken, Typed, channel_of
+from rewriter.model.channel import SPOKEN, TYPED, NoisyChannel, Spoken, Typed, channel_of
 from rewriter.model.pronouncer import BROAD, LetterPronouncer
 from rewriter.offline.fit.prior_update import learn_costs
 
@@ -43,7 +43,7 @@ def test_unit_costs_are_exact(said, heard):
 def test_costs_are_near_those_of_the_cheapest_way():
     costs = (0.1, 2.5, 4.0, 3.0, 3.5)
     words = ["lampe", "lampen", "tampe", "bad", "bat", "rampe", "band", "hand", "lande"]
-    channel = Channel(LETTERS, np.array(costs))
+    channel = NoisyChannel(LETTERS, np.array(costs))
     off = []
     for heard, said in product(words, repeat=2):
         mine = channel.cost(channel.views([heard]), channel.views([said]))[0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.model.detector import RuleDetector, Weights
+from rewriter.model.detector import CueWeights, RuleDetector
 from rewriter.similarity import contained, sound_similarity, text_similarity
 
 NAN = math.nan
@@ -83,7 +83,7 @@ def test_more_by_hand():
     assert p("", "", **both | {"source_failed": 1.0}) == round(1000 / (1 + math.exp(-odds)))
     unknown = {"source_failed": NAN, "target_failed": NAN}
     assert p("", "", **both | unknown) == p("", "", **both) == 0
-    assert round(1000 / (1 + math.exp(-(odds - 8)))) < Weights().least
+    assert round(1000 / (1 + math.exp(-(odds - 8)))) < CueWeights().least
 
 
 CUES = st.fixed_dictionaries(
@@ -129,7 +129,7 @@ def test_each_cue_pulls_one_way(cues, stronger):
 
 
 def test_chance_is_cut_off():
-    found = RuleDetector(Weights(bias=0.0, alike=0.0, friction=0.0, gap=-1.0)).score(
+    found = RuleDetector(CueWeights(bias=0.0, alike=0.0, friction=0.0, gap=-1.0)).score(
         {name: np.array([PLAIN.get(name, 0)] * 2) for name in RuleDetector().columns} | {"gap_ms": np.array([3_400, 3_600])}
     )
     assert found.tolist() == [32, 0]

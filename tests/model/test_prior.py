@@ -9,7 +9,7 @@ import pytest
 import rewriter.model.prior
 from rewriter.errors import ArtefactError
 from rewriter.model.pair_features import PAIR, REQUEST, SIGNS, PairIndex
-from rewriter.model.prior import LEAST_AFTER, Beta, Prior
+from rewriter.model.prior import LEAST_AFTER, Prior, ShareBelief
 
 FOLDER = Path(rewriter.model.prior.__file__).parent
 HOME = [
@@ -85,8 +85,8 @@ def test_a_language_without_a_table(prior):
 
 
 def test_a_belief_about_a_share_is_updated_by_counts():
-    assert Beta(3, 1).updated(hits=0, total=0) == Beta(3, 1)
-    assert Beta(3, 1).updated(hits=10, total=100) == Beta(13, 91)
+    assert ShareBelief(3, 1).updated(hits=0, total=0) == ShareBelief(3, 1)
+    assert ShareBelief(3, 1).updated(hits=10, total=100) == ShareBelief(13, 91)
 
 
 def test_what_was_saved_is_read(prior, tmp_path):

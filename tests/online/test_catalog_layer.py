@@ -12,7 +12,7 @@ from rewriter.errors import ArtefactError, ConfigError, LogError
 from rewriter.model.detector import RuleDetector
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.offline.catalog_layer import learn_catalog, thresholds
-from rewriter.online.request import Request
+from rewriter.online.request import LayerRequest
 
 ROOMS = ("kitchen", "bedroom", "bathroom", "garage")
 WAYS = ("on", "off")
@@ -77,7 +77,7 @@ def test_the_assistants_parser_is_asked(folder):
 
 def test_candidates_are_explained(rewriter):
     layer = rewriter._serving.online_layer
-    considered = layer.consider(Request(["turn off the kitchen light"], "en", "", True))
+    considered = layer.consider(LayerRequest(["turn off the kitchen light"], "en", "", True))
     assert considered[0].text == "turn off the kitchen lights"
     assert [c.standing for c in considered].count("sent") == 1
     assert considered[0].meant >= considered[1].meant

@@ -12,7 +12,7 @@ from rewriter.artefact.versions import current
 from rewriter.codes import Standing
 from rewriter.model.decider import Threshold
 from rewriter.online.layer import OnlineLayer
-from rewriter.online.request import Request
+from rewriter.online.request import LayerRequest
 from rewriter.online.rewriter import Rewriter
 
 TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz", "set the lamp to forty percent"]
@@ -56,7 +56,7 @@ def test_what_the_student_knows_of_a_word_is_a_column_of_the_risk(tmp_path):
         layered.publish(root, TEXTS, NAMES, Threshold(0.0, 0.0), student=student, by_student=0.5)
         before, after = (Rewriter.open(root).rewrite("turn off the lamb", after_failure=late) for late in (False, True))
         assert before.score == pytest.approx(after.score / (1 + math.exp(-(4.0 * 1 + 0.5 * worst - 5.0))))
-        told = OnlineLayer.open(current(root).folder / "online").consider(Request(["turn off the lamb"], "en", "", False))
+        told = OnlineLayer.open(current(root).folder / "online").consider(LayerRequest(["turn off the lamb"], "en", "", False))
         assert told[0].score == before.score
 
 
@@ -94,7 +94,7 @@ def test_layers_can_be_left_out(root, layers, by_rule, by_star):
 def test_what_is_considered_is_what_is_decided(root, rewriter, text, after_failure):
     answer = rewriter.rewrite(text, after_failure=after_failure)
     online_layer = OnlineLayer.open(current(root).folder / "online")
-    told = online_layer.consider(Request([text], "en", "", after_failure))
+    told = online_layer.consider(LayerRequest([text], "en", "", after_failure))
     assert [(c.text, c.meant) for c in told][: len(answer.candidates)] == [(c.text, c.p_success) for c in answer.candidates]
     cleared = [c for c in told if c.standing is Standing.SENT]
     assert [c.text for c in cleared] == ([answer.text] if answer.applied else [])

@@ -13,7 +13,7 @@ from worlds.wishes import read_wishes
 
 from rewriter.errors import ConfigError
 from rewriter.simulation import Around, requests, simulate, simulate_days
-from rewriter.simulation.world import Split
+from rewriter.simulation.world import Withheld
 
 START = date(2026, 1, 5)
 SCREENS = ("display", "tv")
@@ -21,7 +21,7 @@ SCREENS = ("display", "tv")
 
 def everything(world):
     """The same world with nothing withheld from its log."""
-    return replace(world, split=Split(frozenset(), frozenset(), frozenset()))
+    return replace(world, split=Withheld(frozenset(), frozenset(), frozenset()))
 
 
 @pytest.fixture(scope="module")

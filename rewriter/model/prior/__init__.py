@@ -15,7 +15,7 @@ import numpy as np
 
 from rewriter.arrays import Floats
 from rewriter.errors import ArtefactError
-from rewriter.model.channel import Channel, channel_of
+from rewriter.model.channel import NoisyChannel, channel_of
 from rewriter.model.logistic import Logistic
 from rewriter.model.pair_features import PAIR, REQUEST
 
@@ -26,11 +26,11 @@ expected gain is zero at 1/2; before the NLU there is also something healthy to 
 _FILE = Path(__file__).parent / "prior.json"
 
 
-class Beta(NamedTuple):
+class ShareBelief(NamedTuple):
     """A belief about a share, as counts: `hits` for and `misses` against.
 
     Example:
-        >>> Beta(2.0, 6.0).updated(hits=8, total=12).mean
+        >>> ShareBelief(2.0, 6.0).updated(hits=8, total=12).mean
         0.5
     """
 
@@ -42,9 +42,9 @@ class Beta(NamedTuple):
         """The expected share."""
         return self.hits / (self.hits + self.misses)
 
-    def updated(self, *, hits: float, total: float) -> "Beta":
+    def updated(self, *, hits: float, total: float) -> "ShareBelief":
         """Return the belief after so many of so many (beta-binomial: counts add up)."""
-        return Beta(self.hits + hits, self.misses + total - hits)
+        return ShareBelief(self.hits + hits, self.misses + total - hits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Prior:
         mean: (len(PAIR) + 1,) float64, weights of the columns of `PAIR` as they are measured, then the bias.
         covariance: (len(PAIR) + 1, len(PAIR) + 1) float64, how sure these are.
         costs: ``spoken`` and ``typed`` -> costs of the channel of that kind, see `rewriter.model.channel`.
-        none: ``complete`` and ``incomplete`` -> P(no text of such an index is meant | the request was refused), a `Beta`.
+        none: ``complete`` and ``incomplete`` -> P(no text of such an index is meant | the request was refused), a `ShareBelief`.
         fails: P(the request fails as spoken | the index does not hold it), of the columns `REQUEST`.
 
     Example:
@@ -71,7 +71,7 @@ class Prior:
     mean: Floats
     covariance: Floats
     costs: Mapping[str, Floats]
-    none: Mapping[str, Beta]
+    none: Mapping[str, ShareBelief]
     fails: Logistic
 
     @classmethod
@@ -119,7 +119,7 @@ class Prior:
             mean,
             covariance,
             {kind: np.asarray(costs, dtype=np.float64) for kind, costs in data["costs"].items()},
-            {kind: Beta(*map(float, belief)) for kind, belief in data["none"].items()},
+            {kind: ShareBelief(*map(float, belief)) for kind, belief in data["none"].items()},
             Logistic.from_dict(data["fails"], len(REQUEST)),
         )
 
@@ -132,6 +132,6 @@ class Prior:
         """Return P(meant | refused) of measured candidates, (m, len(PAIR)) -> (m,)."""
         return self.ranker.p(columns)
 
-    def channel(self, kind: str, locale: str) -> Channel:
+    def channel(self, kind: str, locale: str) -> NoisyChannel:
         """Return the channel of a kind, ``spoken`` or ``typed``, for a locale (BCP 47)."""
         return channel_of(kind, locale, self.costs[kind].tolist())

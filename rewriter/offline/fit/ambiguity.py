@@ -18,7 +18,7 @@ from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
-from rewriter.offline.rules.assess import Evidence, GlobalRules, Guard, guard_of
+from rewriter.offline.rules.assess import EvidenceSource, GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
 _MAX_MEANINGS = 8  # of a text, the commonest ones
@@ -126,7 +126,10 @@ def _ambiguous(
         target=best["query"].reindex(kept["goal"]).to_numpy(),
     )
     keys = list(zip(kept["locale"], kept["text"], kept["target"], strict=True))
-    may = [(locale, text) not in by_context and not guard(locale, text, target, Evidence.VOTES) for locale, text, target in keys]
+    may = [
+        (locale, text) not in by_context and not guard(locale, text, target, EvidenceSource.VOTES)
+        for locale, text, target in keys
+    ]
     kept = kept[np.array(may, dtype=bool)]
     return kept[kept.groupby("source")["goal"].transform("count") >= 2]
 

@@ -1,7 +1,7 @@
 """`learn_encoder`: learns the encoder that the settings ask for from a log.
 
 The default is a static encoder: a table of vectors for pieces of words, learned from the log itself in a minute or two on a CPU,
-with no download. It learns from rephrases, and from healthy queries that are misheard as the rephrases show (`Confusions`).
+with no download. It learns from rephrases, and from healthy queries that are misheard as the rephrases show (`PhraseConfusions`).
 """
 
 import random
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rapidfuzz.distance import Levenshtein
 
 from rewriter.arrays import Ints
-from rewriter.config import Encoder as Settings
+from rewriter.config import EncoderSettings as Settings
 from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, Table, open_encoder, random_table
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ _MAX_WORDS = 3  # of a phrase that was misheard, and of what was heard for it
 Phrase = tuple[str, ...]
 
 
-class Confusions:
+class PhraseConfusions:
     """Counts which phrases of up to three words were heard for which others.
 
     Args:
         pairs: (what was heard, what was meant), normalised, each text said by at least `Config.launch.min_users` users.
 
     Example:
-        >>> confusions = Confusions([("turn of the lamp", "turn off the lamp")])
+        >>> confusions = PhraseConfusions([("turn of the lamp", "turn off the lamp")])
         >>> confusions.misheard("switch off the radio", random.Random(0), chance=1.0)
         'switch of the radio'
     """
@@ -91,7 +91,7 @@ _BATCH, _RATE = 128, 2e-3  # pairs in a step, and the peak learning rate of Adam
 
 
 @dataclass(frozen=True, slots=True)
-class Rephrases:
+class MinedRephrases:
     """Mined pairs of a failing text and a text that users said instead, and that worked.
 
     Attributes:
@@ -118,8 +118,8 @@ class TextPairs:
     meant: list[str]
 
 
-def training_pairs(rephrases: Rephrases, queries: Sequence[str], *, min_users: int, seed: int) -> TextPairs:
-    """Return the rephrases, and queries misheard as the rephrases show (`Confusions`).
+def training_pairs(rephrases: MinedRephrases, queries: Sequence[str], *, min_users: int, seed: int) -> TextPairs:
+    """Return the rephrases, and queries misheard as the rephrases show (`PhraseConfusions`).
 
     So queries that nobody ever had to repeat are learned as well.
 
@@ -136,7 +136,7 @@ def training_pairs(rephrases: Rephrases, queries: Sequence[str], *, min_users: i
         raise ValueError(f"a rephrase of {rephrases.users.min()} users must not train a shared encoder; the least is {min_users}")
     rng = random.Random(seed)  # noqa: S311 - draws pairs, no secrets
     pairs = list(zip(rephrases.sources, rephrases.targets, strict=True))
-    confusions = Confusions(pairs)
+    confusions = PhraseConfusions(pairs)
     said = rng.sample(queries, min(len(queries), _MAX_PAIRS)) * _COPIES
     copies = [(confusions.misheard(query, rng, _CHANCE), query) for query in said[:_MAX_PAIRS]]
     chosen = rng.sample(pairs, min(len(pairs), _MAX_PAIRS)) + [
@@ -195,7 +195,7 @@ class EncoderData:
 
     texts: Sequence[str]
     queries: Sequence[str]
-    rephrases: Rephrases
+    rephrases: MinedRephrases
     min_users: int
 
     def pairs(self, seed: int) -> TextPairs:

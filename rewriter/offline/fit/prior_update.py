@@ -14,7 +14,7 @@ _SMALL = 1e-10  # a Newton decrement below this ends it
 _HALVINGS = 30
 
 
-class Weights(NamedTuple):
+class WeightBelief(NamedTuple):
     """Weights of a logistic regression with a Gaussian belief about them, the bias last.
 
     Attributes:
@@ -26,7 +26,7 @@ class Weights(NamedTuple):
     covariance: Floats
 
 
-def update_weights(prior: Weights, columns: Floats, target: Floats, weight: Floats) -> Weights:
+def update_weights(prior: WeightBelief, columns: Floats, target: Floats, weight: Floats) -> WeightBelief:
     """Return the weights that are most likely after some examples, and the covariance around them.
 
     With w ~ N(w0, S0) and P(y = 1 | x) = 1 / (1 + exp(-w·x)), the posterior mode minimises
@@ -47,7 +47,7 @@ def update_weights(prior: Weights, columns: Floats, target: Floats, weight: Floa
         ValueError: the shapes do not fit, or the covariance is not positive definite.
 
     Example:
-        >>> prior = Weights(np.array([1.0, 0.0]), np.eye(2))
+        >>> prior = WeightBelief(np.array([1.0, 0.0]), np.eye(2))
         >>> update_weights(prior, np.zeros((0, 1)), np.zeros(0), np.zeros(0)).mean.tolist()
         [1.0, 0.0]
         >>> x, y = np.array([[1.0], [1.0], [-1.0]]), np.array([0.0, 0.0, 1.0])
@@ -79,7 +79,7 @@ def update_weights(prior: Weights, columns: Floats, target: Floats, weight: Floa
         w = next((trial for k in range(_HALVINGS) if loss(trial := w - step * 0.5**k) <= now), w)
     p = 1 / (1 + np.exp(-np.clip(x @ w, -500, 500)))
     curve = cho_factor(precision + (x.T * (weight * p * (1 - p))) @ x)
-    return Weights(w, cho_solve(curve, np.eye(len(w0))))
+    return WeightBelief(w, cho_solve(curve, np.eye(len(w0))))
 
 
 _SMOOTHING = 0.5  # operations of each kind that count before any pair does (Jeffreys)

@@ -23,7 +23,7 @@ from rewriter.model.habits import UserCounts, save_spoken, write_habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
-from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
+from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
 
@@ -61,7 +61,7 @@ _FAILING = 0.5  # share of success that the source of a rephrase has at most
 _MIN_VOTES = 0.25  # least share of the votes on a source, for a goal to be taken as what was meant
 
 
-def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: int) -> Rephrases:
+def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: int) -> MinedRephrases:
     """Return failing texts, each with a text that says what was meant; both come from k users or more.
 
     Args:
@@ -78,7 +78,7 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
     found = led.merge(spoken[["node", "locale", "query", "users"]], on=["node", "locale"], suffixes=("", "_meant"))
     found = found[found["query"] != found["query_meant"]]
     users = np.minimum(found["said_by"], found["users"]).to_numpy(dtype=np.int64)
-    return Rephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
+    return MinedRephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
 
 
 _MIN_SUCCESS = 1.5  # expected successful turns of a shared query

@@ -31,7 +31,7 @@ from rewriter.similarity import sound_similarity, text_similarity
 from rewriter.text import normalise
 
 
-class Evidence(StrEnum):
+class EvidenceSource(StrEnum):
     """Whose turns speak for a rewrite, and so what it may change."""
 
     VOTES = "votes"
@@ -42,7 +42,7 @@ class Evidence(StrEnum):
     """Fewer turns of one user: nothing that changes what is meant."""
 
 
-Guard = Callable[[str, str, str, Evidence], str | None]
+Guard = Callable[[str, str, str, EvidenceSource], str | None]
 """(locale, source, target, evidence) -> what the guardrail finds against the rewrite, or None."""
 Bools = npt.NDArray[np.bool_]
 
@@ -224,7 +224,9 @@ def assess(
         refuse(_does_the_same(frame, launched), RuleVerdict.SAME_AS_GLOBAL)
     refuse(frame["source"] == frame["target"], RuleVerdict.SAME_TEXT)
     evidence = (
-        [Evidence.VOTES] * m if proposals.own is None else [Evidence.OWN if own else Evidence.ONE_TURN for own in proposals.own]
+        [EvidenceSource.VOTES] * m
+        if proposals.own is None
+        else [EvidenceSource.OWN if own else EvidenceSource.ONE_TURN for own in proposals.own]
     )
     left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
     gain[left] = p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
@@ -299,16 +301,16 @@ def guard_of(queries: Path, nodes: Path, min_users: int, guardrails: Guardrails)
             names[locale].update(normalise(value) for value in slots_of(state).values())
     known = {locale: frozenset(values) for locale, values in names.items()}
 
-    def guard(locale: str, source: str, target: str, evidence: Evidence) -> str | None:
+    def guard(locale: str, source: str, target: str, evidence: EvidenceSource) -> str | None:
         guardrail = guardrails.of(locale)
         finding = guardrail.verdict(
             source,
             target,
             names=known.get(locale, frozenset()),
             knows=words[locale].__contains__,
-            personal=evidence is Evidence.OWN,
+            personal=evidence is EvidenceSource.OWN,
         )
-        if finding is None and evidence is Evidence.ONE_TURN:
+        if finding is None and evidence is EvidenceSource.ONE_TURN:
             finding = guardrail.crosses(source, target)
         return finding and finding.packed()
 

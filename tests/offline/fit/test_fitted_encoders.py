@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewriter.config import Config, Encoder
+from rewriter.config import Config, EncoderSettings
 from rewriter.model.encoder import open_encoder
-from rewriter.offline.fit.encoder import EncoderData, Rephrases, learn_encoder
+from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.fit.query_index import rephrases
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "tv", "door", "window", "gate", "pump"]
@@ -15,13 +15,13 @@ HEARD = [query.replace("turn", "torn").replace("the", "duh") for query in QUERIE
 
 
 def lessons(n=28):
-    pairs = Rephrases(2 * HEARD[:n], 2 * QUERIES[:n], np.full(2 * n, 3))
+    pairs = MinedRephrases(2 * HEARD[:n], 2 * QUERIES[:n], np.full(2 * n, 3))
     return EncoderData(HEARD + QUERIES, QUERIES, pairs, 3)
 
 
 def test_few_rephrases_leave_the_table_as_drawn(tmp_path):
-    few = learn_encoder(Encoder(), lessons(10), tmp_path / "few", seed=1)
-    none = learn_encoder(Encoder(), lessons(0), tmp_path / "none", seed=1)
+    few = learn_encoder(EncoderSettings(), lessons(10), tmp_path / "few", seed=1)
+    none = learn_encoder(EncoderSettings(), lessons(0), tmp_path / "none", seed=1)
     assert few.encode(QUERIES).tolist() == none.encode(QUERIES).tolist()
 
 

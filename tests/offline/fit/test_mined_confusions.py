@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.offline.fit.encoder import Confusions
+from rewriter.offline.fit.encoder import PhraseConfusions
 
 WORDS = st.lists(st.sampled_from(["turn", "on", "off", "of", "the", "lamp", "light"]), min_size=1, max_size=6).map(" ".join)
 
 
 def sure(pairs, text, seed=0):
-    return Confusions(pairs).misheard(text, random.Random(seed), chance=1.0)
+    return PhraseConfusions(pairs).misheard(text, random.Random(seed), chance=1.0)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_the_longest_phrase_first():
 
 def test_drawn_as_often_as_heard():
     pairs = [("turn of it", "turn off it")] * 9 + [("turn on it", "turn off it")]
-    confusions, rng = Confusions(pairs), random.Random(1)
+    confusions, rng = PhraseConfusions(pairs), random.Random(1)
     counts = Counter(confusions.misheard("off", rng, chance=1.0) for _ in range(2000))
     assert set(counts) == {"of", "on"}
     assert counts["of"] / 2000 == pytest.approx(0.9, abs=0.03)
 
 
 def test_no_chance_no_change():
-    assert Confusions([("of", "off")]).misheard("turn off the lamp", random.Random(0), chance=0.0) == "turn off the lamp"
+    assert PhraseConfusions([("of", "off")]).misheard("turn off the lamp", random.Random(0), chance=0.0) == "turn off the lamp"
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=8), WORDS, st.integers(0, 9))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rewriter.offline.fit.prior_update import Weights, update_weights
+from rewriter.offline.fit.prior_update import WeightBelief, update_weights
 
 
 def example(seed, m=60, f=3):
@@ -12,7 +12,7 @@ def example(seed, m=60, f=3):
     x = rng.normal(size=(m, f))
     y = (rng.random(m) < 1 / (1 + np.exp(-(x @ rng.normal(size=f) + 0.3)))).astype(float)
     root = rng.normal(size=(f + 1, f + 1))
-    return Weights(rng.normal(size=f + 1), root @ root.T / 4 + 0.1 * np.eye(f + 1)), x, y, rng.random(m) * 2
+    return WeightBelief(rng.normal(size=f + 1), root @ root.T / 4 + 0.1 * np.eye(f + 1)), x, y, rng.random(m) * 2
 
 
 def loss(w, prior, x, y, weight):
@@ -54,7 +54,7 @@ def test_without_examples_the_prior_stays():
 
 
 def test_many_examples_outweigh_the_prior_and_few_do_not():
-    prior = Weights(np.array([2.0, 0.0]), 0.25 * np.eye(2))
+    prior = WeightBelief(np.array([2.0, 0.0]), 0.25 * np.eye(2))
     x = np.array([[1.0], [-1.0]])
     y = np.array([0.0, 1.0])
     few, many = (update_weights(prior, x, y, np.full(2, n)).mean[0] for n in (0.1, 1000))
@@ -63,7 +63,9 @@ def test_many_examples_outweigh_the_prior_and_few_do_not():
 
 
 def test_separable_examples_and_huge_columns_end():
-    found = update_weights(Weights(np.zeros(2), 1e6 * np.eye(2)), np.array([[1e4], [-1e4]]), np.array([1.0, 0.0]), np.ones(2))
+    found = update_weights(
+        WeightBelief(np.zeros(2), 1e6 * np.eye(2)), np.array([[1e4], [-1e4]]), np.array([1.0, 0.0]), np.ones(2)
+    )
     assert np.isfinite(found.mean).all()
 
 
@@ -79,4 +81,4 @@ def test_shapes_and_covariances_are_checked():
     with pytest.raises(ValueError, match="columns for"):
         update_weights(prior, x[:, :2], y, weight)
     with pytest.raises(ValueError, match="positive definite"):
-        update_weights(Weights(prior.mean, -np.eye(4)), x, y, weight)
+        update_weights(WeightBelief(prior.mean, -np.eye(4)), x, y, weight)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rewriter.model.encoder import StaticEncoder, buckets, pieces, random_table
-from rewriter.offline.fit.encoder import Rephrases, TextPairs, fit_static, training_pairs
+from rewriter.offline.fit.encoder import MinedRephrases, TextPairs, fit_static, training_pairs
 
 NOUNS = ["lamp", "radio", "heater", "fan", "kettle", "oven", "blinds", "garage", "alarm", "music", "tv", "door"]
 QUERIES = [f"turn {way} the {noun}" for noun in NOUNS for way in ("on", "off")] + [f"how is the {noun}" for noun in NOUNS]
@@ -24,7 +24,7 @@ def heard(text):
 
 def rephrases(queries, users=5):
     pairs = [(heard(q), q) for q in queries if heard(q) != q]
-    return Rephrases([s for s, _ in pairs], [t for _, t in pairs], np.full(len(pairs), users))
+    return MinedRephrases([s for s, _ in pairs], [t for _, t in pairs], np.full(len(pairs), users))
 
 
 def found_first(encoder, queries):
@@ -45,7 +45,7 @@ def test_examples_are_the_rephrases_and_misheard_copies_of_every_query():
 
 
 def test_rephrases_of_too_few_users_are_refused():
-    few = Rephrases(["a", "b"], ["c", "d"], np.array([3, 2]))
+    few = MinedRephrases(["a", "b"], ["c", "d"], np.array([3, 2]))
     with pytest.raises(ValueError, match="a rephrase of 2 users must not train a shared encoder; the least is 3"):
         training_pairs(few, [], min_users=3, seed=0)
 
