@@ -1,6 +1,8 @@
 """The verbs that learn, `learn` and `label`, and `settings`, which lists what steers them."""
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +67,6 @@ def learn(
     from rewriter.config import Config
     from rewriter.evaluation.replay import Guard
     from rewriter.offline import learn as job
-    from rewriter.offline.logs import reader
-    from rewriter.offline.verdict import forecast
 
     config = Config.from_toml(toml) if toml else Config()
     channel = "typed" if typed else "spoken"
@@ -77,23 +77,8 @@ def learn(
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     mapping = mapping_of(pairs)
     if check:
-        k, window = config.launch.min_users, config.rephrases.window_ms
-        answered: list[str] = []
-
-        def ask_catalog(turns: Path) -> None:
-            answered.extend(_answerable(turns, catalogs, config, channel=channel, complete=catalog_is_complete))
-
-        found = reader.check(
-            list(logs),
-            config=config.logs,
-            mapping=mapping,
-            sql=sql,
-            min_users=k,
-            window_ms=window,
-            inspect=ask_catalog if catalogs else None,
-        )
-        for text in [*found.lines(), *forecast(found, config).lines(), *answered]:
-            terminal.line(text)
+        inspect = partial(_answerable, catalogs=catalogs, config=config, channel=channel, complete=catalog_is_complete)
+        _check(logs, config, mapping, sql, inspect if catalogs else None)
         return
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
@@ -114,6 +99,28 @@ def learn(
             progress=progress,
         )
     _tell(report, out)
+
+
+def _check(
+    logs: Sequence[str], config: "Config", mapping: Mapping[str, str], sql: Path | None, ask: Callable[[Path], list[str]] | None
+) -> None:
+    """Print what can be learned from a log; `ask` gives further lines about its turns."""
+    from rewriter import terminal
+    from rewriter.offline.logs import reader
+    from rewriter.offline.verdict import forecast
+
+    answered: list[str] = []
+    found = reader.check(
+        list(logs),
+        config=config.logs,
+        mapping=mapping,
+        sql=sql,
+        min_users=config.launch.min_users,
+        window_ms=config.rephrases.window_ms,
+        inspect=None if ask is None else lambda turns: answered.extend(ask(turns)),
+    )
+    for text in [*found.lines(), *forecast(found, config).lines(), *answered]:
+        terminal.line(text)
 
 
 def _tell(report: "LearnReport", out: Path) -> None:

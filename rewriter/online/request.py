@@ -1,4 +1,4 @@
-"""`Call`: the arguments of one request, bounded before anything is copied; `LayerRequest`, `Verdict`: the layer's question and answer."""
+"""`Call`: the arguments of one request, bounded before anything is copied; `LayerRequest` and `Verdict` of the online layer."""
 
 import itertools
 import reprlib

@@ -176,15 +176,33 @@ def mine(
     past = carried or Carried.read(None)
     said = past.join_recent(turns, engine.work / "said.parquet", whole=whole)
     last_ms = max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0])
-    numbers = {"closed_ms": closed_ms(last_ms, config), "learns": int(isinstance(detector, BestDetector) and detector.learns)}
+    learns = isinstance(detector, BestDetector) and detector.learns
+    steps = _opened(engine, past, said, config, {"closed_ms": closed_ms(last_ms, config), "learns": int(learns)}, progress)
+    locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
+    found = _candidates(steps, said, detector, locales)
+    texts, sessions = found["texts"], found["sessions"]
+    counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
+    dropped = sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0]
+    recent = past.keep_recent(turns, recent_ms(last_ms, config), engine.work / "recent.parquet")
+    spoken = dict(_locales(counted["counts"], texts, config.launch.min_users))
+    return Mined(said=said, recent=recent, **found, **counted, locales=spoken, dropped=dropped)
+
+
+def _opened(
+    engine: Engine, past: Carried, said: Path, config: Config, numbers: Mapping[str, int], progress: Progress | None
+) -> "_Steps":
+    """Make the turns and the tables of the days before known to the engine, and return what runs the steps."""
     known = {table.name: past.known(table, engine.work) for table in KNOWN}
     next_number = {name: _fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0] for name, path in known.items()}
-    steps = _Steps(engine, _numbers(config) | next_number | numbers, progress)
     engine.read("turns", said)
     for name, path in known.items():
         engine.read(f"known_{name}", path)
     engine.function("normalise", normalise)
-    locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
+    return _Steps(engine, _numbers(config) | next_number | numbers, progress)
+
+
+def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, locales: Mapping[str, int]) -> dict[str, Path]:
+    """Find sessions and candidates, and score the candidates: the tables by their names in `Mined`."""
     steps.python("stops", lambda out: write_stops(locales, out))
     for name in ("heard", "clean", "phrases"):
         steps.sql(name)
@@ -195,38 +213,24 @@ def mine(
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: score(candidates, texts, chosen, out))
+    return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
+
+
+def _counted(
+    steps: "_Steps", past: Carried, said: Path, texts: Path, evidence_starts: EvidenceStarts, config: Config
+) -> dict[str, Path]:
+    """Count what each turn spends in the chain, by day and over all days: the tables by their names in `Mined`."""
     steps.sql("spent")
     steps.python("context_values", lambda out: write_context_values(said, out, config.context))
     new = {name: steps.sql(f"new_{name}") for name in PARTED}
     parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
-    counts = parts["counts"]
     ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
-    cut = steps.python("evidence_starts", lambda out: write_evidence_starts(evidence_starts or {}, texts, out))
+    starts = steps.python("evidence_starts", lambda out: write_evidence_starts(evidence_starts, texts, out))
     row_days = steps.sql("row_days")
-    edge_discount = steps.python("edge_discount", lambda out: write_edge_discount(counts, row_days, ages, out))
+    discount = steps.python("edge_discount", lambda out: write_edge_discount(parts["counts"], row_days, ages, out))
     steps.sql("steps")
-    user_edges = steps.sql("user_edges")
-    return Mined(
-        users=users,
-        texts=texts,
-        said=said,
-        recent=past.keep_recent(turns, recent_ms(last_ms, config), engine.work / "recent.parquet"),
-        sessions=sessions,
-        candidates=candidates,
-        scores=scores,
-        **parts,
-        ages=ages,
-        evidence_starts=cut,
-        edge_discount=edge_discount,
-        row_days=row_days,
-        user_nodes=steps.sql("user_nodes"),
-        user_edges=user_edges,
-        nodes=steps.sql("nodes"),
-        edges=steps.sql("edges"),
-        queries=steps.sql("queries"),
-        locales=dict(_locales(counts, texts, config.launch.min_users)),
-        dropped=sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0],
-    )
+    summed = {name: steps.sql(name) for name in ("user_edges", "user_nodes", "nodes", "edges", "queries")}
+    return parts | {"ages": ages, "evidence_starts": starts, "edge_discount": discount, "row_days": row_days} | summed
 
 
 @dataclass(frozen=True, slots=True)
