@@ -157,10 +157,10 @@ context value is named, it has changed there alone."""
 
 EDGE_DISCOUNT = _table("edge_discount", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
-(`offline.mining.edge_discount`); a step that was never rewritten is believed."""
+(`offline.mining.pipeline.write_edge_discount`); a step that was never rewritten is believed."""
 CONTEXT_VALUES = _table("context_values", "context VARCHAR, device_type VARCHAR, context_value VARCHAR")
-"""What each context and device of the log says (`rewriter.model.rules.context_values`), a row for each thing; both are empty
-where the log has none."""
+"""What each context and device of the log says (`model.context_rules.context_values`), a row for each thing; both are empty where
+the log has none."""
 
 CONTEXT_COUNTS = _table(
     "context_counts",
@@ -213,7 +213,7 @@ RULES = _table(
 )
 """A rewrite under consideration with its evidence. scope is ``global``, ``personal``, ``context`` or ``online``, a slice of the
 online layer. user_id is empty except for a personal rule. context_value is empty except for a rule that holds in one context
-value (`rewriter.model.rules.context_values`); its users, turns, first_day and last_day are counted there. score is S_ij and stay
+value (`model.context_rules.context_values`); its users, turns, first_day and last_day are counted there. score is S_ij and stay
 S_ii of the chain; p_goal is the posterior mean of P(goal is j), p_gain is P(win > loss) where it was computed; win and loss are
 expected per request. verdict is a `codes.RuleVerdict`, and detail its payload.
 

@@ -34,7 +34,7 @@ from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import chain, context, launch
+from rewriter.offline.rules import chain, exceptions, launch
 from rewriter.offline.rules.launch import Decided
 from rewriter.offline.rules.priors import Priors
 from rewriter.offline.verdict import LogVerdict
@@ -386,7 +386,7 @@ def _fit(
         mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted, guardrails
     )
     if config.launch.personal:
-        known = context.known_by_context(in_context)
+        known = exceptions.known_by_context(in_context)
         promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config, online, guardrails)
     return promises
 

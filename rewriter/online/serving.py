@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
 from rewriter.config import Config, GuardrailSettings, Teaching
+from rewriter.model.context_rules import ContextRules
 from rewriter.model.layer_slices import open_shares
-from rewriter.model.rules import ContextRules, Rule, RuleBook, open_suggested
+from rewriter.model.rules import Rule, RuleBook, open_suggested
 
 if TYPE_CHECKING:
     from rewriter.guardrail import Guardrails

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
-from rewriter.model.rules import ContextRule, ContextRules, Rule, context_values
+from rewriter.model.context_rules import ContextRule, ContextRules, context_values
+from rewriter.model.rules import Rule
 
 
 @pytest.mark.parametrize(

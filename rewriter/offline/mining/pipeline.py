@@ -189,7 +189,7 @@ def mine(
 
 
 def _opened(
-    engine: Engine, past: Carried, said: Path, config: Config, numbers: Mapping[str, int], progress: Progress | None
+    engine: Engine, past: Carried, said: Path, config: Config, numbers: dict[str, int], progress: Progress | None
 ) -> "_Steps":
     """Make the turns and the tables of the days before known to the engine, and return what runs the steps."""
     known = {table.name: past.known(table, engine.work) for table in KNOWN}

@@ -16,7 +16,7 @@ import pandas as pd
 
 from rewriter.config import Context
 from rewriter.engines import connect, save
-from rewriter.model.rules import context_values
+from rewriter.model.context_rules import context_values
 from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise
 

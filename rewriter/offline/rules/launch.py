@@ -13,12 +13,13 @@ from rewriter.codes import RuleVerdict
 from rewriter.config import Config, Launch
 from rewriter.guardrail import Guardrails
 from rewriter.guardrail.contrasts import WordContrasts
-from rewriter.model.rules import ContextRules, Rule, save_suggested, write_rules
+from rewriter.model.context_rules import ContextRules
+from rewriter.model.rules import Rule, save_suggested, write_rules
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import context, surface, votes
+from rewriter.offline.rules import exceptions, surface, votes
 from rewriter.offline.rules.assess import GlobalRules, Guard, LaunchInputs, Proposals, assess, guard_of, nearness, values_at
 from rewriter.offline.rules.chain import Absorption
-from rewriter.offline.rules.context import ContextDecision
+from rewriter.offline.rules.exceptions import ContextDecision
 from rewriter.offline.rules.priors import Priors, fit_priors
 from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.tables import RULES, write_table
@@ -31,7 +32,6 @@ _TURNS_TO_CHANGE = 3
 """Turns of a user's own that a rule needs if it changes what is meant ("on" to "off"): one may have been a change of mind."""
 _CONTRARY = 0.5
 """Of a turn: own turns that ended well otherwise, below which nothing counts as to the contrary."""
-_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ def decide(
     guardrails = Guardrails(config.guardrail, contrasts)
     guard = guard_of(mined.queries, mined.nodes, settings.min_users, guardrails)
     global_rules = everybody(inputs, guard, settings, seed, priors)
-    in_context = context.settle(inputs, solved.absorbed, global_rules, guard, config)
+    in_context = exceptions.settle(inputs, solved.absorbed, global_rules, guard, config)
     rules = [in_context.global_rules.rules, in_context.rules]
     if settings.personal:
         personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
-        rules.append(context.explained(in_context, personal, mined))
+        rules.append(exceptions.explained(in_context, personal, mined))
     return Decided(inputs, in_context, pd.concat(rules, ignore_index=True), guardrails)
 
 
@@ -139,7 +139,7 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
     rows = np.flatnonzero((own_turns >= least) & (cast.source[entries] != pairs.target))
     rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
     row, target = entries[rows], pairs.target[rows]
-    turns = np.maximum(cast.turns[row], _TINY)
+    turns = np.maximum(cast.turns[row], votes.TINY)
     proposals = Proposals(
         scope="personal",
         pairs=pairs,
@@ -188,7 +188,7 @@ def write_served(rules: pd.DataFrame, folder: Path, suggest_loss_share: float = 
         The launched rules for everybody and for single users, and the number of those for a context value.
     """
     launched = rules[(rules["verdict"] == RuleVerdict.LAUNCHED) & rules["scope"].isin(["global", "personal"])]
-    in_context = context.serving(rules)
+    in_context = exceptions.serving(rules)
     columns = (launched[name] for name in ("rule", "user_id", "locale", "source", "target", "win", "share"))
     write_rules(folder / "rules", (Rule(*row) for row in zip(*columns, strict=True)))
     save_suggested(folder / "rules", _suggested(rules, launched, suggest_loss_share))

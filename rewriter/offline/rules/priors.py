@@ -29,7 +29,7 @@ from scipy.special import betainc, betaln, expit, logit, logsumexp
 
 from rewriter.arrays import Floats, Ints
 from rewriter.errors import reading_state
-from rewriter.offline.rules.votes import Pairs
+from rewriter.offline.rules.votes import TINY, Pairs
 
 _EDGES = np.sin(np.linspace(0.0, np.pi / 2, 33)) ** 2
 """Edges of the 32 cells of the grid; cells are small near 0 and 1, where most rates lie."""
@@ -53,7 +53,6 @@ _BETA_SPREAD = 2.0
 _OK_START = (0.5, 0.5)
 """a and b of success as spoken, which a log without rephrases keeps: Jeffreys's prior."""
 _FILE = "priors.json"
-_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,12 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
     """
     rng = np.random.default_rng(seed)
     agreed = np.minimum(pairs.agreed, _PLENTY)
-    weighted = agreed * pairs.user_weights / np.maximum(pairs.votes, _TINY)
-    weights = _fit_likeness(near, weighted * (agreed.sum() / max(float(weighted.sum()), _TINY)), unlike)
+    weighted = agreed * pairs.user_weights / np.maximum(pairs.votes, TINY)
+    weights = _fit_likeness(near, weighted * (agreed.sum() / max(float(weighted.sum()), TINY)), unlike)
     likeness = np.asarray(weights[0] + near @ weights[1:], dtype=np.float64)
     voted = np.flatnonzero(pairs.others > 0)
     rows = rng.choice(voted, _LARGEST, replace=False) if len(voted) > _LARGEST else voted
-    weight = pairs.user_weights[rows] * (len(rows) / max(float(pairs.user_weights[rows].sum()), _TINY))
+    weight = pairs.user_weights[rows] * (len(rows) / max(float(pairs.user_weights[rows].sum()), TINY))
 
     def loss(theta: Floats) -> float:
         likelihood = logsumexp(_log_joint(theta, pairs, likeness, rows), axis=1)
@@ -118,7 +117,7 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
 def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
     """Logistic regression with both sides of equal weight, so that its logit is the log of a likelihood ratio."""
     size = min(float(weight.sum()), float(len(unlike)))
-    weight = weight * (size / max(float(weight.sum()), _TINY))
+    weight = weight * (size / max(float(weight.sum()), TINY))
     weight_unlike = size / max(len(unlike), 1)
 
     def loss(weights: Floats) -> float:
@@ -144,7 +143,7 @@ def _log_joint(theta: Floats, pairs: Pairs, likeness: Floats, rows: npt.NDArray[
         against = np.log((1 - stray) * (1 - rate) + strayed)
         of_source = np.bincount(group, pairs.votes[mine] * against[mine], len(sources))
         others = of_source[place] - pairs.votes[rows] * against[rows]
-        agreed = pairs.agreed[rows] * np.log((1 - stray) * rate + stray * pairs.chance[rows] + _TINY)
+        agreed = pairs.agreed[rows] * np.log((1 - stray) * rate + stray * pairs.chance[rows] + TINY)
         prior = -np.logaddexp(0, -proposer) if cell == 0 else cells[cell - 1] - np.logaddexp(0, proposer)
         out[:, cell] = prior + agreed + others
     return out

@@ -20,6 +20,8 @@ from rewriter.arrays import Floats, Ints
 from rewriter.engines import connect
 from rewriter.offline.mining.pipeline import Mined
 
+TINY = 1e-9
+"""Floor of weights that something is divided by."""
 _TURN = 1000.0  # thousandths
 
 _ROWS = """

@@ -14,8 +14,8 @@ from scipy import sparse
 
 from rewriter import Config, Rewriter
 from rewriter.engines import DuckDB
+from rewriter.model.context_rules import context_values
 from rewriter.model.detector import RuleDetector
-from rewriter.model.rules import context_values
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
 from rewriter.offline.mining import pipeline
