@@ -19,7 +19,6 @@ withdrawn?
 """
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import RESULTS, options, write_result
 from worlds.attack import Pretence, poison, rejected, repeated
 
 from rewriter.config import Config
@@ -49,7 +49,6 @@ from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 START = date(2026, 1, 5)
-RESULTS = Path(__file__).parent / "results"
 EXACT = Config.from_dict({"loop": {"refit_days": 0}})
 ATTACKS = {  # accounts, and how often each of them acts out each pretence on each day
     "none": (0, 0),
@@ -83,10 +82,7 @@ KINDS = ("healthy", "with a rule", "rare")
 
 def main() -> None:
     """Run all seeds and attacks."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--days", type=int, default=10)
+    parser = options(__doc__, seeds=list(range(10)), users=120, days=10)
     parser.add_argument("--victims", type=int, default=8, help="of each kind")
     parser.add_argument("--rejecting-days", type=int, default=3, help="on which accounts reject what rules do")
     parser.add_argument("--flooding", type=int, nargs="+", default=list(FLOODING), help="accounts that flood the log")
@@ -117,7 +113,7 @@ def main() -> None:
         "rejecting days": args.rejecting_days,
         "rejecting accounts": lost,
     }
-    (RESULTS / "attack.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "attack.json")
 
 
 def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str], Outcomes]]:

@@ -7,7 +7,6 @@ exact layer. Writes results/calibration.json (expected and true loss share, with
 """
 
 import argparse
-import json
 import math
 import shlex
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from script import RESULTS, options, write_result
 
 from rewriter.artefact.versions import current
 from rewriter.config import Config
@@ -31,16 +31,11 @@ from rewriter.simulation.worlds import phrase_world
 
 BUDGETS = (0.01, 0.02, 0.05, 0.1, 0.2)
 START = date(2026, 1, 5)
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     """Run all seeds and budgets."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--users", type=int, default=300)
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--requests", type=int, default=30_000)
+    parser = options(__doc__, seeds=[0, 1, 2], users=300, days=14, requests=30_000)
     args = parser.parse_args()
     judged: dict[float, list[tuple[float, Outcomes]]] = {q: [] for q in BUDGETS}
     for seed in args.seeds:
@@ -49,7 +44,7 @@ def main() -> None:
     rows = [row(q, found) for q, found in judged.items()]
     RESULTS.mkdir(exist_ok=True)
     result = {"command": shlex.join(["python", *sys.argv]), "seeds": args.seeds, "budgets": rows}
-    (RESULTS / "calibration.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "calibration.json")
     picture(rows).savefig(RESULTS / "calibration.svg", metadata={"Date": None})
 
 

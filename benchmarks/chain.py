@@ -8,7 +8,6 @@ mostly work, half mostly fail. Time and peak memory are those of a process that 
 uses one thread, so that on a busy machine (load_average above the number of cores) its CPU seconds are the figure to compare.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -27,6 +26,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
+from script import options, write_result
 
 from rewriter.config import Chain
 from rewriter.offline.rules.chain import Absorption, load, solve
@@ -174,10 +174,8 @@ def peer(n: int, seed: int, repeats: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run everything and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeds=[0, 1, 2], out=Path("benchmarks/results/chain.json"))
     parser.add_argument("--states", type=int, default=1_000_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/chain.json"))
     parser.add_argument("--solve", type=Path, help="only load and solve this folder, and print what that took")
     args = parser.parse_args()
     if args.solve:
@@ -204,7 +202,7 @@ def main() -> None:
         "against_dense_2000_states": dense,
         "beside_pydtmc": beside,
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, args.out)
     print(json.dumps({key: result[key] for key in ("solve_s", "solve_cpu_s", "peak_gb_max", "beside_pydtmc")}, indent=1))
 
 

@@ -9,20 +9,15 @@ for each kind of brief phrase by what tells its meaning.
 """
 
 import argparse
-import json
-import os
-import platform
-import shlex
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import made_with, options, write_result
 from worlds.media import WISHES, media_world
 from worlds.wishes import Wish, read_wishes
 
@@ -56,17 +51,13 @@ def main() -> None:
                 parts[mode].setdefault(name, []).append(outcomes)
                 print(seed, mode, name, table(summary(outcomes)[:3]), sep="\n", flush=True)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "load": os.getloadavg()[0],
+        **made_with(PACKAGES),
         "seeds": args.seeds,
         "ceilings": ceilings,
         "rules": rules,
         "modes": {mode: {name: figures(of, sorted(set(kinds.values()))) for name, of in s.items()} for mode, s in parts.items()},
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out.with_suffix(".json"))
 
 
 def run(
@@ -131,12 +122,9 @@ def figures(parts: list[Outcomes], kinds: list[str]) -> dict[str, Any]:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=20)
-    parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "context")
+    parser = options(
+        __doc__, seeds=[0, 1, 2], days=20, users=200, requests=3000, out=Path(__file__).parent / "results" / "context"
+    )
     return parser.parse_args()
 
 

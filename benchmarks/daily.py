@@ -23,12 +23,12 @@ from typing import Any
 
 import duckdb
 from mining_log import DAY_MS, START_MS, write_log
+from script import RESULTS
 
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 
-RESULTS = Path(__file__).parent / "results"
 DAYS = 365
 EXACT: dict[str, Any] = {"launch": {"personal": False}, "loop": {"refit_days": 0}}
 

@@ -9,19 +9,14 @@ allows. No weight was fitted on these worlds. The form of the model (columns, pe
 figures are optimistic.
 """
 
-import argparse
-import json
-import platform
-import shlex
-import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from prior_tables import draw
 from prior_worlds import WORLDS, Corpus, out_of_scope
+from script import made_with, options, write_result
 
 from rewriter import Rewrite, Rewriter
 from rewriter.arrays import Bools, Floats
@@ -35,16 +30,11 @@ JUDGED = ("dstc2", "simulated_home", "media", "typed")
 
 def main() -> None:
     """Ask all worlds and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--requests", type=int, default=300)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "day_one.json")
+    parser = options(__doc__, seeds=[0, 1, 2], requests=300, out=ROOT / "benchmarks" / "results" / "day_one.json")
     args = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(("rewriter", "rapidfuzz", "numpy", "faiss-cpu")),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("rewriter", "rapidfuzz", "numpy", "faiss-cpu")},
         "worlds": {},
     }
     outside = out_of_scope()
@@ -52,7 +42,7 @@ def main() -> None:
         runs = [ask(WORLDS[name](seed), args.requests, outside[seed % 3 :: 3], seed) for seed in args.seeds]
         result["worlds"][name] = figures(runs)
         print(name, result["worlds"][name], flush=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 class Run(NamedTuple):

@@ -15,7 +15,6 @@ draws them (`model.risk.worth` of the teacher's P without feedback, one a day an
 users that the model has not seen.
 """
 
-import argparse
 import json
 import platform
 import tempfile
@@ -30,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from detectors import read
 from scipy.stats import spearmanr
+from script import options, write_result
 from sklearn.metrics import f1_score, roc_auc_score
 
 from rewriter.arrays import Bools, Floats
@@ -200,12 +200,8 @@ def home(seed: int, days: int, users: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run all seeds, print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options(__doc__, seeds=[0, 1, 2], days=7, users=150, out=OUT)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--days", type=int, default=7)
-    parser.add_argument("--users", type=int, default=150)
-    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     result: dict[str, Any] = {
         "command": f"python benchmarks/defects.py --seeds {' '.join(map(str, args.seeds))}",
@@ -220,7 +216,7 @@ def main() -> None:
     for seed in args.seeds:
         result["home"].append(home(seed, args.days, args.users))
         print(json.dumps(result["home"][-1]), flush=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

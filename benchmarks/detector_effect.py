@@ -12,7 +12,6 @@ make a log too short to learn from); the requests that are judged play others.
 """
 
 import argparse
-import json
 import platform
 import shlex
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from script import options, write_result
 from worlds.recorded import recorded_world
 
 from rewriter.detect.select import BestDetector
@@ -128,14 +128,8 @@ def one_seed(args: argparse.Namespace, seed: int) -> tuple[dict[str, dict[str, O
 
 def main() -> None:
     """Run all seeds, print and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, setting="normal", seeds=[0, 1, 2], days=14, users=120, requests=4000, out=None)
     parser.add_argument("--world", choices=["home", "recordings"], default="home")
-    parser.add_argument("--setting", choices=["quiet", "normal", "noisy"], default="normal")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--requests", type=int, default=4000)
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     runs = []
     judged: dict[str, dict[str, list[Outcomes]]] = {}
@@ -164,7 +158,7 @@ def main() -> None:
         for name, line in rows.items():
             print(mode, name, f"wins {line.wins}, losses {line.losses}, fixed {line.fixed}", flush=True)
     out = args.out or Path(f"benchmarks/results/detector_effect_{args.world}.json")
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, out)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ comes a simulated home of 100,000 turns, where only the cost is of interest. Min
 seconds are those of the processor, on however many cores, and of the clock, which others on the machine stretch.
 """
 
-import argparse
-import json
 import os
 import platform
 import tempfile
@@ -31,6 +29,7 @@ import dstc2
 import home_spoken
 import numpy as np
 from pairs import Pair, average_precision, best_f1, interval, judge
+from script import options, write_result
 
 from rewriter.arrays import Floats
 from rewriter.config import Config
@@ -160,11 +159,9 @@ def run(name: str, seed: int, data: Path, reader: str) -> dict[str, Any]:
 
 def main() -> None:
     """Learn, judge, print and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options(__doc__, seeds=[0, 1, 2], out=OUT)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--reader", default="")
-    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     runs: list[dict[str, Any]] = []
     for i, seed in enumerate(args.seeds):
@@ -183,7 +180,7 @@ def write(out: Path, runs: list[dict[str, Any]], seeds: list[int], reader: str) 
         "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
         "runs": runs,
     }
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, out)
 
 
 if __name__ == "__main__":

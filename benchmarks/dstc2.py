@@ -14,7 +14,6 @@ over (failing, restating) pairs, an event that mining cannot reach counting as m
 recall on the strict events is the best of the train callers, and no caller is in both train and dev.
 """
 
-import argparse
 import gzip
 import json
 import platform
@@ -29,6 +28,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 from pairs import Judged, Pair, TextRatio, average_precision, best_f1, best_threshold, interval, judge, mined_pairs, strict_recall
+from script import options, write_result
 
 from rewriter.config import Config, Logs
 from rewriter.model.detector import Detector, RuleDetector
@@ -191,11 +191,9 @@ def learned(log: Path, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Convert, learn, judge, print and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options(__doc__, seed=0, out=OUT)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--log", type=Path, help="keep the log in the contract here")
-    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         log = args.log or Path(folder) / "log.parquet"
@@ -219,7 +217,7 @@ def main() -> None:
         "learn": report,
         "pairs": table,
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

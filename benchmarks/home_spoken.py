@@ -15,8 +15,6 @@ Judged are the turns in which the goal was missed. An event is such a turn and t
 turns and a minute, that reached the same goal; strict is one heard in other words.
 """
 
-import argparse
-import json
 import platform
 import tempfile
 from dataclasses import replace
@@ -27,6 +25,7 @@ from typing import Any
 
 import duckdb
 from pairs import Pair, TextRatio, average_precision, best_f1, interval, judge, mined_pairs
+from script import options, write_result
 from worlds.recorded import recorded_world
 
 from rewriter.config import Config
@@ -129,11 +128,9 @@ def one_seed(seed: int, path: Path, data: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run all seeds, print a table and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options(__doc__, seeds=[0, 1, 2], out=OUT)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--log", type=Path, help="keep the log of the last seed here")
-    parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     runs = []
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +152,7 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {p: version(p) for p in ("rewriter", "duckdb", "scikit-learn")},
         "runs": runs,
     }
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,14 @@ those of the users that the log knows, of whom alone there are habits, and what 
 """
 
 import argparse
-import json
-import os
-import platform
-import shlex
-import sys
 import tempfile
 from dataclasses import replace
 from datetime import date, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import made_with, options, write_result
 from worlds.media import media_world
 
 from rewriter.evaluation.intervals import net_share, per_user
@@ -51,15 +46,11 @@ def main() -> None:
                 parts[mode][rung].append(outcomes)
             print(seed, mode, table([replace(summary(of)[0], name=rung) for rung, of in rungs.items()]), sep="\n", flush=True)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
-        "load": os.getloadavg()[0],
+        **made_with(PACKAGES),
         "seeds": args.seeds,
         "modes": {mode: figures(rungs) for mode, rungs in parts.items()},
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, out.with_suffix(".json"))
 
 
 def run(args: argparse.Namespace, seed: int) -> dict[str, dict[str, Outcomes]]:
@@ -115,14 +106,8 @@ def added(without: Outcomes, with_: Outcomes) -> dict[str, float]:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, setting="normal", seeds=[0, 1, 2], days=20, users=200, requests=3000, out=None)
     parser.add_argument("--world", choices=["home", "media"], default="home")
-    parser.add_argument("--setting", choices=["quiet", "normal", "noisy"], default="normal")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=20)
-    parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from mining import cpu_seconds
 from mining_log import write_log
+from script import options, write_result
 
 from rewriter import learn
 
@@ -81,24 +82,22 @@ def in_process(turns: int, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure every size and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seed=0, out=Path(__file__).parent / "results" / "learn_cost.json")
     parser.add_argument("--turns", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--measure", type=Path, nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "learn_cost.json")
-    options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(measure(*options.measure)))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(*args.measure)))
         return
     result: dict[str, Any] = {
         "command": " ".join(["python", *sys.argv]),
-        "seeds": [options.seed],
+        "seeds": [args.seed],
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("rewriter", "duckdb", "torch")},
     }
-    for turns in options.turns:
-        result[f"{turns} turns"] = in_process(turns, options.seed)
+    for turns in args.turns:
+        result[f"{turns} turns"] = in_process(turns, args.seed)
         print(turns, json.dumps(result[f"{turns} turns"]), flush=True)
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_result(result, args.out)
 
 
 if __name__ == "__main__":

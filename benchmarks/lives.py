@@ -10,8 +10,6 @@ was sent), by what was sent (a success counts for the target, which has 300 heal
 Writes results/lives.json.
 """
 
-import argparse
-import json
 import os
 import platform
 import shlex
@@ -19,11 +17,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from script import RESULTS, options, write_result
 
 from rewriter.arrays import Floats
 from rewriter.config import Loop
@@ -31,7 +29,6 @@ from rewriter.offline.lifecycle import evidence as evidence_of
 from rewriter.offline.lifecycle import transitions
 from rewriter.offline.trials import Trials, p_better
 
-RESULTS = Path(__file__).parent / "results"
 PEOPLE, WINDOW, RESTATE, HEALTHY, HEALTH = 60, 14, 0.6, 300, 0.95
 LOOP = Loop()
 Decide = Callable[[list["DayResult"], float], float]
@@ -184,9 +181,7 @@ def interval(values: list[float]) -> dict[str, float]:
 
 def main() -> None:
     """Run all stories and readings."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(100, 110)))
-    parser.add_argument("--days", type=int, default=120)
+    parser = options(__doc__, seeds=list(range(100, 110)), days=120)
     args = parser.parse_args()
     result: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
@@ -208,7 +203,7 @@ def main() -> None:
             result["stories"][name][reading] = figures
             print(name, "|", reading, {k: round(v["value"], 3) for k, v in figures.items()}, flush=True)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "lives.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "lives.json")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ afresh every night from the last 14 days. What is reachable is the better of alw
 Writes results/loop.json and results/loop.svg.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -32,6 +31,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 from lives import interval
+from script import RESULTS, options, write_result
 from sklearn.metrics import average_precision_score
 from worlds.changing import Changing, Source
 
@@ -47,7 +47,6 @@ from rewriter.result import Rewrite
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.text import normalise
 
-RESULTS = Path(__file__).parent / "results"
 START = date(2026, 1, 5)
 WINDOW = 14
 EXACT = {"launch": {"personal": False}, "loop": {"refit_days": 0}}
@@ -226,9 +225,7 @@ def rate(values: Any) -> float:
 
 def main() -> None:
     """Run the seeds and write the results; and those that are done already, should it be stopped."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--days", type=int, default=120)
+    parser = options(__doc__, seeds=list(range(10)), days=120)
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     tasks = [(seed, name, args.days) for seed in args.seeds for name in SYSTEMS]
@@ -257,7 +254,7 @@ def report(found: Mapping[str, list[dict[str, Any]]], seeds: list[int], days: in
         "defects fewer than without": interval(fewer) if fewer else None,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "loop.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "loop.json")
     lines = {name: np.mean([run["by day"] for run in runs], axis=0) for name, runs in found.items()}
     dates = [date.fromordinal(START.toordinal() + n).isoformat() for n in range(days)]
     picture = by_day({name: dict(zip(dates, line.tolist(), strict=True)) for name, line in lines.items()})

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from mining_log import write_log
 from mining_pandas import mine_with_pandas
+from script import options
 
 from rewriter.config import Config
 from rewriter.engines import DuckDB
@@ -123,12 +124,10 @@ def run(sizes: list[int], pandas_sizes: list[int], seed: int, work: Path) -> lis
 
 def main() -> None:
     """Read the command line, measure, write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seed=0, out=RESULTS)
     parser.add_argument("--turns", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000])
     parser.add_argument("--pandas", type=int, nargs="*", default=[1_000_000])
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

@@ -12,7 +12,6 @@ by method and kind of release, the error, the width, and the same for the differ
 """
 
 import argparse
-import json
 import shlex
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from script import RESULTS, options, write_result
 
 from rewriter.artefact.versions import current
 from rewriter.artefact.writer import Writer
@@ -44,7 +44,6 @@ from rewriter.simulation.worlds import phrase_world
 from rewriter.text import normalise
 
 START = date(2026, 1, 5)
-RESULTS = Path(__file__).parent / "results"
 SHARES = (0.3, 0.5, 0.7, 0.9)
 KINDS = ("drop", "threshold", "add", "draw")
 LONG = 5  # times as many days as the second log
@@ -54,11 +53,8 @@ _DAY_S = 86_400
 
 def main() -> None:
     """Run all seeds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser = options(__doc__, seeds=list(range(10)), users=120, days=10)
     parser.add_argument("--releases", type=int, default=20, help="of each seed")
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--days", type=int, default=10)
     args = parser.parse_args()
     rows = []
     for seed in args.seeds:
@@ -74,7 +70,7 @@ def main() -> None:
         "all": figures(rows),
         "kinds": {kind: figures([row for row in rows if row["kind"] == kind]) for kind in KINDS},
     }
-    (RESULTS / "off_policy.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "off_policy.json")
 
 
 def one(seed: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -11,17 +11,14 @@ held-out evidence, and the latency of the calls. Nothing was tuned on these seed
 
 import argparse
 import json
-import platform
-import shlex
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import date, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import made_with, options, write_result
 
 from rewriter.artefact.versions import current
 from rewriter.evaluation.judge import exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
@@ -52,14 +49,11 @@ def main() -> None:
             judged[name].append(outcomes)
         print(json.dumps(about), flush=True)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        **made_with(PACKAGES),
         "seeds": seeds,
         "modes": {name: figures(name, parts, args.seeds) for name, parts in judged.items()},
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out.with_suffix(".json"))
 
 
 def run(args: argparse.Namespace, seed: int) -> tuple[dict[str, Any], list[tuple[str, Outcomes]]]:
@@ -113,13 +107,15 @@ def figures(name: str, parts: list[Outcomes], seeds: list[int]) -> dict[str, Any
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--setting", choices=["quiet", "normal", "noisy"], default="normal")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=20)
-    parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--requests", type=int, default=4000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "online")
+    parser = options(
+        __doc__,
+        setting="normal",
+        seeds=[0, 1, 2],
+        days=20,
+        users=200,
+        requests=4000,
+        out=Path(__file__).parent / "results" / "online",
+    )
     return parser.parse_args()
 
 

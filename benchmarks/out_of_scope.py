@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
+from script import options, write_result
 
 from rewriter.guardrail import Guardrail
 from rewriter.offline.learn import learn
@@ -58,18 +59,18 @@ def share(hits: int, n: int) -> dict[str, Any]:
 
 
 @contextmanager
-def lived(table: dict[str, str], name: str, seed: int, options: argparse.Namespace) -> Iterator[tuple[World, Rewriter]]:
+def lived(table: dict[str, str], name: str, seed: int, args: argparse.Namespace) -> Iterator[tuple[World, Rewriter]]:
     """A world around an assistant that knows these texts, and a rewriter learned from its log, while the block runs."""
     world = text_world(
         PhraseAssistant(table),
         [Phrase(text, meaning, {}) for text, meaning in table.items()],
         seed=seed,
         name=name,
-        n_users=options.users,
+        n_users=args.users,
         guessed=0.2,
         misrouted=0.05,
     )
-    days = simulate_days(world, days=options.days, start=START, seed=seed)
+    days = simulate_days(world, days=args.days, start=START, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         write_log([turn for day in days for turn in day], Path(folder) / "log.parquet")
         learn([Path(folder) / "log.parquet"], out=Path(folder) / "artefact")
@@ -85,14 +86,14 @@ def clinc() -> dict[str, list[str]]:
     return {intent: list(texts) for intent, texts in found.items()}
 
 
-def out_of_scope(seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def out_of_scope(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Ask what is out of scope, and what is in scope in words that nobody used."""
     intents = clinc()
     outside = intents.pop("oos")
     table = {text: intent for intent, texts in intents.items() for text in texts[:SENTENCES]}
     fresh = [(text, intent) for intent, texts in intents.items() for text in texts[SENTENCES : SENTENCES + 4]]
     figures: dict[str, Any] = {}
-    with lived(table, "clinc150", seed, options) as (world, rewriter):
+    with lived(table, "clinc150", seed, args) as (world, rewriter):
         users = [user.user_id for user in world.users]
         for mode, late in MODES.items():
             answers = [
@@ -110,15 +111,15 @@ def out_of_scope(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def crossings(seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def crossings(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     """Ask for the fresh requests of a world of opposites, and count what crosses."""
     with PAIRS.open(encoding="utf-8", newline="") as file:
-        rows = [r for r in csv.DictReader(file) if r["language"] == "en" and r["verdict"] in CROSSING and not r["options"]]
+        rows = [r for r in csv.DictReader(file) if r["language"] == "en" and r["verdict"] in CROSSING and not r["args"]]
     texts = dict.fromkeys(normalise(row[side]) for row in rows for side in ("source", "target"))
     guardrail = Guardrail.open("en")
     figures: dict[str, Any] = {}
-    with lived({text: text for text in texts}, "pairs", seed, options) as (world, rewriter):
-        asked = requests(world, n=options.requests, seed=seed, start=START + timedelta(days=options.days))
+    with lived({text: text for text in texts}, "pairs", seed, args) as (world, rewriter):
+        asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
         for mode, late in MODES.items():
             met = [r for r in asked if not late or world.assistant.understand(r.heard) is None]
             answers = [(r, rewriter.rewrite(r.heard, user_id=r.user_id, nbest=r.nbest, after_failure=late)) for r in met]
@@ -147,23 +148,20 @@ def together(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Run all seeds and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "out_of_scope.json")
-    options = parser.parse_args()
+    parser = options(
+        __doc__, seeds=[0, 1, 2], users=120, days=14, requests=2000, out=ROOT / "benchmarks" / "results" / "out_of_scope.json"
+    )
+    args = parser.parse_args()
     result: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
-        "seeds": options.seeds,
+        "seeds": args.seeds,
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
     for name, run in (("clinc150", out_of_scope), ("pairs", crossings)):
-        runs = [run(seed, options) for seed in options.seeds]
-        result[name] = {"all seeds": together(runs), "by seed": dict(zip(map(str, options.seeds), runs, strict=True))}
+        runs = [run(seed, args) for seed in args.seeds]
+        result[name] = {"all seeds": together(runs), "by seed": dict(zip(map(str, args.seeds), runs, strict=True))}
         print(name, json.dumps(result[name]["all seeds"], indent=1), flush=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,17 @@ are in peer_rules.py and peer_hassil.py; hassil 3.8.1 is installed into a folder
 """
 
 import argparse
-import json
-import platform
-import shlex
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from peer_hassil import Acting, RemovedMatcher, environment
 from peer_rules import Peer, peers
+from script import made_with, options, write_result
 from worlds.recorded import recorded_world
 
 from rewriter.config import Logs
@@ -79,14 +75,12 @@ def main() -> None:
             print(f"seed {seed}: {len(case.log):,} turns of log, {len(case.requests):,} requests, {ceilings[-1]}", flush=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(PACKAGES),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
         "ceilings": ceilings,
         "modes": {mode: figures(systems, thresholds, args.seeds) for mode, systems in judged.items()},
     }
-    out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, out.with_suffix(".json"))
     for mode, systems in judged.items():
         curves = {name: curve(pooled(parts)) for name, parts in systems.items()}
         title = f"{args.world}, {args.setting}: {mode} {'the NLU' if mode == 'before' else 'a refusal'}"
@@ -162,15 +156,9 @@ def figures(systems: dict[str, list[Outcomes]], thresholds: dict[str, float], se
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, setting="normal", seeds=[0, 1, 2], days=14, users=120, requests=4000, out=None)
     parser.add_argument("--world", choices=["home", "phrases", "recordings"], default="home")
-    parser.add_argument("--setting", choices=["quiet", "normal", "noisy"], default="normal")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--hassil", type=Path, default=Path("build/hassil-3.8.1"))
-    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 

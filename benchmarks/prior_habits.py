@@ -9,14 +9,9 @@ out, *popularity* gives it a weight of a half without own turns, the others give
 one that ships; it was fitted on neither world.
 """
 
-import argparse
 import json
-import platform
-import shlex
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +19,7 @@ import numpy as np
 from prior_worlds import START
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
+from script import made_with, options, write_result
 from worlds.media import media_world
 
 from rewriter.arrays import Floats
@@ -47,16 +43,11 @@ Judged = dict[str, list[tuple[float, bool]]]
 
 def main() -> None:
     """Judge both worlds and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--requests", type=int, default=7000)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "prior_habits.json")
+    parser = options(__doc__, seeds=[0, 1, 2], requests=7000, out=ROOT / "benchmarks" / "results" / "prior_habits.json")
     args = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(("rewriter", "rapidfuzz", "numpy")),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("rewriter", "rapidfuzz", "numpy")},
         "worlds": {},
     }
     for name, make in WORLDS.items():
@@ -64,7 +55,7 @@ def main() -> None:
         defects = sum(ask(make, seed, args.requests, judged) for seed in args.seeds)
         result["worlds"][name] = {way: figures(scores, defects) for way, scores in judged.items()}
         print(name, json.dumps(result["worlds"][name], indent=1), flush=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 def ask(make: Callable[..., World], seed: int, n: int, judged: Judged) -> int:

@@ -10,7 +10,6 @@ win/loss ratio that held-out texts promised and the true one, and both shares of
 """
 
 import argparse
-import json
 import shlex
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import options, write_result
 from worlds.recorded import recorded_world
 from worlds.sentences import sentence_world
 
@@ -60,8 +60,7 @@ def main() -> None:
         "worlds": {name: {mode: figures(of[mode]) for mode in MODES} for name, of in found.items()},
         "all worlds": {mode: figures([kept for of in found.values() for kept in of[mode]]) for mode in MODES},
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
     for name, modes in (*result["worlds"].items(), ("all worlds", result["all worlds"])):
         for mode, of in modes.items():
             print("\n".join(lines(f"{name}, {mode}", of)), flush=True)
@@ -157,13 +156,9 @@ def lines(name: str, of: dict[str, Any]) -> list[str]:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, days=14, users=60, requests=3000, out=Path(__file__).parent / "results" / "promise.json")
     parser.add_argument("seeds", type=int, nargs="+")
     parser.add_argument("--worlds", nargs="+", default=["en", "de", "fr", "nl", "es", "home", "spoken"])
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--users", type=int, default=60)
-    parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "promise.json")
     return parser.parse_args()
 
 

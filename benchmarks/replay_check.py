@@ -8,21 +8,17 @@ in the closed world (the wish is known, the assistant is asked again), replayed 
 the goal named by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
 """
 
-import argparse
 import json
-import platform
-import shlex
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import made_with, options, write_result
 
 from rewriter.config import Logs
 from rewriter.evaluation.intervals import Counts, per_user, share
@@ -44,12 +40,8 @@ WAYS = ("closed world", "replay, wish marked", "replay, strict rule")
 
 def main() -> None:
     """Run all seeds and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeds=[0, 1, 2], days=14, users=120, out=Path(__file__).parent / "results" / "replay_check.json")
     parser.add_argument("--world", choices=["home", "phrases"], default="phrases")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--days", type=int, default=14)
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "replay_check.json")
     args = parser.parse_args()
     judged: dict[str, list[Outcomes]] = {way: [] for way in WAYS}
     named = []
@@ -63,16 +55,14 @@ def main() -> None:
     rows = [row(way, pooled(parts)) for way, parts in judged.items()]
     print(table(rows))
     result = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(("rewriter", "duckdb", "numpy", "scipy")),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in ("rewriter", "duckdb", "numpy", "scipy")},
         "pooled": [plain(r) for r in rows],
         "seeds_apart": {seed: [plain(row(way, judged[way][i])) for way in WAYS] for i, seed in enumerate(args.seeds)},
         "strict_rule": summed(named),
     }
     print(json.dumps(result["strict_rule"], indent=1))
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 def prepare(world: World, seed: int, days: int) -> tuple[list[RecordedTurn], Rewriting]:

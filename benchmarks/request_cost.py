@@ -10,7 +10,6 @@ her own; every third of 100,000 rules is personal. Ranker, risks and bars are th
 that of fresh processes with the files in the page cache; two of them at once show what they share.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -29,6 +28,7 @@ from typing import Any
 import faiss
 from million import Requests, exchanged, write
 from retrieval import learned_encoder
+from script import options, write_result
 from spoken import slurp
 
 from rewriter import Rewriter
@@ -135,30 +135,28 @@ def cost(rows: int, encoder: SavedEncoder, misheard: Sequence[str], seed: int, c
 
 def main() -> None:
     """Write, ask and open artefacts, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seed=0, out=Path(__file__).parent / "results" / "request_cost.json")
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000])
     parser.add_argument("--transformer", type=int, nargs="*", default=[])
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=3000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "request_cost.json")
-    options = parser.parse_args()
-    split = slurp(options.seed)
+    args = parser.parse_args()
+    split = slurp(args.seed)
     misheard = sorted({probe.hearings[0] for probe in split.probes})
     result: dict[str, Any] = {
         "command": " ".join(["python", *sys.argv]),
-        "seeds": [options.seed],
+        "seeds": [args.seed],
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("rewriter", "numpy", "faiss-cpu", "rapidfuzz", "onnxruntime")},
     }
     with tempfile.TemporaryDirectory() as name:
-        for rows in options.rows:
-            static = learned_encoder(split.rephrases, list(split.queries), options.seed)
-            result[f"{rows} rows, static encoder"] = cost(rows, static, misheard, options.seed, options.calls)
-            options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        for rows in options.transformer:
+        for rows in args.rows:
+            static = learned_encoder(split.rephrases, list(split.queries), args.seed)
+            result[f"{rows} rows, static encoder"] = cost(rows, static, misheard, args.seed, args.calls)
+            write_result(result, args.out)
+        for rows in args.transformer:
             encoder = minilm(Path(name) / "minilm")
-            result[f"{rows} rows, transformer"] = cost(rows, encoder, misheard, options.seed, options.calls)
-            options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            result[f"{rows} rows, transformer"] = cost(rows, encoder, misheard, args.seed, args.calls)
+            write_result(result, args.out)
     print(json.dumps(result, indent=1))
 
 

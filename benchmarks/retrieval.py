@@ -6,8 +6,6 @@
 rephrases of the part to learn from. Every recording counts as a user.
 """
 
-import argparse
-import json
 import platform
 import sys
 from importlib.metadata import version
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from query_artefacts import as_user_view, ranks, recall
+from script import options, write_result
 from spoken import SPLITS, Recording, Split
 
 from rewriter.arrays import Floats
@@ -74,21 +73,19 @@ def figures(found: list[dict[str, Floats]], splits: list[Split]) -> dict[str, An
 
 def main() -> None:
     """Run the ladder on both sets of recordings, for each seed, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "retrieval.json")
-    options = parser.parse_args()
-    result: dict[str, Any] = {"command": " ".join(["python", *sys.argv]), "seeds": options.seeds, "versions": VERSIONS}
+    parser = options(__doc__, seeds=[0, 1, 2, 3], out=Path(__file__).parent / "results" / "retrieval.json")
+    args = parser.parse_args()
+    result: dict[str, Any] = {"command": " ".join(["python", *sys.argv]), "seeds": args.seeds, "versions": VERSIONS}
     for name, read in SPLITS.items():
-        splits = [read(seed) for seed in options.seeds]
-        found = [ladder(split, seed) for split, seed in zip(splits, options.seeds, strict=True)]
+        splits = [read(seed) for seed in args.seeds]
+        found = [ladder(split, seed) for split, seed in zip(splits, args.seeds, strict=True)]
         result[name] = figures(found, splits)
         for row, parts in result[name].items():
             print(
                 f"{name:12} {row:34}",
                 *(f"{p}: {f['recall_1']['value']:.3f} {f['recall_10']['value']:.3f}" for p, f in parts.items()),
             )
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 if __name__ == "__main__":

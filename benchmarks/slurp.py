@@ -20,20 +20,17 @@ counts. Writes OUT.json, OUT_before.svg and OUT_after.svg like peers.py.
 
 import argparse
 import json
-import platform
-import shlex
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 from peers import MODES, OURS, Case, figures, judge_all
+from script import made_with, options, write_result
 
 from rewriter.config import Config, Logs
 from rewriter.evaluation.charts import draw, save
@@ -97,17 +94,14 @@ def main() -> None:
             runs[-1] |= ceilings(judged["before"][OURS][-1], case)
             print(runs[-1], flush=True)
     result = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(PACKAGES),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
         "corpus": {"takes": len(corpus.takes), "misheard": corpus.misheard, "survived": corpus.survived},
         "min_users": MIN_USERS,
         "ceilings": runs,
         "modes": {mode: figures(systems, thresholds, args.seeds) for mode, systems in judged.items()},
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out.with_suffix(".json"))
     for mode, systems in judged.items():
         curves = {name: curve(pooled(parts)) for name, parts in systems.items()}
         title = f"SLURP: {mode} {'the NLU' if mode == 'before' else 'a refusal'}"
@@ -234,12 +228,8 @@ def ceilings(reference: Outcomes, case: Case) -> dict[str, Any]:
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--users", type=int, default=120)
-    parser.add_argument("--days", type=int, default=14)
+    parser = options(__doc__, seeds=[0, 1, 2], users=120, days=14, out=ROOT / "benchmarks" / "results" / "slurp")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "slurp")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "slurp")
     return parser.parse_args()
 
 

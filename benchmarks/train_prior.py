@@ -16,14 +16,9 @@ is the same form of model, fitted on the truth of half of the phrases of the jud
 """
 
 import argparse
-import json
-import platform
-import shlex
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from prior_tables import Desk, Rows, draw
 from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, out_of_scope, scene, strangers
+from script import made_with, options, write_result
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from worlds.typing_errors import mistype
@@ -80,20 +76,16 @@ class Tables:
 
 def main() -> None:
     """Measure, judge, fit and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = options(__doc__, seeds=[0, 1, 2], out=ROOT / "benchmarks" / "results" / "prior.json")
     parser.add_argument("--requests", type=int, default=250, help="refused requests of each world, index and seed")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "prior.json")
     parser.add_argument("--prior", type=Path, default=ROOT / "rewriter" / "model" / "prior" / "prior.json")
     args = parser.parse_args()
     corpora = {(name, seed): make(seed) for seed in args.seeds for name, make in WORLDS.items()}
     costs = channel_costs(corpora, args.seeds[0])
     tables = measured(corpora, costs, args)
     made = {
-        "command": shlex.join(["python", *sys.argv]),
+        **made_with(("rewriter", "rapidfuzz", "numpy", "scipy", "scikit-learn")),
         "seeds": args.seeds,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("rewriter", "rapidfuzz", "numpy", "scipy", "scikit-learn")},
         "sources": SOURCES,
     }
     judged = {world: judge(world, tables, args.seeds) for world in WORLDS}
@@ -103,7 +95,7 @@ def main() -> None:
     shown = {kind: dict(zip(names[kind], np.round(prior.costs[kind], 2).tolist(), strict=True)) for kind in names}
     weights = dict(zip([*PAIR, "bias"], np.round(prior.mean, 3).tolist(), strict=True))
     result = made | {"channel_costs": shown, "weights": weights, "worlds": judged}
-    args.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, args.out)
 
 
 def channel_costs(corpora: dict[tuple[str, int], Corpus], seed: int) -> dict[str, dict[str, Floats]]:

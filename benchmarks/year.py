@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from script import RESULTS, options, write_result
 
 from rewriter.config import Config
 from rewriter.evaluation.charts import by_day
@@ -32,7 +33,6 @@ from rewriter.simulation.turn import Turn
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world
 
-RESULTS = Path(__file__).parent / "results"
 START = date(2026, 1, 5)
 MONTH, WEEK = 28, 7
 
@@ -116,16 +116,13 @@ def main() -> None:
         "months": months,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "year.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, RESULTS / "year.json")
     (RESULTS / "year.svg").write_text(by_day({name: weekly(days) for name, days in years.items()}), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--users", type=int, default=20)
-    parser.add_argument("--days", type=int, default=364)
+    parser = options(__doc__, seed=0, users=20, days=364)
     parser.add_argument("--every", type=int, default=WEEK)
     parser.add_argument("--refit", type=int, default=MONTH)
     return parser.parse_args()
