@@ -13,6 +13,10 @@ Then fake accounts say texts over and over, praise or blame the answers, or clai
 once on the day after it (`FLOODS`). How many rules for everybody change what they mean, and for how many of the honest
 users' texts does the answer mean something else?
 
+Then the same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and with a catalog beside
+the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the rest and answer
+each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
+
 Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
 reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
 withdrawn?
@@ -24,7 +28,8 @@ import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +55,7 @@ from rewriter.text import normalise
 
 START = date(2026, 1, 5)
 EXACT = Config.from_dict({"loop": {"refit_days": 0}})
+LAYERED = Config.from_dict({"loop": {"refit_days": 7}})
 ATTACKS = {  # accounts, and how often each of them acts out each pretence on each day
     "none": (0, 0),
     "one user, flooding": (1, 50),
@@ -74,6 +80,11 @@ FLOODS: dict[
     "a locale": (True, 20, {"locale": "de"}),
     "a later day": (False, 1, {"start": START + timedelta(days=330)}),
 }
+LAYERS: dict[str, tuple[bool, int, dict[str, Any]]] = {  # the same, of a home with an online layer
+    "online layer: praise of what fails": (False, 20, {"feedback": 1}),
+    "online layer: blame of what works": (True, 20, {"feedback": -1}),
+    "online layer: silence after what works": (True, 20, {}),
+}
 FLOODING = (1, 2, 3, 10, 40)
 """Accounts that flood the log."""
 RULES = ("rules", "rules lost, attacked", "rules lost, others", "rules in other words", "rules new")
@@ -97,6 +108,9 @@ def main() -> None:
             judged[name].append(outcomes)
             print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
         for name, counts in floods(seed, args):
+            flooded[name] += counts
+            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
+        for name, counts in layers(seed, args):
             flooded[name] += counts
             print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
         for accounts in REJECTING:
@@ -153,11 +167,70 @@ def floods(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[s
                     shutil.rmtree(out)
 
 
-def flooded_rules(turns: Sequence[Turn], out: Path) -> Rewriter:
+def layers(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]]]:
+    """Yield the same for a home with an online layer, for what accounts say of the answers, and for a catalog beside the log."""
+    world = phrase_world(seed, n_users=args.users)
+    honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
+    works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
+    said = sorted({(turn.user_id, normalise(turn.utterance)) for turn in honest})
+    catalog = [{"text": text, "hypothesis": world.assistant.understand(text)} for text, well in sorted(works.items()) if well]
+    with tempfile.TemporaryDirectory() as folder:
+        clean, beside = Path(folder) / "clean", Path(folder) / "beside"
+        before = meanings(flooded_rules(honest, clean, LAYERED), world, said)
+        answered = meanings(flooded_rules(honest, beside, EXACT, catalog), world, said)
+        for accounts in args.flooding:
+            for name, (working, rounds, more) in LAYERS.items():
+                texts = sorted(text for text, well in works.items() if well == working)
+                fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, start=START, **more)
+                for way in ("fresh", "additive"):
+                    with copied(clean, Path(folder) / "attacked") as out:
+                        rewriter = flooded_rules(
+                            fakes if way == "additive" else [*honest, *fakes], out, LAYERED, afresh=way == "fresh"
+                        )
+                        yield f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said))
+            with copied(clean, Path(folder) / "attacked") as out:
+                rewriter = Rewriter.open(out)
+                for number in range(accounts):
+                    for text in sorted(works):
+                        answer = rewriter.rewrite(text, user_id=f"fake{number}", after_failure=True)
+                        rewriter.feedback(answer.id, -1 if answer.applied else 1, f"fake{number}")
+                yield f"feedback, {accounts} accounts, at once", changes(before, meanings(rewriter, world, said))
+                day = START + timedelta(days=args.days)
+                fakes = rejected(world, sorted(works), rewriter.rewrite, accounts=accounts, day=day)
+                yield (
+                    f"feedback and answers to questions, {accounts} accounts, additive",
+                    changes(before, meanings(flooded_rules(fakes, out, LAYERED), world, said)),
+                )
+            texts = sorted(text for text, well in works.items() if not well)
+            fakes = repeated(world, texts, accounts=accounts, rounds=20, days=1, start=START, feedback=1)
+            with copied(beside, Path(folder) / "attacked") as out:
+                rewriter = flooded_rules(fakes, out)
+                yield (
+                    f"a catalog beside the log, {accounts} accounts, additive",
+                    changes(answered, meanings(rewriter, world, said)),
+                )
+
+
+@contextmanager
+def copied(artefact: Path, out: Path) -> Iterator[Path]:
+    """Lend a copy of an artefact."""
+    shutil.copytree(artefact, out, symlinks=True)
+    yield out
+    shutil.rmtree(out)
+
+
+def flooded_rules(
+    turns: Sequence[Turn],
+    out: Path,
+    config: Config = EXACT,
+    catalog: Sequence[dict[str, str | None]] | None = None,
+    *,
+    afresh: bool = False,
+) -> Rewriter:
     """Learn a log into a folder, which may hold what was learned before, and open it."""
     log = out.with_suffix(".parquet")
     write_log(turns, log)
-    learn([log], out=out, config=EXACT, detector=RuleDetector())
+    learn([log], out=out, config=config, detector=RuleDetector(), catalog=catalog, afresh=afresh)
     return Rewriter.open(out)
 
 

@@ -49,7 +49,9 @@ _SCOPES = (Scope.PERSONAL, Scope.GLOBAL)
 
 
 def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
-    """Write rules as ``global.mdb``, ``personal.mdb`` and ``counts.json``.
+    """Write rules as ``global.mdb``, ``personal.mdb`` and ``counts.json``, which counts those for everybody by locale.
+
+    The locales of single users' rules stand beside these rules, in ``personal.mdb``, because a rare locale tells who speaks it.
 
     The key of a rule is the BLAKE2b-128 of locale and source. In the personal file the user's hash stands before it, so that the
     rules of one user are neighbours. The rows are sorted in memory and appended, which fills every page.
@@ -78,12 +80,15 @@ def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
         scope = _scope(rule.user)
         rows[scope].append((rule.user.encode() + _key(rule.source, rule.locale), _packed(rule)))
         counts[scope][rule.locale] += 1
+    n_rules = sum(map(len, rows.values()))
+    rows[Scope.PERSONAL].append((_LOCALES, json.dumps(counts[Scope.PERSONAL], sort_keys=True).encode()))
     folder.mkdir(parents=True, exist_ok=True)
     for scope, pairs in rows.items():
         pairs.sort()
         _append(folder / f"{scope}.mdb", pairs)
-    (folder / "counts.json").write_text(json.dumps(counts, sort_keys=True), encoding="utf-8")
-    return sum(map(len, rows.values()))
+    everybodys = {Scope.GLOBAL: counts[Scope.GLOBAL]}
+    (folder / "counts.json").write_text(json.dumps(everybodys, sort_keys=True), encoding="utf-8")
+    return n_rules
 
 
 class RuleBook:
@@ -111,9 +116,11 @@ class RuleBook:
         """
         path = folder / "counts.json"
         with reading_artefact(path):
-            counts = json.loads(path.read_text(encoding="utf-8"))
-            counts = {scope: dict(counts[scope]) for scope in _SCOPES}
-        return cls({scope: _rows(folder / f"{scope}.mdb") for scope in _SCOPES}, counts)
+            counts = {Scope.GLOBAL: dict(json.loads(path.read_text(encoding="utf-8"))[Scope.GLOBAL])}
+        rows = {scope: _rows(folder / f"{scope}.mdb") for scope in _SCOPES}
+        with reading_artefact(folder / f"{Scope.PERSONAL}.mdb"):
+            counts[Scope.PERSONAL] = dict(json.loads(rows[Scope.PERSONAL](_LOCALES) or b"{}"))
+        return cls(rows, counts)
 
     def get(self, text: str, locale: str, user: str = "") -> Rule | None:
         """Return the rule of exactly this normalised text, locale and user.
@@ -179,6 +186,7 @@ def open_suggested(folder: Path) -> dict[tuple[str, str], Rule]:
 
 
 _HEADER = struct.Struct("<ddII")  # score, share, bytes of the source, bytes of the target; then source, target and id
+_LOCALES = b"\0"  # key of the row that counts the rules of single users by locale; no user's hash begins so
 _KEY_BYTES = 16  # of the hash of locale and source; the source itself is compared as well
 _ADDRESS_SPACE = 1 << 36  # bytes; bound of a file while it is written, costs nothing on disk
 

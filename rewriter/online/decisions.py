@@ -46,7 +46,7 @@ class Decision(NamedTuple):
 
 
 class DecisionFiles:
-    """Appends to ``<day>-<process>-<number>.jsonl``; a new day, a full file or an error begins a new one.
+    """Appends to ``<day>-<process>-<number>.jsonl``; a new day or a full file begins a new one.
 
     Args:
         folder: where they go; made if it is missing.
@@ -75,7 +75,7 @@ class DecisionFiles:
         """Write decisions, a line each; return how many cannot be written as a line, whatever the disk does.
 
         Raises:
-            OSError: the disk refuses; the next call begins a new file, so that only the last line of a file can be torn.
+            OSError: the disk refuses; none of these lines is in the file.
         """
         lines = [line for line in (_encoded(each, self._key) for each in decisions) if line is not None]
         if lines:
@@ -86,7 +86,10 @@ class DecisionFiles:
             try:
                 _write(self._handle or 0, raw)
             except OSError:
-                self.close()
+                try:
+                    os.ftruncate(self._handle or 0, self._size)
+                except OSError:
+                    self.close()  # the next line begins a new file, so that only the last line of this one can be torn
                 raise
             self._size += len(raw)
         return len(decisions) - len(lines)

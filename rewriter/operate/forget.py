@@ -168,9 +168,7 @@ def _newest_state(version: Version) -> Path:
 
 def _learned(state: Path, rewritten: Iterable[Rewritten]) -> dict[str, str]:
     """Return checksum -> name of the rewritten logs that are to be noted as read, because `learn` has read what they were."""
-    path = state / "files.json"
-    with reading_state(path):
-        known = dict(json.loads(path.read_text(encoding="utf-8")))
+    known = _files(state / "files.json")
     return {each.after: str(each.path) for each in rewritten if each.before in known and each.after not in known}
 
 
@@ -245,10 +243,18 @@ def _mend_review(path: Path, texts: set[str]) -> int:
 
 def _record(files: Path, learned: Mapping[str, str], user_id: str) -> None:
     """Note rewritten logs as read. The old checksums stay, so that a copy of an old log is not read either."""
-    with reading_state(files):
-        known = dict(json.loads(files.read_text(encoding="utf-8"))) | dict(learned)
+    known = _files(files) | dict(learned)
     named = {checksum: checksum[:12] if names_user(name, user_id) else name for checksum, name in known.items()}
-    files.write_text(json.dumps(named, indent=1), encoding="utf-8")
+    if known or files.exists():
+        files.write_text(json.dumps(named, indent=1), encoding="utf-8")
+
+
+def _files(path: Path) -> dict[str, str]:
+    """Return checksum -> name of the logs that a state has read; nothing for a state that was made of a catalog alone."""
+    if not path.exists() and not (path.parent / "users.parquet").exists():
+        return {}
+    with reading_state(path):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[dict[str, int], dict[str, int]]:

@@ -109,10 +109,18 @@ def test_no_personal_text_in_the_global_file(tmp_path):
     assert b"secret 7" in (tmp_path / "personal.mdb").read_bytes()
 
 
+def test_a_locale_of_single_users_is_named_only_beside_their_rules(tmp_path):
+    write_rules(tmp_path, [rule(1), Rule("p", ANN, "cy-GB", "source 2", "target 2", 0.9)])
+    assert b"cy-GB" not in (tmp_path / "counts.json").read_bytes()
+    book = RuleBook.open(tmp_path)
+    assert book.counts == {"global": {"en": 1}, "personal": {"cy-GB": 1}}
+    assert book.find("source 2", ("en", "cy-GB"), ANN).target == "target 2"
+
+
 def test_the_rules_of_a_user_lie_side_by_side(tmp_path):
     write_rules(tmp_path, [rule(n, owner, source=f"{owner[:4]} {n}") for n in range(50) for owner in (ANN, BOB)])
     book = RuleBook.open(tmp_path)
-    owners = [bytes(key[:32]).decode() for key in book._rows["personal"].__self__]  # a small file is read in its order
+    _, *owners = (bytes(key[:32]).decode() for key in book._rows["personal"].__self__)  # a small file is read in its order
     assert owners == sorted([ANN] * 50 + [BOB] * 50)
 
 

@@ -107,8 +107,10 @@ def test_a_full_queue_drops_and_counts(root, tmp_path, monkeypatch):
     assert log.dropped == 8
 
 
-def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_path, monkeypatch, caplog):
-    answer, write = Rewriter.open(root).rewrite("x"), decisions._write
+@pytest.mark.parametrize("cuts_back", [True, False])
+def test_a_disk_that_refuses_is_counted_and_leaves_no_torn_line_before_others(root, tmp_path, monkeypatch, caplog, cuts_back):
+    """What was half written is cut off again; if that fails too, the next line begins a new file."""
+    answer, write, cut = Rewriter.open(root).rewrite("x"), decisions._write, os.ftruncate
     log = DecisionLog(tmp_path / "d", artefact=root)
     log.write(answer, turn_id="before")
     assert log.flush()
@@ -117,7 +119,11 @@ def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_pat
         os.write(handle, raw[: len(raw) // 2])
         raise OSError(28, "No space left on device")
 
+    def refused(handle, size):
+        raise OSError(5, "Input/output error")
+
     monkeypatch.setattr(decisions, "_write", full)
+    monkeypatch.setattr(decisions.os, "ftruncate", cut if cuts_back else refused)
     log.write(answer, turn_id="lost")
     log.flush()
     monkeypatch.setattr(decisions, "_write", write)
@@ -125,10 +131,11 @@ def test_a_disk_that_refuses_is_counted_and_the_next_file_is_clean(root, tmp_pat
     log.close()
     assert log.dropped == 1
     assert caplog.text.count("decisions are dropped") == 1
-    torn, clean = (path.read_text() for path in sorted((tmp_path / "d").glob("*.jsonl")))
-    assert torn.startswith('{"rewrite_id"')
-    assert not torn.endswith("\n")
-    assert json.loads(clean)["turn_id"] == "after"
+    first, *more = (path.read_text() for path in sorted((tmp_path / "d").glob("*.jsonl")))
+    assert first.endswith("\n") == cuts_back
+    kept = "".join([first, *more]).splitlines() if cuts_back else [first.splitlines()[0], *"".join(more).splitlines()]
+    assert [json.loads(line)["turn_id"] for line in kept] == ["before", "after"]
+    assert len(more) == (not cuts_back)
 
 
 def test_files_end_by_size_and_by_day(root, tmp_path):

@@ -25,6 +25,7 @@ from rewriter.model.detector import RuleDetector
 from rewriter.model.habits import UserView
 from rewriter.model.index import GlobalIndex
 from rewriter.model.query_store import QueryBook
+from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.offline.learn import learn
 from rewriter.online import overlay
 from rewriter.online.decisions import DecisionLog
@@ -573,3 +574,21 @@ def test_learning_carries_lessons_over(place):
     new = jsonl(place / "new.jsonl", [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows()])
     learn([new], out=root, detector=RuleDetector())
     assert Rewriter.open(root).rewrite("movie time", user_id="ben").text == "a wish of ben"
+
+
+def test_an_artefact_of_a_catalog_alone_knows_nobody_but_its_feedback(tmp_path):
+    """Nothing of a person is in it. Only the person's feedback, decisions and logs are taken out, and no version is written."""
+    root = tmp_path / "artefact"
+    (tmp_path / "phrases.txt").write_text("turn on the lamp\nturn off the lamp\n", encoding="utf-8")
+    learn_catalog([tmp_path / "phrases.txt"], out=root)
+    version = current(root).id
+    log = jsonl(tmp_path / "log.jsonl", rows())
+    assert forget("nobody", root).is_empty
+    rewriter = Rewriter.open(root)
+    rewriter.feedback(rewriter.rewrite(SOURCE, user_id=ANN, after_failure=True).id, -1, ANN)
+    report = forget(ANN, root, logs=[log])
+    assert (report.version, report.feedback, report.online) == (version, 1, True)
+    assert report.logs == {str(log): sum(row["user_id"] == ANN for row in rows())}
+    assert not found(root, [needles(root)[0], ANN])
+    learn([log], out=root, config=Config.from_dict({"loop": {"refit_days": 0}}), detector=RuleDetector())
+    assert forget("ben", root).known
