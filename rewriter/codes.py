@@ -121,6 +121,17 @@ class Caution(StrEnum):
     """The assistant's own parser does not understand a step. Detail: the step."""
 
 
+class Moment(StrEnum):
+    """Why it is worth asking a user to teach."""
+
+    RESTATED = "restated"
+    """This user said a request that fails again in other words, on two days or more, and each time reached the same."""
+    COMPLAINED = "complained"
+    """This user complained about the answer, said it in other words, and reached it."""
+    UNSURE = "unsure"
+    """The engine has one good candidate, and may not send it without being told."""
+
+
 # --- The life of a rule: written by the offline job, read by history, explanation and report.
 
 

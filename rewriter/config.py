@@ -262,6 +262,10 @@ class Teaching:
         least=0,
         most=1,
     )
+    min_restated: int = setting(
+        2, "How often, and on how many days, a user restates a failing request alike before she is asked to teach it.", least=1
+    )
+    max_asked_a_day: int = setting(1, "How often one user may be asked to teach something in a day.", least=0)
 
 
 @dataclass(frozen=True, slots=True)

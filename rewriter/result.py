@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rewriter.codes import Arm, Caution, Layer, Reason, Scope
+from rewriter.codes import Arm, Caution, Layer, Moment, Reason, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,31 @@ class Candidate:
     scope: Scope
     similarity: float
     p_success: float
+
+
+@dataclass(frozen=True, slots=True)
+class Teachable:
+    """A moment at which it is worth asking the user to teach: `Rewriter.answer` takes what she says to it.
+
+    Attributes:
+        moment: why.
+        said: the request, normalised.
+        meant: what she seems to mean by it.
+        question: ready to be spoken, in the language of the request.
+        turns: how often she restated it so; 0 where the engine is unsure.
+        days: on how many days.
+        p: P(it is meant), 0..1; 0 where it is not known, after a complaint.
+        locale: of the request.
+    """
+
+    moment: Moment
+    said: str
+    meant: str
+    question: str
+    turns: int
+    days: int
+    p: float
+    locale: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +76,8 @@ class Rewrite:
             user in a day. Log the answer as ``feedback``.
         steps: what to send, one after the other, to an assistant that takes one request at a time: `text` alone, but for a
             lesson of several steps.
+        teachable: what to ask the user, so that she may teach it; None for most requests. Offered to one user at most
+            `Config.teaching.max_asked_a_day` times a day, and never again after a no.
 
     Reasons:
     """
@@ -71,6 +98,7 @@ class Rewrite:
     artefact: str
     ask: bool = False
     steps: tuple[str, ...] = ()
+    teachable: Teachable | None = None
 
 
 if Rewrite.__doc__:  # python -OO drops it

@@ -34,8 +34,11 @@ CREATE TABLE IF NOT EXISTS preferences (
   owner TEXT NOT NULL, slot TEXT NOT NULL, value TEXT NOT NULL, over TEXT NOT NULL, id TEXT NOT NULL UNIQUE, before TEXT NOT NULL,
   ts_ms INTEGER NOT NULL, PRIMARY KEY (owner, slot, value, over)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refusals (
+  owner TEXT NOT NULL, said TEXT NOT NULL, meant TEXT NOT NULL, ts_ms INTEGER NOT NULL, PRIMARY KEY (owner, said, meant)
+) WITHOUT ROWID;
 """
-_OWNED: Final = {"lessons": ("owner", "author"), "preferences": ("owner",)}
+_OWNED: Final = {"lessons": ("owner", "author"), "preferences": ("owner",), "refusals": ("owner",)}
 """Table -> the columns that hold keyed hashes. `Taught.forget` walks it."""
 
 _log = logging.getLogger(__name__)
@@ -151,6 +154,25 @@ class Taught:
             ArtefactError: the disk refuses, or the file is damaged.
         """
         return self._put("preferences", preference._replace(before=json.dumps(preference.before)), 4, most)  # type: ignore[arg-type]
+
+    def refused(self, owner: str, said: str, meant: str) -> bool:
+        """Return whether a user has refused to teach that one normalised text means another."""
+        query = "SELECT 1 FROM refusals WHERE owner = ? AND said = ? AND meant = ?"
+        return bool(self._read(query, owner, said, meant))
+
+    def refuse(self, owner: str, said: str, meant: str, ts_ms: int, *, most: int) -> None:
+        """Remember that a user refused to teach that one normalised text means another; beyond `most` the oldest go.
+
+        Raises:
+            ArtefactError: the disk refuses, or the file is damaged.
+        """
+        with self._writing() as edit:
+            edit.execute("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", (owner, said, meant, ts_ms))
+            edit.execute(
+                "DELETE FROM refusals WHERE owner = ?1 AND (said, meant) NOT IN"
+                " (SELECT said, meant FROM refusals WHERE owner = ?1 ORDER BY ts_ms DESC LIMIT ?2)",
+                (owner, most),
+            )
 
     def _put(self, table: str, row: TaughtLesson | TaughtPreference, key: int, most: int) -> bool:
         """Write a row in place of the one with the same first `key` columns, if its owner has fewer than `most` others."""

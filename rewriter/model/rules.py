@@ -155,6 +155,63 @@ class RuleBook:
         return None if value is None else _unpacked(value, text, locale, user)
 
 
+_MOMENTS = "moments.mdb"
+
+
+def save_moments(folder: Path, moments: Iterable[Rule]) -> None:
+    """Write what single users restate again and again, as ``moments.mdb``: what they may be asked to teach.
+
+    Args:
+        folder: of the rules.
+        moments: each of one user; its `rule` tells the evidence, its `score` is the share of turns that it is true of.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _append(folder / _MOMENTS, sorted((one.user.encode() + _key(one.source, one.locale), _packed(one)) for one in moments))
+
+
+def save_moments_without(old: Path, new: Path, user: str) -> int:
+    """Write the moments of one folder into another without those of a user; return how many these are.
+
+    Args:
+        old: folder of the rules.
+        new: folder to write to.
+        user: keyed hash.
+    """
+    if not (old / _MOMENTS).exists():
+        return 0
+    path = old / _MOMENTS
+    with reading_artefact(path), _mapping, _environment(path) as env, env.begin() as view, view.cursor() as cursor:
+        rows = [(bytes(key), bytes(row)) for key, row in cursor]
+    kept = [row for row in rows if not row[0].startswith(user.encode())]
+    _append(new / _MOMENTS, kept)
+    return len(rows) - len(kept)
+
+
+def open_moments(folder: Path) -> Callable[[str, str, str], Rule | None]:
+    """Return what finds the moment of a user: (normalised text, locale, keyed hash) -> it, or None.
+
+    Raises:
+        ArtefactError: the file is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_moments(folder, [Rule("restated:3:2", "5f", "en", "movie time", "turn on the tv", 0.9)])
+        >>> find = open_moments(folder)
+        >>> find("movie time", "en", "5f").target, find("movie time", "en", "60")
+        ('turn on the tv', None)
+    """
+    if not (folder / _MOMENTS).exists():
+        return lambda text, locale, user: None  # noqa: ARG005
+    rows = _rows(folder / _MOMENTS)
+
+    def find(text: str, locale: str, user: str) -> Rule | None:
+        value = rows(user.encode() + _key(text, locale)) if user else None
+        return None if value is None else _unpacked(value, text, locale, user)
+
+    return find
+
+
 _SUGGESTED = "suggested.json"
 
 

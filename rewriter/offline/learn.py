@@ -21,6 +21,7 @@ from rewriter.errors import running
 from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
+from rewriter.model.rules import save_moments
 from rewriter.offline import verdict
 from rewriter.offline.catalog import CatalogReport, Sources
 from rewriter.offline.catalog_layer import KeptCatalog
@@ -36,6 +37,7 @@ from rewriter.offline.mining.incremental import PARTED, Carried
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, exceptions, launch
 from rewriter.offline.rules.launch import Decided
+from rewriter.offline.rules.moments import find_moments
 from rewriter.offline.rules.priors import Priors
 from rewriter.offline.verdict import LogVerdict
 
@@ -310,6 +312,7 @@ class _Run:
         writer, config = self.writer, self.config
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
+        save_moments(writer.folder / "rules", find_moments(mined, config.teaching))
         n_texts = _serve_catalog(self.given, writer, config, afresh=self.afresh)
         left = day.past.after(day.log, config, fitted=day.due)
         self._keep(now, left, mined, decided, best)

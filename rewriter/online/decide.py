@@ -8,13 +8,14 @@ from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
 from rewriter.online.lessons import by_lesson
+from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
 from rewriter.online.preferences import by_preference, stated_by
 from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
-from rewriter.result import Rewrite
+from rewriter.result import Rewrite, Teachable
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def answer(
         after_failure: whether the NLU has already refused the utterance.
         household_id: of which household the user is.
     """
-    ask = False
+    ask, moment = False, None
     try:
         call = read_call(
             utterance, user_id, locale, nbest, context, after_failure, household_id,
@@ -56,12 +57,13 @@ def answer(
             verdict = Verdict(None, call)
         else:
             verdict = _decide(serving, options, call)
-            ask = _asks(serving, options, call, verdict)
+            moment = teachable(serving, options, call, verdict)
+            ask = moment is None and _asks(serving, options, call, verdict)
     except Exception:  # noqa: BLE001 - no request may fail because of us
         with suppress(Exception):
             _log.warning("a request was left alone", exc_info=True)
         verdict = Verdict(None, Reason.ERROR)
-    return _rewrite(serving, utterance, verdict, ask)
+    return _rewrite(serving, utterance, verdict, ask, moment)
 
 
 def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
@@ -193,7 +195,7 @@ def _asks(serving: Serving, options: Options, call: Call, verdict: Verdict) -> b
     return options.questions.asks(risk, call, options.today(), serving.user_key)
 
 
-def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool) -> Rewrite:
+def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool, moment: Teachable | None) -> Rewrite:
     applied = verdict.text is not None
     return Rewrite(
         id=named(decision_id(), verdict.mark, serving.user_key),
@@ -211,5 +213,6 @@ def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool) -> R
         propensity=verdict.propensity,
         artefact=serving.id,
         ask=ask,
+        teachable=moment,
         steps=verdict.steps or (utterance if verdict.text is None else verdict.text,),
     )

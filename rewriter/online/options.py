@@ -200,6 +200,7 @@ class Options:
         now: tells the time, seconds since 1970.
         taught: what users taught.
         questions: draws "did I get that right?".
+        moments: counts how often each user was asked to teach today.
     """
 
     understands: Understands | None
@@ -211,6 +212,7 @@ class Options:
     now: Callable[[], float]
     taught: Taught
     questions: Questions = field(default_factory=Questions)
+    moments: Questions = field(default_factory=Questions)
 
     def today(self) -> int:
         """Return the day, whole days since 1970, UTC."""

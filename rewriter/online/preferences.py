@@ -1,19 +1,18 @@
 """Preferences: which value of a slot a user said to prefer. `by_preference` fills requests in, `read_statement` reads sentences.
 
-Sentences are read by patterns of `phrases.json` over the slots that the log and the catalog know.
+Sentences are read by patterns of `rewriter.model.phrases` over the slots that the log and the catalog know.
 """
 
-import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rewriter.artefact.taught import TaughtPreference
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
+from rewriter.model.phrases import phrases
 from rewriter.online.lessons import owner_of
 from rewriter.online.options import Options
 from rewriter.online.request import Call, LayerRequest, Verdict, shown
@@ -136,17 +135,6 @@ def vocabulary(serving: Serving, locale: str | None) -> Mapping[str, Sequence[st
     return known.get(place, {})
 
 
-def phrases(locale: str) -> Mapping[str, Any]:
-    """Return how people say things in the language of a locale; English where the language has no phrases.
-
-    Example:
-        >>> phrases("de-AT")["and"], phrases("tlh")["and"]
-        (' und ', ' and ')
-    """
-    every = _phrases()
-    return every.get(locale.replace("_", "-").split("-", maxsplit=1)[0].lower(), every["en"])
-
-
 def read_statement(text: object, known: Mapping[str, Sequence[str]], words: Mapping[str, Any]) -> list[Statement]:
     """Return what a sentence says about preferences: nothing, one thing, or all things that it may mean.
 
@@ -212,9 +200,3 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     """Return a pattern with fields as a regular expression over normalised texts."""
     parts = _FIELD.split(pattern)
     return re.compile("".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)))
-
-
-@lru_cache(maxsize=1)
-def _phrases() -> Mapping[str, Mapping[str, Any]]:
-    text = resources.files("rewriter.online").joinpath("phrases.json").read_text(encoding="utf-8")
-    return {language: words for language, words in json.loads(text).items() if language != "about"}

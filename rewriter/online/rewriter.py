@@ -11,14 +11,14 @@ from rewriter.artefact import review, taught
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
-from rewriter.online import lessons, preferences
+from rewriter.online import lessons, moments, preferences
 from rewriter.online.decide import answer
 from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
-from rewriter.result import Lesson, Preference, Rewrite, Stated, Taught
+from rewriter.result import Lesson, Preference, Rewrite, Stated, Taught, Teachable
 from rewriter.text import hash_user
 
 _log = logging.getLogger(__name__)
@@ -300,6 +300,23 @@ class Rewriter:
         """
         user = lessons.owner_of(self._serving, self._options, user_id)
         return [preferences.shown_preference(row) for row in self._options.taught.preferences(user)] if user else []
+
+    def answer(self, asked: Teachable, answer: bool | str, *, user_id: str | int) -> Taught | None:
+        """Take a user's answer to `Rewrite.teachable`: yes teaches the lesson, no is remembered, so that she is not asked again.
+
+        Args:
+            asked: the moment.
+            answer: True, False, or words for yes or no in its language.
+            user_id: who answers.
+
+        Returns:
+            What was taught; None after a no.
+
+        Raises:
+            RequestError: the words say neither yes nor no, or there is no user id.
+            ArtefactError: the disk refuses.
+        """
+        return moments.answer_moment(self._serving, self._options, asked, answer, user_id=user_id)
 
     def _look(self) -> None:
         """Move on to the version that `CURRENT` names, if it is another and whole."""

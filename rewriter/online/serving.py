@@ -14,7 +14,7 @@ from rewriter.artefact.versions import Version
 from rewriter.config import Config, GuardrailSettings, Teaching
 from rewriter.model.context_rules import ContextRules
 from rewriter.model.layer_slices import open_shares
-from rewriter.model.rules import Rule, RuleBook, open_suggested
+from rewriter.model.rules import Rule, RuleBook, open_moments, open_suggested
 
 if TYPE_CHECKING:
     from rewriter.guardrail import Guardrails
@@ -89,6 +89,7 @@ class Serving:
         shares: slice of the online layer (`rewriter.model.layer_slices`) -> the probability with which it is applied.
         settings: those of the guardrail.
         teaching: how stated preferences are weighed, and how often a user is asked to teach.
+        moments: (normalised text, locale, keyed hash) -> what this user restates again and again.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Serving:
     shares: Mapping[str, float]
     settings: GuardrailSettings
     teaching: Teaching
+    moments: Callable[[str, str, str], Rule | None]
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -130,8 +132,9 @@ class Serving:
         locales, limit = frozenset(users), manifest.max_chars
         settings, teaching = _guardrail_of(version), _teaching_of(version)
         return cls(
-            version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings, teaching
-        )
+            version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings, teaching,
+            open_moments(version.folder / "rules"),
+        )  # fmt: skip
 
     @property
     def risk(self) -> "Risk | None":

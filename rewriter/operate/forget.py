@@ -24,7 +24,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.errors import ArtefactError, RequestError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
-from rewriter.model.rules import Rule, write_rules
+from rewriter.model.rules import Rule, save_moments_without, write_rules
 from rewriter.offline.logs.reader import names_user
 from rewriter.online.overlay import Overlay
 from rewriter.operate.scrub import Person, context_rules_without, find, is_known, online_without, state_without, table_without
@@ -267,6 +267,7 @@ def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[
     write_rules(folder / "rules", (Rule(*row) for row in counted[1]))
     context_rules_without(person, version.folder / "rules" / "context.json", folder / "rules" / "context.json")
     save_shares(folder / "rules", open_shares(version.folder / "rules"))
+    save_moments_without(version.folder / "rules", folder / "rules", person.hashed)
     kinds = [
         {"global rules": sum(not row[1] for row in rows), "personal rules": sum(bool(row[1]) for row in rows)} for rows in counted
     ]

@@ -50,7 +50,7 @@ FILES: Final = {
     "CURRENT": "the id of a version",
     "versions/*/manifest.json": "locales of at least k users, settings, figures, checksums",
     "versions/*/rules.parquet": "made anew from the rules that stay",
-    "versions/*/rules/*": "made anew from the rules that stay",
+    "versions/*/rules/*": "made anew from the rules that stay; moments.mdb from the users that stay",
     "versions/*/catalog/*": "texts that the operator gave for everybody: taken over as they are",
     "versions/*/online/habits/*": "texts and keyed hashes: the slice of the person is removed",
     "versions/*/online/book/*": "texts of at least k users: rows of fewer are removed",

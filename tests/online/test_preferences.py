@@ -3,8 +3,9 @@
 import pytest
 
 from rewriter.errors import RequestError
+from rewriter.model.phrases import phrases
 from rewriter.offline.catalog_layer import learn_catalog
-from rewriter.online.preferences import phrases, read_statement
+from rewriter.online.preferences import read_statement
 from rewriter.online.rewriter import Rewriter
 
 CATALOG = [
