@@ -115,7 +115,7 @@ def test_no_text_of_few_users_is_in_the_artefact_outside_their_slices(lamp):
     for path in filter(lambda p: p.is_file(), folder.rglob("*")):
         held = path.read_bytes()
         for text in few:
-            own = path.name == "personal.mdb" and text in (lamp_log.OWN, "play my mix")
+            own = path.name in ("personal.mdb", "moments.mdb") and text in (lamp_log.OWN, "play my mix")
             own |= path.parent == folder / "online" / "habits" / "private"  # who reaches it: test_stock
             assert own or text.encode() not in held, f"{text!r} is in {path.name}"
         for user in lamp_log.USERS:
