@@ -91,6 +91,8 @@ class Standing(StrEnum):
     """It reaches only the threshold for a question to the user."""
     BELOW = "below"
     """It reaches no threshold."""
+    DOUBTED = "doubted"
+    """The log is too small to set thresholds by itself, and the shipped prior finds the candidate too unlikely."""
     NO_THRESHOLD = "no_threshold"
     """Held-out evidence could promise no threshold, so nothing is sent."""
     LESS_LIKELY = "less_likely"

@@ -114,6 +114,7 @@ def candidate_standing(standing: Standing, threshold: float, detail: str = "") -
         Standing.SENT: f"reaches the threshold of {threshold:.2f}",
         Standing.SUGGESTED: f"below the threshold of {threshold:.2f}, worth asking about",
         Standing.BELOW: f"below the threshold of {threshold:.2f}",
+        Standing.DOUBTED: "the log is too small to decide alone, and the shipped prior finds it too unlikely",
         Standing.NO_THRESHOLD: "held-out evidence could promise no threshold",
         Standing.LESS_LIKELY: "another candidate is likelier",
         Standing.FORBIDDEN: f"guardrail: {guardrail_finding(detail) if detail else 'it alters what may be fine as it is'}",
@@ -182,7 +183,16 @@ _BUDGETS: Final[Mapping[Part, str]] = {
 
 
 def part_verdict(
-    part: Part, lack: Lack | None, rules: int, win: float, loss: float, suggested: int, *, learned: bool, budget: float
+    part: Part,
+    lack: Lack | None,
+    rules: int,
+    win: float,
+    loss: float,
+    suggested: int,
+    by_prior: bool = False,
+    *,
+    learned: bool,
+    budget: float,
 ) -> str:
     """Return in words what a log gives for one part; the arguments are those of `rewriter.offline.verdict.PartVerdict`.
 
@@ -193,6 +203,7 @@ def part_verdict(
         win: expected wins.
         loss: expected losses.
         suggested: rules that are only suggested.
+        by_prior: whether only the shipped prior turns it on.
         learned: whether this is what happened, and no forecast.
         budget: share of losses that the online layer may have.
 
@@ -206,9 +217,11 @@ def part_verdict(
     if lack is not None:
         text = f"{'off' if learned else 'likely off'}, {_LACKS[lack].format(budget=budget)}"
     elif not learned:
-        text = "likely on"
+        text = "likely on" + (", as far as the shipped prior agrees with this small log" if by_prior else "")
     elif part is Part.RULES:
         text = f"{rules:,} launched, expected win/loss {ratio}"
+    elif by_prior:
+        text = f"on where the shipped prior agrees, as this log is too small to promise anything alone; expected win/loss {ratio}"
     else:
         text = f"on, win/loss on held-out texts {ratio}"
     more = f"; {suggested:,} more are over the loss budget and only suggested" if suggested else ""

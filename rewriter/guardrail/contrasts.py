@@ -7,7 +7,7 @@ their endings, so that a word that no text holds is understood by its ending (aÃ
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
@@ -22,6 +22,8 @@ from rewriter.similarity import changes
 FILE: Final = "contrasts.json"
 NOTHING: Final = ""
 """Stands for no word in a pair."""
+SMOOTHING: Final = 1.0
+"""Frames of either kind that count before any is seen."""
 _LEAST_STEM = 2  # letters that two words must share for their endings to count; "aÃ§" has two
 _LONGEST_ENDING = 5  # letters of an ending; what differs in more is two words, not one word with two endings
 _LEAST_STEMS = 2  # pairs of words that must show an ending before it says anything of other words
@@ -115,6 +117,27 @@ class WordContrasts:
             if same is not None and same.kind is Kind.SYNONYM and counts.kind is not None:
                 return Shown(source, target, counts.kind, counts, ending=True)
         return None
+
+    def p_change(self, one: str, other: str) -> float:
+        """Return P(another meaning | these two words are exchanged), smoothed; 0 for words that share no frame."""
+        counts = self.words.get(_pair(one, other))
+        return 0.0 if counts is None else (counts.changes + SMOOTHING) / (sum(counts) + 2 * SMOOTHING)
+
+    def changing(self) -> Callable[[str], float]:
+        """Return a function: word -> the share of its frames in which it changes what is meant.
+
+        The share is smoothed towards that of all words, which is also that of a word without frames.
+        """
+        frames: dict[str, list[int]] = {}
+        for pair, counts in self.words.items():
+            for word in pair:
+                of = frames.setdefault(word, [0, 0])
+                of[0], of[1] = of[0] + counts.changes, of[1] + counts.keeps
+        frames.pop(NOTHING, None)
+        changes, keeps = (sum(of[side] for of in frames.values()) + SMOOTHING for side in (0, 1))
+        typical = 2 * SMOOTHING * changes / (changes + keeps)
+        shares = {word: (of[0] + typical) / (sum(of) + 2 * SMOOTHING) for word, of in frames.items()}
+        return lambda word: shares.get(word, typical / (2 * SMOOTHING))
 
     def crossed(self, source: Sequence[str], target: Sequence[str]) -> Shown | None:
         """Return a contrast that a rewrite crosses, or None: a word gives way to one that means something else.

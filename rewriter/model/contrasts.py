@@ -13,13 +13,11 @@ from itertools import combinations
 import numpy as np
 
 from rewriter.arrays import Floats, Ints
-from rewriter.guardrail.contrasts import Counts, WordContrasts
+from rewriter.guardrail.contrasts import SMOOTHING, Counts, WordContrasts
 
 NOTHING = -1
 """Stands for no word in a pair."""
 _LARGEST = 200  # texts of one frame that are compared with each other; a frame of more is a slot, and as many tell it
-
-_SMOOTHING = 1.0  # frames of either kind that count before any is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Contrasts:
         keys = _key(one, other, self.size)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         changes, keeps = self.changes[places], self.keeps[places]
-        p = (changes + _SMOOTHING) / (changes + keeps + 2 * _SMOOTHING)
+        p = (changes + SMOOTHING) / (changes + keeps + 2 * SMOOTHING)
         return np.where(self.keys[places] == keys, p, 0.0)
 
 
@@ -83,8 +81,8 @@ def mine(texts: Sequence[Sequence[int]], interpretations: Sequence[int], words: 
     for side in (0, 1):
         named = pairs[:, side] != NOTHING
         np.add.at(weight, pairs[named, side], table[named])
-    total = weight.sum(axis=0) + _SMOOTHING
-    typical = 2 * _SMOOTHING * total / total.sum()
+    total = weight.sum(axis=0) + SMOOTHING
+    typical = 2 * SMOOTHING * total / total.sum()
     share = (weight[:, 0] + typical[0]) / (weight.sum(axis=1) + typical.sum())
     share[-1] = 0.0
     return Contrasts(_key(pairs[:, 0], pairs[:, 1], words + 1), table[:, 0], table[:, 1], words + 1, share)

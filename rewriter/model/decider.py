@@ -59,11 +59,14 @@ class Threshold:
         apply: to send the candidate.
         suggest: to ask the user about it.
         calibration: turns the score of a candidate into its P(success).
+        least_prior: the least P(meant) by the shipped prior, to send the candidate. 0 where the evidence of the log set the
+            thresholds by itself; above 0 where that evidence is too small, so that the prior must agree.
     """
 
     apply: float = math.inf
     suggest: float = math.inf
     calibration: Calibration = field(default_factory=Calibration)
+    least_prior: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Decider:
         before: thresholds before the NLU; the score is P(fails) times P(meant).
         after: thresholds after a refusal; the score is P(meant).
         hears: whether the log had n-best hearings, so that the ranker knows what they are worth. If not, they are ignored.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant, for the shipped prior.
     """
 
     ranker: Logistic
@@ -83,6 +87,12 @@ class Decider:
     before: Threshold
     after: Threshold
     hears: bool
+    channel: str = "spoken"
+
+    @property
+    def asks_prior(self) -> bool:
+        """Whether the shipped prior must agree to what is sent, in one of the modes."""
+        return max(self.before.least_prior, self.after.least_prior) > 0
 
     def save(self, folder: Path) -> None:
         """Write ``decider.json``."""
@@ -92,6 +102,7 @@ class Decider:
             "risk": self.risk.to_dict(),
             "thresholds": {name: _saved(getattr(self, name)) for name in ("before", "after")},
             "hears": self.hears,
+            "channel": self.channel,
         }
         (folder / _FILE).write_text(json.dumps(data), encoding="utf-8")
 
@@ -107,7 +118,7 @@ class Decider:
             data = json.loads(path.read_text(encoding="utf-8"))
             before, after = (_opened(data["thresholds"][name]) for name in ("before", "after"))
             ranker, risk = Logistic.from_dict(data["ranker"], len(RANK)), Logistic.from_dict(data["risk"], len(RISK))
-            return cls(ranker, risk, before, after, bool(data["hears"]))
+            return cls(ranker, risk, before, after, bool(data["hears"]), str(data["channel"]))
 
 
 def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wording, *, after_failure: bool) -> bool:
@@ -170,4 +181,4 @@ def _opened(data: Mapping[str, Any]) -> Threshold:
     score, p = (tuple(map(float, data["calibration"][name])) for name in ("score", "p"))
     if len(score) != len(p) or list(score) != sorted(score) or list(p) != sorted(p):
         raise ValueError("the calibration must be two rising columns of one length")
-    return Threshold(apply, suggest, Calibration(score, p))
+    return Threshold(apply, suggest, Calibration(score, p), float(data["least_prior"]))

@@ -74,6 +74,8 @@ class Promise:
         least_budget: smallest share of losses that any threshold keeps, floors included; 1 where there is no evidence.
         more_evidence: how many times the evidence is needed for some threshold to keep the budget, if it goes on as it does; 1
             if one keeps it already, infinity if more of the same would not help.
+        least_prior: above 0 where the log is too small to promise anything by itself, and the shipped prior stands in: the least
+            P(meant) by the prior. Then `win` and `loss` contain what the prior is worth.
     """
 
     threshold: float
@@ -84,6 +86,7 @@ class Promise:
     threshold_since: float | None = None
     least_budget: float = 1.0
     more_evidence: float = math.inf
+    least_prior: float = 0.0
 
     def keeps_budget(self) -> bool:
         """Whether some threshold keeps the budget of losses on all held-out texts."""

@@ -1,7 +1,8 @@
-"""`PairIndex`: what is measured of a request and a text that may have been meant, the same for every deployment.
+"""What is measured of a request and a text that may have been meant, the same for every deployment.
 
-No column depends on the words of one log, so that weights fitted on public data hold elsewhere. All columns of all candidates are
-computed in one pass over arrays that are made once, when the index is opened.
+No column depends on the words of one log, so that weights fitted on public data hold elsewhere. `PairIndex` measures the texts of
+a catalog: it computes what it can when it is opened. `PoolMeasure` measures the few candidates of a request by what a log has
+counted of words. Both return the same columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,11 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.arrays import Floats, Ints
+from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.channel import NoisyChannel, Views
 from rewriter.model.contrasts import mine
+from rewriter.model.fluency import Wording
+from rewriter.model.retrieve import Pool
 
 PAIR = (
     "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "idf_lost", "idf_gained", "lost_unknown", "lost_known",
@@ -117,7 +121,7 @@ class PairIndex:
         self._average = 1 / max(1, len(np.unique(self.interpretations)))
         self.share = np.full(len(texts), self._average) if share is None else np.maximum(share, _RAREST)
         self._views = channel.views(self.texts)
-        words = [tuple(dict.fromkeys(text.split()[:_LONGEST])) for text in texts]
+        words = [_distinct(text) for text in texts]
         self._vocabulary = {word: i for i, word in enumerate(dict.fromkeys(word for of in words for word in of))}
         self._rows: npt.NDArray[np.int32] = np.full((len(texts), _LONGEST), _NOBODY, dtype=np.int32)
         for row, of in zip(self._rows, words, strict=True):
@@ -134,7 +138,7 @@ class PairIndex:
 
     def asked(self, text: str) -> Asked:
         """Read a request, normalised."""
-        return Asked(text, self.channel.views([text]), tuple(dict.fromkeys(text.split()[:_LONGEST])))
+        return Asked(text, self.channel.views([text]), _distinct(text))
 
     def wording(self, asked: Asked) -> Floats:
         """Measure a request by itself, the columns of `REQUEST`, (len(REQUEST),) float64."""
@@ -154,20 +158,10 @@ class PairIndex:
         """
         said = self._views.take(rows.tolist())
         goals = self.interpretations[rows]
-        likelihood = -self.channel.cost(asked.views, said) / asked.views.lengths[0]
         letters = np.asarray(cdist([asked.text], [self.texts[i] for i in rows.tolist()], scorer=Indel.normalized_similarity)[0])
-        rival = rivals(likelihood, goals, _RIVAL_FLOOR)
-        lead = likelihood - rival
-        share = self.share[rows]
         turns = np.zeros(len(rows)) if own is None else own
-        same = np.ones(len(rows))
-        ahead = np.sign(lead) * np.log1p(np.abs(lead) * asked.views.lengths[0])
-        return np.column_stack([
-            likelihood, ahead, rival, letters, letters - rivals(letters, goals, 0.0),
-            *self._words(asked, rows),
-            np.abs(np.log(said.lengths / asked.views.lengths[0])), np.log1p(len(asked.words)) * same,
-            np.log((turns + PULL * share) / (PULL * self._average)), float(self.complete) * same,
-        ])  # fmt: skip
+        habit = _habit(turns, self.share[rows], self._average)
+        return _columns(self.channel, asked, said, goals, letters, self._words(asked, rows), habit, complete=self.complete)
 
     def _words(self, asked: Asked, rows: Ints) -> tuple[Floats, ...]:
         """Compare words: the columns from ``idf_lost`` to ``contrast_gained``."""
@@ -193,6 +187,100 @@ class PairIndex:
             (~kept * np.where(numbers >= 0, changing[numbers], 0.0)).max(axis=1),
             (gained * changing[theirs]).max(axis=1),
         )
+
+
+class PoolMeasure:
+    """Measures the few candidates of a request, by what a log has counted of words.
+
+    Args:
+        channel: of the locale.
+        contrasts: what the texts of the log show about words.
+        goals: how many interpretations the log has.
+
+    Example:
+        >>> from rewriter.model.channel import channel_of
+        >>> channel = channel_of("spoken", "en", [0.1, 3.0, 5.0, 4.0, 4.0])
+        >>> wording = Wording.of([("lamp on", {}), ("lamp off", {})])
+        >>> one = np.ones(2)
+        >>> pool = Pool(["lamp on", "lamp off"], np.arange(2), one, one, one, one / 2, 0 * one, 0 * one, 0 * one, one == 0)
+        >>> table = PoolMeasure(channel, WordContrasts(), 2).measure("lamb on", pool, wording)
+        >>> table.shape == (2, len(PAIR)), int(table[:, PAIR.index("channel")].argmax())
+        (True, 0)
+    """
+
+    __slots__ = ("_average", "_changing", "_contrasts", "channel")
+
+    def __init__(self, channel: NoisyChannel, contrasts: WordContrasts, goals: int) -> None:
+        self.channel, self._contrasts, self._average = channel, contrasts, 1 / max(1, goals)
+        self._changing = contrasts.changing()
+
+    def measure(self, heard: str, pool: Pool, wording: Wording) -> Floats:
+        """Measure candidates, the columns of `PAIR`, (m, len(PAIR)) float64.
+
+        Args:
+            heard: the request, normalised.
+            pool: its m candidates, at least one.
+            wording: counts of words of the locale.
+        """
+        asked = Asked(heard, self.channel.views([heard]), _distinct(heard))
+        letters = np.asarray(cdist([heard], pool.texts, scorer=Indel.normalized_similarity)[0])
+        words = tuple(np.array([self._words(asked.words, _distinct(text), wording) for text in pool.texts]).T)
+        habit = _habit(pool.own_turns, np.maximum(pool.goal_prior, _RAREST), self._average)
+        said = self.channel.views(pool.texts)
+        return _columns(self.channel, asked, said, pool.interpretations, letters, words, habit, complete=False)
+
+    def _words(self, asked: Sequence[str], theirs: Sequence[str], wording: Wording) -> list[float]:
+        """Compare words: the columns from ``idf_lost`` to ``contrast_gained``."""
+
+        def idf(words: Sequence[str]) -> float:
+            counts = [wording.count("word", word) for word in words]
+            return float(sum(np.log((1 + wording.texts) / count) if count > 0 else np.log1p(wording.texts) for count in counts))
+
+        lost, gained = [word for word in asked if word not in theirs], [word for word in theirs if word not in asked]
+        known = [word for word in lost if wording.knows(word)]
+        return [
+            idf(lost) / max(idf(asked), 1e-9),
+            idf(gained) / max(idf(theirs), 1e-9),
+            float(len(lost) - len(known)),
+            float(len(known)),
+            max((self._contrasts.p_change(one, other) for one in known for other in gained), default=0.0),
+            max((self._changing(word) for word in known), default=0.0),
+            max((self._changing(word) for word in gained), default=0.0),
+        ]
+
+
+def _columns(
+    channel: NoisyChannel,
+    asked: Asked,
+    said: Views,
+    goals: Ints,
+    letters: Floats,
+    words: Sequence[Floats],
+    habit: Floats,
+    *,
+    complete: bool,
+) -> Floats:
+    """Put the columns of `PAIR` together, (m, len(PAIR)): likelihoods and their leads are computed here."""
+    heard, same = asked.views.lengths[0], np.ones(len(goals))
+    likelihood = -channel.cost(asked.views, said) / heard
+    rival = rivals(likelihood, goals, _RIVAL_FLOOR)
+    lead = likelihood - rival
+    ahead = np.sign(lead) * np.log1p(np.abs(lead) * heard)
+    length = np.abs(np.log(said.lengths / heard))
+    return np.column_stack([
+        likelihood, ahead, rival, letters, letters - rivals(letters, goals, 0.0), *words, length,
+        np.log1p(len(asked.words)) * same, habit, float(complete) * same,
+    ])  # fmt: skip
+
+
+def _habit(own: Floats, share: Floats, average: float) -> Floats:
+    """Return the column ``habit`` from the user's own turns and everybody's share of an interpretation, (m,)."""
+    return np.asarray(np.log((own + PULL * share) / (PULL * average)), dtype=np.float64)
+
+
+def _distinct(text: str) -> tuple[str, ...]:
+    """Return the different words of a text, in order."""
+    return tuple(dict.fromkeys(text.split()[:_LONGEST]))
 
 
 def _steps(text: str) -> Iterator[tuple[str, str]]:

@@ -150,6 +150,11 @@ class QueryBook:
             return np.zeros(len(interpretations))
         return np.where(self._goals[place] == interpretations, self._goal_priors[place], 0.0)
 
+    @property
+    def n_goals(self) -> int:
+        """How many different interpretations there are."""
+        return len(self._goals)
+
     def locale(self, row: int) -> str:
         """Return the locale of a row."""
         return self.locales[int(self.locale_ids[row])]

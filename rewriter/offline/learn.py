@@ -118,9 +118,9 @@ def learn(
             the rephrases that the log confirms (`rewriter.detect.select`).
         decisions: folder that a `rewriter.DecisionLog` filled; its decisions are joined to the turns of the log.
         afresh: whether to forget everything that `out` knows first, except the key under which users are hashed.
-        catalog: texts that the assistant understands (`rewriter.offline.catalog`). They answer refusals where the online layer of
-            the log is off, and are kept until another catalog is given. None for the one that `out` keeps.
-        channel: with a catalog: ``spoken`` or ``typed``, how requests reach the assistant.
+        catalog: texts that the assistant understands (`rewriter.offline.catalog`). They answer refusals for which the online
+            layer of the log sends nothing, and are kept until another catalog is given. None for the one that `out` keeps.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant, for the shipped prior.
         complete: with a catalog: whether the assistant understands nothing else.
         judge: called with the turns that were read and the finished version; returns reasons why the version must not serve yet.
             A version with reasons is held back (`artefact.switch.publish`). If None, every version serves.
@@ -142,7 +142,7 @@ def learn(
     config, clock = config or Config(), _Clock(progress)
     given = None if catalog is None else KeptCatalog.given(catalog, config, channel=channel, complete=complete)
     with Writer(out) as writer:
-        run = _Run(writer, Path(out), config, clock, detector, given, config.loop.draw or decisions is not None, afresh)
+        run = _Run(writer, Path(out), config, clock, detector, given, config.loop.draw or decisions is not None, afresh, channel)
         day = run.read(sources, mapping or {}, sql, decisions)
         if (old := run.unchanged(day)) is not None:
             return _nothing_new(old, day.log, day.before.rules, config)
@@ -205,6 +205,7 @@ class _Run:
     given: KeptCatalog | None
     draw: bool
     afresh: bool
+    channel: str
 
     def read(
         self,
@@ -271,7 +272,7 @@ class _Run:
         online = self.writer.folder / "online"
         if day.due:
             doubted = evidence.withdrawn_slices(day.before.rules, day.before.evidence_starts)
-            promises = _fit(mined, decided, best, doubted, self.config, online, self.clock)
+            promises = _fit(mined, decided, best, doubted, self.config, online, self.clock, self.channel)
             save_promises(online, promises)
             return promises
         if day.past.fitted_day is not None and not day.k_raised:  # else the layer holds texts of fewer than k users
@@ -377,6 +378,7 @@ def _fit(
     config: Config,
     online: Path,
     clock: "_Clock",
+    channel: str,
 ) -> dict[str, Promise]:
     """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
     inputs, in_context = decided.inputs, decided.in_context
@@ -386,7 +388,7 @@ def _fit(
     risk = defect_counts(mined, best.pair, config.launch.min_users)
     export_risk(best.pair, risk.risk(), config, online)
     promises = fit(
-        mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted, guardrails
+        mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted, guardrails, channel
     )
     if config.launch.personal:
         known = exceptions.known_by_context(in_context)

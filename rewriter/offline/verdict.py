@@ -21,6 +21,9 @@ _LARGER = (2, 4)  # times the budget at which more rules are counted
 _MOST_BUDGET = 0.2  # share of losses above which no larger budget is advised
 _MOST_GROWTH = 20.0  # times the log above which more turns are no advice
 _SPARE = 10.0  # restated texts for each win that the budget needs: most of them reach no threshold
+_BY_PRIOR = (
+    100.0  # restated texts from which on the shipped prior mostly stands in; worlds of 120 to 180 had it, of 60 to 100 not
+)
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
 _UNSURE = (RuleVerdict.OVER_BUDGET, RuleVerdict.GAIN_UNSURE, RuleVerdict.GOAL_UNSURE)
 
@@ -36,6 +39,7 @@ class PartVerdict:
         win: expected wins of the rules in the log; for the online layer wins among held-out texts.
         loss: losses of the same.
         suggested: rules that are only suggested, because they are over the budget.
+        by_prior: whether it is on only because the shipped prior stands in, as the log is too small.
     """
 
     part: Part
@@ -44,6 +48,7 @@ class PartVerdict:
     win: float = 0.0
     loss: float = 0.0
     suggested: int = 0
+    by_prior: bool = False
 
 
 class Advised(NamedTuple):
@@ -112,7 +117,8 @@ def forecast(log: LogReport, config: Config) -> LogVerdict:
     """Return the verdict on a log before anything is learned from it; it counts, and does not promise.
 
     The online layer needs ``(1 - q) / q`` wins without a loss among held-out texts to show that it keeps the budget q, and about
-    ten restated texts for each of them.
+    ten restated texts for each of them. With fewer texts, `_BY_PRIOR` of them are about as many as the shipped prior needs beside
+    it, after a refusal.
 
     Args:
         log: with `signals`.
@@ -126,14 +132,20 @@ def forecast(log: LogReport, config: Config) -> LogVerdict:
     budget, restated = config.trigger.max_loss_share, log.signals.restated_texts
     needed = _SPARE * (1 - budget) / max(budget, 1e-9)
     rules = None if log.signals.shared_restated else Lack.FEW_USERS if restated else Lack.NOTHING_RESTATED
-    online = None if restated >= needed else Lack.FEW_TURNS if restated else Lack.NOTHING_RESTATED
+    before, after = (
+        None if restated >= least else Lack.FEW_TURNS if restated else Lack.NOTHING_RESTATED
+        for least in (needed, min(needed, _BY_PRIOR))
+    )
     if not log.signals.shared_texts:
-        rules = online = Lack.FEW_USERS
-    off = {part: lack for part, lack in zip(Part, (rules, online, online), strict=True) if lack is not None}
+        rules = before = after = Lack.FEW_USERS
+    off = {part: lack for part, lack in zip(Part, (rules, before, after), strict=True) if lack is not None}
     advised = [
-        Advised(Advice.MORE_TURNS, part, _rounded(log.turns * needed / restated)) for part in off if off[part] is Lack.FEW_TURNS
+        Advised(Advice.MORE_TURNS, part, _rounded(log.turns * least / restated))
+        for part, least in ((Part.BEFORE, needed), (Part.AFTER, min(needed, _BY_PRIOR)))
+        if off.get(part) is Lack.FEW_TURNS
     ]
-    parts = [PartVerdict(part, off.get(part)) for part in Part]
+    by_prior = {Part.AFTER} if restated < needed else set()
+    parts = [PartVerdict(part, off.get(part), by_prior=part in by_prior) for part in Part]
     return LogVerdict(False, budget, parts, [*advised, *_log(log, off, config)])
 
 
@@ -163,7 +175,7 @@ def _online(part: Part, rules: pd.DataFrame, promises: Mapping[str, Promise]) ->
         lack = Lack.NOTHING_RESTATED if promise.least_budget == 1.0 else Lack.NO_THRESHOLD
     elif len(stages) and (stages == Stage.RETIRED).all():
         lack = Lack.WITHDRAWN
-    return PartVerdict(part, lack, 0, promise.win, promise.loss)
+    return PartVerdict(part, lack, 0, promise.win, promise.loss, by_prior=promise.least_prior > 0)
 
 
 def _budgets(rules: pd.DataFrame, promises: Mapping[str, Promise], config: Config) -> Iterator[Advised]:

@@ -16,6 +16,7 @@ from rewriter.model.decider import Decider, Threshold, choose, may
 from rewriter.model.features import RANK, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.habits import UserView
+from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import Leaning, Slots, turns_by_value
@@ -64,9 +65,10 @@ class OnlineLayer:
         ambiguity: texts that mean different things to different users; None where `learn` found none worth serving.
         guardrails: of the deployment.
         slots: of the shared queries, for stated preferences; None where none is known.
+        prior: the shipped prior for this log; None if the log sets all thresholds by itself.
     """
 
-    __slots__ = ("_ambiguity", "_decider", "_finder", "_wording", "guardrails", "slots", "student")
+    __slots__ = ("_ambiguity", "_decider", "_finder", "_prior", "_wording", "guardrails", "slots", "student")
 
     def __init__(
         self,
@@ -77,9 +79,11 @@ class OnlineLayer:
         ambiguity: Ambiguity | None = None,
         guardrails: Guardrails = DEFAULT,
         slots: Slots | None = None,
+        prior: PoolPrior | None = None,
     ) -> None:
         self._finder = finder
         self.guardrails = guardrails
+        self._prior = prior
         self._wording = wording
         self._decider = decider
         self.student = student
@@ -100,8 +104,11 @@ class OnlineLayer:
         wording = {path.name: Wording.open(path) for path in sorted((folder / "wording").glob("*"))}
         retriever = Retriever.open(folder)
         ambiguity = Ambiguity.open(folder / "ambiguity", retriever.user_view)
-        guardrails, slots = Guardrails(guardrail, open_contrasts(folder)), Slots.open(folder / "slots")
-        return cls(retriever, wording, Decider.open(folder), Risk.open(folder), ambiguity, guardrails, slots)
+        decider, contrasts, slots = Decider.open(folder), open_contrasts(folder), Slots.open(folder / "slots")
+        goals = retriever.user_view.book.n_goals
+        prior = PoolPrior.load(decider.channel, contrasts, goals) if decider.asks_prior else None
+        guardrails = Guardrails(guardrail, contrasts)
+        return cls(retriever, wording, decider, Risk.open(folder), ambiguity, guardrails, slots, prior)
 
     @property
     def locales(self) -> frozenset[str]:
@@ -176,7 +183,7 @@ class OnlineLayer:
         score = self._p_win(scored, best)
         if late():
             return Verdict(None, Reason.DEADLINE, candidates=candidates)
-        standing = self._standing(request, score)
+        standing = self._standing(scored, best, score)
         if standing is Standing.SENT:
             scope = _scope(scored.seen.pool, best)
             return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
@@ -225,14 +232,24 @@ class OnlineLayer:
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
         return self._decider.before.calibration.p_of(meant * float(self._decider.risk.p(measured[None])[0]))
 
-    def _standing(self, request: LayerRequest, score: float) -> Standing:
+    def _standing(self, scored: _Scored, i: int, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
-        threshold = self._threshold(request)
-        if score >= threshold.apply:
+        threshold = self._threshold(scored.request)
+        agreed = score >= threshold.apply and self._p_by_prior(scored, i) >= threshold.least_prior
+        if agreed:
             return Standing.SENT
         if score >= threshold.suggest:
             return Standing.SUGGESTED
-        return Standing.NO_THRESHOLD if self.is_off(request) else Standing.BELOW
+        if self.is_off(scored.request):
+            return Standing.NO_THRESHOLD
+        return Standing.DOUBTED if score >= threshold.apply else Standing.BELOW
+
+    def _p_by_prior(self, scored: _Scored, i: int) -> float:
+        """Return P(a candidate is meant | the request fails) by the shipped prior; 1 where it is not asked."""
+        seen, locale = scored.seen, scored.request.locale
+        if self._prior is None:
+            return 1.0
+        return float(self._prior.p(seen.hearings[0], seen.pool, self._wording[locale], locale)[i])
 
     def _threshold(self, request: LayerRequest) -> Threshold:
         return self._decider.after if request.after_failure else self._decider.before
@@ -251,7 +268,7 @@ class OnlineLayer:
             finding = guardrail.verdict(heard, text, names=names, knows=knows, online=True)
             detail = finding.packed() if finding else ""
         else:
-            standing = Standing.LESS_LIKELY if i != best else self._standing(request, score)
+            standing = Standing.LESS_LIKELY if i != best else self._standing(scored, i, score)
         return Considered(
             text,
             _scope(pool, i),

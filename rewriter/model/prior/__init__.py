@@ -15,9 +15,12 @@ import numpy as np
 
 from rewriter.arrays import Floats
 from rewriter.errors import ArtefactError
+from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.channel import NoisyChannel, channel_of
+from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
-from rewriter.model.pair_features import PAIR, REQUEST
+from rewriter.model.pair_features import PAIR, REQUEST, PoolMeasure
+from rewriter.model.retrieve import Pool
 
 LEAST_AFTER, LEAST_BEFORE = 0.5, 0.65
 """P(success) that a rewrite needs by itself, after a refusal and before the NLU. Where a loss weighs as much as a win, the
@@ -135,3 +138,39 @@ class Prior:
     def channel(self, kind: str, locale: str) -> NoisyChannel:
         """Return the channel of a kind, ``spoken`` or ``typed``, for a locale (BCP 47)."""
         return channel_of(kind, locale, self.costs[kind].tolist())
+
+
+class PoolPrior:
+    """The shipped prior for the candidates of one log's online layer.
+
+    Args:
+        prior: what ships.
+        kind: of the channel, ``spoken`` or ``typed``.
+        contrasts: what the texts of the log show about words, by locale.
+        goals: how many interpretations the log has.
+    """
+
+    __slots__ = ("_contrasts", "_goals", "_kind", "_measures", "_prior")
+
+    def __init__(self, prior: Prior, kind: str, contrasts: Mapping[str, WordContrasts], goals: int) -> None:
+        self._prior, self._kind, self._contrasts, self._goals = prior, kind, contrasts, goals
+        self._measures = cache(self._measure_of)
+
+    @classmethod
+    def load(cls, kind: str, contrasts: Mapping[str, WordContrasts], goals: int) -> "PoolPrior":
+        """Load the prior of this package, see `Prior.load`."""
+        return cls(Prior.load(), kind, contrasts, goals)
+
+    def p(self, heard: str, pool: Pool, wording: Wording, locale: str) -> Floats:
+        """Return P(meant | the request was refused) of each candidate, (m,) float64.
+
+        Args:
+            heard: the request, normalised.
+            pool: its m candidates, at least one.
+            wording: counts of words of the locale.
+            locale: BCP 47.
+        """
+        return self._prior.p(self._measures(locale).measure(heard, pool, wording))
+
+    def _measure_of(self, locale: str) -> PoolMeasure:
+        return PoolMeasure(self._prior.channel(self._kind, locale), self._contrasts.get(locale, WordContrasts()), self._goals)

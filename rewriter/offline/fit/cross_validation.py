@@ -71,12 +71,16 @@ class Fitted:
 
 
 class Outcome(NamedTuple):
-    """What would become of a held-out case: the score of its rewrite, and expected wins, losses and ties times its weight."""
+    """What would become of a held-out case: the score of its rewrite, and expected wins, losses and ties times its weight.
+
+    `best` is the place of the rewrite among the candidates of the case.
+    """
 
     score: float
     win: float
     loss: float
     tie: float = 0.0
+    best: int = 0
 
 
 class _Decision(NamedTuple):
@@ -145,9 +149,9 @@ class CrossValidation:
         score = p_meant * float(fitted.risk.p(columns[None])[0])
         win, loss = case.weight * float(case.win[best]), case.weight * float(case.loss[best])
         if case.text.healthy:
-            return Outcome(score, 0.0, loss)
+            return Outcome(score, 0.0, loss, best=best)
         honest = case.text.honest
-        return Outcome(score, win, honest * loss, (1 - honest) * loss)
+        return Outcome(score, win, honest * loss, (1 - honest) * loss, best)
 
     def after(self, case: Case, fitted: Fitted) -> Outcome | None:
         """Return what would become of a case after a refusal; None if nothing would be sent."""
@@ -156,7 +160,7 @@ class CrossValidation:
         if best is None or case.text.healthy:
             return None
         honest = case.weight * case.text.honest
-        return Outcome(float(p[best]), honest * float(case.win[best]), honest * float(case.loss[best]))
+        return Outcome(float(p[best]), honest * float(case.win[best]), honest * float(case.loss[best]), best=best)
 
     def _known_goal(self, draft: Draft) -> Case | None:
         """Return the case in which other texts ask for the goal; None if nothing is found."""

@@ -20,9 +20,10 @@ from rewriter.engines import connect
 from rewriter.guardrail import Guardrails
 from rewriter.model.decider import Calibration, Decider, Threshold
 from rewriter.model.layer_slices import SLICES, Promise
+from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
-from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome
+from rewriter.offline.fit.cross_validation import FOLDS, Case, CrossValidation, Outcome
 from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share, vote_noise
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
@@ -47,8 +48,11 @@ def fit(
     folder: Path,
     doubted: Mapping[str, int],
     guardrails: Guardrails,
+    channel: str = "spoken",
 ) -> dict[str, Promise]:
     """Fit the online layer and write it.
+
+    Where held-out evidence is too small to promise a threshold in a mode, the shipped prior stands in (`thresholds.by_prior`).
 
     Everything in the files rests on k users or more, k = `config.launch.min_users`: names and counts come from texts of k users,
     and the ranker and the risk are fitted on such texts and on averages over k users. The thresholds, two numbers for each mode,
@@ -65,6 +69,7 @@ def fit(
         folder: where the files go.
         doubted: withdrawn slice of the layer (`rewriter.model.layer_slices`) -> the day since which it is in doubt.
         guardrails: of the deployment.
+        channel: ``spoken`` or ``typed``: how requests reach the assistant.
 
     Returns:
         What the held-out evidence promises of each slice that the ranker fills, by name.
@@ -76,18 +81,22 @@ def fit(
     user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
     found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
     p_new_goal = new_goal_share(query_index.texts)
-    cross_validation = CrossValidation(
-        found, Retriever.open(folder), wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails
-    )
+    retriever = Retriever.open(folder)
+    cross_validation = CrossValidation(found, retriever, wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails)
+    prior = PoolPrior.load(channel, guardrails.contrasts, retriever.user_view.book.n_goals)
     noise = {mode: 1 - (1 - vote_noise(found, quantile)) ** _LABELS[mode] for mode, quantile in _NOISE.items()}
     held_out = _held_out(cross_validation)
-    modes = {mode: ModeEvidence.of(mode, outcomes, config.trigger, noise[mode]) for mode, outcomes in held_out.items()}
+    modes = {
+        mode: ModeEvidence.of(mode, of, config.trigger, noise[mode]).with_prior(mode, of, prior) for mode, of in held_out.items()
+    }
     promises = {mode: of.promise() for mode, of in modes.items()}
-    promises |= {name: modes[SLICES[name].mode].promise(day) for name, day in doubted.items() if SLICES[name].method == "online"}
+    promises |= {
+        name: modes[SLICES[name].mode].promise_since(day) for name, day in doubted.items() if SLICES[name].method == "online"
+    }
     before, after = (modes[mode].threshold() for mode in ("before", "after"))
     fitted = cross_validation.fit()
     hears = bool(found) and float(np.mean([len(e.hearings) > 1 for e in found])) >= _MIN_NBEST
-    Decider(fitted.ranker, fitted.risk, before, after, hears).save(folder)
+    Decider(fitted.ranker, fitted.risk, before, after, hears, channel).save(folder)
     for locale, of in wordings.all.items():
         of.save(folder / "wording" / locale)
     return {
@@ -109,6 +118,8 @@ class ModeEvidence:
         min_p: P(success) below which nothing is sent.
         always_suggested: P(success) from which on everything is sent or suggested.
         budget: the settings.
+        most_noise: share of wrong labels that is excused at most.
+        by_prior: what the shipped prior promises where these texts promise nothing; None where they promise something.
     """
 
     held_out: thresholds.HeldOut
@@ -118,29 +129,57 @@ class ModeEvidence:
     min_p: float
     always_suggested: float
     budget: Trigger
+    most_noise: float = 0.0
+    by_prior: Promise | None = None
 
     @classmethod
-    def of(cls, mode: str, outcomes: Sequence[tuple[int, Outcome]], budget: Trigger, most_noise: float) -> "ModeEvidence":
+    def of(cls, mode: str, outcomes: Sequence[tuple[Case, Outcome]], budget: Trigger, most_noise: float) -> "ModeEvidence":
         """Calibrate the outcomes of one mode.
 
         Args:
             mode: ``before`` or ``after``.
-            outcomes: (day on which the text was first said, outcome) of each held-out text.
+            outcomes: of each held-out case.
             budget: the settings.
             most_noise: share of wrong labels that is excused at most. Without this bound, what a poor ranker loses among its
                 best scores would be taken for wrong labels.
         """
-        raw = thresholds.HeldOut(*np.array([outcome for _, outcome in outcomes], dtype=np.float64).reshape(-1, 4).T)
+        raw = _columns(outcomes)
         found = thresholds.label_noise(raw, less=_TRUE_LOSSES * budget.max_loss_share, quantile=_NOISE[mode])
         noise = min(found, most_noise)
         calibration = thresholds.calibrate(raw, noise=noise)
-        days = np.array([day for day, _ in outcomes], dtype=np.int64)
+        days = np.array([case.text.first_day for case, _ in outcomes], dtype=np.int64)
         min_p, always = (budget.min_p_before, math.inf) if mode == "before" else (budget.min_p_after, budget.always_suggested)
-        return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget)
+        return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget, most_noise)
 
-    def promise(self, since: int = 0) -> Promise:
+    def with_prior(self, mode: str, outcomes: Sequence[tuple[Case, Outcome]], prior: PoolPrior) -> "ModeEvidence":
+        """Return this evidence with the shipped prior beside it, if it promises nothing by itself.
+
+        Args:
+            mode: ``before`` or ``after``.
+            outcomes: of each held-out case, as in `of`.
+            prior: for this log.
+        """
+        if self.promise_since(0).keeps_budget():
+            return self
+        asked = ((case.seen, case.wording, case.text.locale, outcome.best) for case, outcome in outcomes)
+        p = [prior.p(seen.hearings[0], seen.pool, wording, locale)[best] for seen, wording, locale, best in asked]
+        found = thresholds.by_prior(
+            _columns(outcomes),
+            np.array(p, dtype=np.float64),
+            loss_share=self.budget.max_loss_share,
+            least=self.min_p,
+            noise=self.noise if mode == "before" else self.most_noise,
+            factors=_LABELS[mode],
+        )
+        return replace(self, by_prior=found) if found.keeps_budget() else self
+
+    def promise(self) -> Promise:
+        """Return the threshold to send a rewrite: by all these texts, or else by the shipped prior."""
+        return self.by_prior or self.promise_since(0)
+
+    def promise_since(self, day: int) -> Promise:
         """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
-        found = self.held_out.take(self.first_day >= since)
+        found = self.held_out.take(self.first_day >= day)
         share = self.budget.max_loss_share
         return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, calibrated=True)
 
@@ -148,19 +187,27 @@ class ModeEvidence:
         """Return the thresholds to send a rewrite and to suggest it."""
         share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
         suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, calibrated=True).threshold
-        return Threshold(self.promise().threshold, min(suggest, self.always_suggested), self.calibration)
+        suggest, promise = min(suggest, self.always_suggested), self.promise()
+        calibration = self.calibration if self.by_prior is None else Calibration()
+        return Threshold(promise.threshold, suggest, calibration, promise.least_prior)
 
 
-def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[int, Outcome]]]:
-    """Hold out one fold after the other, and return by mode what would become of its texts, with their first days."""
-    found: dict[str, list[tuple[int, Outcome]]] = {"before": [], "after": []}
+def _columns(outcomes: Sequence[tuple[Case, Outcome]]) -> thresholds.HeldOut:
+    """Return outcomes as columns, with the scores as they are."""
+    rows = [(of.score, of.win, of.loss, of.tie) for _, of in outcomes]
+    return thresholds.HeldOut(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
+
+
+def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[Case, Outcome]]]:
+    """Hold out one fold after the other, and return by mode its cases with what would become of them."""
+    found: dict[str, list[tuple[Case, Outcome]]] = {"before": [], "after": []}
     for fold in range(FOLDS):
         fitted = cross_validation.fit(without=fold)
         for case in (c for c in cross_validation.cases if c.fold == fold and c.text.goals and not c.text.served):
             judged = {"before": cross_validation.before(case, fitted), "after": cross_validation.after(case, fitted)}
             for mode, outcome in judged.items():
                 if outcome is not None:
-                    found[mode].append((case.text.first_day, outcome))
+                    found[mode].append((case, outcome))
     return found
 
 
