@@ -2,6 +2,7 @@
 
     python benchmarks/promise.py 0 1 2 [--worlds fr nl home spoken] [--days 14] [--users 60] [--requests 3000]
         [--out benchmarks/results/promise.json]
+    python benchmarks/promise.py 11 12 13 --worlds es de it home spoken --users 40 --days 8 --out benchmarks/results/small_logs.json
 
 A world is a locale of Home Assistant's test sentences (`worlds.sentences`), ``home`` (the simulated home, with an assistant that
 knows its phrases) or ``spoken`` (recordings). For each world and seed: simulate a log, learn from it, and judge fresh requests of
@@ -28,6 +29,7 @@ from worlds.sentences import sentence_world
 from rewriter.artefact.versions import current
 from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
 from rewriter.evaluation.outcomes import Outcomes, defects, losses, only, pooled, wins
+from rewriter.evaluation.summary import plain, row
 from rewriter.model.layer_slices import Promise, open_promises
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
@@ -48,6 +50,7 @@ class Kept:
 
     promise: Promise
     outcomes: Outcomes
+    turns: int
 
 
 def main() -> None:
@@ -101,6 +104,7 @@ def keep(world: World, seed: int, days: int, n: int, folder: Path) -> dict[str, 
         mode: Kept(
             promises[f"online-{mode}-global"],
             judge(asked, propose, world.assistant, after_failure=after_failure, healthy_in_log=healthy),
+            len(turns),
         )
         for mode, after_failure in MODES.items()
     }
@@ -115,6 +119,9 @@ def figures(kept: Sequence[Kept]) -> dict[str, Any]:
     return {
         "promised loss share": loss / (win + loss) if win + loss else None,
         "thresholds": [of.promise.threshold for of in kept],
+        "by the shipped prior": [of.promise.least_prior > 0 for of in kept],
+        "turns": [of.turns for of in kept],
+        "pooled": plain(row("all", outcomes)),
         "defects": int(defects(outcomes).sum()),
         "all": decided(outcomes),
         "online": decided(online),

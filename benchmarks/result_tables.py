@@ -184,6 +184,19 @@ def promise(result: Figures) -> str:
     return f"{worlds}\n\n{grid(['all worlds', 'score', 'true loss share', 'wins', 'losses'], bands)}{note}"
 
 
+def small_logs(result: Figures) -> str:
+    """What a log of a few thousand turns gives, by world and mode."""
+    columns = ["world", "mode", "turns", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    found = [*result["worlds"].items(), ("all", result["all worlds"])]
+    rows = [
+        [name, mode, f"{min(of['turns']):,}–{max(of['turns']):,}", *_effect(of["pooled"])]
+        for name, modes in found
+        for mode, of in modes.items()
+    ]
+    kept = [used for modes in result["worlds"].values() for of in modes.values() for used in of["by the shipped prior"]]
+    return f"{grid(columns, rows)}\n\nIn {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in."
+
+
 def part(row: Figures, key: str) -> str:
     """Return one figure of a row, a share as percent."""
     return percent(row[key]) if key == "loss share" else number(row[key])

@@ -38,6 +38,7 @@ from result_tables import (
     replay_check,
     serving,
     slurp,
+    small_logs,
     whole,
 )
 
@@ -117,6 +118,12 @@ SECTIONS = (
         "Does the online layer keep its promises?",
         "Is the share of losses the one that held-out texts promised, in each mode and band of the score?",
         promise,
+    ),
+    Section(
+        "small_logs",
+        "Small logs",
+        "What does a log of a few thousand turns give, in worlds that no threshold was chosen on?",
+        small_logs,
     ),
     Section(
         "off_policy",

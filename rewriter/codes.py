@@ -67,7 +67,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked", "The guardrail, or the assistant's own parser, allows none of the candidates."
     FLUENT = "fluent", "A candidate is likely if the text fails, but the text does not look like one that fails."
     UNSURE = "unsure", "No candidate is likely enough."
-    OFF = "off", "The online layer is off in this mode: held-out evidence could promise no threshold that keeps the loss budget."
+    OFF = "off", "The online layer is off in this mode: neither held-out evidence nor the shipped prior keeps the loss budget."
     KEEP_SOURCE = (
         "keep_source",
         "A rule or lesson says that the text is right as it is, or this user's habits speak against the rule.",

@@ -216,10 +216,9 @@ class CatalogLayer:
 
 
 class LogThenCatalog:
-    """The online layer of a log, and a catalog layer that answers refusals where the log's layer is off.
+    """The online layer of a log, and a catalog layer that answers the refusals for which the log's layer sends nothing.
 
-    A layer is off after a refusal if no threshold keeps the budget of losses, or if it has nothing in the locale. Before the NLU
-    only the log's layer is asked.
+    Before the NLU only the log's layer is asked.
 
     Args:
         own: the layer that a log was fitted for; None if the log was too small.
@@ -274,30 +273,24 @@ class LogThenCatalog:
         return None if self._own is None or placed is None else self._own.ambiguity(placed, rule)
 
     def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
-        """Decide a request that no rule knows: by the catalog after a refusal where the log's layer is off, else by the log's."""
+        """Decide a request that no rule knows: by the log's layer, and after a refusal by the catalog if that sends nothing."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
-        if beside is None or not self._asks_catalog(own, beside):
-            if self._own is None or own is None:
-                return Verdict(None, Reason.NO_RULE)
-            return self._own.decide(own, late=late, sendable=sendable)
-        found = self._catalog.decide(beside, late=late, sendable=sendable)
-        if found.text is not None:
-            return found._replace(rule=CATALOG_RULE)
-        if found.suggestion is not None or self._own is None or own is None or late():
-            return found
-        by_log = self._own.decide(own, late=late, sendable=sendable)
-        return found if by_log.suggestion is None else by_log
+        by_log = Verdict(None, Reason.NO_RULE)
+        if self._own is not None and own is not None:
+            by_log = self._own.decide(own, late=late, sendable=sendable)
+        if by_log.text is not None or beside is None or not request.after_failure or late():
+            return by_log
+        by_catalog = self._catalog.decide(beside, late=late, sendable=sendable)
+        if by_catalog.text is not None:
+            return by_catalog._replace(rule=CATALOG_RULE)
+        return by_log if by_log.suggestion is not None or by_catalog.reason is Reason.NO_CANDIDATE else by_catalog
 
     def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return the candidates of the layer that decides."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
-        if beside is not None and self._asks_catalog(own, beside):
-            return self._catalog.consider(beside)
-        return () if self._own is None or own is None else self._own.consider(own)
-
-    def _asks_catalog(self, own: LayerRequest | None, beside: LayerRequest) -> bool:
-        """Return whether the catalog answers, given the request in the locale of each layer."""
-        return beside.after_failure and (self._own is None or own is None or self._own.is_off(own))
+        by_log = () if self._own is None or own is None else self._own.consider(own)
+        sent = any(candidate.standing is Standing.SENT for candidate in by_log)
+        return by_log if sent or beside is None or not request.after_failure else self._catalog.consider(beside)
 
     def _placed(self, request: LayerRequest, layer: "OnlineLayer | CatalogLayer | None") -> LayerRequest | None:
         """Return the request in the nearest locale that a layer has; None if it has none of that language."""

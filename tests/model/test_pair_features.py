@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from rewriter.model.channel import channel_of
-from rewriter.model.pair_features import PAIR, PULL, PairIndex, rivals
+from rewriter.model.contrasts import mine_words
+from rewriter.model.fluency import Wording
+from rewriter.model.pair_features import PAIR, PULL, PairIndex, PoolMeasure, rivals
+from rewriter.model.retrieve import Pool
 
 TEXTS = [
     "turn on the lamp", "turn off the lamp", "lamp off", "turn on the fan", "turn off the fan", "play jazz in the kitchen",
@@ -91,3 +94,15 @@ def test_a_request_by_itself(index):
     # seen: the start and turn, off and the end; not: turn the, the jazz, jazz heater, heater off
     assert (unseen, new, unknown, words) == (4, 2, 1, 5)
     assert index.wording(index.asked("stop"))[:3].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("heard", ["please turn of the lamp", "turn off the heater", "lamp", "?", "включи свет", "the " * 60])
+def test_a_pool_is_measured_as_an_index_is(index, heard):
+    rows, own = np.array([1, 4, 0, 6]), np.array([3.0, 0.0, 0.0, 1.0])
+    goals = GOALS[rows]
+    share = np.array([0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])[rows]
+    none = np.zeros(4)
+    pool = Pool([TEXTS[i] for i in rows], goals, none, none, none, share, own, none, none, none > 0)
+    measure = PoolMeasure(index.channel, mine_words(["en"] * len(TEXTS), TEXTS, GOALS.tolist())["en"], len(set(GOALS.tolist())))
+    found = measure.measure(heard, pool, Wording.of([(text, {}) for text in TEXTS]))
+    assert found == pytest.approx(index.measure(index.asked(heard), rows, own))

@@ -107,5 +107,23 @@ def test_a_forecast(signals, rules_lack, online_lack):
     assert lacks(of) == {Part.RULES: rules_lack, Part.BEFORE: online_lack, Part.AFTER: online_lack}
     assert bool(of.advised) == (rules_lack is not None)
     if online_lack is Lack.FEW_TURNS:
-        assert Advised(Advice.MORE_TURNS, Part.AFTER, 9500.0) in of.advised
+        assert Advised(Advice.MORE_TURNS, Part.BEFORE, 9500.0) in of.advised
+        assert Advised(Advice.MORE_TURNS, Part.AFTER, 5000.0) in of.advised
     assert of.lines()[1].startswith("online layer before the NLU: likely o")
+
+
+def test_a_small_log_is_on_where_the_shipped_prior_agrees():
+    stands_in = Promise(0.9, 40.0, 2.0, 20.0, 8.0, least_budget=0.05, more_evidence=1.0, least_prior=0.9)
+    of = verdict(rules(RuleVerdict.LAUNCHED), promised(after=stands_in))
+    assert lacks(of)[Part.AFTER] is None
+    assert of.lines()[2] == (
+        "online layer after a refusal: on where the shipped prior agrees, as this log is too small to promise anything alone; "
+        "expected win/loss 20:1"
+    )
+
+
+@pytest.mark.parametrize(("restated", "after"), [(60, "likely off"), (150, "likely on, as far as"), (400, "likely on")])
+def test_before_learning_the_restated_texts_tell_whether_the_prior_will_stand_in(restated, after):
+    of = forecast(replace(LOG, signals=Signals(shared_texts=30, restated_texts=restated, shared_restated=2)), Config())
+    assert of.lines()[2].startswith(f"online layer after a refusal: {after}")
+    assert of.lines()[2].endswith("small log") == (restated == 150)

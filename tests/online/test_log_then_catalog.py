@@ -1,4 +1,4 @@
-"""A log and a catalog in one version: rules first, then the log's layer where it is on, else the catalog."""
+"""A log and a catalog in one version: rules first, then the log's layer, then after a refusal the catalog."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,11 @@ import pytest
 
 from rewriter import Rewriter, learn
 from rewriter.artefact.versions import current
-from rewriter.codes import Reason
+from rewriter.codes import Layer, Reason, Scope
 from rewriter.config import Config, Trigger
 from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.online.catalog_layer import CATALOG_RULE
+from rewriter.online.request import Verdict
 from rewriter.operate.forget import forget
 from rewriter.operate.scrub import is_declared
 
@@ -43,17 +44,17 @@ def answer(folder, text, *, after_failure=True):
     return Rewriter.open(folder).rewrite(text, after_failure=after_failure)
 
 
-def test_the_catalog_answers_a_refusal_where_the_layer_of_the_log_is_off(folder):
+def test_the_catalog_answers_a_refusal_for_which_the_log_sends_nothing(folder):
     found = answer(folder, HEARD)
     assert (found.text, found.reason, found.rule) == (SENT, Reason.ONLINE, CATALOG_RULE)
     assert not answer(folder, HEARD, after_failure=False).applied
 
 
-def test_a_layer_of_the_log_that_is_on_is_not_replaced(folder, monkeypatch):
-    monkeypatch.setattr("rewriter.online.layer.OnlineLayer.is_off", lambda *_: False)
-    rewriter = Rewriter.open(folder)
-    if rewriter._serving.online_layer._own is not None:
-        assert rewriter.rewrite(HEARD, after_failure=True).rule != CATALOG_RULE
+def test_what_the_layer_of_the_log_sends_goes_first(folder, monkeypatch):
+    sent = Verdict("lamp off", Reason.ONLINE, Layer.ONLINE, Scope.GLOBAL, 0.99)
+    monkeypatch.setattr("rewriter.online.layer.OnlineLayer.decide", lambda *_, **__: sent)
+    found = answer(folder, HEARD)
+    assert (found.text, found.rule) == ("lamp off", "online-after-global")
 
 
 def test_a_locale_that_only_the_catalog_has(log, tmp_path):

@@ -118,6 +118,17 @@ def test_middle_scores_are_suggested(tmp_path):
     assert (answer.text, answer.applied, answer.suggestion) == ("turn off the lamb", False, "turn off the lamp")
 
 
+@pytest.mark.parametrize("least", [0.0, 0.2, 0.999])
+def test_where_the_log_is_small_the_shipped_prior_must_agree(least, tmp_path):
+    root = publish(tmp_path, Threshold(), Threshold(0.6, least_prior=least))
+    layer = OnlineLayer.open(current(root).folder / "online")
+    answer = Rewriter.open(root).rewrite("turn off the lamb", after_failure=True)
+    standings = {c.text: c.standing for c in layer.consider(LayerRequest(["turn off the lamb"], "en", "", True))}
+    assert answer.applied == (least < 0.9)
+    assert standings["turn off the lamp"] is (Standing.SENT if least < 0.9 else Standing.DOUBTED)
+    assert answer.reason == ("online" if least < 0.9 else "unsure")
+
+
 def test_thin_evidence_keeps_the_layer_off(tmp_path):
     publish(tmp_path, Threshold(), Threshold())
     answer = Rewriter.open(tmp_path).rewrite("turn off the lamb", after_failure=True)

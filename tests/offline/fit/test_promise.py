@@ -1,6 +1,7 @@
 """Promises against the truth, in each mode: of drawn texts whose P(success) is known, and, slow, of whole worlds."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import promise
@@ -23,6 +24,7 @@ KINDS = {  # score -> P(success): easy wins and a few hopeless texts, a ranker t
     "poor": lambda s: 0.2 + 0.3 * s,
     "nothing known": lambda s: 0.3 + 0.0 * s,
 }
+CASE = SimpleNamespace(text=SimpleNamespace(first_day=0))  # all that is read of a case here
 
 
 def drawn(kind, seed):
@@ -37,7 +39,7 @@ def drawn(kind, seed):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_sent_keeps_the_budget_and_every_band_of_it_wins_more_than_it_loses(kind, mode, seed):
     score, win = drawn(kind, seed)
-    outcomes = [(0, Outcome(s, float(w), float(not w))) for s, w in zip(score[:TEXTS], win[:TEXTS], strict=True)]
+    outcomes = [(CASE, Outcome(s, float(w), float(not w))) for s, w in zip(score[:TEXTS], win[:TEXTS], strict=True)]
     evidence = ModeEvidence.of(mode, outcomes, Trigger(), most_noise=0.0)
     threshold, p = evidence.threshold(), evidence.calibration.all(score[TEXTS:])
     sent, won = p >= threshold.apply, win[TEXTS:]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rewriter.offline.fit.thresholds import HeldOut, calibrate, label_noise, lowest
+from rewriter.offline.fit.thresholds import HeldOut, by_prior, calibrate, label_noise, lowest
 
 SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60)
 
@@ -114,3 +114,31 @@ def test_calibrated_scores_are_the_true_probabilities(truth):
         band = (p >= low) & (p < high)
         if band.sum() > 100:
             assert abs(p[band].mean() - win[3000:][band].mean()) < 0.08
+
+
+def test_the_prior_stands_in_as_twenty_rewrites_of_which_one_is_lost():
+    rows = [(0.95, 1.0)] * 6 + [(0.95, 0.0)] + [(0.85, 0.0)] * 9
+    sure, unsure = np.full(16, 0.95), np.full(16, 0.85)
+    none = by_prior(evidence([]), np.zeros(0), loss_share=0.05)
+    assert (none.threshold, none.least_prior, none.win, none.loss) == (0.9, 0.9, 19.0, 1.0)
+    assert by_prior(evidence(rows), sure, loss_share=0.05).threshold == math.inf  # 2 of 27
+    kept = by_prior(evidence(rows), sure, loss_share=0.05, noise=0.1)  # one in seven, less a tenth: 1.33 of 27
+    assert (kept.threshold, kept.loss) == (0.9, pytest.approx(1 + (1 - 0.7) / 0.9))
+    assert by_prior(evidence(rows), unsure, loss_share=0.05) == none  # what the prior does not send shows nothing
+    assert by_prior(evidence(rows), sure, loss_share=0.1).threshold == math.inf  # at .8 the other nine losses pass, too
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.04).threshold == math.inf  # the prior itself promises no less
+
+
+def test_a_product_of_two_probabilities_needs_the_square():
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.05, factors=2).threshold == pytest.approx(0.81)
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.2, least=0.65, factors=2).threshold == 0.65
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=40), st.floats(0.05, 0.25))
+def test_what_the_prior_promises_keeps_the_budget(rows, share):
+    of, p = evidence([row[:2] for row in rows]), np.array([row[2] for row in rows])
+    found = by_prior(of, p, loss_share=share)
+    passes = (of.score >= max(1 - 2 * share, 0)) & (p >= 1 - 2 * share)
+    assert found.keeps_budget() == (of.loss[passes].sum() + 1 <= share * (passes.sum() + 20))
+    if found.keeps_budget():
+        assert found.loss <= share * (found.win + found.loss) + 1e-9
