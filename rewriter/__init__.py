@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rewriter.offline.learn import learn
     from rewriter.online.decisions import DecisionLog
     from rewriter.online.rewriter import Rewriter
+    from rewriter.online.teaching_session import TeachingSession
     from rewriter.operate.demo import demo
     from rewriter.operate.explain import explain
     from rewriter.operate.forget import forget
@@ -49,6 +50,7 @@ __all__ = [
     "Rewrite",
     "Rewriter",
     "RewriterError",
+    "TeachingSession",
     "__version__",
     "compare",
     "demo",
@@ -82,6 +84,7 @@ _HOMES: Final = {
     "DecisionLog": "rewriter.online.decisions:DecisionLog",
     "Rewrite": "rewriter.result:Rewrite",
     "Rewriter": "rewriter.online.rewriter:Rewriter",
+    "TeachingSession": "rewriter.online.teaching_session:TeachingSession",
     "compare": "rewriter.evaluation.compare:compare",
     "demo": "rewriter.operate.demo:demo",
     "evaluate": "rewriter.evaluation.evaluate:evaluate",

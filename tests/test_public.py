@@ -9,7 +9,7 @@ import rewriter
 from rewriter.cli import main
 from rewriter.errors import MissingExtraError
 
-TYPES = ["Candidate", "Config", "DecisionLog", "Rewrite", "Rewriter", "RewriterError", "__version__"]
+TYPES = ["Candidate", "Config", "DecisionLog", "Rewrite", "Rewriter", "RewriterError", "TeachingSession", "__version__"]
 
 
 def test_every_public_name_is_there():

@@ -264,6 +264,68 @@ def turns_by_value(slots: Slots, user_view: UserView, habit: Habit, slot: str) -
     return {pair: of for pair, of in zip(pairs.tolist(), turns.tolist(), strict=True) if pair}
 
 
+class OpenSlot(NamedTuple):
+    """A slot that requests of a user leave open.
+
+    Attributes:
+        slot: its name.
+        values: that it can have there, the likeliest for this user first.
+        gain: expected reduction of entropy if the user says which she prefers, bits over her requests.
+    """
+
+    slot: str
+    values: Sequence[str]
+    gain: float
+
+
+def open_slots(slots: Slots, user_view: UserView, user: str, locale: str, weight: float) -> list[OpenSlot]:
+    """Return the slots that a user's requests leave open, those whose answer tells most first.
+
+    What she wants in an open slot is taken as her own turns with each value and one turn for each value. An answer adds `weight`
+    turns. The gain of a question is the mean reduction of the entropy over her answers, times the turns that leave the slot open.
+
+    Args:
+        slots: of the artefact.
+        user_view: the query book and the habits.
+        user: keyed hash; without habits each known request counts as one turn.
+        locale: as spelled in the log.
+        weight: turns that a stated preference weighs.
+    """
+    habit = user_view.own(user, locale)
+    book = user_view.book
+    known = np.flatnonzero(book.speaks(np.arange(len(book)), locale))
+    rows, turns = (habit.rows, habit.turns) if len(habit.rows) else (known, np.ones(len(known), dtype=np.int64))
+    recent = np.argsort(-turns, kind="stable")[:_MOST_REQUESTS]
+    goals = user_view.interpretations(np.sort(rows[recent]))[np.argsort(np.argsort(rows[recent]))]
+    found = []
+    for slot, every in slots.vocabulary.get(locale, {}).items():
+        own = turns_by_value(slots, user_view, habit, slot)
+        values = sorted(every, key=lambda value: -own.get(value_key(slot, value), 0.0))[:_MOST_VALUES]
+        fits = [[value for value in values if slots.refined(int(goal), slot, value) is not None] for goal in goals.tolist()]
+        left_open = sum(of for of, fit in zip(turns[recent].tolist(), fits, strict=True) if len(fit) > 1)
+        offered = [value for value in values if any(value in fit for fit in fits)]
+        if left_open and len(offered) > 1:
+            wanted = np.array([own.get(value_key(slot, value), 0.0) + 1.0 for value in offered])
+            found.append(OpenSlot(slot, offered, left_open * _told(wanted, weight)))
+    return sorted(found, key=lambda of: (-of.gain, of.slot))
+
+
+_MOST_REQUESTS: Final = 100  # of a user, the commonest, that are looked at
+_MOST_VALUES: Final = 8  # of a slot, that a question may offer
+
+
+def _told(wanted: Floats, weight: float) -> float:
+    """Return by how much the entropy falls in the mean if a user names what she wants, bits; the answer weighs `weight` turns."""
+
+    def entropy(turns: Floats) -> float:
+        p = turns / turns.sum()
+        return -float(p @ np.log2(p))
+
+    p = wanted / wanted.sum()
+    after = sum(p[i] * entropy(wanted + weight * (np.arange(len(wanted)) == i)) for i in range(len(wanted)))
+    return entropy(wanted) - float(after)
+
+
 def _slots(line: str) -> dict[str, str]:
     """Return the slots of a hypothesis with normalised values; slots without a value are left out."""
     return {name: value for name, said in slots_of(line).items() if (value := normalise(said))}

@@ -18,7 +18,7 @@ from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
-from rewriter.model.slots import Leaning, Slots
+from rewriter.model.slots import Leaning, OpenSlot, Slots, open_slots
 from rewriter.online.layer import leaning_of, refined_by
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
@@ -141,6 +141,11 @@ class CatalogLayer:
         """Return nothing: without a log there are no habits."""
         return {}
 
+    def open_slots(self, user: str, locale: str, weight: float) -> list[OpenSlot]:
+        """Return the slots that requests of the catalog leave open (`rewriter.model.slots.open_slots`)."""
+        view = self._retriever.user_view
+        return [] if self.slots is None else open_slots(self.slots, view, user, locale, weight)
+
     def _leaning(self, request: LayerRequest) -> Leaning | None:
         return leaning_of(self.slots, self._retriever.user_view, request)
 
@@ -262,6 +267,11 @@ class LogThenCatalog:
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         found = (layer.refined(at) for layer, at in placed if layer is not None and at is not None)
         return next((one for one in found if one is not None), None)
+
+    def open_slots(self, user: str, locale: str, weight: float) -> list[OpenSlot]:
+        """Return the slots that a user's requests leave open, by the log or else by the catalog."""
+        layer = self._catalog if self._own is None or self._own.slots is None else self._own
+        return layer.open_slots(user, locale, weight)
 
     def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:
         """Return how often a user's habits have each value of a slot, by the log."""

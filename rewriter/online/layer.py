@@ -19,7 +19,7 @@ from rewriter.model.habits import UserView
 from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
-from rewriter.model.slots import Leaning, Slots, turns_by_value
+from rewriter.model.slots import Leaning, OpenSlot, Slots, open_slots, turns_by_value
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
@@ -155,6 +155,11 @@ class OnlineLayer:
         if self.slots is None or self.user_view is None:
             return {}
         return turns_by_value(self.slots, self.user_view, self.user_view.own(user, locale), slot)
+
+    def open_slots(self, user: str, locale: str, weight: float) -> list[OpenSlot]:
+        """Return the slots that a user's requests leave open (`rewriter.model.slots.open_slots`)."""
+        view = self.user_view
+        return [] if self.slots is None or view is None else open_slots(self.slots, view, user, locale, weight)
 
     def _leaning(self, request: LayerRequest) -> Leaning | None:
         return leaning_of(self.slots, self.user_view, request)

@@ -3,16 +3,14 @@
 Sentences are read by patterns of `rewriter.model.phrases` over the slots that the log and the catalog know.
 """
 
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rewriter.artefact.taught import TaughtPreference
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
-from rewriter.model.phrases import phrases
+from rewriter.model.phrases import compiled, phrases
 from rewriter.online.lessons import owner_of
 from rewriter.online.options import Options
 from rewriter.online.request import Call, LayerRequest, Verdict, shown
@@ -22,13 +20,12 @@ from rewriter.result import Preference, Stated
 from rewriter.text import normalise
 
 if TYPE_CHECKING:
+    from rewriter.model.slots import OpenSlot, Vocabulary
     from rewriter.model.slots import Preference as Weighed
-    from rewriter.model.slots import Vocabulary
 
 MAX_PREFERENCES: Final = 50
 """Preferences of one user."""
 _MAX_STATEMENT = 200  # characters of a sentence that is read
-_FIELD = re.compile(r"\{(\w+)\}")
 
 
 class Statement(NamedTuple):
@@ -121,6 +118,16 @@ def prefer_said(serving: Serving, options: Options, text: str, *, user_id: str |
     return Stated(kept, ((one.slot, one.value),))
 
 
+def unstated(serving: Serving, options: Options, user_id: str | int, locale: str | None) -> "list[OpenSlot]":
+    """Do what `Rewriter.open_slots` does; the arguments are described there."""
+    user, place = owner_of(serving, options, user_id), serving.places(locale).online
+    if serving.online_layer is None or place is None or not user:
+        return []
+    known = {row.slot for row in options.taught.preferences(user)}
+    found = serving.online_layer.open_slots(user, place, serving.teaching.preference_turns)
+    return [one for one in found if one.slot not in known]
+
+
 def shown_preference(row: TaughtPreference) -> Preference:
     """Return a row of the file as users see it."""
     return Preference(row.id, row.slot, row.value, row.over, row.ts_ms)
@@ -156,7 +163,7 @@ def read_statement(text: object, known: Mapping[str, Sequence[str]], words: Mapp
     """
     said = normalise(text) if isinstance(text, str) and len(text) <= _MAX_STATEMENT else ""
     for pattern in words["prefer"]:
-        if matched := _compiled(pattern).fullmatch(said):
+        if matched := compiled(pattern).fullmatch(said):
             found = sorted(set(_statements(matched.groupdict(), known, frozenset(words["articles"]))))
             if found:
                 return found
@@ -193,10 +200,3 @@ def _turns(serving: Serving, user: str, slot: str, locale: str | None) -> dict[s
     if serving.online_layer is None or place is None:
         return {}
     return {str(key): turns for key, turns in serving.online_layer.turns_by_value(user, place, slot).items()}
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return a pattern with fields as a regular expression over normalised texts."""
-    parts = _FIELD.split(pattern)
-    return re.compile("".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts)))

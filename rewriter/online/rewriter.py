@@ -5,21 +5,26 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rewriter.artefact import review, taught
 from rewriter.artefact.versions import current_id, load_current, open_version
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
+from rewriter.model.phrases import phrases
 from rewriter.online import lessons, moments, preferences
 from rewriter.online.decide import answer
 from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
+from rewriter.online.preferences import Statement
 from rewriter.online.request import Understands, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
 from rewriter.result import Lesson, Preference, Rewrite, Stated, Taught, Teachable
 from rewriter.text import hash_user
+
+if TYPE_CHECKING:
+    from rewriter.model.slots import OpenSlot
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY = 1.0  # seconds between two looks at CURRENT
@@ -300,6 +305,27 @@ class Rewriter:
         """
         user = lessons.owner_of(self._serving, self._options, user_id)
         return [preferences.shown_preference(row) for row in self._options.taught.preferences(user)] if user else []
+
+    def open_slots(self, user_id: str | int, *, locale: str | None = None) -> "list[OpenSlot]":
+        """Return the slots that a user's requests leave open and nobody has stated, those whose answer tells most first.
+
+        Args:
+            user_id: whose requests.
+            locale: BCP 47; None for the commonest of the log.
+
+        Raises:
+            RequestError: the id is no id.
+        """
+        return preferences.unstated(self._serving, self._options, user_id, locale)
+
+    def read_preference(self, text: str, *, locale: str | None = None) -> list[Statement]:
+        """Return what a sentence says about preferences: nothing, one thing, or all things that it may mean. Nothing is kept."""
+        known = preferences.vocabulary(self._serving, locale)
+        return preferences.read_statement(text, known, phrases(self.locale_of(locale)))
+
+    def locale_of(self, locale: str | None) -> str:
+        """Return the locale in which a request is answered that names this one; the commonest of the log for None."""
+        return self._serving.locale_of(locale)
 
     def answer(self, asked: Teachable, answer: bool | str, *, user_id: str | int) -> Taught | None:
         """Take a user's answer to `Rewrite.teachable`: yes teaches the lesson, no is remembered, so that she is not asked again.
