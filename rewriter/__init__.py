@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rewriter.online.decisions import DecisionLog
     from rewriter.online.rewriter import Rewriter
     from rewriter.online.teaching_session import TeachingSession
+    from rewriter.operate.console.page import console
     from rewriter.operate.demo import demo
     from rewriter.operate.explain import explain
     from rewriter.operate.forget import forget
@@ -53,6 +54,7 @@ __all__ = [
     "TeachingSession",
     "__version__",
     "compare",
+    "console",
     "demo",
     "evaluate",
     "experiment",
@@ -86,6 +88,7 @@ _HOMES: Final = {
     "Rewriter": "rewriter.online.rewriter:Rewriter",
     "TeachingSession": "rewriter.online.teaching_session:TeachingSession",
     "compare": "rewriter.evaluation.compare:compare",
+    "console": "rewriter.operate.console.page:console",
     "demo": "rewriter.operate.demo:demo",
     "evaluate": "rewriter.evaluation.evaluate:evaluate",
     "experiment": "rewriter.evaluation.experiment:experiment",

@@ -61,6 +61,28 @@ def report(artefact: Path, out: Path) -> None:
 
 @main.command()
 @ARTEFACT
+@click.option("--out", metavar="FILE", type=PATH, default=Path("console.html"), show_default=True, help="Page to write.")
+@plainly
+def console(artefact: Path, out: Path) -> None:
+    """Write a page to look at the artefact in DIR: is the data enough, rules by traffic with evidence, what was refused and why.
+
+    The page only shows, and opens without a network. With `rewriter serve DIR` the same page at /console also tries requests and,
+    with a token, takes decisions.
+
+    \b
+    Examples:
+      rewriter console artefact
+      rewriter console artefact --out today.html
+    """
+    from rewriter import terminal
+    from rewriter.operate.console.page import console as write
+
+    found = write(artefact, out)
+    terminal.line(f"console of version {found.version.id}: {out}; to decide about rules: rewriter serve {artefact}")
+
+
+@main.command()
+@ARTEFACT
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", default=8377, show_default=True, help="Port to listen at; 0 for any that is free.")
 @click.option("--deadline-ms", type=float, help="Time that the online layer may take.")

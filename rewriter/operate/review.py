@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -59,16 +60,42 @@ def pending(root: str | Path) -> list[Learned]:
     Raises:
         ArtefactError: there is no artefact, or the review cannot be read.
     """
+    return [each.rule for each in decided(root) if each.line is None]
+
+
+class Decided(NamedTuple):
+    """A rule for everybody, and the line of the review that names it; None if nobody has decided about it."""
+
+    rule: Learned
+    line: Line | None
+
+
+def decided(root: str | Path) -> list[Decided]:
+    """Return the rules for everybody that serve, each with what people decided about it, the most frequent first.
+
+    Args:
+        root: the artefact folder.
+
+    Raises:
+        ArtefactError: there is no artefact, or the review cannot be read.
+    """
     learned = rules(root)
     lines = [_placed(line, learned) for line in read(Path(root) / FILE).lines]
-    named = {line.pair for line in lines}
-    edited = {line.pair[:2] for line in lines if line.choice == "edit"}
+    named = {line.pair: line for line in lines}
+    edited = {line.pair[:2]: line for line in lines if line.choice == "edit"}
 
-    def seen(rule: Learned, locale: str) -> bool:
-        pairs = ((rule.source, rule.target), (rule.source, ""), ("", rule.target))
-        return (locale, rule.source) in edited or any((locale, *pair) in named for pair in pairs)
+    def about(rule: Learned) -> Line | None:
+        places = [(locale, *pair) for locale in (rule.locale, "") for pair in _pairs(rule)]
+        found = [edited.get((locale, rule.source)) for locale in (rule.locale, "")] + [named.get(place) for place in places]
+        lines = [line for line in found if line is not None]
+        return min(lines, key=lambda line: ("edit", "block", "approve").index(line.choice), default=None)
 
-    return [rule for rule in learned if not (seen(rule, rule.locale) or seen(rule, ""))]
+    return [Decided(rule, about(rule)) for rule in learned]
+
+
+def _pairs(rule: Learned) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of texts by which a line of the review can name a rule."""
+    return (rule.source, rule.target), (rule.source, ""), ("", rule.target)
 
 
 def _placed(line: Line, learned: Sequence[Learned]) -> Line:
@@ -95,6 +122,9 @@ def rules(root: str | Path) -> list[Learned]:
 def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = "", note: str = "") -> list[Line]:
     """Write down what a person decided about rules that serve; it counts from the next request on.
 
+    It takes the place of what was decided about them before, except that a rule may be blocked and edited: then what was learned
+    is not sent, and what was written is.
+
     Args:
         root: the artefact folder.
         choice: ``approve``, ``block`` or ``edit``.
@@ -118,12 +148,15 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
     except ValueError as error:
         raise ArtefactError(str(error)) from error
     replaced = {line.pair for line in new}
-    edits = {line.pair[:2] for line in new if choice == "edit"}
+    edits = {line.pair[:2] for line in new if choice != "block"}  # what was learned may be blocked, and what was written sent
+    approved = {(known[i].locale, known[i].source, known[i].target) for i in ids}
     found = read(path)
     kept = [
         line
         for line, (*pair, target) in ((line, _placed(line, learned).pair) for line in found.lines)
-        if (*pair, target) not in replaced and not (line.choice == "edit" and tuple(pair) in edits)
+        if (*pair, target) not in replaced
+        and not (line.choice == "edit" and tuple(pair) in edits)
+        and not (line.choice == "approve" and (*pair, target) in approved)
     ]
     write(path, [*kept, *new], found.wrong)
     return new

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from rewriter import __version__
-from rewriter.errors import RequestError, RewriterError
+from rewriter.errors import MissingExtraError, RequestError, RewriterError
 from rewriter.messages import caution
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
@@ -32,6 +33,7 @@ from rewriter.service.bodies import (
     TeachRequest,
     UnteachRequest,
 )
+from rewriter.service.console import add_console
 from rewriter.service.doorkeeper import MAX_BODY, Doorkeeper
 from rewriter.service.metrics import Counting, Metrics
 
@@ -40,7 +42,12 @@ NLU has refused, and send what it returns. Whatever goes wrong here, send the ut
 
 
 def create_app(
-    rewriter: Rewriter, *, token: str | None = None, decisions: DecisionLog | None = None, max_body: int = MAX_BODY
+    rewriter: Rewriter,
+    *,
+    token: str | None = None,
+    decisions: DecisionLog | None = None,
+    console: Path | None = None,
+    max_body: int = MAX_BODY,
 ) -> FastAPI:
     """Return the service as an ASGI application.
 
@@ -48,6 +55,7 @@ def create_app(
         rewriter: what answers. It follows new versions by itself.
         token: what every request but ``/health`` must bring; None for a service that only this machine may use.
         decisions: keeps every decision for the next `learn`; closed when the service ends. None to keep none.
+        console: the artefact folder, whose console is shown at ``/console``; None for no console.
         max_body: bytes of a request at most.
     """
     metrics = Metrics()
@@ -64,6 +72,8 @@ def create_app(
     _add_teaching(app, rewriter)
     _add_operations(app, rewriter, metrics, decisions)
     _add_faults(app)
+    if console is not None:
+        add_console(app, console, acts=token is not None)
     app.add_middleware(Doorkeeper, token=token, max_body=max_body)
     app.add_middleware(Counting, metrics=metrics, paths=frozenset(getattr(route, "path", "") for route in app.routes))
     return app
@@ -150,6 +160,10 @@ def _add_faults(app: FastAPI) -> None:
     @app.exception_handler(RequestError)
     async def refused(_: Request, fault: RequestError) -> Response:
         return _fault(400, str(fault))
+
+    @app.exception_handler(MissingExtraError)
+    async def absent(_: Request, fault: MissingExtraError) -> Response:
+        return _fault(501, str(fault))
 
     @app.exception_handler(RewriterError)
     async def broken(_: Request, fault: RewriterError) -> Response:

@@ -9,11 +9,13 @@ from rewriter.codes import Arm, Caution, Layer, Reason, Scope
 UserId = Annotated[StrictStr | StrictInt, Field(description="Pseudonym of the person or household, as in the log.")]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What all of them share: a field that nobody knows is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class RewriteRequest(_Body):
+class RewriteRequest(Body):
     """One request of a user; the arguments of `Rewriter.rewrite`."""
 
     utterance: Annotated[StrictStr, Field(description="What the assistant heard.", examples=["turn of the lamp"])]
@@ -28,7 +30,7 @@ class RewriteRequest(_Body):
     turn_id: Annotated[StrictStr | None, Field(description="Id of the turn in your log, kept in the decision log.")] = None
 
 
-class CandidateAnswer(_Body):
+class CandidateAnswer(Body):
     """A text that was considered."""
 
     text: str
@@ -38,7 +40,7 @@ class CandidateAnswer(_Body):
     p_success: float
 
 
-class RewriteAnswer(_Body):
+class RewriteAnswer(Body):
     """What to send to the NLU, and why; the fields of `rewriter.Rewrite`."""
 
     id: Annotated[str, Field(description="Log it with the turn, and give it back with feedback.")]
@@ -59,7 +61,7 @@ class RewriteAnswer(_Body):
     steps: Annotated[list[str], Field(description="The steps of a lesson, one by one.")]
 
 
-class FeedbackRequest(_Body):
+class FeedbackRequest(Body):
     """What a user says of a decision; the arguments of `Rewriter.feedback`."""
 
     rewrite_id: Annotated[StrictStr, Field(description="The id of a rewrite.")]
@@ -67,7 +69,7 @@ class FeedbackRequest(_Body):
     user_id: UserId
 
 
-class TeachRequest(_Body):
+class TeachRequest(Body):
     """What a user teaches; the arguments of `Rewriter.teach`."""
 
     said: Annotated[StrictStr, Field(examples=["movie time"])]
@@ -81,7 +83,7 @@ class TeachRequest(_Body):
     preview: Annotated[StrictBool, Field(description="Whether only the cautions are wanted, and nothing is kept.")] = False
 
 
-class LessonAnswer(_Body):
+class LessonAnswer(Body):
     """What a user taught; the fields of `rewriter.result.Lesson`."""
 
     id: str
@@ -93,7 +95,7 @@ class LessonAnswer(_Body):
     ts_ms: int
 
 
-class CautionAnswer(_Body):
+class CautionAnswer(Body):
     """Something that a user should know about a lesson."""
 
     code: Caution
@@ -101,7 +103,7 @@ class CautionAnswer(_Body):
     text: Annotated[str, Field(description="The same in English.")]
 
 
-class TaughtAnswer(_Body):
+class TaughtAnswer(Body):
     """What became of a lesson; the fields of `rewriter.result.Taught`."""
 
     lesson: LessonAnswer
@@ -110,33 +112,33 @@ class TaughtAnswer(_Body):
     replaced: LessonAnswer | None
 
 
-class LessonsRequest(_Body):
+class LessonsRequest(Body):
     """Whose lessons are wanted."""
 
     user_id: UserId | None = None
     household_id: UserId | None = None
 
 
-class UnteachRequest(_Body):
+class UnteachRequest(Body):
     """Which lesson is to go."""
 
     lesson_id: StrictStr
 
 
-class Removed(_Body):
+class Removed(Body):
     """Whether there was such a lesson."""
 
     removed: bool
 
 
-class Health(_Body):
+class Health(Body):
     """That the service answers, and by which version."""
 
     status: str
     artefact: Annotated[str, Field(description="Id of the version that answers.")]
 
 
-class Fault(_Body):
+class Fault(Body):
     """One line with the cause and the cure."""
 
     error: str

@@ -51,7 +51,7 @@ def serve(
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody asked for
     with _listening(host, port) as listener:
         at, number = listener.getsockname()[:2]
-        app = create_app(rewriter, token=token, decisions=kept)
+        app = create_app(rewriter, token=token, decisions=kept, console=Path(root))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, limit_concurrency=_WAITING, timeout_keep_alive=15
         )
