@@ -11,7 +11,6 @@ from test_demo import Page
 
 from rewriter import console
 from rewriter.artefact.review import FILE, read
-from rewriter.artefact.review import FILE, read
 from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector

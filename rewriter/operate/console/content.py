@@ -14,7 +14,7 @@ from rewriter.config import Config
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError
 from rewriter.evaluation import report
-from rewriter.evaluation.report import Picture, Table
+from rewriter.evaluation.report import Picture, ReportTable
 from rewriter.messages import advice, rule_verdict, verdict_kind
 from rewriter.model.layer_slices import open_promises
 from rewriter.model.rules import open_suggested
@@ -155,7 +155,7 @@ class Content:
     refused: Sequence[Refused]
     budgets: Sequence[Budget]
     suggestions: Sequence[Suggestion]
-    loop: Sequence[Picture | Table]
+    loop: Sequence[Picture | ReportTable]
     warnings: Sequence[str]
 
 
@@ -287,7 +287,7 @@ def _budgets(everybody: pd.DataFrame, config: Config) -> Iterator[Budget]:
         yield Budget(share, len(rules), win, loss, share == present)
 
 
-def _loop(root: str | Path) -> Sequence[Picture | Table]:
+def _loop(root: str | Path) -> Sequence[Picture | ReportTable]:
     try:
         return report.parts(report.days(root))
     except ArtefactError:  # no private state, or nothing learned yet

@@ -16,7 +16,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 
 from rewriter.artefact.disk import explained, replace
 from rewriter.errors import ArtefactError
-from rewriter.evaluation.report import Table
+from rewriter.evaluation.report import ReportTable
 from rewriter.operate import drawing
 from rewriter.operate.console.content import Content, content
 from rewriter.operate.explain import CANDIDATE_COLUMNS as OF_CANDIDATES
@@ -79,7 +79,7 @@ def html(found: Content, *, graphs: Mapping[str, str] | None = None, asks: bool 
             script=script,
             policy=policy(script),
             data=_embedded({"rules": rules, "asks": asks}),
-            is_table=lambda part: isinstance(part, Table),
+            is_table=lambda part: isinstance(part, ReportTable),
         )
     )
 
