@@ -13,9 +13,9 @@ Then fake accounts say texts over and over, praise or blame the answers, or clai
 once on the day after it (`FLOODS`). How many rules for everybody change what they mean, and for how many of the honest
 users' texts does the answer mean something else?
 
-Then the same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and with a catalog beside
-the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the rest and
-answer each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
+Then the same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and with a catalog
+beside the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the
+rest and answer each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
 
 Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
 reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
