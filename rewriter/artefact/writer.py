@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -320,7 +321,8 @@ def _user_key(root: Path) -> bytes:
     return key
 
 
-def _packages() -> dict[str, str]:
+@cache
+def _packages() -> Mapping[str, str]:
     installed = {}
     for name in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):

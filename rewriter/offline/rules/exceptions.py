@@ -102,6 +102,8 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
     """
     launch, seed = config.launch, config.seed
     found = cells(inputs.mined, inputs.scores, absorbed, launch.min_users)
+    if not len(found.source) and not _says_any_context(inputs.mined):
+        return ContextDecision(global_rules, global_rules.rules.iloc[:0].assign(cell=_NO_ROWS, node=_NO_ROWS), found)
     described = _described(found, inputs.mined)
     rules = in_context(inputs, found, global_rules, guard, launch, seed)
     left = dependent(described, rules, global_rules)
@@ -109,6 +111,14 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
         rules = in_context(inputs, found, left, guard, launch, seed)
     kept = exceptions(described, rules, left, inputs.mined, config)
     return ContextDecision(left, pd.concat([kept, rules], ignore_index=True), found)
+
+
+def _says_any_context(mined: Mined) -> bool:
+    with connect(**mined.named("context_counts")) as con:
+        return bool(con.execute("FROM context_counts LIMIT 1").fetchall())
+
+
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:

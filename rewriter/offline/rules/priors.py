@@ -19,6 +19,7 @@ of each pair is exact up to the cells of the grid.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -285,10 +286,12 @@ class Beliefs:
         """Return the posterior mean of P(i fails as spoken), (m,)."""
         return np.asarray(self.ok[1] / (self.ok[0] + self.ok[1]), dtype=np.float64)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Draw P(i fails) and P(goal is j | i fails) once for each rule, (m,) and (m,)."""
-        cell = (np.cumsum(self.goal, axis=1) < rng.random((len(self.goal), 1))).sum(axis=1)
-        return rng.beta(self.ok[1], self.ok[0]), np.append(0.0, THETA)[np.minimum(cell, len(THETA))]
+    def draws(self, rng: np.random.Generator, n: int) -> Iterator[tuple[Floats, Floats]]:
+        """Draw P(i fails) and P(goal is j | i fails) for each rule, (m,) and (m,), n times."""
+        below, grid = np.cumsum(self.goal, axis=1), np.append(0.0, THETA)
+        for _ in range(n):
+            cell = (below < rng.random((len(below), 1))).sum(axis=1)
+            yield rng.beta(self.ok[1], self.ok[0]), grid[np.minimum(cell, len(THETA))]
 
 
 def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
@@ -309,8 +312,8 @@ def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> 
     """
     rng = np.random.default_rng(seed)
     better = np.zeros(len(beliefs.goal))
-    for _ in range(draws):
-        win, loss = outcome(*beliefs.draw(rng), around)
+    for drawn in beliefs.draws(rng, draws):
+        win, loss = outcome(*drawn, around)
         better += win > loss
     return better / draws
 

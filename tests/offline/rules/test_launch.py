@@ -51,7 +51,7 @@ def test_success_as_spoken_is_a_loss():
 def test_expectations_are_means_of_the_draws():
     beliefs = believed([(0, 50, 3.0, 1.0), (0, 51, 2.0, 1.0), (1, 52, 6.0, 1.0)], [0.7, 0.7], ok=[1.0, 1.0, 0.5])
     around, rng = around_of(3, honest=0.7, acts=0.9), np.random.default_rng(0)
-    drawn = np.mean([priors.outcome(*beliefs.draw(rng), around) for _ in range(4000)], axis=0)
+    drawn = np.mean([priors.outcome(*drawn, around) for drawn in beliefs.draws(rng, 4000)], axis=0)
     assert np.array(priors.expected(beliefs, around)) == pytest.approx(drawn, abs=0.02)
 
 
