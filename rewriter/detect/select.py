@@ -7,14 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 from sklearn.metrics import average_precision_score
 
 from rewriter.detect.rephrase import PairDetector, learn_pair
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import glob
+from rewriter.engines import connect, glob
 from rewriter.errors import reading_state
 from rewriter.model.detector import Detector, RuleDetector
 
@@ -142,5 +141,5 @@ def _choice(folder: Path) -> dict[str, Any]:
 
 
 def _turns(listed: Listed) -> int:
-    with duckdb.connect() as con:
+    with connect() as con:
         return con.read_parquet(glob(listed.sessions)).shape[0]

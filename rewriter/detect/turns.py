@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from rewriter.arrays import Ints
-from rewriter.engines import connect, glob
+from rewriter.engines import connect
 from rewriter.similarity import contained, pairwise, phonetic_keys
 from rewriter.text import normalise
 
@@ -92,9 +91,7 @@ class Turns:
     @classmethod
     def read(cls, listed: Listed) -> "Turns":
         """Read the turns of a log."""
-        with duckdb.connect() as con:
-            for name in ("turns", "sessions", "texts"):
-                con.read_parquet(glob(getattr(listed, name))).create_view(name)
+        with connect(turns=listed.turns, sessions=listed.sessions, texts=listed.texts) as con:
             found = con.execute(_TURNS).fetchnumpy()
             texts = con.execute("SELECT text, kind, locale FROM texts ORDER BY id").fetchnumpy()
         column = {name: _plain(values) for name, values in found.items() if name not in ("turn_id", "nbest")}

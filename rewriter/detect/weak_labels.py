@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Self
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.turns import Likeness, Listed, Turns
-from rewriter.engines import glob
+from rewriter.engines import connect, glob
 from rewriter.model.detector import Columns
 from rewriter.model.hypothesis import intent_of, slots_of
 
@@ -100,12 +99,11 @@ def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
         turns: their turns.
         items: of their hypotheses.
     """
-    with duckdb.connect() as con:
+    with connect(candidates=listed.candidates) as con:
         con.register("turns", pd.DataFrame({"row": np.arange(len(turns))} | turns.column))
         heard = np.repeat(np.arange(len(turns)), np.diff(turns.heard_at))
         con.register("hearings", pd.DataFrame({"row": heard, "text": turns.heard}))
         con.register("items", pd.DataFrame({"hypothesis": items.hypothesis, "item": items.item, "slot": items.slot}))
-        con.read_parquet(glob(listed.candidates)).create_view("candidates")
         for name in ("meant", "missed", "evidence"):
             con.execute(f"CREATE TEMP TABLE {name} AS {(_SQL / f'{name}.sql').read_text(encoding='utf-8')}")
         known = con.execute("SELECT row, missed FROM missed").fetchnumpy()
@@ -169,7 +167,7 @@ class TrainingData:
 
 def _candidates(listed: Listed, likeness: Likeness) -> Columns:
     """Read the candidates, ordered by turn and place; NULL becomes NaN."""
-    with duckdb.connect() as con:
+    with connect() as con:
         sql = "SELECT * FROM read_parquet(?) ORDER BY user_no, turn_no, ahead"
         found = con.execute(sql, [glob(listed.candidates)]).fetchnumpy()
     columns = {

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 import pandas as pd
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Config
+from rewriter.engines import connect
 from rewriter.evaluation.charts import draw, save
 from rewriter.evaluation.outcomes import Outcomes, Texts, losses, ties, unknowns, wins
 from rewriter.evaluation.replay import load, replay
@@ -48,7 +48,7 @@ def write_outcomes(outcomes: Outcomes, path: Path, *, turn_ids: Sequence[str] | 
     rest = {name: getattr(outcomes, name) for name in OUTCOMES.names if name not in columns}
     frame = pd.DataFrame(columns | rest)
     select = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in OUTCOMES.columns)
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("frame", frame)
         con.execute(f"COPY (SELECT {select} FROM frame) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
     path.chmod(0o600)
@@ -83,7 +83,7 @@ def learned_days(version: Version) -> tuple[int, int] | None:
 
 
 def _rows(sql: str, path: Path) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as con:
+    with connect() as con:
         return con.execute(sql, [str(path)]).fetchall()
 
 
@@ -275,7 +275,7 @@ def answerable(turns: Path, catalog: Catalog, config: Config, *, channel: str = 
 def _refused(turns: Path) -> dict[tuple[str, str], tuple[int, set[str]]]:
     """Return (locale, normalised text) -> refused turns and their users."""
     found: dict[tuple[str, str], tuple[int, set[str]]] = {}
-    with duckdb.connect() as con:
+    with connect() as con:
         for locale, utterance, n, users in con.execute(_REFUSED, [str(turns)]).fetchall():
             text = normalise(utterance)
             if text:

@@ -8,11 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-import duckdb
-
 from rewriter.artefact.versions import current
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.config import Config
+from rewriter.engines import connect
 from rewriter.model.detector import Detector, RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.online.rewriter import Rewriter
@@ -171,8 +170,7 @@ class SelfAware:
     def _ask(self, sql: str) -> list[tuple[Any, ...]]:
         if not (self.root / "CURRENT").exists():
             return []
-        with duckdb.connect() as con:
-            con.read_parquet(str(current(self.root).state / "rules.parquet")).create_view("rules")
+        with connect(rules=current(self.root).state / "rules.parquet") as con:
             return con.execute(sql).fetchall()
 
 

@@ -15,12 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 
 from rewriter.artefact.versions import Version, current
 from rewriter.config import Publish
-from rewriter.engines import glob
+from rewriter.engines import connect, glob
 from rewriter.evaluation.intervals import bounds
 from rewriter.evaluation.outcomes import (
     FAILED_HONESTLY,
@@ -107,7 +106,7 @@ def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> l
         truth: column that holds the wanted hypotheses; None where the log has none.
     """
     wanted = _quoted(truth) if truth else "NULL"
-    with duckdb.connect() as con:
+    with connect() as con:
         rows = con.execute(
             f"""SELECT turn_id, user_id, {_quoted(speaker)}, ts_ms, locale, utterance, COALESCE(sent, utterance),
                        CASE WHEN status = 'failed' THEN '{REFUSED}' ELSE hypothesis END,
@@ -304,7 +303,7 @@ class Guard:
             yield "much smaller: it has no online layer, and the one that serves has one"
 
     def _churn(self, old: Version, new: Version) -> Iterator[str]:
-        with duckdb.connect() as con:
+        with connect() as con:
             books = [str(version.folder / "rules.parquet") for version in (old, new)]
             rules, traffic, changed = con.execute(_CHURN, books).fetchall()[0]
         if rules >= self._config.few_rules and changed > self._config.max_churn * traffic:
@@ -315,9 +314,7 @@ class Guard:
 
     def _worse(self, turns: Path, old: Version, new: Version) -> Iterator[str]:
         sample = turns.with_name("replayed.parquet")
-        with duckdb.connect() as con:
-            read = con.read_parquet(glob(turns))
-            read.create_view("turns")
+        with connect(turns=turns) as con:
             con.sql(_SAMPLE, params=[self._config.replayed]).write_parquet(str(sample))
         logged = load(sample)
         answers = [

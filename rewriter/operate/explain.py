@@ -6,13 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import networkx as nx
 from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
-from rewriter.engines import glob
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError, ConfigError, running
 from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
@@ -252,9 +251,7 @@ def explain(
     if not (version.state / "rules.parquet").exists():
         return Explanation(source, answer, (), (), (), candidates, state=False, words=words)
     names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
-    with duckdb.connect() as con:
-        for table in ("rules", "nodes"):
-            con.read_parquet(glob(version.state / f"{table}.parquet")).create_view(table)
+    with connect(**{table: version.state / f"{table}.parquet" for table in ("rules", "nodes")}) as con:
         said = [SourceCounts(*row) for row in con.execute(_COUNTS, [source]).fetchall()]
         rivals = con.execute(_RIVALS.format(columns=", ".join(names)), [source, user]).fetchall()
         here = con.execute(_FOR_CONTEXTS.format(columns=", ".join(ContextRival.__dataclass_fields__)), [source]).fetchall()
@@ -298,8 +295,7 @@ def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGra
     nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
     if not nodes.exists():
         raise ArtefactError(f"{version.state} is missing: the graph needs the private state")
-    with duckdb.connect() as con:
-        con.read_parquet(glob(nodes)).create_view("nodes")
+    with connect(nodes=nodes) as con:
         found = con.execute(_NODE, [normalise(text), locale, locale]).fetchone()
     if found is None:
         raise ArtefactError(f"the log of {root} does not contain {normalise(text)!r}, so there is nothing to draw")

@@ -15,13 +15,12 @@ from numbers import Integral
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
 from rewriter.artefact import feedback, review, taught
 from rewriter.artefact.disk import replace as replace_file
 from rewriter.artefact.versions import Version, current, held, version_ids
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError, RequestError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, save_moments_without, write_rules
@@ -261,7 +260,7 @@ def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[
     """Write the rules that still serve; return how many served before and how many serve now, by kind."""
     old, new = version.state / "rules.parquet", work / "rules.parquet"
     table_without(person, old, new, "rules")
-    with duckdb.connect() as con:
+    with connect() as con:
         counted = [con.execute(_SERVED, [str(path)]).fetchall() for path in (old, new)]
         con.sql(_EVERYBODYS, params=[str(new)]).write_parquet(str(folder / "rules.parquet"))
     write_rules(folder / "rules", (Rule(*row) for row in counted[1]))

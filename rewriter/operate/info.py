@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
 from rewriter.artefact.versions import Version, load_current, version_ids
 from rewriter.codes import Scope
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError
 from rewriter.guardrail.contrasts import Kind, WordContrasts, open_contrasts
 from rewriter.messages import stage_reason
@@ -169,8 +168,7 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | None = 
             f"{path} is missing: the history of rules is in the private state, which is not shipped; run this where you learn"
         )
     user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
-    with duckdb.connect() as con:
-        con.read_parquet(str(path)).create_view("stage_changes")
+    with connect(stage_changes=path) as con:
         where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
         rows = con.execute(_CHANGES.format(where=where), [value, user]).fetchall()
     start = date(1970, 1, 1).toordinal()

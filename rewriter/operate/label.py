@@ -21,7 +21,7 @@ from rewriter.detect.rephrase import Goals, segment
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import DuckDB, glob
+from rewriter.engines import DuckDB, connect, glob
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
@@ -152,7 +152,7 @@ def _defects(best: BestDetector, data: TrainingData, seed: int) -> Floats:
 
 def _p_restates(data: TrainingData, scores: Path) -> Floats:
     """Return P(the candidate restates its turn) as mining scored it, (candidates,) float64."""
-    with duckdb.connect() as con:
+    with connect() as con:
         found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
     p = np.zeros(len(data.source))
     p[data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
@@ -161,7 +161,7 @@ def _p_restates(data: TrainingData, scores: Path) -> Floats:
 
 def _write(labels: pd.DataFrame, out: Path, train: Path | None, min_users: int) -> int | None:
     """Write both files; return the number of examples for the NLU."""
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("labels", labels)
         columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.LABELS.columns)
         out.parent.mkdir(parents=True, exist_ok=True)

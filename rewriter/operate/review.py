@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from rewriter.artefact.review import FILE, Choice, Line, read, write
 from rewriter.artefact.versions import current
+from rewriter.engines import connect
 from rewriter.errors import ArtefactError
 from rewriter.online.review import of_no_locale
 from rewriter.online.serving import lookup_order
@@ -110,7 +109,7 @@ def rules(root: str | Path) -> list[Learned]:
     Raises:
         ArtefactError: there is no artefact.
     """
-    with duckdb.connect() as con:
+    with connect() as con:
         found = con.execute(
             """SELECT rule, locale, source, target, turns, users, p_goal, win, loss
                FROM read_parquet(?) ORDER BY turns DESC, locale, source""",

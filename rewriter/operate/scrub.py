@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from rewriter.engines import glob, quoted
+from rewriter.engines import connect, glob, quoted
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.guardrail.contrasts import WordContrasts, open_contrasts, save_contrasts
 from rewriter.model.ambiguity import ambiguous_texts
@@ -111,7 +111,7 @@ def is_known(state: Path, hashed: str) -> bool:
         state: a folder with tables, such as the state of one version.
         hashed: the keyed hash.
     """
-    with duckdb.connect() as con:
+    with connect() as con:
         for table in _tables(state):
             for column in _columns(con, state, table):
                 test = {"user": f"{column.name} = ?", "text": "contains(content, ?)"}.get(column.holds)
@@ -131,7 +131,7 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         hashed: the same under the key of the artefact.
         k: users without whom no text serves others.
     """
-    with duckdb.connect() as con:
+    with connect() as con:
         known = con.execute(f"SELECT user_no FROM {_read(state, 'users')} WHERE user_id = ?", [hashed]).fetchone()
         number = -1 if known is None else int(known[0])
         columns = {table: _columns(con, state, table) for table in _tables(state)}
@@ -216,8 +216,7 @@ def is_declared(name: str) -> bool:
 
 def table_without(person: Person, path: Path, out: Path, table: str) -> int:
     """Write one Parquet file of a state without a person, and return how many rows were left out."""
-    with reading_state(path), duckdb.connect() as con:
-        con.read_parquet(str(path)).create_view("found")
+    with reading_state(path), connect(found=path) as con:
         columns = _described(con, "found")
         con.execute("CREATE TEMP TABLE gone AS SELECT unnest(?::BIGINT[]) AS id", [sorted(person.ids)])
         for name, texts in (

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
-from rewriter.engines import glob
+from rewriter.engines import connect
 from rewriter.model.fluency import Wording
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
@@ -72,7 +71,7 @@ class UserVotes:
     """
 
     def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame) -> None:
-        self._tables = {name: glob(getattr(mined, name)) for name in ("user_nodes", "users")}
+        self._tables = mined.named("user_nodes", "users")
         cast = sparse.coo_array(votes.goals)
         user = surface.hashes(mined.users, votes.user)
         frame = pd.DataFrame({"source": votes.source[cast.row], "user": user[cast.row], "goal": cast.col, "turns": cast.data})
@@ -91,9 +90,7 @@ class UserVotes:
             sources: nodes of texts.
             rng: source of the draws.
         """
-        with duckdb.connect() as con:
-            for name, path in self._tables.items():
-                con.read_parquet(path).create_view(name)
+        with connect(**self._tables) as con:
             said = con.execute(_SPOKEN, [sorted(sources)]).df()
         votes = self._votes[self._votes["source"].isin(said["node"])]
         voted = pd.MultiIndex.from_frame(votes[["source", "user"]])
@@ -250,8 +247,7 @@ def _main(speakers: Sequence[Speaker]) -> int:
 def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the hearings of one turn of each text, the text first; texts without other hearings are left out."""
     found: dict[tuple[str, str], tuple[str, ...]] = {}
-    with duckdb.connect() as con:
-        con.read_parquet(glob(turns)).create_view("turns")
+    with connect(turns=turns) as con:
         rows = con.execute("SELECT locale, utterance, MIN(nbest) FROM turns WHERE nbest IS NOT NULL GROUP BY ALL").fetchall()
     for locale, utterance, nbest in rows:
         key = (locale, normalise(utterance))
