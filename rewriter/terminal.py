@@ -98,13 +98,17 @@ def line(text: object) -> None:
 
 
 @contextmanager
-def steps(names: Sequence[str], shares: Mapping[str, float] | None = None) -> Iterator[Callable[[str], None]]:
+def steps(
+    names: Sequence[str], shares: Mapping[str, float] | None = None, *, plain: bool = False
+) -> Iterator[Callable[[str], None]]:
     """Show a progress bar over named steps, on a terminal only. Call the yielded function with each name as the step starts.
 
     Args:
         names: the steps, in order. A step that is called again goes on from where the bar is.
         shares: step -> its share of the whole time; then the bar also shows about how long the rest takes.
+        plain: whether to write a line for each step to stderr where that is no terminal.
     """
+    shown = Console(stderr=True)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -112,9 +116,9 @@ def steps(names: Sequence[str], shares: Mapping[str, float] | None = None) -> It
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
-        console=Console(stderr=True),
+        console=shown,
         transient=True,
-        disable=not Console(stderr=True).is_terminal,
+        disable=not shown.is_terminal,
     )
     begun: set[str] = set()
     since = time.monotonic()
@@ -129,6 +133,8 @@ def steps(names: Sequence[str], shares: Mapping[str, float] | None = None) -> It
             begun.add(name)
             count = f"{names.index(name) + 1 if name in names else 0}/{len(names)}"
             left = _left(time.monotonic() - since, done / sum(shares.values())) if shares else ""
+            if plain and not shown.is_terminal:
+                shown.print(safe(f"{count} {name}"), soft_wrap=True)
             bar.update(task, description=safe(name), completed=done, count=count, left=left)
 
         yield start

@@ -71,3 +71,13 @@ def test_a_table_that_does_not_fit_is_printed_row_by_row(monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert all(f"value{n}" in shown for n in range(14))
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_steps_are_lines_on_stderr_where_that_is_no_terminal_and_lines_are_asked_for(capsys):
+    with terminal.steps(("read", "judge"), plain=True) as start:
+        start("read")
+        start("judge")
+    assert capsys.readouterr() == ("", "1/2 read\n2/2 judge\n")
+    with terminal.steps(("read",)) as start:
+        start("read")
+    assert capsys.readouterr() == ("", "")

@@ -40,7 +40,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
     from rewriter.evaluation.summary import asked, brief
     from rewriter.operate import demo as show
 
-    with terminal.steps(show.STEPS) as progress:
+    with terminal.steps(show.STEPS, plain=True) as progress:
         found = show.demo(out, seed=seed, setting=setting, progress=progress)
     for mode, rows in found.rows.items():
         columns, lines = brief(rows)

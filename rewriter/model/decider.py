@@ -33,7 +33,7 @@ class Calibration:
         p: P(success) at each knot, rising.
 
     Example:
-        >>> Calibration((0.2, 0.6), (0.1, 0.9)).p_of(0.4)
+        >>> round(Calibration((0.2, 0.6), (0.1, 0.9)).p_of(0.4), 2)
         0.5
         >>> Calibration().p_of(0.4)
         0.4

@@ -40,6 +40,7 @@ def write_ages(half_life_days: int, path: Path) -> Path:
 
     Example:
         >>> import tempfile
+        >>> import duckdb
         >>> path = write_ages(30, Path(tempfile.mkdtemp()) / "ages.parquet")
         >>> duckdb.sql(f"SELECT weight FROM '{path}' WHERE age IN (0, 30, 60) ORDER BY age").fetchall()
         [(1000000,), (500000,), (250000,)]
