@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from script import made_with, options, write_result
-from worlds.media import WISHES, media_world
-from worlds.wishes import Wish, read_wishes
+from worlds.goals import MediaGoal, read_goals
+from worlds.media import GOALS, media_world
 
 from rewriter.evaluation.judge import exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
 from rewriter.evaluation.outcomes import Outcomes, pooled, where
@@ -39,7 +39,7 @@ PACKAGES = ("rewriter", "numpy", "scipy", "duckdb", "rapidfuzz")
 def main() -> None:
     """Run all seeds and write the results."""
     args = arguments()
-    kinds = decided_by(read_wishes(WISHES).wishes)
+    kinds = decided_by(read_goals(GOALS).goals)
     parts: dict[str, dict[str, list[Outcomes]]] = {mode: {} for mode in MODES}
     ceilings, rules = [], []
     for seed in args.seeds:
@@ -94,12 +94,12 @@ def blinded(turn: Turn) -> Turn:
     return replace(turn, context="{}", device_type="")
 
 
-def decided_by(wishes: tuple[Wish, ...]) -> dict[str, str]:
+def decided_by(wanted: tuple[MediaGoal, ...]) -> dict[str, str]:
     """Return brief phrase -> what decides its meaning: a key of the context, the turn before, or the person's preference."""
     kinds: dict[str, str] = {}
-    for wish in wishes:
-        for text in wish.brief:
-            keys = sorted(wish.when.keys() | wish.unless.keys())
+    for one in wanted:
+        for text in one.brief:
+            keys = sorted(one.when.keys() | one.unless.keys())
             kinds[text] = "previous turn" if "after" in keys else keys[0] if keys else kinds.get(text, "taste")
     return kinds
 

@@ -6,7 +6,7 @@ For each seed: simulate a log, learn from it, and let every rule that was consid
 own for as many days again. From that second log alone the share of requests that end well is estimated for random releases made
 of these rules (`rewriter.evaluation.compare`): half of the rules (drop), those above a random threshold, the best half and some
 others (add), and all of them with other shares (draw). The truth of a release is what its rules do to the requests of a third,
-long log without rewriting, where every wish is known. A request is the first turn of a wish and ends well if the wish is met, so
+long log without rewriting, where every goal is known. A request is the first turn of a goal and ends well if the goal is met, so
 that this judges the estimates, not the labels. Writes results/off_policy.json: how often the truth is inside the 95 % interval,
 by method and kind of release, the error, the width, and the same for the difference to the release that leaves all alone.
 """
@@ -85,14 +85,14 @@ def one(seed: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         turns = served(world, publish(folder / "canary", list(drawn.values())), second, args.days, seed)
         logged, asked = read_back(turns, folder)
         third = second + timedelta(days=args.days)
-        wishes = [t for day in simulate_days(world, days=LONG * args.days, start=third, seed=seed) for t in firsts(day)]
+        first = [t for day in simulate_days(world, days=LONG * args.days, start=third, seed=seed) for t in firsts(day)]
         nothing = Release(np.zeros(len(asked)), np.ones(len(asked), dtype=bool))
         for n in range(args.releases):
             kind = KINDS[n % len(KINDS)]
             chosen = made(kind, rules, rng)
             release = release_of(asked, Rewriter.open(publish(folder / f"r{n}", chosen)).rewrite)
             assert release.supported.all()
-            truth, spoken = worth(world, wishes, {rule.source: rule for rule in chosen}), worth(world, wishes, {})
+            truth, spoken = worth(world, first, {rule.source: rule for rule in chosen}), worth(world, first, {})
             found = estimates(logged, release, seed=n)
             more = differences(logged, nothing, release, seed=n)
             yield {
@@ -146,7 +146,7 @@ def at(seconds: float) -> Callable[[], float]:
 
 
 def firsts(turns: Sequence[Turn]) -> list[Turn]:
-    """Return the first turn of each wish: not the same wish again, soon after it was not met."""
+    """Return the first turn of each goal: not the same goal again, soon after it was not met."""
     last: dict[str, Turn] = {}
     found = []
     for turn in turns:
@@ -159,7 +159,7 @@ def firsts(turns: Sequence[Turn]) -> list[Turn]:
 
 
 def read_back(turns: Sequence[Turn], folder: Path) -> tuple[Logged, list[Any]]:
-    """Read the second log as `compare` does, and keep the first turns of wishes, with the truth for an outcome."""
+    """Read the second log as `compare` does, and keep the first turns of goals, with the truth for an outcome."""
     write_log(turns, folder / "second.parquet")
     names = {"device_id": "user_id"}
     reader.read([folder / "second.parquet"], out=folder / "read", key=bytes(32), config=Logs(), mapping=names)
@@ -178,8 +178,8 @@ def made(kind: str, rules: Sequence[Rule], rng: np.random.Generator) -> list[Rul
     if kind == "draw":
         return [rule._replace(share=float(rng.uniform())) for rule in rules]
     if kind == "threshold":
-        bar = float(np.quantile([rule.score for rule in rules], rng.uniform(0.1, 0.9)))
-        return [rule for rule in rules if rule.score >= bar]
+        least = float(np.quantile([rule.score for rule in rules], rng.uniform(0.1, 0.9)))
+        return [rule for rule in rules if rule.score >= least]
     kept = [bool(rng.random() < 0.5) for _ in rules]
     if kind == "add":
         middle = float(np.median([rule.score for rule in rules]))
@@ -187,15 +187,15 @@ def made(kind: str, rules: Sequence[Rule], rng: np.random.Generator) -> list[Rul
     return [rule for rule, other in zip(rules, kept, strict=True) if other]
 
 
-def worth(world: World, wishes: Sequence[Turn], rules: dict[str, Rule]) -> float:
-    """Return the share of wishes that a release meets at once."""
+def worth(world: World, first: Sequence[Turn], rules: dict[str, Rule]) -> float:
+    """Return the share of goals that a release meets at once."""
     understand = world.assistant.understand
     total = 0.0
-    for wish in wishes:
-        spoken, rule = float(understand(wish.utterance) == wish.goal), rules.get(normalise(wish.utterance))
+    for turn in first:
+        spoken, rule = float(understand(turn.utterance) == turn.goal), rules.get(normalise(turn.utterance))
         part = 0.0 if rule is None else rule.share
-        total += (1 - part) * spoken + (part * float(understand(rule.target) == wish.goal) if rule else 0.0)
-    return total / len(wishes)
+        total += (1 - part) * spoken + (part * float(understand(rule.target) == turn.goal) if rule else 0.0)
+    return total / len(first)
 
 
 def inside(found: Interval, truth: float) -> bool:

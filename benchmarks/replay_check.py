@@ -4,7 +4,7 @@
         [--out benchmarks/results/replay_check.json]
 
 For each seed a world talks for some days, from which an artefact is learned, and for seven more, which are judged in three ways:
-in the closed world (the wish is known, the assistant is asked again), replayed with the wish marked in the log, and replayed with
+in the closed world (the goal is known, the assistant is asked again), replayed with the goal marked in the log, and replayed with
 the goal named by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
 """
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def prepare(world: World, seed: int, days: int) -> tuple[list[RecordedTurn], Rewriting]:
-    """Learn from the first days of a world; return the turns of the seven after them, marked with the wish."""
+    """Learn from the first days of a world; return the turns of the seven after them, marked with the goal."""
     talk = list(simulate_days(world, days=days + 7, start=START, seed=seed))
     folder = Path(tempfile.mkdtemp())
     write_log(chain.from_iterable(talk[:days]), folder / "before.parquet")
@@ -79,7 +79,7 @@ def prepare(world: World, seed: int, days: int) -> tuple[list[RecordedTurn], Rew
 
 
 def closed(turns: Sequence[RecordedTurn], rewrite: Rewriting, world: World) -> Outcomes:
-    """Judge turns as a world does that knows the wish behind each."""
+    """Judge turns as a world does that knows the goal behind each."""
 
     def one(turn: RecordedTurn) -> Judged:
         goal = turn.truth or ""
@@ -94,7 +94,7 @@ def closed(turns: Sequence[RecordedTurn], rewrite: Rewriting, world: World) -> O
 
 
 def strict(turns: Sequence[RecordedTurn], truth: Outcomes) -> dict[str, Counts]:
-    """Return turns with a known wish, those whose goal the strict rule names, and those it names rightly, (users, 3)."""
+    """Return turns with a known goal, those whose goal the strict rule names, and those it names rightly, (users, 3)."""
     names, users = np.unique(truth.user.astype(str), return_inverse=True)
     wished = truth.goal != ""
     named_goals = goals(turns)

@@ -68,7 +68,7 @@ class Tables:
     """Everything measured, by world, index and seed; `defects` are those that go with the refused requests."""
 
     refused: dict[Key, Rows]
-    strange: dict[Key, Rows]
+    foreign: dict[Key, Rows]
     outside: dict[Key, Rows]
     unseen: dict[Key, Rows]
     defects: dict[Key, int]
@@ -126,8 +126,8 @@ def measured(corpora: dict[tuple[str, int], Corpus], costs: dict[str, dict[str, 
             found.refused[key] = desk.measure(chosen)
             found.defects[key] = round(len(wrong) * len(chosen) / len(refused))
             away = {name: texts for name, texts in others.items() if world != "typed" or name == "snips_nlu"}
-            strange = [Made(text, text, "") for texts in away.values() for text in texts]
-            found.strange[key] = desk.measure(draw(strange, round(STRANGERS * len(chosen)), seed))
+            foreign = [Made(text, text, "") for texts in away.values() for text in texts]
+            found.foreign[key] = desk.measure(draw(foreign, round(STRANGERS * len(chosen)), seed))
             found.outside[key] = desk.measure([Made(t, t, "") for t in outside[seed :: 3 * len(args.seeds)]])
             if index == "log":
                 known = set(desk.scene.texts)
@@ -169,7 +169,7 @@ def fit_ranker(tables: Tables, worlds: Sequence[str]) -> tuple[Logistic, Labelle
         tables: what was measured.
         worlds: names of worlds, or ``world: index`` for one of its indexes.
     """
-    wanted, every = set(worlds), [*tables.refused.items(), *tables.strange.items()]
+    wanted, every = set(worlds), [*tables.refused.items(), *tables.foreign.items()]
     parts = [rows for key, rows in every if {key[0], f"{key[0]}: {key[1]}"} & wanted]
     first = joined([Labelled(r.columns, r.right, np.full(len(r.right), len(r.fails) / len(r.right))) for r in parts])
     rough = fit_logistic(first.columns, first.right, first.weight, penalty=RIDGE, signs=SIGNS)
@@ -193,7 +193,7 @@ def decisive(rows: Rows, score: Floats) -> Labelled:
 
 def trees(tables: Tables, worlds: Sequence[str]) -> Callable[[Floats], Floats]:
     """Fit monotone boosted trees on the same candidates, all of each request."""
-    parts = [rows for of in (tables.refused, tables.strange) for key, rows in of.items() if key[0] in worlds]
+    parts = [rows for of in (tables.refused, tables.foreign) for key, rows in of.items() if key[0] in worlds]
     rows = joined([Labelled(r.columns, r.right, np.full(len(r.right), len(r.fails) / len(r.right))) for r in parts])
     model = HistGradientBoostingClassifier(**TREES, monotonic_cst=list(SIGNS), random_state=0)
     model.fit(rows.columns, rows.right, sample_weight=rows.weight)
@@ -263,7 +263,7 @@ def by_phrases(tables: Tables, world: str) -> tuple[Tables, Tables]:
             if key[0] == world:
                 half = np.array([crc32(said.encode()) % 2 == part for said in rows.said])
                 refused[key], defects[key] = rows.of(half), round(tables.defects[key] * float(half.mean()))
-        parts.append(Tables(refused, tables.strange, tables.outside, tables.unseen, defects))
+        parts.append(Tables(refused, tables.foreign, tables.outside, tables.unseen, defects))
     return parts[0], parts[1]
 
 

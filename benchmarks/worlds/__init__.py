@@ -1,6 +1,6 @@
 """Worlds that only benchmarks and tests use.
 
-`media` is a home of music and films in which short requests depend on context (`wishes` reads its goals, `routines` says who is
+`media` is a home of music and films in which short requests depend on context (`goals` reads its goals, `routines` says who is
 where at which hour). `recorded` plays back recordings of speech. `changing` is a home whose meanings change from day to day.
 `attack` adds turns of adversarial accounts, and `typing_errors` mistypes on a keyboard.
 

@@ -98,22 +98,22 @@ class Changing:
         return World("changing", "en", PhraseAssistant(table), goals, users, channel, channel, behaviour, nothing)
 
     def _user(self, i: int, spoken: list[int], day: int) -> User:
-        wishes = {}
+        phrases = {}
         for k in spoken:
             source = self.sources[k]
             means = self._leaning[i, k] < self.share_meant(source, day)
             goal, other = (source.meant, source.target) if means else (source.taken, source.healthy)
-            wishes[goal] = (source.text, other)
+            phrases[goal] = (source.text, other)
         popular = np.exp(self._walk[day, spoken])
         order = np.argsort(-popular)
-        goals = list(wishes)
+        goals = list(phrases)
         name = f"user{i:03d}"
         return User(
             user_id=name,
             speaker=name,
             goals=tuple(goals[k] for k in order),
             weights=tuple((popular[order] / popular.sum()).tolist()),
-            phrases=wishes,
+            phrases=phrases,
             room="kitchen",
             device_id=f"device{i:03d}",
         )

@@ -59,9 +59,9 @@ def test_simulated_turns_become_logged_ones():
     world = phrase_world(0, n_users=12)
     turns = [turn for day in simulate_days(world, days=2, start=date(2026, 1, 5), seed=0) for turn in day]
     log = logged([*turns, replace(turns[0], sent="something else"), replace(turns[0], goal="")])
-    wishes = [turn for turn in turns if turn.goal]
-    assert [(t.user, t.text, t.goal) for t in log] == [(t.user_id, t.utterance, t.goal) for t in wishes]
-    assert [t.failed for t in log] == [world.assistant.understand(t.utterance) != t.goal for t in wishes]
+    meant = [turn for turn in turns if turn.goal]
+    assert [(t.user, t.text, t.goal) for t in log] == [(t.user_id, t.utterance, t.goal) for t in meant]
+    assert [t.failed for t in log] == [world.assistant.understand(t.utterance) != t.goal for t in meant]
     assert 0 < sum(t.failed for t in log) < len(log)
 
 

@@ -28,7 +28,7 @@ def log(world):
     return turns_of(world)
 
 
-def wishes(world, log):
+def first_turns(world, log):
     return [turn for turn in log if turn.said != world.stop]
 
 
@@ -78,7 +78,7 @@ def test_a_day_follows_from_its_seed_and_date_alone(world, log):
 def test_enough_defects_are_silent(setting, seed):
     world = phrase_world(seed, setting=setting)
     drawn = [(r.goal, world.assistant.understand(r.heard)) for r in requests(world, n=1500, seed=1, start=START)]
-    logged = [(t.goal, t.hypothesis) for t in wishes(world, turns_of(world))]
+    logged = [(t.goal, t.hypothesis) for t in first_turns(world, turns_of(world))]
     for turns in (drawn, logged):
         defects = [understood for goal, understood in turns if understood != goal]
         assert 0.12 < len(defects) / len(turns) < 0.5
@@ -106,7 +106,7 @@ def test_requests_are_of_everybody_and_say_who_is_known(world):
 
 
 def test_habits_show_in_the_log(world):
-    """The commonest wish of each person is wanted as often as Zipf says, first turns of a wish counted."""
+    """The commonest goal of each person is wanted as often as Zipf says, first turns of a goal counted."""
     calm = replace(world, behaviour=replace(world.behaviour, follow_up=0.0, switch=0.0))
     log = turns_of(calm, days=30)
     hits = expected = 0.0

@@ -7,9 +7,9 @@ from datetime import date
 
 import numpy as np
 import pytest
-from worlds.media import WISHES, media_world
+from worlds.goals import read_goals
+from worlds.media import GOALS, media_world
 from worlds.routines import ROOMS, routines
-from worlds.wishes import read_wishes
 
 from rewriter.errors import ConfigError
 from rewriter.simulation import Around, requests, simulate, simulate_days
@@ -59,7 +59,7 @@ TASTE = {  # the person: words that always mean one thing to one person
     "play we don't talk": "PlaySong",
     "play blue river": "PlaySong",
 }
-FOLLOWING = {  # the wish just before
+FOLLOWING = {  # the goal just before
     ("what about tomorrow", "Weather|day=today"): "Weather|day=tomorrow",
     ("what about tomorrow", "Calendar|day=today"): "Calendar|day=tomorrow",
     ("start brewing", "StopAlarm"): "Brew|drink=coffee",
@@ -71,7 +71,7 @@ def context(turn):
 
 
 def first_turns(log):
-    """Turns in which a wish is said for the first time, each with the turn before it where that was just now."""
+    """Turns in which a goal is said for the first time, each with the turn before it where that was just now."""
     last = {}
     for turn in log:
         before = last.get(turn.user_id)
@@ -122,10 +122,10 @@ def test_who_likes_one_song_can_want_the_other(world, log):
 def test_the_assistant_knows_nothing_of_the_moment():
     pure = media_world(1, n_users=30, misrouted=0.0, refused=0.0, guessed=0.0)
     understand = pure.assistant.understand
-    for wish in read_wishes(WISHES).wishes:
-        assert {understand(text) for text in wish.full} == {wish.goal}
-    brief = {text for wish in read_wishes(WISHES).wishes for text in wish.brief}
-    default = {text: wish.goal for wish in read_wishes(WISHES).wishes if wish.default for text in wish.brief}
+    for one in read_goals(GOALS).goals:
+        assert {understand(text) for text in one.full} == {one.goal}
+    brief = {text for one in read_goals(GOALS).goals for text in one.brief}
+    default = {text: one.goal for one in read_goals(GOALS).goals if one.default for text in one.brief}
     assert {text: understand(text) for text in brief} == {text: default.get(text) for text in brief}
     assert understand("play hunger games") == "PlayAudiobook|title=hunger games"
     assert understand("what is the temperature") == "Temperature|of=outside"
@@ -135,35 +135,35 @@ def test_the_assistant_knows_nothing_of_the_moment():
 
 
 def test_no_full_phrase_means_two_things():
-    owner = Counter(text for wish in read_wishes(WISHES).wishes for text in set(wish.full))
+    owner = Counter(text for one in read_goals(GOALS).goals for text in set(one.full))
     assert set(owner.values()) == {1}
-    assert not owner.keys() & {text for wish in read_wishes(WISHES).wishes for text in wish.brief}
+    assert not owner.keys() & {text for one in read_goals(GOALS).goals for text in one.brief}
 
 
 def test_a_moment_and_a_person_have_one_meaning_at_most(world):
     rng = np.random.default_rng(0)
-    wishes = read_wishes(WISHES).wishes
-    brief = sorted({text for wish in wishes for text in wish.brief})
-    goals = ["", *(wish.goal for wish in wishes)]
+    wanted = read_goals(GOALS).goals
+    brief = sorted({text for one in wanted for text in one.brief})
+    goals = ["", *(one.goal for one in wanted)]
     for _ in range(500):
         at = Around("d", str(rng.choice(["speaker", "display", "tv", "car"])), {
             "hour": int(rng.integers(24)), "room": str(rng.choice(ROOMS)), "place": str(rng.choice(["home", "car"])),
             "state.oven": str(rng.choice(["on", "off"])),
         }, str(rng.choice(goals)))  # fmt: skip
         for text in brief:
-            assert sum(text in wish.brief and wish.fits(at) and not wish.mine for wish in wishes) <= 1
+            assert sum(text in one.brief and one.fits(at) and not one.mine for one in wanted) <= 1
 
 
 def test_a_share_is_withheld_and_never_logged(world):
-    split, wishes = world.split, read_wishes(WISHES).wishes
-    full = {text for wish in wishes if wish.goal not in split.goals for text in wish.full}
-    brief = {text for wish in wishes for text in wish.brief}
+    split, wanted = world.split, read_goals(GOALS).goals
+    full = {text for one in wanted if one.goal not in split.goals for text in one.full}
+    brief = {text for one in wanted for text in one.brief}
     assert len(split.users) == 20
     assert len(split.goals) == round(0.1 * len(world.goals))
     assert len(split.phrases & full) == round(0.2 * len(full))
     assert 0.15 < len(split.phrases & brief) / len(brief) < 0.5
-    for wish in wishes:
-        assert wish.goal in split.goals or set(wish.full) - split.phrases
+    for one in wanted:
+        assert one.goal in split.goals or set(one.full) - split.phrases
     for turn in (t for day in simulate_days(world, days=3, start=START, seed=1) for t in day):
         assert turn.user_id not in split.users
         assert turn.goal not in split.goals
@@ -215,6 +215,6 @@ def test_it_can_be_written(tmp_path):
 
 
 def test_wishes_that_cannot_be_read(tmp_path):
-    (tmp_path / "bad.json").write_text('{"wishes": [{"say": ["hello"]}], "words": {}, "stop": "stop"}', encoding="utf-8")
+    (tmp_path / "bad.json").write_text('{"goals": [{"say": ["hello"]}], "words": {}, "stop": "stop"}', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bad\.json"):
-        read_wishes(tmp_path / "bad.json")
+        read_goals(tmp_path / "bad.json")

@@ -1,4 +1,4 @@
-"""People: habits, ownership, withheld wishes."""
+"""People: habits, ownership, withheld goals."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`Wish`: something people want, how they name it in full, and where a few words are enough."""
+"""`MediaGoal`: something people want, how they name it in full, and where a few words are enough."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from rewriter.simulation.world import Around
 from rewriter.text import normalise
 
 Condition = Mapping[str, frozenset[str]]
-"""Key of a context, ``device_type`` or ``after`` (intent and slots of the wish just before) -> the values that fulfil it."""
+"""Key of a context, ``device_type`` or ``after`` (intent and slots of the goal just before) -> the values that fulfil it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class MediaGoal:
     """One thing to want.
 
     Attributes:
@@ -51,27 +51,27 @@ class Wish:
         return all(held(self.when)) and not any(held(self.unless))
 
 
-class Wishes(NamedTuple):
+class MediaGoals(NamedTuple):
     """What is wanted in a world, and what people say to call something off."""
 
-    wishes: tuple[Wish, ...]
+    goals: tuple[MediaGoal, ...]
     stop: str
 
 
-def read_wishes(path: Path) -> Wishes:
-    """Read wishes from a file like `media.en.json`.
+def read_goals(path: Path) -> MediaGoals:
+    """Read goals from a file like `media.en.json`.
 
     Raises:
         ConfigError: the file cannot be read, or a part is missing.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return Wishes(tuple(wish for template in data["wishes"] for wish in _filled(template, data["words"])), data["stop"])
+        return MediaGoals(tuple(one for template in data["goals"] for one in _filled(template, data["words"])), data["stop"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"cannot read wishes {path}: {type(error).__name__} {error}") from error
+        raise ConfigError(f"cannot read goals {path}: {type(error).__name__} {error}") from error
 
 
-def _filled(template: Mapping[str, Any], words: Mapping[str, list[str]]) -> Iterator[Wish]:
+def _filled(template: Mapping[str, Any], words: Mapping[str, list[str]]) -> Iterator[MediaGoal]:
     slots = sorted({slot for say in template["say"] for slot in SLOT.findall(say)})
     named = {slot: f"{{{slot}}}" for slot in slots}
     for filling in product(*(words[slot] for slot in slots)):
@@ -83,7 +83,7 @@ def _filled(template: Mapping[str, Any], words: Mapping[str, list[str]]) -> Iter
         def condition(kind: str, values: Mapping[str, str] = values) -> Condition:
             return {key: frozenset(v.format(**values) for v in of) for key, of in template.get(kind, {}).items()}
 
-        yield Wish(
+        yield MediaGoal(
             goal=hypothesis(template["intent"], {s: v.format(**values) for s, v in template.get("slots", named).items()}),
             full=texts("say"),
             brief=texts("brief"),
