@@ -30,6 +30,7 @@ INSIDE = {
         {"rules"},
         {"fit", "lifecycle"},
         {"catalog_layer", "verdict"},
+        {"run"},
         {"learn"},
     ]
 }

@@ -10,7 +10,7 @@ from logs_by_hand import listed, turn
 from rapidfuzz.distance import Indel
 from sklearn.metrics import average_precision_score
 
-import rewriter.offline.learn as learning
+import rewriter.offline.run as learning
 from rewriter import learn
 from rewriter.artefact.versions import current
 from rewriter.config import Config

@@ -223,7 +223,7 @@ def test_turns_that_are_counted_are_looked_at_and_not_counted_again(tmp_path):
 
 def test_the_rule_looks_at_no_turn_twice(tmp_path, monkeypatch):
     """A log too small to learn from keeps the rule: its days are mined beside the open turns alone."""
-    import rewriter.offline.learn as module
+    import rewriter.offline.run as module
 
     seen, real = [], module.pipeline.mine
     monkeypatch.setattr(module.pipeline, "mine", lambda *args, **options: seen.append(options["whole"]) or real(*args, **options))
@@ -282,7 +282,7 @@ def test_a_damaged_state_is_told_in_one_line(tmp_path, fitted, name):
 
 @pytest.mark.slow
 def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
-    import rewriter.offline.learn as module
+    import rewriter.offline.run as module
 
     fitted = []
     real = module.fit

@@ -1,0 +1,297 @@
+"""A run of `learn`: its steps, from the private state and the log to the published version."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from rewriter.artefact.versions import Version, open_version
+from rewriter.artefact.writer import Writer
+from rewriter.config import Config
+from rewriter.detect.select import BestDetector, is_kept
+from rewriter.detect.word_risk import export_risk
+from rewriter.engines import DuckDB
+from rewriter.guardrail.contrasts import save_contrasts
+from rewriter.model.detector import Detector
+from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
+from rewriter.model.rules import save_moments
+from rewriter.offline.catalog_layer import KeptCatalog
+from rewriter.offline.fit.ambiguity import learn_ambiguity
+from rewriter.offline.fit.query_index import build_query_index, contrasts
+from rewriter.offline.fit.ranker import defect_counts, fit
+from rewriter.offline.lifecycle import evidence, transitions
+from rewriter.offline.lifecycle.transitions import Lifecycle
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.report import LogReport
+from rewriter.offline.mining import pipeline
+from rewriter.offline.mining.incremental import PARTED, Carried
+from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.rules import chain, exceptions, launch
+from rewriter.offline.rules.launch import Decided
+from rewriter.offline.rules.moments import find_moments
+from rewriter.offline.rules.priors import Priors
+
+_KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
+"""Mined tables that go into the private state."""
+_DETECTOR = "detector"
+"""Folder of the private state that keeps the detector between fits."""
+Progress = Callable[[str], None]
+Judge = Callable[[Path, Version], Sequence[str]]
+"""(turns that were read, finished version) -> reasons why it must not serve yet."""
+
+
+class Clock:
+    """Measures how long each step takes, and reports its start."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress, self._step, self._since = progress, "", 0.0
+
+    def start(self, step: str) -> None:
+        """End the step that runs, and start the next one; an empty name only ends it."""
+        now = time.perf_counter()
+        if self._step:
+            self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._since
+        self._step, self._since = step, now
+        if step and self._progress:
+            self._progress(step)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a run starts from.
+
+    Attributes:
+        known: the private state of the run before; None where there is none, or where it is not to be used.
+        past: what that state holds of the logs.
+        before: what it holds of the stages of rules.
+        log: what was read today.
+        turns: Parquet of `tables.TURNS`, those of today.
+        k_raised: whether more users are asked for than in the run before.
+        due: whether what is fitted is fitted today.
+    """
+
+    known: Path | None
+    past: Carried
+    before: Lifecycle
+    log: LogReport
+    turns: Path
+    k_raised: bool
+    due: bool
+
+    def kept(self, config: Config) -> Path | None:
+        """Return the state whose fitted parts are used again; None where they are fitted today."""
+        return self.known if config.loop.refit_days and not self.due else None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published: the version, rules by scope, expected wins and losses, and texts of the catalog."""
+
+    version: str
+    counts: Mapping[str, int]
+    expected: Mapping[str, float]
+    n_texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of `learn`; its methods are the steps, in the order in which they are called."""
+
+    writer: Writer
+    out: Path
+    config: Config
+    clock: Clock
+    detector: Detector | BestDetector | None
+    given: KeptCatalog | None
+    draw: bool
+    afresh: bool
+    channel: str
+
+    def read(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        mapping: Mapping[str, str],
+        sql: str | Path | None,
+        decisions: str | Path | None,
+    ) -> Day:
+        """Read the private state and the log."""
+        self.clock.start("log")
+        writer, config, state = self.writer, self.config, self.out / "state"
+        known = None if self.afresh else writer.whole_state()
+        past, before = Carried.read(known), Lifecycle.read(known)
+        log = reader.read(
+            sources,
+            out=writer.work,
+            key=writer.user_key,
+            config=config.logs,
+            mapping=mapping,
+            sql=Path(sql) if sql else None,
+            seen=frozenset(past.files),
+            decisions=Path(decisions) if decisions else None,
+            feedback=state / "feedback.jsonl",
+            min_users=config.launch.min_users,
+            rejected=lambda: state / "rejected.parquet",
+        )
+        k_raised = known is not None and _min_users(self.out, known.name) < config.launch.min_users
+        due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
+        return Day(known, past, before, log, writer.work / "turns.parquet", k_raised, due)
+
+    def unchanged(self, day: Day) -> Version | None:
+        """Return the version that was learned last if nothing is new, else None."""
+        if day.known is None or day.log.files or day.due or self.given is not None:
+            return None
+        return _same_settings(self.out, day.known.name, self.config)
+
+    def detector_of(self, day: Day) -> BestDetector:
+        """Return the detector that is kept, or one that is yet to be learned."""
+        self.clock.start("mine")
+        kept, config = day.kept(self.config), self.config
+        folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
+        return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
+
+    def mine(self, day: Day, best: BestDetector) -> Mined:
+        """Mine the turns of today and those that are still open."""
+        engine, starts = DuckDB(day.turns.parent), day.before.evidence_starts
+        detector, whole = self.detector or best, day.due or (self.detector is None and best.looks_back)
+        try:
+            return pipeline.mine(engine, day.turns, detector, self.config, evidence_starts=starts, carried=day.past, whole=whole)
+        finally:
+            engine.close()
+
+    def launch(self, day: Day, mined: Mined) -> Decided:
+        """Solve the chain, and decide which rules may be launched."""
+        config = self.config
+        self.clock.start("chain")
+        solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
+        self.clock.start("launch")
+        priors = Priors.open(day.kept(config))
+        return launch.decide(mined, solved, config, priors, contrasts(mined, config.launch.min_users))
+
+    def fit(self, day: Day, mined: Mined, decided: Decided, best: BestDetector) -> Mapping[str, Promise]:
+        """Fit the online layer, or take it over; return what held-out evidence promises of each slice."""
+        online = self.writer.folder / "online"
+        if day.due:
+            doubted = evidence.withdrawn_slices(day.before.rules, day.before.evidence_starts)
+            promises = _fit(mined, decided, best, doubted, self.config, online, self.clock, self.channel)
+            save_promises(online, promises)
+            return promises
+        if day.past.fitted_day is not None and not day.k_raised:  # else the layer holds texts of fewer than k users
+            self.writer.take_over("online")
+            return open_promises(online)
+        return {}
+
+    def advance(self, day: Day, mined: Mined, decided: Decided, promises: Mapping[str, Promise]) -> Lifecycle:
+        """Move the rules and the slices of the online layer between stages."""
+        self.clock.start("launch")
+        before, today, config = day.before, pipeline.last_day(mined), self.config
+        doubted = evidence.withdrawn_slices(before.rules, before.evidence_starts)
+        slices = evidence.assess_slices(promises, doubted, today, fitted=day.due)
+        return transitions.advance(
+            pd.concat([decided.rules, slices], ignore_index=True) if len(slices) else decided.rules,
+            before,
+            mined,
+            today,
+            config.loop,
+            min_users=config.launch.min_users,
+            draw=self.draw,
+            fitted=day.due,
+            k_raised=day.k_raised,
+        )
+
+    def publish(
+        self,
+        day: Day,
+        mined: Mined,
+        decided: Decided,
+        promises: Mapping[str, Promise],
+        now: Lifecycle,
+        best: BestDetector,
+        judge: Judge | None,
+    ) -> Published:
+        """Write the version and the private state, and publish the version."""
+        self.clock.start("artefact")
+        writer, config = self.writer, self.config
+        launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
+        save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
+        save_moments(writer.folder / "rules", find_moments(mined, config.teaching))
+        n_texts = _serve_catalog(self.given, writer, config, afresh=self.afresh)
+        left = day.past.after(day.log, config, fitted=day.due)
+        self._keep(now, left, mined, decided, best)
+        counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
+        expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
+        version = writer.publish(
+            config=config,
+            locales=mined.locales,
+            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}}
+            | ({"catalog texts": n_texts} if n_texts else {}),
+            metrics=_metrics(expected) | evidence.slice_figures(promises) | best.metrics(),
+            judge=judge and partial(judge, day.turns),
+        )
+        return Published(version, counts, expected, n_texts)
+
+    def _keep(self, now: Lifecycle, left: Carried, mined: Mined, decided: Decided, best: BestDetector) -> None:
+        """Write the private state that the next run needs."""
+        writer = self.writer
+        now.write(writer.state)
+        left.write(writer.state)
+        if self.config.loop.refit_days:
+            decided.in_context.global_rules.priors.save(writer.state)
+            best.save(writer.state / _DETECTOR)
+        writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
+
+
+def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *, afresh: bool) -> int:
+    """Serve and keep the catalog that was given, else the one that is kept; return the number of its texts."""
+    served = given or (None if afresh else KeptCatalog.open(writer.previous_state, config))
+    if served is None:
+        return 0
+    served.save(writer.state)
+    return sum(served.write(writer.folder / "catalog", config).values())
+
+
+def _fit(
+    mined: Mined,
+    decided: Decided,
+    best: BestDetector,
+    doubted: Mapping[str, int],
+    config: Config,
+    online: Path,
+    clock: Clock,
+    channel: str,
+) -> dict[str, Promise]:
+    """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
+    inputs, in_context = decided.inputs, decided.in_context
+    query_index, guardrails = build_query_index(mined, in_context.global_rules.pairs, config, online), decided.guardrails
+    save_contrasts(online, guardrails.contrasts)
+    clock.start("fit")
+    risk = defect_counts(mined, best.pair, config.launch.min_users)
+    export_risk(best.pair, risk.risk(), config, online)
+    promises = fit(
+        mined, in_context.global_rules, inputs.votes, query_index, risk, mined.said, config, online, doubted, guardrails, channel
+    )
+    if config.launch.personal:
+        known = exceptions.known_by_context(in_context)
+        promises |= learn_ambiguity(mined, in_context.global_rules, inputs.votes, query_index, known, config, online, guardrails)
+    return promises
+
+
+def _metrics(expected: Mapping[str, float]) -> dict[str, float]:
+    win, loss = expected["win"], expected["loss"]
+    share = loss / (win + loss) if win + loss else math.nan
+    return {"expected wins": win, "expected losses": loss, "expected loss share": share}
+
+
+def _min_users(root: str | Path, version_id: str) -> int:
+    """Return k of the version that was learned last."""
+    return Config.from_dict(dict(open_version(root, version_id).manifest.config)).launch.min_users
+
+
+def _same_settings(root: str | Path, version_id: str, config: Config) -> Version | None:
+    """Return the version that was learned last if it was learned under these settings, else None."""
+    version = open_version(root, version_id)
+    return version if version.manifest.config == config.to_dict() else None
