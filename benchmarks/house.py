@@ -12,11 +12,11 @@ answers one request that the online layer rewrites. Definitions:
 - *switches*: how often the running file changes within one `rewrite`, at calls and at returns.
 """
 
-import argparse
 import ast
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -29,6 +29,7 @@ from statistics import median
 from typing import Any
 
 import networkx as nx
+from script import RESULTS, options, write_result
 
 PACKAGE = "rewriter"
 LONG = 40
@@ -170,11 +171,10 @@ def walks(root: Path, log: Path) -> dict[str, int]:
 
 def main() -> None:
     """Measure the trees, print the figures side by side and write them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, out=RESULTS / "house.json")
     parser.add_argument("--root", type=Path, nargs="+", default=[Path()], help="checkouts, the older first")
     parser.add_argument("--log", type=Path, default=Path("data/sample.parquet"), help="log to learn from")
     parser.add_argument("--no-walks", action="store_true", help="only what the source gives, in a second")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/house.json"))
     args = parser.parse_args()
     found = {}
     for root in args.root:
@@ -184,7 +184,7 @@ def main() -> None:
         found[commit or root.name] = shape(root) | ({} if args.no_walks else walks(root, args.log))
     for figure in next(iter(found.values())):
         print(f"{figure}: {'  ->  '.join(json.dumps(of[figure]) for of in found.values())}")
-    args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_result({"command": shlex.join(["python", *sys.argv]), "trees": found}, args.out)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,15 @@ def calibration(result: Figures) -> str:
     return grid(["budget of losses", "expected at launch", "true", "wins", "losses"], rows)
 
 
+def house(result: Figures) -> str:
+    """Return the figures of the source of each tree, by its commit."""
+    trees = result["trees"]
+    last = list(trees.values())[-1]
+    rows = [[name, *(number(of[name]) for of in trees.values())] for name, figure in last.items() if not isinstance(figure, dict)]
+    longest = ["lines of the longest function", *(number(of["longest function"]["lines"]) for of in trees.values())]
+    return grid(["figure", *trees], [*rows, longest])
+
+
 def promise(result: Figures) -> str:
     """Promised and true share of losses of the online layer, by world and mode, and by band of the score."""
     found = [(name, mode, of) for name, modes in result["worlds"].items() for mode, of in modes.items()]

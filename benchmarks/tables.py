@@ -29,6 +29,7 @@ from result_tables import (
     fit_channel,
     guardrail,
     home_spoken_mining,
+    house,
     ladder,
     mining,
     online,
@@ -153,6 +154,7 @@ SECTIONS = (
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
     Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),
+    Section("house", "The source: files, lines and functions", "How is the package cut, before and now?", house),
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
     Section(
         "lives",
