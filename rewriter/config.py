@@ -6,6 +6,7 @@ lists them all; `docs/settings.md` is generated from it.
 
 import difflib
 import json
+import reprlib
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -356,6 +357,18 @@ class Config:
             row.check()
         _check_together(config)
         return config
+
+    @classmethod
+    def given(cls, config: "Config | None") -> "Config":
+        """Return what a function was given for its settings; the defaults if None.
+
+        Raises:
+            ConfigError: it is no `Config`.
+        """
+        if config is not None and not isinstance(config, cls):
+            example = 'Config.from_dict({"launch": {"min_users": 4}})'
+            raise ConfigError(f"config is a rewriter.Config, such as {example}, not {reprlib.repr(config)}")
+        return config or cls()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested dicts of what JSON and TOML have, the inverse of `from_dict`."""

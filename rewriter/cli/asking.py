@@ -39,10 +39,13 @@ def rewrite(
       rewriter rewrite artefact "play my mix" --user ann --json
     """
     from rewriter import terminal
+    from rewriter.codes import Reason
     from rewriter.online.rewriter import Rewriter
 
     context = pairs_of(pairs, "--context", "KEY=VALUE")
     answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, context=context, after_failure=after_failure)
+    if answer.reason == Reason.UNKNOWN_LOCALE:
+        click.echo(f"note: {answer.reason.meaning} `rewriter info` lists its locales.", err=True)
     if as_json:
         click.echo(terminal.as_json(dataclasses.asdict(answer)))
     else:  # a program that reads the pipe gets the text as it is

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
+from rewriter.artefact.disk import explained, replace
 from rewriter.artefact.versions import current
 from rewriter.codes import SERVED, Stage
 from rewriter.engines import connect
@@ -253,7 +254,9 @@ def report(root: str | Path, out: str | Path) -> Days:
         ArtefactError: the artefact is missing or damaged, or its private state is not here.
     """
     found = days(root)
-    Path(out).write_text(html(Report("rewriter: the loop", _LEAD, figures(found), parts(found))), encoding="utf-8")
+    page = html(Report("rewriter: the loop", _LEAD, figures(found), parts(found)))
+    with explained(Path(out)):
+        replace(Path(out), page.encode())
     return found
 
 

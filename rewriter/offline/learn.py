@@ -114,7 +114,7 @@ def learn(
         >>> report.rules["global"] > 0  # doctest: +SKIP
         True
     """
-    config, clock = config or Config(), Clock(progress)
+    config, clock = Config.given(config), Clock(progress)
     given = None if catalog is None else KeptCatalog.given(catalog, config, channel=channel, complete=complete)
     with Writer(out) as writer:
         run = Run(writer, Path(out), config, clock, detector, given, config.loop.draw or decisions is not None, afresh, channel)

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rewriter.codes import Arm, Layer, Reason, Scope, Standing
+from rewriter.errors import RequestError
 from rewriter.result import Candidate
 from rewriter.text import hash_household, hash_user, normalise
 
@@ -135,6 +136,22 @@ def read_user(user_id: object) -> str | Reason:
     return Reason.TOO_LONG if number.bit_length() > _MAX_BITS else str(number)
 
 
+def hashed_user(user_id: object, key: bytes) -> str:
+    """Return the keyed hash of a user id, empty for nobody.
+
+    Args:
+        user_id: a text or an integer; None for nobody.
+        key: secret of the artefact.
+
+    Raises:
+        RequestError: it is no user id.
+    """
+    user = read_user(user_id)
+    if isinstance(user, Reason):
+        raise RequestError(f"user_id is one id as the log gives it, such as 'ann' or 7, not {shown(user_id)}")
+    return hash_user(user, key) if user else ""
+
+
 def _scalars(context: object, max_chars: int) -> Mapping[str, object]:
     """Return the entries of a context that may be read, at most `MAX_CONTEXT` of them."""
     if not isinstance(context, Mapping) or not context:
@@ -229,6 +246,16 @@ class Verdict(NamedTuple):
     arm: Arm | None = None
     propensity: float | None = None
     steps: tuple[str, ...] = ()
+
+
+def is_duration(value: object) -> bool:
+    """Return whether a value is a number that is not negative.
+
+    Example:
+        >>> is_duration(20), is_duration(0.5), is_duration("20"), is_duration(float("nan"))
+        (True, True, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def shown(value: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewriter.artefact import review, taught
-from rewriter.artefact.versions import current_id, load_current, open_version
+from rewriter.artefact.versions import current_id, load_current, named, open_version
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.errors import RequestError
 from rewriter.model.phrases import phrases
@@ -17,7 +17,7 @@ from rewriter.online.decide import answer
 from rewriter.online.options import Options, is_ours
 from rewriter.online.overlay import FILE, Overlay
 from rewriter.online.preferences import Statement
-from rewriter.online.request import Understands, read_user, shown
+from rewriter.online.request import Understands, is_duration, read_user, shown
 from rewriter.online.review import Review
 from rewriter.online.serving import Serving
 from rewriter.result import Lesson, Preference, Rewrite, Stated, Taught, Teachable
@@ -72,7 +72,7 @@ class Rewriter:
                 left alone unless a rule says otherwise. The online layer sends nothing that it does not understand.
             deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
             layers: which layers are asked; all by default.
-            version: id of a version to stay with. None for the current one, and each new one after it.
+            version: id of a version to stay with, or its beginning. None for the current one, and each new one after it.
             hashed: whether user ids are given as keyed hashes, as in the tables that `learn` has written.
             feedback: the file of what users said of rewrites, one for all processes. None for ``state/feedback.jsonl`` in the
                 artefact folder.
@@ -82,12 +82,14 @@ class Rewriter:
 
         Raises:
             ArtefactError: the artefact is missing, damaged or from a newer release; names the file.
-            RequestError: there is no such layer.
+            RequestError: there is no such layer, or the deadline is no number.
         """
+        if deadline_ms is not None and not is_duration(deadline_ms):
+            raise RequestError(f"deadline_ms is a number of milliseconds, such as 20, not {shown(deadline_ms)}")
         root = Path(path)
         overlay = Overlay(Path(feedback) if feedback else root / "state" / FILE)
         asked = _layers(layers)
-        serving = load_current(root, Serving.load) if version is None else Serving.load(open_version(root, version))
+        serving = load_current(root, Serving.load) if version is None else Serving.load(open_version(root, named(root, version)))
         decided = Review(root / review.FILE, serving.locales)
         known = taught.Taught(Path(taught_in) if taught_in else root / "state" / taught.FILE)
         options = Options(understands, deadline_ms, asked, hashed, overlay, decided, now, known)
@@ -151,6 +153,8 @@ class Rewriter:
         """
         if time.monotonic() >= self._next_look:
             self._look()
+        if not isinstance(utterances, Iterable):
+            raise RequestError(f"utterances are texts, or one text, not {shown(utterances)}")
         texts, serving = [utterances] if isinstance(utterances, str) else list(utterances), self._serving
         n = len(texts)
         columns = (

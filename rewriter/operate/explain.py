@@ -12,20 +12,20 @@ from matplotlib.figure import Figure
 from rewriter.artefact.versions import Version, load_current
 from rewriter.config import Config
 from rewriter.engines import connect
-from rewriter.errors import ArtefactError, ConfigError, running
+from rewriter.errors import ArtefactError, ConfigError, RequestError, running
 from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.offline.rules import chain
 from rewriter.online.catalog_layer import CATALOG_RULE
-from rewriter.online.request import Considered, LayerRequest
+from rewriter.online.request import Considered, LayerRequest, hashed_user, shown
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order, open_online_layer
 from rewriter.operate import drawing
 from rewriter.operate.drawing import rephrase_graph
 from rewriter.result import Rewrite
 from rewriter.tables import RULES
-from rewriter.text import hash_user, normalise
+from rewriter.text import normalise
 
 SHOWN = 3
 """Number of candidates whose features are shown."""
@@ -223,7 +223,7 @@ def explain(
     root: str | Path,
     text: str,
     *,
-    user_id: str | None = None,
+    user_id: str | int | None = None,
     locale: str | None = None,
     context: Mapping[str, Any] | None = None,
     after_failure: bool = False,
@@ -240,11 +240,14 @@ def explain(
 
     Raises:
         ArtefactError: the artefact is missing or damaged.
+        RequestError: the text is no text, or the user id is none.
     """
+    if not isinstance(text, str):
+        raise RequestError(f"text is one request, such as 'turn of the lamp', not {shown(text)}")
     version = load_current(root, lambda found: found)
     answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
     source = normalise(text)
-    user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
+    user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
     asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)

@@ -12,7 +12,8 @@ from rewriter.errors import ArtefactError
 from rewriter.guardrail.contrasts import Kind, WordContrasts, open_contrasts
 from rewriter.messages import stage_reason
 from rewriter.model.rules import RuleBook
-from rewriter.text import hash_user, normalise
+from rewriter.online.request import hashed_user
+from rewriter.text import normalise
 
 _NAMED = 5  # pairs of words that are named
 
@@ -150,7 +151,7 @@ class StageChange:
 COLUMNS = ("since", "target", "stage before", "stage", "applied", "went well rewritten", "as spoken", "because")
 
 
-def history(root: str | Path, text: str | None = None, *, user_id: str | None = None) -> Sequence[StageChange]:
+def history(root: str | Path, text: str | None = None, *, user_id: str | int | None = None) -> Sequence[StageChange]:
     """Return every change of stage of the rules of a text, the oldest first.
 
     Args:
@@ -160,6 +161,7 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | None = 
 
     Raises:
         ArtefactError: the artefact is missing or damaged, or its private state is not here.
+        RequestError: the user id is none.
     """
     version = load_current(root, lambda found: found)
     path = version.state / "stage_changes.parquet"
@@ -167,7 +169,7 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | None = 
         raise ArtefactError(
             f"{path} is missing: the history of rules is in the private state, which is not shipped; run this where you learn"
         )
-    user = hash_user(user_id, bytes.fromhex(version.manifest.user_key)) if user_id else ""
+    user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
     with connect(stage_changes=path) as con:
         where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
         rows = con.execute(_CHANGES.format(where=where), [value, user]).fetchall()

@@ -98,7 +98,7 @@ def label(
     Example:
         >>> report = label(["data/sample.parquet"], out="labels.parquet", train="nlu.yml")  # doctest: +SKIP
     """
-    config, tell = config or Config(), progress or (lambda _step: None)
+    config, tell = Config.given(config), progress or (lambda _step: None)
     if train is not None:
         check_ending(Path(train))
     with tempfile.TemporaryDirectory() as folder:

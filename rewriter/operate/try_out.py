@@ -151,7 +151,7 @@ def try_out(
         >>> found.rows["after a refusal"].wins > found.rows["after a refusal"].losses  # doctest: +SKIP
         True
     """
-    config, tell, folder = config or Config(), progress or (lambda _: None), Path(out)
+    config, tell, folder = Config.given(config), progress or (lambda _: None), Path(out)
     tell(STEPS[0])
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -206,9 +207,9 @@ def _read(
     feedback: Path | None = None,
 ) -> LogReport:
     names = names_in(mapping)
-    given = [sources] if isinstance(sources, (str, Path)) else list(sources)
+    given = _listed(sources)
     if (sql is None) == (not given):
-        raise LogError("give either log files or a file with one SELECT")
+        raise LogError("give either log files, such as 'logs/*.parquet', or a file with one SELECT, sql='log.sql'")
     found = [(path, str(path)) for path in find(given)] if sql is None else [(select(sql, work / "select.parquet"), str(sql))]
     files, skipped = identify(found, seen)
 
@@ -228,6 +229,16 @@ def _read(
             return report
     except (duckdb.Error, OSError) as error:
         raise LogError(f"cannot read the log: {_renamed(first_line(error), files, work)}") from error
+
+
+def _listed(sources: Any) -> list[str | Path]:  # noqa: ANN401 - whatever a caller gives
+    """Return the paths of a log."""
+    if sources is None or isinstance(sources, (str, Path)):
+        return [sources] if sources else []
+    given = list(sources) if isinstance(sources, Iterable) else [sources]
+    if not all(isinstance(path, (str, Path)) for path in given):
+        raise LogError(f"a log is a file, a folder or a pattern, such as 'logs/*.parquet', or a list of these, not {sources!r}")
+    return given
 
 
 def _renamed(message: str, files: list[Source], work: Path) -> str:
