@@ -20,12 +20,17 @@ from rewriter.errors import MissingExtraError, RequestError, RewriterError
 from rewriter.messages import caution
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
+from rewriter.result import Taught, Teachable
 from rewriter.service.bodies import (
+    AnswerRequest,
     Fault,
     FeedbackRequest,
     Health,
     LessonAnswer,
     LessonsRequest,
+    PreferenceAnswer,
+    PreferencesRequest,
+    PreferRequest,
     Removed,
     RewriteAnswer,
     RewriteRequest,
@@ -114,9 +119,24 @@ def _add_teaching(app: FastAPI, rewriter: Rewriter) -> None:
     @app.post("/v1/teach", response_model=TaughtAnswer, tags=["teaching"])
     async def teach(body: TeachRequest) -> Response:
         """Keep what a user teaches: from the next request on, these words mean that."""
-        taught = await run_in_threadpool(lambda: rewriter.teach(**dict(body)))
-        cautions = [asdict(each) | {"text": caution(each.code, each.detail)} for each in taught.cautions]
-        return Plain(asdict(taught) | {"cautions": cautions})
+        return Plain(_taught(await run_in_threadpool(lambda: rewriter.teach(**dict(body)))))
+
+    @app.post("/v1/answer", response_model=TaughtAnswer | None, tags=["teaching"])
+    async def answer(body: AnswerRequest) -> Response:
+        """Take what a user says to the question of a teachable moment; return what it taught, or nothing."""
+        asked = Teachable(**dict(body.asked))
+        taught = await run_in_threadpool(lambda: rewriter.answer(asked, body.answer, user_id=body.user_id))
+        return Plain(None if taught is None else _taught(taught))
+
+    @app.post("/v1/prefer", response_model=PreferenceAnswer, tags=["teaching"])
+    async def prefer(body: PreferRequest) -> Response:
+        """Keep which value of a slot a user prefers: it decides what requests leave open."""
+        return Plain(asdict(await run_in_threadpool(lambda: rewriter.prefer(**dict(body)))))
+
+    @app.post("/v1/preferences", response_model=list[PreferenceAnswer], tags=["teaching"])
+    async def preferences(body: PreferencesRequest) -> Response:
+        """Return what a user said to prefer."""
+        return Plain([asdict(each) for each in await run_in_threadpool(rewriter.preferences, body.user_id)])
 
     @app.post("/v1/lessons", response_model=list[LessonAnswer], tags=["teaching"])
     async def lessons(body: LessonsRequest) -> Response:
@@ -126,8 +146,14 @@ def _add_teaching(app: FastAPI, rewriter: Rewriter) -> None:
 
     @app.post("/v1/unteach", response_model=Removed, tags=["teaching"])
     async def unteach(body: UnteachRequest) -> Response:
-        """Remove a lesson."""
+        """Remove a lesson or a preference."""
         return Plain({"removed": await run_in_threadpool(rewriter.unteach, body.lesson_id)})
+
+
+def _taught(found: Taught) -> dict[str, Any]:
+    """Return what became of a lesson, with its cautions in words, too."""
+    cautions = [asdict(each) | {"text": caution(each.code, each.detail)} for each in found.cautions]
+    return asdict(found) | {"cautions": cautions}
 
 
 def _add_operations(app: FastAPI, rewriter: Rewriter, metrics: Metrics, decisions: DecisionLog | None) -> None:

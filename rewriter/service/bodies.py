@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from rewriter.codes import Arm, Caution, Layer, Reason, Scope
+from rewriter.codes import Arm, Caution, Layer, Moment, Reason, Scope
 
 UserId = Annotated[StrictStr | StrictInt, Field(description="Pseudonym of the person or household, as in the log.")]
 
@@ -40,6 +40,19 @@ class CandidateAnswer(Body):
     p_success: float
 
 
+class TeachableMoment(Body):
+    """A moment at which it is worth asking the user to teach; the fields of `rewriter.result.Teachable`."""
+
+    moment: Moment
+    said: StrictStr
+    meant: StrictStr
+    question: Annotated[StrictStr, Field(description="Ready to be spoken.")]
+    turns: int
+    days: int
+    p: float
+    locale: StrictStr
+
+
 class RewriteAnswer(Body):
     """What to send to the NLU, and why; the fields of `rewriter.Rewrite`."""
 
@@ -59,6 +72,9 @@ class RewriteAnswer(Body):
     artefact: str
     ask: bool
     steps: Annotated[list[str], Field(description="The steps of a lesson, one by one.")]
+    teachable: Annotated[
+        TeachableMoment | None, Field(description="What to ask the user; give it to /v1/answer with what she says.")
+    ]
 
 
 class FeedbackRequest(Body):
@@ -110,6 +126,40 @@ class TaughtAnswer(Body):
     stored: Annotated[bool, Field(description="Whether it is in force.")]
     cautions: list[CautionAnswer]
     replaced: LessonAnswer | None
+
+
+class AnswerRequest(Body):
+    """What a user says to a question; the arguments of `Rewriter.answer`."""
+
+    asked: TeachableMoment
+    answer: Annotated[StrictBool | StrictStr, Field(description="Yes, no, or what she says.")]
+    user_id: UserId
+
+
+class PreferRequest(Body):
+    """Which value of a slot a user prefers; the arguments of `Rewriter.prefer`."""
+
+    slot: Annotated[StrictStr, Field(examples=["cuisine"])]
+    value: Annotated[StrictStr, Field(examples=["italian"])]
+    user_id: UserId
+    over: StrictStr | None = None
+    locale: StrictStr | None = None
+
+
+class PreferenceAnswer(Body):
+    """What a user said to prefer; the fields of `rewriter.result.Preference`."""
+
+    id: str
+    slot: str
+    value: str
+    over: str
+    ts_ms: int
+
+
+class PreferencesRequest(Body):
+    """Whose preferences are wanted."""
+
+    user_id: UserId
 
 
 class LessonsRequest(Body):

@@ -26,7 +26,7 @@ from rewriter.config import Config
 from rewriter.errors import ConfigError
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
-from rewriter.result import Lesson, Taught
+from rewriter.result import Lesson, Preference, Taught, Teachable
 from rewriter.service.doorkeeper import MAX_BODY, TOKEN, is_loopback, token_for
 from rewriter.service.serve import PORT
 
@@ -141,6 +141,23 @@ def test_what_is_taught_holds_at_once(server):
     status, fault = server.ask("POST", "/v1/teach", {"said": "x", "meant": "y"})
     assert status == 400
     assert "user" in fault["error"]
+
+
+def test_a_question_is_answered_and_a_preference_kept(server):
+    asked = {
+        "moment": "restated", "said": "movie night", "meant": "turn off the lamp", "question": "?", "turns": 3,
+        "days": 2, "p": 0.9, "locale": "en",
+    }  # fmt: skip
+    status, taught = server.ask("POST", "/v1/answer", {"asked": asked, "answer": True, "user_id": "ida"})
+    assert (status, taught["stored"], taught["lesson"]["said"]) == (200, True, "movie night")
+    assert server.rewrite(utterance="movie night", user_id="ida")["text"] == "turn off the lamp"
+    assert server.ask("POST", "/v1/answer", {"asked": asked, "answer": False, "user_id": "jon"}) == (200, None)
+    status, fault = server.ask("POST", "/v1/prefer", {"slot": "nosuch", "value": "x", "user_id": "ida"})
+    assert (status, "nosuch" in fault["error"]) == (400, True)
+    status, kept = server.ask("POST", "/v1/prefer", {"slot": "name", "value": "lamp", "user_id": "ida"})
+    assert (status, kept.get("slot")) == (200, "name"), kept
+    assert server.ask("POST", "/v1/preferences", {"user_id": "ida"}) == (200, [kept])
+    assert server.ask("POST", "/v1/unteach", {"lesson_id": kept["id"]}) == (200, {"removed": True})
 
 
 def test_a_household_shares_what_it_was_taught(server):
@@ -260,7 +277,8 @@ def test_openapi_describes_every_endpoint_and_field(server):
         found["paths"]
     )
     schemas = found["components"]["schemas"]
-    for name, kind in (("RewriteAnswer", Rewrite), ("LessonAnswer", Lesson), ("TaughtAnswer", Taught)):
+    kinds = {"RewriteAnswer": Rewrite, "LessonAnswer": Lesson, "TaughtAnswer": Taught, "TeachableMoment": Teachable}
+    for name, kind in (kinds | {"PreferenceAnswer": Preference}).items():
         assert set(schemas[name]["properties"]) == {field.name for field in fields(kind)}
     assert "http" not in re.sub(r'"\$ref": "[^"]*"', "", json.dumps(found)).replace("over HTTP", "").replace('"HTTP', "")
 
