@@ -37,6 +37,7 @@ from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
+from rewriter.offline.mining.second_choice import leave_out
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
     write_ages,
@@ -212,7 +213,8 @@ def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, 
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
-    scores = steps.python("scores", lambda out: score(candidates, texts, chosen, out))
+    scored = score(candidates, texts, chosen, steps.engine.work / "scored.parquet")
+    scores = steps.python("scores", lambda out: leave_out(scored, candidates, sessions, texts, out))
     return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
 
 
