@@ -213,9 +213,16 @@ def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, 
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
-    scored = score(candidates, texts, chosen, steps.engine.work / "scored.parquet")
-    scores = steps.python("scores", lambda out: leave_out(scored, candidates, sessions, texts, out))
+    scores = steps.python("scores", lambda out: _scores(sessions, candidates, texts, chosen, out))
     return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
+
+
+def _scores(sessions: Path, candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
+    """Write P(restates) of the candidates that are no second choices."""
+    all_scores = score(candidates, texts, detector, out.with_name("all_scores"))
+    leave_out(all_scores, candidates, sessions, texts, out)
+    shutil.rmtree(all_scores)
+    return out
 
 
 def _counted(

@@ -10,6 +10,7 @@ import jellyfish
 import numpy as np
 from hard_logs import CONTEXTS, DEVICES
 
+from rewriter.offline.mining.second_choice import is_second_choice
 from rewriter.offline.mining.small_tables import stop_words
 from rewriter.text import normalise
 
@@ -24,9 +25,11 @@ def mine(turns, detector, config):
     candidates = list(look_ahead(sessions, config))
     alike = {(c["source"], c["target"]): compare(texts, c) for c in candidates}
     scores = []
+    turn = {(s["user_no"], s["turn_no"]): s for s in sessions}
     for c in candidates:
         words = {"source_text": texts[c["source"]]["text"], "target_text": texts[c["target"]]["text"]}
-        if p := detector.p(c | alike[c["source"], c["target"]] | words):
+        p = detector.p(c | alike[c["source"], c["target"]] | words)
+        if p and not chosen_second(c, turn, texts):
             scores.append({"user_no": c["user_no"], "turn_no": c["turn_no"], "ahead": c["ahead"], "p": p})
     told = {t["turn_id"]: CONTEXTS[t["context"]] + DEVICES[t["device_type"]] for t in turns}
     counts, rephrases, context_counts, context_steps = spend(sessions, candidates, scores, told, config)
@@ -203,6 +206,16 @@ def look_ahead(sessions, config):
                         "same_hypothesis": same(t["hypothesis"], other["hypothesis"]),
                         "same_response": same(t["reply"], other["reply"]),
                     }
+
+
+def chosen_second(c, turn, texts):
+    """Whether a failed turn was followed by a request for something else."""
+    one, other = turn[c["user_no"], c["turn_no"]], turn[c["user_no"], c["next_turn_no"]]
+    if one["failed"] != 1 or other["hypothesis"] is None or one["hypothesis"] == other["hypothesis"] or c["verbatim"]:
+        return False
+    said, meant = texts[c["source"]], "" if one["hypothesis"] is None else texts[one["hypothesis"]]["text"]
+    later = texts[c["target"]]["text"], texts[other["hypothesis"]]["text"]
+    return is_second_choice(said["text"], meant, *later, said["locale"])
 
 
 def same(one, other):

@@ -81,7 +81,7 @@ def assert_alike(one, other):
             theirs = {row[0]: row[1:] for row in other[name]}
             for rule, *figures in rows:  # strays are drawn in the order of numbers, so posteriors agree as draws do
                 assert theirs[rule][:5] == pytest.approx(figures[:5], rel=1e-12)
-                assert theirs[rule][5:] == pytest.approx(figures[5:], rel=0.05, abs=0.02)
+                assert theirs[rule][5:] == pytest.approx(figures[5:], rel=0.08, abs=0.02)
         else:
             assert rows == other[name], name
 
