@@ -206,6 +206,36 @@ def small_logs(result: Figures) -> str:
     return f"{grid(columns, rows)}\n\nIn {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in."
 
 
+def teaching(result: Figures) -> str:
+    """What teaching is worth, by seed: the relative change of defects, and the questions that were asked."""
+    seeds = result["seeds"]
+    ways = {
+        "lessons": "lessons, users who teach",
+        "preferences alone": "preferences besides, users who teach",
+        "all users": "both, all users",
+        "asked": "only when asked, all users",
+    }
+    rows = [
+        [
+            title,
+            *(
+                f"{percent(of[way]['before'])} → {percent(of[way]['after'])}, {percent(of[way]['change'])}"
+                for of in seeds.values()
+            ),
+        ]
+        for way, title in ways.items()
+    ]
+    figures = ["lessons used by the next request", "leaked", "questions per user and week", "recall, restated", "recall"]
+    rows += [[name, *(number(of[name]) for of in seeds.values())] for name in figures]
+    kinds = sorted({kind for of in seeds.values() for kind in of["by moment"]})
+    nothing = {"questions": 0, "right": 0}
+    rows += [
+        [f"right: {kind}", *("{right} of {questions}".format(**of["by moment"].get(kind, nothing)) for of in seeds.values())]
+        for kind in kinds
+    ]
+    return grid(["", *(f"seed {seed}" for seed in seeds)], rows)
+
+
 def part(row: Figures, key: str) -> str:
     """Return one figure of a row, a share as percent."""
     return percent(row[key]) if key == "loss share" else number(row[key])

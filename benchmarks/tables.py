@@ -1,4 +1,4 @@
-"""The pages of figures, made from the result files: docs/benchmarks.md, and the block of figures in README.md.
+"""The pages of figures, made from the result files: docs/benchmarks.md, and the blocks of figures in README.md and teaching.md.
 
     python benchmarks/tables.py [--check]
 
@@ -40,6 +40,7 @@ from result_tables import (
     serving,
     slurp,
     small_logs,
+    teaching,
     whole,
 )
 
@@ -167,6 +168,7 @@ SECTIONS = (
     Section("daily", "The loop: what a day costs", "How much cheaper is it to add a day than to learn the year anew?", daily),
     Section("online", "The online layer at home", "What does it add to exact rules, and what does a call cost?", online),
     Section("out_of_scope", "What must not be rewritten", "Are requests left alone that mean something else?", out_of_scope),
+    Section("teaching", "Teaching", "How many defects do users avoid who teach, or who answer when they are asked?", teaching),
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
@@ -207,6 +209,12 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
     results, readme = root / "benchmarks" / "results", root / "README.md"
     yield root / "docs" / "benchmarks.md", page(results)
     yield readme, replaced(readme.read_text("utf-8"), block(results))
+    page_of_teaching, file = root / "docs" / "teaching.md", results / "teaching.json"
+    if file.exists():
+        yield (
+            page_of_teaching,
+            replaced(page_of_teaching.read_text("utf-8"), teaching(json.loads(file.read_text("utf-8"))) + "\n"),
+        )
 
 
 def replaced(text: str, inner: str) -> str:
@@ -218,7 +226,7 @@ def replaced(text: str, inner: str) -> str:
     before, _, rest = text.partition(OPENS)
     _, closes, after = rest.partition(CLOSES)
     if not closes:
-        raise SystemExit(f"README.md has no {OPENS} with a {CLOSES} after it: put both lines where the figures belong")
+        raise SystemExit(f"a page has no {OPENS} with a {CLOSES} after it: put both lines where the figures belong")
     return f"{before}{OPENS}\n{inner}{CLOSES}{after}"
 
 

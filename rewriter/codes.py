@@ -131,7 +131,7 @@ class Moment(StrEnum):
     COMPLAINED = "complained"
     """This user complained about the answer, said it in other words, and reached it."""
     UNSURE = "unsure"
-    """The engine has one good candidate, and may not send it without being told."""
+    """The request was refused, and the engine has one good candidate that it may not send without being told."""
 
 
 # --- The life of a rule: written by the offline job, read by history, explanation and report.

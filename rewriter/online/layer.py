@@ -310,7 +310,9 @@ def leant(pool: Pool, leaning: Leaning | None) -> Pool:
     if leaning is None or not len(pool):
         return pool
     own = leaning.own(pool.interpretations, pool.own_turns)
-    return pool._replace(own_turns=own, own_all=np.maximum(pool.own_all + (own - pool.own_turns).sum(), own))
+    own_all = np.maximum(pool.own_all + (own - pool.own_turns).sum(), own)
+    columns = dict(zip(Pool._fields, tuple(pool), strict=True)) | {"own_turns": own, "own_all": own_all}
+    return Pool(**columns)  # not `_replace`, which counts fields by `len`
 
 
 def _scope(pool: Pool, i: int) -> Scope:

@@ -14,6 +14,10 @@ from rewriter.text import normalise
 
 MAX_REFUSALS: Final = 500
 """Refusals of one user that are remembered; beyond them the oldest go."""
+_GOOD: Final = 0.5
+"""P(it is meant) from which on a suggestion is worth a question that asks for a lesson."""
+_RIVAL: Final = 0.5
+"""Largest share of that P that another candidate may have: else there is not one good candidate, but several."""
 _ASKED_AT: Final = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.FLUENT, Reason.UNSURE, Reason.OFF, Reason.HEALTHY)
 """Reasons for leaving a request alone that do not speak against asking."""
 
@@ -34,7 +38,7 @@ def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) 
         return None
     locales = serving.places(call.locale).all
     own = next(filter(None, (serving.moments(call.query, locale, call.user) for locale in locales)), None)
-    meant = verdict.suggestion if own is None else own.target
+    meant, p = _suggested(serving, call, verdict) if own is None else (own.target, own.score)
     if meant is None or normalise(meant) == call.query or options.taught.refused(call.user, call.query, normalise(meant)):
         return None
     locale = serving.locale_of(call.locale)
@@ -44,10 +48,20 @@ def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) 
         return None
     question = phrases(locale)["ask_lesson"].format(said=call.query, meant=meant)
     if own is None:
-        p = next((candidate.p_success for candidate in verdict.candidates if candidate.text == meant), 0.0)
         return Teachable(Moment.UNSURE, call.query, meant, question, 0, 0, p, locale)
     kind, turns, days = own.rule.split(":")
-    return Teachable(Moment(kind), call.query, meant, question, int(turns), int(days), own.score, locale)
+    return Teachable(Moment(kind), call.query, meant, question, int(turns), int(days), p, locale)
+
+
+def _suggested(serving: Serving, call: Call, verdict: Verdict) -> tuple[str | None, float]:
+    """Return the suggestion if it is the one good candidate for a request that is known to fail, and P(it is meant)."""
+    meant = verdict.suggestion if call.after_failure else None
+    p = {candidate.text: candidate.p_success for candidate in verdict.candidates}
+    rule = serving.suggestion(call.query, call.locale)
+    if rule is not None and rule.target == meant:
+        p.setdefault(rule.target, rule.score)
+    best = p.pop(meant, 0.0) if meant is not None else 0.0
+    return (meant, best) if best >= _GOOD and max(p.values(), default=0.0) <= _RIVAL * best else (None, 0.0)
 
 
 def answer_moment(

@@ -67,6 +67,16 @@ def test_a_preference_ranks_what_a_refused_request_may_mean(rewriter):
     assert {c.text: c.p_success for c in rewriter.rewrite(**asked, user_id="ben").candidates} == was
 
 
+def test_the_layer_of_a_log_reads_preferences_too(small, tmp_path):
+    rewriter = Rewriter.open(small, taught_in=tmp_path / "taught.db")
+    asked = [("play my mess", "ann"), ("turn off the lamb", "ann"), ("play my mess", "ben"), ("turn off the lamb", "ben")]
+    before = [rewriter.rewrite(text, user_id=user, after_failure=True) for text, user in asked]
+    rewriter.prefer("name", "lamp", user_id="ann")
+    after = [rewriter.rewrite(text, user_id=user, after_failure=True) for text, user in asked]
+    assert "error" not in {answer.reason for answer in after}
+    assert [answer.text for answer in after] == [answer.text for answer in before], "nothing competes for the slot"
+
+
 def test_two_liked_values_decide_nothing_and_one_over_another_only_between_them(rewriter):
     for value in ("italian", "thai"):
         rewriter.prefer("cuisine", value, user_id="ann")
