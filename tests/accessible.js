@@ -9,7 +9,7 @@ if (!document.documentElement.lang) faults.push("no lang");
 if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
 let level = 1;
 for (const h of document.querySelectorAll("h1, h2, h3, h4")) { const n = +h.tagName[1]; if (n > level + 1) faults.push("skips to " + h.outerHTML); level = n; }
-for (const t of document.querySelectorAll("table")) if (!t.caption && !t.getAttribute("aria-labelledby")) faults.push("table without a name");
+for (const t of document.querySelectorAll("table")) if (!t.caption && !t.getAttribute("aria-labelledby") && !t.getAttribute("aria-label")) faults.push("table without a name");
 for (const e of document.querySelectorAll("th")) if (!e.scope) faults.push("th without scope");
 for (const e of document.querySelectorAll("figure")) if (e.querySelector("svg") && e.getAttribute("role") === "img" && !e.getAttribute("aria-label")) faults.push("picture without a name");
 const parse = (c) => { const v = c.match(/[\d.]+/g).map(Number); return v.length < 4 ? [...v, 1] : v; };

@@ -172,12 +172,12 @@ def review(
     from rewriter import terminal
     from rewriter.operate.review import COLUMNS, FIGURES, decide, pending, warnings
 
-    for rule, text in edit:
-        decide(artefact, "edit", [rule], text=text, note=note)
-    if approve:
-        decide(artefact, "approve", approve, note=note)
-    if block:
-        decide(artefact, "block", block, note=note)
+    lines = [line for rule, text in edit for line in decide(artefact, "edit", [rule], text=text, note=note)]
+    lines += decide(artefact, "approve", approve, note=note) if approve else []
+    lines += decide(artefact, "block", block, note=note) if block else []
+    for line in lines:
+        done = {"approve": "approved", "block": "blocked", "edit": "edited"}[line.choice]
+        terminal.line(f"{done}, from the next request on: {line.source!r} -> {line.target!r}")
     found = pending(artefact)
     terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
     for text in warnings(artefact):

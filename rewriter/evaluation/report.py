@@ -333,7 +333,9 @@ alone, is weighted by one over the probability of its draw, so that both lines d
 requests that no rule knows. Bars are 95 % intervals (bootstrap by user)."""
 _RATIOS = """A win is a request that fails as spoken and works rewritten. A loss is the reverse, or an honest refusal that became
 a wrong action. How a request ends as spoken is estimated from requests of the same text that were sent as spoken; newer ones
-count more. Bars are 95 % intervals (bootstrap by user)."""
+count more. Bars are 95 % intervals (bootstrap by user). This is what the log alone tells, turn by turn, with all its noise: a
+right rewrite after which a user says something similar counts as a loss. So it is lower than a ratio judged by what was truly
+wanted, and than the ratio that is expected when the rules are launched."""
 _STAGES = """Stages of a rule. Shadow: evidence is collected, nothing is sent. Canary: on trial with part of the requests. Live:
 better than leaving alone, beyond doubt. Probation: under suspicion after bad results. Retired: worse than leaving alone."""
 _CHANGED = "The newest changes of stage of the rules for everybody, with the evidence of that day."

@@ -56,7 +56,7 @@ def page(found: "TryOut", outcomes: Mapping[str, Outcomes], shared: frozenset[st
         hidden = [pair for pair in of if pair not in open_]
         texts = f"({len(hidden):,} with texts of fewer than {min_users} users: `rewriter try` prints them)"
         rest = [(texts, "", f"{sum(map(figure, hidden)):,}", "", "", "")] if hidden else []
-        return [*rows(open_), *rest]
+        return [*rows(open_), *rest] or [("none, as far as the log tells", "", "0", "", "", "")]
 
     columns, lines = losses_first(list(found.rows.values()))
     curves = {mode: points for mode, of in outcomes.items() if (points := curve(of))}

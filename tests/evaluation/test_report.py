@@ -24,7 +24,7 @@ def test_everything_but_our_pictures_is_escaped():
     table = ReportTable(NASTY, NASTY, (NASTY, "b"), [(NASTY, "2")])
     page = html(Report(NASTY, NASTY, [(NASTY, NASTY)], [table, Picture(NASTY, NASTY, "<svg>ours</svg>")]))
     assert "<img" not in page
-    assert page.count("&lt;img src=x") == 11
+    assert page.count("&lt;img src=x") == 14
     assert page.count("<svg>ours</svg>") == 1
 
 
@@ -46,10 +46,10 @@ def test_an_interval_stands_under_its_figure():
     page = html(Report("t", "l", [], [figures_of("f", "n", ROWS)]))
     everything = dict(zip(*[cells(ROWS)[0], cells(ROWS)[1][0]], strict=True))
     value, interval = everything["fixed"].split(" (")
-    assert f"<td>{value}<small>({interval}</small></td>" in page
-    assert f"<td>{everything['turns']}</td>" in page
+    assert f'<td data-name="fixed">{value}<small>({interval}</small></td>' in page
+    assert f'<td data-name="turns">{everything["turns"]}</td>' in page
     words = html(Report("t", "l", [], [ReportTable("w", "", ("heard",), [("lamp (off)",)])]))
-    assert "<td>lamp (off)</td>" in words
+    assert '<td data-name="heard"><bdi dir="auto">lamp (off)</bdi></td>' in words
 
 
 @pytest.mark.parametrize("days", [1, 3, 20])

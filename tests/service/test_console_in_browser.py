@@ -5,11 +5,12 @@ import re
 import shutil
 from pathlib import Path
 
+import lamp_log
 import pytest
 from browser import ACCESSIBLE, Browser, needed
 from test_service import BEARER, SECRET, Server
 
-from rewriter import console
+from rewriter import console, report, try_out
 from rewriter.artefact import review
 from rewriter.operate.review import rules
 
@@ -116,6 +117,21 @@ def test_it_is_accessible_and_fits(file, width, direction, scheme):
     left = file.run("return document.querySelector('.pair bdi').getBoundingClientRect().left")
     assert (left > width / 2) == (direction == "rtl" and width > 1000) or width == 400
     keep(file, f"file-{width}-{direction}-{scheme}")
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize("page", ["report", "try_out"])
+def test_the_reports_are_accessible_and_fit(browser, root, tmp_path, page, width):
+    if page == "report":
+        report(root, tmp_path / "report.html")
+    else:
+        try_out(lamp_log.write(tmp_path / "log.jsonl"), out=tmp_path)
+    browser.size(width)
+    browser.open((tmp_path / "report.html").as_uri())
+    assert browser.run(ACCESSIBLE) == []
+    assert overflow(browser) == [0, []]
+    assert browser.run("return Math.min(...[...document.querySelectorAll('figure svg')].map((e) => e.clientWidth))") > 360
+    keep(browser, f"{page}-{width}")
 
 
 def test_the_service_shows_why_and_draws(live):
