@@ -14,8 +14,8 @@ once on the day after it (`FLOODS`). How many rules for everybody change what th
 users' texts does the answer mean something else?
 
 Then the same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and with a catalog
-beside the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the
-rest and answer each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
+beside the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the rest
+and answer each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
 
 Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
 reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
@@ -46,6 +46,7 @@ from rewriter.evaluation.outcomes import Outcomes, pooled
 from rewriter.evaluation.summary import plain, row
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
+from rewriter.online.overlay import MAX_A_DAY
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
@@ -71,19 +72,19 @@ FLOODS: dict[
     str, tuple[bool, int, dict[str, Any]]
 ] = {  # whether texts are said that work, how often a day, and what else is done
     "praise of what fails": (False, 1, {"feedback": 1}),
-    "praise of what fails, flooding": (False, 20, {"feedback": 1}),
-    "blame of what works": (True, 20, {"feedback": -1}),
-    "silence": (False, 20, {}),
-    "a context": (False, 20, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
-    "other hearings": (False, 20, {"nbest": ("my pin is four seven one one",)}),
-    "habits": (True, 20, {"feedback": 1}),
-    "a locale": (True, 20, {"locale": "de"}),
-    "a later day": (False, 1, {"start": START + timedelta(days=330)}),
+    "praise of what fails, flooding": (False, 8, {"feedback": 1}),
+    "blame of what works": (True, 8, {"feedback": -1}),
+    "silence": (False, 8, {}),
+    "a context": (False, 8, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
+    "other hearings": (False, 8, {"nbest": ("my pin is four seven one one",)}),
+    "habits": (True, 8, {"feedback": 1}),
+    "a locale": (True, 8, {"locale": "de"}),
+    "a later day": (False, 1, {"start": START + timedelta(days=60)}),
 }
 LAYERS: dict[str, tuple[bool, int, dict[str, Any]]] = {  # the same, of a home with an online layer
-    "online layer: praise of what fails": (False, 20, {"feedback": 1}),
-    "online layer: blame of what works": (True, 20, {"feedback": -1}),
-    "online layer: silence after what works": (True, 20, {}),
+    "online layer: praise of what fails": (False, 8, {"feedback": 1}),
+    "online layer: blame of what works": (True, 8, {"feedback": -1}),
+    "online layer: silence after what works": (True, 8, {}),
 }
 FLOODING = (1, 2, 3, 10, 40)
 """Accounts that flood the log."""
@@ -107,12 +108,10 @@ def main() -> None:
             taken[name] += counts
             judged[name].append(outcomes)
             print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
-        for name, counts in floods(seed, args):
-            flooded[name] += counts
-            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
-        for name, counts in layers(seed, args):
-            flooded[name] += counts
-            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
+        for part in (floods, layers):
+            for name, counts in part(seed, args):
+                flooded[name] += counts
+                print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
         for accounts in REJECTING:
             found = withdrawn(seed, accounts, args)
             lost[str(accounts)] += found
@@ -191,7 +190,7 @@ def layers(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[s
             with copied(clean, Path(folder) / "attacked") as out:
                 rewriter = Rewriter.open(out)
                 for number in range(accounts):
-                    for text in sorted(works):
+                    for text in sorted(works)[:MAX_A_DAY]:
                         answer = rewriter.rewrite(text, user_id=f"fake{number}", after_failure=True)
                         rewriter.feedback(answer.id, -1 if answer.applied else 1, f"fake{number}")
                 yield f"feedback, {accounts} accounts, at once", changes(before, meanings(rewriter, world, said))
@@ -202,7 +201,7 @@ def layers(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[s
                     changes(before, meanings(flooded_rules(fakes, out, LAYERED), world, said)),
                 )
             texts = sorted(text for text, well in works.items() if not well)
-            fakes = repeated(world, texts, accounts=accounts, rounds=20, days=1, start=START, feedback=1)
+            fakes = repeated(world, texts, accounts=accounts, rounds=8, days=1, start=START, feedback=1)
             with copied(beside, Path(folder) / "attacked") as out:
                 rewriter = flooded_rules(fakes, out)
                 yield (

@@ -46,7 +46,27 @@ def attack(result: Figures) -> str:
     days, served = result["rejecting days"], result["rejecting accounts"]
     withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in served.items()]
     rejected = f"Rules that serve, and accounts that say all of their texts for {days} days and reject every rewrite:"
-    return f"{about}\n\n{grid(columns, lines)}\n\n{rejected}\n\n{grid(['accounts', 'rules withdrawn'], withdrawn)}"
+    parts = [about, grid(columns, lines), *_floods(result["floods"]), rejected, grid(["accounts", "rules withdrawn"], withdrawn)]
+    return "\n\n".join(parts)
+
+
+def _floods(floods: Figures) -> list[str]:
+    """Answers that mean something else after a flood, by what was done and by the number of accounts."""
+    if not floods:
+        return []
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    for name, of in floods.items():
+        what, accounts, way = name.rsplit(", ", 2)
+        changed = f"{of.get('texts changed for everybody', 0)} / {of.get('texts changed for users', 0)}"
+        table.setdefault((what, way), {})[accounts.removesuffix(" accounts")] = changed
+    numbers = list(next(iter(table.values())))
+    first = next(iter(floods.values()))
+    about = (
+        f"Answers that mean something else after a flood, to everybody (of {first['texts']:,} texts) / to single honest users (of"
+        f" {first['texts of users']:,}), by the number of accounts. Fresh: learned anew with the flood in the log. Additive: on the next day."
+    )
+    rows = [[what, way, *(found[n] for n in numbers)] for (what, way), found in table.items()]
+    return [about, grid(["flood", "way", *numbers], rows)]
 
 
 def detector_effect(result: Figures) -> str:

@@ -153,7 +153,7 @@ ATTACKS = {  # what the accounts say, how often on each day, and what they do be
     "silence": ("failing", 20, {}),
     "a context": ("failing", 20, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
     "other hearings": ("failing", 20, {"nbest": ("my pin is four seven one one",)}),
-    "a later day": ("failing", 1, {"start": date(2026, 12, 1)}),
+    "a later day": ("failing", 1, {"start": date(2026, 3, 1)}),
 }
 FLOODS = {  # the same of texts that work, one right after the other, as if each restated the one before
     "praise of what works": ("working", 20, {"feedback": 1}),

@@ -46,7 +46,7 @@ SELECT c.said, c.sent, c.arm, c.rule, c.share, c.user_no, c.day, c.outcome, a.we
 FROM counted AS c
 LEFT JOIN spoken AS v ON v.user_no = c.user_no AND v.day = c.day
 JOIN row_days AS r ON r.node = c.said
-CROSS JOIN (SELECT MAX(day) AS day FROM counts) AS newest
+CROSS JOIN (SELECT COALESCE((SELECT last_day FROM row_days WHERE node = -1), (SELECT MAX(day) FROM counts)) AS day) AS newest
 JOIN ages AS a ON a.age = GREATEST(IF(c.by_name, newest.day, r.last_day) - c.day, 0)
 ORDER BY c.said, c.sent, c.arm, c.rule, c.share, c.day, c.user_no
 """
@@ -114,11 +114,11 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, nam
 
     Args:
         counts: Parquet of `tables.COUNTS`.
-        row_days: the newest day of each row.
+        row_days: the newest day of each row that k users had reached, and of the whole log as node -1.
         ages: Parquet of `tables.AGES`.
         said: ids of the sources.
-        named: ids of rules whose trials are read too, whatever was said. These trials age towards the newest day of the log, not
-            of their text.
+        named: ids of rules whose trials are read too, whatever was said. These trials age towards the newest day that k users
+            of the log had reached, not of their text.
     """
     with connect(counts=counts, row_days=row_days, ages=ages) as con:
         con.register("named", {"rule": np.array(named, dtype=np.str_)})

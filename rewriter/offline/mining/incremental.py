@@ -20,6 +20,13 @@ from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TE
 OPEN = "open"
 """The part of a table of counts that the next day makes anew."""
 _DAY_MS = 86_400_000
+_YEAR_MS = 366 * _DAY_MS
+_REACHED = """
+SELECT MIN(ms) FROM (
+  SELECT MAX(ts_ms) AS ms FROM (SELECT user_id, ts_ms FROM today UNION ALL SELECT user_id, ts_ms FROM recent)
+  GROUP BY user_id ORDER BY ms DESC LIMIT ?
+)
+"""
 PARTED = {table.name: table for table in (COUNTS, REPHRASES, CONTEXT_COUNTS, CONTEXT_STEPS)}
 """The tables of counts, which are added up day by day."""
 
@@ -115,13 +122,25 @@ class Carried:
             save(con, f"{kept} UNION ALL SELECT {columns}, CAST(0 AS BIGINT) FROM today ANTI JOIN recent USING (turn_id)", out)
         return out
 
-    def keep_recent(self, turns: Path, since_ms: int, out: Path) -> Path:
-        """Make the folder of recent turns: those of today, and the parts of the days before that hold any so recent."""
+    def keep_recent(self, turns: Path, last_ms: int, config: Config, out: Path) -> Path:
+        """Make the folder of recent turns: those of today, and the parts of the days before that hold any so recent.
+
+        Days count back from the newest that k users have reached, so that a few accounts that speak alone do not remove the turns
+        of all others; a year at the most.
+
+        Args:
+            turns: of today.
+            last_ms: time of the latest turn.
+            config: `loop.recent_days`, and k.
+            out: the folder to make.
+        """
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         before = [] if self.state is None else sorted((self.state / f"{_RECENT.name}.parquet").glob("*.parquet"))
         columns, new = ", ".join(TURNS.names), int(before[-1].stem) + 1 if before else 1
         with connect(today=turns, recent=self.known(_RECENT, out.parent)) as con:
+            ((reached,),) = con.execute(_REACHED, [config.launch.min_users]).fetchall()
+            since_ms = recent_ms(min(last_ms, max(reached or 0, last_ms - _YEAR_MS)), config)
             fresh = f"SELECT {columns} FROM today ANTI JOIN recent USING (turn_id) WHERE ts_ms > {since_ms}"
             save(con, fresh, out / f"{new:06}.parquet")
             for path in before:

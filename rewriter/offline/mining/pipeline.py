@@ -36,7 +36,7 @@ from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
-from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part, recent_ms
+from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part
 from rewriter.offline.mining.second_choice import leave_out
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
@@ -112,7 +112,8 @@ class Mined:
         users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, evidence_starts,
         edge_discount,
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
-        row_days: Parquet with the newest day (last_day) of each row (node) of the chain.
+        row_days: Parquet with the newest day (last_day) that k users had reached of each row (node) of the chain, and of the
+            whole log (-1).
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
         recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
         locales: users of each locale that has at least `Config.launch.min_users` of them, over all days.
@@ -184,7 +185,7 @@ def mine(
     texts, sessions = found["texts"], found["sessions"]
     counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
     dropped = sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0]
-    recent = past.keep_recent(turns, recent_ms(last_ms, config), engine.work / "recent.parquet")
+    recent = past.keep_recent(turns, last_ms, config, engine.work / "recent.parquet")
     spoken = dict(_locales(counted["counts"], texts, config.launch.min_users))
     return Mined(said=said, recent=recent, **found, **counted, locales=spoken, dropped=dropped)
 

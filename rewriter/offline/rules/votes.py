@@ -255,7 +255,7 @@ def _in_priors(votes: Votes, weight: Floats, rate: Floats, n_adversarial: int) -
         rate: (r,) success of the source of each row as spoken, 0..1.
         n_adversarial: so many users may restate what works.
     """
-    against = np.bincount(votes.user, weight * rate * _restated(votes))
+    against = np.bincount(votes.user, weight * rate * _restated(votes)).round(9)  # equal, in whatever order it was added up
     return ~np.isin(votes.user, np.argsort(-against, kind="stable")[:n_adversarial])
 
 

@@ -258,6 +258,18 @@ def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
     assert kept == [("lamp 2",), ("lamp 3",)]
 
 
+@pytest.mark.parametrize(("late", "kept"), [(2, 6), (3, 3)])
+def test_fewer_than_k_who_speak_later_do_not_remove_the_turns_of_others(tmp_path, late, kept):
+    """Four people speak, and weeks later two of them again: their days are no reason to drop what the others said."""
+    root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 0, "recent_days": 2}})
+    for name, day, users in (("early", 0, 4), ("later", 40, late)):
+        rows = [said(86_400 * day + i, "lamp on", f"u{i}") for i in range(users)]
+        learn([log(tmp_path / f"{name}.jsonl", *rows)], out=root, config=config, detector=RuleDetector())
+    with duckdb.cursor() as con:
+        found = con.execute(f"SELECT COUNT(*) FROM '{current(root).state}/recent.parquet/*.parquet'").fetchall()
+    assert found == [(kept,)]
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A folder that was learned into between fits; nobody writes into it."""
