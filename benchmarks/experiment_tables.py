@@ -63,8 +63,8 @@ def _floods(floods: Figures) -> list[str]:
     first = next(iter(floods.values()))
     about = (
         f"Answers that mean something else after a flood, to everybody (of {first['texts']:,} texts) / to single honest users (of"
-        f" {first['texts of users']:,}), by the number of accounts. Fresh: learned anew with the flood in the log. Additive: on the"
-        " next day."
+        f" {first['texts of users']:,}), by the number of accounts. Fresh: learned anew with the flood in the log. Additive: on"
+        " the next day."
     )
     rows = [[what, way, *(found[n] for n in numbers)] for (what, way), found in table.items()]
     return [about, grid(["flood", "way", *numbers], rows)]

@@ -24,6 +24,8 @@ from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.operate.forget import forget
 
+EXAMPLES, STEPS = (int(n) for n in os.environ.get("REWRITER_LIVES", "4x8").split("x"))
+"""Lives and steps of each; 40x20 by hand."""
 SOURCE, TARGET = "turn of the lamp", "turn off the lamp"
 USERS = ["ann", "ben", "cem", "somebody new"]
 RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
@@ -135,5 +137,7 @@ def test_any_order_of_what_people_do(tmp_path, monkeypatch):
     learn([lamp_log.write(tmp_path / "log.jsonl")], out=tmp_path / "a", config=RULES_ONLY, detector=RuleDetector())
     machine = type("Machine", (Life,), {"begun": tmp_path / "a"})
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    limits = settings(max_examples=3, stateful_step_count=6, deadline=None, derandomize=True, suppress_health_check=checks)
+    limits = settings(
+        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=True, suppress_health_check=checks
+    )
     run_state_machine_as_test(machine, settings=limits)
