@@ -88,7 +88,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def review(self):
         self.blocked = not self.blocked
-        review.write(self.root / review.FILE, [review.Line("", "en", SOURCE, "block")] if self.blocked else [])
+        review.write(self.root / review.FILE, [review.Line("en", SOURCE, "", "block")] if self.blocked else [])
 
     @rule(late=st.booleans())
     def kill(self, late):
