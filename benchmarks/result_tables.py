@@ -195,15 +195,26 @@ def promise(result: Figures) -> str:
 
 def small_logs(result: Figures) -> str:
     """What a log of a few thousand turns gives, by world and mode."""
-    columns = ["world", "mode", "turns", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
+    columns = [
+        "world",
+        "mode",
+        "turns",
+        "rewritten",
+        "wins",
+        "losses",
+        "win/loss",
+        "fixed",
+        "broken ‰, unseen",
+        "calibration error",
+    ]
     found = [*result["worlds"].items(), ("all", result["all worlds"])]
     rows = [
-        [name, mode, f"{min(of['turns']):,}–{max(of['turns']):,}", *_effect(of["pooled"])]
+        [name, mode, f"{min(of['turns']):,}–{max(of['turns']):,}", *_effect(of["pooled"]), number(calibration_error(of["bands"]))]
         for name, modes in found
         for mode, of in modes.items()
     ]
     kept = [used for modes in result["worlds"].values() for of in modes.values() for used in of["by the shipped prior"]]
-    return f"{grid(columns, rows)}\n\nIn {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in."
+    return f"{grid(columns, rows)}\n\nIn {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in. ECE: expected calibration error."
 
 
 def teaching(result: Figures) -> str:
@@ -234,6 +245,13 @@ def teaching(result: Figures) -> str:
         for kind in kinds
     ]
     return grid(["", *(f"seed {seed}" for seed in seeds)], rows)
+
+
+def calibration_error(bands: Figures) -> float:
+    """Return the expected calibration error: the mean distance of score and share of wins over bands, weighed by decided rewrites."""
+    rows = [row for row in bands.values() if row["loss share"] is not None]
+    away = [(row["wins"] + row["losses"]) * abs(row["mean score"] + row["loss share"] - 1) for row in rows]
+    return float(sum(away) / max(sum(row["wins"] + row["losses"] for row in rows), 1))
 
 
 def part(row: Figures, key: str) -> str:
