@@ -214,7 +214,8 @@ def small_logs(result: Figures) -> str:
         for mode, of in modes.items()
     ]
     kept = [used for modes in result["worlds"].values() for of in modes.values() for used in of["by the shipped prior"]]
-    return f"{grid(columns, rows)}\n\nIn {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in. ECE: expected calibration error."
+    note = f"In {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in. ECE: expected calibration error."
+    return f"{grid(columns, rows)}\n\n{note}"
 
 
 def teaching(result: Figures) -> str:
@@ -248,7 +249,7 @@ def teaching(result: Figures) -> str:
 
 
 def calibration_error(bands: Figures) -> float:
-    """Return the expected calibration error: the mean distance of score and share of wins over bands, weighed by decided rewrites."""
+    """Return the expected calibration error: the mean distance of score and share of wins over bands, weighed by rewrites."""
     rows = [row for row in bands.values() if row["loss share"] is not None]
     away = [(row["wins"] + row["losses"]) * abs(row["mean score"] + row["loss share"] - 1) for row in rows]
     return float(sum(away) / max(sum(row["wins"] + row["losses"] for row in rows), 1))
