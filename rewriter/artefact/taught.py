@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS refusals (
 ) WITHOUT ROWID;
 """
 _OWNED: Final = {"lessons": ("owner", "author"), "preferences": ("owner",), "refusals": ("owner",)}
-"""Table -> the columns that hold keyed hashes. `Taught.forget` walks it."""
+"""Table -> the columns that hold keyed hashes. `TaughtStore.forget` walks it."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ _PREFERENCE: Final = ", ".join(TaughtPreference._fields)
 _LESSON: Final = ", ".join(TaughtLesson._fields)
 
 
-class Taught:
+class TaughtStore:
     """What users of one artefact folder taught. Safe to use from many threads and processes, and across `fork`.
 
     Args:
@@ -102,7 +102,7 @@ class Taught:
 
     Example:
         >>> import tempfile
-        >>> taught = Taught(Path(tempfile.mkdtemp()) / "state" / FILE)
+        >>> taught = TaughtStore(Path(tempfile.mkdtemp()) / "state" / FILE)
         >>> taught.teach(TaughtLesson("5f", "movie time", "en", "1", "5f", ("turn on the tv",), "", 0), most=200)
         True
         >>> taught.lessons_on("5f", "movie time")[0].steps, taught.lessons_on("60", "movie time")

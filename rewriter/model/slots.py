@@ -174,7 +174,7 @@ class Slots:
         return place if place < len(self._goals) and self._goals[place] == goal else None
 
 
-class Preference(NamedTuple):
+class StatedPreference(NamedTuple):
     """What a user said to prefer.
 
     Attributes:
@@ -206,7 +206,9 @@ class Leaning:
 
     __slots__ = ("_now", "_slots", "_stated", "_weight")
 
-    def __init__(self, slots: Slots, user_view: UserView, habit: Habit, stated: Sequence[Preference], weight: float) -> None:
+    def __init__(
+        self, slots: Slots, user_view: UserView, habit: Habit, stated: Sequence[StatedPreference], weight: float
+    ) -> None:
         self._slots, self._stated, self._weight = slots, stated, weight
         self._now = {slot: turns_by_value(slots, user_view, habit, slot) for slot in {one.slot for one in stated}}
 
@@ -242,7 +244,7 @@ class Leaning:
         ]
         return max(found, key=lambda of: of[1], default=None)
 
-    def _p(self, one: Preference) -> float:
+    def _p(self, one: StatedPreference) -> float:
         """Return P(a user wants the preferred value): its turns among those with any value of the slot since it was stated."""
         liked = value_key(one.slot, one.value)
         also = {value_key(other.slot, other.value) for other in self._stated if other.slot == one.slot} - {liked}
@@ -251,7 +253,7 @@ class Leaning:
         for_it = self._weight + self._recent(one, liked)
         return for_it / (for_it + against)
 
-    def _recent(self, one: Preference, pair: int) -> float:
+    def _recent(self, one: StatedPreference, pair: int) -> float:
         return max(self._now[one.slot].get(pair, 0.0) - one.before.get(str(pair), 0.0), 0.0)
 
 

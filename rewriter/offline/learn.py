@@ -20,7 +20,7 @@ from rewriter.offline.catalog import CatalogReport, Sources
 from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs.report import LogReport
-from rewriter.offline.run import Clock, Day, Judge, Progress, Published, Run
+from rewriter.offline.run import Clock, Judge, Progress, Published, Run, RunInputs
 from rewriter.offline.verdict import LogVerdict
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
@@ -132,7 +132,7 @@ def learn(
 
 
 def _report(
-    run: Run, day: Day, promises: Mapping[str, Promise], now: Lifecycle, best: BestDetector, published: Published
+    run: Run, day: RunInputs, promises: Mapping[str, Promise], now: Lifecycle, best: BestDetector, published: Published
 ) -> LearnReport:
     turns = day.past.turns + day.log.turns
     return LearnReport(

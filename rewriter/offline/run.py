@@ -31,7 +31,7 @@ from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, Carried
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, exceptions, launch
-from rewriter.offline.rules.launch import Decided
+from rewriter.offline.rules.launch import LaunchDecision
 from rewriter.offline.rules.moments import find_moments
 from rewriter.offline.rules.priors import Priors
 
@@ -62,7 +62,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class RunInputs:
     """What a run starts from.
 
     Attributes:
@@ -118,7 +118,7 @@ class Run:
         mapping: Mapping[str, str],
         sql: str | Path | None,
         decisions: str | Path | None,
-    ) -> Day:
+    ) -> RunInputs:
         """Read the private state and the log."""
         self.clock.start("log")
         writer, config, state = self.writer, self.config, self.out / "state"
@@ -139,22 +139,22 @@ class Run:
         )
         k_raised = known is not None and _min_users(self.out, known.name) < config.launch.min_users
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
-        return Day(known, past, before, log, writer.work / "turns.parquet", k_raised, due)
+        return RunInputs(known, past, before, log, writer.work / "turns.parquet", k_raised, due)
 
-    def unchanged(self, day: Day) -> Version | None:
+    def unchanged(self, day: RunInputs) -> Version | None:
         """Return the version that was learned last if nothing is new, else None."""
         if day.known is None or day.log.files or day.due or self.given is not None:
             return None
         return _same_settings(self.out, day.known.name, self.config)
 
-    def detector_of(self, day: Day) -> BestDetector:
+    def detector_of(self, day: RunInputs) -> BestDetector:
         """Return the detector that is kept, or one that is yet to be learned."""
         self.clock.start("mine")
         kept, config = day.kept(self.config), self.config
         folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
         return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
 
-    def mine(self, day: Day, best: BestDetector) -> Mined:
+    def mine(self, day: RunInputs, best: BestDetector) -> Mined:
         """Mine the turns of today and those that are still open."""
         engine, starts = DuckDB(day.turns.parent), day.before.evidence_starts
         detector, whole = self.detector or best, day.due or (self.detector is None and best.looks_back)
@@ -163,7 +163,7 @@ class Run:
         finally:
             engine.close()
 
-    def launch(self, day: Day, mined: Mined) -> Decided:
+    def launch(self, day: RunInputs, mined: Mined) -> LaunchDecision:
         """Solve the chain, and decide which rules may be launched."""
         config = self.config
         self.clock.start("chain")
@@ -172,7 +172,7 @@ class Run:
         priors = Priors.open(day.kept(config))
         return launch.decide(mined, solved, config, priors, contrasts(mined, config.launch.min_users))
 
-    def fit(self, day: Day, mined: Mined, decided: Decided, best: BestDetector) -> Mapping[str, Promise]:
+    def fit(self, day: RunInputs, mined: Mined, decided: LaunchDecision, best: BestDetector) -> Mapping[str, Promise]:
         """Fit the online layer, or take it over; return what held-out evidence promises of each slice."""
         online = self.writer.folder / "online"
         if day.due:
@@ -185,7 +185,7 @@ class Run:
             return open_promises(online)
         return {}
 
-    def advance(self, day: Day, mined: Mined, decided: Decided, promises: Mapping[str, Promise]) -> Lifecycle:
+    def advance(self, day: RunInputs, mined: Mined, decided: LaunchDecision, promises: Mapping[str, Promise]) -> Lifecycle:
         """Move the rules and the slices of the online layer between stages."""
         self.clock.start("launch")
         before, today, config = day.before, pipeline.last_day(mined), self.config
@@ -205,9 +205,9 @@ class Run:
 
     def publish(
         self,
-        day: Day,
+        day: RunInputs,
         mined: Mined,
-        decided: Decided,
+        decided: LaunchDecision,
         promises: Mapping[str, Promise],
         now: Lifecycle,
         best: BestDetector,
@@ -234,7 +234,7 @@ class Run:
         )
         return Published(version, counts, expected, n_texts)
 
-    def _keep(self, now: Lifecycle, left: Carried, mined: Mined, decided: Decided, best: BestDetector) -> None:
+    def _keep(self, now: Lifecycle, left: Carried, mined: Mined, decided: LaunchDecision, best: BestDetector) -> None:
         """Write the private state that the next run needs."""
         writer = self.writer
         now.write(writer.state)
@@ -256,7 +256,7 @@ def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *,
 
 def _fit(
     mined: Mined,
-    decided: Decided,
+    decided: LaunchDecision,
     best: BestDetector,
     doubted: Mapping[str, int],
     config: Config,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from rewriter.artefact.taught import Taught
+from rewriter.artefact.taught import TaughtStore
 from rewriter.codes import Arm, Layer, Reason
 from rewriter.locks import Lock
 from rewriter.online.overlay import Overlay
@@ -210,7 +210,7 @@ class Options:
     overlay: Overlay
     review: Review
     now: Callable[[], float]
-    taught: Taught
+    taught: TaughtStore
     questions: Questions = field(default_factory=Questions)
     moments: Questions = field(default_factory=Questions)
 

@@ -20,8 +20,7 @@ from rewriter.result import Preference, Stated
 from rewriter.text import normalise
 
 if TYPE_CHECKING:
-    from rewriter.model.slots import OpenSlot, Vocabulary
-    from rewriter.model.slots import Preference as Weighed
+    from rewriter.model.slots import OpenSlot, StatedPreference, Vocabulary
 
 MAX_PREFERENCES: Final = 50
 """Preferences of one user."""
@@ -66,14 +65,14 @@ def by_preference(serving: Serving, options: Options, call: Call, decided: Decis
     return Verdict(text, Reason.PREFERENCE, Layer.LESSON, Scope.PERSONAL, p)
 
 
-def stated_by(serving: Serving, options: Options, call: Call) -> "tuple[Sequence[Weighed], float]":
+def stated_by(serving: Serving, options: Options, call: Call) -> "tuple[Sequence[StatedPreference], float]":
     """Return what the user of a request said to prefer, and how many turns that weighs."""
     rows = options.taught.preferences(call.user) if call.user and Layer.LESSON in options.layers else []
     if not rows:
         return (), 0.0
-    from rewriter.model.slots import Preference as Weighed  # noqa: PLC0415 - needs numpy, which rules alone do not
+    from rewriter.model.slots import StatedPreference  # noqa: PLC0415 - needs numpy, which rules alone do not
 
-    return [Weighed(row.slot, row.value, row.over, row.before) for row in rows], serving.teaching.preference_turns
+    return [StatedPreference(row.slot, row.value, row.over, row.before) for row in rows], serving.teaching.preference_turns
 
 
 def prefer(

@@ -12,7 +12,7 @@ from rewriter.result import Candidate
 from rewriter.text import hash_household, hash_user, normalise
 
 if TYPE_CHECKING:
-    from rewriter.model.slots import Preference
+    from rewriter.model.slots import StatedPreference
 
 Understands = Callable[[str], bool]
 """The assistant's own parser: whether it understands a text."""
@@ -186,7 +186,7 @@ class LayerRequest(NamedTuple):
     locale: str
     user: str
     after_failure: bool
-    stated: Sequence["Preference"] = ()
+    stated: Sequence["StatedPreference"] = ()
     weight: float = 0.0
 
 

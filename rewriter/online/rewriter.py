@@ -91,7 +91,7 @@ class Rewriter:
         asked = _layers(layers)
         serving = load_current(root, Serving.load) if version is None else Serving.load(open_version(root, named(root, version)))
         decided = Review(root / review.FILE, serving.locales)
-        known = taught.Taught(Path(taught_in) if taught_in else root / "state" / taught.FILE)
+        known = taught.TaughtStore(Path(taught_in) if taught_in else root / "state" / taught.FILE)
         options = Options(understands, deadline_ms, asked, hashed, overlay, decided, now, known)
         return cls(root, serving, options, stays=version is not None)
 

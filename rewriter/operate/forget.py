@@ -220,7 +220,7 @@ def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | N
     reviewed = _mend_review(root / review.FILE, texts) if texts else 0
     words = root / "state" / feedback.FILE
     said = sum(feedback.without(words, each) for each in {hashed, *noted})
-    gone = taught.Taught(root / "state" / taught.FILE).forget([*{hashed, household, *noted}])
+    gone = taught.TaughtStore(root / "state" / taught.FILE).forget([*{hashed, household, *noted}])
     Overlay(words)  # makes the index anew; until then it holds what the person said
     decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):

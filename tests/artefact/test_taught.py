@@ -9,13 +9,13 @@ import threading
 import pytest
 
 from rewriter.artefact import taught as module
-from rewriter.artefact.taught import FILE, Taught, TaughtLesson
+from rewriter.artefact.taught import FILE, TaughtLesson, TaughtStore
 from rewriter.errors import ArtefactError
 
 TEACH = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from rewriter.artefact.taught import FILE, Taught, TaughtLesson
+from rewriter.artefact.taught import FILE, TaughtLesson, TaughtStore
 
 left, connect = [int(sys.argv[2])], sqlite3.connect
 
@@ -30,7 +30,7 @@ def watched(*args, **kwargs):
     return con
 
 sqlite3.connect = watched
-taught = Taught(Path(sys.argv[1]) / FILE)
+taught = TaughtStore(Path(sys.argv[1]) / FILE)
 for n in range(3):
     taught.teach(TaughtLesson("5f", f"words {n}", "en", f"{n}", "5f", ("turn on the tv",), "", n), most=9)
     print(n, flush=True)
@@ -44,7 +44,7 @@ def lesson(owner="5f", said="movie time", *, author="5f", steps=("turn on the tv
 
 def test_a_lesson_is_kept_replaced_and_removed(tmp_path):
     path = tmp_path / "state" / FILE
-    one, other = Taught(path), Taught(path)
+    one, other = TaughtStore(path), TaughtStore(path)
     assert (one.lessons_on("5f", "movie time"), one.lessons("5f"), one.unteach("x"), one.forget(["5f"])) == ([], [], False, 0)
     assert not path.exists(), "asking makes no file"
     assert one.teach(lesson(), most=2)
@@ -58,7 +58,7 @@ def test_a_lesson_is_kept_replaced_and_removed(tmp_path):
 
 
 def test_a_user_has_no_more_lessons_than_there_is_room_for(tmp_path):
-    taught = Taught(tmp_path / FILE)
+    taught = TaughtStore(tmp_path / FILE)
     assert [taught.teach(lesson(said=f"words {n}"), most=2) for n in range(3)] == [True, True, False]
     assert taught.teach(lesson(said="words 1", steps=("new",)), most=2), "one in the place of another needs no room"
     assert taught.teach(lesson(owner="60"), most=2), "others have room of their own"
@@ -68,7 +68,7 @@ def test_a_user_has_no_more_lessons_than_there_is_room_for(tmp_path):
 def test_only_the_owner_reads_the_file(tmp_path):
     path, umask = tmp_path / "state" / FILE, os.umask(0)
     try:
-        Taught(path).teach(lesson(), most=9)
+        TaughtStore(path).teach(lesson(), most=9)
     finally:
         os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -76,7 +76,7 @@ def test_only_the_owner_reads_the_file(tmp_path):
 
 
 def test_nothing_of_who_is_forgotten_is_left_in_a_byte(tmp_path):
-    taught = Taught(tmp_path / FILE)
+    taught = TaughtStore(tmp_path / FILE)
     for n in range(20):
         for owner in ("aa" * 16, "bb" * 16):
             said = f"the secret words of {owner[:2]} number {n}"
@@ -94,15 +94,15 @@ def test_nothing_of_who_is_forgotten_is_left_in_a_byte(tmp_path):
 def test_a_kill_loses_nothing_that_was_told(tmp_path, n):
     done = subprocess.run([sys.executable, "-c", TEACH, str(tmp_path), str(n)], capture_output=True, text=True, check=False)
     assert done.returncode in (0, -9), done.stderr
-    told, found = done.stdout.split(), Taught(tmp_path / FILE).lessons("5f")
+    told, found = done.stdout.split(), TaughtStore(tmp_path / FILE).lessons("5f")
     assert [each.id for each in found][: len(told)] == told
     assert len(found) <= len(told) + 1
     assert all(each.steps == ("turn on the tv",) for each in found)
-    assert Taught(tmp_path / FILE).teach(lesson(), most=9)
+    assert TaughtStore(tmp_path / FILE).teach(lesson(), most=9)
 
 
 def test_many_threads_write_and_read(tmp_path):
-    taught = Taught(tmp_path / FILE)
+    taught = TaughtStore(tmp_path / FILE)
 
     def teach(owner):
         for n in range(5):
@@ -118,7 +118,7 @@ def test_many_threads_write_and_read(tmp_path):
 
 
 def test_another_file_in_its_place_is_read(tmp_path):
-    one, other = Taught(tmp_path / FILE), Taught(tmp_path / "other")
+    one, other = TaughtStore(tmp_path / FILE), TaughtStore(tmp_path / "other")
     one.teach(lesson(), most=9)
     other.teach(lesson(steps=("play jazz",)), most=9)
     assert one.lessons("5f")[0].steps == ("turn on the tv",)
@@ -129,7 +129,7 @@ def test_another_file_in_its_place_is_read(tmp_path):
 def test_a_damaged_file_is_passed_over_and_named_when_written(tmp_path, caplog):
     path = tmp_path / FILE
     path.write_bytes(b"no database at all" * 100)
-    taught = Taught(path)
+    taught = TaughtStore(path)
     assert taught.lessons_on("5f", "movie time") == taught.lessons("5f") == []
     assert len(caplog.messages) == 1
     with pytest.raises(ArtefactError, match=r"taught.db: .*not a database"):
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_passed_over_and_named_when_written(tmp_path, caplog):
 
 
 def test_rows_that_are_none_of_ours_are_passed_over(tmp_path):
-    taught = Taught(tmp_path / FILE)
+    taught = TaughtStore(tmp_path / FILE)
     taught.teach(lesson(), most=9)
     with taught._writing() as edit:
         for n, odd in enumerate(["", "[]", "[5]", "{}", '"x"', "[" * 10_000]):
@@ -146,7 +146,7 @@ def test_rows_that_are_none_of_ours_are_passed_over(tmp_path):
 
 
 def test_a_fork_closes_what_is_open(tmp_path):
-    taught = Taught(tmp_path / FILE)
+    taught = TaughtStore(tmp_path / FILE)
     taught.teach(lesson(), most=9)
     assert taught.lessons("5f")
     module._close_before_fork()

@@ -35,7 +35,7 @@ _CONTRARY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class LaunchDecision:
     """The rules of a day, before their stages.
 
     Attributes:
@@ -53,7 +53,7 @@ class Decided:
 
 def decide(
     mined: Mined, solved: Absorption, config: Config, priors: Priors | None, contrasts: Mapping[str, WordContrasts]
-) -> Decided:
+) -> LaunchDecision:
     """Decide on the rules for everybody, for single context values, and for single users.
 
     Args:
@@ -73,7 +73,7 @@ def decide(
     if settings.personal:
         personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
         rules.append(exceptions.explained(in_context, personal, mined))
-    return Decided(inputs, in_context, pd.concat(rules, ignore_index=True), guardrails)
+    return LaunchDecision(inputs, in_context, pd.concat(rules, ignore_index=True), guardrails)
 
 
 def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, priors: Priors | None = None) -> GlobalRules:

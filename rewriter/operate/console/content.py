@@ -34,7 +34,7 @@ _RARE = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VerdictLine:
     """A part of the engine: its name, whether it is on, and why not."""
 
     name: str
@@ -43,7 +43,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Considered:
+class ConsideredRule:
     """A rule for everybody that was considered for a source.
 
     Attributes:
@@ -85,7 +85,7 @@ class ShownRule:
     stage: str
     p_gain: float | None
     stay: float | None
-    rivals: Sequence[Considered]
+    rivals: Sequence[ConsideredRule]
     traffic: float
 
 
@@ -95,7 +95,7 @@ class Refused:
 
     reason: str
     rules: int
-    examples: Sequence[Considered]
+    examples: Sequence[ConsideredRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Content:
     locales: Mapping[str, int]
     min_users: int
     state: bool
-    parts: Sequence[Part]
+    parts: Sequence[VerdictLine]
     advised: Sequence[str]
     rules: Sequence[ShownRule]
     more_rules: int
@@ -203,13 +203,13 @@ def _considered(version: Version) -> pd.DataFrame | None:
         return con.execute("SELECT * FROM rules WHERE context_value = '' ORDER BY turns DESC, source, score DESC").df()
 
 
-def _verdict(version: Version, rules: pd.DataFrame, config: Config) -> tuple[list[Part], list[str]]:
+def _verdict(version: Version, rules: pd.DataFrame, config: Config) -> tuple[list[VerdictLine], list[str]]:
     unread = LogReport((), (), 0, 0, None, None, {}, (), 0.0)  # what the log lacked is not kept
     promises = open_promises(version.folder / "online")
     verdict = of_learned(unread, version.manifest.counts.get("turns", 0), rules, promises, config)
     lines = (line.partition(": ") for line in verdict.part_lines())
     texts = [(name, text.removeprefix("on, ").removeprefix("off, ")) for name, _, text in lines]
-    parts = [Part(name, of.lack is None, text) for of, (name, text) in zip(verdict.parts, texts, strict=True)]
+    parts = [VerdictLine(name, of.lack is None, text) for of, (name, text) in zip(verdict.parts, texts, strict=True)]
     launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, "scope"].value_counts()
     n = [int(launched.get(scope, 0)) for scope in (Scope.GLOBAL, Scope.PERSONAL)]
     parts[0] = replace(parts[0], text=f"{parts[0].text}; {n[0]:,} for everybody, {n[1]:,} for single users")
@@ -238,10 +238,10 @@ def _nameable(rules: pd.DataFrame) -> pd.DataFrame:
     return rules[~rules["verdict"].isin(_RARE) & (rules["target"] != "")]
 
 
-def _rows(rules: pd.DataFrame, launches: Mapping[str, float], config: Config) -> Iterator[Considered]:
+def _rows(rules: pd.DataFrame, launches: Mapping[str, float], config: Config) -> Iterator[ConsideredRule]:
     for row in rules[rules["users"] >= config.launch.min_users].itertuples():
         verdict = rule_verdict(row.verdict, row.detail)
-        yield Considered(
+        yield ConsideredRule(
             source=row.source,
             target=row.target,
             users=int(row.users),
