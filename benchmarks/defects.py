@@ -144,13 +144,13 @@ def _goals(labelled: TrainingData, data: Path, seed: int) -> dict[str, float]:
         ).fetchall()
     said = {name: (success, _step(answers)) for name, success, answers in rows}
     success, step = (np.array([said[name][k] for name in names], dtype=np.float64) for k in (0, 1))
-    told_step = np.isfinite(step)
+    answered_step = np.isfinite(step)
     return {
         "calls": len(names),
         "success_auc, goals": float(roc_auc_score(success, reached)),
         "success_auc, turns": float(roc_auc_score(success, plain)),
-        "understood_spearman, goals": float(spearmanr(step[told_step], reached[told_step]).statistic),
-        "understood_spearman, turns": float(spearmanr(step[told_step], plain[told_step]).statistic),
+        "understood_spearman, goals": float(spearmanr(step[answered_step], reached[answered_step]).statistic),
+        "understood_spearman, turns": float(spearmanr(step[answered_step], plain[answered_step]).statistic),
     }
 
 

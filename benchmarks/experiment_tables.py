@@ -72,11 +72,11 @@ def _floods(floods: Figures) -> list[str]:
 
 def detector_effect(result: Figures) -> str:
     """What the counts of the rule, of the learned detector and of the truth come to."""
-    told = {"rule": "of the rule", "learned": "of the learned detector", "truth": "of the truth"}
+    labels = {"rule": "of the rule", "learned": "of the learned detector", "truth": "of the truth"}
     rows = [
         [
             mode,
-            told[name],
+            labels[name],
             str(row["wins"]),
             str(row["losses"]),
             ratio(row),

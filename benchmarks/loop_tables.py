@@ -53,8 +53,10 @@ def year(result: Figures) -> str:
         for i, (before, now) in enumerate(zip(without, months, strict=True), start=1)
     ]
     whole, fewer = result["whole"]["rewriter"], percent(result["defects fewer than without"])
-    told = f"Over the year {whole['wins']:,} wins and {whole['losses']:,} losses; defects fewer than without rewriting: {fewer}."
-    return f"{grid(columns, rows)}\n\n{told} Months are of 28 days; one seed."
+    year_summary = (
+        f"Over the year {whole['wins']:,} wins and {whole['losses']:,} losses; defects fewer than without rewriting: {fewer}."
+    )
+    return f"{grid(columns, rows)}\n\n{year_summary} Months are of 28 days; one seed."
 
 
 def daily(result: Figures) -> str:

@@ -92,7 +92,7 @@ def one(seed: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             chosen = made(kind, rules, rng)
             release = release_of(asked, Rewriter.open(publish(folder / f"r{n}", chosen)).rewrite)
             assert release.supported.all()
-            truth, spoken = worth(world, first, {rule.source: rule for rule in chosen}), worth(world, first, {})
+            truth, spoken = value_of(world, first, {rule.source: rule for rule in chosen}), value_of(world, first, {})
             found = estimates(logged, release, seed=n)
             more = differences(logged, nothing, release, seed=n)
             yield {
@@ -187,7 +187,7 @@ def made(kind: str, rules: Sequence[Rule], rng: np.random.Generator) -> list[Rul
     return [rule for rule, other in zip(rules, kept, strict=True) if other]
 
 
-def worth(world: World, first: Sequence[Turn], rules: dict[str, Rule]) -> float:
+def value_of(world: World, first: Sequence[Turn], rules: dict[str, Rule]) -> float:
     """Return the share of goals that a release meets at once."""
     understand = world.assistant.understand
     total = 0.0
@@ -205,16 +205,16 @@ def inside(found: Interval, truth: float) -> bool:
 
 def figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return how the estimates did, by method."""
-    told: dict[str, Any] = defaultdict(dict)
+    summary: dict[str, Any] = defaultdict(dict)
     for method in METHODS:
         for name in ("inside", "difference inside"):
             hits = np.array([row[name][method] for row in rows], dtype=np.int64)
             found = share(np.array([hits.sum()]), np.array([len(hits)]))
-            told[method][name] = {"value": found.value, "low": found.low, "high": found.high}
-        told[method]["mean absolute error"] = float(np.mean([abs(row["error"][method]) for row in rows]))
-        told[method]["mean error"] = float(np.mean([row["error"][method] for row in rows]))
-        told[method]["mean width"] = float(np.mean([row["width"][method] for row in rows]))
-    return dict(told)
+            summary[method][name] = {"value": found.value, "low": found.low, "high": found.high}
+        summary[method]["mean absolute error"] = float(np.mean([abs(row["error"][method]) for row in rows]))
+        summary[method]["mean error"] = float(np.mean([row["error"][method] for row in rows]))
+        summary[method]["mean width"] = float(np.mean([row["width"][method] for row in rows]))
+    return dict(summary)
 
 
 if __name__ == "__main__":

@@ -133,8 +133,8 @@ def serving(result: Figures) -> str:
     latency = [[name, *(call[f"{p}_us"] for p in ("p50", "p99", "p999"))] for name, call in timed.items()]
     rest = {name: value for name, value in result.items() if name not in ABOUT | {"calls", "cores", "load", "values"}}
     sizes = {name: value for name, value in calls.items() if name not in timed} | rest
-    told = f"{result['values'].capitalize()}. Load of the machine: {number(result['load'])}."
-    return f"{grid(['call', 'p50 µs', 'p99 µs', 'p99.9 µs'], latency)}\n\n{outline(sizes)}\n\n{told}"
+    machine = f"{result['values'].capitalize()}. Load of the machine: {number(result['load'])}."
+    return f"{grid(['call', 'p50 µs', 'p99 µs', 'p99.9 µs'], latency)}\n\n{outline(sizes)}\n\n{machine}"
 
 
 def guardrail(result: Figures) -> str:
@@ -292,9 +292,9 @@ def detectors(result: Figures) -> str:
         for name, ways in found.items()
     ]
     columns = ["log and seed, part", "detector", "AP", "best F1", "AP, as spent", "best F1, as spent"]
-    told = {name: title for name, title in _COSTS.items() if any(name in run["cost"] for run in result["runs"])}
-    costs = [[f"{run['log']} {run['seed']}", *(number(run["cost"].get(name)) for name in told)] for run in result["runs"]]
-    return f"{grid(columns, rows)}\n\n{grid(['log and seed', *told.values()], costs)}"
+    titles = {name: title for name, title in _COSTS.items() if any(name in run["cost"] for run in result["runs"])}
+    costs = [[f"{run['log']} {run['seed']}", *(number(run["cost"].get(name)) for name in titles)] for run in result["runs"]]
+    return f"{grid(columns, rows)}\n\n{grid(['log and seed', *titles.values()], costs)}"
 
 
 _COSTS = {

@@ -183,8 +183,8 @@ def page(results: Path) -> str:
     """Return docs/benchmarks.md."""
     files = {path.stem: path for path in sorted(results.glob("*.json"))}
     found = [(name, section) for section in SECTIONS for name in files if fnmatch(name, section.file)]
-    told = {name for name, _ in found}
-    found += [(name, Section(name, name, "", whole)) for name in files if name not in told]
+    sectioned = {name for name, _ in found}
+    found += [(name, Section(name, name, "", whole)) for name in files if name not in sectioned]
     return "\n".join([HEAD, *(_section(files[name], section) for name, section in found)])
 
 

@@ -205,8 +205,8 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
     worlds = [name for name in FITTED if name != world]
     prior = fit(tables, worlds)
     linear, boosted = ranked(prior), trees(tables, worlds)
-    taught, told = by_phrases(tables, world)
-    own = fit_ranker(taught, [world])[0]
+    fit_rows, judged_rows = by_phrases(tables, world)
+    own = fit_ranker(fit_rows, [world])[0]
     found: dict[str, Any] = {"fitted on": worlds}
     for index in INDEXES:
         keys = [(world, index, seed) for seed in seeds]
@@ -214,7 +214,7 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
             "logistic": figures(linear, tables, keys),
             "boosted": figures(boosted, tables, keys),
             "calibrated": halves(prior, tables, keys),
-            "ceiling": figures(own.p, told, keys),
+            "ceiling": figures(own.p, judged_rows, keys),
         }
         for name in ("logistic", "boosted"):
             print(world, index, name, found[index][name]["win_loss"], found[index][name]["sent"], flush=True)
@@ -273,9 +273,9 @@ def halves(prior: WeightBelief, tables: Tables, keys: Sequence[Key]) -> dict[str
     for key in keys:
         rows = tables.refused[key]
         half = np.array([crc32(said.encode()) % 2 == 0 for said in rows.said])
-        taught, judged = rows.of(half), rows.of(~half)
-        best = taught.best(ranked(prior)(taught.columns))
-        now = update_weights(prior, taught.columns[best], taught.right[best].astype(np.float64), np.ones(len(best)))
+        fit_rows, judged = rows.of(half), rows.of(~half)
+        best = fit_rows.best(ranked(prior)(fit_rows.columns))
+        now = update_weights(prior, fit_rows.columns[best], fit_rows.right[best].astype(np.float64), np.ones(len(best)))
         before.append(top(ranked(prior), judged))
         after.append(top(ranked(now), judged))
     return {name: ece(*map(np.concatenate, zip(*of, strict=True))) for name, of in (("before", before), ("after", after))}

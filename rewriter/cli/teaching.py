@@ -77,8 +77,8 @@ def lessons(artefact: Path, user: str | None, household: str | None, as_json: bo
     found = taught.lessons(artefact, user, household_id=household)
     liked = [] if user is None else taught.preferences(artefact, user)
     if as_json:
-        told = {"lessons": list(map(dataclasses.asdict, found)), "preferences": list(map(dataclasses.asdict, liked))}
-        click.echo(terminal.as_json(told))
+        document = {"lessons": list(map(dataclasses.asdict, found)), "preferences": list(map(dataclasses.asdict, liked))}
+        click.echo(terminal.as_json(document))
         return
     if found:
         terminal.table("lessons", taught.COLUMNS, [taught.row(lesson) for lesson in found], whole=taught.COLUMNS[:1])

@@ -146,7 +146,7 @@ def _dress(axes: Axes, limits: tuple[float, float], title: str) -> None:
     axes.set_xlabel("defects fixed, minus healthy turns broken", color=_INK)
     axes.set_ylabel("win/loss ratio", color=_INK)
     axes.set_title(title, loc="left", color=_INK, fontsize=11)
-    _quiet(axes)
+    _light_grid(axes)
     for name, ratio in PUBLISHED.items():
         axes.axhline(ratio, color=_FAINT, lw=1.0, ls=(0, (4, 3)), zorder=1)
         axes.annotate(name, (1.0, ratio), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
@@ -294,13 +294,13 @@ def _end(figure: Figure, axes: Axes, what: str) -> str:
     """Label the axes, add the legend and return the <svg> element."""
     axes.set_ylabel(what, color=_INK)
     axes.set_xlabel("day (UTC)", color=_INK)
-    _quiet(axes)
+    _light_grid(axes)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside right upper", frameon=False, labelcolor=_INK)
     return svg(figure)
 
 
-def _quiet(axes: Axes) -> None:
+def _light_grid(axes: Axes) -> None:
     """Keep a light horizontal grid and the lower edge, nothing else."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)

@@ -13,25 +13,25 @@ from rewriter.errors import reading_artefact
 from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, text_key
 from rewriter.model.habits import UserView
 from rewriter.model.retrieve import RAREST, log_goal_prior
-from rewriter.model.slots import Leaning
+from rewriter.model.slots import UserPreferences
 
 _HEADER = "ambiguity.json"
 _KEYS = "keys"
 _COLUMNS = ("starts", "rows", "share", "fails")
 
 
-def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> Floats:
+def posterior(share: Floats, liking: Floats, liking_unseen: Floats, trust: float) -> Floats:
     """Return P(each meaning | the text, the user), (…, m) float64.
 
     The share of each meaning among all users is multiplied by how much more this user wants it than others do. That is Bayes'
     rule under the assumption that what is wanted and how it is said are independent::
 
-        P(j | text, user) = share_j · e^(trust · liking_j) / (sum over all j of the same + rest · e^(trust · stranger))
+        P(j | text, user) = share_j · e^(trust · liking_j) / (sum over all j of the same + rest · e^(trust · liking_unseen))
 
     Args:
         share: (…, m) share of each meaning in the votes of all users on the text; the rest, ``1 - sum``, is any other meaning.
         liking: (…, m) log preference of the user for each meaning, from `liking_of`.
-        stranger: (…,) the same for meanings that the user never wanted.
+        liking_unseen: (…,) the same for meanings that the user never wanted.
         trust: exponent of the habits, 0 (ignore them) .. 1 (the full Bayes factor).
 
     Example:
@@ -42,7 +42,7 @@ def posterior(share: Floats, liking: Floats, stranger: Floats, trust: float) -> 
         [0.6, 0.3]
     """
     weight = share * np.exp(trust * liking)
-    rest = np.maximum(1 - share.sum(axis=-1), 0.0) * np.exp(trust * stranger)
+    rest = np.maximum(1 - share.sum(axis=-1), 0.0) * np.exp(trust * liking_unseen)
     return np.asarray(weight / np.maximum(weight.sum(axis=-1) + rest, 1e-300)[..., None], dtype=np.float64)
 
 
@@ -62,8 +62,8 @@ def liking_of(own: Floats, own_all: Floats, goal_prior: Floats) -> tuple[Floats,
         ([0.4, 1.6], 0.4)
     """
     goal_prior = np.maximum(goal_prior, RAREST)
-    stranger = log_goal_prior(np.zeros_like(own_all), own_all, np.ones_like(own_all))
-    return log_goal_prior(own, own_all[..., None], goal_prior) - np.log(goal_prior), stranger
+    liking_unseen = log_goal_prior(np.zeros_like(own_all), own_all, np.ones_like(own_all))
+    return log_goal_prior(own, own_all[..., None], goal_prior) - np.log(goal_prior), liking_unseen
 
 
 class Posterior(NamedTuple):
@@ -144,30 +144,30 @@ class Ambiguity:
         with reading_artefact(folder):
             return cls(folder, user_view)
 
-    def of(self, text: str, locale: str, user: str, leaning: Leaning | None = None) -> Posterior | None:
+    def of(self, text: str, locale: str, user: str, preferences: UserPreferences | None = None) -> Posterior | None:
         """Return what a text means to a user; None for a text with one meaning, and for a user without habits or preferences.
 
         Args:
             text: normalised.
             locale: as spelled in the log.
             user: keyed hash; empty for nobody.
-            leaning: the user's stated preferences; None without any.
+            preferences: the user's stated preferences; None without any.
         """
         place = self._place(text, locale)
         if place is None:
             return None
         habit = self._user_view.own(user, locale)
-        if not len(habit.rows) and leaning is None:
+        if not len(habit.rows) and preferences is None:
             return None
         rows = self._rows[self._starts[place] : self._starts[place + 1]]
         goals = self._user_view.book.interpretations[rows]
         own = (goals[:, None] == self._user_view.interpretations(habit.rows)) @ habit.turns.astype(np.float64)
-        leant = own if leaning is None else leaning.own(goals, own)
-        if not len(habit.rows) and not leant.any():
+        adjusted = own if preferences is None else preferences.own(goals, own)
+        if not len(habit.rows) and not adjusted.any():
             return None
-        own_all = np.asarray(habit.turns.sum() + leant.sum() - own.sum(), dtype=np.float64)
-        liking, stranger = liking_of(leant, own_all, self._user_view.book.goal_prior(goals))
-        p = posterior(self._share[self._starts[place] : self._starts[place + 1]], liking, stranger, self.trust)
+        own_all = np.asarray(habit.turns.sum() + adjusted.sum() - own.sum(), dtype=np.float64)
+        liking, liking_unseen = liking_of(adjusted, own_all, self._user_view.book.goal_prior(goals))
+        p = posterior(self._share[self._starts[place] : self._starts[place + 1]], liking, liking_unseen, self.trust)
         order = np.argsort(-p, kind="stable")
         return Posterior([self._user_view.book.texts(rows[[i]])[0] for i in order], p[order].tolist(), float(self._fails[place]))
 

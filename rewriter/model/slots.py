@@ -1,4 +1,4 @@
-"""`Slots`: which values fill the slots of the shared queries; `Leaning`: what the stated preferences of a user make of them.
+"""`Slots`: which values fill the slots of shared queries; `UserPreferences`: how a user's stated preferences count beside habits.
 
 A query is known by its interpretation. The *frame* of an interpretation is a hash of its intent and all its slots. It is a sum:
 the frame of "find a restaurant" plus the hash of ``cuisine=italian`` is the frame of "find an italian restaurant". So what a
@@ -190,7 +190,7 @@ class StatedPreference(NamedTuple):
     before: Mapping[str, float]
 
 
-class Leaning:
+class UserPreferences:
     """The stated preferences of one user, against what the user has done since.
 
     A preference weighs as `weight` turns with success that had this value. Turns with another value count against it only if they
@@ -308,7 +308,7 @@ def open_slots(slots: Slots, user_view: UserView, user: str, locale: str, weight
         offered = [value for value in values if any(value in fit for fit in fits)]
         if left_open and len(offered) > 1:
             wanted = np.array([own.get(value_key(slot, value), 0.0) + 1.0 for value in offered])
-            found.append(OpenSlot(slot, offered, left_open * _told(wanted, weight)))
+            found.append(OpenSlot(slot, offered, left_open * _entropy_reduction(wanted, weight)))
     return sorted(found, key=lambda of: (-of.gain, of.slot))
 
 
@@ -316,7 +316,7 @@ _MOST_REQUESTS: Final = 100  # of a user, the commonest, that are looked at
 _MOST_VALUES: Final = 8  # of a slot, that a question may offer
 
 
-def _told(wanted: Floats, weight: float) -> float:
+def _entropy_reduction(wanted: Floats, weight: float) -> float:
     """Return by how much the entropy falls in the mean if a user names what she wants, bits; the answer weighs `weight` turns."""
 
     def entropy(turns: Floats) -> float:

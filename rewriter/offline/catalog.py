@@ -160,9 +160,9 @@ def _settled(found: Mapping[tuple[str, str, str], dict[str, tuple[str, float]]],
     kept: list[tuple[str, ...]] = []
     weights: list[float] = []
     for (query, locale, scope), meanings in sorted(found.items(), key=lambda item: (item[0][1], item[0][0], item[0][2])):
-        told = {meaning: held for meaning, held in meanings.items() if meaning != query} or meanings
-        ranked = sorted(told.items(), key=lambda item: -item[1][1])
-        report.merged += query in meanings and query not in told
+        given = {meaning: held for meaning, held in meanings.items() if meaning != query} or meanings
+        ranked = sorted(given.items(), key=lambda item: -item[1][1])
+        report.merged += query in meanings and query not in given
         if len(ranked) > 1 and ranked[0][1][1] == ranked[1][1][1]:
             for meaning, (text, _) in ranked:
                 report.reject("two interpretations", f"{text}: {meaning}")

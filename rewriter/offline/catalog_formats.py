@@ -77,12 +77,12 @@ def _rasa_example(said: str, intent: str) -> Found:
 
 def _rasa_entity(found: re.Match[str]) -> tuple[str, str]:
     if found[3]:
-        told = json.loads(found[3])
-        name = str(told["entity"]) if "entity" in told else ""
+        fields = json.loads(found[3])
+        name = str(fields["entity"]) if "entity" in fields else ""
         if not name:
             raise ValueError(found[3])
-        role = f".{told['role']}" if "role" in told else ""
-        return name + role, str(told.get("value", found[1]))
+        role = f".{fields['role']}" if "role" in fields else ""
+        return name + role, str(fields.get("value", found[1]))
     name, _, value = found[2].partition(":")
     return name.strip(), value.strip() or found[1]
 

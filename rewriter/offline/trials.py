@@ -99,7 +99,7 @@ class Trials:
         """Return these trials and then the others."""
         return Trials(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__))
 
-    def worth(self) -> Floats:
+    def weights(self) -> Floats:
         """Return the weight of each trial, (t,): user weight times weight by age, divided by the propensity of its arm.
 
         So days on which an arm was rare count like days on which it was frequent. Where the propensity never changed, the
@@ -143,7 +143,7 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, nam
     )
 
 
-def effective(group: Ints, worth: Floats, outcome: Floats, n: int) -> tuple[Floats, Floats]:
+def effective(group: Ints, weights: Floats, outcome: Floats, n: int) -> tuple[Floats, Floats]:
     """Return the effective number of weighted trials in each group, and how many of these went well, (n,) and (n,).
 
     The mean outcome is self-normalised, sum(w y) / sum(w). The number is Kish's effective sample size, sum(w)^2 / sum(w^2)
@@ -151,7 +151,7 @@ def effective(group: Ints, worth: Floats, outcome: Floats, n: int) -> tuple[Floa
 
     Args:
         group: (t,) 0..n-1.
-        worth: (t,) weights, >= 0.
+        weights: (t,) weights, >= 0.
         outcome: (t,) 0..1.
         n: number of groups.
 
@@ -160,8 +160,8 @@ def effective(group: Ints, worth: Floats, outcome: Floats, n: int) -> tuple[Floa
         >>> float(n[0]), float(ok[0])
         (2.0, 1.0)
     """
-    total, squares = np.bincount(group, worth, n), np.bincount(group, worth**2, n)
-    mean = np.bincount(group, worth * outcome, n) / np.where(total > 0, total, 1.0)
+    total, squares = np.bincount(group, weights, n), np.bincount(group, weights**2, n)
+    mean = np.bincount(group, weights * outcome, n) / np.where(total > 0, total, 1.0)
     number = total**2 / np.where(squares > 0, squares, 1.0)
     return np.asarray(number, dtype=np.float64), np.asarray(number * np.clip(mean, 0.0, 1.0), dtype=np.float64)
 

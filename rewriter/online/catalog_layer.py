@@ -18,8 +18,8 @@ from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
-from rewriter.model.slots import Leaning, OpenSlot, Slots, open_slots
-from rewriter.online.layer import leaning_of, refined_by
+from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots
+from rewriter.online.layer import preferences_of, refined_by
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 
@@ -135,7 +135,7 @@ class CatalogLayer:
 
     def refined(self, request: LayerRequest) -> tuple[str, float] | None:
         """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
-        return refined_by(self._leaning(request), self._retriever.user_view, request)
+        return refined_by(self._preferences(request), self._retriever.user_view, request)
 
     def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:  # noqa: ARG002 - the method of OnlineLayer
         """Return nothing: without a log there are no habits."""
@@ -146,8 +146,8 @@ class CatalogLayer:
         view = self._retriever.user_view
         return [] if self.slots is None else open_slots(self.slots, view, user, locale, weight)
 
-    def _leaning(self, request: LayerRequest) -> Leaning | None:
-        return leaning_of(self.slots, self._retriever.user_view, request)
+    def _preferences(self, request: LayerRequest) -> UserPreferences | None:
+        return preferences_of(self.slots, self._retriever.user_view, request)
 
     def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
         """Decide a request that no rule knows.
@@ -207,8 +207,8 @@ class CatalogLayer:
         if not len(rows):
             return _ScoredText([], np.zeros(0), np.zeros((0, len(PAIR))))
         index = self._indexes[locale]
-        leaning = self._leaning(request)
-        own = None if leaning is None else leaning.own(index.interpretations[rows], np.zeros(len(rows)))
+        preferences = self._preferences(request)
+        own = None if preferences is None else preferences.own(index.interpretations[rows], np.zeros(len(rows)))
         columns = index.measure(index.asked(heard), rows, own)
         meant = self._prior.p(columns)
         order = np.argsort(-meant, kind="stable")

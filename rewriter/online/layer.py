@@ -19,7 +19,7 @@ from rewriter.model.habits import UserView
 from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
-from rewriter.model.slots import Leaning, OpenSlot, Slots, open_slots, turns_by_value
+from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots, turns_by_value
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
@@ -129,7 +129,7 @@ class OnlineLayer:
         if self._ambiguity is None:
             return None
         text = request.hearings[0]
-        posterior = self._ambiguity.of(text, request.locale, request.user, self._leaning(request))
+        posterior = self._ambiguity.of(text, request.locale, request.user, self._preferences(request))
         if posterior is None or (not request.after_failure and self._finder.knows(text, request.locale, request.user)):
             return None
         texts, p, fails = posterior
@@ -148,7 +148,7 @@ class OnlineLayer:
 
     def refined(self, request: LayerRequest) -> tuple[str, float] | None:
         """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
-        return refined_by(self._leaning(request), self.user_view, request)
+        return refined_by(self._preferences(request), self.user_view, request)
 
     def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:
         """Return how often a user's habits have each value of a slot, by `rewriter.model.slots.value_key`."""
@@ -161,8 +161,8 @@ class OnlineLayer:
         view = self.user_view
         return [] if self.slots is None or view is None else open_slots(self.slots, view, user, locale, weight)
 
-    def _leaning(self, request: LayerRequest) -> Leaning | None:
-        return leaning_of(self.slots, self.user_view, request)
+    def _preferences(self, request: LayerRequest) -> UserPreferences | None:
+        return preferences_of(self.slots, self.user_view, request)
 
     def decide(  # noqa: PLR0911 - each way out has its reason
         self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None
@@ -215,7 +215,7 @@ class OnlineLayer:
         """Find candidates, measure and rank them; or return the reason why there are none."""
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
         pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
-        pool = leant(pool, self._leaning(request))
+        pool = with_preferences(pool, self._preferences(request))
         pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
         if not len(pool):
             return Reason.NO_CANDIDATE
@@ -287,29 +287,31 @@ class OnlineLayer:
         )
 
 
-def leaning_of(slots: Slots | None, user_view: UserView | None, request: LayerRequest) -> Leaning | None:
+def preferences_of(slots: Slots | None, user_view: UserView | None, request: LayerRequest) -> UserPreferences | None:
     """Return the stated preferences of the user of a request; None where there are none, or no slots are known."""
     if slots is None or user_view is None or not request.stated:
         return None
-    return Leaning(slots, user_view, user_view.own(request.user, request.locale), request.stated, request.weight)
+    return UserPreferences(slots, user_view, user_view.own(request.user, request.locale), request.stated, request.weight)
 
 
-def refined_by(leaning: Leaning | None, user_view: UserView | None, request: LayerRequest) -> tuple[str, float] | None:
+def refined_by(
+    preferences: UserPreferences | None, user_view: UserView | None, request: LayerRequest
+) -> tuple[str, float] | None:
     """Return the text that says a known request as preferences have it, and P(the user wants that); None if none fits."""
-    if leaning is None or user_view is None:
+    if preferences is None or user_view is None:
         return None
     rows = user_view.book.rows_of(request.hearings[0], request.locale)[:1]
     if not len(rows):
         return None
-    found = leaning.refined(int(user_view.book.interpretations[rows][0]))
+    found = preferences.refined(int(user_view.book.interpretations[rows][0]))
     return None if found is None else (user_view.book.texts(np.array([found[0]]))[0], found[1])
 
 
-def leant(pool: Pool, leaning: Leaning | None) -> Pool:
+def with_preferences(pool: Pool, preferences: UserPreferences | None) -> Pool:
     """Return candidates with the user's turns as the stated preferences make them."""
-    if leaning is None or not len(pool):
+    if preferences is None or not len(pool):
         return pool
-    own = leaning.own(pool.interpretations, pool.own_turns)
+    own = preferences.own(pool.interpretations, pool.own_turns)
     own_all = np.maximum(pool.own_all + (own - pool.own_turns).sum(), own)
     columns = dict(zip(Pool._fields, tuple(pool), strict=True)) | {"own_turns": own, "own_all": own_all}
     return Pool(**columns)  # not `_replace`, which counts fields by `len`

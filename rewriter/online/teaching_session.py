@@ -152,8 +152,8 @@ class TeachingSession:
                 return self._unsure()
             if yes:
                 self._last_id = keep()
-            told = str(self._words["stored" if yes else "not_stored"])
-            return f"{told} {self._next()}".strip()
+            reply = str(self._words["stored" if yes else "not_stored"])
+            return f"{reply} {self._next()}".strip()
 
         self._answer = answered
         return question
@@ -165,10 +165,10 @@ class TeachingSession:
     def _known(self) -> str:
         words = self._words
         lessons = self._rewriter.lessons(self._user)
-        told = [str(words["knows_lesson"]).format(said=one.said, meant=one.meant) for one in lessons]
+        lines = [str(words["knows_lesson"]).format(said=one.said, meant=one.meant) for one in lessons]
         liked = self._rewriter.preferences(self._user)
-        told += [str(words["knows_preference"]).format(value=one.value) for one in liked]
-        return str(words["knows"]).format(known="; ".join(told)) if told else str(words["knows_nothing"])
+        lines += [str(words["knows_preference"]).format(value=one.value) for one in liked]
+        return str(words["knows"]).format(known="; ".join(lines)) if lines else str(words["knows_nothing"])
 
     def _forget(self) -> str:
         gone = bool(self._last_id) and self._rewriter.unteach(self._last_id)

@@ -170,7 +170,7 @@ def try_out(
         judged = [turn for turn in turns if turn.ts_ms >= split.cut_ms or turn.speaker in new]
         outcomes = _judged(folder / "artefact", judged, truth is not None)
         rows = _rows(outcomes, judged, new, seed)
-    return _told(log, split, learned.verdict, outcomes, rows, turns, folder, config, _named(sources, sql), tell)
+    return _summed_up(log, split, learned.verdict, outcomes, rows, turns, folder, config, _named(sources, sql), tell)
 
 
 def _step(of_learn: str) -> str:
@@ -268,7 +268,7 @@ def _rows(outcomes: Mapping[str, Outcomes], turns: Sequence[RecordedTurn], new: 
     return rows
 
 
-def _told(
+def _summed_up(
     log: LogReport,
     split: Split,
     verdict: LogVerdict,
@@ -287,13 +287,13 @@ def _told(
     step = _step_after(rows, config)
     advised = advice(*verdict.advised[0]) if verdict.advised else ""
     words = next_step(step, str(folder / "artefact"), named, advised)
-    told = TryOut(
+    result = TryOut(
         log, split, verdict, rows, worst(found), best(found), step, words, "", folder / "artefact", folder / "report.html"
     )
     tell("the report")
-    page = try_page.page(told, outcomes, _shared(turns, config.launch.min_users), config.launch.min_users)
+    page = try_page.page(result, outcomes, _shared(turns, config.launch.min_users), config.launch.min_users)
     (folder / "report.html").write_text(page, encoding="utf-8")
-    return told
+    return result
 
 
 def _step_after(rows: Mapping[str, Row], config: Config) -> NextStep:

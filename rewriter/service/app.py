@@ -109,7 +109,7 @@ def _add_requests(app: FastAPI, rewriter: Rewriter, metrics: Metrics, decisions:
     async def feedback(body: FeedbackRequest) -> Response:
         """Say what became of a decision. A rewrite that was undone is not repeated for this user."""
         await run_in_threadpool(rewriter.feedback, body.rewrite_id, body.value, body.user_id)
-        metrics.told(body.value)
+        metrics.count_feedback(body.value)
         return Response(status_code=204)
 
 

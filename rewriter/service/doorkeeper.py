@@ -103,9 +103,9 @@ class Doorkeeper:
             return _refused(403, f"this service answers only to 127.0.0.1 and localhost, not to {host[:100]!r}")
         if path in OPEN or hmac.compare_digest(_brought(headers.get("authorization", "")), self._token):
             return None
-        told = _refused(401, f"send the token of the service, Authorization: Bearer ${TOKEN}")
-        told.headers["www-authenticate"] = 'Basic realm="rewriter", charset="UTF-8"'
-        return told
+        answer = _refused(401, f"send the token of the service, Authorization: Bearer ${TOKEN}")
+        answer.headers["www-authenticate"] = 'Basic realm="rewriter", charset="UTF-8"'
+        return answer
 
     async def _body(self, headers: Headers, receive: Receive) -> tuple[list[Message], JSONResponse | None]:
         """Receive the body, and no more of it than may be; return its messages."""

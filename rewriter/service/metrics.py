@@ -47,7 +47,7 @@ class Metrics:
             self._version.labels(version).set(1)
             self._serving = version
 
-    def told(self, value: int) -> None:
+    def count_feedback(self, value: int) -> None:
         """Count feedback."""
         self._feedback.labels(str(value)).inc()
 

@@ -68,5 +68,5 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        told = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
-        raise RewriterError(f"cannot listen at {host}:{port}: {told}; name another with --host and --port") from error
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
+        raise RewriterError(f"cannot listen at {host}:{port}: {reason}; name another with --host and --port") from error

@@ -35,7 +35,7 @@ class _Table(NamedTuple):
     Attributes:
         share: (r, m) share of each meaning in the votes of all other users.
         liking: (r, m) log preference of the user for each meaning, without the turns that this text led to; see `liking_of`.
-        stranger: (r,) the same for a meaning that the user never wanted.
+        liking_unseen: (r,) the same for a meaning that the user never wanted.
         meant: (r, m) share of each meaning in the user's own votes.
         mass: (r,) votes of the user, at most 1.
         fails: (r,) P(the text fails as spoken).
@@ -43,7 +43,7 @@ class _Table(NamedTuple):
 
     share: Floats
     liking: Floats
-    stranger: Floats
+    liking_unseen: Floats
     meant: Floats
     mass: Floats
     fails: Floats
@@ -139,8 +139,8 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
     shared = shared.assign(place=shared.groupby("source").cumcount())
     own, good = query_index.own, query_index.good
     share_of_goal = good.groupby("node")["success"].sum() / good["success"].sum()
-    cast = sparse.coo_array(votes.goals)
-    cell = pd.DataFrame({"row": cast.row, "goal": cast.col, "led": cast.data})
+    goals = sparse.coo_array(votes.goals)
+    cell = pd.DataFrame({"row": goals.row, "goal": goals.col, "led": goals.data})
     all_ = cell.groupby("row")["led"].sum()
     rows = np.flatnonzero(np.isin(votes.source, shared["source"]) & np.isin(np.arange(len(votes.source)), all_.index))
     user = surface.hashes(mined.users, votes.user[rows])
@@ -163,15 +163,15 @@ def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryI
     had[at] = np.maximum(flat["own"] - flat["led"], 0.0)
     per_row = flat.drop_duplicates("row").sort_values("row")
     everything = per_row["user_id"].map(own.groupby("user_id")["success"].sum()).fillna(0.0).to_numpy()
-    liking, stranger = liking_of(had, np.maximum(everything - per_row["all_led"].to_numpy(), had.sum(axis=1)), goal_prior)
-    return _Table(share, liking, stranger, meant, per_row["mass"].to_numpy(), per_row["fails"].to_numpy())
+    liking, liking_unseen = liking_of(had, np.maximum(everything - per_row["all_led"].to_numpy(), had.sum(axis=1)), goal_prior)
+    return _Table(share, liking, liking_unseen, meant, per_row["mass"].to_numpy(), per_row["fails"].to_numpy())
 
 
 def _trust(table: _Table) -> float:
     """Return the trust in habits, 0..1, that maximises the likelihood of the votes."""
 
     def surprise(trust: float) -> float:
-        p = posterior(table.share, table.liking, table.stranger, trust)
+        p = posterior(table.share, table.liking, table.liking_unseen, trust)
         other = np.maximum(1 - p.sum(axis=1), 1e-6)
         known = table.meant * np.log(np.maximum(p, 1e-6))
         return -float(table.mass @ (known.sum(axis=1) + (1 - table.meant.sum(axis=1)) * np.log(other)))
@@ -181,7 +181,7 @@ def _trust(table: _Table) -> float:
 
 def _held_out(table: _Table, trust: float) -> thresholds.HeldOut:
     """Return what would have become of each row, had the likeliest meaning been sent."""
-    p = posterior(table.share, table.liking, table.stranger, trust)
+    p = posterior(table.share, table.liking, table.liking_unseen, trust)
     rows = np.arange(len(p))
     best = p.argmax(axis=1)
     hit = table.meant[rows, best]

@@ -208,16 +208,16 @@ def _write_books(folder: Path, good: pd.DataFrame, own: pd.DataFrame, failing: S
     shared = np.array([key in texts for key in zip(own["locale"], own["query"], strict=True)], dtype=bool)
     common, private = own[row >= 0], own[~shared]
     habit = UserCounts(common["user_id"].tolist(), row[row >= 0], _whole(common["success"]), _whole(common["last_day"]))
-    alone = _queries(private, private["turns"], np.ones(len(private)))
-    write_habits(folder / "habits", habit, private["user_id"].tolist(), alone, len(good), encoder)
+    private_queries = _queries(private, private["turns"], np.ones(len(private)))
+    write_habits(folder / "habits", habit, private["user_id"].tolist(), private_queries, len(good), encoder)
 
 
 def _write_slots(folder: Path, good: pd.DataFrame, spoken: npt.NDArray[np.bool_]) -> None:
     """Write the slots of the shared queries whose interpretation is a hypothesis."""
     rows = np.flatnonzero(spoken & (good["kind"] == "h").to_numpy())
-    told = good.iloc[rows]
-    success = told["success"].to_numpy(dtype=np.float64)
-    write_slots(folder, Filled(rows, _whole(told["node"]), told["locale"].tolist(), told["state"].tolist(), success))
+    sendable = good.iloc[rows]
+    success = sendable["success"].to_numpy(dtype=np.float64)
+    write_slots(folder, Filled(rows, _whole(sendable["node"]), sendable["locale"].tolist(), sendable["state"].tolist(), success))
 
 
 def _queries(rows: pd.DataFrame, turns: npt.ArrayLike, users: npt.ArrayLike) -> Queries:

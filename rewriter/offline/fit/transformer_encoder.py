@@ -139,7 +139,7 @@ class PieceEmbedding(StaticEmbedding):
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_messages() -> Iterator[None]:
     """Silence warnings, log messages below an error, and the progress bars of transformers, for as long as the block runs."""
     from transformers.utils import logging as of_transformers  # noqa: PLC0415 - seconds, and only for learning
 
@@ -175,7 +175,7 @@ def base_model(name: str) -> "SentenceTransformer":
     except ImportError as error:
         raise MissingExtraError(f"a transformer encoder needs {error.name}; pip install 'rewriter[learn]'") from error
     try:
-        with quiet():
+        with without_messages():
             # Plain attention exports to a graph that runs a third faster than torch's fused one.
             return SentenceTransformer(name, device="cpu", model_kwargs={"attn_implementation": "eager"})
     except (OSError, ValueError) as error:
@@ -297,7 +297,7 @@ def export(model: "SentenceTransformer", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     example = torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
     free = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
-    with tempfile.TemporaryDirectory() as scratch, quiet():
+    with tempfile.TemporaryDirectory() as scratch, without_messages():
         whole = Path(scratch) / GRAPH
         torch.onnx.export(
             Whole().eval(),

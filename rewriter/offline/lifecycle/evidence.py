@@ -143,10 +143,10 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     m = len(sent)
     own = np.flatnonzero((seen.arm == 0) | (seen.sent == sent[rule]))
     seen, rule = seen.take(own), rule[own]
-    worth, tried = seen.worth(), seen.arm == 1
+    weights, tried = seen.weights(), seen.arm == 1
 
     def counted(rows: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-        return trials.effective(rule[rows], worth[rows], seen.outcome[rows], m)
+        return trials.effective(rule[rows], weights[rows], seen.outcome[rows], m)
 
     now = seen.day >= since[rule]
     left_before, tried_before = counted(~now & ~tried), counted(~now & tried)
@@ -158,7 +158,7 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     users = RobustAggregation(seen.user, seen.user_weight, n_adversarial, sure)
     (n, ok), (left, left_ok) = counted(tried), counted(~tried)
     spared = tried.copy()
-    spared[tried] = users.take(tried).trusted(rule[tried], (worth * (1.0 - seen.outcome))[tried])
+    spared[tried] = users.take(tried).trusted(rule[tried], (weights * (1.0 - seen.outcome))[tried])
     drop = log_e_drop(
         rule[applied],
         seen.day[applied],

@@ -116,7 +116,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
     moved = sparse.csr_array(
         (steps["mass"] / _TURN, (steps["row_no"], steps["target"])), shape=(len(rows), scores.shape[0]), dtype=np.float64
     )
-    cast = Votes(
+    user_votes = Votes(
         source=rows["cell"].to_numpy(dtype=np.int64),
         user=rows["user_no"].to_numpy(dtype=np.int64),
         turns=rows["turns"].to_numpy(dtype=np.float64),
@@ -131,7 +131,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         source=np.asarray(named["source"], dtype=np.int64),
         context_value=np.asarray(named["context_value"], dtype=object),
         part=np.asarray(named["part"], dtype=np.float64),
-        votes=cast,
+        votes=user_votes,
     )
 
 
@@ -190,15 +190,15 @@ def _scores(found: Cells, pairs: Pairs) -> tuple[Floats, Floats]:
 
     Both are means over users, each of whom is worth one turn at the most.
     """
-    cast, m = found.votes, len(found.source)
-    weight = weights_of(cast)
-    total = np.maximum(np.bincount(cast.source, cast.turns * weight, m), votes.TINY)
-    rows = sparse.csr_array((weight, (cast.source, np.arange(len(cast.source)))), shape=(m, len(cast.source)))
-    score = values_at(sparse.csr_array(rows @ cast.goals), pairs.source, pairs.target) / total[pairs.source]
-    return score, np.bincount(cast.source, cast.success * weight, m) / total
+    user_votes, m = found.votes, len(found.source)
+    weight = weights_of(user_votes)
+    total = np.maximum(np.bincount(user_votes.source, user_votes.turns * weight, m), votes.TINY)
+    rows = sparse.csr_array((weight, (user_votes.source, np.arange(len(user_votes.source)))), shape=(m, len(user_votes.source)))
+    score = values_at(sparse.csr_array(rows @ user_votes.goals), pairs.source, pairs.target) / total[pairs.source]
+    return score, np.bincount(user_votes.source, user_votes.success * weight, m) / total
 
 
-def weights_of(cast: Votes) -> Floats:
+def weights_of(user_votes: Votes) -> Floats:
     """Return the weight of each row, (r,), under which no user is worth more than one turn of a cell."""
-    led = np.asarray(cast.goals.sum(axis=1), dtype=np.float64).reshape(-1)
-    return np.asarray(1.0 / np.maximum(np.maximum(cast.turns, led), 1.0), dtype=np.float64)
+    led = np.asarray(user_votes.goals.sum(axis=1), dtype=np.float64).reshape(-1)
+    return np.asarray(1.0 / np.maximum(np.maximum(user_votes.turns, led), 1.0), dtype=np.float64)

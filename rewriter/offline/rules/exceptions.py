@@ -121,12 +121,12 @@ def _says_any_context(mined: Mined) -> bool:
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
+def dependent(described: pd.DataFrame, context_rules: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
     """Refuse the rules for everybody that the rules for the context contradict in a good part of the turns.
 
     Args:
         described: the cells (`_described`).
-        weighed: the rules under consideration in them.
+        context_rules: the rules under consideration in them.
         global_rules: the rules for everybody.
 
     Returns:
@@ -134,7 +134,7 @@ def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glob
     """
     rules = global_rules.rules
     launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, ["rule", "locale", "source", "state"]]
-    there = weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "state"]].merge(described, on="cell")
+    there = context_rules.loc[context_rules["verdict"] == RuleVerdict.LAUNCHED, ["cell", "state"]].merge(described, on="cell")
     there = there.merge(launched, on=["locale", "source"], suffixes=("", "_all"))
     other = there[there["state"] != there["state_all"]]
     other = other.assign(key=[said.partition("=")[0] for said in other["context_value"]])
@@ -147,7 +147,7 @@ def dependent(described: pd.DataFrame, weighed: pd.DataFrame, global_rules: Glob
 
 
 def exceptions(
-    described: pd.DataFrame, weighed: pd.DataFrame, global_rules: GlobalRules, mined: Mined, config: Config
+    described: pd.DataFrame, context_rules: pd.DataFrame, global_rules: GlobalRules, mined: Mined, config: Config
 ) -> pd.DataFrame:
     """Return the context values in which a launched rule for everybody is not applied.
 
@@ -158,7 +158,7 @@ def exceptions(
 
     Args:
         described: the cells (`_described`).
-        weighed: the rules under consideration in them.
+        context_rules: the rules under consideration in them.
         global_rules: the rules for everybody.
         mined: its tables count where else the sources are said.
         config: its sections launch and context.
@@ -170,12 +170,12 @@ def exceptions(
         global_rules.rules["verdict"] == RuleVerdict.LAUNCHED, ["locale", "source", "state", "first_day", "last_day"]
     ]
     there = described.merge(launched, on=["locale", "source"])
-    proposed = weighed[["cell", "state", "win", "loss", "users"]].rename(columns={"users": "voters"})
+    proposed = context_rules[["cell", "state", "win", "loss", "users"]].rename(columns={"users": "voters"})
     there = there.merge(proposed, on=["cell", "state"], how="left")
     silent = there["win"].isna()
     against = (there["win"] < there["loss"]) | (silent & ((there["votes"] >= _VOTES_AGAINST) | (there["stay"] > _HEALTHY)))
     against &= there["users_against"] - there["voters"].fillna(0) >= config.launch.min_users
-    ruled = there["cell"].isin(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, "cell"])
+    ruled = there["cell"].isin(context_rules.loc[context_rules["verdict"] == RuleVerdict.LAUNCHED, "cell"])
     bad = there[against & ~ruled].assign(verdict=RuleVerdict.KEEP_SOURCE)
     rare = _rare(launched, mined, config).merge(launched.drop(columns="state"), on=["locale", "source"])
     kept = pd.concat([bad, rare.assign(verdict=RuleVerdict.RARE_HERE)]).drop_duplicates(["locale", "source", "context_value"])
@@ -196,23 +196,25 @@ def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) ->
     Returns:
         The rules for single users, the verdicts of some changed to `CONTEXT_TELLS`.
     """
-    cast, weighed = settled.cells.votes, settled.rules
-    rows = pd.DataFrame({"cell": cast.source, "user": cast.user, "row": np.arange(len(cast.source))})
-    led = rows.merge(weighed.loc[weighed["verdict"] == RuleVerdict.LAUNCHED, ["cell", "node", "locale", "source"]], on="cell")
+    votes, context_rules = settled.cells.votes, settled.rules
+    rows = pd.DataFrame({"cell": votes.source, "user": votes.user, "row": np.arange(len(votes.source))})
+    led = rows.merge(
+        context_rules.loc[context_rules["verdict"] == RuleVerdict.LAUNCHED, ["cell", "node", "locale", "source"]], on="cell"
+    )
     if led.empty:
         return personal
     row, node = (led[name].to_numpy(dtype=np.int64) for name in ("row", "node"))
     group = led.groupby(["locale", "source", "user"], sort=True)
     members = sparse.csr_array((np.ones(len(led)), (group.ngroup(), np.arange(len(led)))))
-    main = np.asarray((members @ cast.goals[row]).max(axis=1).todense(), dtype=np.float64).reshape(-1)
-    led = led.assign(agreed=values_at(cast.goals, row, node))
+    main = np.asarray((members @ votes.goals[row]).max(axis=1).todense(), dtype=np.float64).reshape(-1)
+    led = led.assign(agreed=values_at(votes.goals, row, node))
     sums = led.groupby(["locale", "source", "user"], sort=True)["agreed"].sum().reset_index()
     follow = sums[(sums["agreed"] > 0) & (sums["agreed"] >= main)]
     users = surface.hashes(mined.users, follow["user"].to_numpy(dtype=np.int64))
     known = pd.MultiIndex.from_arrays([follow["locale"], follow["source"], users])
-    mine = pd.MultiIndex.from_frame(personal[["locale", "source", "user_id"]]).isin(known)
+    is_explained = pd.MultiIndex.from_frame(personal[["locale", "source", "user_id"]]).isin(known)
     return personal.assign(
-        verdict=personal["verdict"].mask(mine & (personal["verdict"] == RuleVerdict.LAUNCHED), RuleVerdict.CONTEXT_TELLS)
+        verdict=personal["verdict"].mask(is_explained & (personal["verdict"] == RuleVerdict.LAUNCHED), RuleVerdict.CONTEXT_TELLS)
     )
 
 
@@ -246,11 +248,11 @@ def _rare(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
 
 def _described(found: Cells, mined: Mined) -> pd.DataFrame:
     """Return the cells with what was said and done in them; a user is worth one turn at the most."""
-    cast, m = found.votes, len(found.source)
-    names, weight = surface.states(mined.nodes, found.source), weights_of(cast)
-    voted = np.asarray(cast.goals.sum(axis=1), dtype=np.float64).reshape(-1)
-    worth = np.maximum(np.bincount(cast.source, cast.turns * weight, m), TINY)
-    speaks = (voted > 0) | (cast.success > _HEALTHY * cast.turns)
+    votes, m = found.votes, len(found.source)
+    names, weight = surface.states(mined.nodes, found.source), weights_of(votes)
+    voted = np.asarray(votes.goals.sum(axis=1), dtype=np.float64).reshape(-1)
+    turns_of_users = np.maximum(np.bincount(votes.source, votes.turns * weight, m), TINY)
+    speaks = (voted > 0) | (votes.success > _HEALTHY * votes.turns)
     return pd.DataFrame(
         {
             "cell": np.arange(m),
@@ -258,10 +260,10 @@ def _described(found: Cells, mined: Mined) -> pd.DataFrame:
             "part": found.part,
             "locale": names["locale"].reindex(found.source).to_numpy(),
             "source": names["state"].reindex(found.source).to_numpy(),
-            "users": np.bincount(cast.source, minlength=m),
-            "users_against": np.bincount(cast.source, speaks, m),
-            "turns": np.bincount(cast.source, cast.turns, m),
-            "votes": np.bincount(cast.source, np.minimum(voted, 1.0), m),
-            "stay": np.bincount(cast.source, cast.success * weight, m) / worth,
+            "users": np.bincount(votes.source, minlength=m),
+            "users_against": np.bincount(votes.source, speaks, m),
+            "turns": np.bincount(votes.source, votes.turns, m),
+            "votes": np.bincount(votes.source, np.minimum(voted, 1.0), m),
+            "stay": np.bincount(votes.source, votes.success * weight, m) / turns_of_users,
         }
     )

@@ -132,47 +132,47 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         config: settings.
         seed: of the draws.
     """
-    cast, least = inputs.votes, _OWN_SHARE * config.personal_turns
-    entries, pairs = votes.of_users(cast, global_rules.pairs, least, config.min_users - 1)
-    names = surface.states(inputs.mined.nodes, np.concatenate([cast.source[entries], pairs.target]))
-    own_turns = values_at(cast.goals, entries, pairs.target)
-    rows = np.flatnonzero((own_turns >= least) & (cast.source[entries] != pairs.target))
+    user_votes, least = inputs.votes, _OWN_SHARE * config.personal_turns
+    entries, pairs = votes.of_users(user_votes, global_rules.pairs, least, config.min_users - 1)
+    names = surface.states(inputs.mined.nodes, np.concatenate([user_votes.source[entries], pairs.target]))
+    own_turns = values_at(user_votes.goals, entries, pairs.target)
+    rows = np.flatnonzero((own_turns >= least) & (user_votes.source[entries] != pairs.target))
     rows = rows[np.lexsort((-pairs.votes[rows], entries[rows]))]  # the best target of each user first
     row, target = entries[rows], pairs.target[rows]
-    turns = np.maximum(cast.turns[row], votes.TINY)
+    turns = np.maximum(user_votes.turns[row], votes.TINY)
     proposals = Proposals(
         scope="personal",
         pairs=pairs,
-        near=nearness(names, cast.source[entries], inputs.commonest.text[pairs.target]),
+        near=nearness(names, user_votes.source[entries], inputs.commonest.text[pairs.target]),
         rows=rows,
         group=row,
-        source=cast.source[row],
+        source=user_votes.source[row],
         target=target,
-        text=surface.of_users(inputs.mined.counts, inputs.mined.texts, cast.user[row], target),
-        user_id=surface.hashes(inputs.mined.users, cast.user[row]),
+        text=surface.of_users(inputs.mined.counts, inputs.mined.texts, user_votes.user[row], target),
+        user_id=surface.hashes(inputs.mined.users, user_votes.user[row]),
         context_value="",
         score=own_turns[rows] / turns,
-        stay=cast.success[row] / turns,
-        stays=cast.success[row] >= own_turns[rows],
+        stay=user_votes.success[row] / turns,
+        stays=user_votes.success[row] >= own_turns[rows],
         understood=1.0,
         acts=1.0,
-        own=_may_change_meaning(cast, row, own_turns[rows]),
+        own=_may_change_meaning(user_votes, row, own_turns[rows]),
     )
     refusals = [(proposals.text == "", RuleVerdict.NO_OWN_SURFACE)]
     launched, priors = global_rules.launched(), global_rules.priors
     return assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
 
 
-def _may_change_meaning(cast: Votes, row: Ints, own_turns: Floats) -> npt.NDArray[np.bool_]:
+def _may_change_meaning(user_votes: Votes, row: Ints, own_turns: Floats) -> npt.NDArray[np.bool_]:
     """Return whether a user's own turns suffice to change what is meant: three of them, on two days, none to the contrary, (m,).
 
     Args:
-        cast: rows of (source, user).
+        user_votes: rows of (source, user).
         row: (m,) of each proposal.
         own_turns: (m,) of the user that led to the target.
     """
-    contrary = np.maximum(cast.resolved[row] - own_turns, 0.0) + cast.success[row]
-    days = cast.last_day[row] > cast.first_day[row]
+    contrary = np.maximum(user_votes.resolved[row] - own_turns, 0.0) + user_votes.success[row]
+    days = user_votes.last_day[row] > user_votes.first_day[row]
     return np.asarray((own_turns >= _OWN_SHARE * _TURNS_TO_CHANGE) & days & (contrary < _CONTRARY), dtype=bool)
 
 
