@@ -28,6 +28,18 @@ os.fsync = lambda handle: (
 )  # a process that is killed leaves what it wrote; no test cuts the power, so none waits for the disk
 
 
+def pytest_collection_modifyitems(items):
+    """Run files with slow tests first, half of them on each of two workers, so that both end with quick tests.
+
+    The workers share the list in halves, and whoever is done takes from the end of the other's half (``--dist worksteal``).
+    """
+    files = list(dict.fromkeys(item.path for item in items))
+    is_slow = dict.fromkeys(files, False) | {item.path: True for item in items if item.get_closest_marker("slow")}
+    slow, quick = ([path for path in files if is_slow[path] is kind] for kind in (True, False))
+    order = [*slow[::2], *quick[::2], *slow[1::2], *quick[1::2]]
+    items.sort(key=lambda item: order.index(item.path))
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """A function (name, build) -> what ``build(folder)`` returned; all workers of a run share the folder and the result."""

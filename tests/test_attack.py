@@ -34,11 +34,15 @@ def home():
     return world, honest, texts, goal, pretences
 
 
-def answers(folder, world, turns, texts, *, online=False):
+def answers(folder, turns, texts, *, online=False):
     config = Config.from_dict({"loop": {"refit_days": 7 if online else 0}})
     write_log(turns, folder / "log.parquet")
     learn([folder / "log.parquet"], out=folder / "artefact", config=config, detector=RuleDetector())
-    rewriter = Rewriter.open(folder / "artefact")
+    return answers_of(folder / "artefact", texts)
+
+
+def answers_of(artefact, texts):
+    rewriter = Rewriter.open(artefact)
     return {(text, late): rewriter.rewrite(text, user_id="honest", after_failure=late).text for text in texts for late in (0, 1)}
 
 
@@ -78,15 +82,15 @@ def test_fakes_reject_what_is_rewritten_and_praise_what_is_left_alone(home):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("accounts", "rounds"), [(1, 20), (2, 20)])
-def test_below_k_nothing_gets_through(home, tmp_path, accounts, rounds):
+def test_below_k_nothing_gets_through(home, clean, tmp_path, accounts, rounds):
     """Among all that honest users said, no text is sent as what the attackers want that was not sent so without them."""
     world, honest, texts, goal, pretences = home
-    clean = answers(tmp_path / "clean", world, honest, texts)
+    before = answers_of(clean, texts)
     poisoned = [*honest, *fakes(world, pretences, accounts, rounds)]
-    found = answers(tmp_path / "poisoned", world, poisoned, [*texts, goal[:-1]])
+    found = answers(tmp_path, poisoned, [*texts, goal[:-1]])
     understand = world.assistant.understand
     wanted = {case for case, text in found.items() if text != case[0] and understand(text) == understand(goal)}
-    assert wanted <= {case for case, text in clean.items() if understand(text) == understand(goal)}
+    assert wanted <= {case for case, text in before.items() if understand(text) == understand(goal)}
     assert found[goal[:-1], 0] == goal[:-1], "nobody else ever said it"
 
 
@@ -98,7 +102,7 @@ def test_below_k_the_online_layer_learns_no_text(home, tmp_path):
     unsaid = next(p for phrases in world.goals.values() for p in phrases if p not in said and world.assistant.understand(p))
     garbles = [unsaid[:-1], unsaid.replace("a", "", 1), unsaid + " please"]
     poisoned = [*honest, *fakes(world, [(garble, unsaid) for garble in garbles], 2, 10)]
-    found = answers(tmp_path, world, poisoned, [*garbles, *texts], online=True)
+    found = answers(tmp_path, poisoned, [*garbles, *texts], online=True)
     assert unsaid not in found.values()
 
 
@@ -107,7 +111,7 @@ def test_with_enough_accounts_something_gets_through(home, tmp_path):
     """The tests above would find it: ten accounts teach a garble that nobody else says."""
     world, honest, _, goal, _ = home
     poisoned = [*honest, *fakes(world, [(goal[:-1], goal)], 10, 2)]
-    found = answers(tmp_path, world, poisoned, [goal[:-1]])
+    found = answers(tmp_path, poisoned, [goal[:-1]])
     assert world.assistant.understand(found[goal[:-1], 0]) == world.assistant.understand(goal)
 
 
@@ -173,8 +177,7 @@ def attack(home, name, accounts):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("accounts", [1, 2])
+@pytest.mark.parametrize(("name", "accounts"), [*((name, 2) for name in ATTACKS), ("praise of what fails, flooding", 1)])
 def test_below_k_nothing_changes_for_others(home, clean, tmp_path, name, accounts):
     """Fewer than k accounts take no rule that serves everybody, and honest users are answered as before."""
     world, honest, *_ = home
@@ -184,8 +187,7 @@ def test_below_k_nothing_changes_for_others(home, clean, tmp_path, name, account
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FLOODS)
-@pytest.mark.parametrize("accounts", [1, 2])
+@pytest.mark.parametrize(("name", "accounts"), [*((name, 2) for name in FLOODS), ("praise of what works", 1)])
 def test_below_k_a_flood_of_what_works_takes_no_rule(home, clean, tmp_path, name, accounts):
     """The priors of the log are fitted without the k - 1 users who restate most that works, so no rule loses its evidence."""
     world, honest, *_ = home

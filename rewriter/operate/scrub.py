@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from rewriter.engines import connect, glob, quoted
-from rewriter.errors import ArtefactError, reading_state
+from rewriter.errors import ArtefactError, reading_artefact, reading_state
 from rewriter.guardrail.contrasts import WordContrasts, open_contrasts, save_contrasts
 from rewriter.model.ambiguity import ambiguous_texts
 from rewriter.model.columns import HashedNumbers, HashIndex, text_key
@@ -326,8 +326,9 @@ def _described(con: duckdb.DuckDBPyConnection, relation: str) -> list[Column]:
 def context_rules_without(person: Person, old: Path, new: Path) -> None:
     """Write the rules of context values without those that name a text of fewer than k others."""
     if old.exists():
-        rows = json.loads(old.read_bytes().decode("utf-8", "surrogatepass"))
-        kept = [row for row in rows if not (person.texts | person.few).intersection(values_of(row))]
+        with reading_artefact(old):
+            rows = json.loads(old.read_bytes().decode("utf-8", "surrogatepass"))
+            kept = [row for row in rows if not (person.texts | person.few).intersection(values_of(row))]
         new.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
 
 
@@ -400,8 +401,9 @@ def _contrasts_without(person: Person, folder: Path) -> int:
 
 def _names_without(person: Person, path: Path) -> int:
     """Take the names with a word of fewer than k others out of a wording; return how many."""
-    header = json.loads(path.read_text(encoding="utf-8"))
-    names = {name: slot for name, slot in header["names"].items() if person.words.isdisjoint(name.split())}
+    with reading_artefact(path):
+        header = json.loads(path.read_text(encoding="utf-8"))
+        names = {name: slot for name, slot in header["names"].items() if person.words.isdisjoint(name.split())}
     left_out = len(header["names"]) - len(names)
     if left_out:
         path.write_text(json.dumps(header | {"names": names}, ensure_ascii=False), encoding="utf-8")

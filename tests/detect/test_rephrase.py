@@ -86,7 +86,7 @@ def test_learning_says_which_it_used_and_writes_both_figures(sample):
     assert metrics["detector, held out: restatements"] >= 50
 
 
-def without_layer(mined, decided, best, doubted, config, online, clock):
+def without_layer(mined, decided, best, doubted, config, online, *others):
     """Fits no online layer, which takes most of the time of learning, in place of `learning._fit`."""
     online.mkdir()
     return {}

@@ -22,11 +22,11 @@ START = date(2026, 1, 5)
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("talk")
-    days = list(simulate_days(phrase_world(0, n_users=80), days=12, start=START, seed=0))
-    write_log(chain.from_iterable(days[:9]), folder / "before.jsonl")
-    write_log(chain.from_iterable(days[9:]), folder / "after.csv")
+    days = list(simulate_days(phrase_world(0, n_users=60), days=9, start=START, seed=0))
+    write_log(chain.from_iterable(days[:7]), folder / "before.jsonl")
+    write_log(chain.from_iterable(days[7:]), folder / "after.csv")
     learn([folder / "before.jsonl"], out=folder / "artefact", detector=RuleDetector())
-    return folder, [turn for day in days[:9] for turn in day]
+    return folder, [turn for day in days[:7] for turn in day]
 
 
 def test_a_learned_artefact_wins_on_later_days(talk):
@@ -43,9 +43,9 @@ def test_a_learned_artefact_wins_on_later_days(talk):
 def test_the_days_that_were_learned_from_are_known(talk):
     folder, _ = talk
     first = (START - date(1970, 1, 1)).days
-    assert learned_days(current(folder / "artefact")) == (first, first + 8)
+    assert learned_days(current(folder / "artefact")) == (first, first + 6)
     (warning,) = evaluate(folder / "artefact", [folder / "before.jsonl"], truth="goal").warnings
-    assert "learned from 2026-01-05 to 2026-01-13" in warning
+    assert "learned from 2026-01-05 to 2026-01-11" in warning
 
 
 def test_most_healthy_texts_of_the_log_are_found_in_the_state(talk):

@@ -14,7 +14,7 @@ from rewriter.text import normalise
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"seed": 3, "users": 70, "days": 8, "later": 1, "asked": 300}
+SMALL = {"seed": 3, "users": 60, "days": 6, "later": 1, "asked": 200}
 
 
 class Page(HTMLParser):
@@ -151,7 +151,7 @@ def test_rewriting_makes_later_days_better(made):
 
 def test_the_same_seed_gives_the_same_home_and_the_same_rules(tmp_path):
     """Users are hashed under a new secret, and draws follow their order: a doubtful personal rule may fall either way."""
-    tiny = SMALL | {"users": 30, "days": 4, "asked": 60}
+    tiny = SMALL | {"users": 20, "days": 3, "asked": 40}
     found, again = (show.demo(tmp_path / name, **tiny) for name in ("one", "two"))
     assert (tmp_path / "one/log.parquet").read_bytes() == (tmp_path / "two/log.parquet").read_bytes()
     assert again.by_day["as spoken"] == found.by_day["as spoken"]

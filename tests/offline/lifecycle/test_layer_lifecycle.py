@@ -1,15 +1,19 @@
 """The online layer from end to end: learned, drawn, logged, judged, withdrawn; and the answer tells each step."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
 from click.testing import CliRunner
 
+import rewriter.offline.run as run
 from rewriter import Config, Rewriter, learn
+from rewriter.artefact.versions import current
 from rewriter.cli import main
-from rewriter.model.layer_slices import SLICES
+from rewriter.model.detector import RuleDetector
+from rewriter.model.layer_slices import SLICES, open_promises
 from rewriter.operate.info import history
 
 pytestmark = pytest.mark.slow
@@ -19,10 +23,18 @@ SAMPLE = "data/sample.parquet"
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory):
+def learned(tmp_path_factory, sample):
+    """An artefact of the sample that draws. Its online layer is that of `sample`, which was fitted on the same log."""
+
+    def fitted(mined, decided, best, doubted, config, online, *others):
+        shutil.copytree(current(sample[0]).folder / "online", online)
+        return open_promises(online)
+
     root = tmp_path_factory.mktemp("layer") / "artefact"
-    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}})}
-    learn([SAMPLE], **arguments)
+    arguments = {"out": root, "config": Config.from_dict({"loop": {"draw": True}}), "detector": RuleDetector()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_fit", fitted)
+        learn([SAMPLE], **arguments)
     return root, arguments
 
 
