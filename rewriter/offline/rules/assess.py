@@ -1,7 +1,7 @@
-"""The assessor of rules: from the rewrites that are proposed in one scope to a verdict on each.
+"""Assesses rules: gives each rewrite that is proposed in one scope a verdict.
 
-Rules for everybody, for one user and for one context value differ in whose votes propose them, in the utterance that is sent, and
-in a few grounds of refusal. All else is the same for all of them, and stands here once.
+Rules for everybody, for one user and for one context value differ in three things: whose votes propose them, which utterance is
+sent, and a few grounds of refusal. Everything else is the same for all three, and is computed here.
 """
 
 import hashlib
@@ -32,22 +32,22 @@ from rewriter.text import normalise
 
 
 class EvidenceSource(StrEnum):
-    """Whose turns speak for a rewrite, and so what it may change."""
+    """Whose turns are the evidence for a rewrite. This decides what the rewrite may change."""
 
     VOTES = "votes"
-    """Votes of several users: words that contrast in the log may be exchanged, what the word lists forbid may not."""
+    """Votes of several users. Words that contrast in the log may be exchanged. What the word lists forbid may not."""
     OWN = "own"
-    """Several turns of one user, none to the contrary: anything that is not destructive."""
+    """Several turns of one user, and none that contradicts them. Anything may change, except to a destructive request."""
     ONE_TURN = "one_turn"
-    """Fewer turns of one user: nothing that changes what is meant."""
+    """Fewer turns of one user. The meaning may not change."""
 
 
 Guard = Callable[[str, str, str, EvidenceSource], str | None]
-"""(locale, source, target, evidence) -> what the guardrail finds against the rewrite, or None."""
+"""(locale, source, target, evidence) -> the finding of the guardrail against the rewrite; None if it is allowed."""
 Bools = npt.NDArray[np.bool_]
 
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
-"""Verdicts whose detail is k, the users that are needed."""
+"""Verdicts whose detail is k, the number of users that are needed."""
 _FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
 _UNDERSTOOD = "FROM queries AS q JOIN nodes AS n ON q.node = n.node WHERE q.users >= ? AND q.success > 0"
 _WORDS = f"SELECT DISTINCT q.locale, UNNEST(string_split(q.query, ' ')) {_UNDERSTOOD}"
@@ -56,14 +56,14 @@ _STATES = f"SELECT DISTINCT q.locale, n.state {_UNDERSTOOD} AND n.kind = 'h'"
 
 @dataclass(frozen=True, slots=True)
 class LaunchInputs:
-    """What all rules are decided on.
+    """The data on which the verdicts of all rules are based.
 
     Attributes:
         mined: the mined tables.
         votes: the votes of users, one row for each (source, user).
         scores: (n, n) S_ij of the chain.
         stay: (n,) S_ii of the chain.
-        commonest: surface of each state, whoever says it; only compared with, never sent.
+        commonest: surface of each state among the utterances of all users. It is used in comparisons only, and never sent.
         surfaces: surface of each state among the utterances of `Launch.min_users` users.
         failed: columns failed and turns: turns of status ``failed``, and all turns, of each (locale, utterance).
     """
@@ -78,7 +78,7 @@ class LaunchInputs:
 
     @classmethod
     def of(cls, mined: Mined, votes: Votes, solved: Absorption, config: Launch) -> "LaunchInputs":
-        """Read what can be said for each state of a solved chain."""
+        """Read the inputs from the mined tables and the solved chain."""
         n = solved.scores.shape[0]
         commonest, surfaces = (surface.choose(mined.queries, n, users) for users in (1, config.min_users))
         with connect(queries=mined.queries) as con:
@@ -88,7 +88,7 @@ class LaunchInputs:
 
 @dataclass(frozen=True, slots=True)
 class GlobalRules:
-    """The rules for everybody, and what they were decided by.
+    """The rules for everybody, and the data on which they were decided.
 
     Attributes:
         pairs: every source with every goal that a vote was cast for.
@@ -107,21 +107,23 @@ class GlobalRules:
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """m rewrites under consideration in one scope; within a group the best target stands first.
+    """m rewrites under consideration in one scope. Within a group the best target comes first.
 
     Attributes:
         scope: ``global``, ``personal`` or ``context``.
         pairs: the votes of the scope.
         near: (len(pairs), 2) text and sound similarity of the two ends of each pair.
         rows: (m,) the pair that each proposal rests on.
-        group: (m,) one rule of a group is launched at most: a source, a source of one user, or a source in one context value.
+        group: (m,) number of the group: a source, a source of one user, or a source in one context value. At most one rule of
+            a group is launched.
         source, target: (m,) nodes.
         text: (m,) utterance that would be sent; empty if there is none.
         user_id: (m,) keyed hash of the user, or empty for all.
         context_value: (m,) where the rule holds, or empty for all.
-        score, stay: (m,) how often requests end well at the target, and as spoken: S_ij and S_ii, or shares of turns.
+        score, stay: (m,) how often requests end well at the target, and how often they do as spoken: S_ij and S_ii, or shares
+            of turns.
         stays: (m,) whether leaving the request alone is better.
-        own: (m,) whether the user's own turns are enough to change what is meant; None if several users speak.
+        own: (m,) whether the user's own turns are enough evidence to change the meaning; None if the votes are of several users.
         understood, acts: (m,) or one figure for all: P(the text is understood as the target), P(the assistant acts on it).
     """
 
@@ -183,20 +185,20 @@ def assess(
 ) -> pd.DataFrame:
     """Give a verdict on each proposal.
 
-    The first ground of refusal counts: those of the scope; another target of the group is better; leaving the request alone is
-    better; a rule for everybody does the same; the target says what the source says; the gain is unsure; the guardrail; and at
-    last the budget of losses, which the largest set of rules that keeps it passes.
+    A proposal is refused for the first of these grounds that holds: a ground of the scope; another target of the group is better;
+    leaving the request alone is better; a rule for everybody does the same; the target equals the source; the gain is unsure;
+    the guardrail forbids it. Of the remaining proposals the largest set that keeps the budget of losses is launched.
 
     Args:
         proposals: m of them.
         names: locale and state of the nodes, indexed by node.
-        refusals: grounds of the scope, which come first: (m,) where each holds, and its verdict.
-        inputs: what all rules are decided on.
+        refusals: grounds of the scope, which come first: an array (m,) of where the ground holds, and its verdict.
+        inputs: the data on which all rules are decided.
         priors: fitted on the whole log.
         guard: the guardrail.
         config: `min_users`, `min_p_gain`, `max_loss_share` and `draws`.
         seed: of the draws.
-        launched: launched rules for everybody; None while these are decided on.
+        launched: launched rules for everybody; None while these rules themselves are assessed.
 
     Returns:
         Columns of `tables.RULES` without those of stages, one row for each proposal, in their order.
@@ -271,7 +273,7 @@ def nearness(names: pd.DataFrame, source: Ints, text: npt.NDArray[np.object_]) -
     Args:
         names: locale and state of the nodes, indexed by node.
         source: (m,) nodes.
-        text: (m,) what each is compared with.
+        text: (m,) the text with which each source is compared.
     """
     texts, locales = names["state"].reindex(source).to_numpy(), names["locale"].reindex(source).to_numpy()
     sound = np.zeros(len(source))
@@ -287,7 +289,7 @@ def values_at(matrix: sparse.csr_array, row: Ints, column: Ints) -> Floats:
 
 
 def guard_of(queries: Path, nodes: Path, min_users: int, guardrails: Guardrails) -> Guard:
-    """Return the guardrail with the words and names that this log's assistant knows, as a function (`Guard`).
+    """Return a function (`Guard`) that applies the guardrail with the words and names that the assistant of this log knows.
 
     A word is known if an utterance of `min_users` users holds it and was understood. A name is the value of a slot of such an
     utterance.
@@ -326,13 +328,13 @@ def _outranked(group: Ints, open_: Bools) -> Bools:
 
 
 def _does_the_same(frame: pd.DataFrame, launched: pd.DataFrame) -> Bools:
-    """Mark the proposals that a launched rule for everybody makes needless, (m,)."""
+    """Mark the proposals for which a launched rule for everybody already does the same, (m,)."""
     key = ["locale", "source", "target"]
     return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched[key])), dtype=bool)
 
 
 def _honest(failed: pd.DataFrame, frame: pd.DataFrame, p_fails: Floats) -> Floats:
-    """Return P(the assistant says that it failed | the source fails), (m,); 1 for a log without status, the careful reading."""
+    """Return P(the assistant says that it failed | the source fails), (m,). It is 1, the careful choice, without a status."""
     if not failed["failed"].sum():
         return np.ones(len(frame))
     found = failed.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))

@@ -47,7 +47,7 @@ class Rows(NamedTuple):
     Attributes:
         row, column, score: the entries kept of S: the `top` best targets of each row, and its diagonal even where that is 0.
         absorbed: (m,) B_i.
-        bound: (m,) at most so much is missing from B_i and from each entry kept.
+        bound: (m,) upper bound of what is missing from B_i and from each entry kept.
     """
 
     row: Ints
@@ -121,7 +121,7 @@ def _walk(
     row = np.repeat(start, np.diff(visits.indptr))
     score = visits.data * exits[visits.indices]
     stays = visits.indices == row
-    # Scores are at most 1, so that one key sorts by row and, within the row, by score: a third of the time of two keys.
+    # Scores are at most 1, so one key can sort by row and, within a row, by score. This takes a third of the time of two keys.
     order = np.argsort(3.0 * (row - first) - np.where(stays, 2.0, score))
     rank = np.arange(order.size) - np.repeat(visits.indptr[:-1], np.diff(visits.indptr))
     kept = order[(rank <= config.top) & ((score > 0) | stays)[order]]
@@ -140,8 +140,8 @@ class Absorption:
         success: (n,) R_i, probability that a request in state i succeeds at once.
         absorbed: (n,) B_i, probability that a path from i ends in success.
         scores: (n, n) CSR; row i holds S_ij of its best targets, and S_ii even where that is 0.
-        bound: (n,) at most so much is missing from B_i, and from each stored S_ij; 0 where the component was inverted (exact up
-            to rounding). Stored values never exceed the true ones by more than rounding.
+        bound: (n,) upper bound of what is missing from B_i and from each stored S_ij. It is 0 where the component was inverted,
+            which is exact up to rounding. Stored values never exceed the true ones by more than rounding.
     """
 
     success: Floats
@@ -177,7 +177,7 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
         EngineError: the shapes differ, or a mass is negative.
 
     Example:
-        A always fails and is said again, half as B and half as C; B works half the time and else becomes C; C works.
+        A always fails. Half of its users then say B, and half say C. B works half of the time; otherwise users say C. C works.
 
         >>> steps = sparse.csr_array(np.array([[0, 500, 500], [0, 0, 500], [0, 0, 0]]))
         >>> a = solve(steps, np.array([0, 500, 1000]), np.array([0, 0, 0]), Chain())
@@ -192,7 +192,7 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
     lost[states] = False
     never = np.flatnonzero(lost)
     entries = [(never, never, np.zeros(never.size))]
-    # On matrices this small, BLAS threads gain nothing on idle cores and cost sixfold on busy ones.
+    # On matrices this small, several BLAS threads are no faster on idle cores, and six times slower on busy ones.
     with threadpool_limits(limits=1, user_api="blas"):
         for start, stop, size in _batches(sizes, config.exact):
             block, out = steps[start:stop, start:stop], exits[start:stop]
@@ -210,11 +210,11 @@ def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
     """Read the chain's counts from the tables NODES and EDGES.
 
     Returns:
-        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths: the arguments of `solve`, with n
-        one more than the largest number; numbers that no node has are states without mass.
+        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths. They are the arguments of `solve`.
+        n is one more than the largest node number. A number that no node has is a state without mass.
 
     Raises:
-        EngineError: a table cannot be read, a node is there twice, or an edge names a node that is not there.
+        EngineError: a table cannot be read, a node occurs twice, or an edge names a node that does not exist.
     """
     try:
         with connect(nodes=nodes, edges=edges) as con:
@@ -242,7 +242,7 @@ def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:
 
 
 def _reduce(transitions: sparse.csr_array, success: Ints, failure: Ints) -> tuple[Ints, Ints, sparse.csr_array, Floats]:
-    """Drop self-loops and states that never reach success; sort the rest so that components, small first, lie together.
+    """Drop self-loops and states that never reach success. Sort the rest by component, the smallest component first.
 
     Returns:
         states (m,) in their new order, sizes of the components in that order, Q' (m, m) and R' (m,).
@@ -264,7 +264,7 @@ def _reduce(transitions: sparse.csr_array, success: Ints, failure: Ints) -> tupl
 
 
 def _reaches_success(row: Ints, column: Ints, success: Ints) -> NDArray[np.bool_]:
-    """Walk all edges backwards, from one root behind every state that succeeds."""
+    """Mark the states from which a path leads to success: a search along reversed edges from an added root behind all of them."""
     root = success.size
     good = np.flatnonzero(success > 0)
     ends = np.concatenate([column, np.full(good.size, root)]), np.concatenate([row, good])

@@ -1,9 +1,9 @@
 """Rules that hold in one context value.
 
-"Turn on the light" means one lamp in the kitchen and another in the office. In the log as a whole no target is sure; in each room
-one is. A *cell* is a source in one context value. It is assessed like a source, by the votes of the users in it, under the priors
-of the whole log; what lies downstream of its first step is the chain's. A rewrite that worked counts as a step that was taken for
-the user.
+"Turn on the light" means one lamp in the kitchen and another in the office. In the log as a whole no target is sure, but in each
+room one is. A *cell* is a source in one context value. It is assessed as a source is: by the votes of its users, with the priors
+of the whole log. Only the first step of a path is counted by cell; what follows is taken from the chain. A rewrite that worked
+counts as a step that was taken for the user.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from rewriter.offline.rules.votes import Pairs, Votes
 _TURN = 1000.0
 """Thousandths of a turn, in which mass is stored."""
 _MOST = 0.9
-"""Share of the turns with the key above which a context value tells nothing about a source."""
+"""A context value that more than this share of the turns with its key have says nothing about a source."""
 _CELLS = """
 CREATE TEMP TABLE cells AS
 WITH spoken AS (SELECT said AS source, user_no, SUM(turns) AS turns FROM counts GROUP BY said, user_no),
@@ -54,8 +54,8 @@ LEFT JOIN evidence_starts AS b ON b.node = w.source AND b.context_value = w.cont
 WHERE w.users >= $k AND w.of_key <= $most * c.users
   AND w.source IN (SELECT source FROM edges WHERE target <> source)
 """
-"""Each share is a mean over users, so that nobody weighs more by speaking more: of_key adds up the users' shares of a value among
-their turns of the source that carry its key, of_all among all their turns of the source."""
+"""Each share is a mean over users, so a user who speaks more does not count more. of_key adds up each user's share of a value
+among the turns of the source that carry its key, and of_all the share among all turns of the source."""
 _ROWS = """
 SELECT c.cell, t.user_no, SUM(IF(t.rewritten = 0, t.turns * a.weight, 0)) / 1e6 AS turns,
        SUM(IF(t.rewritten = 0, t.success * a.weight, 0)) / 1e6 AS success, MIN(t.day) AS first_day, MAX(t.day) AS last_day
@@ -86,7 +86,7 @@ class Cells:
     Attributes:
         source: (m,) int64, node.
         context_value: (m,) object, text.
-        part: (m,) float64, part of the source's turns that lie in the context value, in the mean over users.
+        part: (m,) float64, share of the source's turns that have the context value, as a mean over users.
         votes: rows of (cell, user); its `source` is the cell.
     """
 
@@ -103,7 +103,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         mined: its tables of counts and steps are read, reduced by age as the rows of the chain are.
         scores: (n, n) S_ij of the chain.
         absorbed: (n,) B_i+ of the chain.
-        min_users: distinct users of a cell at least.
+        min_users: the least number of distinct users of a cell.
     """
     with connect(
         **mined.named("counts", "context_counts", "context_steps", "edges", "ages", "evidence_starts", "row_days")
@@ -141,9 +141,9 @@ def in_context(
     """Decide on the rules for everybody that hold in one context value.
 
     Args:
-        inputs: what all rules are decided on.
+        inputs: the data on which all rules are decided.
         found: what users did in each context value.
-        global_rules: the rules for everybody; the launched ones hold in each context value without a rule of its own.
+        global_rules: the rules for everybody. A launched one holds in each context value that has no rule of its own.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
@@ -186,9 +186,9 @@ def in_context(
 
 
 def _scores(found: Cells, pairs: Pairs) -> tuple[Floats, Floats]:
-    """Return, for each pair, the share of the cell's turns that ended well there, and for each cell the share that did as spoken.
+    """Return two shares of the turns of a cell: for each pair those that ended well at its target, for each cell as spoken.
 
-    Both are means over users, each of whom is worth one turn at the most.
+    Both are means over users. A user counts for at most one turn.
     """
     user_votes, m = found.votes, len(found.source)
     weight = weights_of(user_votes)
@@ -199,6 +199,6 @@ def _scores(found: Cells, pairs: Pairs) -> tuple[Floats, Floats]:
 
 
 def weights_of(user_votes: Votes) -> Floats:
-    """Return the weight of each row, (r,), under which no user is worth more than one turn of a cell."""
+    """Return the weight of each row, (r,), with which no user counts for more than one turn of a cell."""
     led = np.asarray(user_votes.goals.sum(axis=1), dtype=np.float64).reshape(-1)
     return np.asarray(1.0 / np.maximum(np.maximum(user_votes.turns, led), 1.0), dtype=np.float64)

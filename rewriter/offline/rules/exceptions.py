@@ -1,7 +1,7 @@
-"""What rules for context values say about the rules for everybody and for single users.
+"""Compares rules for context values with the rules for everybody and for single users.
 
-A rule for everybody is refused if the rules for the context contradict it in a good part of its turns, and is not applied in a
-context value that speaks against it. A rule for one user is refused if the context explains that user's turns as well.
+A rule for everybody is refused if the rules for context values contradict it in a large part of its turns. It is not applied in
+a context value whose turns contradict it. A rule for one user is refused if the context explains that user's turns equally well.
 """
 
 from dataclasses import dataclass, replace
@@ -24,15 +24,15 @@ from rewriter.offline.rules.context import Cells, cells, in_context, weights_of
 from rewriter.offline.rules.votes import TINY
 
 _P_RARE = 0.01
-"""P(so few users say it there | it had nothing to do with the context value) below which a source is called rare there."""
+"""A source is rare in a context value if P(so few users say it there | it is independent of the context value) is below this."""
 _LEAST_EXPECTED = 3.0
-"""Users who are expected to say a source in a context value, above which it can be called rare there."""
+"""A source can be rare in a context value only if at least this many users are expected to say it there."""
 _VOTES_AGAINST = 2.0
-"""Votes in a context value, none of them for the rule's target, that speak against a rule for everybody."""
+"""This many votes in a context value, none of them for the rule's target, are evidence against a rule for everybody."""
 _HEALTHY = 0.5
-"""Share of a context value's turns that succeed as spoken above which it speaks against a rule for everybody."""
+"""If more than this share of the turns in a context value succeed as spoken, that is evidence against a rule for everybody."""
 _CONTRADICTED = 0.2
-"""Share of the turns of a rule for everybody in which rules for the context may send something else."""
+"""Rules for the context may send something else in at most this share of the turns of a rule for everybody."""
 _PROFILE = """
 WITH valued AS (
   SELECT said, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
@@ -67,7 +67,7 @@ LEFT JOIN here AS h ON h.said = s.said AND h.context_value = e.context_value
 WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM launched)
   AND 2 * d.days >= y.days AND (s.users - $k + 1) * e.share > $least
 """
-"""How many users say a source in a context value, and how many would if the two had nothing to do with each other.
+"""How many users say a source in a context value, and how many are expected to if the two are independent.
 
 Only turns that carry the key are looked at, so that a key that is new says nothing about the days before it. k users must have
 carried the key on enough days, and the value must occur on half of these days. A value's share is the mean of the users' own
@@ -77,10 +77,10 @@ So fewer than k accounts cannot make a text look rare, nor hide that it is."""
 
 @dataclass(frozen=True, slots=True)
 class ContextDecision:
-    """The rules for everybody and for context values, once each has been compared with the other.
+    """The rules for everybody and for context values, after they were compared with each other.
 
     Attributes:
-        global_rules: the rules for everybody, those that depend on the context refused.
+        global_rules: the rules for everybody. Those that depend on the context are refused.
         rules: the exceptions and those for a context value, columns of `tables.RULES` without those of stages.
         cells: what users did in each context value.
     """
@@ -91,10 +91,10 @@ class ContextDecision:
 
 
 def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, guard: Guard, config: Config) -> ContextDecision:
-    """Decide on the rules for the context, and look again at those for everybody.
+    """Decide on the rules for the context, and assess those for everybody again.
 
     Args:
-        inputs: what all rules are decided on.
+        inputs: the data on which all rules are decided.
         absorbed: (n,) B_i+ of the chain.
         global_rules: the rules for everybody.
         guard: the guardrail.
@@ -107,7 +107,7 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
     described = _described(found, inputs.mined)
     rules = in_context(inputs, found, global_rules, guard, launch, seed)
     left = dependent(described, rules, global_rules)
-    if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that is gone stands in the way of none
+    if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that was refused no longer blocks others
         rules = in_context(inputs, found, left, guard, launch, seed)
     kept = exceptions(described, rules, left, inputs.mined, config)
     return ContextDecision(left, pd.concat([kept, rules], ignore_index=True), found)
@@ -122,7 +122,7 @@ _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def dependent(described: pd.DataFrame, context_rules: pd.DataFrame, global_rules: GlobalRules) -> GlobalRules:
-    """Refuse the rules for everybody that the rules for the context contradict in a good part of the turns.
+    """Refuse the rules for everybody that the rules for the context contradict in a large part of their turns.
 
     Args:
         described: the cells (`_described`).
@@ -130,7 +130,7 @@ def dependent(described: pd.DataFrame, context_rules: pd.DataFrame, global_rules
         global_rules: the rules for everybody.
 
     Returns:
-        The global rules, the verdicts of some rules changed to `DEPENDS_ON_CONTEXT`.
+        The global rules, with the verdict of some rules changed to `DEPENDS_ON_CONTEXT`.
     """
     rules = global_rules.rules
     launched = rules.loc[rules["verdict"] == RuleVerdict.LAUNCHED, ["rule", "locale", "source", "state"]]
@@ -151,16 +151,17 @@ def exceptions(
 ) -> pd.DataFrame:
     """Return the context values in which a launched rule for everybody is not applied.
 
-    There are two kinds. In the first, the rule is expected to lose more than it wins, and at least k users speak against it: the
-    source works there as spoken, or they meant something else. In the second, the source is much rarer there than other requests,
-    so its meaning there is unknown: "turn on the light" may have been restated in the kitchen only. If another rule is launched
-    for the context value, that rule is applied; otherwise the request is left alone.
+    There are two kinds of exception. In the first, the rule is expected to lose more than it wins there, and the turns of at
+    least
+    k users contradict it: the source works there as spoken, or they meant something else. In the second, the source is much rarer
+    there than other requests, so its meaning there is unknown: "turn on the light" may have been restated in the kitchen only. If
+    another rule is launched for the context value, that rule is applied. Otherwise the request is left alone.
 
     Args:
         described: the cells (`_described`).
         context_rules: the rules under consideration in them.
         global_rules: the rules for everybody.
-        mined: its tables count where else the sources are said.
+        mined: its tables count in which other context values the sources are said.
         config: its sections launch and context.
 
     Returns:
@@ -186,7 +187,7 @@ def exceptions(
 
 
 def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) -> pd.DataFrame:
-    """Refuse rules for single users whose turns the rules for their context explain at least as well as any one goal.
+    """Refuse rules for single users if rules for context values explain the user's turns at least as well as any one goal does.
 
     Args:
         settled: the rules for the context.
@@ -194,7 +195,7 @@ def explained(settled: ContextDecision, personal: pd.DataFrame, mined: Mined) ->
         mined: its table users names them.
 
     Returns:
-        The rules for single users, the verdicts of some changed to `CONTEXT_TELLS`.
+        The rules for single users, with the verdict of some changed to `CONTEXT_TELLS`.
     """
     votes, context_rules = settled.cells.votes, settled.rules
     rows = pd.DataFrame({"cell": votes.source, "user": votes.user, "row": np.arange(len(votes.source))})
@@ -226,7 +227,7 @@ def known_by_context(decided: ContextDecision) -> set[tuple[str, str]]:
 
 
 def serving(rules: pd.DataFrame) -> list[ContextRule]:
-    """Return the launched rules for a context value, and the exceptions, as they are served."""
+    """Return the launched rules for context values, and the exceptions, in the form in which they are served."""
     kept = rules[
         (rules["context_value"] != "")
         & rules["verdict"].isin([RuleVerdict.LAUNCHED, RuleVerdict.KEEP_SOURCE, RuleVerdict.RARE_HERE])
@@ -247,7 +248,7 @@ def _rare(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
 
 
 def _described(found: Cells, mined: Mined) -> pd.DataFrame:
-    """Return the cells with what was said and done in them; a user is worth one turn at the most."""
+    """Return the cells with what was said and done in them. A user counts for at most one turn."""
     votes, m = found.votes, len(found.source)
     names, weight = surface.states(mined.nodes, found.source), weights_of(votes)
     voted = np.asarray(votes.goals.sum(axis=1), dtype=np.float64).reshape(-1)

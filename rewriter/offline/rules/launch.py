@@ -1,4 +1,4 @@
-"""Decides which rules are launched: for everybody, for single users, and, by way of `context`, for single context values."""
+"""Decides which rules are launched: for everybody, for single users and, through `context`, for single context values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,21 +25,21 @@ from rewriter.offline.rules.votes import Pairs, Votes
 from rewriter.tables import RULES, write_table
 
 _LEAST_VOTES = 1.0
-"""Votes that a rule for everybody needs: the detector's P add up to one whole rephrase."""
+"""Votes that a rule for everybody needs. The detector's probabilities must add up to one whole rephrase."""
 _OWN_SHARE = 0.7
-"""Share of n votes that n rephrases of a user come to at least; even a sure rephrase is worth a little less than one vote."""
+"""n rephrases of a user give at least this share of n votes. Even a sure rephrase counts for a little less than one vote."""
 _TURNS_TO_CHANGE = 3
-"""Turns of a user's own that a rule needs if it changes what is meant ("on" to "off"): one may have been a change of mind."""
+"""Turns of the user's own that a rule needs if it changes the meaning ("on" to "off"). One turn may be a change of mind."""
 _CONTRARY = 0.5
-"""Of a turn: own turns that ended well otherwise, below which nothing counts as to the contrary."""
+"""In turns. If the user's own turns that ended well in another way add up to less, nothing contradicts the rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchDecision:
-    """The rules of a day, before their stages.
+    """The rules of a day, before stages are assigned to them.
 
     Attributes:
-        inputs: what they were decided on.
+        inputs: the data on which they were decided.
         in_context: the rules for everybody, and those for single context values.
         rules: these and the rules for single users, with their verdicts; columns of `tables.RULES` without those of stages.
         guardrails: with the contrasts of the log.
@@ -60,7 +60,7 @@ def decide(
         mined: the mined tables.
         solved: the solved chain.
         config: its sections launch and guardrail, and its seed.
-        priors: of the log as they were fitted some days ago; None to fit them.
+        priors: the priors of the log that were fitted in an earlier run; None to fit them now.
         contrasts: what the log shows about words, by locale.
     """
     settings, seed = config.launch, config.seed
@@ -77,14 +77,14 @@ def decide(
 
 
 def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, priors: Priors | None = None) -> GlobalRules:
-    """Decide on the rules that serve everybody. Each end of a rule, and the step between them, needs `min_users` users.
+    """Decide on the rules that serve everybody. Source, target and the step between them need `min_users` users each.
 
     Args:
-        inputs: what all rules are decided on.
+        inputs: the data on which all rules are decided.
         guard: the guardrail.
         config: settings.
         seed: of the draws.
-        priors: of the log as they were fitted some days ago; None to fit them.
+        priors: the priors of the log that were fitted in an earlier run; None to fit them now.
     """
     pairs, k = votes.gather(inputs.votes, config.min_users - 1), config.min_users
     names = surface.states(inputs.mined.nodes, np.concatenate([pairs.source, pairs.target]))
@@ -123,10 +123,10 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
 
 
 def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
-    """Decide on the rules for single users, by their own rephrases and what everybody's votes say of the same source.
+    """Decide on the rules for single users, by their own rephrases and everybody's votes on the same source.
 
     Args:
-        inputs: what all rules are decided on.
+        inputs: the data on which all rules are decided.
         global_rules: the rules for everybody.
         guard: the guardrail.
         config: settings.
@@ -164,7 +164,9 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
 
 
 def _may_change_meaning(user_votes: Votes, row: Ints, own_turns: Floats) -> npt.NDArray[np.bool_]:
-    """Return whether a user's own turns suffice to change what is meant: three of them, on two days, none to the contrary, (m,).
+    """Return whether a user's own turns are enough evidence to change the meaning, (m,).
+
+    That takes three turns on two days, and no turn that contradicts them.
 
     Args:
         user_votes: rows of (source, user).
@@ -198,7 +200,7 @@ def write_served(rules: pd.DataFrame, folder: Path, suggest_loss_share: float = 
 
 
 def _suggested(rules: pd.DataFrame, launched: pd.DataFrame, loss_share: float) -> list[Rule]:
-    """Return the rules for everybody that are over the budget, each within a budget of its own, and whose source has no rule."""
+    """Return the rules for everybody that are only over the budget, have a small loss share of their own, and no rival rule."""
     over = rules[(rules["verdict"] == RuleVerdict.OVER_BUDGET) & (rules["scope"] == "global")]
     over = over[over["loss"] <= loss_share * (over["win"] + over["loss"])]
     served = launched[launched["scope"] == "global"]
@@ -216,7 +218,7 @@ def write(rules: pd.DataFrame, path: Path) -> None:
 
 
 def _best(pairs: Pairs, score: Floats, rivals: int, min_users: int) -> Ints:
-    """Return the pairs of the `rivals` best goals of each source, the source itself left out.
+    """Return the pairs of the `rivals` best goals of each source. The source itself is left out.
 
     Goals of `min_users` users come first, then the best by S_ij, so that goals of a few accounts do not displace others.
     """

@@ -1,6 +1,6 @@
-"""`find_moments`: what single users restate again and again, so that they may be asked to teach it.
+"""`find_moments`: finds what single users restate again and again, so that they can be asked to teach it.
 
-A moment is of one user and rests on this user's turns alone; nobody else is ever asked.
+A moment belongs to one user and rests on that user's turns alone. Nobody else is asked.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from rewriter.model.phrases import complaints
 from rewriter.model.rules import Rule
 from rewriter.offline.mining.pipeline import Mined
 
-_SURE = 0.5  # P(this user means it) from which on it is worth a question
+_SURE = 0.5  # least P(this user means it) for a question
 _ALIKE = 0.75  # least share of the restatements of a request that lead to the same interpretation
-_WORKS = 0.5  # share of success of a request of the user, as spoken, from which on it is not one that fails; or of complaints
+_WORKS = 0.5  # from this share of success as spoken on, a request does not count as failing; the same for complaints
 
 _RESTATED = f"""
 SELECT user_no, said, target, turns, days, mass FROM (
@@ -37,7 +37,7 @@ WHERE s.rewritten = 0 AND s.said <> t.said AND t.friction < 500 AND (
   (f.feedback = -1 AND c.ahead = 1) OR (c.ahead = 2 AND w.text IN (SELECT UNNEST(?))))
 GROUP BY s.user_no, s.said, t.state
 """
-# What the user said with success for the same interpretation, and how often she asks for that anyway.
+# What the user said with success for the same interpretation, and how often the user asks for it in other turns.
 _FOUND = f"""
 WITH own AS (
   SELECT user_no, said, SUM(success) / 1000.0 / SUM(turns) AS works, SUM(turns) AS turns
@@ -70,15 +70,15 @@ ORDER BY u.user_id, a.locale, a.text
 def p_means(p: float, days: int, alike: float, everything: float) -> float:
     """Return P(a user means an interpretation by a request | the request was followed by it on several days), by Bayes' rule.
 
-    On the first day the detector gives the odds p / (1 - p) that what followed restates the request. If it does not, the user may
-    ask for anything next, and asks for the same again with the probability q with which she asks for it anyway. So each further
-    day multiplies the odds by 1 / q.
+    On the first day the detector gives the odds p / (1 - p) that what followed restates the request. If it does not restate it,
+    the next request may be anything. It is the same one again with probability q, the share of the user's requests that it has
+    anyway. So each further day multiplies the odds by 1 / q.
 
     Args:
-        p: P(it restates the request) in the mean over the turns, 0..1.
+        p: P(it restates the request), the mean over the turns, 0..1.
         days: on how many days it followed.
-        alike: the user's turns with success that had this interpretation, these days apart.
-        everything: all turns of the user with success, these days apart.
+        alike: the user's turns with success that had this interpretation, without those of these days.
+        everything: all turns of the user with success, without those of these days.
 
     Example:
         >>> round(p_means(0.15, 1, 1.0, 20.0), 2), round(p_means(0.15, 2, 1.0, 20.0), 2), round(p_means(0.15, 3, 1.0, 20.0), 2)
@@ -90,10 +90,10 @@ def p_means(p: float, days: int, alike: float, everything: float) -> float:
 
 
 def find_moments(mined: Mined, teaching: Teaching) -> list[Rule]:
-    """Return what each user may be asked to teach; the `rule` of each holds the `Moment`, the turns and the days.
+    """Return what each user may be asked to teach. The `rule` of each entry holds the `Moment`, the turns and the days.
 
     Args:
-        mined: the mined tables; complaints are looked for among the turns of today and of the recent days.
+        mined: the mined tables. Complaints are looked for among the turns of today and of the recent days.
         teaching: `min_restated`.
     """
     names = ("rephrases", "counts", "users", "texts", "candidates", "sessions", "said")
