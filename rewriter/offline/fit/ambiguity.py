@@ -1,4 +1,4 @@
-"""`learn_ambiguity`: texts by which users mean different things, and how far habits tell what a user means."""
+"""`learn_ambiguity`: finds texts by which users mean different things, and how well habits predict what a user means."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,20 +21,21 @@ from rewriter.offline.rules import surface
 from rewriter.offline.rules.assess import EvidenceSource, GlobalRules, Guard, guard_of
 from rewriter.offline.rules.votes import Votes
 
-_MAX_MEANINGS = 8  # of a text, the commonest ones
-_MIN_SHARE = 0.1  # share of the votes below which a meaning may be a next goal, which follows habits too and so misleads
-_OTHER_VOTES = 1.0  # votes for something that nobody has meant by a text so far
-_MIN_TRUST = 0.1  # trust in habits below which nothing is served
-_TRUE_LOSSES = 0.25  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
-_NOISE_QUANTILE = 0.25  # of the label noise; low, so that few texts excuse little
+_MAX_MEANINGS = 8  # only so many of the commonest meanings of a text are used
+_MIN_SHARE = 0.1
+"""Least share of the votes of a meaning. A rarer one may be the user's next goal, which follows habits too and would mislead."""
+_OTHER_VOTES = 1.0  # votes that are added for meanings that nobody has had so far
+_MIN_TRUST = 0.1  # with less trust in habits, nothing is served
+_TRUE_LOSSES = 0.25  # share of the budget that counts as true losses among the best scores; other losses there are label noise
+_NOISE_QUANTILE = 0.25  # quantile of the label noise that is used; it is low, so that few texts excuse little
 
 
 class _Table(NamedTuple):
-    """One row for each text and user, with up to m = `_MAX_MEANINGS` meanings of the text; missing meanings have share 0.
+    """One row for each text and user, with up to m = `_MAX_MEANINGS` meanings of the text. Missing meanings have share 0.
 
     Attributes:
         share: (r, m) share of each meaning in the votes of all other users.
-        liking: (r, m) log preference of the user for each meaning, without the turns that this text led to; see `liking_of`.
+        liking: (r, m) log preference of the user for each meaning, see `liking_of`. The turns that this text led to are left out.
         liking_unseen: (r,) the same for a meaning that the user never wanted.
         meant: (r, m) share of each meaning in the user's own votes.
         mass: (r,) votes of the user, at most 1.
@@ -59,24 +60,24 @@ def learn_ambiguity(
     folder: Path,
     guardrails: Guardrails,
 ) -> dict[str, Promise]:
-    """Write ``ambiguity`` if habits tell what held-out users mean; see `rewriter.model.ambiguity.posterior`.
+    """Write ``ambiguity`` if habits predict what held-out users mean; see `rewriter.model.ambiguity.posterior`.
 
     The votes of each user are predicted from what all other users mean by the text and from the user's habits. The trust in
-    habits is fitted by maximum likelihood. Then the threshold that keeps the budget of losses is found, among the answers that
-    are each likely enough by themselves.
+    habits is fitted by maximum likelihood. Then the threshold that keeps the budget of losses is found. Only answers whose own
+    probability is high enough are considered for it.
 
     Args:
         mined: its tables nodes, queries and users are read.
         global_rules: votes of all users together.
         votes: of each user's turns on what was meant.
         query_index: the shared queries and the habits of each user.
-        by_context: (locale, text) whose meaning the context tells; they are left out.
+        by_context: (locale, text) of the texts whose meaning follows from the context; they are left out.
         config: uses `launch.min_users`, `launch.max_loss_share` and `trigger.min_p_before`.
         folder: of the online layer.
         guardrails: of the deployment.
 
     Returns:
-        What the held-out evidence promises of each slice that habits fill, by name; empty where nothing was written.
+        Name of each slice that answers by habits -> what the held-out evidence promises; empty if nothing was written.
     """
     k = config.launch.min_users
     guard = guard_of(mined.queries, mined.nodes, k, guardrails)
@@ -180,7 +181,7 @@ def _trust(table: _Table) -> float:
 
 
 def _held_out(table: _Table, trust: float) -> thresholds.HeldOut:
-    """Return what would have become of each row, had the likeliest meaning been sent."""
+    """Return the outcome that each row would have had if the likeliest meaning had been sent."""
     p = posterior(table.share, table.liking, table.liking_unseen, trust)
     rows = np.arange(len(p))
     best = p.argmax(axis=1)

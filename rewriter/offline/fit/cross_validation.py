@@ -1,6 +1,7 @@
-"""`CrossValidation`: fits the ranker and the risk on some labelled texts, and says what would become of the others.
+"""`CrossValidation`: fits the ranker and the risk on some labelled texts, and computes the outcomes of the others.
 
-A case is a labelled text as if it had never been heard. Folds are by goal, so that no model is judged on a goal that it learned.
+A case treats a labelled text as if it had never been heard. Folds are by goal, so that no model is judged on a goal that it
+learned.
 """
 
 from collections import defaultdict
@@ -24,12 +25,14 @@ from rewriter.offline.fit.drafts import Draft, averaged, draft_all, text_draw
 from rewriter.offline.fit.examples import LabelledText, Wordings
 
 FOLDS: Final = 3
-"""Parts of the goals; each part is judged by models that were fitted on the other parts."""
-_PRIOR_NEW_GOALS = 5, 20  # of 20 new healthy texts 5 ask for a new goal: added to the counts of the log
+"""Number of folds of the goals. Each fold is judged by models that were fitted on the other folds."""
+_PRIOR_NEW_GOALS = 5, 20
+"""Prior counts: of 20 new healthy texts, 5 ask for a new goal. They are added to the counts of the log."""
 _WORD_RISK_SHARE = 0.25  # share of word risk in the label of a text; the rest is the verdict of the log
-_MAX_USERS = 5  # users of one text that count in its weight
-_PENALTY = 100.0  # of the ridge: many rows of a log are restatements of few goals, and weigh less than independent rows would
-_PULL = 0.1  # weight that a column of the ranker whose direction is known has before any row speaks
+_MAX_USERS = 5  # at most so many users of one text count in its weight
+_PENALTY = 100.0
+"""Ridge penalty. It is large because many rows are restatements of few goals, and count for less than independent rows."""
+_PULL = 0.1  # prior weight of a ranker column whose direction is known
 _NEVER = -30.0  # log-odds of a model that was fitted on nothing
 
 
@@ -37,11 +40,11 @@ _NEVER = -30.0  # log-odds of a model that was fitted on nothing
 class Case:
     """A labelled text with its candidates, as if the text had never been heard.
 
-    Each text gives two cases: in one its goal is known by other texts, in the other nobody ever asked for its goal.
+    Each text gives two cases. In one, other texts ask for its goal; in the other, nobody has ever asked for its goal.
 
     Attributes:
         text: the labelled text.
-        seen: its m candidates. Its own text is not among them and, if its goal is new, no text of its goals.
+        seen: its m candidates. Its own text is not among them. If its goal is new, no text of its goals is among them either.
         win: (m,) P(the candidate is meant | the text fails), by the votes of the log.
         loss: (m,) P(it is not meant | the text fails). Win and loss add up to less than 1 if votes may be stray.
         wording: of the locale; without the goal if the goal is new.
@@ -71,9 +74,9 @@ class Fitted:
 
 
 class Outcome(NamedTuple):
-    """What would become of a held-out case: the score of its rewrite, and expected wins, losses and ties times its weight.
+    """The outcome of a held-out case: the score of its rewrite, and its expected wins, losses and ties times its weight.
 
-    `best` is the place of the rewrite among the candidates of the case.
+    `best` is the position of the rewrite among the candidates of the case.
     """
 
     score: float
@@ -84,7 +87,7 @@ class Outcome(NamedTuple):
 
 
 class _Decision(NamedTuple):
-    """What would be decided for a case before the NLU: the columns `RISK`, the candidate or None, and P(it is meant)."""
+    """The decision on a case before the NLU: the columns `RISK`, the candidate or None, and P(it is meant)."""
 
     columns: Floats
     best: int | None
@@ -98,9 +101,9 @@ class CrossValidation:
         texts: the labelled texts.
         finder: finds their candidates.
         wordings: of all locales.
-        min_users: k, users behind whatever a model is fitted on.
+        min_users: k, the number of users that every row of a fit rests on.
         p_unseen_goal: P(nobody has asked for the goal | the text fails), see `UserVotes`.
-        p_new_goal: share of the log's newest texts that ask for a new goal, see `new_goal_share`; the least P for any text.
+        p_new_goal: share of the log's newest texts that ask for a new goal, see `new_goal_share`. No text gets a smaller P.
         word_risk: counts of turns and defects of all texts.
         guardrails: of the deployment.
     """
@@ -131,7 +134,7 @@ class CrossValidation:
         self.cases = [case for case in cases if case is not None]
 
     def fit(self, without: int = -1) -> Fitted:
-        """Fit on all folds but one; rows of fewer than k users are averaged over k users (`micro_aggregation.averaged`)."""
+        """Fit on all folds but one. Rows of fewer than k users are averaged over k users (`averaged`)."""
         kept = [case for case in self.cases if case.fold != without]
         ranker = self._fit_ranker([case for case in kept if case.text.goals and not case.text.healthy])
         kept = [case for case in kept if not case.text.served]
@@ -142,7 +145,7 @@ class CrossValidation:
         return Fitted(ranker, fit_logistic(*rows, penalty=_PENALTY) if len(rows[0]) else _never(len(RISK)))
 
     def before(self, case: Case, fitted: Fitted) -> Outcome | None:
-        """Return what would become of a case before the NLU; None if nothing would be sent."""
+        """Return the outcome of a case before the NLU; None if nothing would be sent."""
         columns, best, p_meant = self._decide(case, fitted.ranker)
         if best is None:
             return None
@@ -154,7 +157,7 @@ class CrossValidation:
         return Outcome(score, win, honest * loss, (1 - honest) * loss, best)
 
     def after(self, case: Case, fitted: Fitted) -> Outcome | None:
-        """Return what would become of a case after a refusal; None if nothing would be sent."""
+        """Return the outcome of a case after a refusal; None if nothing would be sent."""
         p = fitted.ranker.p(case.seen.features)
         best = choose(p.tolist(), lambda i: self._may(case, i, after_failure=True))
         if best is None or case.text.healthy:
@@ -171,7 +174,7 @@ class CrossValidation:
         return _case(draft, other, wording, risk_of_words, own=int(not other.all()), share=share)
 
     def _new_goal(self, draft: Draft) -> Case | None:
-        """Return the case in which nobody ever asked for the goal; None if there is no goal, or nothing is found."""
+        """Return the case in which nobody has ever asked for the goal; None if there is no goal, or nothing is found."""
         text = draft.text
         if not text.goals:
             return None
@@ -197,7 +200,7 @@ class CrossValidation:
         return fit_logistic(*rows, penalty=_PENALTY, signs=list(RANK.values()), pull=_PULL)
 
     def _p_fails(self, text: LabelledText) -> float:
-        """Return P(a text fails) as the risk learns it: the verdict of the log, mixed with the share of defects of its turns."""
+        """Return the label P(a text fails) of the risk: the verdict of the log, mixed with the share of defects of its turns."""
         verdict = float(not text.healthy)
         p = self._word_risk.p(text.hearings[0])
         return verdict if p is None else (1 - _WORD_RISK_SHARE) * verdict + _WORD_RISK_SHARE * p
@@ -234,9 +237,9 @@ def _case(draft: Draft, kept: Bools, wording: Wording, risk_of_words: Risk, *, o
 
 
 def _wins_and_losses(draft: Draft, pool: Pool) -> tuple[Floats, Floats]:
-    """Return P(meant) and P(something else is meant) of each candidate, by those votes that are real, (m,) each.
+    """Return P(meant) and P(something else is meant) of each candidate, by the votes that are real, (m,) each.
 
-    A vote for the candidate that is stray counts as a loss, because the user then wanted something that the log does not tell.
+    A stray vote for the candidate counts as a loss, because the log does not show what the user wanted.
     """
     votes = {goal: (share, p) for (goal, share), p in zip(draft.text.goals.items(), draft.p_real, strict=True)}
     of_pool = np.array([votes.get(goal, (0.0, 0.0)) for goal in pool.interpretations.tolist()])
@@ -253,7 +256,7 @@ def _other_texts(draft: Draft) -> Bools:
 def _p_new_goal(texts: Sequence[LabelledText], wordings: Wordings, min_users: int) -> float:
     """Return P(nobody has asked for the goal | nobody has said the text), of healthy requests.
 
-    New texts are like the texts of few users. So it is the share of these whose goal no text of k users asks for.
+    New texts resemble the texts of few users. So P is estimated by the share of those whose goal no text of k users asks for.
     """
     rare = [text for text in texts if text.healthy and text.users < min_users]
     new = sum(not wordings.heard(text.locale, next(iter(text.goals))) for text in rare)

@@ -1,10 +1,10 @@
-"""`Draft`: a labelled text with the candidates that retrieval finds for it, and how likely each of its votes is real.
+"""`Draft`: a labelled text with the candidates that retrieval finds for it, and the probability that each of its votes is real.
 
-A vote says that users who said the text restated it by something else. Some votes are stray: the user gave up, and the later turn
-was the next goal. `p_real` tells them apart.
+A vote says that users restated the text by something else. Some votes are stray: the user gave up, and the later turn asked for
+the next goal. `p_real` estimates which.
 
 `averaged` does micro-aggregation: rows of drafts are averaged in groups of at least k users, so that a shared model learns
-nothing of fewer users.
+nothing that rests on fewer users.
 """
 
 import hashlib
@@ -19,11 +19,12 @@ from rewriter.arrays import Floats, Ints
 from rewriter.model.retrieve import Finder, Pool
 from rewriter.offline.fit.examples import LabelledText
 
-_BINS = 20  # of likeness, with as many votes and random pairs each
-_MIN_STRAY = 0.3  # share of the random pairs below a likeness from which on it bounds the share of stray votes
+_BINS = 20  # number of bins of likeness, each with the same number of votes and random pairs
+_MIN_STRAY = 0.3
+"""A likeness bounds the share of stray votes only if at least this share of the random pairs is below it."""
 _NO_NBEST: Final = 0.25  # share of the texts whose other hearings are hidden, so that the models do not depend on them
 _NO_USER: Final = 0.25  # share of the texts whose user is hidden, so that the models do not depend on habits
-_CANDIDATES = 40  # of a text, so that enough are left when those of its goals are taken away
+_CANDIDATES = 40  # candidates of a text; so many, that enough are left without those of its goals
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Draft:
     Attributes:
         text: the labelled text.
         pool: its candidates, its own text among them.
-        hearings: by which they were found.
+        hearings: the hearings that were searched for.
         p_real: P(the votes for a goal are real), of each of its goals in their order; 1 for a healthy text.
     """
 
@@ -46,8 +47,8 @@ class Draft:
 def draft_all(texts: Sequence[LabelledText], finder: Finder) -> list[Draft]:
     """Return a draft of each text.
 
-    How likely a vote is real depends on how far its goal is behind the most similar text of the index. What was meant is near the
-    top, while the next goal may be anywhere.
+    The probability that a vote is real depends on how much less similar its goal is than the most similar text of the index. What
+    was meant is near the top, while the next goal may be anywhere.
     """
     drafts = [_draft(text, finder) for text in texts]
     failing = [draft for draft in drafts if not draft.text.healthy and draft.text.goals]
@@ -63,15 +64,15 @@ def draft_all(texts: Sequence[LabelledText], finder: Finder) -> list[Draft]:
 def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
     """Return P(a vote is real) from how alike its two texts are, (n,).
 
-    Votes are a mixture. A share s of them is stray, and a stray vote is as alike as a random pair of a text and a goal. Where
-    real votes are rare, nearly all are stray, which bounds s (mixture proportion estimation: Blanchard, Lee and Scott 2010,
-    "Semi-supervised novelty detection", JMLR 11). With F and G the shares of votes and of random pairs that are no more alike
-    than t, and f and g their shares in a bin::
+    Votes are a mixture. A share s of them is stray, and the texts of a stray vote are as similar as a random text and goal. At
+    similarities where real votes are rare, nearly all votes are stray, which bounds s (mixture proportion estimation: Blanchard,
+    Lee and Scott 2010, "Semi-supervised novelty detection", JMLR 11). Let F and G be the shares of votes and of random pairs with
+    a likeness of at most t, and f and g their shares in a bin::
 
         s = min over t of F(t) / G(t),    P(real | bin) = 1 - s g / f, made to rise with likeness (isotonic regression)
 
     Args:
-        likeness: (n,) of each vote, in any unit that rises.
+        likeness: (n,) of each vote, on any scale on which higher means more alike.
         weight: (n,) > 0, of each vote.
         unlike: (m,) likeness of random pairs.
 
@@ -111,7 +112,7 @@ def _draft(text: LabelledText, finder: Finder) -> Draft:
 
 
 def without_own_votes(pool: Pool, text: LabelledText) -> Pool:
-    """Take the turns that a text led to out of its user's habits: each turn of it may have led to one turn of a goal."""
+    """Subtract from a user's habits the turns that a text led to. Each turn of the text may have led to one turn of a goal."""
     led = np.isin(pool.interpretations, list(text.goals))
     own = np.maximum(pool.own_turns - np.where(led, text.turns, 0.0), 0.0)
     own_all = np.maximum(pool.own_all - text.turns, own)
@@ -128,8 +129,8 @@ def _behind(draft: Draft, goal: int) -> float:
     return float(alike[draft.pool.interpretations[other] == goal].max(initial=alike.min()) - alike.max())
 
 
-_TRIED_COLUMNS = 3  # the widest ones, along which a group is tried to be halved
-_POSITIVE = 0.5  # target above which a row is positive; positive and negative rows are grouped apart
+_TRIED_COLUMNS = 3  # number of columns, the widest first, along which halving a group is tried
+_POSITIVE = 0.5  # a row with a target above this is positive; positive and negative rows are grouped separately
 
 
 def micro_groups(columns: Floats, users: Ints, k: int) -> list[Ints]:
@@ -139,7 +140,7 @@ def micro_groups(columns: Floats, users: Ints, k: int) -> list[Ints]:
     LeFevre, DeWitt and Ramakrishnan 2006, "Mondrian", ICDE). If all rows together have fewer than k users, there is no group.
 
     Args:
-        columns: (n, f), of comparable width.
+        columns: (n, f), on comparable scales.
         users: (n,) the user of each row.
         k: distinct users of each group.
 
@@ -164,7 +165,7 @@ def micro_groups(columns: Floats, users: Ints, k: int) -> list[Ints]:
 
 
 def averaged(columns: Floats, target: Floats, weight: Floats, users: Ints, k: int) -> tuple[Floats, Floats, Floats]:
-    """Average rows over micro-groups, positive and negative ones apart.
+    """Average rows over micro-groups, positive and negative rows separately.
 
     Columns are scaled to unit variance before rows are grouped. In a group every user has the same weight: the rows of a user are
     averaged first.
@@ -173,7 +174,7 @@ def averaged(columns: Floats, target: Floats, weight: Floats, users: Ints, k: in
         columns: (n, f).
         target: (n,) 0..1.
         weight: (n,) >= 0.
-        users: (n,) the user of each row; -1 for rows that rest on k users already, which stay as they are.
+        users: (n,) the user of each row; -1 for a row that already rests on k users, which stays as it is.
         k: distinct users behind each average.
 
     Returns:

@@ -1,7 +1,8 @@
-"""`learn_encoder`: learns the encoder that the settings ask for from a log.
+"""`learn_encoder`: learns the encoder that the settings name, from a log.
 
-The default is a static encoder: a table of vectors for pieces of words, learned from the log itself in a minute or two on a CPU,
-with no download. It learns from rephrases, and from healthy queries that are misheard as the rephrases show (`PhraseConfusions`).
+The default is a static encoder: a table of vectors for pieces of words. It is learned from the log itself in a minute or two on a
+CPU, without a download. It learns from rephrases, and from healthy queries with simulated recognition errors like those that the
+rephrases show (`PhraseConfusions`).
 """
 
 import random
@@ -54,7 +55,7 @@ class PhraseConfusions:
         Args:
             text: normalised.
             rng: source of the draws.
-            chance: P(a phrase that has ever been misheard is misheard here), 0..1.
+            chance: P(a phrase is misheard here | it was ever misheard in the log), 0..1.
         """
         words, said = text.split(), []
         while words:
@@ -119,9 +120,9 @@ class TextPairs:
 
 
 def training_pairs(rephrases: MinedRephrases, queries: Sequence[str], *, min_users: int, seed: int) -> TextPairs:
-    """Return the rephrases, and queries misheard as the rephrases show (`PhraseConfusions`).
+    """Return the rephrases, and queries with simulated errors like those of the rephrases (`PhraseConfusions`).
 
-    So queries that nobody ever had to repeat are learned as well.
+    So the encoder also learns queries that nobody ever had to repeat.
 
     Args:
         rephrases: what was mined.
@@ -146,14 +147,14 @@ def training_pairs(rephrases: MinedRephrases, queries: Sequence[str], *, min_use
 
 
 def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128, start: Table | None = None) -> StaticEncoder:
-    """Learn a `StaticEncoder` that brings what is misheard near to what was meant.
+    """Learn a `StaticEncoder` that gives misheard texts vectors near those of what was meant.
 
     It starts from random directions, which measure spelling, and minimises the in-batch softmax loss of Henderson et al.
     (2017, "Efficient natural language response suggestion for smart reply"; `MultipleNegativesRankingLoss`). Negatives mined
     beside those of the batch added nothing on the data of `benchmarks/retrieval.py`.
 
     Args:
-        pairs: from `training_pairs`; without any the table stays as drawn.
+        pairs: from `training_pairs`. Without any pairs the table stays as it was drawn.
         seed: of the table and of the order of the pairs.
         dim: length of a vector.
         start: the table to start from; None for a random one.
@@ -184,10 +185,10 @@ _MIN_REPHRASES = 30  # fewer teach nothing beyond spelling, which the random tab
 
 @dataclass(frozen=True, slots=True)
 class EncoderData:
-    """What a shared encoder may learn from. Every text in it comes from k users or more.
+    """The texts from which a shared encoder may learn. Each comes from k users or more.
 
     Attributes:
-        texts: all texts of so many users, whether they work or not.
+        texts: all texts of k users or more, whether they work or not.
         queries: texts that work.
         rephrases: failing texts with what was meant.
         min_users: k.
@@ -208,8 +209,8 @@ class EncoderData:
 def learn_encoder(settings: Settings, data: EncoderData, folder: Path, *, seed: int) -> SavedEncoder:
     """Learn the encoder that the settings ask for, write it, and open it.
 
-    ``static`` learns a table from the log alone. ``transformer`` adapts and fine-tunes a sentence transformer and joins it with a
-    static encoder, which measures the spelling that a transformer does not see; the transformer is quantised to 8 bits.
+    ``static`` learns a table from the log alone. ``transformer`` adapts and fine-tunes a sentence transformer, quantises it to 8
+    bits, and joins it with a static encoder, which measures the spelling that a transformer does not see.
     ``student`` distils that transformer into the table of a static encoder, which then learns from the log.
 
     Args:

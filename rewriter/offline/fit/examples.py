@@ -1,6 +1,7 @@
 """Labelled texts, from which the ranker and the risk learn: failing texts with what was meant, and healthy texts.
 
-`UserVotes` tells which users say a text and what they restated it by; `Wordings` how the healthy texts of each locale are worded.
+`UserVotes` holds which users say a text and what they restated it by. `Wordings` holds how the healthy texts of each locale are
+worded.
 """
 
 import json
@@ -22,12 +23,15 @@ from rewriter.offline.rules import surface
 from rewriter.offline.rules.votes import Votes
 from rewriter.text import normalise
 
-_MAX_SPEAKERS = 5  # users of one text that are drawn
-_MIN_VOTE = 0.02  # share of a user's votes on a text; smaller ones are left out
-_PRIOR_UNSEEN_GOALS = 5, 20  # of 20 votes 5 are for a goal of no shared query: added to the counts of the log
-_HEALTHY, _FAILING = 0.6, 0.4  # least and most share of success of a healthy and of a failing text; others are not labelled
-_NEWEST_DAYS = 7  # of the log, that show how often new texts ask for new goals; half of a log that is shorter than twice that
-_MAX_TEXTS = 3_000  # of each kind; more are sampled, which bounds the time
+_MAX_SPEAKERS = 5  # at most so many users of one text are drawn
+_MIN_VOTE = 0.02  # least share of a user's votes on a text; goals with a smaller share are left out
+_PRIOR_UNSEEN_GOALS = 5, 20
+"""Prior counts: of 20 votes, 5 are for a goal that no shared query has. They are added to the counts of the log."""
+_HEALTHY, _FAILING = 0.6, 0.4
+"""A text is healthy from the first share of success on, and failing up to the second. Texts in between have no label."""
+_NEWEST_DAYS = 7
+"""The newest days of the log show how often new texts ask for new goals. In a log of less than 14 days, half of it is used."""
+_MAX_TEXTS = 3_000  # texts of each kind; of more a sample is drawn, which bounds the time
 
 _SPOKEN = """
 SELECT n.node, n.turns, u.user_id AS user FROM user_nodes AS n JOIN users AS u ON u.user_no = n.user_no
@@ -58,7 +62,7 @@ class UserVotes:
     """Which users say each text, and which interpretations their turns vote for.
 
     A vote counts only if its interpretation is that of a shared query or of a habit of the user. Many restatements are themselves
-    misunderstood without anybody noticing, and an interpretation that few users ever had is mostly such an error.
+    misunderstood unnoticed, and an interpretation that only few users ever had is mostly such an error.
 
     Args:
         mined: its tables user_nodes and users are read.
@@ -84,7 +88,7 @@ class UserVotes:
         self._votes = frame[(frame["share"] > _MIN_VOTE) & (shared | of_user)]
 
     def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, list[Speaker]]:
-        """Draw a few users of each text who voted; one of the others if nobody did.
+        """Draw, for each text, a few of the users who voted; if nobody voted, one of the other users.
 
         Args:
             sources: nodes of texts.
@@ -122,7 +126,7 @@ class LabelledText:
         user: keyed hash of one of them; empty for nobody.
         turns: how often this user said it.
         weight: of this user; the weights of all users of a text add up to 1.
-        served: whether a rule answers the text, so that the online layer never sees it.
+        served: whether a rule answers the text. The online layer then never sees it.
         first_day: on which it was first said, days since 1970.
     """
 
@@ -141,10 +145,10 @@ class LabelledText:
 
 
 def new_goal_share(texts: pd.DataFrame) -> float:
-    """Return the share of the log's newest texts whose goal nobody had asked for before them, by time.
+    """Return the share of the log's newest texts whose goal nobody had asked for before.
 
-    The newest texts are the healthy ones that were first said in the last week. A version that had been learned a week ago would
-    have met just these. The share is drawn to 1/4, which weighs as 20 texts.
+    The newest texts are the healthy ones that were first said in the last week. A version that was learned a week ago would have
+    met exactly these as new texts. The share is shrunk to 1/4 with the weight of 20 texts.
 
     Args:
         texts: of the log, from `rewriter.offline.fit.query_index.said`.
@@ -164,10 +168,10 @@ def new_goal_share(texts: pd.DataFrame) -> float:
 
 
 def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
-    """Return the share of the votes that are wrong, by how often two users who say the same failing text vote for the same goal.
+    """Return the share of wrong votes, estimated from how often two users of the same failing text vote for the same goal.
 
-    If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with ``(1 - e)^2``. This does not depend on
-    any score. Texts that mean different things to different users make the estimate too high.
+    If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with probability ``(1 - e)^2``. The estimate
+    depends on no score. Texts that mean different things to different users make it too high.
 
     Args:
         texts: labelled texts, up to five users of each.
@@ -203,7 +207,7 @@ def labelled_texts(
         votes: of their users.
         served: (locale, text) that a global rule answers.
         turns: Parquet of `tables.TURNS`, for the other hearings.
-        seed: of the sample that a large log is cut to, and of the users that are drawn.
+        seed: of the sample from a large log, and of the users that are drawn.
     """
     rng = np.random.default_rng(seed)
     rate = texts["rate"].to_numpy(dtype=np.float64)
@@ -258,7 +262,7 @@ def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str]
 
 
 class Wordings:
-    """The wording of the healthy texts of each locale, and what it would be if nobody had asked for one of the goals.
+    """The wording of the healthy texts of each locale, and the wording that it would be if nobody had asked for one of the goals.
 
     Args:
         good: the shared queries, from `rewriter.offline.fit.query_index.worthy`.
@@ -294,7 +298,7 @@ class Wordings:
 
         Args:
             locale: one of `all`.
-            goal: an interpretation; one that nobody asks for changes nothing.
+            goal: an interpretation. One that nobody asks for changes nothing.
         """
         key = (locale, goal)
         if key not in self._without:

@@ -1,4 +1,4 @@
-"""A log updates what ships: weights of a logistic regression (`update_weights`), costs of a channel (`learn_costs`)."""
+"""Updates the shipped prior by a log: weights of a logistic regression (`update_weights`), costs of a channel (`learn_costs`)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class WeightBelief(NamedTuple):
 
 
 def update_weights(prior: WeightBelief, columns: Floats, target: Floats, weight: Floats) -> WeightBelief:
-    """Return the weights that are most likely after some examples, and the covariance around them.
+    """Return the most probable weights given some examples, and the covariance around them.
 
     With w ~ N(w0, S0) and P(y = 1 | x) = 1 / (1 + exp(-w·x)), the posterior mode minimises
 
@@ -35,10 +35,10 @@ def update_weights(prior: WeightBelief, columns: Floats, target: Floats, weight:
 
     which is convex; Newton's method with halved steps finds it. The covariance is the inverse of the second derivative there
     (Laplace's approximation; MacKay 1992, "The evidence framework applied to classification networks", Neural Computation 4).
-    Few examples leave the weights near the prior, many let them go where the examples say.
+    Few examples leave the weights near the prior. Many examples overrule it.
 
     Args:
-        prior: what is believed before; its covariance is positive definite.
+        prior: the belief before the examples; its covariance is positive definite.
         columns: (m, f), without a column for the bias.
         target: (m,) 0..1.
         weight: (m,) >= 0, examples that each row is worth.
@@ -94,13 +94,13 @@ def learn_costs(
 
         -log((n_k + weight * p_k + 1/2) / (n + weight + kinds/2)) + log(choices_k),
 
-    where p is what the shipped costs say: a Dirichlet prior of `weight` operations, by which a log adapts shipped costs.
+    where p is the probability of the kind by the shipped costs. They act as a Dirichlet prior that counts as `weight` operations.
 
     Args:
-        pairs: (said, heard), normalised. Pairs that are equal belong among them, in the share in which they come.
+        pairs: (said, heard), normalised. They must include pairs of equal texts, in the share in which these occur.
         operations: how operations are counted.
         prior: costs to start from; None for none.
-        weight: operations that these are worth.
+        weight: number of operations that the prior counts for.
 
     Example:
         >>> from rewriter.model.channel import Typed

@@ -28,15 +28,16 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
 
 _ALIKE = 0.75  # least normalised Indel similarity of a near duplicate and the text that it duplicates
-_RARER = 5.0  # how many times as much success that text must have
-_MORE_USERS = 2.0  # for how many times as many users it must work, so that no account makes a text common by saying it often
+_RARER = 5.0  # the duplicated text has at least so many times the success
+_MORE_USERS = 2.0
+"""The duplicated text works for at least so many times the users. So no account can make a text common by saying it often."""
 
 
 def near_duplicates(good: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Return which texts are near duplicates of a similar text with the same interpretation and far more success, (n,).
 
     A tolerant assistant understands many garbled texts, such as "jungle the audiobook dracula". Such a text is healthy and is not
-    rewritten. But nobody says it on purpose, and as a target it would only be nearer to other garbled texts than what was meant.
+    rewritten. But nobody says it on purpose. As a target it would be found for other garbled texts in place of what was meant.
 
     Args:
         good: texts with the columns locale, query, node, success and well.
@@ -62,11 +63,11 @@ _MIN_VOTES = 0.25  # least share of the votes on a source, for a goal to be take
 
 
 def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: int) -> MinedRephrases:
-    """Return failing texts, each with a text that says what was meant; both come from k users or more.
+    """Return failing texts, each with a text that says what was meant. Both come from k users or more.
 
     Args:
         texts: of the log, from `said`.
-        good: the shared queries, from `worthy`; of each interpretation the one with most success is taken.
+        good: the shared queries, from `worthy`. For each interpretation the query with most success is taken.
         pairs: votes of all users together on what was meant.
         min_users: k.
     """
@@ -81,11 +82,11 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
     return MinedRephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
 
 
-_MIN_SUCCESS = 1.5  # expected successful turns of a shared query
-_MIN_OWN_SUCCESS = 0.9  # the same of a habit: a single turn without any cue counts for a little less than one
-_MIN_SHARE = 0.4  # least share of a text, in the mean over users, that had its best interpretation and succeeded
+_MIN_SUCCESS = 1.5  # least expected number of successful turns of a shared query
+_MIN_OWN_SUCCESS = 0.9  # the same of a habit; a single turn without any cue counts for a little less than one
+_MIN_SHARE = 0.4  # least share of a text's turns, as a mean over users, that succeed with its best interpretation
 _MAX_SAMPLES = 500  # failing texts on which the index is tuned
-_FAILS = 0.5  # share of success below which a text counts as failing in that sample
+_FAILS = 0.5  # a text with a smaller share of success counts as failing in that sample
 
 _TEXTS = """
 WITH said AS (
@@ -158,7 +159,7 @@ class QueryIndex:
     Attributes:
         texts: all texts that were sent, from `said`.
         good: the n shared queries, from `worthy`.
-        spoken: (n,) which of these others may be rewritten to; False for `near_duplicates`.
+        spoken: (n,) which of these may be the target of a rewrite; False for `near_duplicates`.
         own: the habits of each user, from `habits`.
     """
 

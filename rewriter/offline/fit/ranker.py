@@ -30,11 +30,12 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.assess import GlobalRules
 from rewriter.offline.rules.votes import Votes
 
-_TRUE_LOSSES = 0.1  # of the budget: true losses that are assumed among the best scores; other losses there are label noise
-_NOISE = {"before": 0.5, "after": 0.25}  # quantile of the label noise: lower after a refusal, where the floor is lower
+_TRUE_LOSSES = 0.1  # share of the budget that counts as true losses among the best scores; other losses there are label noise
+_NOISE = {"before": 0.5, "after": 0.25}
+"""Quantile of the label noise that is used, by mode. It is lower after a refusal, where the least P(success) is lower."""
 _LABELS = {"before": 2, "after": 1}
-"""Labels of a held-out text that may be wrong: what was meant, and before the NLU also whether the text fails as spoken."""
-_MIN_NBEST = 0.05  # share of texts with other hearings from which on the worth of other hearings is known
+"""Number of labels of a held-out text that may be wrong: what was meant, and before the NLU also whether the text fails."""
+_MIN_NBEST = 0.05  # least share of texts with other hearings for the models to learn from other hearings
 
 
 def fit(
@@ -52,7 +53,7 @@ def fit(
 ) -> dict[str, Promise]:
     """Fit the online layer and write it.
 
-    Where held-out evidence is too small to promise a threshold in a mode, the shipped prior stands in (`thresholds.by_prior`).
+    Where the held-out evidence of a mode is too small to set a threshold, the shipped prior sets it (`thresholds.by_prior`).
 
     Everything in the files rests on k users or more, k = `config.launch.min_users`: names and counts come from texts of k users,
     and the ranker and the risk are fitted on such texts and on averages over k users. The thresholds, two numbers for each mode,
@@ -115,11 +116,11 @@ class ModeEvidence:
         first_day: (n,) on which each was first said, days since 1970.
         calibration: of the scores.
         noise: share of wrong labels.
-        min_p: P(success) below which nothing is sent.
-        always_suggested: P(success) from which on everything is sent or suggested.
+        min_p: least P(success) of what is sent.
+        always_suggested: from this P(success) on, everything is sent or suggested.
         budget: the settings.
-        most_noise: share of wrong labels that is excused at most.
-        by_prior: what the shipped prior promises where these texts promise nothing; None where they promise something.
+        most_noise: largest share of wrong labels that is assumed.
+        by_prior: the promise of the shipped prior, if these texts are too few for a promise; else None.
     """
 
     held_out: thresholds.HeldOut
@@ -140,7 +141,7 @@ class ModeEvidence:
             mode: ``before`` or ``after``.
             outcomes: of each held-out case.
             budget: the settings.
-            most_noise: share of wrong labels that is excused at most. Without this bound, what a poor ranker loses among its
+            most_noise: largest share of wrong labels that is assumed. Without this bound, the losses of a poor ranker among its
                 best scores would be taken for wrong labels.
         """
         raw = _columns(outcomes)
@@ -152,7 +153,7 @@ class ModeEvidence:
         return cls(raw.calibrated(calibration), days, calibration, noise, min_p, always, budget, most_noise)
 
     def with_prior(self, mode: str, outcomes: Sequence[tuple[Case, Outcome]], prior: PoolPrior) -> "ModeEvidence":
-        """Return this evidence with the shipped prior beside it, if it promises nothing by itself.
+        """Return this evidence with the promise of the shipped prior, if the evidence alone allows no promise.
 
         Args:
             mode: ``before`` or ``after``.
@@ -174,11 +175,11 @@ class ModeEvidence:
         return replace(self, by_prior=found) if found.keeps_budget() else self
 
     def promise(self) -> Promise:
-        """Return the threshold to send a rewrite: by all these texts, or else by the shipped prior."""
+        """Return the threshold to send a rewrite, by all these texts or else by the shipped prior."""
         return self.by_prior or self.promise_since(0)
 
     def promise_since(self, day: int) -> Promise:
-        """Return the threshold to send a rewrite, by the texts that were first said on a day or later."""
+        """Return the threshold to send a rewrite, by the texts that were first said on this day or later."""
         found = self.held_out.take(self.first_day >= day)
         share = self.budget.max_loss_share
         return thresholds.lowest(found, loss_share=share, noise=self.noise, least=self.min_p, calibrated=True)
@@ -193,13 +194,13 @@ class ModeEvidence:
 
 
 def _columns(outcomes: Sequence[tuple[Case, Outcome]]) -> thresholds.HeldOut:
-    """Return outcomes as columns, with the scores as they are."""
+    """Return outcomes as columns, with uncalibrated scores."""
     rows = [(of.score, of.win, of.loss, of.tie) for _, of in outcomes]
     return thresholds.HeldOut(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
 def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[Case, Outcome]]]:
-    """Hold out one fold after the other, and return by mode its cases with what would become of them."""
+    """Hold out one fold after the other, and return by mode the held-out cases with their outcomes."""
     found: dict[str, list[tuple[Case, Outcome]]] = {"before": [], "after": []}
     for fold in range(FOLDS):
         fitted = cross_validation.fit(without=fold)
@@ -226,8 +227,8 @@ ORDER BY t.text, s.user_no
 def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> WordRisk:
     """Count turns and defects by text and user, less turns that were rewritten.
 
-    The defect model gives P(defect) of each recent turn. Without one, the counts of mining are used: what is not success there is
-    friction or was restated.
+    The defect model gives P(defect) of each recent turn. Without one, the counts of mining are used: whatever is not success
+    there had friction or was restated.
 
     Args:
         mined: its tables counts and texts are read.

@@ -11,19 +11,19 @@ from rewriter.arrays import Bools, Floats
 from rewriter.model.decider import Calibration
 from rewriter.model.layer_slices import Promise
 
-_PARTS = 5  # of the held-out texts, ordered by score; the best part shows how often labels are wrong
-_MIN_DECIDED = 20.0  # wins and losses in a part; smaller parts are not looked at
+_PARTS = 5  # number of parts of the held-out texts, ordered by score; the best part shows how often labels are wrong
+_MIN_DECIDED = 20.0  # least number of wins and losses in a part; smaller parts are not used
 _BIN = 15.0  # wins and losses in a bin of the calibration; in smaller bins the lower quartile is far too low
-_CAUTION = (
-    0.25  # quantile of the posterior of a block that is its P: the blocks are chosen on the same texts, so the mean is too high
-)
-_PRIOR_LOSSES = 1.0, 20.0  # of 20 rewrites that the shipped prior sends 1 is lost; on left-out worlds it was 0 to 1.2 of 20
+_CAUTION = 0.25
+"""Quantile of the posterior of a block that is its P. The blocks are chosen on the same texts, so the mean would be too high."""
+_PRIOR_LOSSES = 1.0, 20.0
+"""Prior counts: of 20 rewrites that the shipped prior sends, 1 is lost. On left-out worlds it was 0 to 1.2 of 20."""
 _TAIL = 0.975  # quantile of the share of losses that gives the lower end of a 95 % interval of win / loss
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What would have become of n held-out texts for which a rewrite was found, if it had been applied.
+    """The outcomes that n held-out texts, for which a rewrite was found, would have had if it had been applied.
 
     Attributes:
         score: (n,) of the rewrite.
@@ -93,7 +93,7 @@ def label_noise(held_out: HeldOut, *, less: float, quantile: float = 0.5) -> flo
 
     Args:
         held_out: the held-out texts.
-        less: true share of losses that is assumed there, and subtracted.
+        less: assumed true share of losses among them, which is subtracted.
         quantile: of the posterior that is returned; below 1/2 the estimate is lower, and cautious, if there are few texts.
     """
     order = np.argsort(-held_out.score, kind="stable")
@@ -114,8 +114,9 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
         loss_share: the budget, as share of losses among wins and losses.
         noise: share of the texts with a wrong label, from `label_noise`.
         least: lowest threshold that is considered.
-        calibrated: whether scores are P(success). Then the losses that they let expect must keep the budget, too. The lowest of
-            many thresholds is often one at which few losses happened to be seen, and the curve is smoother than the counts.
+        calibrated: whether scores are P(success). Then the losses that the scores predict must keep the budget, too. The lowest
+            of many thresholds is often one at which few losses happened to be observed, and the curve is smoother than the
+            counts.
 
     Example:
         >>> none, sure = np.zeros(100), np.linspace(1, 0, 100)
@@ -148,14 +149,14 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
 def by_prior(
     held_out: HeldOut, p_prior: Floats, *, loss_share: float, least: float = 0.0, noise: float = 0.0, factors: int = 1
 ) -> Promise:
-    """Return what the shipped prior promises where the held-out texts are too few to promise anything by themselves.
+    """Return the promise of the shipped prior, for a log whose held-out texts are too few for a promise.
 
     With a budget q, a rewrite is sent if two judges agree: the ranker of the log and the shipped prior must both give P(meant) of
     at least t = 1 - 2 q. If P is spread evenly above t, the share of losses is q. Where a score is a product of `factors`
     probabilities, it must reach t to that power.
 
-    The prior counts as 20 rewrites of which one is lost. The held-out texts that pass are added to these, less wrong labels. So
-    the prior decides where there are hardly any texts, and texts that lose more than the budget take its word away.
+    The prior counts as 20 rewrites, one of them lost. The held-out texts that pass are added to these, after a correction for
+    wrong labels. So the prior decides where there are hardly any texts, and texts that lose more than the budget overrule it.
 
     Args:
         held_out: the held-out texts, with scores that are products of probabilities.

@@ -1,11 +1,12 @@
-"""What a rule is expected to win and to lose, and the priors behind it: what the whole log says before one source is looked at.
+"""The expected wins and losses of a rule, and the priors that are fitted on the whole log before any single source is assessed.
 
-**Agreement.** Some users who seem to rephrase a request have moved on to another one. Votes of others show this. A vote for
-goal j of source i is *stray* with probability `stray`: the user made a new request, drawn as requests are drawn. Otherwise the
+**Agreement.** Some users who seem to rephrase a request have in fact moved on to a new request. The votes of other users show
+this. A vote for goal j of source i is *stray* with probability `stray`. Its goal is then drawn as new requests are drawn.
+Otherwise the
 vote is real: with probability theta it is for the goal that i mostly stands for, else for another goal that sounds like i.
-theta has a Beta prior, a small part of it flat. `likeness` is how much likelier a real goal is than a stray one to sound so
-alike. With q_k = likeness of the k-th vote for another goal, and c = share of j among all requests, a source with n votes for j
-has the likelihood::
+theta has a Beta prior that is mixed with a small share of a flat prior. `likeness` is a likelihood ratio: how much more probable
+the observed similarity of two texts is for a real goal than for a stray one. Let q_k be the likeness of the k-th vote for another
+goal, and c the share of j among all requests. A source with n votes for j has the likelihood::
 
     ((1 - stray) theta + stray c)^n  ·  prod_k ((1 - stray)(1 - theta) + stray / q_k)
 
@@ -35,24 +36,24 @@ from rewriter.offline.rules.votes import TINY, Pairs
 _EDGES = np.sin(np.linspace(0.0, np.pi / 2, 33)) ** 2
 """Edges of the 32 cells of the grid; cells are small near 0 and 1, where most rates lie."""
 THETA = (_EDGES[1:] + _EDGES[:-1]) / 2
-"""The grid of theta, (32,) float64; a posterior has one cell more in front, for theta = 0."""
+"""The grid of theta, (32,) float64. A posterior has one more cell in front, for theta = 0."""
 
 _LIKENESS = np.array([-4.0, 5.0, 3.0])
-"""Centre of the normal prior on `Agreement.weights`, which a log without agreed pairs keeps."""
+"""Centre of the normal prior on `Agreement.weights`. A log without agreed pairs keeps these values."""
 _CENTRE = np.array([logit(0.2), np.log(4.0), np.log(0.5)])
-"""Centre of the normal prior on logit(stray), log a and log b, which a small log keeps."""
+"""Centre of the normal prior on logit(stray), log a and log b. A small log stays near it."""
 _SPREAD = 1.5
 """Standard deviation of that prior."""
 _LARGEST = 20_000
-"""Pairs that a fit looks at, at most, which bounds its time."""
+"""Largest number of pairs in a fit. It bounds the time."""
 _PLENTY = 5.0
-"""Agreed votes above which a pair counts no more in the fit of likeness."""
+"""A pair counts in the fit of likeness by its number of agreed votes, but at most by this number."""
 _FLAT = 0.05
-"""Share of theta's prior that is flat: no fit may rule out that a text means different things."""
+"""Share of the flat part in theta's prior, so that no fit can rule out that a text has several meanings."""
 _BETA_SPREAD = 2.0
 """Standard deviation of the normal prior on log a and log b of `fit_beta`."""
 _OK_START = (0.5, 0.5)
-"""a and b of success as spoken, which a log without rephrases keeps: Jeffreys's prior."""
+"""a and b of success as spoken (Jeffreys' prior). A log without rephrases keeps them."""
 _FILE = "priors.json"
 
 
@@ -74,7 +75,7 @@ class Agreement:
     fitted_on: int
 
     def log_likeness(self, near: Floats) -> Floats:
-        """Return how much likelier a real goal is than a stray one to be so near, log, (m, 2) -> (m,)."""
+        """Return the log of the likelihood ratio of a real goal to a stray one, given the two similarities, (m, 2) -> (m,)."""
         return np.asarray(self.weights[0] + near @ self.weights[1:], dtype=np.float64)
 
     def posterior(self, pairs: Pairs, near: Floats, rows: npt.NDArray[np.int64]) -> Floats:
@@ -88,14 +89,15 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
     """Fit likeness on agreed pairs beside random ones, then the other three numbers by penalised maximum likelihood.
 
     Weak normal priors keep a small log near the defaults; a large log overrules them. A pair counts with the user weights of
-    those who voted for it. So a user who votes on many sources counts no more for the whole log than any other, and a few
-    accounts cannot make all rephrases look like accidents. The total weight of a log is its number of pairs.
+    those who voted for it. So a user who votes on many sources counts no more for the whole log than any other user does, and a
+    few accounts cannot make all rephrases look stray. The total weight of a log is its number of pairs.
 
     Args:
         pairs: every source with every goal.
         near: (m, 2) text and sound similarity of the two texts, 0..1.
-        unlike: (s, 2) the same of random sources with random goals, drawn as votes are cast: what strays look like.
-        seed: of the sample that a large log is cut to.
+        unlike: (s, 2) the same of random sources with random goals, each drawn as often as votes are cast on it: the similarities
+            of stray votes.
+        seed: of the sample that is drawn from a large log.
     """
     rng = np.random.default_rng(seed)
     agreed = np.minimum(pairs.agreed, _PLENTY)
@@ -116,7 +118,7 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
 
 
 def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
-    """Logistic regression with both sides of equal weight, so that its logit is the log of a likelihood ratio."""
+    """Fit a logistic regression in which both classes have equal weight, so its logit is the log of a likelihood ratio."""
     size = min(float(weight.sum()), float(len(unlike)))
     weight = weight * (size / max(float(weight.sum()), TINY))
     weight_unlike = size / max(len(unlike), 1)
@@ -152,7 +154,7 @@ def _log_joint(theta: Floats, pairs: Pairs, likeness: Floats, rows: npt.NDArray[
 
 @dataclass(frozen=True, slots=True)
 class Beta:
-    """A Beta distribution over rates, fitted on `fitted_on` of them."""
+    """A Beta distribution over rates. It was fitted on `fitted_on` rates."""
 
     a: float
     b: float
@@ -166,14 +168,14 @@ class Beta:
 def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float], weight: Floats | None = None) -> Beta:
     """Fit a beta-binomial by penalised maximum likelihood.
 
-    A normal prior on log a and log b, centred on `start`, keeps a small log near it; a large one forgets it. Counts may be
+    A normal prior on log a and log b, centred on `start`, keeps a small log near `start`; a large log overrules it. Counts may be
     fractions: the likelihood ``B(a + s, b + n - s) / B(a, b)`` is defined for them (Gelman et al., Bayesian Data Analysis,
     3rd ed., section 5.3).
 
     Args:
         successes: (n,) observed successes.
         trials: (n,) observed trials, at least `successes`.
-        start: a and b where there is nothing to fit.
+        start: a and b of a log with nothing to fit.
         weight: (n,) of each rate; 1 each if None.
 
     Example:
@@ -194,7 +196,7 @@ def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float], w
 
 @dataclass(frozen=True, slots=True)
 class Priors:
-    """What the whole log says before one source is looked at.
+    """What the whole log says before any single source is assessed.
 
     Attributes:
         agreement: how far users agree on what a source means.
@@ -245,7 +247,7 @@ def fit_priors(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> Prio
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is known of the two ends of each of m rules, besides the votes.
+    """What is known of source and target of each of m rules, besides the votes.
 
     Attributes:
         honest: (m,) float64, P(the assistant says that it failed | the source fails).
@@ -308,7 +310,7 @@ def expected(beliefs: Beliefs, around: Surroundings) -> tuple[Floats, Floats]:
 def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> Floats:
     """Return the posterior P(win > loss) of each rule, (m,).
 
-    Row i of the chain (its votes, and its successes as spoken) is drawn anew; what lies downstream of it is held fixed.
+    Only row i of the chain (its votes, and its successes as spoken) is drawn anew. The rows of all other states are held fixed.
     """
     rng = np.random.default_rng(seed)
     better = np.zeros(len(beliefs.goal))
@@ -335,8 +337,8 @@ def outcome(fails: Floats, goal: Floats, around: Surroundings) -> tuple[Floats, 
 def within_budget(traffic: Floats, win: Floats, loss: Floats, share: float) -> npt.NDArray[np.bool_]:
     """Choose the largest set whose expected loss share, weighted by traffic, stays within the budget.
 
-    The set is grown from the smallest loss per win while ``sum(loss) <= share · sum(win + loss)``; a set of rules chosen so
-    has an expected win/loss of at least ``(1 - share) / share``.
+    Rules are added in the order of their loss per win, the smallest first, while ``sum(loss) <= share · sum(win + loss)``. The
+    expected win/loss ratio of such a set is at least ``(1 - share) / share``.
 
     Returns:
         (m,) bool.

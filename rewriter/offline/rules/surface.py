@@ -47,9 +47,9 @@ class Surfaces:
 def choose(queries: Path, n: int, min_users: int) -> Surfaces:
     """Choose argmax over utterances u of P(h | u) · success(u), among texts of at least `min_users` users.
 
-    The product is the share of the turns of u that were understood as h and went well, in the mean over users, so that nobody
-    decides for all by saying something often; two users are added to the denominator, so that a text of three users does not beat
-    one of a thousand.
+    The product is the share of the turns of u that were understood as h and went well. It is a mean over users, so nobody decides
+    for all by saying something often. Two users are added to the denominator, so that a text of three users does not beat a text
+    of a thousand.
 
     Args:
         queries: Parquet of `tables.QUERIES`.
@@ -87,7 +87,7 @@ def of_users(counts: Path, texts: Path, user: npt.NDArray[np.int64], node: npt.N
         counts: Parquet of `tables.COUNTS`.
         texts: Parquet of `tables.TEXTS`.
         user: (m,) numbers of users.
-        node: (m,) the node to be said.
+        node: (m,) the node that the utterance must be understood as.
     """
     own = np.full(len(node), "", dtype=object)
     with connect(counts=counts, texts=texts) as con:

@@ -1,11 +1,11 @@
 """Votes of users on what was meant, and the evidence that they add up to for each rule i -> j.
 
-`read`      the votes: for each source and user, where the user's restatements led to
+`read`      the votes: for each source and user, the goals to which the user's restatements led
 `gather`    the evidence for everybody: how often i fails, and how many users meant j
 `of_users`  the same for single users
 
-Every user is worth one turn of a source at the most. Of the success as spoken that users report, the `n_adversarial` largest
-reports on each source are left out, so that fewer than k accounts cannot make a failing text look healthy.
+A user counts for at most one turn of a source. Of the success as spoken that users report, the `n_adversarial` largest reports on
+each source are left out, so that fewer than k accounts cannot make a failing text look healthy.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from rewriter.engines import connect
 from rewriter.offline.mining.pipeline import Mined
 
 TINY = 1e-9
-"""Floor of weights that something is divided by."""
+"""Smallest weight that is used as a divisor."""
 _TURN = 1000.0  # thousandths
 
 _ROWS = """
@@ -44,11 +44,12 @@ class Votes:
     Attributes:
         source: (r,) int64, node of the utterance.
         user: (r,) int64, number of the user who said it (`tables.USERS`).
-        turns: (r,) float64, how often as spoken; age has reduced it, as it has all that follows.
+        turns: (r,) float64, turns that were sent as spoken, discounted by age like all that follows.
         success: (r,) float64, turns that succeeded as spoken.
         steps: (r, n) float64 CSR, turns that were restated as node j next.
-        goals: (r, n) float64 CSR, turns whose way ended well at node j, downstream of the restatement by the chain's S.
-        resolved: (r,) float64, row sums of what `goals` would be without the chain's cut to the best targets.
+        goals: (r, n) float64 CSR, turns whose path ended well at node j. Beyond the restatement the path is that of the chain's
+            S.
+        resolved: (r,) float64, row sums that `goals` would have if the chain kept all targets and not only the best.
         first_day: (r,) int64, days since 1970.
         last_day: (r,) int64.
     """
@@ -65,10 +66,10 @@ class Votes:
 
 
 def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
-    """Follow every restatement to where the chain says that it ends.
+    """Follow every restatement to the goals where, by the chain, it ends.
 
-    A user's step from source i to state k is worth S_kj votes for goal j: the row is the user's own, what lies downstream is
-    the everybody's (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is kept apart by user).
+    A user's step from source i to state k gives S_kj votes for goal j. The first step is the user's own, and the rest of the path
+    is that of all users (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is counted by user).
 
     Args:
         mined: its tables user_nodes, user_edges, nodes and edges are read.
@@ -99,31 +100,31 @@ Number = TypeVar("Number", np.int64, np.float64)
 _FAINT = 0.05  # of a turn; what the chain spreads further is no vote
 _TINY = 1e-9
 _MOST_TURNS = 5.0
-"""Turns of one user that count at most as traffic of a source."""
+"""Largest number of turns of one user that count as traffic of a source."""
 _FULL_WEIGHT_SOURCES = 20.0
-"""Sources of one user on which a vote and a report of success have full weight for others; with more, each weighs less."""
+"""Up to this many sources of one user, each vote and each report of success has full weight. With more, each weighs less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Every source i with every goal j that a way led to, one row each, ordered by source; a user is one vote at the most.
+    """Every source i with every goal j that a path led to, one row each, ordered by source. A user has at most one vote.
 
     Attributes:
         source: (m,) int64, node of the utterance i.
-        target: (m,) int64, node j; j = i is in it where people came back to the same words.
+        target: (m,) int64, node j. It is i itself where users came back to the same words.
         users: (m,) int64, distinct users who voted for j.
         said_by: (m,) int64, distinct users who said i.
-        spoken_by: (m,) float64, users whose success with i as spoken is known. A user whose turns were rewritten or are old is
-            part of one; the reports that are left out are not among them.
-        traffic: (m,) float64, turns of i in the log, a user's `_MOST_TURNS` at the most.
+        spoken_by: (m,) float64, number of users whose success with i as spoken is known. A user whose turns were rewritten or are
+            old counts as a fraction. Users whose reports are left out are not counted.
+        traffic: (m,) float64, turns of i in the log, at most `_MOST_TURNS` of each user.
         fit_weight: (m,) float64, weight of i in the fit of success as spoken, 0..1. A user adds 1 to a source that the user
             restated, but no more than `_FULL_WEIGHT_SOURCES` to all sources together; `n_adversarial` users add nothing.
         turns: (m,) float64, turns of i in the log.
         first_day: (m,) int64, days since 1970 of the first turn of i.
         last_day: (m,) int64.
         votes: (m,) float64, votes of users for j.
-        user_weights: (m,) float64, the same votes, a user's on all sources together one at the most, without those of the
-            same `n_adversarial` users.
+        user_weights: (m,) float64, the same votes, scaled so that each user has at most one vote on all sources together, without
+            those of the same `n_adversarial` users.
         proposed: (m,) float64, the strongest vote for j, which proposed the pair.
         chance: (m,) float64, share of j among the votes of all sources.
         ok: (m,) float64, users' shares of success as spoken, summed; the largest `n_adversarial` of them are left out.
@@ -150,7 +151,7 @@ class Pairs:
 
     @property
     def agreed(self) -> Floats:
-        """Votes of the other users for j, (m,): all but the one that proposed the pair."""
+        """Votes of the other users for j, (m,): all votes but the one that proposed the pair."""
         return np.maximum(self.votes - self.proposed, 0.0)
 
     @property
@@ -163,13 +164,13 @@ class Pairs:
 def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
     """Count votes by user.
 
-    A user has one vote on each source: the goal that most of the user's turns of it led to, and as much of a vote as there is
-    evidence for that, one turn at the most. A pair is only looked at because somebody proposed it, so the strongest vote is no
-    evidence for it: the `agreed` ones are a fair sample of other users.
+    A user has one vote on each source. It is for the goal that most of the user's turns of the source led to, and it weighs as
+    much as there is evidence for that goal, at most one turn. A pair is considered only because somebody proposed it, so its
+    strongest vote is no evidence for it. The `agreed` votes are a fair sample of other users.
 
     Args:
         votes: rows of (source, user).
-        n_adversarial: so many users of each source may report success that never was, and so many may restate what works.
+        n_adversarial: number of users of each source who may report false success, and number who may restate what works.
     """
     n = votes.goals.shape[1]
     sources, place = np.unique(votes.source, return_inverse=True)
@@ -231,9 +232,9 @@ def _restated(votes: Votes) -> npt.NDArray[np.bool_]:
 
 
 def _user_weight(votes: Votes, n_adversarial: int) -> Floats:
-    """Return the weight of each row for others, 0..1, (r,): it falls for a user of more than `_FULL_WEIGHT_SOURCES` sources.
+    """Return the weight of each row for others, 0..1, (r,). It is less for a user of more than `_FULL_WEIGHT_SOURCES` sources.
 
-    Sources of a user are those that the user restated, and those that more than `n_adversarial` users did. So nobody loses weight
+    A source counts for a user if the user restated it, or if more than `n_adversarial` users restated it. So nobody loses weight
     because a few accounts restate whatever is said.
     """
     restated = _restated(votes)
@@ -247,7 +248,7 @@ def _in_priors(votes: Votes, weight: Floats, rate: Floats, n_adversarial: int) -
     """Mark the rows of all users but the `n_adversarial` who restate most of what works as spoken, (r,).
 
     The priors of the log are fitted without these users. A few accounts that restate whatever works would otherwise make every
-    failing text look healthy, and every restatement like an accident.
+    failing text look healthy, and every restatement look stray.
 
     Args:
         votes: rows of (source, user).
@@ -277,7 +278,7 @@ def _loudest(place: Ints, share: Floats, n: int, count: int) -> tuple[Floats, Fl
 
 
 def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
-    """Draw random sources with random goals, each as often as votes are cast on it: the similarities that chance gives."""
+    """Draw random sources with random goals, each as often as votes are cast on it. They show which similarity chance gives."""
     rng = np.random.default_rng(seed)
     if not len(pairs):
         return pairs.source, pairs.target
@@ -289,18 +290,18 @@ def strays(pairs: Pairs, *, seed: int, size: int = 5_000) -> tuple[Ints, Ints]:
 def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 0) -> tuple[Ints, Pairs]:
     """Return the evidence for each user whose turns led from a source to some goal at least `least` times.
 
-    Each turn of the user's own is a vote, and so is every other user of the source. It is the user's own vote that proposes.
-    Pairs without a second vote are left out, because nothing could be launched on them.
+    Each of the user's own turns is a vote, and each other user of the source has one vote. The user's own vote proposes the pair.
+    Pairs without a second vote are left out, because no rule could be launched on them.
 
     Args:
         votes: rows of (source, user).
         everybody: what `gather` made of them.
         least: turns of the user's own, may be a fraction.
-        n_adversarial: so many of the other users of each source may report success that never was.
+        n_adversarial: number of other users of each source who may report false success.
 
     Returns:
-        The row of `votes` of each pair, (m,), and the pairs, whose `source` is that row: what is weighed for one user says
-        nothing of another.
+        The row of `votes` of each pair, (m,), and the pairs. Their `source` is that row, because each user is assessed
+        separately.
     """
     entries = sparse.coo_array(votes.goals)
     own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
@@ -344,7 +345,7 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
 
 
 def _others(votes: Votes, weight: Floats, n_adversarial: int) -> tuple[Floats, Floats]:
-    """Return of each row how many other users' success with its source is known, and how much of it there is, (r,) each."""
+    """Return, for each row, the number of other users whose success with its source is known, and the sum of it, (r,) each."""
     sources, place = np.unique(votes.source, return_inverse=True)
     known, share = _as_spoken(votes, weight)
     _, left_out = _loudest(place, share, len(sources), n_adversarial)
@@ -353,7 +354,7 @@ def _others(votes: Votes, weight: Floats, n_adversarial: int) -> tuple[Floats, F
 
 
 def _of_source(everybody: Pairs, source: Ints, value: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """Return what all pairs of a source have in common, for each of some sources."""
+    """Return, for each of some sources, a value that is the same for all pairs of a source."""
     return value[np.searchsorted(everybody.source, source)]
 
 
