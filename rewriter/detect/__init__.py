@@ -1,1 +1,1 @@
-"""Learning from a log, without annotation, what went wrong and what restates what."""
+"""Models that learn from a log, without annotation, which turns went wrong and which turns restate others."""

@@ -1,7 +1,7 @@
 """Boosted trees: LightGBM learns them, and `Trees` applies what it has learned with numpy alone.
 
-A model is kept and handed on as the text that LightGBM writes. It holds no code, unlike a pickle, and whoever applies it needs no
-LightGBM. The format is described with `Booster.save_model` of LightGBM; https://lightgbm.readthedocs.io.
+A model is stored as the text that LightGBM writes. Unlike a pickle it holds no code, and LightGBM is not needed to apply it. The
+format is described with `Booster.save_model` of LightGBM; https://lightgbm.readthedocs.io.
 """
 
 import math
@@ -161,7 +161,7 @@ def _numbers(values: str) -> list[float]:
 
 
 def _nan_left(decision: int, threshold: float) -> bool:
-    """Return where a missing value goes: as 0 does, or to the side that training chose for it."""
+    """Return the side to which a missing value goes: that of 0, or the side that training chose for it."""
     missing = decision >> 2
     if decision & _CATEGORY or missing not in (_MISSING_IS_ZERO, _MISSING_IS_OWN):
         raise ValueError(f"decision type {decision} is not supported")
@@ -169,9 +169,9 @@ def _nan_left(decision: int, threshold: float) -> bool:
 
 
 FOLDS: Final = 4
-"""Parts of the users; each part is scored by trees that were learned from the other parts."""
+"""Number of folds of the users. Each fold is scored by trees that were learned from the other folds."""
 _MAX_ROWS = 200_000  # of a training set; more are sampled, which bounds time and memory
-_MAX_LOG_ODDS = 9.2  # log-odds of 9,999 to 1; beyond that the trees tell nothing apart
+_MAX_LOG_ODDS = 9.2  # log-odds of 9,999 to 1; the trees cannot distinguish anything beyond that
 _ROUNDS_LARGE, _ROUNDS_SMALL = 100, 60  # trees of a model
 # Small trees: figures on the training part of DSTC2 and on home_spoken hardly change from 4 to 16 leaves.
 _LARGE = {"num_leaves": 8, "min_data_in_leaf": 20}
@@ -236,7 +236,7 @@ class Forest:
             examples: rows of `columns` with their labels.
             fold: (n,) the fold of the user of each row, 0..FOLDS-1.
             seed: seed of the training, and of the sample where there are more than 200,000 examples.
-            few: whether there are only some hundred examples, which smaller trees learn from.
+            few: whether there are only some hundred examples. Then the trees are smaller.
 
         Raises:
             MissingExtraError: LightGBM is not installed.
@@ -275,7 +275,7 @@ class Forest:
 
 
 def fold_of(user_no: Ints) -> Ints:
-    """Return the fold of each user, (n,). Users are numbered by a keyed hash, so that folds are as good as drawn."""
+    """Return the fold of each user, (n,). Users are numbered by a keyed hash, so the folds are as good as random."""
     return np.asarray(user_no % FOLDS, dtype=np.int64)
 
 

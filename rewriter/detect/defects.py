@@ -5,9 +5,9 @@ The model is a stack of boosted trees, each scored on users that it has not seen
 1. *Answer fit*: does the response belong to the turn? Learned from the log alone, with swapped responses as negatives.
 2. *Implicit model*: P(the turn was misunderstood), learned from the weak labels (`rewriter.detect.weak_labels`).
 3. *Explicit model*: P(the user says that it went wrong), learned from explicit feedback alone, with the output of the implicit
-   model among its columns. So it finds how far that output can be trusted, and how often turns go wrong at all.
+   model among its columns. So it learns how far that output can be trusted, and how often turns go wrong at all.
 
-Then P is drawn towards the feedback that other users gave to the same words. Where a user gave feedback herself, it is believed.
+Then P is shrunk towards the feedback that other users gave to the same words. If the turn's own user gave feedback, it decides.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from rewriter.detect.weak_labels import WeakLabels
 from rewriter.model.hypothesis import intent_of
 from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
-_NEIGHBOURS = (-1, 1, 2)  # turns that are looked at, relative to the turn
+_NEIGHBOURS = (-1, 1, 2)  # positions of the neighbours that are used, relative to the turn
 _MIN_LABELS = 30  # of each kind; a model is not learned from fewer
 _EXPLICIT_WEIGHT = 3.0  # weight of explicit feedback beside a weak label, which is wrong more often
 _UNCALIBRATED = Logistic(np.array([1.0]), 0.0)
@@ -168,7 +168,7 @@ def _neighbour(turns: Turns, cues: Cues, likeness: Likeness, step: int) -> Colum
 
 
 def _feedback(turns: Turns, labels: WeakLabels) -> tuple[Bools, Bools]:
-    """Return which turns have explicit feedback, and which went wrong by that or, without it, by the weak labels."""
+    """Return which turns have explicit feedback, and which turns went wrong: by feedback, or without it by the weak labels."""
     has_feedback = np.nan_to_num(turns["feedback"]) != 0
     return has_feedback, np.where(has_feedback, turns["feedback"] < 0, labels.misunderstood == 1)
 
@@ -184,7 +184,7 @@ def learn_answer_fit(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
     """Learn whether a turn and its response belong together; None if fewer than two turns have a response.
 
     The negatives are turns with the response of another turn, drawn at random. Sarikaya (2022, "Why ambient computing needs
-    self-learning", SIGIR) pre-trains a defect model so, by swapping the answers of dialogues.
+    self-learning", SIGIR) pre-trains a defect model in this way, by swapping the answers of dialogues.
 
     Args:
         turns: of a log, n of them.
@@ -211,11 +211,11 @@ def answer_fit(model: Forest | None, turns: Turns, fold: Ints) -> Floats:
 
 
 def _answer_columns(turns: Turns, rows: Ints, reply: Ints, fold: Ints) -> Columns:
-    """Return what distinguishes a response that fits, (m, 4).
+    """Return the columns that distinguish a response that fits, (m, 4).
 
     The columns are: words in common with the utterance and with the hypothesis, the log of how often the response is given at
     all, and the log of how much more often it is given to the intent. Counts are those of the other folds. A count that included
-    the turn itself would reveal which response is its own.
+    the turn itself would reveal which response belongs to it.
     """
     text, said, hypothesis = turns.text, turns["said"][rows], turns["hypothesis"][rows]
     understood = np.asarray([text[h].replace("|", " ").replace("=", " ") if h >= 0 else "" for h in hypothesis], dtype=object)
@@ -247,15 +247,16 @@ _HALF = 0.5  # added to both counts of a log-odds, so that it is finite
 
 
 def smoothed_by_feedback(turns: Turns, p: Floats) -> Floats:
-    """Draw P(defect) towards the feedback of other users, ``(bad + 2 p) / (users + 2)``, (n,).
+    """Shrink P(defect) towards the feedback of other users, ``(bad + 2 p) / (users + 2)``, (n,).
 
     A misunderstanding that most users of a text share leaves no trace that a model could see; a single answer reveals it. `users`
-    are those who gave feedback to the same words understood alike, `bad` is the sum of the shares of their answers that were bad.
+    are those who gave feedback to the same words with the same interpretation. `bad` sums up, over these users, the share of bad
+    feedback.
     The feedback of the turn's own user is left out.
 
     Args:
         turns: of a log, n of them.
-        p: (n,) what a model says.
+        p: (n,) P(defect) by a model.
     """
     bad, users = _feedback_of_others(turns, "said", "hypothesis")
     return (bad + _PRIOR_FEEDBACK * p) / (users + _PRIOR_FEEDBACK)
@@ -264,8 +265,9 @@ def smoothed_by_feedback(turns: Turns, p: Floats) -> Floats:
 def feedback_trend(turns: Turns) -> Floats:
     """Return the log-odds of bad feedback of other users, ``log((bad + 1/2) / (users - bad + 1/2))``, (n,).
 
-    It pools turns with the same interpretation and the same response, whatever the words. So it tells of rare words, to which
-    nobody gave feedback, that what was done is often not what was meant.
+    It pools turns with the same interpretation and the same response, whatever the words are. So it has a value for rare words,
+    to
+    which nobody gave feedback: it shows that what was done is often not what was meant.
 
     Args:
         turns: of a log, n of them.
@@ -275,9 +277,9 @@ def feedback_trend(turns: Turns) -> Floats:
 
 
 def _feedback_of_others(turns: Turns, *alike: str) -> tuple[Floats, Floats]:
-    """Return, for each turn, what other users said of turns that equal it in some columns, (n,) each.
+    """Return, for each turn, the feedback of other users on turns that equal it in some columns, (n,) each.
 
-    Every user counts as one: the first array sums the share of bad answers of each user, the second counts the users.
+    Each user counts once: the first array sums the share of bad feedback of each user, the second counts the users.
     """
     answer = np.nan_to_num(turns["feedback"])
     _, same = np.unique(np.column_stack([turns[name] for name in alike]), axis=0, return_inverse=True)

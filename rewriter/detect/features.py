@@ -1,4 +1,4 @@
-"""`Cues`: what learned detectors see of a pair of turns: text, sound, time, outcome, response and interpretation."""
+"""`Cues`: the features of a pair of turns that learned detectors use: text, sound, time, outcome, response and interpretation."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ GIVEN: Final = ("gap_ms", "ahead", "barge_in", "text_similarity", "sound_similar
 
 NAMES: Final = (
     *GIVEN,
-    "source_friction",  # what the assistant and the next turn say of both
+    "source_friction",  # cues from the outcomes of both turns, and from the turns after them
     "target_friction",
     "source_failed",
     "target_failed",
@@ -201,7 +201,7 @@ def _common(matrix: sparse.csr_array, one: Ints, other: Ints) -> tuple[Ints, Int
 
 
 def _rate(turns: Turns) -> Floats:
-    """Return the share of the users of each text for whom it worked, with one user added who counts a half, (texts,)."""
+    """Return the share of the users of each text for whom it worked, (texts,). One user is added, as half a success."""
     n = len(turns.text)
     users = [
         np.bincount(

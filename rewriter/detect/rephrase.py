@@ -27,13 +27,13 @@ from rewriter.model.detector import Columns as Candidates
 from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
 MIN_P = 30
-"""P of a candidate below this, in thousandths, counts as 0, as in the rule: such small shares would fill the chain with noise."""
+"""A smaller P of a candidate, in thousandths, counts as 0, as in the rule. Such small shares would fill the chain with noise."""
 _MIN_LABELS = 50  # candidates of misunderstood turns that restate, and that do not; nothing is learned from fewer
 
 
 @dataclass(frozen=True, slots=True)
 class PairDetector:
-    """A `Detector` of one log. It holds the turns of that log, and scores the candidates of no other.
+    """A `Detector` for one log. It holds the turns of that log, and cannot score candidates of other logs.
 
     Attributes:
         cues: measures pairs of turns of the log.
@@ -43,7 +43,7 @@ class PairDetector:
         forest: P(restates | the turn went wrong), not calibrated.
         joint: P(restates), of the log-odds of `forest` and of `defect`.
         failed: P(restates | the turn went wrong), of the log-odds of `forest`.
-        known_failures: whether P is given that the turn went wrong.
+        known_failures: whether P is conditional on the turn having gone wrong.
     """
 
     cues: Cues
@@ -115,8 +115,8 @@ def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
     """Learn a detector from a log; None if the log has too few labels.
 
     The trees learn twice. First they learn from the candidates of misunderstood turns, with turns of other dialogues as further
-    negatives. Then they learn from all other candidates as well, labelled softly with their own P (self-training; Scudder 1965).
-    Texts whose meaning nobody knows are the worst garbled ones, and the first step has not seen any.
+    negatives. Then they learn from all other candidates as well, with their own P as soft labels (self-training; Scudder 1965).
+    The most garbled texts have no known meaning, so none of them is among the examples of the first step.
 
     Args:
         data: the labelled log.
@@ -168,7 +168,7 @@ def foreign_pairs(data: TrainingData, cues: Cues, rows: Ints, seed: int) -> tupl
         seed: of the turns that are drawn.
 
     Returns:
-        The cues, and the number of the candidate of each. They are fewer than m, as draws of the same user are left out.
+        The cues, and the number of the candidate of each. There are fewer than m, because draws of the same user are left out.
     """
     other = np.random.default_rng(seed).integers(0, len(data.turns), len(rows))
     foreign = data.turns["user_no"][other] != data.candidates["user_no"][rows]

@@ -34,13 +34,13 @@ class BestDetector:
     Attributes:
         seed: of what is drawn while learning.
         reader: transformer that reads dialogues where the trees are unsure; empty for none.
-        min_users: distinct users that each word must come from which the transformer learns.
+        min_users: the transformer learns only words of at least this many distinct users.
         kept: folder that `save` wrote, to use its choice; None to learn and choose anew.
         asked: whether it has chosen.
         name: of the detector that was chosen: ``rule``, ``pair`` or ``span``.
         pair: the trees, whether they were chosen or not; None if nothing was learned.
         figures: the average precision of each detector on the weak labels of users that it has not seen, and the number of
-            restatements among these labels; empty if there are too few to learn from.
+            restatements among these labels; empty if there are too few labels to learn from.
     """
 
     seed: int
@@ -59,7 +59,7 @@ class BestDetector:
 
     @property
     def looks_back(self) -> bool:
-        """Whether it needs the turns of earlier days too: to learn from them, or to label turns by those of other users."""
+        """Whether it also needs the turns of earlier days: to learn from them, or to label turns by those of other users."""
         return self.kept is None or _choice(self.kept)["name"] != RULE
 
     def choose(self, listed: Listed) -> Detector:
@@ -92,9 +92,9 @@ class BestDetector:
         return learned.get(self.name, rule)
 
     def save(self, folder: Path) -> None:
-        """Write the choice and the trees, for the days until it is made anew; nothing if `choose` was not called.
+        """Write the choice and the trees, which are used until the next choice; write nothing if `choose` was not called.
 
-        A transformer is not kept: until it learns again the trees take its place.
+        A transformer is not kept. The trees take its place until it learns again.
         """
         if not self.asked:
             return
@@ -125,7 +125,7 @@ class BestDetector:
 
 
 def _learned_by() -> dict[str, str]:
-    """Return what defines the columns that the trees read; their own format is checked when they are read."""
+    """Return a text that identifies the columns that the trees read. The format of the trees is checked when they are read."""
     return {name: version(name) for name in ("rewriter",)}
 
 

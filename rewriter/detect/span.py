@@ -1,4 +1,4 @@
-"""`SpanDetector`: the trees where they are sure, and a transformer that reads the dialogue where they are not.
+"""`SpanDetector`: uses the trees where they are sure, and a transformer that reads the dialogue where they are not.
 
 The transformer marks the span that restates the first turn of a dialogue, or the null span, as in contextual rephrase detection
 (Wang et al. 2021, EMNLP) and in question answering with no answer (Rajpurkar, Jia and Liang 2018, "SQuAD 2", ACL). Start and end
@@ -36,11 +36,12 @@ _DEFECT = 0.5  # P(defect) above which a turn counts as gone wrong
 
 @dataclass(frozen=True, slots=True)
 class SpanDetector:
-    """A `Detector` of one log. It holds the turns of that log, and scores the candidates of no other.
+    """A `Detector` for one log. It holds the turns of that log, and cannot score candidates of other logs.
 
     Attributes:
         pair: the trees.
-        odds: (n, REACH) log-odds that a reader taught on other users gave each candidate of each turn; NaN where none was read.
+        odds: (n, REACH) log-odds of each candidate of each turn, by a reader that learned from other users; NaN for what was not
+            read.
     """
 
     pair: PairDetector
@@ -56,9 +57,9 @@ class SpanDetector:
         return replace(self, pair=self.pair.of_failures())
 
     def p(self, candidates: Columns, ignore_nbest: Bools | None = None) -> Floats:
-        """Return P of each candidate, (m,): the mean of the log-odds of the trees and of the reader, where both are there.
+        """Return P of each candidate, (m,), from the mean of the log-odds of the trees and of the reader, where there are both.
 
-        They have equal weights. Weights that are fitted to the weak labels would give the trees nearly all, because the trees
+        They have equal weights. Weights fitted to the weak labels would give nearly all weight to the trees, because the trees
         learned from the cues that the labels are made of.
 
         Args:
@@ -83,15 +84,15 @@ def unsure(p: Floats) -> Bools:
 
 
 def learn_span(data: TrainingData, pair: PairDetector, base: str, *, min_users: int, seed: int) -> SpanDetector:
-    """Teach readers on turns that went wrong, and let them read the dialogues of which the trees are unsure.
+    """Train readers on turns that went wrong, and let them read the dialogues of which the trees are unsure.
 
-    The target is the weak label where there is one, and else the P of the trees.
+    The target is the weak label, or the P of the trees for a turn without one.
 
     Args:
         data: the labelled log.
         pair: the trees of that log.
         base: the transformer, see `SpanReader.open`.
-        min_users: distinct users that a word must come from to be read.
+        min_users: the readers see only words of at least this many distinct users.
         seed: of what is drawn.
 
     Raises:
@@ -124,7 +125,7 @@ def _dialogues(data: TrainingData, writer: "DialogueWriter", rows: Ints) -> Iter
 
 
 def _shares(data: TrainingData, rows: Ints, p: Floats) -> Floats:
-    """Return P of each candidate of some turns and, last, of none of them; they exclude each other, (len(rows), REACH + 1)."""
+    """Return P of each candidate of some turns and, last, P(none of them), (len(rows), REACH + 1). Candidates are exclusive."""
     near = np.isin(data.source, rows)
     share = np.zeros((len(rows), REACH + 1))
     share[np.searchsorted(rows, data.source[near]), data.candidates["ahead"][near] - 1] = exclusive(data.source[near], p[near])
@@ -162,7 +163,7 @@ class Dialogue:
 class DialogueWriter:
     """Writes dialogues of one log as text.
 
-    Words of fewer than `min_users` users are written as unknown, so that a model which is trained on the text learns no secrets.
+    Words of fewer than `min_users` users are written as unknown, so that a model trained on the text learns nothing private.
 
     Args:
         turns: of the log.
@@ -216,7 +217,7 @@ _MAX_TOKENS = 160  # of a dialogue; what is beyond is cut, and cannot be marked
 _BATCH = 16  # dialogues in a step
 _RATE = 1e-4  # peak learning rate of AdamW
 _TRAINED_LAYERS = 3  # the last ones; the others, and the word vectors, stay as they are
-_NEVER = -1e4  # score of a span that is not there
+_NEVER = -1e4  # score of a missing span
 
 
 @dataclass(slots=True)

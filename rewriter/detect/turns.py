@@ -100,7 +100,7 @@ class Turns:
         heard, heard_at = _hearings(found["nbest"], spoken, column["said"], text, kind, locale)
         first = np.flatnonzero(column["turn_no"] == 1)
         start = np.zeros(int(column["user_no"].max(initial=-1)) + 1, dtype=np.int64)
-        start[column["user_no"][first]] = first  # a user may have no turn: normalisation left nothing of what was said
+        start[column["user_no"][first]] = first  # a user may have no turn, because normalisation left no text
         return cls(
             turn_id=np.asarray(found["turn_id"], dtype=object),
             start=start,
@@ -145,7 +145,7 @@ def _hearings(
 
 
 def _cached(function: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a function that remembers its results for as long as it lives."""
+    """Return a function that caches its results."""
     memory: dict[str, str] = {}
 
     def remembered(text: str) -> str:
@@ -193,7 +193,7 @@ class Likeness:
     def _contained(
         self, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], alike: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.bool_]:
-        """Compare words only where the longer text has all letters of the shorter one, in their order."""
+        """Return whether one text holds the other; words are compared only if all letters are found in order."""
         letters = [np.array([len(text) for text in self.text[ids]], dtype=np.int64) for ids in (one, other)]
         common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
         found = common > np.minimum(*letters) - 0.5

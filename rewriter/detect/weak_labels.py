@@ -1,8 +1,8 @@
-"""Weak labels: what the log says of its own turns and candidates, with no annotation.
+"""Weak labels: labels that the log gives its own turns and candidates, without annotation.
 
-The annotators are the other users. A text means what they were understood to say with it, without friction. A turn whose
-hypothesis lacks part of that meaning was misunderstood; a later turn that supplies the missing part restates it. The rules are
-SQL in ``sql/meant.sql``, ``sql/missed.sql`` and ``sql/evidence.sql``.
+The other users take the place of annotators. A text means what the assistant understood when they said it without friction. A
+turn whose hypothesis lacks part of that meaning was misunderstood. A later turn that supplies the missing part restates it. The
+rules are SQL in ``sql/meant.sql``, ``sql/missed.sql`` and ``sql/evidence.sql``.
 """
 
 import re
@@ -90,9 +90,10 @@ class WeakLabels:
 def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
     """Label turns and candidates by what happened to other users.
 
-    A text means what at least half of its other users, and at least two, were given for it without friction. If that is nothing,
-    its other hearings are looked up instead. Users who said the text and failed count as well: noise that is heard as "yes" thus
-    means nothing. A candidate restates a turn if it supplies something missed and contradicts nothing that was meant.
+    A text means the items that the assistant understood, without friction, for at least half of its other users and for at least
+    two. If there are none, its other hearings are looked up instead. Users whose turn failed count too, so noise that is once
+    heard as "yes" means nothing. A candidate restates a turn if it supplies something missed and contradicts nothing that was
+    meant.
 
     Args:
         listed: the mined tables.
@@ -116,7 +117,7 @@ def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The turns and candidates of a log with their weak labels: what detectors learn from and are judged by.
+    """The turns and candidates of a log with their weak labels. Detectors learn from them and are judged by them.
 
     Attributes:
         turns: of the log, n of them.
@@ -128,7 +129,7 @@ class TrainingData:
         failed: (m,) float64: 1.0 if that turn was misunderstood, 0.0 if not, NaN if it is not known.
         restates: (m,) bool, whether the candidate restates it; False if it is not known.
         ignore_nbest: (m,) bool, whether the label was taken from the other hearings of the turn. Then a detector must not see
-            them: it would learn that what no hearing holds is never meant.
+            them, because it would learn that a text in no hearing is never meant.
     """
 
     turns: Turns
@@ -161,7 +162,7 @@ class TrainingData:
         return self.turns.rows(self.candidates["user_no"], self.candidates["next_turn_no"])
 
     def places(self, row: Ints, ahead: Ints) -> Ints:
-        """Return where candidates stand in `source`, by the row of their turn and how many turns later they come."""
+        """Return the positions of candidates in `source`, by the row of their turn and how many turns later they come."""
         return np.searchsorted(self.source * _MAX_AHEAD + self.candidates["ahead"], row * _MAX_AHEAD + ahead)
 
 

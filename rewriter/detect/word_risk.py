@@ -1,7 +1,7 @@
 """`WordRisk`: counts of turns and defects by text and user, and the risk of texts and words that follows from them.
 
-`learn_risk` distils the defect model, which sees a turn and what followed it, into a `Risk`, which sees the request alone before
-the NLU does.
+`learn_risk` distils the defect model, which sees a turn and what followed it, into a `Risk`, which sees only the request, before
+the NLU.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from rewriter.detect.turns import Turns
 from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.risk import COLUMNS, Risk, worth
 
-_PRIOR_TURNS = 2.0  # turns of mean risk that are added to those of every text and word
+_PRIOR_TURNS = 2.0  # number of turns of mean risk that are added to the turns of every text and word
 _RIDGE = 1.0  # penalty of the weights of `Risk`, of columns scaled to unit variance
 _OTHER_HEARINGS = 4  # of a turn, that the risk looks at
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
@@ -78,14 +78,14 @@ class WordRisk:
         return self._with_mean(texts, self._odds(list(self._words), self._of_word, self._users_of_word))
 
     def without(self, texts: Collection[str]) -> Risk:
-        """Return the risk of the words of some texts as it would be if nobody had ever said these texts.
+        """Return the risk that the words of some texts would have if nobody had ever said these texts.
 
         Args:
             texts: distinct.
 
         Returns:
-            The log-odds of the words of these texts, from all other texts that hold them; of no other words, and of no text. For
-            unknown words it holds the mean of all turns, so that the mean does not depend on what is left out.
+            The log-odds of the words of these texts, from all other texts that hold them. It has no other words, and no texts.
+            Unknown words get the mean of all turns, so that the mean does not depend on what is left out.
         """
         held = {self._words[word]: word for text in texts for word in text.split() if word in self._words}
         place = np.array(sorted(held), dtype=np.int64)
@@ -126,7 +126,7 @@ def _entries(words: Sequence[Sequence[int]], text: Ints) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True, slots=True)
 class LearnedRisk:
-    """A risk, and how it does on users that it has not seen.
+    """A risk, and its predictions for users that it has not seen.
 
     Attributes:
         risk: for serving.
@@ -141,7 +141,7 @@ def learn_risk(turns: Turns, defect: Floats, *, min_users: int, budget: float, a
     """Distil P(defect) into a risk of what is known when the request is heard.
 
     The columns of a turn are measured by counts of the other folds of users. So the weights are right for a user who says a text
-    for the first time that others have said before.
+    for the first time, after others have said it.
 
     Args:
         turns: of a log, n of them.
@@ -189,6 +189,6 @@ def _request(turns: Turns, row: int) -> tuple[list[str], str]:
 
 
 def _word_risk(turns: Turns, defect: Floats, rows: Ints, min_users: int) -> WordRisk:
-    """Count some turns, less those that were rewritten: their outcome says nothing of the words as spoken."""
+    """Count some turns, without those that were rewritten, because their outcome says nothing about the words as spoken."""
     rows = rows[turns["rewritten"][rows] == 0]
     return WordRisk(turns.text[turns["said"][rows]], turns["user_no"][rows], defect[rows], np.ones(len(rows)), min_users)

@@ -71,7 +71,7 @@ def train(
 
     class Trainer(SentenceTransformerTrainer):
         def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-            """Write no model card: it would hold texts of the log, and ask the hub about them."""
+            """Write no model card, because it would hold texts of the log and send queries about them to the hub."""
 
     with _offline(), tempfile.TemporaryDirectory() as scratch:
         arguments = SentenceTransformerTrainingArguments(
@@ -79,7 +79,7 @@ def train(
             num_train_epochs=schedule.epochs,
             per_device_train_batch_size=schedule.batch,
             learning_rate=schedule.rate,
-            # A text that comes twice in a batch would be its own negative.
+            # A text that occurs twice in a batch would be its own negative.
             batch_sampler="batch_sampler" if "label" in columns else "no_duplicates",
             seed=seed,
             use_cpu=True,
@@ -96,7 +96,7 @@ def train(
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep huggingface_hub, which transformers and datasets use, from the network."""
+    """Keep huggingface_hub, which transformers and datasets use, from using the network."""
     from huggingface_hub import constants  # noqa: PLC0415
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True

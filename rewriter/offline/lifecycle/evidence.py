@@ -2,12 +2,12 @@
 
 A trial belongs to the rule whose id was logged with it. A trial without an id belongs to the user's own rule for its text, or
 else to the rule for everybody. Two kinds of rule own only the trials logged under their id: slices of the online layer, and rules
-for a context value, because the same text means something else in another room. For a rule for a context value, turns in that
-context by users for whom the rule was not asked show what the text comes to as spoken.
+for a context value, because the same text means something else in another room. The success of a text as spoken in a context
+value is measured on turns in that context by users for whom the rule was not asked that day.
 
 The slices of the online layer (`rewriter.model.layer_slices`) are rows of the table of rules, so they have stages too. A slice
 that was withdrawn comes back when a fit of the layer keeps the budget of losses on texts first heard since the slice came into
-doubt. Those requests were left alone, so what people did then says whether the layer would have done well.
+doubt. Those requests were left alone, so what users said next shows whether the layer would have been right.
 """
 
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ from rewriter.offline.mining.small_tables import EvidenceStarts
 from rewriter.offline.trials import Trials, p_better
 
 PRIOR_TRIALS = 5.0
-"""Trials that the success expected at launch is worth. Chosen among four values on benchmarks/lives.py."""
+"""Number of trials that the success expected at launch counts for. Chosen among four values with benchmarks/lives.py."""
 _UNKNOWN_RATE = 0.5
 """Success as spoken that is assumed before any trial."""
 _LEAST_DROP = 0.1
-"""A rate that falls by less than this is not called a drop."""
+"""A rate that falls by less than this does not count as a drop."""
 _LEVELS = (0.05, 0.95)
 """Bounds of the level that a drop is tested against; at 0 and 1 the test is not defined."""
 
@@ -71,16 +71,17 @@ FROM wanted AS w ORDER BY w.place
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What became of the requests of m rules.
+    """The outcomes of the requests of m rules.
 
     Attributes:
         tried, tried_ok: (m,) effective number of trials of the rewrite, and of those that went well.
         left, left_ok: (m,) the same of the source as spoken.
         p_better: (m,) P(the rewrite succeeds more often).
-        p_spared: (m,) the same without the users who have most against the rule, who may be adversarial.
-        better, worse: (m,) log e-value against "no better" and against "no worse", by what was drawn since the rule came into its
+        p_spared: (m,) the same without the users with the most evidence against the rule, who may be adversarial.
+        better, worse: (m,) log e-value against "no better" and against "no worse", from the arms drawn since the rule entered its
             stage.
-        drop: (m,) log of the e-detector of a drop since then, below what the rule or the words as spoken reached before.
+        drop: (m,) log of the e-detector of a drop since then, below the success rate that the rule or the words as spoken had
+            before.
     """
 
     tried: Floats
@@ -101,9 +102,10 @@ def trials_of(
 
     Args:
         rules: m of them, columns of `tables.RULES`.
-        only_by_id: ids of all rules that own only what was decided under their id, whether they serve or not.
+        only_by_id: ids of all rules that own only the trials logged under their id, whether they serve or not.
         mined: its tables are read.
-        evidence_starts: the first days whose evidence counts; used for slices here, as the mined tables heed them for sources.
+        evidence_starts: the first days whose evidence counts. They are applied to slices here; the mined tables already apply
+            them to sources.
     """
     keys = numbered(rules, mined)
     sent = keys["sent"].to_numpy(dtype=np.int64)
@@ -124,20 +126,20 @@ def trials_of(
 
 
 def only_by_id(rules: pd.DataFrame) -> pd.Index:
-    """Return the ids of the rules that own only what was decided under their id."""
+    """Return the ids of the rules that own only the trials logged under their id."""
     return pd.Index([*rules.loc[rules["context_value"] != "", "rule"], *SLICES])
 
 
 def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *, n_adversarial: Ints, config: Loop) -> Evidence:
-    """Weigh what became of the requests of m rules.
+    """Compute the evidence from the trials of m rules.
 
     Args:
         seen: trials, each of the source of one rule.
         rule: (t,) rule of each trial, 0..m-1.
         sent: (m,) text that the rule sends.
-        since: (m,) first day of the rule in its stage.
+        since: (m,) the day on which the rule entered its stage.
         expected: (m,) success of the rewrite that was expected at launch, 0..1.
-        n_adversarial: (m,) number of adversarial users of each rule that cannot move it.
+        n_adversarial: (m,) number of adversarial users of each rule who must not be able to move it.
         config: `alpha` and `mean_days_between_false_alarms`.
     """
     m = len(sent)
@@ -180,12 +182,12 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
 
 
 def decisive(config: Loop) -> tuple[float, float]:
-    """Return the log e-values that decide between two arms, and on a drop."""
+    """Return the log e-values at which the test of two arms, and the test for a drop, decide."""
     return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.mean_days_between_false_alarms))
 
 
 def users_behind(rules: pd.DataFrame, mined: Mined) -> Ints:
-    """Return the users that each rule for everybody, or for a context value, rests on, (m,).
+    """Return the number of users that each rule for everybody, or for a context value, rests on, (m,).
 
     That is the smaller of two counts: users who said the source (in the context), and users who said with success what is sent.
 
@@ -208,7 +210,7 @@ def numbered(rules: pd.DataFrame, mined: Mined) -> pd.DataFrame:
 
 
 def _lower_rate(n: Floats, ok: Floats, expected: Floats) -> Floats:
-    """Return the rate of success that n trials show, less what would not yet be a drop, (m,)."""
+    """Return the success rate of n trials, less the largest fall that does not count as a drop, (m,)."""
     rate = (ok + PRIOR_TRIALS * expected) / (n + PRIOR_TRIALS)
     deviation = np.sqrt(rate * (1 - rate) / (n + PRIOR_TRIALS))
     return np.asarray(rate - np.maximum(_LEAST_DROP, 2 * deviation), dtype=np.float64)
@@ -231,7 +233,7 @@ def _by_id(rules: pd.DataFrame, some: npt.NDArray[np.bool_], seen: Trials) -> Fl
 
 
 def _spoken_in_context(rules: pd.DataFrame, keys: pd.DataFrame, mined: Mined) -> tuple[Trials, Ints]:
-    """Return trials as spoken of rules for a context, in that context, of users for whom the rule was not asked that day."""
+    """Return trials as spoken for rules for a context: turns in that context by users for whom no rule was asked that day."""
     wanted = keys.assign(rule=rules["rule"].to_numpy(), context_value=rules["context_value"].to_numpy())
     wanted = wanted[wanted["context_value"] != ""]
     with connect(**mined.named("counts", "context_counts", "row_days", "ages")) as con:
@@ -261,7 +263,7 @@ def assess_slices(promises: Mapping[str, Promise], doubted: Mapping[str, int], t
 
     Args:
         promises: what the fit of the layer promises of each slice.
-        doubted: what `withdrawn_slices` says.
+        doubted: the result of `withdrawn_slices`.
         today: last day of the log, days since 1970.
         fitted: whether the layer was fitted today.
     """
@@ -277,12 +279,12 @@ def assess_slices(promises: Mapping[str, Promise], doubted: Mapping[str, int], t
 
 
 def is_slice(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say of each of m rules whether it is a slice of the online layer, (m,)."""
+    """Return whether each of m rules is a slice of the online layer, (m,)."""
     return np.asarray(rules["scope"] == SCOPE, dtype=bool)
 
 
 def is_undrawn(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Say of each of m rules whether it is a slice of which nothing is left alone for comparison, (m,)."""
+    """Return whether each of m rules is a slice without a hold-out, (m,)."""
     drawn = [name for name, of in SLICES.items() if of.is_drawn]
     return is_slice(rules) & ~np.isin(rules["rule"].to_numpy(dtype=object), drawn)
 
@@ -294,7 +296,7 @@ def slice_shares(rules: pd.DataFrame) -> dict[str, float]:
 
 
 def slice_figures(promises: Mapping[str, Promise]) -> dict[str, float]:
-    """Return the promises as figures for the manifest, by a label for people; slices that share a promise are named once."""
+    """Return the promises as figures for the manifest, by a readable label. Slices that share a promise are named once."""
     found: dict[str, float] = {}
     for name, promise in promises.items():
         of = SLICES[name]

@@ -58,7 +58,7 @@ class RobustAggregation:
         return RobustAggregation(self.user[rows], self.user_weight[rows], self.n_adversarial, self.verdict)
 
     def trusted(self, group: Ints, against: Floats) -> npt.NDArray[np.bool_]:
-        """Mark all observations but those of the K users with most against their group, (m,).
+        """Mark all observations but those of the K users with the most evidence against their group, (m,).
 
         Args:
             group: (m,) of each observation.
@@ -81,7 +81,7 @@ class RobustAggregation:
 
         Args:
             group: (m,) of each observation.
-            factor: (m, a) log of the factor of each observation in the e-value of each of a alternatives.
+            factor: (m, a) log of the factor of each observation, in the e-value of each of the `a` alternatives.
 
         Example:
             >>> five = RobustAggregation(np.arange(5), np.ones(5), np.array([1]), 0.0)
@@ -106,8 +106,8 @@ class RobustAggregation:
 
 _GRID = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 _PAIRS = np.array(list(combinations(_GRID, 2)))  # (lower, higher) rate of success
-_KNOWN = 20.0  # trials that what was known before is worth at most
-_DEPTHS = np.array([0.2, 0.5, 0.8])  # how far below the level, as a share of it
+_KNOWN = 20.0  # earlier trials count for at most so many
+_DEPTHS = np.array([0.2, 0.5, 0.8])  # how far a rate is below the level, as a share of the level
 
 
 def log_e_two_arms(
@@ -137,9 +137,9 @@ def log_e_two_arms(
         outcome: (m,) 0..1.
         n: groups.
         better: which of the two hypotheses.
-        by: who made the observations; if None, each is a user's own, and nobody lies.
-        known: trials of each arm before the first observation, and those that went well, (n, 2) each: where to look first. Half
-            of the weight goes to alternatives by what they say of those, half to all alike.
+        by: the users behind the observations. If None, each observation is of a different user, and no user is adversarial.
+        known: trials of each arm before the first observation, and the number of these that went well, (n, 2) each. They direct
+            the test: half of the weight is given to the alternatives by the likelihood of these trials, half to all equally.
 
     Returns:
         (n,) float64; 0 for a group without observations.
@@ -164,11 +164,11 @@ def log_e_two_arms(
 
 
 def _likely(trials: Floats, well: Floats, rate: Floats) -> Floats:
-    """Return the log of the share of the likelihood of what was known that falls to each alternative, (n, alternatives).
+    """Return the log of each alternative's share of the likelihood of the earlier trials, (n, alternatives).
 
     Args:
-        trials: (n, 2) of each arm; more than `_KNOWN` weigh no more, for things change.
-        well: (n, 2) of them.
+        trials: (n, 2) of each arm. More than `_KNOWN` count as `_KNOWN`, because success rates change over time.
+        well: (n, 2) number of these that went well.
         rate: (2, alternatives) of each arm.
     """
     less = np.minimum(1.0, _KNOWN / np.maximum(trials, 1e-9))
@@ -179,17 +179,17 @@ def _likely(trials: Floats, well: Floats, rate: Floats) -> Floats:
 def log_e_drop(group: Ints, day: Ints, outcome: Floats, level: Floats, *, by: RobustAggregation | None = None) -> Floats:
     """Return the log of the e-detector, by group, against "the mean outcome has been at least the level all the time".
 
-    It is the Shiryaev-Roberts sum over days on which the drop may have begun: 1, 2, 4, 8, … days to the newest day of the group.
-    Each term is the product over the observations since then of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the level
-    m, mixed over three depths. Over all days it would reach c after c days in the mean at the earliest while there is no drop;
-    some of its terms reach c no earlier.
+    It is the Shiryaev-Roberts sum over the days on which the drop may have begun: 1, 2, 4, 8, … days before the newest day of the
+    group. Each term is the product over the observations since then of ``y q/m + (1 - y)(1 - q)/(1 - m)`` for a rate q below the
+    level m, mixed over three depths. Without a drop, the sum over all days reaches c after c days on average, or later. This sum
+    has only some of those terms, so it does not reach c earlier.
 
     Args:
         group: (m,) which detector an observation belongs to.
         day: (m,) day of the observation.
         outcome: (m,) 0..1.
-        level: (n,) of each group, between 0 and 1, both excluded.
-        by: who made the observations; if None, each is a user's own, and nobody lies.
+        level: (n,) of each group, above 0 and below 1.
+        by: the users behind the observations. If None, each observation is of a different user, and no user is adversarial.
 
     Returns:
         (n,) float64; -inf for a group without observations.

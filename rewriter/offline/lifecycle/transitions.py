@@ -1,20 +1,20 @@
-"""From the verdicts of a day and the stages of the day before to the rules that serve: which enter, move on, and leave.
+"""Computes the stages of rules from today's verdicts and yesterday's stages: which rules begin to serve, move on, and retire.
 
-The stages of a rule follow. The tests that move it from one to the next may be looked at every day.
+These are the stages of a rule. The tests that move it from one to the next may be evaluated every day.
 
 - *shadow*: assessed every day and never sent: its gain is unsure, or another rule of its source serves.
-- *canary*: launched on what people did. A tenth of its requests is left alone until both arms show that it is better.
+- *canary*: launched by the evidence of the log. A tenth of its requests is left alone until both arms show that it is better.
 - *live*: shown to be better. The share that is left alone is P(it is not better), down to a floor.
-- *probation*: its success fell clearly below what it was, or below what the words as spoken reached before it. Half of its
-  requests are left alone until the two arms show that it is better still, or worse.
-- *retired*: worse than the words as spoken. Older evidence on its source is not read any more, so it only comes back on what
-  people do from then on.
+- *probation*: its success rate fell clearly below its earlier rate, or below that of the words as spoken before the rule. Half of
+  its requests are left alone until the two arms show that it is still better, or worse.
+- *retired*: worse than the words as spoken. Older evidence on its source is no longer read, so only new evidence can bring the
+  rule back.
 
 No test is decided by fewer than k users (`RobustAggregation`).
 
-Nothing of a personal rule is left alone: a user who undoes it teaches at once. Where nothing is left alone, a drop retires the
-rule. A drop also retires a slice of the online layer (`evidence.is_slice`): most of its requests fail as spoken, so two arms
-would take long to show harm.
+A personal rule has no hold-out, because its user can undo it at once. A rule without a hold-out is retired by a drop. A drop also
+retires a slice of the online layer (`evidence.is_slice`): most of its requests fail as spoken, so two arms would take long to
+show harm.
 """
 
 import json
@@ -39,7 +39,7 @@ from rewriter.offline.rules import launch
 from rewriter.tables import RULES, STAGE_CHANGES, STAGE_COUNTS, write_table
 
 _HALF = 0.5
-"""Share of a rule's requests that is left alone in probation, and at most otherwise: both arms then grow equally fast."""
+"""Share of a rule's requests that is left alone in probation, and the largest share in any stage. Both arms grow equally fast."""
 
 
 def judge(
@@ -50,14 +50,14 @@ def judge(
     *,
     strict: npt.NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
-    """Return the stage into which each of m rules comes, the reason (empty if nothing changes), and whether its tests begin anew.
+    """Return the new stage of each of m rules, the reason (empty if the stage stays), and whether its tests begin anew.
 
-    The column `anew` is false for a rule that comes into probation while its arms already speak against it: the doubt goes on.
+    The column `anew` is false for a rule that enters probation while its arms already are evidence against it: the test goes on.
 
     Args:
         stage: (m,) canary, live or probation.
-        undrawn: (m,) whether nothing of it is left alone for comparison. A drop then retires it.
-        evidence: what became of its requests.
+        undrawn: (m,) whether it has no hold-out. A drop then retires it.
+        evidence: the outcomes of its requests.
         config: `alpha` and `mean_days_between_false_alarms`.
         strict: (m,) whether a drop retires it in any case; False for all if None.
 
@@ -92,11 +92,11 @@ def share(
 
     Args:
         stage: (m,) stage of each rule.
-        undrawn: (m,) whether nothing of it is left alone.
-        evidence: what became of its requests; a few users cannot put a live rule in doubt.
+        undrawn: (m,) whether it has no hold-out.
+        evidence: the outcomes of its requests. A few users cannot put a live rule in doubt.
         config: `canary` and `floor`.
-        promised: (m,) whether held-out evidence spoke for it before it was tried, so that it is not put in more doubt than a
-            canary while it is young; False for all if None.
+        promised: (m,) whether held-out evidence supported it before any trial. With few trials it is then not doubted more than a
+            canary; False for all if None.
     """
     most = _HALF if promised is None else np.where(promised, config.canary, _HALF)
     canary = np.clip(1.0 - evidence.p_better, config.canary, most)
@@ -121,11 +121,11 @@ _FORBIDDEN = (
     RuleVerdict.NO_OWN_SURFACE,
     RuleVerdict.NO_THRESHOLD,
 )
-"""Verdicts that retire a rule at once, however well it does."""
+"""Verdicts that retire a rule at once, whatever its success rate is."""
 _MEMORY_DAYS = 365
 """Days for which a retired rule is remembered."""
 _P_LESS = 0.98
-"""P(a rule that serves succeeds less often than its rival is expected to) at which the rival takes over."""
+"""A rival takes over if P(the serving rule succeeds less often than the rival is expected to) reaches this."""
 _SOURCE = ["user_id", "context_value", "locale", "source"]
 _TRIED = ("tried", "tried_ok", "left_alone", "left_ok")
 _STARTS = "evidence_starts.json"
@@ -133,7 +133,7 @@ _STARTS = "evidence_starts.json"
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What is known of the stages of all rules after a day.
+    """The stages of all rules after a day, with their history.
 
     Attributes:
         rules: columns of `tables.RULES`.
@@ -149,14 +149,14 @@ class Lifecycle:
 
     @classmethod
     def empty(cls) -> "Lifecycle":
-        """Return what is known before the first day."""
+        """Return the lifecycle before the first day."""
         frames = (pd.DataFrame({n: pd.Series(dtype=object) for n in t.names}) for t in (RULES, STAGE_CHANGES, STAGE_COUNTS))
         rules, changes, counts = frames
         return cls(rules, changes, {}, counts)
 
     @classmethod
     def read(cls, state: Path | None) -> "Lifecycle":
-        """Read what the day before left in the private state; empty if there is no state.
+        """Read what the last run wrote into the private state; empty if there is no state.
 
         Raises:
             ArtefactError: a file is damaged, or of an older release.
@@ -202,16 +202,16 @@ def advance(
     Args:
         assessed: the rules under consideration with their verdicts, slices of the online layer among them; columns of
             `tables.RULES` without those of stages.
-        before: what the day before left.
+        before: the lifecycle after the last run.
         mined: the mined tables.
         today: last day of the log, days since 1970.
         config: `config.Loop`.
-        min_users: k. Fewer users decide no test of a rule for everybody, and a rule that rests on fewer is retired.
+        min_users: k. No test of a rule for everybody is decided by fewer users, and a rule that rests on fewer is retired.
         draw: whether part of the requests is left alone for comparison.
-        fitted: whether the online layer was fitted today. A slice of which nothing is left alone is then tested against what it
-            reached until today.
-        k_raised: whether k was smaller at the last learn. Users who meant the target are counted anew then. Otherwise those at
-            launch count: what users mean by a text that is rewritten is hardly seen any more.
+        fitted: whether the online layer was fitted today. A slice without a hold-out is then tested against its success rate
+            until today.
+        k_raised: whether k was smaller at the last learn. Then the users who meant the target are counted anew. Otherwise their
+            number at launch counts, because what users mean by a text is hardly observed once it is rewritten.
     """
     few = _resting_on_few(assessed, before.rules, mined, min_users, k_raised=k_raised)
     rules = _enter_and_leave(assessed, before.rules, today, draw=draw, few=few)
@@ -227,7 +227,7 @@ def advance(
 def _weigh(
     serving: pd.DataFrame, only_by_id: pd.Index, before: Lifecycle, mined: Mined, config: Loop, min_users: int
 ) -> Evidence:
-    """Weigh what became of the requests of the rules that serve."""
+    """Compute the evidence on the rules that serve."""
     seen, rule, sent = evidence_of.trials_of(serving, only_by_id, mined, before.evidence_starts)
     since, expected = serving["since_day"].to_numpy(dtype=np.int64), serving["win"].to_numpy(dtype=np.float64)
     n_adversarial = np.where(_is_personal(serving), 0, min_users - 1)
@@ -237,7 +237,7 @@ def _weigh(
 def _judge(
     serving: pd.DataFrame, evidence: Evidence, today: int, config: Loop, *, draw: bool, fitted: bool
 ) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
-    """Return the rules that served with today's stage, share and evidence, and which of them moved."""
+    """Return the rules that served, with today's stage, share and evidence, and which of them changed their stage."""
     undrawn, of_layer = _is_undrawn(serving, draw=draw), is_slice(serving)
     since = serving["since_day"].to_numpy(dtype=np.int64)
     judged = judge(_texts(serving["stage"]), undrawn, evidence, config, strict=of_layer)
@@ -267,7 +267,7 @@ def _resting_on_few(
 ) -> frozenset[str]:
     """Return the rules that serve more than one user and rest on fewer than k.
 
-    A rule is not assessed any more where its target has another surface, or none, among k users.
+    If its target has another surface among k users, or none, such a rule is no longer assessed.
     """
     few = assessed.loc[(assessed["verdict"] == RuleVerdict.FEW_MEAN_TARGET) & k_raised, "rule"]
     serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~is_slice(before)
@@ -282,7 +282,7 @@ def _resting_on_few(
 def _enter_and_leave(
     assessed: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool, few: frozenset[str] = frozenset()
 ) -> pd.DataFrame:
-    """Join today's verdicts with the stages of yesterday: every rule once, with its stage before today's tests.
+    """Join today's verdicts with yesterday's stages: every rule once, with its stage before today's tests.
 
     The rules `few` rest on too few users, so they are retired.
     """
@@ -301,7 +301,7 @@ def _enter_and_leave(
     serves &= ~forbidden
     rules.loc[serves, ["verdict", "detail"]] = [RuleVerdict.LAUNCHED, ""]
     asks = (rules["verdict"] == RuleVerdict.LAUNCHED) & ~serves
-    asks &= ~((rules["stage"] == Stage.RETIRED) & (rules["user_id"] != ""))  # what others say of it has not changed
+    asks &= ~((rules["stage"] == Stage.RETIRED) & (rules["user_id"] != ""))  # the votes of other users have not changed
     taken = pd.MultiIndex.from_frame(rules.loc[serves, _SOURCE])
     waits = (asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)).astype(bool)
     if draw:
@@ -323,10 +323,10 @@ def _enter_and_leave(
 
 
 def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series) -> tuple[pd.Index, pd.Index]:
-    """Return the rules that take over, and the rules that they replace because these surely do less well.
+    """Return the rules that take over, and the rules that they replace because these almost surely succeed less often.
 
-    A rule that waits promises its expected wins. A rule that serves has shown its success, beside what it promised at launch.
-    Nothing of a personal rule is left alone, so personal rules stay until they are undone.
+    A rule that waits is judged by its expected wins. A rule that serves is judged by its trials, together with the success that
+    was expected at launch. Personal rules have no hold-out, so they stay until they are undone.
     """
     waiting, serving = rules[waits & (rules["user_id"] == "")], rules[serves]
     rivals = waiting.reset_index().merge(serving.reset_index(), on=_SOURCE, suffixes=("", "_now"))
@@ -340,7 +340,7 @@ def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series) -> tu
 
 
 def _remembered(assessed: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
-    """Give each rule the stage, share and evidence that it had; a new one has no stage, since tomorrow."""
+    """Give each rule the stage, share and evidence that it had. A new rule has no stage, and `since` is tomorrow."""
     names = ("stage", "since_day", "share", "p_better", *_TRIED)
     nothing = ("", today + 1, 0.0, np.nan, *(0.0 for _ in _TRIED))
     old = dict(zip(before["rule"], zip(*(before[name] for name in names), strict=True), strict=True))
@@ -349,7 +349,7 @@ def _remembered(assessed: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.
 
 
 def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
-    """Return, for the sources of rules that were just retired, the day on which the doubt began: older evidence is not read."""
+    """Return, for the sources of rules that were just retired, the day on which the doubt began. Older evidence is not read."""
     left = ((moved["stage"] == Stage.RETIRED) & (moved["user_id"] == "")).to_numpy()
     first = np.where(was["stage"] == Stage.LIVE, today + 1, was["since_day"])
     rows = zip(moved["locale"], moved["source"], moved["context_value"], first, left, strict=True)
@@ -376,7 +376,7 @@ def _is_personal(rules: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _is_undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
-    """Say of each rule whether nothing of it is left alone for comparison."""
+    """Return whether each rule has no hold-out, (m,)."""
     return _is_personal(rules) | is_undrawn(rules) | (not draw)
 
 
