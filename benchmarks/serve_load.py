@@ -8,11 +8,9 @@ a time. So latency at many connections is mostly waiting for the others. The rat
 of the processor is that of the process that answers; it depends least on what else the machine does.
 """
 
-import argparse
 import asyncio
 import json
 import os
-import platform
 import random
 import re
 import statistics
@@ -20,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from script import RESULTS, made_with, options, write_result
 
 from rewriter import Rewriter, learn
 
@@ -121,23 +119,16 @@ def one_seed(root: Path, asked: Asked, connections: list[int]) -> dict[str, Figu
 
 def main() -> None:
     """Learn, ask, and write the figures: the median of the seeds, with the least and the most."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=5000)
+    parser = options(__doc__, requests=5000, seeds=[0, 1, 2], out=RESULTS / "serve_load.json")
     parser.add_argument("--connections", type=int, nargs="*", default=[1, 8, 64])
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "serve_load.json")
-    options = parser.parse_args()
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         learn([SAMPLE], out=root)
-        found = [one_seed(root, requests(options.requests, seed), options.connections) for seed in options.seeds]
-    result: dict[str, Any] = {
-        "command": " ".join(["python", *sys.argv]),
-        "seeds": options.seeds,
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("rewriter", "fastapi", "starlette", "uvicorn", "httptools", "uvloop")},
+        found = [one_seed(root, requests(given.requests, seed), given.connections) for seed in given.seeds]
+    result: dict[str, Any] = made_with(("rewriter", "fastapi", "starlette", "uvicorn", "httptools", "uvloop")) | {
+        "seeds": given.seeds,
         "processors": os.cpu_count(),
-        "load": os.getloadavg()[0],
         "ways": {
             way: {
                 figure: dict(zip(("median", "least", "most"), _spread([of[way][figure] for of in found]), strict=True))
@@ -146,7 +137,7 @@ def main() -> None:
             for way, figures in found[0].items()
         },
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(result, given.out)
     print(json.dumps(result["ways"], indent=1))
 
 

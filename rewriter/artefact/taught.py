@@ -200,6 +200,12 @@ class TaughtStore:
                 > 0
             )
 
+    def counts(self) -> tuple[int, int]:
+        """Return the numbers of all lessons and of all preferences; zeros if there is no file, or if it cannot be read."""
+        found = [self._read(f"SELECT COUNT(*) FROM {table}") for table in ("lessons", "preferences")]
+        lessons, preferences = (int(str(rows[0][0])) if rows else 0 for rows in found)
+        return lessons, preferences
+
     def forget(self, owners: Sequence[str]) -> int:
         """Remove all rows of some users or households, and overwrite them on the disk; return how many.
 

@@ -187,6 +187,19 @@ def save_moments_without(old: Path, new: Path, user: str) -> int:
     return len(rows) - len(kept)
 
 
+def count_moments(folder: Path) -> int:
+    """Return how many moments a folder of rules holds, of all users together.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    path = folder / _MOMENTS
+    if not path.exists():
+        return 0
+    with reading_artefact(path), _mapping, _environment(path) as env:
+        return int(env.stat()["entries"])
+
+
 def open_moments(folder: Path) -> Callable[[str, str, str], Rule | None]:
     """Return what finds the moment of a user: (normalised text, locale, keyed hash) -> it, or None.
 

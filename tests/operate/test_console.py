@@ -9,11 +9,12 @@ import lamp_log
 import pytest
 from test_demo import Page
 
-from rewriter import console
+from rewriter import Rewriter, console
 from rewriter.artefact.review import FILE, read
 from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
+from rewriter.model.rules import Rule, count_moments, save_moments
 from rewriter.offline.learn import learn
 from rewriter.operate.console import content as gathered
 from rewriter.operate.console.content import content
@@ -88,6 +89,25 @@ def test_the_review_shows(root):
         before = {"block"} if text == "x" else set()
         assert {line.choice for line in read(root / FILE).lines} == {choice} | before, "what contradicts it is gone"
     assert pending(root) == []
+
+
+def test_what_users_teach_is_counted_and_not_shown(root, tmp_path):
+    before = content(root)
+    assert before.taught == (0, 0)
+    rewriter = Rewriter.open(root)
+    lesson = rewriter.teach("movie time", "turn off the lamp", user_id="ann").lesson
+    rewriter.teach("bed time", "turn off the lamp", user_id="ben")
+    rewriter.prefer("name", "lamp", user_id="ann")
+    found = content(root)
+    assert (found.taught, found.moments) == ((2, 1), before.moments)
+    page = html(found)
+    assert "What users teach" in page
+    assert not re.search("movie time|bed time", page)
+    rewriter.unteach(lesson.id)
+    assert content(root).taught == (1, 1)
+    rows = [Rule(f"restated:{n}:2", "5f" * 16, "en", f"text {n}", "target", 0.9) for n in range(3)]
+    save_moments(tmp_path / "rules", rows)
+    assert (count_moments(tmp_path / "rules"), count_moments(tmp_path)) == (3, 0)
 
 
 def test_the_page_stands_alone_and_holds_no_text_of_few_users(root, tmp_path):

@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 
 from rewriter.artefact.switch import ListedVersion, listed
+from rewriter.artefact.taught import FILE, Taught
 from rewriter.artefact.versions import Version, current
 from rewriter.codes import RuleVerdict, Scope
 from rewriter.config import Config
@@ -17,7 +18,7 @@ from rewriter.evaluation import report
 from rewriter.evaluation.report import Picture, ReportTable
 from rewriter.messages import advice, rule_verdict, verdict_kind
 from rewriter.model.layer_slices import open_promises
-from rewriter.model.rules import open_suggested
+from rewriter.model.rules import count_moments, open_suggested
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.rules.priors import within_budget
 from rewriter.offline.verdict import of_learned
@@ -137,6 +138,8 @@ class Content:
         refused: refused rules by reason, most first.
         budgets: what other budgets would launch.
         suggestions: what is suggested.
+        taught: lessons and preferences that users have taught; their texts are theirs alone.
+        moments: restatements that users may be asked to teach.
         loop: pictures and tables of the days.
         warnings: lines of the review that have no effect.
     """
@@ -155,6 +158,8 @@ class Content:
     refused: Sequence[Refused]
     budgets: Sequence[Budget]
     suggestions: Sequence[Suggestion]
+    taught: tuple[int, int]
+    moments: int
     loop: Sequence[Picture | ReportTable]
     warnings: Sequence[str]
 
@@ -189,6 +194,8 @@ def content(root: str | Path) -> Content:
         refused=list(_refused(everybody, config)),
         budgets=list(_budgets(everybody, config)),
         suggestions=[Suggestion(*place, rule.target) for place, rule in sorted(open_suggested(version.folder / "rules").items())],
+        taught=Taught(Path(root) / "state" / FILE).counts(),
+        moments=count_moments(version.folder / "rules"),
         loop=_loop(root),
         warnings=warnings(root),
     )
