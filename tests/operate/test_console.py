@@ -59,7 +59,9 @@ def test_another_budget_launches_what_it_would(root, monkeypatch):
             f"""CREATE TABLE t AS SELECT * REPLACE (10.0 AS turns, 0.9 AS win, 0.01 AS loss) FROM read_parquet('{path}')
                 WHERE verdict = 'launched' AND scope = 'global' LIMIT 1"""
         )
-        for i, (verdict, loss) in enumerate([("over_budget", 0.11), ("over_budget", 0.40), ("guardrail", 0.0)]):
+        for i, (verdict, loss) in enumerate(
+            [("over_budget", 0.11), ("over_budget", 0.40), ("guardrail", 0.0), ("no_surface", 0.0)]
+        ):
             detail = "flips|on|off|" if verdict == "guardrail" else ""
             con.execute(
                 f"""INSERT INTO t SELECT * REPLACE ('x{i}' AS rule, 'text {i}' AS source, '{verdict}' AS verdict,
@@ -73,7 +75,7 @@ def test_another_budget_launches_what_it_would(root, monkeypatch):
     ]  # fmt: skip
     assert (found.budgets[2].win, found.budgets[2].loss) == (pytest.approx(18.0), pytest.approx(1.2))
     shown = {rule.source: rule.launches_at for each in found.refused for rule in each.examples}
-    assert shown == {"text 0": 0.10, "text 1": 0.20, "text 2": None}
+    assert shown == {"text 0": 0.10, "text 1": 0.20, "text 2": None}, "no k users say the target of the last, so it is not shown"
 
 
 def test_the_review_shows(root):

@@ -269,8 +269,7 @@ def _refused(everybody: pd.DataFrame, config: Config) -> Iterator[Refused]:
     for share in sorted(BUDGETS, reverse=True):
         launches |= dict.fromkeys(_launched(everybody, share), share)
     for verdict, rules in sorted(refused.groupby("verdict"), key=lambda of: -len(of[1])):
-        shown = rules.iloc[:0] if verdict in _RARE else _nameable(rules).head(_EXAMPLES)
-        yield Refused(verdict_kind(str(verdict)), len(rules), list(_rows(shown, launches, config)))
+        yield Refused(verdict_kind(str(verdict)), len(rules), list(_rows(_nameable(rules).head(_EXAMPLES), launches, config)))
 
 
 def _open(everybody: pd.DataFrame) -> pd.DataFrame:
