@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from rewriter.artefact.switch import ListedVersion, listed
-from rewriter.artefact.taught import FILE, Taught
+from rewriter.artefact.taught import FILE, TaughtStore
 from rewriter.artefact.versions import Version, current
 from rewriter.codes import RuleVerdict, Scope
 from rewriter.config import Config
@@ -194,7 +194,7 @@ def content(root: str | Path) -> Content:
         refused=list(_refused(everybody, config)),
         budgets=list(_budgets(everybody, config)),
         suggestions=[Suggestion(*place, rule.target) for place, rule in sorted(open_suggested(version.folder / "rules").items())],
-        taught=Taught(Path(root) / "state" / FILE).counts(),
+        taught=TaughtStore(Path(root) / "state" / FILE).counts(),
         moments=count_moments(version.folder / "rules"),
         loop=_loop(root),
         warnings=warnings(root),
