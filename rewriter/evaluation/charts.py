@@ -29,9 +29,9 @@ STYLE: Final[dict[Any, Any]] = {
     "font.family": "sans-serif",
     "font.size": 10,
 }
-"""matplotlib settings of every chart: reproducible ids, and words that stay words."""
+"""matplotlib settings of every chart: ids are reproducible, and text stays text instead of outlines."""
 
-# The palette of Okabe and Ito (2008), which people with any kind of colour vision can tell apart.
+# The palette of Okabe and Ito (2008), whose colours can be distinguished with any kind of colour vision.
 _BLUE, _ORANGE, _GREEN, _PINK, _YELLOW, _SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 _SYSTEMS = (_BLUE, _ORANGE, _GREEN, _PINK, _YELLOW, _SKY, "#000000")
 _ARMS = (_BLUE, _ORANGE, _GREEN, "#767676")
@@ -42,10 +42,10 @@ _INK, _FAINT, _GRID = "#333333", "#767676", "#E5E5E5"
 _DECIDED = 10
 """A threshold with fewer wins and losses than this is not drawn: its ratio would be noise."""
 _BANDS = 3
-"""With more systems than this, only the first one has a band of intervals, so that the lines stay visible."""
+"""With more systems than this, only the first one has an interval band, so that the lines stay visible."""
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _LABELS = 12
-"""Labels on the axis of days at most."""
+"""Largest number of labels on the axis of days."""
 _ENDLESS = 4.0
 """An interval without an upper bound is drawn up to this multiple of the visible range."""
 
@@ -154,7 +154,7 @@ def _dress(axes: Axes, limits: tuple[float, float], title: str) -> None:
 
 
 def _explain_signs(figure: Figure, axes: Axes) -> None:
-    """Name the systems and the signs, outside the axes."""
+    """Add a legend of systems and markers outside the axes."""
     systems, names = axes.get_legend_handles_labels()
     signs = [
         Line2D([], [], ls="", marker="o", ms=8, color=_FAINT, label="threshold in use"),

@@ -1,4 +1,4 @@
-"""`compare`: estimates from a log which of two releases would have served it better, with the arms that were drawn in it.
+"""`compare`: estimates from the arms that were drawn in a log which of two releases would have answered it better.
 
 The estimates are off-policy: the value of a release on a log that another release answered. Let y be the outcome of a request, p
 the probability with which its action was drawn, pi the probability with which the release would take the same action, w = pi / p,
@@ -40,7 +40,7 @@ Method = Literal["IPS", "SNIPS", "DR"]
 METHODS: Final[tuple[Method, ...]] = ("IPS", "SNIPS", "DR")
 
 MAX_UNSUPPORTED = 0.05
-"""Above this share of unsupported requests a release is not estimated."""
+"""A release with a larger share of unsupported requests is not estimated."""
 _FOLDS = 5
 """Folds of users for the expected outcomes of DR."""
 _PRIOR = 2.0
@@ -72,7 +72,7 @@ class Release:
 
     Attributes:
         share: probability with which it rewrites the request, 0..1.
-        supported: whether all that it may do could have been drawn.
+        supported: whether every action that it may take could have been drawn.
     """
 
     share: Floats
@@ -106,8 +106,8 @@ def differences(logged: Logged, before: Release, after: Release, *, seed: int = 
 
     Args:
         logged: n requests.
-        before: the one.
-        after: the other.
+        before: the release that is compared with.
+        after: the other release, whose outcome is the minuend.
         seed: of the bootstrap, and of the folds of DR.
     """
     kept = before.supported & after.supported
@@ -196,7 +196,7 @@ class Comparison:
         log: what was read.
         requests: new requests of the log.
         drawn: share of them in which an arm was drawn.
-        unsupported: share of them that A, and B, answer in a way that was never drawn.
+        unsupported: share of them that release A, and release B, answer in a way that was never drawn.
         values: method -> share of requests that end well with A, with B, and the difference; empty if not estimated.
     """
 
@@ -332,7 +332,7 @@ def release_of(asked: Sequence[tuple[RecordedTurn, LoggedDecision]], rewrite: Re
         answer = rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale, nbest=turn.nbest, context=turn.context)
         share[i] = _share(answer)
         same = bool(answer.rule) and answer.rule == decision.rule
-        # An answer of the online layer has no id that the log could name, so its text is compared.
+        # An answer of the online layer has no rule id in the log, so its text is compared.
         if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):
             same = answer.text == normalise(turn.sent)
         could_rewrite = same and (turn.rewritten or decision.drawn)

@@ -139,8 +139,8 @@ def evaluate(
     Args:
         artefact: the folder that `learn` wrote.
         sources: files, folders or globs of a log in the contract of `docs/log.md`.
-        truth: column of the log with the hypothesis that the user wanted, or NULL. None if there is no such column: then a
-            strict rule infers it from the log.
+        truth: column of the log with the hypothesis that the user wanted, or NULL. None if there is no such column; a strict rule
+            then infers it from the log.
         mapping: contract column -> column of the log, for names that differ.
         out: folder for `Evaluation.write`; None to write nothing.
         after_failure: ask the rewriter only about turns that the assistant refused.
@@ -200,7 +200,7 @@ def _date(day: int) -> str:
 
 
 MOST_TEXTS: Final = 20_000
-"""Refused texts that are asked about, the commonest first: one takes about a millisecond."""
+"""Largest number of refused texts that are tried, the commonest first. One takes about a millisecond."""
 
 _REFUSED = """
 SELECT locale, utterance, COUNT(*), list(DISTINCT user_id) FROM read_parquet(?) WHERE status = 'failed'
@@ -214,7 +214,7 @@ class Answerable:
 
     Attributes:
         turns: turns of the log whose status is ``failed``.
-        texts: different texts among them, without the difference of case and punctuation.
+        texts: different texts among them, after case and punctuation are normalised.
         asked: the texts that were tried, the commonest first.
         answered_turns: turns whose text gets a rewrite.
         answered_texts: texts that get a rewrite.
@@ -244,7 +244,7 @@ class Answerable:
 def answerable(turns: Path, catalog: Catalog, config: Config, *, channel: str = "spoken", complete: bool = False) -> Answerable:
     """Ask the catalog layer for each refused text of a log whether it would send a rewrite.
 
-    Only the shipped prior is used, and nothing is learned. Whether a rewrite is right, this does not tell.
+    Only the shipped prior is used, and nothing is learned. The result does not say whether a rewrite is right.
 
     Args:
         turns: Parquet of `tables.TURNS`.

@@ -34,7 +34,7 @@ COLUMNS = ("until", "requests", "A", "B", "B - A", "if read once", "at any time"
 
 ALPHA = 0.05
 MIN_CLUSTERS = 30
-"""With fewer clusters in an arm the variance is too uncertain, and the sequential interval is infinite."""
+"""With fewer clusters in an arm the variance estimate is too uncertain, and the sequential interval is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +210,8 @@ def plan(
         change: relative, -0.13 for 13 % fewer defects.
         per_cluster: requests that one user, or family of texts, makes in the time of the experiment.
         alike: intraclass correlation of the requests of a cluster (`alike_within`), 0..1.
-        power: probability of seeing the change if it is there.
-        alpha: probability of seeing one that is not there.
+        power: probability of detecting the change if it exists.
+        alpha: probability of detecting a change that does not exist.
 
     Raises:
         ValueError: there is no such rate, or no change.
@@ -232,7 +232,7 @@ def plan(
 
 
 def alike_within(y: Floats, cluster: Ints) -> float:
-    """Return the intraclass correlation of outcomes, by the analysis of variance (Donner and Klar 2000); 0 at least.
+    """Return the intraclass correlation of outcomes, by the analysis of variance (Donner and Klar 2000). It is at least 0.
 
     Args:
         y: outcomes, (n,).
@@ -270,7 +270,7 @@ def experiment(
 
     Args:
         sources: files, folders or globs of the log of the experiment.
-        split: the split that was served.
+        split: the split by which the requests were served.
         detect: difference of the defect rates to detect, above 0.
         releases: both releases (DIR or DIR@VERSION) if families of texts were split; empty if users were.
         mapping: contract column -> column of the log, where they differ.

@@ -11,7 +11,7 @@ from scipy.stats import binomtest, bootstrap
 LEVEL = 0.95
 """Confidence level of every interval."""
 RESAMPLES = 2000
-"""Bootstrap resamples; more change no bound by more than its rounding."""
+"""Number of bootstrap resamples. With more, no bound changes by more than its rounding."""
 _CELLS = 4_000_000
 """Numbers in one batch of resamples, which bounds the memory to 32 MB."""
 
@@ -101,7 +101,7 @@ def net_share(hits: Counts, trials: Counts, harms: Counts, chances: Counts, *, s
         hits: hits of each user, (u,).
         trials: trials of each user, (u,), no fewer than the hits.
         harms: harms of each user, (u,).
-        chances: turns of each user that could have come to harm, (u,), no fewer than the harms.
+        chances: turns of each user that could have been harmed, (u,), no fewer than the harms.
         seed: of the resampling.
 
     Returns:

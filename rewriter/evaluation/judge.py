@@ -1,7 +1,7 @@
 """Outcomes in a simulated world, where the goal of every request is known and the assistant can be asked again.
 
-`judge` gives the outcome of each request, `climb` judges the layers of an artefact one after the other on the same requests, and
-the two ceilings say how many defects a rewriter of a kind could fix at most.
+`judge` returns the outcome of each request. `climb` judges an artefact with more and more of its layers, on the same requests.
+The two ceilings are upper bounds of the share of defects that a kind of rewriter can fix.
 """
 
 from collections import defaultdict
@@ -73,7 +73,7 @@ def judge(
         propose: the rewriter.
         assistant: the NLU; it is asked for the text heard and for the text that would be sent.
         after_failure: ask the rewriter only where the assistant refuses the text heard; else always.
-        healthy_in_log: the normalised texts that the log holds as healthy.
+        healthy_in_log: the normalised texts that are healthy in the log.
 
     Returns:
         One row per request, in the same order, with the slices of `slices_of`.

@@ -1,4 +1,4 @@
-"""`live`: simulates days of a world with a rewriter that learns every night from the turns it has served."""
+"""`live`: simulates days of a world with a rewriter that learns every night from the turns that it served."""
 
 import time
 from collections import Counter
@@ -51,8 +51,8 @@ class Day:
     Attributes:
         number: from 0.
         turns: the turns of the day.
-        wins: turns that fail as spoken and went well rewritten.
-        losses: turns that go well as spoken and failed rewritten.
+        wins: turns that fail as spoken and succeeded as rewritten.
+        losses: turns that succeed as spoken and failed as rewritten.
         served: what was rewritten on this day, source -> target.
         states: stage -> number of rules in the morning.
         scores: (source, target) -> score after learning.
@@ -114,7 +114,8 @@ def _judged(world: World, turns: Sequence[Turn]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class SelfAware:
-    """The loop of this package: it learns daily and leaves a drawn part of the requests alone. It continues an existing artefact.
+    """The rewriter of this package: it learns daily, and a random part of the requests is held out. It continues an existing
+    artefact.
 
     Args:
         folder: folder for the artefact and the logs.
@@ -132,7 +133,7 @@ class SelfAware:
     _days: int = 0
 
     def begin(self, day: date) -> None:
-        """Begin a day: the clock by which arms are drawn moves on."""
+        """Begin a day: set the clock by which arms are drawn."""
         self._now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
         if (self.root / "CURRENT").exists():
             self.rewrite = Rewriter.open(self.root, layers=self.layers, now=lambda: self._now).rewrite
@@ -175,7 +176,7 @@ class SelfAware:
 
 
 class Nothing:
-    """No rewriting at all, to compare with."""
+    """A learner that rewrites nothing, as the baseline."""
 
     rewrite: Rewriting | None = None
 

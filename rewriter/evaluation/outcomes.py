@@ -38,7 +38,7 @@ class Outcomes:
     Attributes:
         user: id of the user.
         source: the text that the assistant heard.
-        sent: the text that it would be given; equal to `source` if nothing was applied.
+        sent: the text that it would be sent; equal to `source` if nothing was applied.
         goal: the interpretation that the user wanted; empty if unknown.
         as_spoken: the outcome of `source`: ``ok``, ``failed_honestly`` (the assistant said that it did not understand),
             ``wrong`` (it understood something else) or ``unknown`` (in replay only).
@@ -47,7 +47,7 @@ class Outcomes:
         score: confidence of the rewriter, higher is surer; NaN if nothing was applied.
         layer: of the rewrite; empty where nothing was applied.
         scope: of the rewrite; empty where nothing was applied.
-        seen: whether the log holds this text as healthy.
+        seen: whether this text is healthy in the log.
         latency_us: time the rewriter took, microseconds; NaN if it was not asked.
         slices: name -> the turns that belong to it.
 

@@ -18,7 +18,7 @@ class Pair:
         source: the text that was heard, normalised.
         sent: the text that was sent in its place.
         modes: in which modes it was judged, in their order.
-        users: users with a win or a loss of it.
+        users: users with a win or a loss by it.
         wins: turns that fail as spoken and work rewritten.
         losses: turns that are worse rewritten.
         broken: the losses that worked as spoken; in the others a refusal became a wrong action.

@@ -1,9 +1,9 @@
 """Outcomes on a recorded log, where nobody can ask the assistant again.
 
-The log itself tells how a text is answered (`answers`) and what a user wanted (`goals`). Both are fixed rules that the learner
-does not use. They prefer precision: what they cannot tell has the outcome ``unknown``.
+The log itself shows how a text is answered (`answers`) and what a user wanted (`goals`). Both are found by fixed rules that the
+learner does not use. The rules prefer precision: where they find nothing, the outcome is ``unknown``.
 
-`Guard` replays the newest log before a version is published. It holds a version that does worse back, with reasons, until a
+`Guard` replays the newest log before a version is published. It holds back a version that does worse, with reasons, until a
 person lets it serve.
 """
 
@@ -44,7 +44,7 @@ from rewriter.simulation.world import Rewriting
 from rewriter.text import normalise
 
 REFUSED: Final = ""
-"""The answer of an assistant that refused: it has no hypothesis and said so."""
+"""The answer of an assistant that refused: it has no hypothesis, and says so."""
 
 MIN_TURNS = 3
 """An answer is known only if the text received it in at least this many turns ..."""
@@ -69,7 +69,7 @@ class RecordedTurn:
         locale: BCP 47.
         utterance: the text heard.
         sent: the text that the NLU was given; equal to `utterance` where nothing was rewritten.
-        answer: the hypothesis of `sent`; REFUSED where the turn failed; None where the log does not say.
+        answer: the hypothesis of `sent`; REFUSED if the turn failed; None if the log does not say.
         barge_in: whether this utterance interrupted the answer to the previous turn.
         disliked: whether the user gave negative feedback.
         nbest: hearings, best first.
@@ -185,7 +185,7 @@ def restatements(turns: Sequence[RecordedTurn]) -> list[bool]:
 def firsts(turns: Sequence[RecordedTurn]) -> list[bool]:
     """Return whether each turn is a new request: not soon after a turn of this user that was in trouble or restated.
 
-    Turns after a failure depend on what was done before, so releases are compared on new requests only.
+    What follows a failure depends on the release that served it, so releases are compared on new requests only.
     """
     ended_badly = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
     after = (bad and _follows(a, b) for bad, (a, b) in zip(ended_badly, pairwise(turns), strict=False))

@@ -1,7 +1,7 @@
-"""The HTML report: one page that opens without a network, with figures, tables and charts.
+"""The HTML report: one page with figures, tables and charts, which opens without a network.
 
 `html` renders any `Report`. `report` writes the page of an artefact that learns daily: defects by day and arm, wins and losses,
-the stages of the rules and what changed.
+the stages of the rules, and the newest changes.
 
 `days` reads the figures of the page by day from the private state.
 """
@@ -28,17 +28,17 @@ from rewriter.evaluation.summary import Row, cells, ratio_text
 from rewriter.messages import stage_reason
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
-"""What was done with a request: drawn and rewritten, drawn and left alone, rewritten without a draw, or none of these."""
+"""How a request was handled: drawn and rewritten, drawn and left alone, rewritten without a draw, or not rewritten."""
 
 _SPANS = (1, 7, 30)
 """Lengths of a period in days; the shortest that gives no more than `_POINTS` periods is used."""
 _POINTS = 62
 _HALF_LIFE_DAYS = 30.0
-"""A turn sent as spoken counts half after this time in the estimate of how its text ends."""
+"""Half-life of a turn in the estimate of how often its text succeeds as spoken."""
 _Z = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
 
-# Mining counts a turn without any cue as a little less than a success; here it counts as one.
+# Mining counts a turn without any cue as a little less than a success. Here it counts as a whole success.
 _COUNTS = """
 CREATE TEMP VIEW counts AS
 SELECT day, user_no, said, rewritten, share, turns, failed, LEAST(turns, success / (1000.0 - $unknown)) AS ok FROM mined
@@ -289,7 +289,7 @@ def parts(found: Days) -> list[ReportTable | Picture]:
 def _by_stage(found: Days, scope: str) -> dict[str, dict[int, int]]:
     """Return stage -> period -> rules of one scope at the end of the period; a day without learning repeats the day before."""
     rows = found.stage_counts[found.stage_counts["scope"] == scope]
-    if scope == "personal":  # rules in shadow are many, one for each user and text, and tell nothing as a sum
+    if scope == "personal":  # there are many rules in shadow, one for each user and text, and their number means nothing
         rows = rows[rows["stage"] != Stage.SHADOW]
     learned = sorted(set(found.stage_counts["day"]))
     stacks: dict[str, dict[int, int]] = {}

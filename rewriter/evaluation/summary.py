@@ -1,4 +1,4 @@
-"""Figures of judged turns: a row for all turns and for each layer, scope and slice, as a table; and the curve over thresholds."""
+"""Figures of judged turns: a table with a row for all turns and for each layer, scope and slice; the curve over thresholds."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -135,8 +135,8 @@ def row(name: str, outcomes: Outcomes, *, seed: int = 0) -> Row:
 def summary(outcomes: Outcomes, *, seed: int = 0) -> list[Row]:
     """Return the row of all turns, then one for each layer, scope and slice.
 
-    A layer or scope is judged on all turns with the rewrites of the others taken away, so that the shares fixed add up; a
-    slice is judged on its own turns.
+    A layer or scope is judged on all turns, as if only its own rewrites had been made, so the shares fixed add up. A slice is
+    judged on its own turns.
     """
     rows = [row("all", outcomes, seed=seed)]
     for kind, names in (("layer", outcomes.layer), ("scope", outcomes.scope)):
@@ -146,7 +146,7 @@ def summary(outcomes: Outcomes, *, seed: int = 0) -> list[Row]:
 
 
 def plain(figures: Row | Point) -> dict[str, Any]:
-    """Return figures for JSON: infinite and undefined values become None; the counts beside them tell which."""
+    """Return figures for JSON: infinite and undefined values become None. The counts beside them show which of the two it is."""
     return {name: _plain(value) for name, value in asdict(figures).items()}
 
 
@@ -180,7 +180,7 @@ def brief(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def losses_first(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return the columns of a replay that tell whether rewriting pays, the losses first."""
+    """Return the columns of a replay that show whether rewriting is worth it, the losses first."""
     return list(_LOSSES_FIRST), [[figure(r) for figure in _LOSSES_FIRST.values()] for r in rows]
 
 

@@ -1,15 +1,15 @@
-"""The guardrail: what a rewrite may never do, whatever the statistics say.
+"""The guardrail: checks that forbid a rewrite, whatever its score is.
 
 A rewrite may not flip a polarity, change a number, drop a negation or swap one known name for another. ``docs/guardrail.md``
-explains the rules. The methods of `Guardrail` are all that the rest of the package asks; `Guardrails` are those of one artefact.
+explains the rules. The rest of the package uses only the methods of `Guardrail`. `Guardrails` holds one for each locale of an
+artefact.
 
 lexicon   the word list of a language, read from ``words/<language>.json``
 numbers   the numbers of a text
-reading   what a text says in each slot of the word list, and its names
-compare   what the target says otherwise than the source, as a `Finding`
+reading   the values that a text has in each slot of the word list, and its names
+compare   differences of meaning between source and target, as a `Finding`
 contrasts what the texts of a log or catalog show about words
-heard     whether what the target says was heard in the source
-verdict   `Guardrail`, which applies these tests in order
+verdict   `Guardrail`, which applies these tests in order and checks that the target was heard in the source
 """
 
 from rewriter.guardrail.compare import Finding

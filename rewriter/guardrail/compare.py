@@ -1,7 +1,7 @@
-"""`Finding`: a reason to forbid a rewrite; `contradiction`: what a target says otherwise than its source, slot by slot.
+"""`Finding`: a reason to forbid a rewrite. `contradiction`: finds where source and target differ in meaning, slot by slot.
 
-If both texts say something in a slot, they must say the same. If only one of them does, something was dropped or added, which is
-allowed; only a negation may not be dropped or added. A known name may not give way to another one.
+If both texts have a value in a slot, the values must be equal. If only one text has a value, something was dropped or added. That
+is allowed, except for a negation. A known name may not be replaced by another one.
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -17,9 +17,9 @@ from rewriter.guardrail.reading import Reading, names_in
 from rewriter.similarity import changes
 
 _NEGATION = "negation"
-_RUN, _OFF = "run", "off"  # slot and side that every word list has for what is stopped
-_SHORTEST_NAME, _LONGEST_ENDING = 3, 2  # letters of a name that may have an ending, and of the ending
-_SAME_STEM = 4  # letters that two forms of one verb share at least
+_RUN, _OFF = "run", "off"  # slot and value that every word list has for requests to stop something
+_SHORTEST_NAME, _LONGEST_ENDING = 3, 2  # least letters of a name that may have an ending, and most letters of the ending
+_SAME_STEM = 4  # least number of letters that two forms of one verb share
 
 
 class Finding(NamedTuple):
@@ -63,7 +63,7 @@ def contradiction(
         lexicon: the word list that both were read with.
         names: normalised names that the assistant knows.
         knows: whether the assistant has ever understood a word.
-        complains: whether people tell what does not work ("i cant log in"), so that such a negation may be dropped.
+        complains: whether users describe what does not work ("i cant log in"). Such a negation may then be dropped.
     """
     return (
         _flipped(source, target, lexicon)
@@ -163,7 +163,7 @@ def _negated(
 
 
 def _resumed(source: Reading, target: Reading) -> Finding | None:
-    """Find a request to stop something that gives way to the request for it: "stop reminding me", "remind me"."""
+    """Find a request to stop something whose target asks for that thing: "stop reminding me", "remind me"."""
     said = [mention for mention in source.mentions.get(_RUN, ()) if mention.value == _OFF]
     rest = [word for i, word in enumerate(source.words) if not any(m.start <= i < m.end for m in said)]
     if not said or _RUN in target.mentions or len(rest) != len(target.words) or rest == list(target.words):
@@ -174,7 +174,7 @@ def _resumed(source: Reading, target: Reading) -> Finding | None:
 
 
 def _only_complains(text: Reading, lexicon: Lexicon) -> bool:
-    """Return whether each negation of a text tells of something that does not work."""
+    """Return whether each negation of a text describes something that does not work."""
     return all(text.words[said.start : said.end] in lexicon.complaints for said in text.mentions[_NEGATION])
 
 
@@ -211,9 +211,9 @@ def _swapped(source: Reading, target: Reading, lexicon: Lexicon, names: Set[str]
 
 
 def _exchanged(source: Reading, target: Reading) -> Finding | None:
-    """Find two words that take each other's place while all others stay: "from berlin to paris", "from paris to berlin".
+    """Find two words that swap their places while all others stay: "from berlin to paris", "from paris to berlin".
 
-    Neighbours may change places: "the kitchen light on", "the kitchen on light" say the same words of the same thing.
+    Neighbours may swap their places, because "the kitchen light on" and "the kitchen on light" mean the same.
     """
     if len(source.words) != len(target.words):
         return None
@@ -227,7 +227,7 @@ def _exchanged(source: Reading, target: Reading) -> Finding | None:
 
 
 def _inflected(source: Reading, target: Reading, names: Set[str]) -> Finding | None:
-    """Find a name with an ending that gives way to another with the same: "mary's phone", "john's phone"; "ayşe'yi", "ali'yi"."""
+    """Find a name that is replaced by another name with the same ending: "mary's phone", "john's phone"; "ayşe'yi", "ali'yi"."""
     for edit in changes(source.words, target.words) if names else ():
         for word in source.words[edit.start : edit.end]:
             for other in target.words[edit.new_start : edit.new_end]:

@@ -1,9 +1,9 @@
 """`WordContrasts`: which words and endings change what is meant, counted in the texts that the assistant understands.
 
 Two texts that differ in one word show whether the two words *contrast* (they mean different things: on and off) or are *synonyms*
-(they mean the same: lamp and light). A word that only one of them has is compared with no word. Pairs of one stem also count for
-their endings, so that a word that no text holds is understood by its ending (açma and aç, bedrooms and bedroom).
-`rewriter.model.contrasts.mine_words` counts them; no word list is needed, and any language will do.
+(they mean the same: lamp and light). If only one text has a word, it is compared with no word. Pairs of words with the same stem
+are also counted by their endings, so that the ending says something about a word that no text has (açma and aç, bedrooms and
+bedroom). `rewriter.model.contrasts.mine_words` counts the pairs. It needs no word list and works for any language.
 """
 
 import json
@@ -23,33 +23,33 @@ FILE: Final = "contrasts.json"
 NOTHING: Final = ""
 """Stands for no word in a pair."""
 SMOOTHING: Final = 1.0
-"""Frames of either kind that count before any is seen."""
+"""Prior count of frames of each kind."""
 _LEAST_STEM = 2  # letters that two words must share for their endings to count; "aç" has two
 _LONGEST_ENDING = 5  # letters of an ending; what differs in more is two words, not one word with two endings
 _LEAST_STEMS = 2  # pairs of words that must show an ending before it says anything of other words
 
 
 class Kind(StrEnum):
-    """What two words are to each other."""
+    """How two words are related."""
 
     CONTRAST = "contrast"
     SYNONYM = "synonym"
 
 
 class Counts(NamedTuple):
-    """Frames (of words) or pairs of words (of endings) in which an exchange changes what is meant, and in which it does not."""
+    """Frames (or, for endings, pairs of words) in which an exchange changes the meaning, and those in which it does not."""
 
     changes: int
     keeps: int
 
     @property
     def kind(self) -> Kind | None:
-        """What is shown more often; None if neither is."""
+        """The kind that was observed more often; None if neither was."""
         return None if self.changes == self.keeps else Kind.CONTRAST if self.changes > self.keeps else Kind.SYNONYM
 
 
 class Shown(NamedTuple):
-    """What the texts show of two words: `ending` is True where their endings speak, because no text has the pair itself."""
+    """What the texts show about two words. `ending` is True if no text has the pair, so that only its endings are evidence."""
 
     source: str
     target: str
@@ -100,7 +100,7 @@ class WordContrasts:
         return cls(words, partners, {ending: counts for ending, counts in endings.items() if sum(counts) >= _LEAST_STEMS})
 
     def shown(self, source: str, target: str) -> Shown | None:
-        """Return what the texts show of two words, one of which may be `NOTHING`; None if they show nothing."""
+        """Return what the texts show about two words, one of which may be `NOTHING`; None if they show nothing."""
         counts, ending = self.words.get(_pair(source, target)), False
         if counts is None and (key := endings_of(source, target)) is not None:
             counts, ending = self.endings.get(key), True
@@ -109,7 +109,7 @@ class WordContrasts:
         return None if counts is not None or source in self.partners else self._of_another_form(source, target)
 
     def _of_another_form(self, source: str, target: str) -> Shown | None:
-        """Return what the texts show of a word of which they have another form: "bedrooms" and "bathroom", by "bedroom"."""
+        """Return what the texts show about a word by another form of it: "bedrooms" and "bathroom", by "bedroom"."""
         for word in self.partners.get(target, ()):
             ending = endings_of(source, word)
             same = None if ending is None else self.endings.get(ending)
@@ -119,7 +119,7 @@ class WordContrasts:
         return None
 
     def p_change(self, one: str, other: str) -> float:
-        """Return P(another meaning | these two words are exchanged), smoothed; 0 for words that share no frame."""
+        """Return P(the meaning changes | these two words are exchanged), smoothed; 0 for words that share no frame."""
         counts = self.words.get(_pair(one, other))
         return 0.0 if counts is None else (counts.changes + SMOOTHING) / (sum(counts) + 2 * SMOOTHING)
 
@@ -140,10 +140,10 @@ class WordContrasts:
         return lambda word: shares.get(word, typical / (2 * SMOOTHING))
 
     def crossed(self, source: Sequence[str], target: Sequence[str]) -> Shown | None:
-        """Return a contrast that a rewrite crosses, or None: a word gives way to one that means something else.
+        """Return a contrast that a rewrite crosses, or None. It crosses one if it replaces a word by one with another meaning.
 
-        Words that only change their places are no difference, unless two of them take each other's place ("from berlin to
-        paris", "from paris to berlin").
+        A different order of words is no difference, unless two words swap their places ("from berlin to paris", "from paris to
+        berlin").
 
         Args:
             source: words of the source.
@@ -153,7 +153,7 @@ class WordContrasts:
         return next((pair for pair in found if pair is not None and pair.kind is Kind.CONTRAST), None)
 
     def as_said(self, source: Sequence[str], target: Sequence[str]) -> str:
-        """Return the source with the words of the target in place of synonyms, so that only other differences are left.
+        """Return the source with its synonyms replaced by the words of the target, so that only real differences are left.
 
         Args:
             source: words of the source.
@@ -175,7 +175,7 @@ class WordContrasts:
 
 
 def endings_of(one: str, other: str) -> Pair | None:
-    """Return in what two words of one stem differ, with ``-`` for the stem; None if they have no stem in common.
+    """Return the endings in which two words with a common stem differ, with ``-`` for the stem; None without a common stem.
 
     Example:
         >>> endings_of("açmasın", "açsın"), endings_of("unlock", "lock"), endings_of("bedroom", "kitchen"), endings_of("12", "13")
@@ -218,14 +218,14 @@ def _pair(one: str, other: str) -> Pair:
 
 
 def _exchanged(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
-    """Yield the words that take each other's places."""
+    """Yield the words that swap their places."""
     edits = (op for op in Levenshtein.opcodes(source, target) if op.tag == "replace")
     swapped = {(source[op.src_start + i], target[op.dest_start + i]) for op in edits for i in range(op.src_end - op.src_start)}
     yield from ((one, other) for one, other in sorted(swapped) if (other, one) in swapped)
 
 
 def _replaced(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
-    """Yield each word that is lost with each that is gained in its place, or with `NOTHING`."""
+    """Yield each word that is dropped, with each word that replaces it or with `NOTHING`."""
     for lost, gained in _stretches(source, target):
         yield from ((one, other) for one in lost or [NOTHING] for other in gained or [NOTHING])
 

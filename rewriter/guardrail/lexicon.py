@@ -32,7 +32,8 @@ NUMBER = "number"
 """The slot of the numbers."""
 
 DANGERS = ("always", "order", "reset")
-"""Groups of destructive requests: everywhere; words that in a shop only name the matter; words that at a help desk do."""
+"""Groups of destructive requests. The first counts everywhere. Words of the second only name the subject in a shop, and words of
+the third only name it at a help desk."""
 
 NEUTRAL = "und"
 """Language code of the list for languages without one of their own (BCP 47 "undetermined"). It knows digits and signs."""
@@ -88,7 +89,7 @@ class Lexicon:
         openers: words that begin a clause ("and"); what follows one is no preposition.
         closers: words that cannot follow a preposition ("please"); a word before one is no preposition.
         elisions: words that are written together with the next one by an apostrophe ("l" in "l'alarme").
-        digraphs: word of the list as it is typed without its special letters -> the word ("oeffne" -> "öffne").
+        digraphs: a word of the list, as it is typed without special letters -> the word ("oeffne" -> "öffne").
         homophones: word -> the first of the words that sound the same.
         mistaken: number -> words that are heard for it (2 -> "to", "too").
         spoken: number -> its first phrase in the list.
@@ -191,7 +192,7 @@ def read_lexicon(path: Path | Traversable) -> Lexicon:
 
 
 def _checked(data: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever JSON holds
-    """Return the sections, the missing ones empty.
+    """Return the sections of a word list; missing ones are empty.
 
     Raises:
         ValueError: a section is unknown, of another type, or holds something else than it should.

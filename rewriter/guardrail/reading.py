@@ -1,4 +1,4 @@
-"""`Reading`: what a text says in each slot of the word list, and which known names stand in it."""
+"""`Reading`: the values that a text has in each slot of the word list, and the known names in it."""
 
 import re
 from collections.abc import Container, Iterable, Sequence, Set

@@ -1,9 +1,9 @@
-"""`Guardrail`: may this text be rewritten to that one?
+"""`Guardrail`: decides whether a text may be rewritten to another one.
 
-Three functions ask whether what a target says was heard in the source, by its sound. `unheard_news` is for any rewrite that rests
-on similarity. `left_out` and `unheard` are for requests that may be fine as they are: names, titles and places that the log has
-never seen are often one word away from something it has seen, such as "cancel the pasta timer" and "cancel the timer", or "what
-is the time" and "what is the date".
+Three functions check by sound whether the content of a target was heard in the source. `unheard_news` is for any rewrite that
+rests on similarity. `left_out` and `unheard` are for requests that may be fine as they are. Names, titles and places that the log
+has never seen often differ in one word from a text that it has seen, such as "cancel the pasta timer" and "cancel the timer", or
+"what is the time" and "what is the date".
 
 A *content word* is one that is not light (`Lexicon.light`).
 """
@@ -27,10 +27,10 @@ from rewriter.similarity import changes
 def unheard_news(
     source: Reading, target: Reading, lexicon: Lexicon, names: Set[str], knows: Callable[[str], bool]
 ) -> Finding | None:
-    """Find words of the target that do not sound like the words of the source that they stand for.
+    """Find words of the target that do not sound like the words of the source that they replace.
 
-    Only words that matter are tested: a new polarity, negation, number, value or name, and whatever stands for a word that the
-    assistant has never understood.
+    Only some words are tested: a new polarity, negation, number, value or name, and whatever replaces a word that the assistant
+    has never understood.
 
     Args:
         source: reading of the source.
@@ -52,15 +52,15 @@ def unheard_news(
 
 
 def _added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Mention]:
-    """Return what the target says in slots, other than units, in which the source says nothing."""
+    """Return the words of the target in slots, other than units, in which the source has no value."""
     slots = [slot for slot in target.mentions if slot not in source.mentions and lexicon.kinds.get(slot) != "units"]
     return [mention for slot in slots for mention in target.mentions[slot] if not mention.weak]
 
 
 def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
-    """Return the content words that the target leaves out, if the source is the target and more; else None.
+    """Return the content words that the target leaves out, if the source contains the whole target; else None.
 
-    The source is the target and more if every content word of the target was heard in it.
+    The source contains the target if every content word of the target was heard in it.
 
     Example:
         >>> from rewriter.guardrail.lexicon import for_locale
@@ -86,8 +86,8 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
 def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
     """Return the content words of the target that replace content words of another sound; None if there are none.
 
-    Content words of the target that replace nothing, or light words only, are taken for swallowed by the microphone. If other
-    content words are missing at the same time, they are taken for a replacement of those.
+    A content word of the target may replace nothing, or light words only. It then counts as spoken but not recorded. If other
+    content words of the source are missing from the target, it counts as a replacement of those.
 
     Example:
         >>> from rewriter.guardrail.lexicon import for_locale
@@ -110,7 +110,7 @@ def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
 
 
 def _superfluous(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[str]:
-    """Return the words without which the other lost words sound more like the gained ones."""
+    """Return the lost words without which the other lost words sound more like the gained ones."""
     if len(lost) == 1:
         return []
     whole = lexicon.sound_distance(lost, gained)
@@ -120,7 +120,7 @@ def _superfluous(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[s
 def _edits(
     source: Reading, target: Reading, lexicon: Lexicon
 ) -> Iterator[tuple[Sequence[str], Sequence[str], list[str], list[str]]]:
-    """Yield each stretch in which two texts differ: its words in either, and the content words that only either of them has."""
+    """Yield each stretch in which two texts differ: its words in both, and the content words that only one of them has."""
     said, meant = _alike(source, target, lexicon), _alike(target, source, lexicon)
     for edit in changes(source.words, target.words):
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
@@ -147,19 +147,19 @@ _DANGEROUS_INTENTS = {
     "order": frozenset({"checkout", "order", "payment", "subscribe", "transfer"}),
     "reset": frozenset({"reset", "unsubscribe"}),
 }  # fmt: skip
-"""Words in the names of intents that destroy, buy, send money or unlock. Intents are named in English, whatever the locale."""
+"""Words in the names of intents that destroy, buy, send money or unlock. Intent names are English in every locale."""
 
 _GROUPS = {"home": ("always", "order", "reset"), "shop": ("always", "reset"), "support": ("always",), "none": ()}
-"""Profile -> the groups of destructive requests that it heeds (`rewriter.guardrail.lexicon.DANGERS`)."""
+"""Profile -> the groups of destructive requests that count under it (`rewriter.guardrail.lexicon.DANGERS`)."""
 NOTHING_SHOWN = WordContrasts()
 HOME = Settings()
-"""The settings where nothing else is said."""
+"""The default settings."""
 _COMPLAINING = frozenset({"shop", "support"})
-"""Profiles under which people tell what does not work."""
+"""Profiles under which users describe what does not work."""
 
 
 class _Heeded(NamedTuple):
-    """What is destructive in a deployment: requests by their words, words in names of intents, and requests that are not."""
+    """What is destructive in a deployment: requests by their words, words in names of intents, and requests that are exempt."""
 
     requests: tuple[Index, ...]
     intents: frozenset[str]
@@ -172,12 +172,12 @@ def _knows_all(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """What a rewrite may never do, for one language. Safe to use from many threads; never raises on any text.
+    """The checks of rewrites in one language. Safe to use from many threads; never raises, whatever the text is.
 
     Attributes:
         lexicon: the word list of the language.
         settings: what is destructive in this deployment.
-        contrasts: what the texts of the log or catalog show about words. Where they speak, they overrule what was heard.
+        contrasts: what the texts of the log or catalog show about words. They take precedence over the checks by sound.
 
     Example:
         >>> guardrail = Guardrail.open("en-US")
@@ -229,9 +229,9 @@ class Guardrail:
             names: normalised names that the assistant knows (slot values of successful hypotheses).
             knows: whether the assistant has ever understood a word.
             personal: whether this user's own turns led from this source to this target. Then the target may contradict the
-                source, unless it is destructive. A habit that is merely similar is no such evidence.
-            online: whether the rewrite rests on similarity. Then it crosses no contrast, other new words must sound like the
-                words they stand for, and the target must not destroy, buy or unlock anything that the source does not ask for.
+                source, unless it is destructive. A habit that is only similar is no such evidence.
+            online: whether the rewrite rests on similarity. Then it may not cross a contrast, other new words must sound like the
+                words that they replace, and the target may not destroy, buy or unlock anything that the source does not ask for.
             intent: the intent of the target, if it is known.
         """
         if source == target:
@@ -288,7 +288,7 @@ class Guardrail:
         return Finding(FindingKind.CROSSES, shown.source, shown.target, f"{shown.counts.changes}:{shown.counts.keeps}")
 
     def _as_said(self, source: str, target: str) -> Reading:
-        """Read the source with the words of the target in place of what the log shows to mean the same."""
+        """Read the source after its synonyms, by the log, were replaced by the words of the target."""
         known = self.settings.contrasts and self.contrasts.words
         return read(self.contrasts.as_said(source.split(), target.split()) if known else source, self.lexicon)
 
@@ -306,7 +306,7 @@ class Guardrail:
         return next((Finding(FindingKind.DESTRUCTIVE, target=" ".join(sorted(danger))) for danger in unasked), None)
 
     def _dangers(self, target: Reading, intent: str | None) -> list[frozenset[str]]:
-        """Return the requests to destroy, buy or unlock that the target makes, by its words or else by its intent."""
+        """Return the requests to destroy, buy or unlock in the target, by its words or else by its intent."""
         heeded = _heeded(self.lexicon, self.settings)
         entries = (entry for index in heeded.requests for word in target.words for entry in index.get(word, ()))
         asked = [danger for _, danger in entries if danger.issubset(target.words) and danger not in heeded.harmless]
@@ -333,12 +333,12 @@ class Guardrails:
         return Guardrail(opened.lexicon, opened.settings, self.contrasts.get(locale, NOTHING_SHOWN))
 
     def held_out(self) -> "Guardrails":
-        """Return the guardrails for held-out texts of the index: without contrasts, for these come from such texts themselves."""
+        """Return the guardrails for held-out texts of the index. They have no contrasts, which are learned from those texts."""
         return Guardrails(self.settings)
 
 
 DEFAULT = Guardrails()
-"""The guardrails where nothing is set and nothing was learned."""
+"""The guardrails with default settings, without anything learned."""
 
 
 @lru_cache(maxsize=_LOCALES_CACHED)
@@ -348,7 +348,7 @@ def _opened(locale: str, settings: Settings) -> Guardrail:
 
 @lru_cache(maxsize=_LOCALES_CACHED)
 def _heeded(lexicon: Lexicon, settings: Settings) -> _Heeded:
-    """Return what is destructive under some settings; the lists of the deployment overrule those of the profile."""
+    """Return what is destructive under some settings. The lists of the deployment take precedence over those of the profile."""
     groups = _GROUPS[settings.profile]
     own = dangers(settings.destructive)
     destructive, harmless = _sets(own), _sets(dangers(settings.harmless)) - _sets(own)
