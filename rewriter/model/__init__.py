@@ -1,1 +1,1 @@
-"""The fitted and the pure parts that learning and serving share."""
+"""Models and data structures that learning and serving share."""

@@ -1,4 +1,4 @@
-"""`Ambiguity`: texts that mean different things to different users, and which meaning a user's habits speak for."""
+"""`Ambiguity`: texts that mean different things to different users, and which meaning a user's habits make probable."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ _COLUMNS = ("starts", "rows", "share", "fails")
 def posterior(share: Floats, liking: Floats, liking_unseen: Floats, trust: float) -> Floats:
     """Return P(each meaning | the text, the user), (…, m) float64.
 
-    The share of each meaning among all users is multiplied by how much more this user wants it than others do. That is Bayes'
-    rule under the assumption that what is wanted and how it is said are independent::
+    The share of each meaning among all users is multiplied by how much more often this user wants it than others do. That is
+    Bayes' rule under the assumption that what is wanted and how it is said are independent::
 
         P(j | text, user) = share_j · e^(trust · liking_j) / (sum over all j of the same + rest · e^(trust · liking_unseen))
 
     Args:
-        share: (…, m) share of each meaning in the votes of all users on the text; the rest, ``1 - sum``, is any other meaning.
+        share: (…, m) share of each meaning in the votes of all users on the text. The rest, ``1 - sum``, is for other meanings.
         liking: (…, m) log preference of the user for each meaning, from `liking_of`.
         liking_unseen: (…,) the same for meanings that the user never wanted.
         trust: exponent of the habits, 0 (ignore them) .. 1 (the full Bayes factor).
@@ -52,9 +52,9 @@ def liking_of(own: Floats, own_all: Floats, goal_prior: Floats) -> tuple[Floats,
     The log preference is ``log (P(this user wants it) / P(any user wants it))``, with `log_goal_prior` for the user.
 
     Args:
-        own: (…, m) the user's turns with success that were understood so.
-        own_all: (…,) all of the user's turns with success.
-        goal_prior: (…, m) share of each meaning among the turns with success of all users.
+        own: (…, m) the user's successful turns with this meaning.
+        own_all: (…,) all successful turns of the user.
+        goal_prior: (…, m) share of each meaning among the successful turns of all users.
 
     Example:
         >>> liking, stranger = liking_of(np.array([0.0, 30.0]), np.array(30.0), np.array([0.5, 0.5]))
@@ -71,7 +71,7 @@ class Posterior(NamedTuple):
 
     Attributes:
         texts: the text that would be sent for each meaning, likeliest first.
-        p: P(this meaning | the text fails), of each.
+        p: P(this meaning | the text fails), for each.
         fails: P(the text fails as spoken).
     """
 
@@ -86,8 +86,8 @@ class Meanings(NamedTuple):
     Attributes:
         locale: of the text.
         text: normalised.
-        rows: row of the global book of each meaning.
-        share: share of the votes for each; they add up to 1 at most.
+        rows: for each meaning, a row of the global book.
+        share: share of the votes for each; they add up to at most 1.
         fails: P(the text fails as spoken).
     """
 

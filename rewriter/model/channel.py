@@ -1,8 +1,8 @@
-"""`NoisyChannel`: how likely it is that *heard* comes out when *said* was meant. One channel for speech, one for typed text.
+"""`NoisyChannel`: P(heard | said), the probability of a heard text given the text that was said. One for speech, one for typing.
 
-A memoryless transducer (Ristad and Yianilos 1998, "Learning string-edit distance", IEEE PAMI 20): each symbol that is said comes
-out as itself, as another one, or not at all, and symbols are put in between. Its parameters are tied by kind of operation, so
-that a few hundred pairs are enough to learn them (`rewriter.offline.fit.prior_update`). The cost of a pair is
+It is a memoryless transducer (Ristad and Yianilos 1998, "Learning string-edit distance", IEEE PAMI 20): each symbol that is said
+is kept, replaced or left out, and further symbols are inserted. All operations of one kind share one parameter, so a few hundred
+pairs are enough to learn them (`rewriter.offline.fit.prior_update`). The cost of a pair is
 
     -log P(heard | said)  ~=  sum over kinds k of  n_k * costs[k],
 
@@ -13,7 +13,7 @@ only) and B the Levenshtein distance between the strings of symbol groups,
     substitutions = I - L,  within a group = L - B,  insertions + deletions = 2 L - I,
     insertions - deletions = len(heard) - len(said).
 
-These hold exactly where the three distances share a cheapest way, which is nearly always so for texts this short.
+These equations are exact if the three distances share a cheapest way, which is nearly always so for such short texts.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 class Views(NamedTuple):
-    """Texts as a channel reads them; what can be computed before a request comes.
+    """Texts as a channel reads them, with everything that can be computed before a request comes.
 
     Attributes:
         forms: for each distance that is needed, the n strings it compares.
@@ -61,13 +61,13 @@ class Operations(Protocol):
 
     @property
     def choices(self) -> tuple[float, ...]:
-        """How many symbols an operation of each kind may bring forth, about: its probability is shared among them."""
+        """About how many symbols an operation of each kind can produce. Its probability is shared among them."""
 
     def views(self, texts: Sequence[str]) -> Views:
         """Return normalised texts as the channel reads them."""
 
     def count(self, heard: Views, said: Views) -> Floats:
-        """Return how often each kind of operation is needed from each text said to the one text heard, (n, kinds)."""
+        """Return how many operations of each kind turn each text said into the one text heard, (n, kinds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class Spoken:
 class Typed:
     """Counts operations on letters; neighbouring keys are those of a QWERTY keyboard.
 
-    Keys that are neighbours form no groups, so three groupings of the keys are compared (pairs in a row, pairs shifted by one,
-    columns): two neighbours are together in one of them.
+    Being neighbours does not divide the keys into groups. So three groupings of the keys are compared (pairs in a row, pairs
+    shifted by one, columns). Two neighbours are together in one of the three.
 
     Example:
         >>> typed = Typed()

@@ -86,8 +86,8 @@ def text_key(*parts: str) -> int:
 class HashIndex:
     """Finds the places of a hash in a sorted column, by binary search. Safe to use from many threads.
 
-    The values that belong to the hashes stand in other columns, in the same order. Different texts can share a hash, so where a
-    wrong answer would matter the caller compares the text at the place that was found.
+    The values that belong to the hashes are in other columns, in the same order. Different texts can share a hash, so a caller
+    for whom a wrong answer would matter compares the text at the place that was found.
 
     Args:
         keys: (n,) uint64, ascending; may hold a key more than once.
@@ -138,7 +138,7 @@ class HashIndex:
 class HashedNumbers:
     """A number for each of many texts, of which only the hashes are kept: 16 bytes a text.
 
-    Two texts with the same hash share a number. Among a million texts that happens in one of forty million artefacts.
+    Two texts with the same hash share a number. With a million texts this happens in one of forty million artefacts.
 
     Args:
         index: of the hashes of the texts.

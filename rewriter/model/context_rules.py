@@ -1,4 +1,4 @@
-"""Rules that depend on the context: `ContextRules`; `context_values` gives the values of a context as they are counted."""
+"""`ContextRules`: rules that depend on the context. `context_values`: the values of a context, as they are counted."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from rewriter.text import normalise
 _HOURS = 3
 """Hours that are counted together, so that a part of the day has enough turns."""
 _MAX_DIGITS = 100
-"""A number that is written with more digits is no value of a context; Python refuses to write very long ones."""
+"""A number with more digits is not used as a context value, because Python refuses to write very long numbers."""
 
 
 def context_values(context: object, limits: Context | None = None) -> list[str]:
@@ -40,7 +40,7 @@ def context_values(context: object, limits: Context | None = None) -> list[str]:
 
 
 def context_value(key: str, value: object, limits: Context) -> str:
-    """Return the value of a key as it is counted and compared; an empty text if it is not read."""
+    """Return the value of a key in the form in which it is counted and compared; an empty text if it is not read."""
     if key == "hour":
         return _hours(value)
     if isinstance(value, bool):
@@ -99,7 +99,7 @@ _ANY_LENGTH = Context(max_bytes=1000)
 
 
 def _holds(said: str, context: object) -> bool:
-    """Return whether a context has a value. Only the key of the value is read, however many keys the context has."""
+    """Return whether a context has a value. Only the key of that value is read from the context."""
     key, _, value = said.partition("=")
     return isinstance(context, Mapping) and key in context and context_value(key, context[key], _ANY_LENGTH) == value
 

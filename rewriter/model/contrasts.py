@@ -1,8 +1,8 @@
-"""`Contrasts`: which words change what is meant and which do not, found in the texts of an index themselves.
+"""`Contrasts`: which words change the meaning of a text and which do not, learned from the texts of an index.
 
-Two texts that differ in one word are a frame. Where they mean different things, the two words *contrast* (on and off, kitchen
-and bedroom); where they mean the same, they are *synonyms* there (raum and zimmer). A word that one of them has and the other
-lacks is compared with nothing in the same way (not, please). No word list is needed, and any language will do.
+Two texts that differ in one word form a frame. If they mean different things, the two words *contrast* (on and off, kitchen and
+bedroom). If they mean the same, the words are *synonyms* there (raum and zimmer). A word that only one of the texts has is
+compared with no word (not, please). No word list is needed, and the method works for any language.
 """
 
 from collections import defaultdict
@@ -17,7 +17,8 @@ from rewriter.guardrail.contrasts import SMOOTHING, Counts, WordContrasts
 
 NOTHING = -1
 """Stands for no word in a pair."""
-_LARGEST = 200  # texts of one frame that are compared with each other; a frame of more is a slot, and as many tell it
+_LARGEST = 200
+"""Largest number of texts of one frame that are compared with each other. A frame with more is a slot, and 200 texts show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,11 @@ class Contrasts:
 
     Attributes:
         keys: (p,) int64, ascending: lower number x `size` + higher number of the pair, each plus one, so that `NOTHING` is 0.
-        changes: (p,) float64, frames in which the pair changes what is meant.
+        changes: (p,) float64, frames in which the pair changes the meaning.
         keeps: (p,) float64, frames in which it does not.
         size: one more than the number of words.
-        weight: (words + 1,) float64, for each word the share of its frames in which it changes what is meant, smoothed towards
-            that of all words; the last one is that of no word, 0.
+        weight: (words + 1,) float64, for each word the share of its frames in which it changes the meaning, smoothed towards that
+            of all words. The last entry, for no word, is 0.
     """
 
     keys: Ints

@@ -1,4 +1,4 @@
-"""`Decider`: the fitted parts that turn measured candidates into a decision: ranker, risk of the request as spoken, thresholds.
+"""`Decider`: the fitted parts that turn the features of candidates into a decision: ranker, risk of the request, thresholds.
 
 `may` asks the guardrail about a candidate, and `choose` takes the likeliest candidate that is allowed.
 """
@@ -21,7 +21,7 @@ from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
 
 _FILE = "decider.json"
-_TRIED = 5  # candidates shown to the guardrail, best first; each costs time, and later ones hardly ever win
+_TRIED = 5  # number of candidates that the guardrail checks, best first; each takes time, and later ones hardly ever win
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Decider:
         risk: P(the request fails as spoken), from the columns `RISK`; for texts that the log does not know as healthy.
         before: thresholds before the NLU; the score is P(fails) times P(meant).
         after: thresholds after a refusal; the score is P(meant).
-        hears: whether the log had n-best hearings, so that the ranker knows what they are worth. If not, they are ignored.
+        hears: whether the log had n-best hearings, so that the ranker could learn from them. If not, they are ignored.
         channel: ``spoken`` or ``typed``: how requests reach the assistant, for the shipped prior.
     """
 
@@ -91,7 +91,7 @@ class Decider:
 
     @property
     def asks_prior(self) -> bool:
-        """Whether the shipped prior must agree to what is sent, in one of the modes."""
+        """Whether, in at least one mode, a rewrite is only sent if the shipped prior agrees."""
         return max(self.before.least_prior, self.after.least_prior) > 0
 
     def save(self, folder: Path) -> None:
@@ -150,7 +150,7 @@ def may(hearings: Sequence[str], text: str, guardrail: Guardrail, wording: Wordi
 
 
 def choose(p: Sequence[float], allowed: Callable[[int], bool]) -> int | None:
-    """Return the place of the likeliest candidate that is allowed, among the five likeliest; None if none of them is allowed.
+    """Return the position of the likeliest allowed candidate among the five likeliest; None if none of them is allowed.
 
     Args:
         p: probability of each candidate.

@@ -1,4 +1,4 @@
-"""`Detector`: P(a later turn restates an earlier one); `RuleDetector`: a documented rule over the cues of the log."""
+"""`Detector`: P(a later turn restates an earlier one). `RuleDetector`: a documented rule over the cues of the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class CueWeights:
     bias: float = -4.5
     """All candidates: after a turn that went well, the next request mostly has a new goal."""
     friction: float = 3.5
-    """The earlier turn surely went wrong: users who soon speak again mostly mean the same, even in other words."""
+    """The earlier turn certainly went wrong. Users who soon speak again mostly mean the same, even in other words."""
     engaged: float = -2.0
-    """The answer of the earlier turn was used to its end: the user has got what they asked for."""
+    """The user listened to the whole answer of the earlier turn, and so got what they asked for."""
     barge_in: float = 1.0
-    """The later turn interrupted the answer, as corrections do."""
+    """The later turn interrupted the answer, as corrections often do."""
     gap: float = -0.05
     """Each second between the two turns."""
     between: float = -0.7
@@ -51,7 +51,7 @@ class CueWeights:
     alike: float = 6.0
     """Similarity of the texts from 0 to 1, in spelling or in sound, whichever is greater."""
     middle: float = 0.4
-    """The similarity that is neutral: two short requests to one assistant have so much in common by chance."""
+    """The similarity that is no evidence: two short requests to one assistant have so much in common by chance."""
     contained: float = 1.5
     """All words of one text are in the other ("play harry potter", "play the harry potter audiobook"): corrections add words,
     new goals change them."""

@@ -1,4 +1,4 @@
-"""Encoders: texts -> vectors whose inner product says how alike the texts are.
+"""Encoders turn texts into vectors whose inner product measures how alike the texts are.
 
 `Encoder`        the interface
 `StaticEncoder`  sums vectors of character n-grams; needs only numpy, and takes microseconds
@@ -36,7 +36,7 @@ GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 """The files of an `OnnxEncoder` beside the header."""
 
 _TABLE = "table.npy"
-_SIZES = (2, 3, 4)  # characters of an n-gram; misheard short words have few longer ones in common
+_SIZES = (2, 3, 4)  # characters of an n-gram; misheard short words share few longer n-grams
 _REACH = 3  # letters on either side of a border between words
 _BUCKETS = 1 << 14  # of n-grams; at 128 floats each a table of 4 MB in half precision
 _CACHED = 100_000  # pieces whose vectors are remembered; 50 MB at 128 floats each
@@ -52,7 +52,7 @@ class Encoder(Protocol):
         """Length of a vector."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return one row of unit length per text, (n, dim) float32; zeros for a text about which nothing is known.
+        """Return one row of unit length per text, (n, dim) float32; zeros for a text without any known part.
 
         Args:
             texts: normalised texts.
@@ -124,9 +124,9 @@ def buckets(piece: str, n: int) -> list[int]:
 class StaticEncoder:
     """Sums the vectors of a text's n-grams: tens of microseconds a text, from a table of a few megabytes.
 
-    Untrained, the n-grams have random directions, which keeps inner products of bags of n-grams within about ``1 / sqrt(dim)``
-    (Johnson and Lindenstrauss 1984): a model-free measure of spelling. Training (`rewriter.offline.fit.encoder`) moves the
-    vectors, so that misheard texts come near to what was meant.
+    Before training, the n-grams have random directions, which keeps inner products of bags of n-grams within about
+    ``1 / sqrt(dim)`` (Johnson and Lindenstrauss 1984): a measure of spelling without a model. Training
+    (`rewriter.offline.fit.encoder`) moves the vectors, so that misheard texts are near what was meant.
 
     Args:
         table: vector of each bucket of n-grams, (buckets, dim), any floating type.

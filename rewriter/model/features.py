@@ -2,9 +2,9 @@
 
 `look` measures the candidates, and `risk` measures the request together with its best candidate.
 
-`align` finds which words of a heard text stand for which words of a meant text, and which words are left over. Its costs are in
-units of a word's weight. What a recogniser often does (drop a word, split one, mishear one) costs less than what it seldom does.
-The ranker is fitted on top of these costs.
+`align` finds which words of a heard text correspond to which words of a meant text, and which words are left over. Its costs are
+in units of a word's weight. What a recogniser often does (drop a word, split one, mishear one) costs less than what it seldom
+does. The ranker is fitted on top of these costs.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ from rewriter.model.risk import WORDED, Risk
 from rewriter.similarity import changes, phonetic_key, phonetic_keys
 
 _LETTERS = 0.4  # share of spelling in the similarity of two words; the rest is sound
-_DELETE = 0.5  # cost of a heard word that stands for nothing, per weight
-_INSERT = 0.8  # cost of a meant word that nothing stands for, per weight
+_DELETE = 0.5  # cost of a heard word without a meant word, per weight
+_INSERT = 0.8  # cost of a meant word without a heard word, per weight
 _SUBSTITUTE = 1.3  # cost of a replaced word, per weight and per dissimilarity
 _JOIN = 1.5  # the same if two words were heard as one, or one as two
 _SPLICE = 0.2  # constant cost of joining or splitting words
-_LONGEST = 24  # words of a text that are aligned, which bounds the time; later words are ignored
+_LONGEST = 24  # largest number of words of a text that are aligned; later words are ignored, which bounds the time
 _FEW = 4  # up to so many pairs of words are compared one by one, from a cache
 _PAIRS_CACHED = 1 << 18  # pairs of words whose similarity is remembered
 
@@ -41,17 +41,18 @@ _Step = tuple[float, int, int]
 
 
 class Alignment(NamedTuple):
-    """The cheapest alignment of a heard text with a text that may have been meant. All but `swaps` are in weights of words.
+    """The cheapest alignment of a heard text with a text that may have been meant. All fields but `swaps` are in weights of
+    words.
 
     Attributes:
         cost: of the whole alignment.
         replaced: sum over replaced meant words of weight times dissimilarity.
         worst: the greatest term of that sum.
-        missing: weight of the meant words that nothing stands for.
+        missing: weight of the meant words without a heard word.
         most_missing: the greatest of these weights.
-        extra: weight of the heard words that stand for nothing.
+        extra: weight of the heard words without a meant word.
         most_extra: the greatest of these weights among known words.
-        swaps: number of known words that stand for other words.
+        swaps: number of known words that were heard for other words.
     """
 
     cost: float
@@ -239,7 +240,7 @@ other hearings are, how near the nearest known text is, and how often its words 
 _HEARINGS = 5  # hearings that are aligned; each costs time, and later ones are hardly ever right
 _HEARING_COST = 0.5  # added to the cost for each place of a hearing, so that later hearings are preferred only if clearly cheaper
 _NO_RIVAL = 30.0  # cost of the best rival if there is no candidate of another interpretation
-_LEAST_ODDS = 1e-3  # keeps the log-odds of p_goal finite
+_LEAST_ODDS = 1e-3  # added to p_goal and 1 - p_goal, so that the log-odds are finite
 
 
 class Look(NamedTuple):
@@ -339,7 +340,7 @@ def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, 
         p_goal: its probability from the ranker.
         wording: word counts of the locale.
         student: how often words failed.
-        own: 1 for a text that the wording has itself counted, to leave it out; else 0.
+        own: 1 if the wording counted this text itself, so that it must be left out; else 0.
     """
     fluent = wording.fluency(seen.hearings[0], own=own)
     others = [wording.fluency(hearing) for hearing in seen.hearings[1:]]

@@ -15,11 +15,11 @@ from rewriter.model.columns import HashedNumbers, text_key
 
 _HEADER, _COUNTS = "wording.json", "counts"
 _BORDERS = ("^", "$")  # begin and end of a text; no normalised text contains them as words
-_RARE = 2.0  # texts; a word of at most so many counts as rare
+_RARE = 2.0  # a word counts as rare if at most so many texts contain it
 _CACHED = 1 << 16  # counts and weights that are remembered
 _SMOOTH_STEP, _SMOOTH_CLASS = 0.1, 10.0  # added to the counts in the likelihood of a step (Lidstone smoothing, 100 outcomes)
 NUMBER = "<#>"
-"""Stands in templates for everything that is written in digits."""
+"""Placeholder in templates for everything that is written in digits."""
 
 FEATURES = (
     "words", "unknown", "unknown_share", "rare", "new_pairs", "new_pair_share", "new_steps", "new_step_share",
@@ -142,7 +142,7 @@ class Wording:
 
         Args:
             text: normalised, not empty.
-            own: 1 for a text that was itself counted, to leave it out; else 0.
+            own: 1 if this text itself was counted, so that it must be left out; else 0.
         """
         parts = self.parts(text)
         n = len(parts["word"])

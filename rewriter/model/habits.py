@@ -1,7 +1,7 @@
-"""`Habits`: which queries each user says; `UserView`: the queries that one user's request may be rewritten to.
+"""`Habits`: which queries each user says. `UserView`: the queries that the requests of one user may be rewritten to.
 
 A user's habits are a slice of arrays: rows of the global book, and private rows that no other user can reach. There is no object
-per user, so millions of users cost only their columns. In a `UserView` the rows of the global book come first, and row
+per user, so millions of users take no more than their columns. In a `UserView` the rows of the global book come first, and row
 ``len(book) + i`` is private row i.
 """
 
@@ -21,9 +21,9 @@ from rewriter.model.encoder import Encoder, Vectors
 from rewriter.model.query_store import Queries, QueryBook, write_book
 
 _HEADER = "habits.json"
-_HIGH, _LOW = "high", "low"  # halves of the users' hashes; the index holds the high ones, the low ones are compared
+_HIGH, _LOW = "high", "low"  # the users' hashes in two halves: the index holds the high halves, and the low halves are compared
 _HEX = 32  # digits of a user's hash
-_TARGETS = "spoken.npy"  # which rows of the global book are texts that users said, and may be rewritten to
+_TARGETS = "spoken.npy"  # which rows of the global book may be the target of a rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def _halves(users: Sequence[str]) -> Keys:
 
 
 def _starts(counts: npt.NDArray[np.integer]) -> Ints:
-    """Where each slice starts, and where the last one ends, (n + 1,)."""
+    """Return where each slice starts, and where the last one ends, (n + 1,)."""
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 

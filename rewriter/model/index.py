@@ -18,7 +18,7 @@ from rewriter.model.query_store import QueryBook
 
 _HEADER = "index.json"
 _TOP = 10  # recall is measured on the ten nearest rows
-_SAMPLES = 500  # requests that recall is measured on; its standard error is then about 0.3 % at 0.95 (5,000 rows)
+_SAMPLES = 500  # number of requests on which recall is measured; its standard error is then about 0.3 % at 0.95 (5,000 rows)
 _LISTS = 4  # lists = 4 sqrt(rows), as FAISS advises
 _TRAINING_ROWS = 64  # rows per list that its centre is learned from; FAISS asks for at least 39
 _EFFORTS = (
@@ -113,7 +113,7 @@ def build_index(
     Args:
         folder: where the files go; created if it is missing.
         book: the global book, with the rows of each locale side by side.
-        samples: vectors of typical requests, (m, dim) float32, best of mined sources. If there are none, rows of the book are
+        samples: vectors of typical requests, (m, dim) float32; mined sources are best. If there are none, rows of the book are
             used, which are easier to find.
         pool: rows that a search asks for.
         exact_rows: most rows that are compared one by one.
@@ -154,7 +154,7 @@ def _listed(vectors: Vectors) -> faiss.IndexIVF:
 
 
 def _tuned(index: faiss.IndexIVF, asked: Vectors, nearest: Ints, pool: int, recall: float) -> tuple[int, float]:
-    """Set the least effort that reaches the recall, and return it with what it reaches."""
+    """Set the least effort that reaches the recall, and return it with the recall that it reaches."""
     reached = 0.0
     for effort in _EFFORTS:
         index.nprobe = effort

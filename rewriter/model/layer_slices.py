@@ -1,8 +1,8 @@
-"""The slices of the online layer, each judged and withdrawn as one rule: its method, the mode of the request, and its scope.
+"""The slices of the online layer. Each slice has a method, a mode and a scope, and is judged and withdrawn like a rule.
 
-The online layer has no rules of its own. So what it did is recorded by slice: by what found the rewrite (the ranker, or the
-user's habits for an ambiguous text), whether the NLU had already refused the request, and whose evidence it rests on. A slice is
-named like a rule in answers, logs and the history of stages.
+The online layer has no rules of its own. So its rewrites are recorded by slice: by their method (the ranker, or the user's habits
+for an ambiguous text), by mode (whether the NLU had already refused the request), and by scope (whose evidence they rest on). In
+answers, logs and the history of stages the name of a slice takes the place of the id of a rule.
 """
 
 import json
@@ -49,7 +49,7 @@ class Slice:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether part of it is left alone for comparison; after a refusal the words as spoken have failed already."""
+        """Whether part of its requests is held out. After a refusal none is, because the request has already failed as spoken."""
         return not self.after_failure
 
 
@@ -71,11 +71,11 @@ class Promise:
         low: lower end of the 95 % interval of `ratio`; NaN if nothing passes.
         threshold_since: for a slice that was withdrawn, the threshold on texts first heard since it came into doubt; None for
             any other.
-        least_budget: smallest share of losses that any threshold keeps, floors included; 1 where there is no evidence.
-        more_evidence: how many times the evidence is needed for some threshold to keep the budget, if it goes on as it does; 1
-            if one keeps it already, infinity if more of the same would not help.
-        least_prior: above 0 where the log is too small to promise anything by itself, and the shipped prior stands in: the least
-            P(meant) by the prior. Then `win` and `loss` contain what the prior is worth.
+        least_budget: smallest share of losses that any threshold keeps, including the prior counts; 1 without evidence.
+        more_evidence: by what factor the evidence must grow for some threshold to keep the budget, if its quality stays the same;
+            1 if one keeps it already, infinity if more evidence of this kind would not help.
+        least_prior: the least P(meant) by the shipped prior, if the log is too small for a threshold of its own and the prior
+            sets it; else 0. If it is above 0, `win` and `loss` contain the counts of the prior.
     """
 
     threshold: float
@@ -104,7 +104,7 @@ def save_promises(folder: Path, promises: Mapping[str, Promise]) -> None:
 
 
 def open_promises(folder: Path) -> dict[str, Promise]:
-    """Read what `save_promises` wrote; empty if the file is missing, as no online layer was fitted then.
+    """Read what `save_promises` wrote; empty if the file is missing, because then no online layer was fitted.
 
     Raises:
         ArtefactError: the file is damaged.

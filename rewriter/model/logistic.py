@@ -69,7 +69,7 @@ class Logistic:
 
 
 CALIBRATION_PENALTY = 1e-3
-"""Penalty where there are few columns and many rows: only so large that separable labels give finite weights."""
+"""Penalty for few columns and many rows. It is just large enough for separable labels to give finite weights."""
 _CONSTANT = 1e-9  # standard deviation, relative to the mean, below which the values of a column differ by rounding only
 
 
@@ -85,7 +85,7 @@ def fit_logistic(
     """Fit a logistic regression by penalised maximum likelihood.
 
     Columns are scaled to unit variance for the penalty ``penalty / 2 * |w - pull * sign|^2``, and the weights are scaled back. So
-    where rows are few, all columns of known direction count alike (Dawes 1979, "The robust beauty of improper linear models",
+    with few rows, all columns of known direction have equal weights (Dawes 1979, "The robust beauty of improper linear models",
     American Psychologist 34). With one column of log-odds this is Platt's calibration (Platt 1999, "Probabilistic outputs for
     support vector machines", Advances in Large Margin Classifiers).
 

@@ -1,8 +1,8 @@
-"""What is measured of a request and a text that may have been meant, the same for every deployment.
+"""Features of a request and a text that may have been meant. They are the same for every deployment.
 
-No column depends on the words of one log, so that weights fitted on public data hold elsewhere. `PairIndex` measures the texts of
-a catalog: it computes what it can when it is opened. `PoolMeasure` measures the few candidates of a request by what a log has
-counted of words. Both return the same columns.
+No column depends on the words of one log, so weights that were fitted on public data hold elsewhere. `PairIndex` computes the
+features for the texts of a catalog, most of them when it is opened. `PoolMeasure` computes them for the few candidates of a
+request, from the word counts of a log. Both return the same columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ _DOWN = (
     "length",
 )  # fmt: skip
 SIGNS: Final = tuple((name in _UP) - (name in _DOWN) for name in PAIR)
-"""Which way each column may push: 1 for "meant", -1 against it, 0 either way."""
+"""Sign that the weight of each column may have: 1 not negative, -1 not positive, 0 either."""
 REQUEST: Final = ("unseen_steps", "new_steps", "unknown", "request_words")
 """What tells whether a text that the index does not hold fails as it is spoken:
 
@@ -59,17 +59,17 @@ unknown           log of the number of words that the index has never seen
 request_words     log of the number of words
 """
 PULL = 2.0
-"""Turns of a user's own that weigh as much as what everybody wants."""
+"""Number of a user's own turns that weigh as much as the shares of all users."""
 
 _LONGEST = 16  # words of a text that are compared
 _NOBODY = -1  # fills rows of word numbers
 _RIVAL_FLOOR = -4.0  # log-likelihood per symbol below which a candidate is no rival
 _EDGE = ""  # stands for the end of a text in a pair of words
-_RAREST = 1e-4  # share of everybody's turns that is assumed of what nobody has asked for
+_RAREST = 1e-4  # share of everybody's turns that is assumed for an interpretation that nobody has asked for
 
 
 class Asked(NamedTuple):
-    """A request, as it is compared.
+    """A request in the form in which it is compared.
 
     Attributes:
         text: normalised.
@@ -83,14 +83,14 @@ class Asked(NamedTuple):
 
 
 class PairIndex:
-    """The texts that may be sent, with what can be computed of them before a request comes.
+    """The texts that may be sent, with everything that can be computed before a request comes.
 
     Args:
         texts: n normalised texts.
         interpretations: (n,) int64; texts that the assistant understands alike share one number.
         channel: of the locale.
-        share: (n,) float64, which share of everybody's turns the interpretation of each text has; None where nothing is known.
-        complete: whether the assistant understands nothing else.
+        share: (n,) float64, share of the interpretation of each text in everybody's turns; None if it is not known.
+        complete: whether the assistant understands these texts only.
 
     Example:
         >>> from rewriter.model.channel import channel_of
@@ -190,7 +190,7 @@ class PairIndex:
 
 
 class PoolMeasure:
-    """Measures the few candidates of a request, by what a log has counted of words.
+    """Measures the few candidates of a request, from the word counts of a log.
 
     Args:
         channel: of the locale.
@@ -289,7 +289,7 @@ def _steps(text: str) -> Iterator[tuple[str, str]]:
 
 
 def rivals(values: Floats, goals: Ints, floor: float) -> Floats:
-    """Return, for each candidate, the greatest value of those of another interpretation, `floor` where there is none, (m,).
+    """Return, for each candidate, the greatest value of candidates of another interpretation; `floor` if there is none, (m,).
 
     Example:
         >>> rivals(np.array([3.0, 2.0, 1.0]), np.array([7, 7, 8]), 0.0).tolist()

@@ -1,7 +1,7 @@
 """`Pronouncer`: how a text sounds, one character a phone. `pronouncer_of` gives the one of a locale.
 
-English has a table of letters in context, made by ``benchmarks/fit_pronouncer.py``. Every other language is heard as its letters
-without accents, doubled ones once: coarse, but true for every alphabet, and it needs nothing installed.
+English has a table of letters in context, made by ``benchmarks/fit_pronouncer.py``. In every other language the phones are the
+letters without accents, with doubled letters once. This is coarse, but works for every alphabet and needs no other package.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _GROUPS = (
     "aɑæʌɔoeɛɝɪiıʊuyWIY",  # vowels
     "pbfv", "tdθð", "kgqxc", "szßʃʒCJ", "mnŋ", "lr", "wj", "h",
 )  # fmt: skip
-"""Phones that are mistaken for each other more often than for others: the vowels, and consonants by place and manner."""
+"""Groups of phones that are often mistaken for each other: the vowels, and consonants by place and manner of articulation."""
 BROAD = str.maketrans({phone: group[0] for group in _GROUPS for phone in group})
 """Phone -> the first of its group, for ``str.translate``; a letter of another script is a group by itself."""
 
@@ -34,7 +34,7 @@ class Pronouncer(Protocol):
 
 
 class LetterPronouncer:
-    """The letters without accents, doubled ones once.
+    """Takes the letters without accents as phones, with doubled letters once.
 
     Example:
         >>> LetterPronouncer().phones("schließe die türen")
@@ -50,10 +50,10 @@ class TablePronouncer:
     """Looks up each letter of a word in the widest context that the table holds.
 
     The table is an IGTree (Daelemans and van den Bosch 1997, "Language-independent data-oriented grapheme-to-phoneme conversion",
-    in Progress in Speech Synthesis): a wider context stands in it only where it says something else than a narrower one.
+    in Progress in Speech Synthesis): it contains a wider context only if its phones differ from those of the narrower one.
 
     Args:
-        table: context -> phones, see `contexts`. A letter that is not in it stands for itself.
+        table: context -> phones, see `contexts`. The phone of a letter that is not in the table is the letter.
 
     Example:
         >>> TablePronouncer({"|c|": "k", "|c|e": "s", "|e|": "", "|i|": "I", "|n|": "n"}).phones("nice")

@@ -132,7 +132,7 @@ class QueryBook:
         return self._sounds.take(rows)
 
     def rows_of(self, text: str, locale: str) -> Ints:
-        """Return the rows that hold exactly this text, ascending; the text itself is compared, not only its hash.
+        """Return the rows that hold exactly this text, ascending. The text itself is compared, not only its hash.
 
         Args:
             text: normalised.
@@ -144,7 +144,7 @@ class QueryBook:
         return rows[[held == text for held in self.texts(rows)]] if len(rows) else rows
 
     def goal_prior(self, interpretations: Ints) -> Floats:
-        """Return the share of each interpretation in the success of its locale, (m,) in 0..1; 0 for one that has no row here."""
+        """Return the share of each interpretation in the success of its locale, (m,) in 0..1; 0 for one without a row."""
         place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
         if not len(self._goals):
             return np.zeros(len(interpretations))
@@ -231,7 +231,7 @@ def _save_keys(folder: Path, texts: Iterable[str], locales: Iterable[str]) -> No
 def _save_goal_priors(folder: Path, interpretations: Ints, success: Ints, locales: npt.NDArray[np.int16]) -> None:
     goals, first, place = np.unique(interpretations, return_index=True, return_inverse=True)
     goal_priors = np.bincount(place, weights=success, minlength=len(goals))
-    of = locales[first]  # an interpretation is of one locale
+    of = locales[first]  # each interpretation belongs to one locale
     totals = np.bincount(of, weights=goal_priors, minlength=1)
     np.save(folder / f"{_GOALS}.npy", goals)
     np.save(folder / f"{_GOAL_PRIORS}.npy", goal_priors / np.maximum(totals[of], 1.0))

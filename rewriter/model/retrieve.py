@@ -1,8 +1,8 @@
 """`Retriever`: finds the queries that may have been meant by a request, among everybody's and among the user's own.
 
-`Mix` weighs the similarity of vectors, of spelling and of sound into one.
+`Mix` combines the similarities of vectors, spelling and sound into one.
 
-A `Pool` holds the few texts that may have been meant by a request, as columns. `Finder` is the interface of what finds them.
+A `Pool` holds the few texts that may have been meant by a request, as columns. `Finder` is the interface that finds them.
 `log_goal_prior` turns three columns of a pool into the log-probability that this user wants an interpretation.
 """
 
@@ -23,10 +23,10 @@ from rewriter.model.index import GlobalIndex
 from rewriter.similarity import phonetic_keys
 
 MEASURED = 6
-"""Candidates that are measured. What was meant is among the first few or not there at all, and each costs time."""
+"""Number of candidates that are measured. What was meant is among the first few or not there at all, and each takes time."""
 RAREST = 1e-4
 """Least goal prior: the share that is assumed for an interpretation that only this user ever wanted."""
-_OWN_WEIGHT = 20.0  # turns of a user that weigh as much as everybody's prior (Dirichlet smoothing)
+_OWN_WEIGHT = 20.0  # number of a user's turns that weigh as much as everybody's prior (Dirichlet smoothing)
 
 
 class Pool(NamedTuple):
@@ -36,7 +36,7 @@ class Pool(NamedTuple):
         texts: m normalised texts that are known to work.
         interpretations: (m,) int64; texts that the NLU understands alike share one number.
         turns: (m,) float64, how often each was sent with success.
-        share: (m,) float64, the share of its turns that was understood so and succeeded.
+        share: (m,) float64, the share of its turns that had this interpretation and succeeded.
         similarity: (m,) float64, of the best hearing to the text, 0..1.
         goal_prior: (m,) float64, share of its interpretation in the turns with success of all users.
         own_turns: (m,) float64, this user's turns with success of the same interpretation, in whatever words.
@@ -102,9 +102,9 @@ def log_goal_prior(own: Floats, own_all: Floats, goal_prior: Floats) -> Floats:
         (own + m max(goal_prior, 1e-4)) / (own_all + m)
 
     Args:
-        own: the user's turns with success that were understood so.
-        own_all: all of the user's turns with success.
-        goal_prior: share of all turns with success that were understood so, 0..1.
+        own: the user's successful turns with this interpretation.
+        own_all: all successful turns of the user.
+        goal_prior: share of the interpretation in all successful turns, 0..1.
 
     Example:
         >>> turns, share = np.array([0.0, 30.0]), np.array([0.5, 0.5])
@@ -166,7 +166,7 @@ def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:
 
 _Mask = npt.NDArray[np.bool_]
 
-_POOLED = 32  # rows that the vectors find and that are then compared in spelling and sound
+_POOLED = 32  # number of rows that are found by vector and then compared in spelling and sound
 
 
 class Retrieved(NamedTuple):

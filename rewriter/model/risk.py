@@ -1,4 +1,4 @@
-"""`Risk`: P(a request fails as spoken), from what is known when it is heard: its words, its hearings, the utterance before it."""
+"""`Risk`: P(a request fails as spoken), from what is known when it arrives: its words, its hearings, the utterance before it."""
 
 import json
 import math
@@ -30,7 +30,8 @@ WORDED: Final = ("worst_word", "mean_word", "unknown_words", "agreement")
 
 _FILE = "risk.json"
 _TEXTS = "risk_texts"
-_LEAST_ASKED = 0.05  # added to every rate of asking, so that requests that wrongly seem safe or hopeless are seen too
+_LEAST_ASKED = 0.05
+"""Added to every rate of asking, so that users are also asked about requests that wrongly seem certain to work or to fail."""
 
 
 @dataclass(frozen=True, slots=True)

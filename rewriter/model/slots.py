@@ -1,4 +1,4 @@
-"""`Slots`: which values fill the slots of shared queries; `UserPreferences`: how a user's stated preferences count beside habits.
+"""`Slots`: the values in the slots of the shared queries; `UserPreferences`: how a user's stated preferences count beside habits.
 
 A query is known by its interpretation. The *frame* of an interpretation is a hash of its intent and all its slots. It is a sum:
 the frame of "find a restaurant" plus the hash of ``cuisine=italian`` is the frame of "find an italian restaurant". So what a
@@ -65,14 +65,14 @@ def write_slots(folder: Path, filled: Filled) -> None:
     order = np.lexsort((-filled.success, filled.goals))
     _, first = np.unique(filled.goals[order], return_index=True)
     best = order[first]  # one query for each interpretation, by its number
-    told = [_slots(filled.hypotheses[i]) for i in best.tolist()]
-    pairs = [[value_key(*pair) for pair in slots.items()] for slots in told]
+    slots_of_goal = [_slots(filled.hypotheses[i]) for i in best.tolist()]
+    pairs = [[value_key(*pair) for pair in slots.items()] for slots in slots_of_goal]
     heads = (text_key("intent", filled.locales[i], intent_of(filled.hypotheses[i])) for i in best.tolist())
     frames, by_frame = HashIndex.sort((head + sum(of)) % _WRAP for head, of in zip(heads, pairs, strict=True))
     columns = {
         "goals": filled.goals[best],
         "starts": np.cumsum([0, *map(len, pairs)], dtype=np.int64),
-        "names": np.array([text_key("name", name) for slots in told for name in slots], dtype=np.uint64),
+        "names": np.array([text_key("name", name) for slots in slots_of_goal for name in slots], dtype=np.uint64),
         "pairs": np.array([key for of in pairs for key in of], dtype=np.uint64),
         "best": filled.rows[best],
         "frames": frames.keys,
@@ -81,7 +81,7 @@ def write_slots(folder: Path, filled: Filled) -> None:
     for name in _COLUMNS:
         np.save(folder / f"{name}.npy", columns[name])
     words: dict[str, dict[str, dict[str, float]]] = {}
-    for i, slots in zip(best.tolist(), told, strict=True):
+    for i, slots in zip(best.tolist(), slots_of_goal, strict=True):
         for name, value in slots.items():
             known = words.setdefault(filled.locales[i], {}).setdefault(name, {})
             known[value] = known.get(value, 0.0) + float(filled.success[i])
@@ -193,8 +193,8 @@ class StatedPreference(NamedTuple):
 class UserPreferences:
     """The stated preferences of one user, against what the user has done since.
 
-    A preference weighs as `weight` turns with success that had this value. Turns with another value count against it only if they
-    came after it was stated: what a user did before is what she has just overruled.
+    A preference counts as `weight` successful turns with this value. Turns with another value count against it only if they came
+    after it was stated, because the preference overrules what the user did before.
 
     Args:
         slots: of the artefact.
@@ -234,7 +234,7 @@ class UserPreferences:
         return own
 
     def refined(self, goal: int) -> tuple[int, float] | None:
-        """Return the row that says an interpretation as the user prefers it, and P(she wants that); None if no preference fits.
+        """Return the row of an interpretation with the preferred value, and P(the user wants it); None if no preference fits.
 
         Args:
             goal: number of the interpretation; it leaves the slot open.
@@ -272,7 +272,7 @@ class OpenSlot(NamedTuple):
     Attributes:
         slot: its name.
         values: that it can have there, the likeliest for this user first.
-        gain: expected reduction of entropy if the user says which she prefers, bits over her requests.
+        gain: expected reduction of entropy if the user says which value they prefer, in bits over the user's requests.
     """
 
     slot: str
@@ -281,10 +281,11 @@ class OpenSlot(NamedTuple):
 
 
 def open_slots(slots: Slots, user_view: UserView, user: str, locale: str, weight: float) -> list[OpenSlot]:
-    """Return the slots that a user's requests leave open, those whose answer tells most first.
+    """Return the slots that a user's requests leave open, sorted by the information that an answer gives, the greatest first.
 
-    What she wants in an open slot is taken as her own turns with each value and one turn for each value. An answer adds `weight`
-    turns. The gain of a question is the mean reduction of the entropy over her answers, times the turns that leave the slot open.
+    The distribution of the user's wishes in an open slot is the number of own turns with each value, plus one for each value. An
+    answer adds `weight` turns. The gain of a question is the mean reduction of the entropy over the possible answers, times the
+    turns that leave the slot open.
 
     Args:
         slots: of the artefact.
@@ -312,12 +313,12 @@ def open_slots(slots: Slots, user_view: UserView, user: str, locale: str, weight
     return sorted(found, key=lambda of: (-of.gain, of.slot))
 
 
-_MOST_REQUESTS: Final = 100  # of a user, the commonest, that are looked at
-_MOST_VALUES: Final = 8  # of a slot, that a question may offer
+_MOST_REQUESTS: Final = 100  # so many of a user's commonest requests are used
+_MOST_VALUES: Final = 8  # a question may offer so many values of a slot
 
 
 def _entropy_reduction(wanted: Floats, weight: float) -> float:
-    """Return by how much the entropy falls in the mean if a user names what she wants, bits; the answer weighs `weight` turns."""
+    """Return the mean reduction of entropy, in bits, if a user names the wanted value. The answer counts as `weight` turns."""
 
     def entropy(turns: Floats) -> float:
         p = turns / turns.sum()

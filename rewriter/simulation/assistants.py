@@ -28,8 +28,8 @@ class Phrase(NamedTuple):
 
     Attributes:
         text: the words, normalised.
-        meaning: what they want by it, an intent of the household and its slots; not yet what an assistant makes of it.
-        owned: kind -> thing, where the phrase mentions what not everybody has.
+        meaning: what they want by it: an intent of the household and its slots. An assistant may understand it otherwise.
+        owned: kind -> thing, if the phrase mentions something that not everybody has.
     """
 
     text: str
@@ -47,7 +47,7 @@ class Household:
         floors: storeys.
         names: Home Assistant domain -> names of the things in it.
         words: slot of the phrases -> what people put there.
-        personal: kind of ownership -> the slots and domains whose things not everybody has.
+        personal: kind of ownership -> the slots and domains of the things that not everybody has.
         asked: the phrase templates, ``intent``, ``say`` and the domains that ``{it}`` stands for.
         stop: what people say to call something off.
     """
@@ -97,7 +97,7 @@ class Household:
             raise ConfigError(f"cannot read household {path}: {type(error).__name__} {error}") from error
 
     def phrases(self) -> Iterator[Phrase]:
-        """Yield every phrase once, in the order of the templates; a text that means two things goes to the first."""
+        """Yield every phrase once, in the order of the templates. A text with two meanings gets the first."""
         seen: set[str] = set()
         for template in self.asked:
             slots = sorted({slot for say in template["say"] for slot in SLOT.findall(say)})
@@ -112,7 +112,7 @@ class Household:
                         yield Phrase(text, meaning, owned)
 
     def _fillings(self, slot: str, template: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Return (where it comes from, value) for everything that can stand in a slot."""
+        """Return (origin, value) for everything that can fill a slot."""
         if slot == "it":
             return [(domain, name) for domain in template["it"] for name in self.names[domain]]
         values = {"area": self.areas, "floor": self.floors, **self.words}[slot]
@@ -208,8 +208,8 @@ class Guessing:
 class HomeAssistant:
     """Home Assistant's own parser (hassil) and sentences (home-assistant-intents), with the names of a household.
 
-    It is strict: a text matches a sentence whole, or is refused. Texts are looked up without the room in which they are said.
-    A parse takes some milliseconds and is kept, so a text costs once.
+    It is strict: a text must match a whole sentence, or it is refused. The room of the speaker plays no part. A parse takes some
+    milliseconds and is cached.
 
     Args:
         household: the names; None for the package's household of the language.
@@ -255,7 +255,7 @@ class HomeAssistant:
         return self._parses[query]
 
     def vocabulary(self) -> frozenset[str]:
-        """Return the words of all sentences of the language, the household's names not among them."""
+        """Return the words of all sentences of the language, without the names of the household."""
         groups = (group for intent in self._sentences["intents"].values() for group in intent["data"])
         templates = [text for group in groups for text in group["sentences"]] + list(self._sentences["expansion_rules"].values())
         texts = (re.sub(r"<[^<>]*>|{[^{}]*}|[()\[\]|;]", " ", text) for text in templates)

@@ -1,7 +1,7 @@
-"""What becomes of words between the mouth and the assistant.
+"""Speech channels: what the assistant hears of what a user says.
 
-`Channel` is the contract of a speech recogniser. `RecordingChannel` plays back what a real one heard. `Rates` are the error rates
-that `TextChannel` uses; they stand in `channel.json`, which `benchmarks/fit_channel.py` fitted once.
+`Channel` is the interface of a speech recogniser. `RecordingChannel` plays back what a real recogniser heard. `Rates` are the
+error rates of `TextChannel`. They are in `channel.json`, which `benchmarks/fit_channel.py` fitted once.
 """
 
 import json
@@ -105,8 +105,8 @@ class ErrorRates:
         substituted: another word is heard.
         deleted: nothing is heard.
         split: two words are heard.
-        hazard: the rate from which the three come out on average, once takes, words and speakers differ: the probability of
-            an error is 1 - exp(-hazard * severity of the take * weakness of the word * weakness in this mouth).
+        hazard: the rate that gives the three shares on average over takes, words and speakers: the probability of an error is
+            1 - exp(-hazard * severity of the take * weakness of the word * weakness of the word for this speaker).
     """
 
     substituted: float
@@ -129,16 +129,16 @@ class Rates:
         inserted: inserted words per word spoken.
         inserted_function: share of the inserted words that are function words.
         filler: share of utterances in which a filler is heard.
-        fluent: share of the substitutes that are chosen because they can stand between the words beside them.
-        close: share of the other substitutes that are close to the eye or the ear.
+        fluent: share of the substitutes that are chosen because they fit between the words beside them.
+        close: share of the other substitutes that are close in spelling or sound.
         known: share of the other substitutes that belong to the domain, for close and for far ones.
         sharpness: a close candidate is chosen with weight similarity ** sharpness.
-        take_shape: gamma shape of the severity of one take; small means that errors come in the same utterances.
-        word_shape: gamma shape of the weakness of a word, whoever speaks.
-        pair_shape: gamma shape of the weakness of a word in the mouth of one speaker.
-        speaker_habit: probability that an error takes the form that is this speaker's favourite for the word.
-        shared_habit: probability that a speaker's favourite is everybody's favourite.
-        nbest_truth: where the best hearing is wrong, the share of n-best lists with the truth further down.
+        take_shape: gamma shape of the severity of one take. A small value means that errors gather in few utterances.
+        word_shape: gamma shape of the weakness of a word, the same for all speakers.
+        pair_shape: gamma shape of the weakness of a word for one speaker.
+        speaker_habit: probability that an error takes the most frequent form of this speaker for the word.
+        shared_habit: probability that the most frequent form of a speaker is that of all speakers.
+        nbest_truth: among utterances whose best hearing is wrong, the share of n-best lists that hold the truth further down.
         confidence_right: mean and standard deviation of the confidence in a right hearing.
         confidence_wrong: the same for a wrong one.
     """
@@ -178,7 +178,7 @@ def common_words() -> Mapping[str, frozenset[str]]:
 
 @cache
 def word_class(word: str) -> str:
-    """Return how common and how long a word is, the key of `Rates.classes`.
+    """Return the class of a word by frequency and length, the key of `Rates.classes`.
 
     Example:
         >>> word_class("the"), word_class("thermostat")

@@ -34,8 +34,9 @@ def simulate_days(
 ) -> Iterator[list[Turn]]:
     """Simulate days of a world: people talk to their assistant.
 
-    The log has no withheld user, phrase or goal, neither as said nor as heard: if the channel returns one, it hears again. A day
-    depends only on `seed` and its date, so days can be simulated separately and with different rewriters. Recordings are the
+    The log has no withheld user, phrase or goal, neither as said nor as heard. If the channel returns one, another hearing is
+    drawn. A day depends only on `seed` and its date, so days can be simulated separately and with different rewriters. Recordings
+    are an
     exception: each is played once.
 
     Args:
@@ -216,11 +217,11 @@ def _answer(hypothesis: str) -> str:
 
 
 def requests(world: World, *, n: int, seed: int, start: date, days: int = 7) -> list[Request]:
-    """Draw fresh first requests, of everybody in a world, in the proportions in which they are made.
+    """Draw new first requests of all users of a world, in the proportions in which they are made.
 
     Args:
-        world: where; people, phrases and goals that the log withholds are drawn like all others.
-        n: how many; fewer where recordings run out.
+        world: the world. Users, phrases and goals that are withheld from the log are drawn like all others.
+        n: how many. There are fewer if recordings run out.
         seed: of all draws.
         start: the first day, UTC; later than the log.
         days: over how many days they spread.

@@ -21,12 +21,12 @@ from rewriter.similarity import phonetic_key
 from rewriter.simulation.channels import Heard, Rates, common_words, word_class
 
 EDGE = ""
-"""Stands before the first and after the last word of a phrase."""
+"""The neighbour of the first and of the last word of a phrase."""
 CLOSE = 0.5
 """Two words are close if their letters or sounds are at least this similar (0..1)."""
-_OFFERED = 20  # close or fluent words that a word may become
-_FAR = 60  # words that are not close, the closest of them, that a word may become
-_LEAST = 0.1  # closeness below this weighs no less
+_OFFERED = 20  # at most so many close or fluent substitutes of a word
+_FAR = 60  # at most so many other substitutes of a word, the closest ones
+_LEAST = 0.1  # smaller closeness counts as this
 
 
 class Offer(NamedTuple):
@@ -88,8 +88,8 @@ class Confusions:
             word: the word said.
             before: the word before it, `EDGE` where there is none.
             after: the word after it, `EDGE` where there is none.
-            u: five uniform numbers of [0, 1) that decide: the kind of error, whether it must be fluent, close or far, which
-                pool, which word.
+            u: five uniform numbers of [0, 1). They decide on the kind of error, on fluent or not, on close or far, on the pool,
+                and on the word.
         """
         rates = self._rates.classes[word_class(word)]
         kind = u[0] * rates.total
@@ -103,7 +103,7 @@ class Confusions:
         return self._unfluent(word, far, int(u[3] < self._rates.known[far])).choose(u[4])
 
     def _fluent(self, word: str, before: str, after: str) -> Offer:
-        """Words that the domain has between the two beside them."""
+        """Return words that occur in the domain between the two neighbours."""
         key = (word, before, after)
         if key not in self._offers:
             words = sorted(self._after.get(before, set()) & self._before.get(after, set()) - {word, EDGE})
@@ -112,7 +112,7 @@ class Confusions:
         return self._offers[key]
 
     def _unfluent(self, word: str, far: bool, pool: int) -> Offer:
-        """Words of a pool (0 outside, 1 inside the domain) close to a word, or the closest of the others."""
+        """Return the words of a pool (0 outside, 1 inside the domain) that are close to a word, or the closest of the others."""
         key = (word, "far" if far else "close", "inside" if pool else "outside")
         if key not in self._offers:
             words, keys = self._pools[pool]
@@ -128,7 +128,7 @@ class Confusions:
         return Offer([words[i] for i in kept], list(accumulate(weights.tolist())))
 
     def _split(self, word: str, u: float) -> str:
-        """Cut a word in two, where the halves are words if there is such a place."""
+        """Cut a word in two, at a place where both halves are words if there is one."""
         cuts = [(word[:i], word[i:]) for i in range(2, len(word) - 1)]
         found = [sum(half in self._vocabulary for half in cut) for cut in cuts]
         good = [cut for cut, n in zip(cuts, found, strict=True) if n == max(found)]
@@ -146,18 +146,18 @@ _ALTERNATIVES = 2  # number of wrong hearings in the n-best list besides the bes
 class TextChannel:
     """A recogniser with the error profile of `Rates`.
 
-    Whether a word goes wrong depends on its class, the severity of the take, a weakness of the word and a weakness of the
-    word in this speaker's mouth; what is written instead is mostly the favourite confusion of this speaker for this word. So
-    errors recur, as those of real recognisers do. Weaknesses and favourites follow from `seed`, the rest from the generator
-    that `hear` is given.
+    The probability of an error depends on the class of the word, the severity of the take, a weakness of the word, and a weakness
+    of the word for this speaker. What is written instead is mostly the favourite confusion of this speaker for this word. So
+    errors recur, as those of real recognisers do. Weaknesses and favourites follow from `seed`, and everything else from the
+    generator that is passed to `hear`.
 
     Args:
-        phrases: what is said to the assistant; recognisers lean towards what they expect.
+        phrases: what is said to the assistant. A recogniser prefers words that it expects.
         general: other words of the language; None for the package's English list.
         setting: ``quiet``, ``normal`` or ``noisy``, see `SETTINGS`.
         multiplier: multiplies all error rates; overrules `setting`.
         locale: BCP 47.
-        seed: which weaknesses and favourites speakers have.
+        seed: decides which weaknesses and favourites speakers have.
         rates: the error profile; None for the package's.
 
     Raises:

@@ -16,7 +16,7 @@ Status = Literal["ok", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn in the columns of the log contract, with two columns of truth that learning does not read.
+    """One turn in the columns of the log contract, with two columns of truth, which learning does not read.
 
     Attributes:
         turn_id: identifies the turn.

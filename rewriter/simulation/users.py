@@ -16,7 +16,7 @@ _HOURS = (1, 0.5, 0.3, 0.3, 0.5, 1.5, 5, 9, 7, 4, 3, 3, 4, 4, 3, 3, 4, 6, 9, 10,
 class Behaviour:
     """Parameters of how people act.
 
-    They are assumptions, not measurements, in the order of magnitude of logs of assistants: after a failed turn more people
+    They are assumptions, not measurements. Their orders of magnitude are those of real logs: after a failed turn more people
     restate than repeat, and many give up.
     """
 
@@ -138,13 +138,13 @@ def people(
         goals: what can be wanted -> how it can be asked for.
         n: how many people.
         seed: of all draws.
-        behaviour: `zipf`, `taste`, `repertoire`, `fashion` and the two `owns_…` are used here.
-        owned: goal -> kind (``device`` or ``name``) -> the thing one must have to want it; nothing for what all can want.
-        rooms: where devices stand.
-        speakers: voices, dealt round; empty gives everybody a voice of their own.
+        behaviour: `zipf`, `variety`, `repertoire`, `fashion` and the two `owns_…` are used here.
+        owned: goal -> kind (``device`` or ``name``) -> the thing that a user must have to want it; empty for what all can want.
+        rooms: rooms of the devices.
+        speakers: voices, assigned in turn; if empty, every person has their own voice.
 
     Returns:
-        n people, those with nothing to want left out.
+        n people, without those who have no goal.
     """
     rng = np.random.default_rng([seed, 1])
     every = list(goals)
@@ -188,9 +188,9 @@ def shares_said(users: Iterable[User], habit: float) -> dict[str, float]:
 
 
 def _places(goals: list[str], rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Draw how popular goals are, 0 for the most popular: first one of each intent, then a second of each, and so on.
+    """Draw the rank of each goal, 0 for the most popular: first one goal of each intent, then a second of each, and so on.
 
-    So an intent with many goals (a brightness for every lamp) is not commoner for that.
+    So an intent with many goals (a brightness for every lamp) is not commoner because of their number.
     """
     places = np.empty(len(goals), dtype=np.intp)
     rounds: Counter[str] = Counter()

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 HOUR_MS = 3_600_000
 TRIES = 8
-"""Draws that are tried before a turn or a request is left out, because the world has nothing more to hear."""
+"""Number of draws after which a turn or a request is left out, because the world has no more recordings of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Around:
         device_id: id of the device.
         device_type: type of the device.
         context: context of the log contract: reserved keys, scalars.
-        after: truth: goal of the previous turn of this person, if it was just before; else empty.
+        after: truth: goal of the previous turn of this person, if that was just before; else empty.
     """
 
     device_id: str
@@ -38,7 +38,7 @@ class Around:
 
     @property
     def asked(self) -> dict[str, str | int]:
-        """The context for a rewriter, with the type of the device as a key."""
+        """The context that a rewriter gets, with the type of the device as one of its keys."""
         return {**self.context, "device_type": self.device_type}
 
 
@@ -110,7 +110,7 @@ class Rewriting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it first reaches the assistant, with the truth.
+    """One request as it first reaches the assistant, with its true goal.
 
     Attributes:
         user_id: id of the user.
@@ -167,7 +167,7 @@ class World:
         goals: goal -> its phrases. A goal is the hypothesis of the assistant, without injected errors, for each phrase.
         users: all users, those withheld from the log included.
         channel: speech channel of the log.
-        judging: speech channel of the requests to be judged; another one only if recordings are kept back.
+        judging: speech channel of the requests to be judged. It differs from `channel` only if recordings are kept back.
         behaviour: parameters of how people act.
         split: what is withheld from the log.
         stop: phrase that stops an action; None if nobody says one.
@@ -202,7 +202,8 @@ def split_of(
 ) -> Withheld:
     """Draw what the log withholds.
 
-    Popular and rare goals and phrases are withheld alike: they are sorted by use, cut into runs, and one is drawn from each run.
+    Popular and rare goals and phrases are withheld equally often: they are sorted by use and cut into runs, and one is drawn from
+    each run.
     A goal that stays keeps at least one phrase. People who share a voice are withheld together.
 
     Args:

@@ -140,7 +140,7 @@ def text_world(
         setting: of the channel: ``quiet``, ``normal`` or ``noisy``.
         n_users: how many people.
         locale: BCP 47 locale of the log.
-        general: words that may be misheard though no phrase has them; None for the package's English list.
+        general: further words that may be heard, which no phrase has; None for the package's English list.
         rooms: where devices stand.
         stop: what people say to call something off; None where nobody does.
         behaviour: how people act; None for the defaults.
@@ -173,7 +173,7 @@ def text_world(
 
 @cache
 def _home_assistant(language: str) -> HomeAssistant:
-    """Return the one parser of a language, so that what it has parsed serves every world of the process."""
+    """Return the parser of a language. All worlds of the process share it and its cache."""
     return HomeAssistant(language=language)
 
 
@@ -189,8 +189,8 @@ def faults(
         split: what the log withholds.
         said: phrase -> share of all requests in which it is said, see `shares_said`.
         seed: of the draw.
-        misrouted: share of all requests that is to be understood as something else, not exceeded.
-        refused: share of all requests that is not to be understood, not exceeded.
+        misrouted: largest share of all requests that is understood as something else.
+        refused: largest share of all requests that is refused.
 
     Returns:
         Phrase -> the wrong goal, None where the phrase is refused; a table for `Misrouting`.

@@ -1,4 +1,4 @@
-"""`Prior`: what is known before any log: weights fitted on public data, with how sure they are. See docs/prior.md.
+"""`Prior`: what is known before any log: weights fitted on public data, with their uncertainty. See docs/prior.md.
 
 The files beside this one are made by ``benchmarks/train_prior.py`` (``prior.json``) and ``benchmarks/fit_pronouncer.py``
 (``en.phones.tsv``).
@@ -23,8 +23,8 @@ from rewriter.model.pair_features import PAIR, REQUEST, PoolMeasure
 from rewriter.model.retrieve import Pool
 
 LEAST_AFTER, LEAST_BEFORE = 0.5, 0.65
-"""P(success) that a rewrite needs by itself, after a refusal and before the NLU. Where a loss weighs as much as a win, the
-expected gain is zero at 1/2; before the NLU there is also something healthy to be broken."""
+"""P(success) that a single rewrite needs, after a refusal and before the NLU. If a loss weighs as much as a win, the expected
+gain is zero at 1/2. Before the NLU a rewrite can also break a healthy request."""
 
 _FILE = Path(__file__).parent / "prior.json"
 
@@ -46,17 +46,17 @@ class ShareBelief(NamedTuple):
         return self.hits / (self.hits + self.misses)
 
     def updated(self, *, hits: float, total: float) -> "ShareBelief":
-        """Return the belief after so many of so many (beta-binomial: counts add up)."""
+        """Return the belief after `hits` of `total` trials (beta-binomial: counts add up)."""
         return ShareBelief(self.hits + hits, self.misses + total - hits)
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What ships.
+    """The shipped prior.
 
     Attributes:
         mean: (len(PAIR) + 1,) float64, weights of the columns of `PAIR` as they are measured, then the bias.
-        covariance: (len(PAIR) + 1, len(PAIR) + 1) float64, how sure these are.
+        covariance: (len(PAIR) + 1, len(PAIR) + 1) float64, of these weights.
         costs: ``spoken`` and ``typed`` -> costs of the channel of that kind, see `rewriter.model.channel`.
         none: ``complete`` and ``incomplete`` -> P(no text of such an index is meant | the request was refused), a `ShareBelief`.
         fails: P(the request fails as spoken | the index does not hold it), of the columns `REQUEST`.
@@ -100,7 +100,7 @@ class Prior:
             raise ArtefactError(f"cannot read {path}: {error}; install the package again") from error
 
     def save(self, path: Path, made: Mapping[str, Any]) -> None:
-        """Write it as JSON, with how it was made."""
+        """Write it as JSON, with a note on how it was made."""
         data = {
             "made": dict(made),
             "pair": list(PAIR),
