@@ -1,25 +1,25 @@
-"""What gets through of a poisoned log? Fake accounts act as if people who say one thing wanted another.
+"""Measures the effect of a poisoned log. Fake accounts act as if users who say one thing wanted another.
 
     python benchmarks/attack.py [--seeds 0 1 ... 9] [--users 120] [--days 10] [--victims 8]
 
-For each seed: simulate the log of a strict phrase assistant, learn from it, and choose as victims the most frequent healthy
-texts, the sources of the most frequent rules, and failing texts that fewer than k people said; each is given a target that no
-honest user meant by it, among the frequent healthy texts. Then fake accounts act all of it out, every day
-(`worlds.attack`), learning starts anew from both logs together, and everybody's rules are asked. The exact layer only,
-with the documented rule for a detector. Writes results/attack.json: for each attack and kind of victim the share rewritten to the
-attacker's target (Wilson interval over victims), good rules that vanished, and fresh honest requests won and lost. k is 3.
+There are four parts. k is 3. The figures are written to results/attack.json.
 
-Then fake accounts say texts over and over, praise or blame the answers, or claim a context, once in the log that is learned and
-once on the day after it (`FLOODS`). How many rules for everybody change what they mean, and for how many of the honest
-users' texts does the answer mean something else?
-
-Then the same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and with a catalog
-beside the log (`LAYERS`). Accounts also say what honest users say while the version serves, reject every rewrite, praise the rest
-and answer each question (`Rewrite.ask`) so: by feedback alone, and by their turns on the next day.
-
-Then the same rules serve, and a day's log is learned every night. For some days fake accounts say every text that has a rule,
-reject what was rewritten and praise what was left alone, and honest people go on as before: how many of the rules have been
-withdrawn?
+1. *Poison.* For each seed the log of a strict phrase assistant is simulated and learned. The victims are the most frequent
+   healthy texts, the sources of the most frequent rules, and failing texts of fewer than k users. Each gets a target, a frequent
+   healthy text that no honest user meant by it. Every day fake accounts act as if they wanted the target (`worlds.attack`). Then
+   both logs are learned together, and the rules for everybody are looked up. Only the exact layer is used, with the documented
+   rule as the detector. Measured are, for each attack and kind of victim, the share that is rewritten to the attacker's target
+   (Wilson interval over victims), the good rules that are gone, and new honest requests won and lost.
+2. *Floods* (`FLOODS`). Fake accounts say texts over and over, praise or blame the answers, or claim a context: in the log that is
+   learned, and on the day after it. Measured are the rules for everybody whose meaning changes, and the texts of honest users
+   whose answer then means something else.
+3. *Layers* (`LAYERS`). The same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and
+   with a catalog beside the log. While the version serves, the accounts also say what honest users say, reject every rewrite,
+   praise everything else, and answer each question (`Rewrite.ask`) accordingly. They do so by feedback alone, or by their turns
+   on the next day.
+4. *Withdrawal.* The same rules serve, and a log is learned every night. For some days fake accounts say every text that has a
+   rule, reject what was rewritten and praise what was left alone. Honest users go on as before. Measured is how many rules are
+   withdrawn.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Does the launched set lose what was promised? A strict phrase assistant, known truth, several budgets.
+"""Compares the expected losses of the launched rules with the true ones, in a world with a strict phrase assistant.
 
     python benchmarks/calibration.py [--seeds 0 1 2] [--users 300] [--days 14] [--requests 30000]
 
-For each seed: simulate a log, learn once for each budget q of losses, and put fresh requests of the days after it through the
+For each seed: simulate a log, learn once for each budget q of losses, and send new requests of the following days through the
 exact layer. Writes results/calibration.json (expected and true loss share, with an interval by user) and calibration.svg.
 """
 

@@ -1,10 +1,10 @@
-"""The chain's figures: a million states with all rankings, its error against the dense inverse, PyDTMC beside it.
+"""Measures the chain: time for a million states with all rankings, error against the dense inverse, and PyDTMC for comparison.
 
     python benchmarks/chain.py [--states 1000000] [--seeds 0 1 2] [--out benchmarks/results/chain.json]
 
 The world is random, in the shape that rephrase graphs have: 70 % of the states in many small components (Pareto sizes up to
-400), the rest in a giant one; in each, a few popular states draw most steps. Turns per state are Pareto too; half of the states
-mostly work, half mostly fail. Time and peak memory are those of a process that does nothing but load the Parquet and solve. It
+400), the rest in a giant one. In each component most steps lead to a few popular states. Turns per state are Pareto too; half of
+the states mostly work, half mostly fail. Time and peak memory are those of a process that only loads the Parquet and solves. It
 uses one thread, so that on a busy machine (load_average above the number of cores) its CPU seconds are the figure to compare.
 """
 

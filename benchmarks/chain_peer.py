@@ -1,4 +1,4 @@
-"""PyDTMC on one chain, run by `chain.py` in an environment of its own: reads an .npz, prints seconds and absorption as JSON."""
+"""Runs PyDTMC on one chain, for `chain.py`, in a separate environment: reads an .npz, prints seconds and absorption as JSON."""
 
 import json
 import sys

@@ -1,11 +1,11 @@
-"""What context is worth in the media world, where what few words mean depends on the moment.
+"""Measures what context adds in the media world, where the meaning of brief requests depends on the situation.
 
     python benchmarks/context.py [--seeds 0 1 2] [--days 20] [--users 200] [--requests 3000] [--out benchmarks/results/context]
 
-For each seed: simulate the log of some days; learn from it twice, once as it is, and once with its columns `context` and
-`device_type` taken away; draw fresh requests of the week after it from everybody, and judge both in both modes, the second
-without the context of the requests. Writes OUT.json: figures by seed and pooled over the seeds (bootstrap by user), and the same
-for each kind of brief phrase by what tells its meaning.
+For each seed: simulate the log of some days. Learn from it twice: as it is, and without its columns `context` and `device_type`.
+Draw new requests of the following week from all users, and judge both artefacts in both modes, the second one without the context
+of the requests. Writes OUT.json: figures by seed and pooled over the seeds (bootstrap by user), and the same for each kind of
+brief phrase, by the context key that decides its meaning.
 """
 
 import argparse

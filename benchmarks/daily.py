@@ -1,11 +1,11 @@
-"""What does a day cost? The last day of a year added to all the others, beside one rebuild of the whole year.
+"""Measures the cost of adding one day: the last day of a year is added to the others, compared with a rebuild of the whole year.
 
     python benchmarks/daily.py [--turns 365000] [--seed 0] [--work DIR]
 
-The log is synthetic (`mining_log.py`), a year long. Twice: everything as `learn` does it by default, where the detector, the
-priors and the online layer stand between two fits; and the exact layer alone, with rules for everybody and the documented rule as
-detector, where nothing is ever fitted but priors, anew each time. Seconds of the processor, by step of `learn`: reading, mining,
-the chain, launch, fitting, writing. Writes results/daily.json.
+The log is synthetic (`mining_log.py`), a year long. There are two runs. *Everything* is `learn` with its defaults, which keeps
+the detector, the priors and the online layer between two fits. *Exact layer* has only rules for everybody and the documented rule
+as the detector; nothing but the priors is fitted, in every run. Figures are processor seconds by step of `learn`: reading,
+mining, the chain, launch, fitting, writing. Writes results/daily.json.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""The first day: an artefact made from a catalog alone, asked after refusals in worlds that the shipped prior was not fitted on.
+"""Measures the first day: an artefact made from a catalog alone, after refusals, in worlds that the prior was not fitted on.
 
     python benchmarks/day_one.py [--seeds 0 1 2] [--requests 300] [--out benchmarks/results/day_one.json]
 
-The catalog is all texts that the assistant of the world understands, and is said to be complete. Refused requests are asked, then
-the out-of-scope sentences of clinc150 (400 a seed). A win is a rewrite that means what was said, a loss any other; a rewrite of
-what is out of scope is counted apart. Figures are given for rewrites of at least .5, .65, .8 and .9 P(meant) that the guardrail
-allows. No weight was fitted on these worlds. The form of the model (columns, penalty, signs) was compared on them, so the
-figures are optimistic.
+The catalog holds all texts that the assistant of the world understands, and is declared complete. The requests are refused
+requests and the out-of-scope sentences of clinc150 (400 a seed). A win is a rewrite that means what was said, and a loss any
+other rewrite. Rewrites of out-of-scope requests are counted separately. Figures are given for rewrites with P(meant) of at least
+.5, .65, .8 and .9 that the guardrail allows. No weight was fitted on these worlds. But variants of the model (columns, penalty,
+signs) were compared on them, so the figures are optimistic.
 """
 
 import tempfile

@@ -1,18 +1,20 @@
-"""Which turns went wrong, and was the goal reached? Teacher, student and single cues against the truth; how few labels do.
+"""Measures how well the teacher, the student and single cues find turns that went wrong, and how many labels the teacher needs.
 
     python benchmarks/defects.py [--seeds 0 1 2] [--data ../shared/data] [--days 7] [--users 150]
 
-DSTC2: a defect is a turn whose true request is not all in the top SLU. Teacher and student learn without annotation, and score a
-caller by models that have not seen that caller; the dev callers are judged. P comes from what the log says of itself, so nothing
-tells it how many of the turns that were refused asked for nothing; `refused` says how many. With feedback on a twentieth of the
-turns of the train callers (the truth, shown as if the caller had been asked) that is learned, too. `even` is the calibration
-error that chance leaves to a P that is exactly right. The best single cue is `status`: an empty SLU or a repeated prompt.
+DSTC2: a defect is a turn whose true request is not fully contained in the top SLU hypothesis (the output of language
+understanding). Teacher and student learn without annotation, and each caller is scored by models that have not seen that caller.
+The dev callers are judged. Some refused turns asked for nothing; the log does not show which, and `refused` is their number. With
+feedback on a twentieth of the turns of the train callers (the truth, given as if the caller had been asked) the model can learn
+this too. `even` is the calibration error that an exactly right P has by chance. The best single cue is `status`: an empty SLU or
+a repeated prompt.
 
-Calls: the mean P(reached) of the goals of a call against the caller's own "success" and five steps of "understood me well".
+Calls: the mean P(reached) of the goals of a call is compared with the caller's own "success" and with the five steps of
+"understood me well".
 
-Labels: a home with simulated feedback, right in 95 of 100 cases, on a part of the turns: drawn at random, or as `Rewrite.ask`
-draws them (`model.risk.worth` of the teacher's P without feedback, one a day and user at most). F1 of the turns, at P >= .5, of
-users that the model has not seen.
+Labels: a home with simulated feedback on part of the turns, which is right in 95 of 100 cases. The turns are drawn at random, or
+as `Rewrite.ask` draws them (`model.risk.worth` of the teacher's P without feedback, at most one a day and user). The figure is F1
+at P >= .5 over the turns of users that the model has not seen.
 """
 
 import json

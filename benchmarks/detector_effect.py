@@ -1,14 +1,14 @@
-"""What better soft counts are worth: the same log mined by the rule, by the detector learned from it, and by the truth.
+"""Measures the effect of the detector: the same log is mined with the rule, with the learned detector, and with the truth.
 
     python benchmarks/detector_effect.py [--world home] [--seeds 0 1 2] [--days 14] [--users 120] [--requests 4000]
 
-`learn` runs three times on each log, with nothing else changed, and each artefact is judged on the same fresh requests, with
-people, phrases and goals that the log never held among them. The truth says of each turn that missed its goal which later turn,
-among those that mining looks at, was the first to reach it: no detector can do better, so it is the ceiling. The part of the way
-from the rule to the ceiling that the learned detector goes is the gap it closes.
+`learn` runs three times on each log, with nothing else changed. Each artefact is judged on the same new requests, some of them by
+users, with phrases and for goals that the log never held. The truth is, for each turn that missed its goal, the first later turn
+that reached it, among those that mining considers. No detector can do better, so it is the ceiling. The *gap closed* is the gain
+of the learned detector over the rule, as a share of the gain of the ceiling over the rule.
 
-`--world recordings`: people are heard as in the recordings of home_spoken, which the log plays again and again (once each would
-make a log too short to learn from); the requests that are judged play others.
+`--world recordings`: users are heard as in the recordings of home_spoken. The log plays a recording several times, because a log
+with each of them once would be too short to learn from. The judged requests play other recordings.
 """
 
 import argparse

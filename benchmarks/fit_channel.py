@@ -6,9 +6,8 @@ compares the error profile of recordings, what was said and what was heard (SLUR
 sentences, and writes both to benchmarks/results/fit_channel.json. With --fit it first fits the rates anew, n-best lists and
 confidences to DSTC2, and writes rewriter/simulation/channel.json; that was done once. Only figures leave the data.
 
-Rates of the word classes are counted. The shapes (how much takes, words and mouths differ) and the habits (how faithfully
-errors recur) are moved until the channel, run over the same sentences and measured by the same function, shows the same
-figures.
+Rates of the word classes are counted. The shapes (how much takes, words and speakers differ) and the habits (how often errors
+recur) are adjusted until the channel, run over the same sentences and measured by the same function, gives the same figures.
 """
 
 import argparse

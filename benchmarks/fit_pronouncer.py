@@ -5,8 +5,8 @@
 The dictionary is the one in the package ``pocketsphinx`` (BSD-2-Clause, Carnegie Mellon University), which is needed for
 this script only. Letters are aligned with phones by Viterbi counting: each letter gives none, one or two phones. The table is
 an IGTree (Daelemans and van den Bosch 1997, "Language-independent data-oriented grapheme-to-phoneme conversion"): for each letter
-contexts of growing width, kept only where they say something else than the next narrower one, in enough words. A tenth of the
-words is held out; the share of their phones that the table gets right is printed.
+contexts of growing width. A context is kept only if, in enough words, its phones differ from those of the next narrower context.
+A tenth of the words is held out; the share of their phones that the table gets right is printed.
 """
 
 import importlib.util

@@ -1,17 +1,17 @@
-"""What the guardrail stops and what it lets through, on sentences of others and on real recogniser output, and how fast.
+"""Measures which rewrites the guardrail forbids and allows, on sentences by others and on real recogniser output, and its speed.
 
     python benchmarks/guardrail.py
 
 1. `native`: Home Assistant's own sentences (home-assistant-intents, written by speakers of each language). Opposites (the same
    slots, opposite intents) should be stopped, paraphrases (the same slots, the same intent) should pass. Opposites hold requests
-   without a verb ("kitchen light"), which a rule may complete. The word lists were mended with one half of the templates; the
-   figures are of the other half.
-2. `home_spoken`, `slurp` (skipped where ../shared/data is absent): what the recogniser made of a sentence, rewritten to what was
-   said (should pass, unless it was heard as its own opposite or with another number), and to the most similar sentence that means
-   something else (should be stopped).
+   without a verb ("kitchen light"), which a rule may complete. The word lists were corrected with one half of the templates; the
+   figures are those of the other half.
+2. `home_spoken`, `slurp` (skipped if ../shared/data is absent): recogniser output is rewritten to what was said, which should
+   pass unless it was heard as its own opposite or with another number, and to the most similar sentence with another meaning,
+   which should be stopped.
 3. `latency`: microseconds of processor time for one verdict, with 10,000 names.
 
-Intervals are Wilson's, 95 %, as if the pairs were independent; pairs of one template are not, so the true ones are wider.
+Intervals are Wilson's, 95 %, for independent pairs. Pairs of one template are not independent, so the true intervals are wider.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Sentences of Home Assistant in many languages, drawn at random: opposites that a guardrail must part, and paraphrases."""
+"""Sentences of Home Assistant in many languages, drawn at random: opposites, which the guardrail must stop, and paraphrases."""
 
 import random
 import zlib

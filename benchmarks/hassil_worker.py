@@ -1,9 +1,9 @@
 # mypy: ignore-errors
 # It is written against releases that the environment of this project does not have.
-"""Home Assistant's fuzzy matcher, removed in May 2026, asked line by line, in an environment of its own (peer_hassil.py).
+"""Runs Home Assistant's fuzzy matcher, removed in May 2026, line by line, in a separate environment (peer_hassil.py).
 
 The first line of standard input is a household, ``{"language", "names": {domain: [name]}, "areas", "floors"}``; every other line
-is a text as JSON. Each is answered by a line: ``{"intent", "slots", "score"}``, or null where nothing matches.
+is a text as JSON. The answer to each text is one line: ``{"intent", "slots", "score"}``, or null if nothing matches.
 """
 
 import json

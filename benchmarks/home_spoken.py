@@ -2,17 +2,18 @@
 
     python benchmarks/home_spoken.py [--seeds 0 1 2] [--data ../shared/data/home_spoken] [--log FILE]
 
-The recordings have speaker conditions (voice, speaking rate, noise) and no people, so people are invented: each condition is
-dealt to many of them, and every recording is played at most once, to one of those who speak that way. Nothing about k users
-follows from the data alone. The assistant understands the 380 phrases word by word and refuses everything else; who is refused
-says the same or another phrase of the goal, gives up or wants something else, by `rewriter.simulation.Behaviour`. Nothing is
-withheld from the log: only the mining of it is judged here.
+The recordings have speaker conditions (voice, speaking rate, noise) but no users, so users are invented. Each condition is
+assigned to many users, and every recording is played at most once, for one of the users with its condition. So the data allow no
+conclusion about k users. The assistant understands the 380 phrases word by word and refuses everything else. A user who is
+refused says the same or another phrase of the goal, gives up, or wants something else, by `rewriter.simulation.Behaviour`.
+Nothing is withheld from the log, because only its mining is judged here.
 
-The recogniser's confidence is left out: its values order the hearings well, but lie below 0.3 in 99 % of them, right or wrong,
-and so are no probabilities as the contract asks for. Columns `goal` and `said` hold the truth; the contract does not know them.
+The recogniser's confidence is left out. Its values order the hearings well, but 99 % of them are below 0.3, whether right or
+wrong, so they are not the probabilities that the contract asks for. Columns `goal` and `said` hold the truth and are not in the
+contract.
 
-Judged are the turns in which the goal was missed. An event is such a turn and the first later turn of that user, within three
-turns and a minute, that reached the same goal; strict is one heard in other words.
+The turns in which the goal was missed are judged. An event is such a turn with the first later turn of that user, within three
+turns and a minute, that reached the same goal. It is strict if the two were heard in different words.
 """
 
 import platform

@@ -1,4 +1,4 @@
-"""The shape of the package: files, lines, importers, floors, and what one log and one request walk through.
+"""Measures the structure of the package: files, lines, importers, floors, and the files that a log and a request pass through.
 
     python benchmarks/house.py [--root TREE ...] [--log data/sample.parquet] [--out benchmarks/results/house.json]
 

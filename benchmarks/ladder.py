@@ -1,11 +1,11 @@
-"""The ladder: nothing, exact rules, + the global layer, + the personal one, on the same requests, in both modes.
+"""Measures what each layer adds: nothing, exact rules, the global online layer, personal evidence; same requests, both modes.
 
     python benchmarks/ladder.py [--world home] [--setting normal] [--seeds 0 1 2] [--days 20] [--users 200] [--requests 3000]
         [--out benchmarks/results/ladder_home]
 
-For each seed: simulate the log of some days, learn from it, draw fresh requests of the week after it from everybody, known to the
-log or not, and judge every rung. Writes OUT.json: the figures of each rung pooled over the seeds (bootstrap by user) and by seed,
-those of the users that the log knows, of whom alone there are habits, and what the personal rung adds to the global one.
+For each seed: simulate the log of some days, learn from it, draw new requests of the following week from all users, in the log or
+not, and judge every set of layers (*rung*). Writes OUT.json: the figures of each rung, pooled over the seeds (bootstrap by user)
+and by seed; the same for users in the log, who are the only ones with habits; and what the personal rung adds to the global one.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Do the tests of a rule's life unlearn as fast as they learn? One text, one rewrite, 60 people, 120 days.
+"""Measures how fast the tests of the lifecycle launch a good rule and retire a bad one: one rewrite, 60 users, 120 days.
 
     python benchmarks/lives.py [--seeds 100 101 102] [--days 120]
 
-Nothing is mined here. A request succeeds with a known probability, as spoken and as rewritten, and a rewriter decides every night
-what share of the next day's requests is rewritten. People whose request fails restate it with probability .6, and then succeed as
-often as the rewrite does. Three rewriters read the same log: by what was spoken (a success counts for the spoken words, whatever
-was sent), by what was sent (a success counts for the target, which has 300 healthy requests a day of its own), and self-aware
-(`rewriter.offline.lifecycle.transitions`). The first two look back 14 days and rewrite where P(target better than words) > .95.
-Writes results/lives.json.
+Nothing is mined here. A request succeeds with a known probability, as spoken and as rewritten. Every night a rewriter decides
+what share of the next day's requests is rewritten. Users whose request fails restate it with probability .6, and then succeed as
+often as the rewrite does. Three rewriters read the same log. *By what was spoken*: a success counts for the spoken words,
+whatever was sent. *By what was sent*: a success counts for the target, which has 300 healthy requests a day of its own.
+*Self-aware*: the lifecycle of this package (`rewriter.offline.lifecycle.transitions`). The first two use the last 14 days and
+rewrite if P(the target is better than the words) > .95. Writes results/lives.json.
 """
 
 import os

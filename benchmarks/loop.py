@@ -1,12 +1,12 @@
-"""Does the loop unlearn? Three rewriters that learn every night, in a home where meanings turn and a bad rewrite goes live.
+"""Measures whether the loop unlearns: three rewriters learn every night in a home where meanings change and a bad rule is live.
 
     python benchmarks/loop.py [--seeds 0 1 2] [--days 120] [--processes 1]
 
-The home (`worlds.changing`): 60 people, one source of each kind, each said about 60 times a day. A third of the way
-through, the meaning of one source turns; a bad rewrite of a healthy source goes live after a sixth; a new device comes after a
-quarter; after three quarters a release of the assistant is broken for two days. Side by side: no rewriting; a loop that reads its
-log by what was spoken; one that reads it by what was sent; and the self-aware loop of this package. The first two loops learn
-afresh every night from the last 14 days. What is reachable is the better of always and never rewriting.
+The home (`worlds.changing`) has 60 users and one source of each kind, each said about 60 times a day. After a sixth of the time a
+bad rewrite of a healthy source goes live. After a quarter a new device arrives. After a third the meaning of one source changes.
+After three quarters a release of the assistant is broken for two days. Four systems are compared: no rewriting, a loop that
+counts successes by what was spoken, a loop that counts them by what was sent, and the self-aware loop of this package. The two
+simple loops learn anew every night from the last 14 days. The reachable success is the better of always and never rewriting.
 Writes results/loop.json and results/loop.svg.
 """
 

@@ -1,4 +1,4 @@
-"""A whole artefact as large as a vendor's: a million texts, a hundred thousand users, rules, habits, wordings, risks."""
+"""Builds an artefact of a large vendor's size: a million texts, 100,000 users, with rules, habits, wordings and risks."""
 
 import json
 import random

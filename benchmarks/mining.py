@@ -1,10 +1,10 @@
-"""Mining to transitions: time and memory from 1 to 20 million turns on two cores, and the same job in pandas beside it.
+"""Measures mining up to the transitions: time and memory for 1 to 20 million turns on two cores, compared with pandas.
 
     python benchmarks/mining.py [--turns 1000000 5000000 20000000] [--pandas 1000000] [--seed 0] [--work DIR]
 
-The log is synthetic (`mining_log.py`). Each measurement is a process of its own, pinned to two cores, that does nothing but mine:
-seconds of the clock, seconds of the processor, peak resident memory. Others may use the machine at the same time: the load and
-the priority that were found are written beside the figures, and seconds of the processor hardly depend on them.
+The log is synthetic (`mining_log.py`). Each measurement is a separate process, pinned to two cores, that only mines. Figures are
+clock seconds, processor seconds and peak resident memory. Others may use the machine at the same time. The load and the priority
+are written with the figures; processor seconds hardly depend on them.
 Both ways must find the same transitions, or the script stops.
 """
 

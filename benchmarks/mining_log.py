@@ -1,9 +1,9 @@
-"""A synthetic log of any length for the timing of mining, written by DuckDB alone: who speaks when is what counts, not the words.
+"""A synthetic log of any length for the timing of mining, written by DuckDB alone. Who speaks when is realistic; words are not.
 
 Users are heavy-tailed (one for each 20 turns), in sessions of 2.4 turns on average. 12 % of requests are misheard,
 a third of those are refused and the others understood wrongly. Six in ten speakers who were misheard say it again within ten
-seconds, one in three of them into the answer; all others come back with something new after 40 seconds on average. What is asked
-for is one of 30 intents and one of up to 100,000 names by Zipf's law, in one of five phrasings.
+seconds, and one in three of these interrupts the answer. All others make a new request after 40 seconds on average. A request is
+for one of 30 intents and one of up to 100,000 names by Zipf's law, in one of five phrasings.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The same mining job as one would write it in pandas: whole columns in memory, group by, shift, merge. For `mining.py` only.
+"""The same mining job in the usual style of pandas: whole columns in memory, group by, shift, merge. For `mining.py` only.
 
 It leaves out what the synthetic log does not have: session ids, several locales, rewritten turns, feedback, engagement.
 """

@@ -1,14 +1,14 @@
-"""Is the truth inside the off-policy interval? Releases that add, drop, re-threshold or re-draw rules, in a world that knows.
+"""Measures how often the truth is inside the off-policy interval, for releases with other rules, thresholds or shares.
 
     python benchmarks/off_policy.py [--seeds 0 1 ... 9] [--releases 20] [--users 120] [--days 10]
 
-For each seed: simulate a log, learn from it, and let every rule that was considered, good or bad, be drawn with a share of its
-own for as many days again. From that second log alone the share of requests that end well is estimated for random releases made
-of these rules (`rewriter.evaluation.compare`): half of the rules (drop), those above a random threshold, the best half and some
-others (add), and all of them with other shares (draw). The truth of a release is what its rules do to the requests of a third,
-long log without rewriting, where every goal is known. A request is the first turn of a goal and ends well if the goal is met, so
-that this judges the estimates, not the labels. Writes results/off_policy.json: how often the truth is inside the 95 % interval,
-by method and kind of release, the error, the width, and the same for the difference to the release that leaves all alone.
+For each seed: simulate a log and learn from it. For as many days again, every rule that was considered, good or bad, is drawn
+with a share of its own. From that second log alone the share of requests that end well is estimated for random releases of these
+rules (`rewriter.evaluation.compare`): half of the rules (drop), those above a random threshold, the best half and some others
+(add), and all of them with other shares (draw). The truth of a release is computed from a third, long log without rewriting, in
+which every goal is known. A request is the first turn of a goal and ends well if the goal is met. So the estimates are judged,
+not the labels. Writes results/off_policy.json: how often the truth is inside the 95 % interval, by method and kind of release,
+the error, the width, and the same for the difference to the release that leaves all requests alone.
 """
 
 import argparse

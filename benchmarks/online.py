@@ -1,4 +1,4 @@
-"""The online layer in a simulated home: what it adds to exact rules, in both modes, with and without other hearings.
+"""Measures what the online layer adds to exact rules in a simulated home, in both modes, with and without other hearings.
 
     python benchmarks/online.py [--seeds 0 1 2] [--days 20] [--users 200] [--requests 4000] [--setting normal]
         [--out benchmarks/results/online]

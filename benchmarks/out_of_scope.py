@@ -1,16 +1,16 @@
-"""What must not be rewritten: requests outside what an assistant can do, and the opposite or another number of what was said.
+"""Measures wrong rewrites: of requests that are out of scope, and to the opposite or another number of what was said.
 
     python benchmarks/out_of_scope.py [--seeds 0 1 2] [--users 120] [--days 14] [--out benchmarks/results/out_of_scope.json]
 
-1. `clinc150`: an assistant knows the first sentences of each of its 150 intents; people ask it in these words through a channel
-   that mishears, and `learn` reads the log. Then each of the 1,200 out-of-scope sentences is asked, before the NLU and after a
-   refusal, by users of the log and by nobody. In-scope sentences that nobody ever asked are asked too: what is sent for them
-   should be of their own intent.
+1. `clinc150`: an assistant knows the first sentences of each of its 150 intents. Users say these sentences through a channel that
+   mishears, and `learn` reads the log. Then each of the 1,200 out-of-scope sentences is asked, before the NLU and after a
+   refusal, with users of the log and without a user. In-scope sentences that are not in the log are asked too; their rewrite
+   should have their own intent.
 2. `pairs`: the same with the English pairs of opposite polarities and different numbers of `tests/data/guardrail_pairs.csv`, all
-   of which work. Fresh requests of the following week are asked, after a refusal those that the assistant refuses; a rewrite
-   *crosses* if what is sent contradicts what was said, and what was heard did not.
+   of which work. The requests are new ones of the following week, after a refusal only those that the assistant refuses. A
+   rewrite *crosses* if the text that is sent contradicts what was said, although the text that was heard did not.
 
-Nothing was tuned on either.
+Nothing was tuned on either part.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Home Assistant's fuzzy matcher as a peer: hassil 3.8.1, the last that had it, in an environment of its own.
+"""Home Assistant's fuzzy matcher as a peer: hassil 3.8.1, the last version with it, in a separate environment.
 
-It is no rewriter but acts by itself: given a text, it returns an intent with slots. Its proposal is therefore a text that only
-`Acting`, a wrapper of the world's assistant, understands, namely as that intent. It knows the names of the household, as it
-did in Home Assistant, and learns nothing from the log.
+The matcher is not a rewriter: given a text, it returns an intent with slots. So its proposal is a text that only `Acting`, a
+wrapper of the world's assistant, understands: as that intent. The matcher knows the names of the household, as it did in Home
+Assistant, and learns nothing from the log.
 """
 
 import json

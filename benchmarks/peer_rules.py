@@ -1,8 +1,8 @@
-"""What others do about a request that an assistant does not understand, each as a rule over the log.
+"""Other methods for requests that an assistant does not understand. Each is a rule over the log.
 
-A peer sees what the engine sees: the turns of the log with what the NLU made of them. It has no list of the phrases that the
-assistant knows. Each gives a score, so that it can be drawn as a curve, and has the threshold at which its makers run it. The
-rules are written from their descriptions; none is the original program except where a library is called.
+A peer gets what `learn` gets: the turns of the log with their hypotheses. It has no list of the phrases that the assistant knows.
+Each peer returns a score, so it can be drawn as a curve, and has the threshold that its makers use. The rules are written from
+their descriptions. Only those that call a library run the original program.
 
 | peer | rule | its own threshold |
 |---|---|---|

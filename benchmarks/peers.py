@@ -1,12 +1,12 @@
-"""Other ways to mend a request beside ours, in the same worlds, from the same logs, in both modes.
+"""Compares rewriter with other methods of repairing requests, in the same worlds, with the same logs, in both modes.
 
     python benchmarks/peers.py [--world home] [--setting normal] [--seeds 0 1 2]
         [--days 14] [--users 120] [--requests 4000] [--hassil build/hassil-3.8.1] [--out benchmarks/results/peers_home_normal]
 
-For each seed: simulate the log of some days, learn from it, draw fresh requests of the week after it from everybody, known to the
-log or not, and judge every system on them, before the NLU and after a refusal. Writes OUT.json with figures by seed and pooled
-over the seeds (bootstrap by user), and OUT_before.svg and OUT_after.svg with the curves over thresholds. The rules of the peers
-are in peer_rules.py and peer_hassil.py; hassil 3.8.1 is installed into a folder of its own the first time.
+For each seed: simulate the log of some days, learn from it, draw new requests of the following week from all users, in the log or
+not, and judge every system on them, before the NLU and after a refusal. Writes OUT.json with figures by seed and pooled over the
+seeds (bootstrap by user), and OUT_before.svg and OUT_after.svg with the curves over thresholds. The peers are in peer_rules.py
+and peer_hassil.py; hassil 3.8.1 is installed into a separate folder at the first run.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""What habits add to the shipped prior, by the weight they are given, in worlds where people have habits.
+"""Measures what habits add to the shipped prior, by their weight, in worlds where users have habits.
 
     python benchmarks/prior_habits.py [--seeds 0 1 2] [--requests 7000] [--out benchmarks/results/prior_habits.json]
 
-Requests are drawn as often as people make them. Four fifths, drawn by lot, are the log: they only count who wants what. Of the
-others those that the assistant refuses are judged, with all texts of the world as a complete catalog. The column ``habit`` of
-`rewriter.model.pair_features` is log of (own turns + 2 x share of everybody's turns), relative to the average: *none* leaves it
-out, *popularity* gives it a weight of a half without own turns, the others give the whole column that weight. The prior is the
-one that ships; it was fitted on neither world.
+Requests are drawn as often as users make them. A random four fifths are the log, which only counts who wants what. Of the other
+requests those that the assistant refuses are judged, with all texts of the world as a complete catalog. The column ``habit`` of
+`rewriter.model.pair_features` is the log of (own turns + 2 x share of everybody's turns), relative to the average. *None* leaves
+the column out. *Popularity* uses it without own turns, with a weight of a half. Each other variant gives the whole column the
+named weight. The prior is the shipped one, which was fitted on neither world.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Candidates of requests, measured: the rows that the prior is fitted and judged on."""
+"""Computes the features of candidates of requests: the rows on which the prior is fitted and judged."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

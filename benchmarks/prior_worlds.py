@@ -1,7 +1,7 @@
-"""What the prior is fitted and judged on: worlds, each with the texts that may be sent and the requests that are made.
+"""The worlds on which the prior is fitted and judged, each with the texts that may be sent and the requests that are made.
 
 Everything is read from ``../shared/data`` or simulated. A `Scene` is one world with one index. The assistant understands the
-texts of the world word by word and refuses everything else, so a request is refused where what was heard is none of them.
+texts of the world word by word and refuses everything else. So a request is refused if the heard text is not one of them.
 """
 
 import gzip

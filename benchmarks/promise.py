@@ -1,4 +1,4 @@
-"""Whether the online layer keeps its promises: promised and true losses, in several worlds, before the NLU and after a refusal.
+"""Compares the expected and the true losses of the online layer, in several worlds, before the NLU and after a refusal.
 
     python benchmarks/promise.py 0 1 2 [--worlds fr nl home spoken] [--days 14] [--users 60] [--requests 3000]
         [--out benchmarks/results/promise.json]

@@ -1,4 +1,4 @@
-"""Artefacts of queries alone, and how well a retriever finds what was meant."""
+"""Builds artefacts that hold only queries, and measures how well a retriever finds what was meant."""
 
 import tempfile
 from collections.abc import Iterator, Sequence

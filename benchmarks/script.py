@@ -1,4 +1,4 @@
-"""What the scripts share: options with the defaults of each script, what a run was made with, and the result file."""
+"""Shared by the scripts: options with the defaults of each script, a record of how a run was made, and the result file."""
 
 import argparse
 import json

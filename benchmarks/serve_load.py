@@ -1,11 +1,11 @@
-"""What the HTTP service costs: requests a second and latency of `rewriter serve`, beside the same requests in process.
+"""Measures the cost of the HTTP service: requests a second and latency of `rewriter serve`, compared with calls in process.
 
     python benchmarks/serve_load.py [--requests 5000] [--connections 1 8 64] [--seeds 0 1 2] [--out FILE]
 
 The artefact is learned from data/sample.parquet; the requests are its utterances with their users, drawn with the seed. The
-service is one process with one event loop, the client is another. Each connection is kept alive and has one request on its way at
-a time. So latency at many connections is mostly waiting for the others. The ratio is HTTP to in process, seed by seed. The time
-of the processor is that of the process that answers; it depends least on what else the machine does.
+service is one process with one event loop, the client is another. Each connection is kept alive and has one open request at a
+time. So latency at many connections is mostly waiting for the others. The ratio is HTTP to in process, for each seed. Processor
+time is that of the process that answers. It depends least on other processes of the machine.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
-"""The exact layer's figures: one call, start-up, size and memory with a million rules; a plain dict and plain LMDB beside it.
+"""Measures the exact layer with a million rules: one call, start-up, size, memory; compared with a plain dict and plain LMDB.
 
     python benchmarks/serving.py [--rules 1000000] [--seeds 0 1 2] [--out benchmarks/results/serving.json]
 
-Every seed makes a world of its own: sentences of three to seven words, 70 % of the rules for everybody, 30 % of 50,000 users.
-Requests are drawn evenly over all rules, which is harder on the caches than people, who repeat themselves. Every call is timed
-by itself (the clock's own 0.05 us or so is in every figure). Start-up is that of fresh processes, once with the files in the
-page cache and once without.
+Every seed makes a different world: sentences of three to seven words, 70 % of the rules for everybody, 30 % of 50,000 users.
+Requests are drawn evenly over all rules. This is harder on the caches than real users, who repeat themselves. Every call is timed
+separately, and each figure includes about 0.05 us of the clock itself. Start-up is that of new processes, with the files in the
+page cache and without.
 """
 
 import argparse

@@ -1,21 +1,21 @@
-"""SLURP as a world: real people, real recognition, invented users; every system of peers.py beside ours, in both modes.
+"""SLURP as a world: real speech, real recognition, invented users. Every system of peers.py is compared, in both modes.
 
     python benchmarks/slurp.py [--seeds 0 1 2] [--users 120] [--days 14] [--data ../shared/data/slurp]
         [--out benchmarks/results/slurp]
 
 The corpus does not say who speaks, so users are invented and **nothing about k users is claimed**: `launch.min_users` is 1, which
 no log of real people should be learned with. Each user owns up to three takes of a goal. A take is one reading of a sentence,
-often heard by two microphones; both go to the same user and to the same side of the split. Who is not understood says it again
-with another recording of the same goal, gives up or wants something else, by `rewriter.simulation.Behaviour`.
+often heard by two microphones; both go to the same user and to the same side of the split. A user who is not understood says it
+again with another recording of the same goal, gives up, or wants something else, by `rewriter.simulation.Behaviour`.
 
 The goal is the sentence itself, or intent and entities where there are entities, so that two wordings can share it. The assistant
-understands the sentences of the corpus word by word and refuses everything else: it can be asked about any text. The predictions
-recorded with the corpus cannot, and never refuse. They are only counted: a strict assistant fails in more turns than a
-statistical one, and `survived` says in how many of the defects that recorded NLU was right all the same.
+understands the sentences of the corpus word by word and refuses everything else, so it can be asked about any text. The NLU whose
+predictions were recorded with the corpus cannot be asked, and never refuses. Its predictions are only counted: a strict assistant
+fails in more turns than a statistical one, and `survived` is the share of the defects in which the recorded NLU was right.
 
-A quarter of the takes, all of some phrases and goals, and a fifth of the users never enter the log; all held-out recordings are
-judged, once each. Who says them is drawn by lot, so rules for one user have next to nothing to do here: only what people share
-counts. Writes OUT.json, OUT_before.svg and OUT_after.svg like peers.py.
+A quarter of the takes, all takes of some phrases and goals, and a fifth of the users never enter the log. All held-out recordings
+are judged, once each. Their users are drawn at random, so personal rules have hardly any effect here; shared rules are what is
+measured. Writes OUT.json, OUT_before.svg and OUT_after.svg like peers.py.
 """
 
 import argparse

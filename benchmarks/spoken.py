@@ -1,7 +1,7 @@
-"""What the benchmarks of retrieval read from `../shared/data`: recordings, split into a part to learn from and one to judge.
+"""Reads the recordings of `../shared/data` for the benchmarks of retrieval, split into a part to learn from and a part to judge.
 
-A *probe* is a recording that was misheard as a text which is no query; it is answered by any query that means what was said.
-Two fifths of the goals were looked at while the encoders were designed; probes are of the other three fifths.
+A *probe* is a recording that was misheard as a text which is not a query. Any query that means what was said is a right answer.
+Two fifths of the goals were used while the encoders were designed; the probes are of the other three fifths.
 """
 
 import gzip

@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py [--check]
 
-Reads benchmarks/results/*.json and writes both pages; a file that is not there has no section, and one without a table of its own
-is shown figure by figure. The same files always give the same pages. With --check nothing is written, and the exit code is 1 if a
-page is stale.
+Reads benchmarks/results/*.json and writes the pages. A result file that does not exist has no section. A file without its own
+table is shown figure by figure. The same files always give the same pages. With --check nothing is written, and the exit code is
+1 if a page is out of date.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is teaching worth? Users with words of their own, who teach them, state preferences, or answer when they are asked.
+"""Measures the effect of teaching: users have words of their own, teach them, state preferences, or answer when they are asked.
 
     python benchmarks/teaching.py [--seeds 0 1 2] [--users 60] [--days 10] [--share 0.5] [--out benchmarks/results/teaching.json]
 

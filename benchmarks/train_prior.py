@@ -5,14 +5,15 @@
 
 Positives are misheard recordings of `slurp` and `home_spoken`; negatives beside them are requests of other domains (`banking77`,
 `clinc150`, `snips_nlu`). Each world comes with three indexes: a complete catalog, what a log would hold, and 150 texts of
-that. No world is judged by a prior that was fitted on it: `slurp` by one fitted on `home_spoken`, the reverse, and all others by
-one fitted on both. `dstc2`, the simulated worlds and the mistyped requests are never fitted on; the costs of typing are learned
-from mistyped sentences of `hwu64`.
+that. No world is judged by a prior that was fitted on it: `slurp` is judged by one fitted on `home_spoken` and the reverse, and
+all others by one fitted on both. No prior is fitted on `dstc2`, the simulated worlds or the mistyped requests. The costs of
+typing are learned from mistyped sentences of `hwu64`.
 
-All is after a refusal. A *win* is a refused request whose best candidate means what was said, a *loss* one whose best candidate
-does not; *fixed* is wins per defect, misunderstood requests among the defects. `calibrated` is what the update of a log gives:
-half of the phrases update the prior (`rewriter.offline.fit.prior_update`), the other half is judged, before and after. `ceiling`
-is the same form of model, fitted on the truth of half of the phrases of the judged world and judged on the other half.
+All requests were refused. A *win* is a refused request whose best candidate means what was said, and a *loss* one whose best
+candidate does not. *Fixed* is wins per defect; misunderstood requests are defects too. `calibrated` is the prior after an update
+by
+a log: half of the phrases update it (`rewriter.offline.fit.prior_update`), and the other half is judged before and after.
+`ceiling` is the same form of model, fitted on the truth of half of the phrases of the judged world, and judged on the other half.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/year.py [--seed 0] [--users 20] [--days 364] [--every 7] [--refit 28]
 
-The people of `rewriter.simulation` talk to hassil every day, and a rewriter with all its layers answers before it. Every
-`--every` days it learns from what was said, sent and decided since. Beside it the same year without rewriting. A win
-is wrong as spoken and right as sent, a loss the reverse. Writes results/year.json and results/year.svg.
+The users of `rewriter.simulation` talk to hassil every day, and a rewriter with all its layers is called before it. Every
+`--every` days it learns from what was said, sent and decided since. The same year without rewriting is simulated for comparison.
+A win is wrong as spoken and right as sent, a loss the reverse. Writes results/year.json and results/year.svg.
 """
 
 import argparse

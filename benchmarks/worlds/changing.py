@@ -1,4 +1,4 @@
-"""`Changing`: a home that is another every day: meanings turn, devices arrive, a release breaks the assistant."""
+"""`Changing`: a home that changes over time: meanings of texts change, devices arrive, a release breaks the assistant."""
 
 from dataclasses import dataclass
 from typing import Literal

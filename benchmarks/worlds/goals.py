@@ -1,4 +1,4 @@
-"""`MediaGoal`: something people want, how they name it in full, and where a few words are enough."""
+"""`MediaGoal`: something that users want, its full phrases, and the situations in which a brief phrase is enough."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""`media_world`: people with screens, rooms, tastes and routines, whose few words mean what the moment makes them mean."""
+"""`media_world`: users with screens, rooms, favourites and routines, whose brief phrases get their meaning from the situation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

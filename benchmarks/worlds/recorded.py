@@ -1,4 +1,4 @@
-"""`recorded_world`: people heard as in recordings, by a real recogniser."""
+"""`recorded_world`: users whose requests are heard as in recordings, by a real recogniser."""
 
 import csv
 import re
