@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rewriter.artefact.switch import publish, rollback
     from rewriter.config import Config
     from rewriter.config import reference as settings
+    from rewriter.connect.verbs import export, import_log
     from rewriter.evaluation.compare import compare
     from rewriter.evaluation.evaluate import evaluate
     from rewriter.evaluation.experiment import experiment, plan
@@ -59,8 +60,10 @@ __all__ = [
     "evaluate",
     "experiment",
     "explain",
+    "export",
     "forget",
     "history",
+    "import_log",
     "info",
     "label",
     "learn",
@@ -93,8 +96,10 @@ _HOMES: Final = {
     "evaluate": "rewriter.evaluation.evaluate:evaluate",
     "experiment": "rewriter.evaluation.experiment:experiment",
     "explain": "rewriter.operate.explain:explain",
+    "export": "rewriter.connect.verbs:export",
     "forget": "rewriter.operate.forget:forget",
     "history": "rewriter.operate.info:history",
+    "import_log": "rewriter.connect.verbs:import_log",
     "info": "rewriter.operate.info:info",
     "label": "rewriter.operate.label:label",
     "learn": "rewriter.offline.learn:learn",

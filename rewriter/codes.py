@@ -326,3 +326,48 @@ class FindingKind(StrEnum):
     """The log or the catalog shows that the words mean different things; ``slot`` holds in how many frames they do and do not."""
     LEAVES_OUT = "leaves_out"
     """The target leaves out words of a request that may be fine as it is."""
+
+
+# --- Hosts
+
+
+class SearchRow(StrEnum):
+    """A row of a log of site search that is no turn of its own."""
+
+    BROKEN = "broken"
+    """No JSON object."""
+    OTHER = "other"
+    """Neither a query nor an event."""
+    EMPTY = "empty"
+    """A query without a word, such as a look at a category."""
+    NO_CLIENT = "no_client"
+    """A query of nobody."""
+    NO_TIME = "no_time"
+    """A query without a readable time."""
+    OTHER_APPLICATION = "other_application"
+    """A query to an application that was not asked for."""
+    REPEATED = "repeated"
+    """A query whose id, client and text came before."""
+    SAME_SEARCH = "same_search"
+    """A query for the text of the query before it, soon after."""
+    LOOSE_EVENT = "loose_event"
+    """An event of no query that was read."""
+
+
+class LeftOut(StrEnum):
+    """Why a rewrite of the artefact is not in a file for a host, or not as the artefact makes it."""
+
+    PERSONAL = "personal"
+    """It is for one user."""
+    CONTEXT = "context"
+    """It depends on the context."""
+    LOCALE = "locale"
+    """It is for another locale."""
+    REVIEW = "review"
+    """People blocked it."""
+    WITHIN = "within"
+    """The host would apply it inside longer requests too, and would change one that works."""
+    UNWRITABLE = "unwritable"
+    """The format cannot say it."""
+    TRIAL = "trial"
+    """Written, but the host applies it to all requests, while the artefact leaves some alone for comparison."""

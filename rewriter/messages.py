@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Final
 
-from rewriter.codes import Advice, Caution, FindingKind, Lack, NextStep, Part, RuleVerdict, StageReason, Standing
+from rewriter.codes import (
+    Advice,
+    Caution,
+    FindingKind,
+    Lack,
+    LeftOut,
+    NextStep,
+    Part,
+    RuleVerdict,
+    SearchRow,
+    StageReason,
+    Standing,
+)
 
 # --- The life of a rule
 
@@ -321,3 +333,47 @@ def guardrail_finding(packed: str) -> str:
         source, target, slot = source or "no word", target or "no word", slot.replace(":", " frames, the same in ")
     within = f" in {source}" if kind is FindingKind.UNHEARD and source else ""
     return _FINDINGS[kind].format(source=source, target=target, slot=slot) + within
+
+
+# --- Hosts
+
+_SEARCH_ROWS: Final[Mapping[SearchRow, str]] = {
+    SearchRow.BROKEN: "lines that are no JSON object, left out",
+    SearchRow.OTHER: "rows that are neither a query nor an event, left out",
+    SearchRow.EMPTY: "queries without a word, left out",
+    SearchRow.NO_CLIENT: "queries without client_id, left out",
+    SearchRow.NO_TIME: "queries without a readable timestamp, left out",
+    SearchRow.OTHER_APPLICATION: "queries to other applications, left out",
+    SearchRow.REPEATED: "repetitions of a query id with its text, taken as the same search",
+    SearchRow.SAME_SEARCH: "queries for the same text as just before, taken as the same search",
+    SearchRow.LOOSE_EVENT: "events of no query that was read, left out",
+}
+_LEFT_OUT: Final[Mapping[LeftOut, str]] = {
+    LeftOut.PERSONAL: "for single users; a file is for everybody",
+    LeftOut.CONTEXT: "that depend on the context, which the format does not know",
+    LeftOut.LOCALE: "for other locales; write a file for each with --locale",
+    LeftOut.REVIEW: "that people blocked",
+    LeftOut.WITHIN: "that would also change longer requests that work, because the host applies them inside others",
+    LeftOut.UNWRITABLE: "that the format cannot say",
+    LeftOut.TRIAL: "that are on trial: written, but the host leaves no requests alone for comparison",
+}
+
+
+def search_row(kind: SearchRow) -> str:
+    """Return in words what became of the rows of a search log that are no turns of their own.
+
+    Example:
+        >>> search_row(SearchRow.EMPTY)
+        'queries without a word, left out'
+    """
+    return _SEARCH_ROWS[kind]
+
+
+def left_out(why: LeftOut) -> str:
+    """Return in words which rules a file for a host does not hold, or not as the artefact applies them.
+
+    Example:
+        >>> left_out(LeftOut.REVIEW)
+        'that people blocked'
+    """
+    return _LEFT_OUT[why]

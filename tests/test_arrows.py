@@ -18,6 +18,7 @@ FLOORS = [
     {"offline", "online"},
     {"evaluation"},
     {"operate"},
+    {"connect"},
     {"terminal", "service"},
     {"cli"},
 ]

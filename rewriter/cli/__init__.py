@@ -1,7 +1,7 @@
 """The command line: each verb parses, calls one function and prints what it returns.
 
-This file holds the command group and what all verbs share: arguments, options, and errors as one line. `asking`, `learning`,
-`measuring`, `operating` and `teaching` add their verbs to the group.
+This file holds the command group and what all verbs share: arguments, options, and errors as one line. `asking`, `hosts`,
+`learning`, `measuring`, `operating` and `teaching` add their verbs to the group.
 """
 
 import sys
@@ -95,4 +95,4 @@ def _inert(value: object) -> str:
 
 
 # Each module adds its verbs to the group above.
-from rewriter.cli import asking, learning, measuring, operating, teaching  # noqa: E402, F401
+from rewriter.cli import asking, hosts, learning, measuring, operating, teaching  # noqa: E402, F401
