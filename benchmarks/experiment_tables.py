@@ -46,7 +46,13 @@ def attack(result: Figures) -> str:
     days, served = result["rejecting days"], result["rejecting accounts"]
     withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in served.items()]
     rejected = f"Rules that serve, and accounts that say all of their texts for {days} days and reject every rewrite:"
-    parts = [about, grid(columns, lines), *_floods(result["floods"]), rejected, grid(["accounts", "rules withdrawn"], withdrawn)]
+    parts = [
+        about,
+        grid(columns, lines),
+        *_floods(result.get("floods", {})),
+        rejected,
+        grid(["accounts", "rules withdrawn"], withdrawn),
+    ]
     return "\n\n".join(parts)
 
 

@@ -69,7 +69,6 @@ EARLIER: Mapping[str, tuple[str, ...]] = {
         "learn_cost",
     ),
     "the online layer calibrated its scores": (
-        "peers_home_normal",
         "peers_recordings_*",
         "ladder_*",
         "online",
