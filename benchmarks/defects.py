@@ -13,8 +13,8 @@ Calls: the mean P(reached) of the goals of a call is compared with the caller's 
 "understood me well".
 
 Labels: a home with simulated feedback on part of the turns, which is right in 95 of 100 cases. The turns are drawn at random, or
-as `Rewrite.ask` draws them (`model.risk.worth` of the teacher's P without feedback, at most one a day and user). The figure is F1
-at P >= .5 over the turns of users that the model has not seen.
+as `Rewrite.ask` draws them (`model.risk.asking_rate` of the teacher's P without feedback, at most one a day and user). The figure
+is F1 at P >= .5 over the turns of users that the model has not seen.
 """
 
 import json
@@ -43,7 +43,7 @@ from rewriter.detect.rephrase import learn_pair, segment
 from rewriter.detect.turns import Turns
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.detect.word_risk import learn_risk
-from rewriter.model.risk import worth
+from rewriter.model.risk import asking_rate
 from rewriter.simulation.worlds import simulate
 
 OUT = Path("benchmarks/results/defects.json")
@@ -80,7 +80,7 @@ def with_feedback(turns: Turns, label: Bools, rows: npt.NDArray[np.int64], noise
 
 def as_asked(turns: Turns, p: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Return turns in the order in which `Rewrite.ask` may draw them, one a day and user at most."""
-    drawn = np.argsort(rng.exponential(size=len(p)) / np.array([worth(one) for one in p.tolist()]))
+    drawn = np.argsort(rng.exponential(size=len(p)) / np.array([asking_rate(one) for one in p.tolist()]))
     day = np.column_stack([turns["user_no"], turns["ts_ms"] // DAY_MS])[drawn]
     _, first = np.unique(day, axis=0, return_index=True)
     return np.asarray(drawn[np.sort(first)], dtype=np.int64)

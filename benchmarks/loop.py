@@ -38,7 +38,7 @@ from worlds.changing import Changing, Source
 from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.evaluation.charts import by_day
-from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, answer, live
+from rewriter.evaluation.loop import Day, Learner, NoRewriting, SelfAware, answer, live
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.offline.rules.assess import rule_id
@@ -105,7 +105,7 @@ class Naive:
 
 
 SYSTEMS: Mapping[str, Callable[[Path], Learner]] = {
-    "no rewriting": lambda _: Nothing(),
+    "no rewriting": lambda _: NoRewriting(),
     "self-aware": lambda folder: SelfAware(folder, Config.from_dict({**EXACT, "loop": {"refit_days": 0, "draw": True}})),
     "keyed by spoken": lambda folder: Naive(folder, lambda turn: turn.utterance),
     "keyed by sent": lambda folder: Naive(folder, lambda turn: turn.sent or turn.utterance),

@@ -28,7 +28,7 @@ from script import RESULTS, options, write_result
 
 from rewriter.config import Config
 from rewriter.evaluation.charts import by_day
-from rewriter.evaluation.loop import Day, Learner, Nothing, SelfAware, live
+from rewriter.evaluation.loop import Day, Learner, NoRewriting, SelfAware, live
 from rewriter.simulation.turn import Turn
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world
@@ -101,7 +101,7 @@ def main() -> None:
     config = Config.from_dict({"loop": {"draw": True, "refit_days": args.refit}})
     with tempfile.TemporaryDirectory() as folder:
         learner = Patient(Path(folder), config, layers=("precomputed", "online"), every=args.every)
-        years = {"no rewriting": lived(world, Nothing(), args, "without"), "rewriter": lived(world, learner, args, "with")}
+        years = {"no rewriting": lived(world, NoRewriting(), args, "without"), "rewriter": lived(world, learner, args, "with")}
     months = {name: [month(days[i : i + MONTH]) for i in range(0, len(days), MONTH)] for name, days in years.items()}
     whole = {name: month(days) for name, days in years.items()}
     result = {

@@ -17,7 +17,7 @@ from rewriter.detect.boosting import FOLDS, fold_of, log_odds
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.turns import Turns
 from rewriter.model.logistic import Logistic, fit_logistic
-from rewriter.model.risk import COLUMNS, Risk, worth
+from rewriter.model.risk import COLUMNS, Risk, asking_rate
 
 _PRIOR_TURNS = 2.0  # number of turns of mean risk that are added to the turns of every text and word
 _RIDGE = 1.0  # penalty of the weights of `Risk`, of columns scaled to unit variance
@@ -161,7 +161,7 @@ def learn_risk(turns: Turns, defect: Floats, *, min_users: int, budget: float, a
     weigh = fit_logistic(columns[spoken], defect[spoken], penalty=_RIDGE)
     p = weigh.p(columns)
     whole = _word_risk(turns, defect, np.arange(len(turns)), min_users).risk()
-    rate = budget / float(np.mean([worth(one) for one in p.tolist()]))
+    rate = budget / float(np.mean([asking_rate(one) for one in p.tolist()]))
     return LearnedRisk(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
 
 

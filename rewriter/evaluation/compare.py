@@ -119,14 +119,14 @@ def _terms(logged: Logged, release: Release, kept: Bools, seed: int) -> Mapping[
     """Return numerator and denominator of each kept request, by method."""
     y, share, done = logged.y[kept], release.share[kept], logged.rewritten[kept]
     w = np.where(done, share, 1.0 - share) / logged.p[kept]
-    leave, rewrite = _worth(logged, kept, seed)
+    leave, rewrite = _expected_outcomes(logged, kept, seed)
     expected = share * rewrite + (1.0 - share) * leave
     doubly = expected + w * (y - np.where(done, rewrite, leave))
     one = np.ones(len(y))
     return {"IPS": (w * y, one), "SNIPS": (w * y, w), "DR": (doubly, one)}
 
 
-def _worth(logged: Logged, kept: Bools, seed: int) -> tuple[Floats, Floats]:
+def _expected_outcomes(logged: Logged, kept: Bools, seed: int) -> tuple[Floats, Floats]:
     """Return the expected outcome of leaving alone and of rewriting each kept request, from the requests of other users.
 
     It is the mean of the same source and action, shrunk to the mean of all sources. All requests of a user are in one fold, so
@@ -134,7 +134,7 @@ def _worth(logged: Logged, kept: Bools, seed: int) -> tuple[Floats, Floats]:
     """
     fold = np.random.default_rng(seed).integers(_FOLDS, size=int(logged.cluster.max(initial=-1)) + 1)[logged.cluster]
     n = int(logged.source.max(initial=-1)) + 1
-    worth = np.zeros((2, len(logged.y)))
+    expected = np.zeros((2, len(logged.y)))
     for action in (0, 1):
         for part in range(_FOLDS):
             others = (logged.rewritten == action) & (fold != part)
@@ -142,8 +142,8 @@ def _worth(logged: Logged, kept: Bools, seed: int) -> tuple[Floats, Floats]:
             good = np.bincount(logged.source[others], weights=logged.y[others], minlength=n)
             mean = good.sum() / max(1, seen.sum())
             here = fold == part
-            worth[action, here] = ((good + _PRIOR * mean) / (seen + _PRIOR))[logged.source[here]]
-    return worth[0, kept], worth[1, kept]
+            expected[action, here] = ((good + _PRIOR * mean) / (seen + _PRIOR))[logged.source[here]]
+    return expected[0, kept], expected[1, kept]
 
 
 def _sums(cluster: Ints, *columns: Floats) -> list[Floats]:

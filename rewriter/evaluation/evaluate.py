@@ -231,7 +231,7 @@ class Answerable:
     def __str__(self) -> str:
         """One line for people."""
         if not self.turns:
-            return "catalog: no turn of the log has the status failed, so nothing tells what it could answer"
+            return "catalog: no turn of the log has the status failed, so it is not known what it could answer"
         share = self.answered_turns / self.turns
         found = (
             f"catalog: answers {self.answered_turns:,} of {self.turns:,} refused turns ({share:.0%}), "

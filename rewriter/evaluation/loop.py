@@ -175,7 +175,7 @@ class SelfAware:
             return con.execute(sql).fetchall()
 
 
-class Nothing:
+class NoRewriting:
     """A learner that rewrites nothing, as the baseline."""
 
     rewrite: Rewriting | None = None

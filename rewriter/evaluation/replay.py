@@ -320,7 +320,7 @@ class Guard:
         answers = [
             replay(logged, Rewriter.open(v.root, version=v.id, hashed=True).rewrite, after_failure=False) for v in (old, new)
         ]
-        before, after = (_worth(outcomes) for outcomes in answers)
+        before, after = (_net_wins(outcomes) for outcomes in answers)
         users, n = np.unique(answers[0].user.astype(str), return_inverse=True)
         more = np.bincount(n, weights=after - before, minlength=len(users))
         asked = np.bincount(n, minlength=len(users))
@@ -336,7 +336,7 @@ def _size(version: Version) -> int:
     return sum(sum(locales.values()) for locales in RuleBook.open(version.folder / "rules").counts.values())
 
 
-def _worth(outcomes: Outcomes) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _net_wins(outcomes: Outcomes) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return wins(outcomes).astype(np.float64) - losses(outcomes).astype(np.float64)
 
 

@@ -326,16 +326,17 @@ _SCOPES = {
     "personal": "Personal rules",
     "online": "Parts of the online layer",
 }
-_LEAD = """This page shows what became of the requests, as far as the log itself tells. A turn counts as failed when the assistant
-refused it, or when the user restated it, interrupted the answer or gave negative feedback."""
-_DEFECTS = """A random part of the requests that a rule knows is left alone, as a hold-out. Each drawn request, rewritten or left
-alone, is weighted by one over the probability of its draw, so that both lines describe the same requests. "No rewrite" is all
-requests that no rule knows. Bars are 95 % intervals (bootstrap by user)."""
+_LEAD = """This page shows the outcomes of requests, as they follow from the log alone. A turn counts as failed if the assistant
+refused it, or if the user restated it, interrupted the answer or gave negative feedback."""
+_DEFECTS = """A random part of the requests with a rule is left alone, as a hold-out. Each drawn request, rewritten or left alone,
+is weighted by one over the probability of its draw, so that both lines describe the same requests. "No rewrite" is all requests
+without a rule. Bars are 95 % intervals (bootstrap by user)."""
 _RATIOS = """A win is a request that fails as spoken and works rewritten. A loss is the reverse, or an honest refusal that became
 a wrong action. How a request ends as spoken is estimated from requests of the same text that were sent as spoken; newer ones
-count more. Bars are 95 % intervals (bootstrap by user). This is what the log alone tells, turn by turn, with all its noise: a
-right rewrite after which a user says something similar counts as a loss. So it is lower than a ratio judged by what was truly
-wanted, and than the ratio that is expected when the rules are launched."""
-_STAGES = """Stages of a rule. Shadow: evidence is collected, nothing is sent. Canary: on trial with part of the requests. Live:
-better than leaving alone, beyond doubt. Probation: under suspicion after bad results. Retired: worse than leaving alone."""
+count more. Bars are 95 % intervals (bootstrap by user). These figures follow from the log alone, turn by turn, and are noisy: a
+right rewrite after which a user says something similar counts as a loss. So the ratio is lower than one judged by the true goals,
+and lower than the ratio that is expected when the rules are launched."""
+_STAGES = """Stages of a rule. Shadow: evidence is collected, and nothing is sent. Canary: tested on part of the requests. Live:
+shown to be better than leaving the request alone. Probation: tested again after bad results. Retired: worse than leaving the
+request alone."""
 _CHANGED = "The newest changes of stage of the rules for everybody, with the evidence of that day."

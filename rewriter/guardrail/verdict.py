@@ -158,7 +158,7 @@ _COMPLAINING = frozenset({"shop", "support"})
 """Profiles under which users describe what does not work."""
 
 
-class _Heeded(NamedTuple):
+class _Destructive(NamedTuple):
     """What is destructive in a deployment: requests by their words, words in names of intents, and requests that are exempt."""
 
     requests: tuple[Index, ...]
@@ -307,12 +307,12 @@ class Guardrail:
 
     def _dangers(self, target: Reading, intent: str | None) -> list[frozenset[str]]:
         """Return the requests to destroy, buy or unlock in the target, by its words or else by its intent."""
-        heeded = _heeded(self.lexicon, self.settings)
-        entries = (entry for index in heeded.requests for word in target.words for entry in index.get(word, ()))
-        asked = [danger for _, danger in entries if danger.issubset(target.words) and danger not in heeded.harmless]
+        destructive = _destructive(self.lexicon, self.settings)
+        entries = (entry for index in destructive.requests for word in target.words for entry in index.get(word, ()))
+        asked = [danger for _, danger in entries if danger.issubset(target.words) and danger not in destructive.harmless]
         if intent is None or asked:
             return asked
-        return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in heeded.intents]
+        return [frozenset([word]) for word in map(str.lower, _INTENT_WORD.findall(intent)) if word in destructive.intents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +347,7 @@ def _opened(locale: str, settings: Settings) -> Guardrail:
 
 
 @lru_cache(maxsize=_LOCALES_CACHED)
-def _heeded(lexicon: Lexicon, settings: Settings) -> _Heeded:
+def _destructive(lexicon: Lexicon, settings: Settings) -> _Destructive:
     """Return what is destructive under some settings. The lists of the deployment take precedence over those of the profile."""
     groups = _GROUPS[settings.profile]
     own = dangers(settings.destructive)
@@ -355,7 +355,7 @@ def _heeded(lexicon: Lexicon, settings: Settings) -> _Heeded:
     intents = {word for group in groups for word in _DANGEROUS_INTENTS[group]} | {
         word for (word, *more) in destructive if not more
     }
-    return _Heeded(
+    return _Destructive(
         (*(lexicon.danger[group] for group in groups if group in lexicon.danger), own),
         frozenset(intents - _single(harmless)),
         harmless,

@@ -234,8 +234,9 @@ RISK = (
     "likelier", "least_likelier", "less_unknown", "less_new", "other_template", "other_known", "hearings",
     "nearest_text", "nearest_sound", "nearest_cost", *WORDED,
 )  # fmt: skip
-"""Features that say whether a request fails as spoken: its fluency, the features of the best candidate, how much more fluent the
-other hearings are, how near the nearest known text is, and how often its words failed before (`WORDED` of `model.risk.Risk`)."""
+"""Features from which P(a request fails as spoken) is computed: its fluency, the features of the best candidate, how much more
+fluent the other hearings are, how near the nearest known text is, and how often its words failed before (`WORDED` of
+`model.risk.Risk`)."""
 
 _HEARINGS = 5  # hearings that are aligned; each costs time, and later ones are hardly ever right
 _HEARING_COST = 0.5  # added to the cost for each place of a hearing, so that later hearings are preferred only if clearly cheaper

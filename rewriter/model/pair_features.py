@@ -35,13 +35,13 @@ letters, …_lead   normalised Indel similarity of the texts; how far it is ahea
 idf_lost/_gained  idf of the request's words that the text lacks, and of the text's words that were not heard, as shares of the
                   idf of all words of the request or the text
 lost_unknown/_known  how many words of the request the text lacks that the index has never seen, and has seen
-contrast          the greatest P(another meaning) of a lost word and a gained one that stand for each other in the index
-contrast_lost     the greatest share of frames in which a lost word changes what is meant (`rewriter.model.contrasts`)
+contrast          the greatest P(the meaning changes) of a lost word and a gained word that share a frame in the index
+contrast_lost     the greatest share of frames in which a lost word changes the meaning (`rewriter.model.contrasts`)
 contrast_gained   the same of the gained words
 length            |log of the ratio of the lengths in symbols|
 request_words     log of the number of words of the request
-habit             log of (own turns + `PULL` x share), relative to what nobody in particular wants on average
-complete          1 where the index holds all that the assistant understands, else 0
+habit             log of (own turns + `PULL` x share), relative to the average over all users
+complete          1 if the index holds all texts that the assistant understands, else 0
 """
 _UP = ("channel", "channel_lead", "letters", "letters_lead", "habit")
 _DOWN = (
@@ -51,7 +51,7 @@ _DOWN = (
 SIGNS: Final = tuple((name in _UP) - (name in _DOWN) for name in PAIR)
 """Sign that the weight of each column may have: 1 not negative, -1 not positive, 0 either."""
 REQUEST: Final = ("unseen_steps", "new_steps", "unknown", "request_words")
-"""What tells whether a text that the index does not hold fails as it is spoken:
+"""Columns from which P(the request fails as spoken) is computed for a text that is not in the index:
 
 unseen_steps      log of the number of pairs of neighbouring words that no text of the index has
 new_steps         the same of two words that are both known
@@ -64,7 +64,7 @@ PULL = 2.0
 _LONGEST = 16  # words of a text that are compared
 _NOBODY = -1  # fills rows of word numbers
 _RIVAL_FLOOR = -4.0  # log-likelihood per symbol below which a candidate is no rival
-_EDGE = ""  # stands for the end of a text in a pair of words
+_EDGE = ""  # neighbour of the first and of the last word of a text
 _RAREST = 1e-4  # share of everybody's turns that is assumed for an interpretation that nobody has asked for
 
 

@@ -43,7 +43,7 @@ class Risk:
         words: word -> log-odds of a defect among the turns that contain it.
         mean: log-odds of any turn; used for unknown texts and words.
         weigh: the logistic regression on the columns `COLUMNS`.
-        rate: factor between `worth` and P(the user is asked "did I get that right?"), set to meet the budget of prompts.
+        rate: factor between `asking_rate` and P(the user is asked "did I get that right?"), set to meet the budget of prompts.
         a_day: most prompts to one user in a day.
     """
 
@@ -71,7 +71,7 @@ class Risk:
 
     def p_asked(self, p: float) -> float:
         """Return the probability with which the user is asked "did I get that right?" after a turn with this risk p, 0..1."""
-        return min(1.0, self.rate * worth(p))
+        return min(1.0, self.rate * asking_rate(p))
 
     def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
         """Return the values of `COLUMNS` for a request."""
@@ -134,14 +134,14 @@ class Risk:
             return cls(texts, words, float(data["mean"]), weigh, float(data["rate"]), int(data["a_day"]))
 
 
-def worth(p: float) -> float:
+def asking_rate(p: float) -> float:
     """Return the relative rate at which turns with P(defect) = p should be asked about: ``sqrt(p (1 - p)) + 0.05``.
 
     Sampling in proportion to the standard deviation of the outcome estimates a total with the least variance (Neyman 1934, "On
     the two different aspects of the representative method"). The constant keeps every turn's chance above zero.
 
     Example:
-        >>> [round(worth(p), 2) for p in (0.0, 0.1, 0.5, 1.0)]
+        >>> [round(asking_rate(p), 2) for p in (0.0, 0.1, 0.5, 1.0)]
         [0.05, 0.35, 0.55, 0.05]
     """
     return math.sqrt(p * (1 - p)) + _LEAST_ASKED

@@ -51,7 +51,7 @@ _SCOPES = (Scope.PERSONAL, Scope.GLOBAL)
 def write_rules(folder: Path, rules: Iterable[Rule]) -> int:
     """Write rules as ``global.mdb``, ``personal.mdb`` and ``counts.json``, which counts those for everybody by locale.
 
-    The locales of single users' rules stand beside these rules, in ``personal.mdb``, because a rare locale tells who speaks it.
+    The locales of single users' rules are in ``personal.mdb`` beside these rules, because a rare locale can identify its user.
 
     The key of a rule is the BLAKE2b-128 of locale and source. In the personal file the user's hash stands before it, so that the
     rules of one user are neighbours. The rows are sorted in memory and appended, which fills every page.
@@ -163,7 +163,7 @@ def save_moments(folder: Path, moments: Iterable[Rule]) -> None:
 
     Args:
         folder: of the rules.
-        moments: each of one user; its `rule` tells the evidence, its `score` is the share of turns that it is true of.
+        moments: each of one user. Its `rule` holds the evidence, and its `score` is P(the user means it), 0 for a complaint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _append(folder / _MOMENTS, sorted((one.user.encode() + _key(one.source, one.locale), _packed(one)) for one in moments))

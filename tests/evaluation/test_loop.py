@@ -6,12 +6,12 @@ import pytest
 from worlds.changing import Changing
 
 from rewriter.config import Config
-from rewriter.evaluation.loop import Nothing, SelfAware, answer, live
+from rewriter.evaluation.loop import NoRewriting, SelfAware, answer, live
 
 START = date(2026, 1, 5)
 
 
-class Known(Nothing):
+class Known(NoRewriting):
     """Rewrites every source to its target, right or wrong, and remembers what it was shown."""
 
     def __init__(self, home):
@@ -54,7 +54,7 @@ def test_wins_and_losses_are_judged_by_the_assistant_itself():
 
 def test_no_rewriting_is_no_rewriting():
     home = Changing(0)
-    (day,) = live(home.world, Nothing(), days=1, start=START, seed=1)
+    (day,) = live(home.world, NoRewriting(), days=1, start=START, seed=1)
     assert (day.wins, day.losses, dict(day.served), dict(day.states), dict(day.scores)) == (0, 0, {}, {}, {})
     assert all(turn.sent is None for turn in day.turns)
 

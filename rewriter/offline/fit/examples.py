@@ -67,7 +67,7 @@ class UserVotes:
     Args:
         mined: its tables user_nodes and users are read.
         votes: what each user's turns say was meant.
-        good: the shared queries (`rewriter.offline.fit.query_index.worthy`).
+        good: the shared queries (`rewriter.offline.fit.query_index.shared_queries`).
         own: the habits of each user (`rewriter.offline.fit.query_index.habits`).
 
     Attributes:
@@ -151,7 +151,7 @@ def new_goal_share(texts: pd.DataFrame) -> float:
     met exactly these as new texts. The share is shrunk to 1/4 with the weight of 20 texts.
 
     Args:
-        texts: of the log, from `rewriter.offline.fit.query_index.said`.
+        texts: of the log, from `rewriter.offline.fit.query_index.sent_texts`.
 
     Example:
         >>> old = pd.DataFrame({"node": range(100), "first_day": 0, "rate": 1.0})
@@ -203,7 +203,7 @@ def labelled_texts(
     """Return healthy texts, and failing texts with their goals, each as a few of its users say it.
 
     Args:
-        texts: of the log, from `rewriter.offline.fit.query_index.said`.
+        texts: of the log, from `rewriter.offline.fit.query_index.sent_texts`.
         votes: of their users.
         served: (locale, text) that a global rule answers.
         turns: Parquet of `tables.TURNS`, for the other hearings.
@@ -265,7 +265,7 @@ class Wordings:
     """The wording of the healthy texts of each locale, and the wording that it would be if nobody had asked for one of the goals.
 
     Args:
-        good: the shared queries, from `rewriter.offline.fit.query_index.worthy`.
+        good: the shared queries, from `rewriter.offline.fit.query_index.shared_queries`.
 
     Attributes:
         all: locale -> wording.

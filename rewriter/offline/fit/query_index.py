@@ -66,8 +66,8 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
     """Return failing texts, each with a text that says what was meant. Both come from k users or more.
 
     Args:
-        texts: of the log, from `said`.
-        good: the shared queries, from `worthy`. For each interpretation the query with most success is taken.
+        texts: of the log, from `sent_texts`.
+        good: the shared queries, from `shared_queries`. For each interpretation the query with most success is taken.
         pairs: votes of all users together on what was meant.
         min_users: k.
     """
@@ -130,12 +130,12 @@ ORDER BY u.user_id, t.locale, t.text
 """
 
 
-def said(mined: Mined) -> pd.DataFrame:
+def sent_texts(mined: Mined) -> pd.DataFrame:
     """Return every text that was sent, one row each, with the interpretation that had most success."""
     return _read(mined, ("queries", "nodes"), _TEXTS)
 
 
-def worthy(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
+def shared_queries(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
     """Return the shared queries: texts of k users or more that mostly work, ordered by locale."""
     return texts[(texts["users"] >= min_users) & (texts["success"] >= _MIN_SUCCESS) & (texts["share"] >= _MIN_SHARE)]
 
@@ -147,7 +147,7 @@ def habits(mined: Mined) -> pd.DataFrame:
 
 def contrasts(mined: Mined, min_users: int) -> dict[str, WordContrasts]:
     """Return what the shared queries show about words, by locale; texts of unknown interpretation show nothing."""
-    good = worthy(said(mined), min_users)
+    good = shared_queries(sent_texts(mined), min_users)
     meant = np.where(good["kind"] == "h", good["node"], -1)
     return mine_words(good["locale"].tolist(), good["query"].tolist(), meant.tolist())
 
@@ -157,8 +157,8 @@ class QueryIndex:
     """The texts of a log.
 
     Attributes:
-        texts: all texts that were sent, from `said`.
-        good: the n shared queries, from `worthy`.
+        texts: all texts that were sent, from `sent_texts`.
+        good: the n shared queries, from `shared_queries`.
         spoken: (n,) which of these may be the target of a rewrite; False for `near_duplicates`.
         own: the habits of each user, from `habits`.
     """
@@ -179,8 +179,8 @@ def build_query_index(mined: Mined, pairs: Pairs, config: Config, folder: Path) 
         folder: where the files go.
     """
     k = config.launch.min_users
-    texts, own = said(mined), habits(mined)
-    good = worthy(texts, k)
+    texts, own = sent_texts(mined), habits(mined)
+    good = shared_queries(texts, k)
     data = EncoderData(
         texts=texts.loc[texts["said_by"] >= k, "query"].tolist(),
         queries=good["query"].tolist(),
