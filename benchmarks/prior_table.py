@@ -22,11 +22,11 @@ def prior(result: Figures) -> str:
                 [world, shown, number(done["wins"]), number(done["losses"]), percent(done["fixed"]), percent(outside), *ece]
             )
     by_share = grid(["world left out", "index", *(f"{s.removesuffix('%')} %" for s in _SHOWN)], curves)
-    columns = ["world left out", "index", "wins", "losses", "fixed", "out of scope touched", "ECE", "ECE, half the log told"]
+    columns = ["world left out", "index", "wins", "losses", "fixed", "out of scope rewritten", "ECE", "ECE after an update"]
     about = (
         "Win/loss after a refusal where that share of all defects is fixed: logistic regression / monotone boosted trees / a"
         " ceiling, the logistic regression fitted on the truth of half of this world's phrases. A ratio without a loss counts"
-        " half a loss; a dash: the share is out of reach."
+        " half a loss; a dash: the share is not reached."
     )
     return "\n\n".join(
         [about, by_share, "What is sent from P(meant) = .5 on, by the logistic regression:", grid(columns, sent), _fails(result)]
@@ -43,7 +43,7 @@ def _fails(result: Figures) -> str:
 
 
 def day_one(result: Figures) -> str:
-    """Return win/loss, share fixed and out-of-scope sentences touched by the least P(meant) that is sent, by world."""
+    """Return win/loss, share fixed and out-of-scope sentences rewritten, by the least P(meant) that is sent, by world."""
     leasts = [name for name in next(iter(result["worlds"].values())) if name.startswith(">=")]
     rows = []
     for world, of in result["worlds"].items():
@@ -53,7 +53,9 @@ def day_one(result: Figures) -> str:
         ]
         rows.append([world, number(of["requests"]), percent(of["right_first"]), number(of["right_but_blocked"]), *cells])
     columns = ["world", "refused requests", "right one first", "of these forbidden", *(f"P {least}" for least in leasts)]
-    about = "Wins : losses, share of all defects fixed, and share of out-of-scope sentences touched. By default P >= 0.9 is sent."
+    about = (
+        "Wins : losses, share of all defects fixed, and share of out-of-scope sentences rewritten. By default P >= 0.9 is sent."
+    )
     return f"{about}\n\n{grid(columns, rows)}"
 
 

@@ -38,7 +38,7 @@ def online(result: Figures) -> str:
 
 
 def ladder(result: Figures) -> str:
-    """Each rung in both modes, and what the personal one adds."""
+    """Each set of layers in both modes, and what the personal one adds."""
     columns = ["rung", "rewritten", "wins", "losses", "win/loss", "fixed", "broken ‰, unseen"]
     tables = []
     for mode, heading in (("before", "Before the NLU"), ("after", "After a refusal")):
@@ -68,7 +68,7 @@ def _share(of: Figures) -> Figures:
 
 
 def slurp(result: Figures) -> str:
-    """The same as for peers, and what the strict assistant makes worse than it is."""
+    """The same as for peers, and how many defects are due to the strict assistant alone."""
     corpus, runs = result["corpus"], result["ceilings"]
     reached = result["modes"]["before"]["rewriter"]["pooled"][0]["fixed"]
     launched = "; ".join(f"{run['rules']['global']} for everybody, {run['rules']['personal']} personal" for run in runs)
@@ -81,7 +81,7 @@ def slurp(result: Figures) -> str:
 
 
 def context(result: Figures) -> str:
-    """With context and without, and by what tells the meaning of a phrase."""
+    """With context and without, and by what the meaning of a phrase depends on."""
     tables = [peers(result)]
     for mode, heading in (("before", "before the NLU"), ("after", "after a refusal")):
         systems = result["modes"][mode]
@@ -91,7 +91,7 @@ def context(result: Figures) -> str:
             for kind, one in next(iter(systems.values()))["kinds"].items()
         ]
         columns = [
-            "what tells the meaning",
+            "meaning depends on",
             "turns",
             "defects",
             *(f"{what}, {s}" for s in systems for what in ("win/loss", "fixed")),
@@ -219,7 +219,7 @@ def small_logs(result: Figures) -> str:
 
 
 def teaching(result: Figures) -> str:
-    """What teaching is worth, by seed: the relative change of defects, and the questions that were asked."""
+    """The effect of teaching, by seed: the relative change of defects, and the questions that were asked."""
     seeds = result["seeds"]
     ways = {
         "lessons": "lessons, users who teach",
@@ -300,7 +300,7 @@ def detectors(result: Figures) -> str:
 _COSTS = {
     "turns": "turns",
     "candidates": "candidates",
-    "restatements_told": "restatements it tells of",
+    "restatements_told": "labelled restatements",
     "train_cpu_s": "pair: learning, s of the processor",
     "train_s": "of the clock",
     "pairs_per_cpu_s": "pairs a s of the processor",
@@ -312,7 +312,7 @@ _COSTS = {
 
 
 def defects(result: Figures) -> str:
-    """How well defects are told, on calls and with more and more feedback in a home, and what callers said of their calls."""
+    """How well defects are predicted, on calls and with growing feedback in a home, and how callers judged their calls."""
     calls = result["dstc2"]
     turn = [
         [name, *(number([run["turn"][name][figure] for run in calls]) for figure in ("auc", "f1", "ece"))]
@@ -332,7 +332,7 @@ def defects(result: Figures) -> str:
     ]
     return "\n\n".join((
         "Turns of the dev callers of DSTC2, by seed:",
-        grid(["told by", "AUC", "F1", "calibration error"], turn),
+        grid(["predictor", "AUC", "F1", "calibration error"], turn),
         grid(["of the same turns", "value"], chance),
         "Its calls, by seed:",
         grid(["figure", "value"], call),
@@ -349,7 +349,7 @@ def replay_check(result: Figures) -> str:
         counts = [number(found[name]) for name in ("defects", "wins", "losses", "unknown")]
         rows.append([found["name"], *counts, ratio(found), ratio(found, "win_loss_worst"), percent(found["fixed"])])
     strict = [[name, number(r["turns"]), percent(r["named"]), percent(r["right"])] for name, r in result["strict_rule"].items()]
-    goals = grid(["goal told by the strict rule", "turns", "named", "rightly"], strict)
+    goals = grid(["goal by the strict rule", "turns", "goal inferred", "of these right"], strict)
     return f"{grid(columns, rows)}\n\n{goals}"
 
 

@@ -154,7 +154,7 @@ SECTIONS = (
     Section("serving", "Serving: the exact layer", "What do a call, a start and a million rules cost?", serving),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
     Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),
-    Section("house", "The source: files, lines and functions", "How is the package cut, before and now?", house),
+    Section("house", "The source: files, lines and functions", "How is the package divided, before and now?", house),
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
     Section(
         "lives",
@@ -171,10 +171,10 @@ SECTIONS = (
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
-    Section("prior_habits", "The shipped prior: habits", "What is the logarithm of a habit worth?", prior_habits),
+    Section("prior_habits", "The shipped prior: habits", "How much does the column of habits add?", prior_habits),
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
-    Section("fit_channel", "The text channel", "Does it err as real recognition does?", fit_channel),
+    Section("fit_channel", "The text channel", "Are its errors like those of real recognition?", fit_channel),
 )
 
 
