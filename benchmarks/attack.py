@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str], Outcomes]]:
-    """Yield for each attack what it reached, and what became of fresh honest requests."""
+    """Yield the effect of each attack, and the outcomes of new honest requests."""
     world = phrase_world(seed, n_users=args.users)
     honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     asked = requests(world, n=2000, seed=seed, start=START + timedelta(days=args.days))

@@ -59,7 +59,7 @@ def per_1000(rate: Figures) -> str:
 
 
 def ratio(row: Figures, name: str = "win_loss") -> str:
-    """Write a win/loss ratio of a row of figures, in which JSON could not tell infinite from undefined.
+    """Write a win/loss ratio of a row of figures. In JSON null is infinite or undefined; the number of wins decides which.
 
     Example:
         >>> ratio({"wins": 46, "win_loss": {"value": None, "low": 12.0, "high": None}})

@@ -90,7 +90,7 @@ def run(
 
 
 def blinded(turn: Turn) -> Turn:
-    """Return a turn of which nobody knows where and when it was said."""
+    """Return a turn without its context and device type."""
     return replace(turn, context="{}", device_type="")
 
 
@@ -105,7 +105,7 @@ def decided_by(wanted: tuple[MediaGoal, ...]) -> dict[str, str]:
 
 
 def slices(asked: list[Request], kinds: Mapping[str, str]) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
-    """Return the requests by what tells the meaning of what was said; full phrases tell it themselves."""
+    """Return the requests by what the meaning of their phrase depends on; the meaning of a full phrase depends on nothing."""
     said = np.array([kinds.get(r.said, "full phrase") for r in asked], dtype=object)
     return {name: said == name for name in ("full phrase", *sorted(set(kinds.values())))}
 

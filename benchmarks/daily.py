@@ -45,7 +45,7 @@ def cut(log: Path, work: Path) -> tuple[Path, Path]:
 
 
 def measure(logs: list[Path], out: Path, *, exact: bool) -> dict[str, Any]:
-    """Learn, and tell what each step took."""
+    """Learn, and return the seconds of each step."""
     starts: list[tuple[str, float]] = []
 
     def begin(step: str) -> None:

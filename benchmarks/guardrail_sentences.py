@@ -30,7 +30,7 @@ _PLACEHOLDER = "blorb"
 
 
 class Drawn(NamedTuple):
-    """One sentence: what it means, and whether its template belongs to the half that the word lists were mended with."""
+    """One sentence: what it means, and whether its template belongs to the half with which the word lists were corrected."""
 
     text: str
     slots: str

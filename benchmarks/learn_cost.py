@@ -51,7 +51,7 @@ def peak_gb() -> float:
 
 
 def measure(log: Path, out: Path) -> dict[str, Any]:
-    """Learn from a log in this process, and tell what it took."""
+    """Learn from a log in this process, and return the time and memory."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:CORES]))
     steps, start, before = Steps(), time.perf_counter(), cpu_seconds()
     report = learn([log], out=out, mapping={"timestamp": "ts_ms"}, progress=steps)

@@ -116,7 +116,7 @@ def write(
 
 
 def write_personal(folder: Path, texts: Sequence[str], users: Sequence[str], encoder: SavedEncoder, seed: int) -> None:
-    """Give each user ten habits among the texts and two texts of her own."""
+    """Give each user ten habits among the texts and two private texts."""
     n = len(users) * HABITS
     drawn, ones = np.random.default_rng(seed).integers(len(texts), size=n), np.ones(n, dtype=np.int64)
     said = UserCounts([user for user in users for _ in range(HABITS)], drawn, ones, ones)

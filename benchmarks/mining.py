@@ -73,7 +73,7 @@ def mined_totals(mined: Mined) -> dict[str, int]:
 
 
 def measure(way: str, log: Path, work: Path) -> dict[str, Any]:
-    """Mine a log in this process, and tell what it took."""
+    """Mine a log in this process, and return the time and memory."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:CORES]))
     clock, start, before = Clock(), time.perf_counter(), cpu_seconds()
     if way == "pandas":

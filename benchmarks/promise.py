@@ -47,7 +47,7 @@ MODES = {"before": False, "after": True}
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One world, seed and mode: what held-out texts promised of the online layer, and what became of fresh requests."""
+    """One world, seed and mode: the expected figures by held-out texts, and the outcomes of new requests."""
 
     promise: Promise
     outcomes: Outcomes

@@ -20,7 +20,7 @@ NOTHING = np.zeros(0, dtype=np.int64)
 
 
 def columns(texts: Sequence[str], interpretations: Sequence[int]) -> Queries:
-    """Queries of which only text and interpretation matter."""
+    """Return queries with these texts and interpretations; the other columns have no meaning."""
     ones = np.ones(len(texts), dtype=np.int64)
     return Queries(texts, ["en"] * len(texts), np.array(interpretations, dtype=np.int64), ones, ones, ones, ones)
 

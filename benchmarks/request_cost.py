@@ -125,7 +125,7 @@ def minilm(folder: Path) -> SavedEncoder:
 
 
 def cost(rows: int, encoder: SavedEncoder, misheard: Sequence[str], seed: int, calls: int) -> dict[str, Any]:
-    """Write an artefact of so many rows, ask it, and open it anew."""
+    """Write an artefact of so many rows, time requests to it, and time opening it."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         figures, requests = write(root, exchanged(rows, random.Random(seed)), encoder, misheard, seed)

@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def read(folder: Path) -> Corpus:
-    """Read all recordings of which something was heard, grouped by take."""
+    """Read all recordings with any heard text, grouped by take."""
     with duckdb.connect() as con:
         rows = con.execute(
             """SELECT replace(file, '-headset', ''), sentence, intent, entities, asr_text, nlu_exact

@@ -7,7 +7,7 @@ time"), which the assistant refuses; names of several people collide. A log is s
 asked, before the NLU and, if it is refused, again after the refusal, by the users of the log:
 
 * *not taught*: as learned;
-* *lessons*: a share of the users, drawn by lot, teaches the two names at the beginning of the week;
+* *lessons*: a random share of the users teaches the two names at the beginning of the week;
 * *lessons and preferences*: they also state what they like best, where short requests depend on it ("play music");
 * *asked*: nobody teaches unless `Rewrite.teachable` asks, and all answer truthfully.
 

@@ -52,7 +52,7 @@ SMALL = 1e-9
 RIDGE = 10.0  # penalty on the weights of standardised columns
 RUNNERS_UP = 0.5  # weight of the second-best candidate of a request in the second fit
 HABIT = 0.5, 0.2  # weight of the log prior odds and its standard deviation: half a logarithm (docs/prior.md)
-NONE_STRENGTH = 20.0  # refused requests that the shipped P(none) is worth
+NONE_STRENGTH = 20.0  # the shipped P(none) counts as so many refused requests
 TREES = {"max_iter": 150, "learning_rate": 0.06, "max_leaf_nodes": 12, "min_samples_leaf": 60, "l2_regularization": 5.0}
 FAILS_SIGNS = (1, 1, 1, 0)  # which way the columns of REQUEST may push
 SOURCES = {
@@ -226,7 +226,7 @@ def judge(world: str, tables: Tables, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def figures(p: Callable[[Floats], Floats], tables: Tables, keys: Sequence[Key]) -> dict[str, Any]:
-    """Return the curve, the bands, the calibration error, and what is touched out of scope."""
+    """Return the curve, the bands, the calibration error, and the share of out-of-scope requests that are rewritten."""
     score, right = (np.concatenate(part) for part in zip(*(top(p, tables.refused[key]) for key in keys), strict=True))
     defects = sum(tables.defects[key] for key in keys)
     outside = np.concatenate([top(p, tables.outside[key])[0] for key in keys])

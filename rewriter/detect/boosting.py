@@ -170,12 +170,12 @@ def _nan_left(decision: int, threshold: float) -> bool:
 
 FOLDS: Final = 4
 """Number of folds of the users. Each fold is scored by trees that were learned from the other folds."""
-_MAX_ROWS = 200_000  # of a training set; more are sampled, which bounds time and memory
+_MAX_ROWS = 200_000  # largest training set; of more rows a sample is drawn, which bounds time and memory
 _MAX_LOG_ODDS = 9.2  # log-odds of 9,999 to 1; the trees cannot distinguish anything beyond that
-_ROUNDS_LARGE, _ROUNDS_SMALL = 100, 60  # trees of a model
+_ROUNDS_LARGE, _ROUNDS_SMALL = 100, 60  # number of trees of a large and of a small model
 # Small trees: figures on the training part of DSTC2 and on home_spoken hardly change from 4 to 16 leaves.
 _LARGE = {"num_leaves": 8, "min_data_in_leaf": 20}
-_SMALL = {"num_leaves": 5, "min_data_in_leaf": 10, "lambda_l2": 1.0}  # for some hundred examples
+_SMALL = {"num_leaves": 5, "min_data_in_leaf": 10, "lambda_l2": 1.0}  # smaller trees for some hundred examples
 _COMMON = {
     "objective": "binary",
     "learning_rate": 0.07,

@@ -27,7 +27,7 @@ from rewriter.model.hypothesis import intent_of
 from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
 _NEIGHBOURS = (-1, 1, 2)  # positions of the neighbours that are used, relative to the turn
-_MIN_LABELS = 30  # of each kind; a model is not learned from fewer
+_MIN_LABELS = 30  # a model is learned only from at least so many labels of each kind
 _EXPLICIT_WEIGHT = 3.0  # weight of explicit feedback beside a weak label, which is wrong more often
 _UNCALIBRATED = Logistic(np.array([1.0]), 0.0)
 
@@ -177,7 +177,7 @@ def _enough(label: Bools) -> bool:
     return min(int(label.sum()), int((~label).sum())) >= _MIN_LABELS
 
 
-_PRIOR_ANSWERS = 1.0  # turns that the overall share of a response counts for, beside the turns of one intent
+_PRIOR_ANSWERS = 1.0  # the overall share of a response counts as so many turns beside the turns of one intent
 
 
 def learn_answer_fit(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
@@ -242,8 +242,8 @@ def _count(values: Ints, wanted: Ints) -> Ints:
     return np.where(known[place] == wanted, counts[place], 0)
 
 
-_PRIOR_FEEDBACK = 2.0  # users that a model's P counts for, beside the users who gave feedback
-_HALF = 0.5  # added to both counts of a log-odds, so that it is finite
+_PRIOR_FEEDBACK = 2.0  # a model's P counts as so many users beside the users who gave feedback
+_HALF = 0.5  # added to both counts, so that the log-odds are finite
 
 
 def smoothed_by_feedback(turns: Turns, p: Floats) -> Floats:

@@ -45,10 +45,10 @@ NAMES: Final = (
 )
 """The cues, one column each."""
 
-_OTHER_HEARINGS = 5  # of a turn, that are compared
-_NEW_VALUES = 3  # slot values that are new in the later turn, that are looked for
-_PRIOR_TURNS = 2.0  # turns that the overall share of a set of slots counts for, beside the turns after one prompt
-_FRICTION = 500  # in thousandths, below which a turn counts as one that worked
+_OTHER_HEARINGS = 5  # so many other hearings of a turn are compared
+_NEW_VALUES = 3  # so many slot values that are new in the later turn are compared
+_PRIOR_TURNS = 2.0  # the overall share of a set of slots counts as so many turns beside the turns after one prompt
+_FRICTION = 500  # a turn with less friction, in thousandths, counts as one that worked
 
 
 class Cues:

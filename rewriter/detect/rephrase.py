@@ -28,7 +28,7 @@ from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
 
 MIN_P = 30
 """A smaller P of a candidate, in thousandths, counts as 0, as in the rule. Such small shares would fill the chain with noise."""
-_MIN_LABELS = 50  # candidates of misunderstood turns that restate, and that do not; nothing is learned from fewer
+_MIN_LABELS = 50  # least number of candidates of misunderstood turns that restate, and of those that do not
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ RULE = "rule"
 NAMES = ("span", "pair", RULE)
 """Of the detectors."""
 _CHOICE, _PAIR = "choice.json", "pair.json"
-_MAX_TURNS = 2_000_000  # of a log that detectors learn from: all its cues are held in memory
+_MAX_TURNS = 2_000_000  # detectors learn only from logs of at most so many turns, because all cues are held in memory
 
 
 @dataclass(slots=True)

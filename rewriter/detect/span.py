@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 REACH: Final = 3
 """Candidates of a turn, at most."""
-_FOLDS = 2  # a transformer takes minutes: half of the users teach the one that reads the other half
-_LOW, _HIGH = 0.03, 0.97  # P of the trees between which they are unsure, and the dialogue is read
-_MAX_TAUGHT = 1500  # dialogues that a reader learns from: bounds the time
+_FOLDS = 2  # number of readers; a transformer takes minutes, so there are only two
+_LOW, _HIGH = 0.03, 0.97  # the trees are unsure if their P is between these; then the dialogue is read
+_MAX_TAUGHT = 1500  # largest number of dialogues that a reader learns from; it bounds the time
 _EPOCHS = 3
-_DEFECT = 0.5  # P(defect) above which a turn counts as gone wrong
+_DEFECT = 0.5  # a turn with a larger P(defect) counts as gone wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,9 @@ def _shares(data: TrainingData, rows: Ints, p: Floats) -> Floats:
 
 
 _GAPS_S = (3, 6, 12, 25, 60)  # a gap is written as the first of these that it does not exceed
-_MAX_WORDS = 24  # of an utterance or a response; the rest is cut
-_UNKNOWN = "[UNK]"  # what BERT's tokenizers call an unknown word
-_FRICTION = 500  # friction in thousandths from which on a turn counts as trouble
+_MAX_WORDS = 24  # an utterance or a response is cut after so many words
+_UNKNOWN = "[UNK]"  # the unknown word of BERT's tokenizers
+_FRICTION = 500  # a turn with at least this friction, in thousandths, counts as trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +213,10 @@ def _public(turns: Turns, ids: Ints, min_users: int) -> dict[int, str]:
     return {i: " ".join(w if len(users[w]) >= min_users else _UNKNOWN for w in of) for i, of in words.items()}
 
 
-_MAX_TOKENS = 160  # of a dialogue; what is beyond is cut, and cannot be marked
-_BATCH = 16  # dialogues in a step
+_MAX_TOKENS = 160  # a dialogue is cut after so many tokens; what is cut cannot be marked
+_BATCH = 16  # dialogues in a training step
 _RATE = 1e-4  # peak learning rate of AdamW
-_TRAINED_LAYERS = 3  # the last ones; the others, and the word vectors, stay as they are
+_TRAINED_LAYERS = 3  # number of last layers that are trained; all others, and the word vectors, are frozen
 _NEVER = -1e4  # score of a missing span
 
 

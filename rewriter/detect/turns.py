@@ -17,7 +17,7 @@ from rewriter.engines import connect
 from rewriter.similarity import contained, pairwise, phonetic_keys
 from rewriter.text import normalise
 
-_OTHER_HEARINGS = 9  # of a turn, that are read
+_OTHER_HEARINGS = 9  # so many other hearings of a turn are read
 
 _TURNS = """
 SELECT s.turn_id, s.user_no, s.turn_no, s.session_no, s.opens, s.locale_no, s.said, s.stop, s.friction, s.ts_ms, s.rewritten,

@@ -23,7 +23,7 @@ from rewriter.model.hypothesis import intent_of, slots_of
 
 _SQL = resources.files("rewriter.detect") / "sql"
 _WORD = re.compile(r"[^\W\d_]+")
-_MAX_AHEAD = 4  # more than the candidates of a turn, which are 1, 2 or 3 turns ahead; makes one number of row and place
+_MAX_AHEAD = 4  # greater than how many turns ahead a candidate is (1, 2 or 3); used to make one number of row and distance
 
 
 @dataclass(frozen=True, slots=True)

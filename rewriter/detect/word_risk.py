@@ -20,8 +20,8 @@ from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.risk import COLUMNS, Risk, asking_rate
 
 _PRIOR_TURNS = 2.0  # number of turns of mean risk that are added to the turns of every text and word
-_RIDGE = 1.0  # penalty of the weights of `Risk`, of columns scaled to unit variance
-_OTHER_HEARINGS = 4  # of a turn, that the risk looks at
+_RIDGE = 1.0  # ridge penalty of the weights of `Risk`, for columns scaled to unit variance
+_OTHER_HEARINGS = 4  # so many other hearings of a turn are used
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
 
 

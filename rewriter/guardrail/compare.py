@@ -179,7 +179,7 @@ def _only_complains(text: Reading, lexicon: Lexicon) -> bool:
 
 
 def _was_garbled(source: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool]) -> bool:
-    """Return whether each new negation stands for words that sound the same or were never understood."""
+    """Return whether each new negation replaces words that sound the same or were never understood."""
     edits = changes(source.words, target.words)
     for mention in target.mentions[_NEGATION]:
         for edit in (e for e in edits if e.new_start < mention.end and mention.start < e.new_end):

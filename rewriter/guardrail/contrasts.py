@@ -24,9 +24,9 @@ NOTHING: Final = ""
 """Stands for no word in a pair."""
 SMOOTHING: Final = 1.0
 """Prior count of frames of each kind."""
-_LEAST_STEM = 2  # letters that two words must share for their endings to count; "aç" has two
-_LONGEST_ENDING = 5  # letters of an ending; what differs in more is two words, not one word with two endings
-_LEAST_STEMS = 2  # pairs of words that must show an ending before it says anything of other words
+_LEAST_STEM = 2  # least number of letters that two words must share for their endings to count; "aç" has two
+_LONGEST_ENDING = 5  # most letters of an ending; words that differ in more are two words, not one word with two endings
+_LEAST_STEMS = 2  # an ending must occur in so many pairs of words before it is used for other words
 
 
 class Kind(StrEnum):

@@ -41,7 +41,7 @@ NEUTRAL = "und"
 MAX_SOUND_DISTANCE = 1 / 3
 """Two stretches of text sound alike if at most this share of their sounds differs. Above a third, "lamp" would be like "off"."""
 
-_STRETCHES_CACHED = 1 << 13  # stretches of words whose sounds are remembered
+_STRETCHES_CACHED = 1 << 13  # number of stretches of words whose sounds are cached
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Lexicon:
         spoken: number -> its first phrase in the list.
         danger: group -> requests to destroy, buy or unlock, as sets of words that may stand anywhere in a text. Which groups
             count depends on the profile of the deployment.
-        complaints: negations that tell of something that does not work ("can't", "funktioniert nicht").
+        complaints: negations that describe something that does not work ("can't", "funktioniert nicht").
         light: function words and fillers (articles, prepositions, pronouns, "please", "um"). A request means the same without
             them.
     """

@@ -10,8 +10,8 @@ from rewriter.guardrail.lexicon import Index, Lexicon, Numbers
 _NUMERIC = re.compile(r"-?\d[\d.,]*")
 _FRACTIONS = {"1/2": "0.5", "1/4": "0.25", "3/4": "0.75"}
 _SEPARATOR = re.compile(r"[.,]")
-_LONGEST_GLUED = 80  # letters; longer words are not read as numbers, which bounds the recursion
-_LONGEST_SCALED = 9  # digits before "thousand"; nobody says more, and the product stays small
+_LONGEST_GLUED = 80  # longer words, in letters, are not read as numbers, which bounds the recursion
+_LONGEST_SCALED = 9  # most digits of a number before "thousand"; nobody says more, and the product stays small
 
 
 class Mention(NamedTuple):

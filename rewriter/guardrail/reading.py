@@ -13,7 +13,7 @@ from rewriter.guardrail.numbers import Mention, longest, numbers_in
 MAX_NAME_WORDS = 6
 """Names of more words are not looked for."""
 
-_READINGS_CACHED = 1 << 13  # texts
+_READINGS_CACHED = 1 << 13  # number of texts whose readings are cached
 _FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
 _HAS_DIGIT = re.compile(r"\d")
 _TOKEN = re.compile(r"(?<!\S)(?:1/[24]|3/4)(?!\S)|(?<!\d)-?\d+(?:[.,]\d+)*|[^\d\s:/-]+")

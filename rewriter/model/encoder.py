@@ -37,11 +37,11 @@ GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 
 _TABLE = "table.npy"
 _SIZES = (2, 3, 4)  # characters of an n-gram; misheard short words share few longer n-grams
-_REACH = 3  # letters on either side of a border between words
-_BUCKETS = 1 << 14  # of n-grams; at 128 floats each a table of 4 MB in half precision
-_CACHED = 100_000  # pieces whose vectors are remembered; 50 MB at 128 floats each
+_REACH = 3  # letters on each side of a border between words
+_BUCKETS = 1 << 14  # number of buckets of n-grams; with 128 floats each, the table has 4 MB in half precision
+_CACHED = 100_000  # number of pieces whose vectors are cached; 50 MB with 128 floats each
 _BATCH = 64  # texts that a transformer encodes at once
-_MOST_TOKENS = 128  # of one text; the rest is cut off
+_MOST_TOKENS = 128  # a text is cut after so many tokens
 
 
 class Encoder(Protocol):

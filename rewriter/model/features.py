@@ -33,7 +33,7 @@ _JOIN = 1.5  # the same if two words were heard as one, or one as two
 _SPLICE = 0.2  # constant cost of joining or splitting words
 _LONGEST = 24  # largest number of words of a text that are aligned; later words are ignored, which bounds the time
 _FEW = 4  # up to so many pairs of words are compared one by one, from a cache
-_PAIRS_CACHED = 1 << 18  # pairs of words whose similarity is remembered
+_PAIRS_CACHED = 1 << 18  # number of pairs of words whose similarity is cached
 
 _Rows = list[list[float]]
 _Step = tuple[float, int, int]
@@ -238,7 +238,7 @@ RISK = (
 fluent the other hearings are, how near the nearest known text is, and how often its words failed before (`WORDED` of
 `model.risk.Risk`)."""
 
-_HEARINGS = 5  # hearings that are aligned; each costs time, and later ones are hardly ever right
+_HEARINGS = 5  # number of hearings that are aligned; each takes time, and later ones are hardly ever right
 _HEARING_COST = 0.5  # added to the cost for each place of a hearing, so that later hearings are preferred only if clearly cheaper
 _NO_RIVAL = 30.0  # cost of the best rival if there is no candidate of another interpretation
 _LEAST_ODDS = 1e-3  # added to p_goal and 1 - p_goal, so that the log-odds are finite

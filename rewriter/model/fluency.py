@@ -16,7 +16,7 @@ from rewriter.model.columns import HashedNumbers, text_key
 _HEADER, _COUNTS = "wording.json", "counts"
 _BORDERS = ("^", "$")  # begin and end of a text; no normalised text contains them as words
 _RARE = 2.0  # a word counts as rare if at most so many texts contain it
-_CACHED = 1 << 16  # counts and weights that are remembered
+_CACHED = 1 << 16  # number of counts and weights that are cached
 _SMOOTH_STEP, _SMOOTH_CLASS = 0.1, 10.0  # added to the counts in the likelihood of a step (Lidstone smoothing, 100 outcomes)
 NUMBER = "<#>"
 """Placeholder in templates for everything that is written in digits."""

@@ -22,7 +22,7 @@ from rewriter.model.query_store import Queries, QueryBook, write_book
 
 _HEADER = "habits.json"
 _HIGH, _LOW = "high", "low"  # the users' hashes in two halves: the index holds the high halves, and the low halves are compared
-_HEX = 32  # digits of a user's hash
+_HEX = 32  # hex digits of a user's hash
 _TARGETS = "spoken.npy"  # which rows of the global book may be the target of a rewrite
 
 

@@ -19,8 +19,8 @@ from rewriter.model.query_store import QueryBook
 _HEADER = "index.json"
 _TOP = 10  # recall is measured on the ten nearest rows
 _SAMPLES = 500  # number of requests on which recall is measured; its standard error is then about 0.3 % at 0.95 (5,000 rows)
-_LISTS = 4  # lists = 4 sqrt(rows), as FAISS advises
-_TRAINING_ROWS = 64  # rows per list that its centre is learned from; FAISS asks for at least 39
+_LISTS = 4  # number of lists = 4 sqrt(rows), as FAISS advises
+_TRAINING_ROWS = 64  # number of rows per list from which its centre is learned; FAISS asks for at least 39
 _EFFORTS = (
     2,
     4,

@@ -70,7 +70,7 @@ class Logistic:
 
 CALIBRATION_PENALTY = 1e-3
 """Penalty for few columns and many rows. It is just large enough for separable labels to give finite weights."""
-_CONSTANT = 1e-9  # standard deviation, relative to the mean, below which the values of a column differ by rounding only
+_CONSTANT = 1e-9  # a column with a smaller standard deviation, relative to its mean, is constant up to rounding
 
 
 def fit_logistic(

@@ -61,9 +61,9 @@ request_words     log of the number of words
 PULL = 2.0
 """Number of a user's own turns that weigh as much as the shares of all users."""
 
-_LONGEST = 16  # words of a text that are compared
-_NOBODY = -1  # fills rows of word numbers
-_RIVAL_FLOOR = -4.0  # log-likelihood per symbol below which a candidate is no rival
+_LONGEST = 16  # so many words of a text are compared
+_NOBODY = -1  # filler in rows of word numbers
+_RIVAL_FLOOR = -4.0  # a candidate with a smaller log-likelihood per symbol is no rival
 _EDGE = ""  # neighbour of the first and of the last word of a text
 _RAREST = 1e-4  # share of everybody's turns that is assumed for an interpretation that nobody has asked for
 

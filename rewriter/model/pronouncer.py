@@ -13,8 +13,8 @@ from rewriter.similarity import letters_once
 
 TABLES = Path(__file__).parent / "prior"
 """Holds one file ``<language>.phones.tsv`` for each language that has a table."""
-_WIDTH = 4  # letters on either side that a context holds at most
-_EDGE = "#"  # the end of a word in a context
+_WIDTH = 4  # most letters of a context on either side
+_EDGE = "#"  # marks the end of a word in a context
 _REMEMBERED = 1 << 15  # words whose phones are kept in memory
 
 _GROUPS = (

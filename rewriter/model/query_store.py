@@ -14,7 +14,7 @@ from rewriter.model.columns import HashIndex, TextColumn, mapped, save_texts, te
 from rewriter.model.encoder import Encoder
 from rewriter.similarity import phonetic_key
 
-_BATCH = 20_000  # texts encoded at once, which bounds memory
+_BATCH = 20_000  # number of texts that are encoded at once; it bounds the memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,9 +256,9 @@ def open_suggested(folder: Path) -> dict[tuple[str, str], Rule]:
 
 
 _HEADER = struct.Struct("<ddII")  # score, share, length of source and of target in bytes; then source, target and id
-_LOCALES = b"\0"  # key of the row that counts the rules of single users by locale; no user's hash begins so
-_KEY_BYTES = 16  # of the hash of locale and source; the source itself is compared as well
-_ADDRESS_SPACE = 1 << 36  # bytes; bound of a file while it is written, costs nothing on disk
+_LOCALES = b"\0"  # key of the row that counts the rules of single users by locale; no user's hash begins in this way
+_KEY_BYTES = 16  # bytes of the hash of locale and source; the source itself is compared too
+_ADDRESS_SPACE = 1 << 36  # largest size of a file while it is written, in bytes; it takes no space on the disk
 
 
 def _scope(user: str) -> Scope:

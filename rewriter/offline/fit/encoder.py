@@ -23,7 +23,7 @@ from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, Ta
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_MAX_WORDS = 3  # of a phrase that was misheard, and of what was heard for it
+_MAX_WORDS = 3  # longest phrase that counts, in words
 
 Phrase = tuple[str, ...]
 
@@ -82,12 +82,12 @@ def _differences(meant: list[str], heard: list[str]) -> Iterator[tuple[Phrase, s
                 yield tuple(left), " ".join(right)
 
 
-_COPIES = 8  # of a query, misheard in different ways
-_CHANCE = 0.5  # P(a phrase that has ever been misheard is misheard in a copy)
-_MAX_PAIRS = 60_000  # of rephrases, and as many of copies: bounds the time
-_PASSES = 4  # over the pairs
-_PAIRS_SEEN = 8_000, 250_000  # pairs in all passes together, least and most; each takes half a millisecond
-_SCALE = 20.0  # factor of a cosine in the softmax
+_COPIES = 8  # misheard copies of each query
+_CHANCE = 0.5  # P(a phrase is misheard in a copy | it was ever misheard)
+_MAX_PAIRS = 60_000  # largest number of rephrases, and of copies; it bounds the time
+_PASSES = 4  # passes over the pairs
+_PAIRS_SEEN = 8_000, 250_000  # least and largest number of pairs in all passes together; each takes half a millisecond
+_SCALE = 20.0  # factor of the cosine in the softmax
 _BATCH, _RATE = 128, 2e-3  # pairs in a step, and the peak learning rate of AdamW
 
 
@@ -180,7 +180,7 @@ def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128, start: Table | No
 
 
 _STUDENT_DIM = 128  # length of a vector of a distilled encoder
-_MIN_REPHRASES = 30  # fewer teach nothing beyond spelling, which the random table measures already
+_MIN_REPHRASES = 30  # with fewer, the encoder would learn no more than spelling, which the random table already measures
 
 
 @dataclass(frozen=True, slots=True)

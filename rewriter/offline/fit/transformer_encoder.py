@@ -156,8 +156,8 @@ def without_messages() -> Iterator[None]:
             of_transformers.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-_SCALE = 20.0  # of a cosine in the softmax
-_MAX_TEXTS = 10_000  # texts or pairs to train on: a CPU processes a hundred a second
+_SCALE = 20.0  # factor of the cosine in the softmax
+_MAX_TEXTS = 10_000  # largest number of texts or pairs for training; a CPU processes a hundred a second
 
 
 def base_model(name: str) -> "SentenceTransformer":
@@ -225,8 +225,8 @@ def _contrast(model: "SentenceTransformer", learned: TextPairs, schedule: Schedu
 
 
 _BATCH = 256  # texts in a step of distillation
-_PASSES = 10  # over the texts
-_MIN_SEEN = 50_000  # texts in all passes together, at least
+_PASSES = 10  # passes over the texts
+_MIN_SEEN = 50_000  # least number of texts in all passes together
 
 
 def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, dim: int = 128) -> StaticEncoder:

@@ -29,7 +29,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY node ORDER BY worth DESC, users DESC, qu
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """The surface of each of n nodes; an empty text where there is none.
+    """The surface of each of n nodes; an empty text for a node without one.
 
     Attributes:
         text: (n,) object, normalised utterance.
