@@ -91,16 +91,16 @@ def calls(data: Path, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         dstc2.convert(data, Path(folder) / "log.parquet")
         labelled = read(Path(folder) / "log.parquet", Path(folder), dstc2.CONFIG)
-    turns, around = labelled.turns, _around(labelled)
+    turns, columns = labelled.turns, _turn_columns(labelled)
     parts = {part: dstc2.truth(data, part)[0] for part in ("train", "dev")}
     label = np.array([any(t in failed for failed in parts.values()) for t in turns.turn_id])
     users = _callers(data)
     caller = np.array([users[t.partition(":")[0]] for t in turns.turn_id])
     train, dev = (caller == part for part in ("train", "dev"))
-    teacher = find_defects(turns, around, labelled.labels, seed=seed)
+    teacher = find_defects(turns, columns, labelled.labels, seed=seed)
     rng = np.random.default_rng(seed)
     asked = np.sort(rng.choice(np.flatnonzero(train), len(turns) // 20, replace=False))
-    taught = find_defects(with_feedback(turns, label, asked, 0.0, rng), around, labelled.labels, seed=seed)
+    taught = find_defects(with_feedback(turns, label, asked, 0.0, rng), columns, labelled.labels, seed=seed)
     student = learn_risk(turns, teacher.p, min_users=3, budget=0.02)
     after = learn_risk(turns, taught.without_own_feedback, min_users=3, budget=0.02)
     found = {
@@ -168,7 +168,7 @@ def _callers(data: Path) -> dict[str, str]:
     return dict(rows)
 
 
-def _around(labelled: TrainingData) -> Columns:
+def _turn_columns(labelled: TrainingData) -> Columns:
     return surroundings(labelled.turns, Cues(labelled.turns, labelled.items), labelled.likeness)
 
 
@@ -181,21 +181,21 @@ def home(seed: int, days: int, users: int) -> dict[str, Any]:
             sql = "SELECT turn_id, goal <> '' AND COALESCE(hypothesis, '') <> goal FROM read_parquet(?)"
             missed = dict(con.execute(sql, [str(log)]).fetchall())
         labelled = read(log, Path(folder), Config())
-    turns, around = labelled.turns, _around(labelled)
+    turns, columns = labelled.turns, _turn_columns(labelled)
     label = np.array([missed[t] for t in turns.turn_id])
     rng = np.random.default_rng(seed)
     nobody = np.zeros(0, dtype=np.int64)
-    first = find_defects(with_feedback(turns, label, nobody, 0.0, rng), around, labelled.labels, seed=seed).without_own_feedback
+    first = find_defects(with_feedback(turns, label, nobody, 0.0, rng), columns, labelled.labels, seed=seed).without_own_feedback
     silent = replace(labelled.labels, misunderstood=np.full(len(turns), np.nan))
     random, taught = rng.permutation(len(turns)), as_asked(turns, first, rng)
     runs = []
     for share, way in SHARES:
         rows = np.sort((taught if way == "as it teaches" else random)[: int(share * len(turns))])
         asked = with_feedback(turns, label, rows, NOISE, rng)
-        both = find_defects(asked, around, labelled.labels, seed=seed).without_own_feedback if share else first
-        alone = find_defects(asked, around, silent, seed=seed)
+        both = find_defects(asked, columns, labelled.labels, seed=seed).without_own_feedback if share else first
+        without_feedback = find_defects(asked, columns, silent, seed=seed)
         found = {"share": share, "asked": way, **judged(label, both, 0.5)}
-        f1 = float(f1_score(label, alone.without_own_feedback >= 0.5)) if alone.learned else None
+        f1 = float(f1_score(label, without_feedback.without_own_feedback >= 0.5)) if without_feedback.learned else None
         runs.append(found | {"f1, feedback alone": f1})
     return {"seed": seed, "turns": len(turns), "defects": int(label.sum()), "labels": runs}
 

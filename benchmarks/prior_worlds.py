@@ -141,7 +141,7 @@ WORLDS: dict[str, Callable[[int], Corpus]] = {
 }  # fmt: skip
 
 
-def strangers() -> dict[str, list[str]]:
+def other_domains() -> dict[str, list[str]]:
     """Return requests of other domains than the worlds that are fitted on, by data set; of the wider sets only such parts."""
     parts: dict[str, tuple[str, tuple[str, ...]]] = {
         "clinc150": ("domain", ("banking", "credit_cards", "work", "auto_and_commute")),

@@ -66,8 +66,8 @@ def timed(call: Callable[[int], object], calls: int) -> dict[str, float]:
         begin = clock()
         call(i)
         spent.append(clock() - begin)
-    cuts = statistics.quantiles(spent, n=100)
-    return {"p10_us": cuts[9] / 1e3, "p50_us": cuts[49] / 1e3, "p99_us": cuts[98] / 1e3}
+    quantiles = statistics.quantiles(spent, n=100)
+    return {"p10_us": quantiles[9] / 1e3, "p50_us": quantiles[49] / 1e3, "p99_us": quantiles[98] / 1e3}
 
 
 def ways(root: Path, requests: Requests, calls: int) -> dict[str, Any]:

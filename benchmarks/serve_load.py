@@ -41,8 +41,13 @@ def requests(n: int, seed: int) -> Asked:
 
 def summed(seconds: float, processor: float, each: list[float]) -> Figures:
     """Return throughput, latency, and the time of the processor for one request."""
-    cuts, n = statistics.quantiles(each, n=100), len(each)
-    return {"per_second": n / seconds, "p50_us": cuts[49] * 1e6, "p99_us": cuts[98] * 1e6, "processor_us": processor * 1e6 / n}
+    at, n = statistics.quantiles(each, n=100), len(each)
+    return {
+        "per_second": n / seconds,
+        "p50_us": at[49] * 1e6,
+        "p99_us": at[98] * 1e6,
+        "processor_us": processor * 1e6 / n,
+    }
 
 
 def processor_of(pid: int) -> float:

@@ -91,7 +91,7 @@ def world(n: int, seed: int, key: bytes) -> tuple[list[Rule], dict[str, list[Req
         for i, owner in enumerate(owners)
     ]
     some = draw.sample(range(n), min(n, 60_000))
-    stranger = [f"user-{draw.randrange(USERS)}" for _ in texts[n:]]
+    other_users = [f"user-{draw.randrange(USERS)}" for _ in texts[n:]]
     own = [(texts[i], owners[i]) for i in some if owners[i]]
     everybodys: list[Request] = [(texts[i], None) for i in some if not owners[i]]
     requests: dict[str, list[Request]] = {
@@ -99,7 +99,7 @@ def world(n: int, seed: int, key: bytes) -> tuple[list[Rule], dict[str, list[Req
         "hit, global, a user": [(text, f"user-{draw.randrange(USERS)}") for text, _ in everybodys],
         "hit, personal": [(text, user) for text, user in own],
         "miss, no user": [(text, None) for text in texts[n:]],
-        "miss, a user": list(zip(texts[n:], stranger, strict=True)),
+        "miss, a user": list(zip(texts[n:], other_users, strict=True)),
         "hit, global, a user, written 'Like this.'": [(f"{t.capitalize()}.", "user-1") for t, _ in everybodys],
     }
     return rules, requests
@@ -116,8 +116,8 @@ def timed(call: Callable[[Any], object], requests: Sequence[object], calls: int)
         begin = clock()
         call(request)
         spent.append(clock() - begin)
-    cuts = statistics.quantiles(spent, n=1000)
-    return {"p50_us": cuts[499] / 1e3, "p99_us": cuts[989] / 1e3, "p999_us": cuts[998] / 1e3}
+    quantiles = statistics.quantiles(spent, n=1000)
+    return {"p50_us": quantiles[499] / 1e3, "p99_us": quantiles[989] / 1e3, "p999_us": quantiles[998] / 1e3}
 
 
 def one_world(root: Path, n: int, seed: int, calls: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 from prior_tables import Desk, Rows, draw
-from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, out_of_scope, scene, strangers
+from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, other_domains, out_of_scope, scene
 from script import made_with, options, write_result
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
@@ -103,18 +103,18 @@ def channel_costs(corpora: dict[tuple[str, int], Corpus], seed: int) -> dict[str
     """Return, for each world that may be judged, the costs of its channels, none learned on that world."""
     spoken = Spoken(pronouncer_of("en"))
     pairs = {name: [(m.said, m.heard) for m in draw(corpora[name, seed].made, 2000, seed)] for name in FITTED}
-    alone = {name: learn_costs(pairs[name], spoken) for name in FITTED}
+    own = {name: learn_costs(pairs[name], spoken) for name in FITTED}
     both = learn_costs([pair for of in pairs.values() for pair in of], spoken)
     rng = np.random.default_rng([seed, 13])
     texts = [normalise(row["text"]) for row in lines("hwu64")][:2000]
     typed = learn_costs([(text, mistype(text, TYPING_RATE, rng)) for text in texts], Typed())
-    return {world: {"spoken": alone[FITTED[world == FITTED[0]]] if world in FITTED else both, "typed": typed} for world in WORLDS}
+    return {world: {"spoken": own[FITTED[world == FITTED[0]]] if world in FITTED else both, "typed": typed} for world in WORLDS}
 
 
 def measured(corpora: dict[tuple[str, int], Corpus], costs: dict[str, dict[str, Floats]], args: argparse.Namespace) -> Tables:
     """Measure all requests against all indexes."""
     found = Tables({}, {}, {}, {}, {})
-    others, outside = strangers(), out_of_scope()
+    others, outside = other_domains(), out_of_scope()
     for (world, seed), corpus in corpora.items():
         kind = "typed" if world == "typed" else "spoken"
         channel = channel_of(kind, "en", costs[world][kind].tolist())
@@ -142,8 +142,8 @@ def fit(tables: Tables, worlds: Sequence[str]) -> WeightBelief:
     pooled, rows = fit_ranker(tables, worlds)
     scale = np.append(np.maximum(rows.columns.std(axis=0), SMALL), 1.0)
     parts = worlds if len(worlds) > 1 else [f"{worlds[0]}: {index}" for index in INDEXES]
-    alone = [fit_ranker(tables, [part])[0] for part in parts]
-    apart = np.array([np.append(one.weights, one.bias) for one in alone]) * scale
+    own = [fit_ranker(tables, [part])[0] for part in parts]
+    apart = np.array([np.append(one.weights, one.bias) for one in own]) * scale
     spread = float(np.mean(apart.var(axis=0, ddof=1)))  # of weights of standardised columns, from world to world
     p = pooled.p(rows.columns)
     x = np.column_stack([rows.columns, np.ones(len(p))]) / scale

@@ -126,9 +126,9 @@ def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
     if min(data.restates.sum(), (~data.restates[failed]).sum()) < _MIN_LABELS:
         return None
     cues = Cues(data.turns, data.items)
-    around = surroundings(data.turns, cues, data.likeness)
-    defects = DefectModel.learn(data.turns, around, data.labels, seed=seed)
-    defect = defects.predict(data.turns, around, data.labels).p
+    turn_columns = surroundings(data.turns, cues, data.likeness)
+    defects = DefectModel.learn(data.turns, turn_columns, data.labels, seed=seed)
+    defect = defects.predict(data.turns, turn_columns, data.labels).p
     columns = cues.measure(data.source, data.target, data.candidates, data.ignore_nbest)
     fold = fold_of(data.candidates["user_no"])
     forest = _self_trained(data, cues, columns, failed, seed)

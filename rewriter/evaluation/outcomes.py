@@ -73,9 +73,9 @@ class Outcomes:
         lengths = {len(vector) for vector in (*_vectors(self).values(), *self.slices.values())}
         if len(lengths) > 1:
             raise ValueError(f"the vectors of outcomes must have one length, not {sorted(lengths)}")
-        strange = {*self.as_spoken, *self.rewritten} - {OK, FAILED_HONESTLY, WRONG, UNKNOWN}
-        if strange:
-            raise ValueError(f"no such outcome: {', '.join(map(str, sorted(strange)))}")
+        invalid = {*self.as_spoken, *self.rewritten} - {OK, FAILED_HONESTLY, WRONG, UNKNOWN}
+        if invalid:
+            raise ValueError(f"no such outcome: {', '.join(map(str, sorted(invalid)))}")
         if np.any(~self.applied & (self.as_spoken != self.rewritten)):
             raise ValueError("a turn that was left alone must have the same outcome as spoken")
 

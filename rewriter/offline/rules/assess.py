@@ -205,12 +205,12 @@ def assess(
     """
     frame, m = proposals.frame(names), len(proposals.rows)
     beliefs = believe(priors, proposals.pairs, proposals.near, proposals.rows)
-    around = Surroundings(
+    surroundings = Surroundings(
         honest=_honest(inputs.failed, frame, beliefs.p_fails()),
         understood=np.broadcast_to(proposals.understood, m).astype(np.float64),
         acts=np.broadcast_to(proposals.acts, m).astype(np.float64),
     )
-    win, loss = expected(beliefs, around)
+    win, loss = expected(beliefs, surroundings)
     verdict, detail = np.full(m, "", dtype=object), np.full(m, "", dtype=object)
 
     def refuse(where: npt.ArrayLike, why: RuleVerdict) -> None:
@@ -231,7 +231,7 @@ def assess(
         else [EvidenceSource.OWN if own else EvidenceSource.ONE_TURN for own in proposals.own]
     )
     left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
-    gain[left] = p_gain(beliefs.take(left), around.take(left), draws=config.draws, seed=seed)
+    gain[left] = p_gain(beliefs.take(left), surroundings.take(left), draws=config.draws, seed=seed)
     refuse(gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
     for i in np.flatnonzero(verdict == ""):
         row = frame.iloc[i]

@@ -302,12 +302,12 @@ def believe(priors: Priors, pairs: Pairs, near: Floats, rows: Ints) -> Beliefs:
     return Beliefs(priors.agreement.posterior(pairs, near, rows), ok)
 
 
-def expected(beliefs: Beliefs, around: Surroundings) -> tuple[Floats, Floats]:
+def expected(beliefs: Beliefs, surroundings: Surroundings) -> tuple[Floats, Floats]:
     """Return expected wins and losses per request of each rule, (m,) and (m,)."""
-    return outcome(beliefs.p_fails(), beliefs.p_goal(), around)
+    return outcome(beliefs.p_fails(), beliefs.p_goal(), surroundings)
 
 
-def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> Floats:
+def p_gain(beliefs: Beliefs, surroundings: Surroundings, *, draws: int, seed: int) -> Floats:
     """Return the posterior P(win > loss) of each rule, (m,).
 
     Only row i of the chain (its votes, and its successes as spoken) is drawn anew. The rows of all other states are held fixed.
@@ -315,12 +315,12 @@ def p_gain(beliefs: Beliefs, around: Surroundings, *, draws: int, seed: int) -> 
     rng = np.random.default_rng(seed)
     better = np.zeros(len(beliefs.goal))
     for drawn in beliefs.draws(rng, draws):
-        win, loss = outcome(*drawn, around)
+        win, loss = outcome(*drawn, surroundings)
         better += win > loss
     return better / draws
 
 
-def outcome(fails: Floats, goal: Floats, around: Surroundings) -> tuple[Floats, Floats]:
+def outcome(fails: Floats, goal: Floats, surroundings: Surroundings) -> tuple[Floats, Floats]:
     """Return wins and losses per request of each rule.
 
     With f = P(i fails as spoken), g = P(goal is j | i fails), u = P(surface understood as j), h = P(refused | i fails) and
@@ -329,8 +329,8 @@ def outcome(fails: Floats, goal: Floats, around: Surroundings) -> tuple[Floats, 
         win  = f · g · u
         loss = (1 - f) + f · (1 - g) · h · a
     """
-    win = fails * goal * around.understood
-    loss = (1 - fails) + fails * (1 - goal) * around.honest * around.acts
+    win = fails * goal * surroundings.understood
+    loss = (1 - fails) + fails * (1 - goal) * surroundings.honest * surroundings.acts
     return win, loss
 
 
