@@ -45,7 +45,7 @@ def main() -> None:
     write_result(result, args.out)
 
 
-class Run(NamedTuple):
+class WorldRun(NamedTuple):
     """One world and seed.
 
     Attributes:
@@ -65,7 +65,7 @@ class Run(NamedTuple):
     texts: int
 
 
-def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> Run:
+def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> WorldRun:
     """Make an artefact from the texts of a world, and ask it."""
     wrong = [m for m in corpus.made if corpus.understood.get(m.heard) != m.goal]
     refused = [m for m in wrong if m.heard not in corpus.understood]
@@ -79,7 +79,7 @@ def ask(corpus: Corpus, n: int, outside: list[str], seed: int) -> Run:
     p, meanings = zip(*((p, corpus.understood.get(text)) for p, text in map(likeliest, answers)), strict=True)
     right = np.array([meaning == request.goal for meaning, request in zip(meanings, made, strict=True)])
     blocked = np.array([answer.reason == Reason.BLOCKED for answer in answers])
-    return Run(np.array(p), right, blocked, touched, round(len(wrong) * len(made) / len(refused)), len(rows))
+    return WorldRun(np.array(p), right, blocked, touched, round(len(wrong) * len(made) / len(refused)), len(rows))
 
 
 def likeliest(answer: Rewrite) -> tuple[float, str]:
@@ -90,7 +90,7 @@ def likeliest(answer: Rewrite) -> tuple[float, str]:
     return (0.0 if answer.reason == Reason.BLOCKED else best.p_success), best.text
 
 
-def figures(runs: list[Run]) -> dict[str, Any]:
+def figures(runs: list[WorldRun]) -> dict[str, Any]:
     """Add up the seeds."""
     p, right, blocked, outside = (np.concatenate(of) for of in list(zip(*runs, strict=True))[:4])
     defects = sum(run.defects for run in runs)

@@ -62,7 +62,7 @@ def read(log: Path, work: Path, config: Config) -> TrainingData:
     return TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
 
 
-class Clock:
+class Stopwatch:
     """Seconds since it was made, of the processor and of the clock."""
 
     def __init__(self) -> None:
@@ -80,18 +80,18 @@ class Clock:
 def scores(labelled: TrainingData, seed: int, reader: str) -> tuple[dict[str, Floats], dict[str, Any]]:
     """Return P of every candidate by each detector, the span detector only with a reader; and what learning and scoring cost."""
     n = len(labelled.source)
-    clock = Clock()
+    clock = Stopwatch()
     pair = learn_pair(labelled, seed=seed)
     if pair is None:
         raise SystemExit("the log tells of too few restatements")
     cost: dict[str, Any] = {"turns": len(labelled.turns), "candidates": n, "restatements_told": int(labelled.restates.sum())}
     cost |= clock.named("train")
-    clock = Clock()
+    clock = Stopwatch()
     found = {"rule": RuleDetector().score(labelled.candidates) / 1000, "pair": pair.p(labelled.candidates)}
     cost["pairs_per_cpu_s"] = n / clock.cpu()
     found["pair, failed"] = pair.of_failures().p(labelled.candidates)
     if reader:
-        clock = Clock()
+        clock = Stopwatch()
         span = learn_span(labelled, pair, reader, min_users=Config().launch.min_users, seed=seed)
         cost |= clock.named("span_train_and_read")
         cost["span_read"] = int(np.isfinite(span.odds[:, 0]).sum())
@@ -105,7 +105,7 @@ def reading_rate(labelled: TrainingData, reader: str, seed: int) -> float:
     sources = np.random.default_rng(seed).permutation(np.unique(labelled.source))[:DIALOGUES].tolist()
     target = labelled.turns.rows(labelled.candidates["user_no"], labelled.candidates["next_turn_no"])
     scribe, reads = DialogueWriter(labelled.turns, Config().launch.min_users), SpanReader.open(reader, seed)
-    clock = Clock()
+    clock = Stopwatch()
     reads.p([scribe.write(source, target[labelled.source == source].tolist()) for source in sources], REACH)
     return len(sources) / clock.cpu()
 

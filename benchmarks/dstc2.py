@@ -28,7 +28,18 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from pairs import Judged, Pair, TextRatio, average_precision, best_f1, best_threshold, interval, judge, mined_pairs, strict_recall
+from pairs import (
+    JudgedPairs,
+    Pair,
+    TextRatio,
+    average_precision,
+    best_f1,
+    best_threshold,
+    interval,
+    judge,
+    mined_pairs,
+    strict_recall,
+)
 from script import options, write_result
 
 from rewriter.config import Config, Logs
@@ -164,7 +175,7 @@ def evaluate_detector(detector: Detector, split: str = "dev", *, data: Path = DA
     return figures(judged, best_threshold(train), seed)
 
 
-def figures(judged: Judged, threshold: float, seed: int) -> dict[str, Any]:
+def figures(judged: JudgedPairs, threshold: float, seed: int) -> dict[str, Any]:
     """Return the figures of judged pairs, with intervals."""
     return {
         "average_precision": interval(judged, average_precision, seed),

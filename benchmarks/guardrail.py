@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from guardrail_sentences import Pair, pairs
+from guardrail_sentences import SentencePair, pairs
 from rapidfuzz import fuzz, process
 from scipy.stats import binomtest
 
@@ -53,8 +53,8 @@ def share(hits: int, n: int) -> dict[str, Any]:
 def native(language: str) -> dict[str, Any]:
     """Judge the half of the templates that nobody looked at."""
     guardrail = Guardrail.open(language)
-    opposites: set[Pair] = set()
-    paraphrases: set[Pair] = set()
+    opposites: set[SentencePair] = set()
+    paraphrases: set[SentencePair] = set()
     for seed in SEEDS:
         one, other = pairs(language, seed)
         opposites.update(p for p in one if not p.mended)

@@ -37,7 +37,7 @@ class Drawn(NamedTuple):
     mended: bool
 
 
-class Pair(NamedTuple):
+class SentencePair(NamedTuple):
     """Two sentences of one half."""
 
     source: str
@@ -45,7 +45,7 @@ class Pair(NamedTuple):
     mended: bool
 
 
-def pairs(language: str, seed: int, each: int = 20) -> tuple[list[Pair], list[Pair]]:
+def pairs(language: str, seed: int, each: int = 20) -> tuple[list[SentencePair], list[SentencePair]]:
     """Return (opposites, paraphrases): same slots and values, of opposite intents or of one intent; up to `each` per meaning."""
     rng = random.Random(f"{language}-{seed}")
     grammar = get_intents(language)
@@ -53,14 +53,14 @@ def pairs(language: str, seed: int, each: int = 20) -> tuple[list[Pair], list[Pa
     intents = Intents.from_dict(grammar)
     by_intent = {intent: _by_slots(intents, intent, rng) for pair in OPPOSITES for intent in pair}
     opposite = [
-        Pair(rng.choice(texts), rng.choice(by_intent[b][key]), key[1])
+        SentencePair(rng.choice(texts), rng.choice(by_intent[b][key]), key[1])
         for a, b in OPPOSITES
         for key, texts in by_intent[a].items()
         if key in by_intent[b]
         for _ in range(each)
     ]
     alike = [
-        Pair(rng.choice(texts), rng.choice(texts), key[1])
+        SentencePair(rng.choice(texts), rng.choice(texts), key[1])
         for found in by_intent.values()
         for key, texts in found.items()
         for _ in range(each)

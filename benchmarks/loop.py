@@ -33,7 +33,7 @@ import pandas as pd
 from lives import interval
 from script import RESULTS, options, write_result
 from sklearn.metrics import average_precision_score
-from worlds.changing import Changing, Source
+from worlds.changing import Changing, ChangingSource
 
 from rewriter.artefact.versions import current
 from rewriter.config import Config
@@ -130,7 +130,7 @@ class Timed:
         self.seconds.append(time.process_time() - began)
 
 
-def inject(learner: Learner, source: Source, day: int) -> None:
+def inject(learner: Learner, source: ChangingSource, day: int) -> None:
     """Put a bad rewrite live, as a slip of a person would."""
     if isinstance(learner, Naive):
         learner.rules[source.text] = source.target

@@ -45,7 +45,7 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-class Clock:
+class StepTimer:
     """Notes when each step of mining starts."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def mined_totals(mined: Mined) -> dict[str, int]:
 def measure(way: str, log: Path, work: Path) -> dict[str, Any]:
     """Mine a log in this process, and return the time and memory."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:CORES]))
-    clock, start, before = Clock(), time.perf_counter(), cpu_seconds()
+    clock, start, before = StepTimer(), time.perf_counter(), cpu_seconds()
     if way == "pandas":
         totals = mine_with_pandas(log, Config())
     else:

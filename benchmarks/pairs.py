@@ -61,7 +61,7 @@ def mined_pairs(turns: Path, detector: Detector, work: Path, config: Config) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedPairs:
     """Pairs with their scores, and the events that they should have found.
 
     Attributes:
@@ -86,7 +86,7 @@ class Judged:
         return int(max(self.user.max(initial=-1), self.event_user.max(initial=-1))) + 1
 
 
-def judge(found: Mapping[Pair, float], failed: Mapping[str, str], events: Mapping[Pair, bool]) -> Judged:
+def judge(found: Mapping[Pair, float], failed: Mapping[str, str], events: Mapping[Pair, bool]) -> JudgedPairs:
     """Compare mined pairs with events.
 
     Args:
@@ -96,7 +96,7 @@ def judge(found: Mapping[Pair, float], failed: Mapping[str, str], events: Mappin
     """
     number = {user: i for i, user in enumerate(sorted(set(failed.values())))}
     pairs = [pair for pair, p in found.items() if p > 0 and pair[0] in failed]
-    return Judged(
+    return JudgedPairs(
         user=np.array([number[failed[source]] for source, _ in pairs], dtype=np.int64),
         score=np.array([found[pair] for pair in pairs], dtype=np.float64),
         hit=np.array([pair in events for pair in pairs], dtype=np.bool_),
@@ -106,7 +106,7 @@ def judge(found: Mapping[Pair, float], failed: Mapping[str, str], events: Mappin
     )
 
 
-def curve(judged: Judged, weights: Weights) -> tuple[npt.NDArray[np.float64], ...]:
+def curve(judged: JudgedPairs, weights: Weights) -> tuple[npt.NDArray[np.float64], ...]:
     """Return precision, recall among all events, and thresholds, each (k,), by rising threshold.
 
     Args:
@@ -118,31 +118,31 @@ def curve(judged: Judged, weights: Weights) -> tuple[npt.NDArray[np.float64], ..
     return precision[:-1], recall[:-1] * reached, thresholds
 
 
-def average_precision(judged: Judged, weights: Weights) -> float:
+def average_precision(judged: JudgedPairs, weights: Weights) -> float:
     """Return the mean precision over all events, one that no pair reaches counting 0: sum of (R_n - R_n-1) P_n."""
     precision, recall, _ = curve(judged, weights)
     return float(-np.sum(np.diff(recall, append=0.0) * precision))
 
 
-def best_f1(judged: Judged, weights: Weights) -> float:
+def best_f1(judged: JudgedPairs, weights: Weights) -> float:
     """Return the largest F1 over all thresholds."""
     precision, recall, _ = curve(judged, weights)
     return float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12)))
 
 
-def best_threshold(judged: Judged) -> float:
+def best_threshold(judged: JudgedPairs) -> float:
     """Return the threshold of the largest F1."""
     precision, recall, thresholds = curve(judged, np.ones(judged.users))
     return float(thresholds[np.argmax(2 * precision * recall / np.maximum(precision + recall, 1e-12))])
 
 
-def strict_recall(judged: Judged, weights: Weights, threshold: float) -> float:
+def strict_recall(judged: JudgedPairs, weights: Weights, threshold: float) -> float:
     """Return the share of the strict events that reach a threshold; at 0, that are candidates with P > 0."""
     weight = weights[judged.event_user] * judged.strict
     return float((weight * ((judged.event_score >= threshold) & (judged.event_score > 0))).sum() / max(weight.sum(), 1e-12))
 
 
-def interval(judged: Judged, figure: Callable[[Judged, Weights], float], seed: int) -> dict[str, float]:
+def interval(judged: JudgedPairs, figure: Callable[[JudgedPairs, Weights], float], seed: int) -> dict[str, float]:
     """Return a figure with its 95 % percentile interval over resampled users."""
     rng = np.random.default_rng(seed)
     n = judged.users

@@ -46,7 +46,7 @@ PACKAGES = ("rewriter", "rapidfuzz", "symspellpy", "hassil", "home-assistant-int
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PeerCase:
     """One seed: a world, the log that was learned from, and the requests to be judged."""
 
     world: World
@@ -87,7 +87,7 @@ def main() -> None:
         save(draw(curves, operating=thresholds, title=title), out.with_name(f"{out.name}_{mode}.svg"))
 
 
-def prepare(args: argparse.Namespace, seed: int, folder: Path) -> Case:
+def prepare(args: argparse.Namespace, seed: int, folder: Path) -> PeerCase:
     """Simulate a log, learn from it and draw the requests."""
     world = build(args, seed)
     days = list(simulate_days(world, days=args.days, start=START, seed=seed))
@@ -97,7 +97,7 @@ def prepare(args: argparse.Namespace, seed: int, folder: Path) -> Case:
     learn([path], out=folder / "artefact")
     reader.read([path], out=folder / "read", key=bytes(32), config=Logs())
     asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
-    return Case(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked)
+    return PeerCase(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked)
 
 
 def build(args: argparse.Namespace, seed: int) -> World:
@@ -111,7 +111,7 @@ def build(args: argparse.Namespace, seed: int) -> World:
             return recorded_world(SPOKEN / "recordings.parquet", SPOKEN / "phrases.csv", seed=seed, n_users=args.users)
 
 
-def judge_all(case: Case, hassil: Path) -> Iterator[tuple[str, float, str, Outcomes]]:
+def judge_all(case: PeerCase, hassil: Path) -> Iterator[tuple[str, float, str, Outcomes]]:
     """Yield (system, its threshold, mode, outcomes) for every system in both modes."""
     assistant = Acting(case.world.assistant)
     healthy = healthy_texts(case.log)
@@ -128,7 +128,7 @@ def judge_all(case: Case, hassil: Path) -> Iterator[tuple[str, float, str, Outco
 
 
 @contextmanager
-def systems(case: Case, hassil: Path) -> Iterator[list[Peer]]:
+def systems(case: PeerCase, hassil: Path) -> Iterator[list[Peer]]:
     """Give all peers; the fuzzy matcher only in the home that Home Assistant's parser understands."""
     if not case.world.name.startswith("home"):
         yield peers()

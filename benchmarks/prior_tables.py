@@ -16,7 +16,7 @@ from rewriter.model.pair_features import PairIndex
 TOP = 6  # candidates by each of two measures, the channel and the letters
 
 
-class Rows(NamedTuple):
+class CandidateRows(NamedTuple):
     """Measured candidates of requests.
 
     Attributes:
@@ -40,12 +40,12 @@ class Rows(NamedTuple):
         order = np.lexsort((-score, self.request))
         return order[np.unique(self.request[order], return_index=True)[1]]
 
-    def of(self, requests: Bools) -> "Rows":
+    def of(self, requests: Bools) -> "CandidateRows":
         """Return the rows of some requests, (requests,) bool."""
         kept = requests[self.request]
         numbers = (np.cumsum(requests) - 1)[self.request[kept]]
         said = [text for text, stays in zip(self.said, requests, strict=True) if stays]
-        return Rows(self.columns[kept], self.right[kept], numbers, self.fails[requests], said, self.wording[requests])
+        return CandidateRows(self.columns[kept], self.right[kept], numbers, self.fails[requests], said, self.wording[requests])
 
 
 class Desk:
@@ -58,7 +58,7 @@ class Desk:
         self._index = PairIndex(scene.texts, self._goals, channel, complete=scene.index == "catalog")
         self._everything = channel.views(scene.texts)
 
-    def measure(self, made: Sequence[Made]) -> Rows:
+    def measure(self, made: Sequence[Made]) -> CandidateRows:
         """Measure the candidates of some requests."""
         columns, right, request, wording = [], [], [], []
         for i, one in enumerate(made):
@@ -73,7 +73,7 @@ class Desk:
         fails = np.array([self.scene.understood.get(m.heard) != m.goal for m in made])
         said = [one.said for one in made]
         table, meant, numbers = (np.concatenate(part) for part in (columns, right, request))
-        return Rows(table, meant, numbers, fails, said, np.array(wording))
+        return CandidateRows(table, meant, numbers, fails, said, np.array(wording))
 
 
 def draw(made: Sequence[Made], n: int, seed: int) -> list[Made]:

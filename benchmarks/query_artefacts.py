@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spoken import Recording
+from spoken import SpokenRecording
 
 from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder
@@ -37,7 +37,9 @@ def as_user_view(encoder: Encoder, queries: dict[str, str], mix: Mix) -> Iterato
         yield Retriever(encoder, UserView.open(folder), GlobalIndex.open(folder / "index"), mix), goals
 
 
-def ranks(retriever: Retriever, goals: dict[str, int], probes: Sequence[Recording], *, hearings: int = 1, k: int = 10) -> Floats:
+def ranks(
+    retriever: Retriever, goals: dict[str, int], probes: Sequence[SpokenRecording], *, hearings: int = 1, k: int = 10
+) -> Floats:
     """The rank at which each probe's goal first comes, (n,); infinite where it is not among the k most alike."""
     found = []
     for probe in probes:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from query_artefacts import as_user_view, ranks, recall
 from script import options, write_result
-from spoken import SPLITS, Recording, Split
+from spoken import SPLITS, ProbeSplit, SpokenRecording
 
 from rewriter.arrays import Floats
 from rewriter.model.encoder import Encoder, StaticEncoder, random_table
@@ -34,7 +34,7 @@ def learned_encoder(pairs: list[tuple[str, str]], queries: list[str], seed: int)
     )
 
 
-def ladder(split: Split, seed: int) -> dict[str, Floats]:
+def ladder(split: ProbeSplit, seed: int) -> dict[str, Floats]:
     """The rank of what each probe meant, channel by channel."""
     drawn, learned = StaticEncoder(random_table(128, seed)), learned_encoder(split.rephrases, list(split.queries), seed)
     steps: dict[str, tuple[Encoder, Mix, int]] = {
@@ -55,9 +55,9 @@ def ladder(split: Split, seed: int) -> dict[str, Floats]:
     return found
 
 
-def figures(found: list[dict[str, Floats]], splits: list[Split]) -> dict[str, Any]:
+def figures(found: list[dict[str, Floats]], splits: list[ProbeSplit]) -> dict[str, Any]:
     """Recall over all seeds' probes, and apart by whether the goal's rephrases were among those learned from."""
-    probes: list[Recording] = [probe for split in splits for probe in split.probes]
+    probes: list[SpokenRecording] = [probe for split in splits for probe in split.probes]
     taught = np.array([probe.goal in split.taught for split in splits for probe in split.probes])
     said = np.array([probe.said for probe in probes])
     rows: dict[str, Any] = {}

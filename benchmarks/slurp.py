@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
-from peers import MODES, OURS, Case, figures, judge_all
+from peers import MODES, OURS, PeerCase, figures, judge_all
 from script import made_with, options, write_result
 
 from rewriter.config import Config, Logs
@@ -136,7 +136,7 @@ def goal_of(said: str, intent: str, entities: Sequence[dict[str, str]]) -> str:
     return hypothesis(intent, slots) if slots else hypothesis(f"{intent}: {said}")
 
 
-def prepare(takes: Sequence[Take], args: argparse.Namespace, seed: int, folder: Path) -> tuple[Case, dict[str, int]]:
+def prepare(takes: Sequence[Take], args: argparse.Namespace, seed: int, folder: Path) -> tuple[PeerCase, dict[str, int]]:
     """Deal the takes, simulate a log and learn from it; also return the rules launched, by scope."""
     names = [f"user{i:04d}" for i in range(args.users)]
     learners = names[: round((1 - NEW_USERS) * len(names))]
@@ -148,7 +148,7 @@ def prepare(takes: Sequence[Take], args: argparse.Namespace, seed: int, folder: 
     report = learn([path], out=folder / "artefact", config=config)
     reader.read([path], out=folder / "read", key=bytes(32), config=Logs())
     asked = list(requests(kept, names, frozenset(learners), turns, START + timedelta(days=args.days), seed))
-    return Case(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked), dict(report.rules)
+    return PeerCase(world, folder / "artefact", folder / "read" / "turns.parquet", logged(turns), asked), dict(report.rules)
 
 
 def world_of(takes: Sequence[Take], learners: Sequence[str], seed: int) -> tuple[World, list[Take]]:
@@ -218,7 +218,7 @@ def write(turns: Sequence[Turn], path: Path) -> None:
         con.read_parquet(str(whole)).project("* EXCLUDE (asr_confidence)").write_parquet(str(path))
 
 
-def ceilings(reference: Outcomes, case: Case) -> dict[str, Any]:
+def ceilings(reference: Outcomes, case: PeerCase) -> dict[str, Any]:
     """Return what exact rules and the online layer could fix at best."""
     return {
         "exact": exact_ceiling(reference, case.log, min_users=MIN_USERS),

@@ -21,7 +21,7 @@ TAUGHT = 0.75  # of the goals: the share whose misheard recordings may train
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class SpokenRecording:
     """One thing said and heard.
 
     Attributes:
@@ -38,7 +38,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class ProbeSplit:
     """A part to learn from and a part to judge.
 
     Attributes:
@@ -50,15 +50,15 @@ class Split:
 
     queries: dict[str, str]
     rephrases: list[tuple[str, str]]
-    probes: list[Recording]
+    probes: list[SpokenRecording]
     taught: frozenset[str]
 
 
-def home(seed: int) -> Split:
+def home(seed: int) -> ProbeSplit:
     """`home_spoken`: one voice is judged, the phrases heard right by the other three are the queries."""
     rows = pd.read_parquet(DATA / "home_spoken" / "recordings.parquet")
     recordings = [
-        Recording(normalise(said), _normal([heard, *json.loads(nbest)]), goal, speaker.split("-")[0])
+        SpokenRecording(normalise(said), _normal([heard, *json.loads(nbest)]), goal, speaker.split("-")[0])
         for said, heard, nbest, goal, speaker in zip(rows.said, rows.heard, rows.nbest, rows.goal, rows.speaker, strict=True)
     ]
     voices = sorted({r.group for r in recordings})
@@ -68,12 +68,12 @@ def home(seed: int) -> Split:
     return _split(queries, learned, [r for r in recordings if r.group == judged], seed)
 
 
-def slurp(seed: int) -> Split:
+def slurp(seed: int) -> ProbeSplit:
     """`slurp`: half of the takes are judged; the queries are all its sentences."""
     rows = pd.read_parquet(DATA / "slurp" / "recordings_asr.parquet")
     rows = rows[rows.asr_text.notna() & (rows.intent != "general_quirky")]
     recordings = [
-        Recording(
+        SpokenRecording(
             normalise(said),
             _normal([heard]),
             _goal(intent, json.loads(entities)),
@@ -104,11 +104,11 @@ def is_judged(goal: str) -> bool:
     return crc32(goal.encode()) % 5 >= 2
 
 
-def _split(queries: dict[str, str], learned: list[Recording], judged: list[Recording], seed: int) -> Split:
+def _split(queries: dict[str, str], learned: list[SpokenRecording], judged: list[SpokenRecording], seed: int) -> ProbeSplit:
     goals = sorted({r.goal for r in learned})
     taught = frozenset(random.Random(seed).sample(goals, round(TAUGHT * len(goals))))
     meant = set(queries.values())
-    return Split(
+    return ProbeSplit(
         queries,
         [(r.hearings[0], r.said) for r in learned if r.goal in taught and r.said in queries and _misheard(r, queries)],
         [r for r in judged if r.goal in meant and is_judged(r.goal) and _misheard(r, queries)],
@@ -116,7 +116,7 @@ def _split(queries: dict[str, str], learned: list[Recording], judged: list[Recor
     )
 
 
-def _misheard(recording: Recording, queries: dict[str, str]) -> bool:
+def _misheard(recording: SpokenRecording, queries: dict[str, str]) -> bool:
     return recording.hearings[0] not in ("", recording.said) and recording.hearings[0] not in queries
 
 

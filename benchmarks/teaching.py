@@ -53,7 +53,7 @@ DRAWS = 1_000  # of the bootstrap
 
 
 @dataclass
-class Judged:
+class JudgedWeek:
     """What became of the requests of a week, one after the other."""
 
     users: list[str] = field(default_factory=list)
@@ -93,9 +93,9 @@ def ask(world: World, rewriter: Rewriter, request: Request) -> tuple[str | None,
     return understand(after.text), replace(after, teachable=answer.teachable or after.teachable)
 
 
-def week(world: World, rewriter: Rewriter, asked: Sequence[Request]) -> Judged:
+def week(world: World, rewriter: Rewriter, asked: Sequence[Request]) -> JudgedWeek:
     """Ask all requests."""
-    judged = Judged()
+    judged = JudgedWeek()
     for request in asked:
         judged.add(request, *ask(world, rewriter, request))
     return judged
@@ -135,9 +135,9 @@ def prefer(world: World, rewriter: Rewriter, teachers: Sequence[str]) -> dict[st
 
 def moments(
     world: World, rewriter: Rewriter, clock: list[float], asked: Sequence[Request]
-) -> tuple[Judged, set[tuple[str, str]], dict[str, list[bool]]]:
+) -> tuple[JudgedWeek, set[tuple[str, str]], dict[str, list[bool]]]:
     """Ask all requests, and answer each question truthfully; return also what was asked about, and by moment which were right."""
-    judged, about = Judged(), set()
+    judged, about = JudgedWeek(), set()
     right: dict[str, list[bool]] = defaultdict(list)
     for request in asked:
         clock[0] = request.ts_ms / 1000
@@ -151,7 +151,7 @@ def moments(
     return judged, about, right
 
 
-def worth_a_lesson(turns: Sequence[Turn], asked: Sequence[Request], judged: Judged) -> set[tuple[str, str]]:
+def worth_a_lesson(turns: Sequence[Turn], asked: Sequence[Request], judged: JudgedWeek) -> set[tuple[str, str]]:
     """Return (user, text) that fail in the week and failed in the log on two days or more, always with the same goal."""
     days, goals = defaultdict(set), defaultdict(set)
     for turn in turns:
@@ -176,7 +176,7 @@ def restated(turns: Sequence[Turn]) -> set[tuple[str, str]]:
     return {key for key, on in days.items() if len(on) >= 2}
 
 
-def change(before: Judged, after: Judged, users: Sequence[str], seed: int) -> dict[str, Any]:
+def change(before: JudgedWeek, after: JudgedWeek, users: Sequence[str], seed: int) -> dict[str, Any]:
     """Return the defect rates of some users before and after, and the relative change with a bootstrap by user."""
     rows: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for who, was, now in zip(before.users, before.defects, after.defects, strict=True):

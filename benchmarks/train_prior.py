@@ -27,7 +27,7 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from prior_tables import Desk, Rows, draw
+from prior_tables import CandidateRows, Desk, draw
 from prior_worlds import INDEXES, TYPING_RATE, WORLDS, Corpus, Made, lines, other_domains, out_of_scope, scene
 from script import made_with, options, write_result
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -68,10 +68,10 @@ Key = tuple[str, str, int]
 class Tables:
     """Everything measured, by world, index and seed; `defects` are those that go with the refused requests."""
 
-    refused: dict[Key, Rows]
-    foreign: dict[Key, Rows]
-    outside: dict[Key, Rows]
-    unseen: dict[Key, Rows]
+    refused: dict[Key, CandidateRows]
+    foreign: dict[Key, CandidateRows]
+    outside: dict[Key, CandidateRows]
+    unseen: dict[Key, CandidateRows]
     defects: dict[Key, int]
 
 
@@ -184,7 +184,7 @@ def joined(parts: Sequence[Labelled]) -> Labelled:
     return Labelled(columns, right.astype(np.float64), weight)
 
 
-def decisive(rows: Rows, score: Floats) -> Labelled:
+def decisive(rows: CandidateRows, score: Floats) -> Labelled:
     """Return the best candidate of each request, and the second at less weight."""
     order = np.lexsort((-score, rows.request))
     place = np.arange(len(order)) - np.searchsorted(rows.request[order], rows.request[order])
@@ -287,7 +287,7 @@ def ranked(weights: WeightBelief) -> Callable[[Floats], Floats]:
     return Logistic(weights.mean[:-1], float(weights.mean[-1])).p
 
 
-def top(p: Callable[[Floats], Floats], rows: Rows) -> tuple[Floats, Bools]:
+def top(p: Callable[[Floats], Floats], rows: CandidateRows) -> tuple[Floats, Bools]:
     """Return the score of the best candidate of each request, and whether it is right."""
     scores = p(rows.columns)
     best = rows.best(scores)

@@ -19,7 +19,7 @@ _DRIFT = 0.05  # standard deviation of a day's step of the logarithm of a source
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ChangingSource:
     """Words that the assistant refuses, or takes for one thing where people may mean another.
 
     Attributes:
@@ -48,12 +48,13 @@ class Straight:
 
 
 class Changing:
-    """One home, day by day.
+    """A home that changes from day to day.
 
-    Almost everybody means `Source.meant` by a steady source, which the assistant refuses, and `Source.taken` by a wrong one,
-    which it understands. One that turns is steady until the day `turns`, and from then on understood and meant as a wrong one
-    is: a rewrite that was right is wrong. A new one is steady and first spoken on the day `new`. From the first to the last day
-    of `broken` the assistant understands no target. How often each source is said drifts.
+    There are four kinds of source. A *steady* source is refused by the assistant, and almost everybody means
+    `ChangingSource.meant` by it. A *wrong* source is understood, and almost everybody means `ChangingSource.taken` by it. A
+    *turning* source is like a steady one until the day `turns`, and like a wrong one from then on, so a rewrite that was right
+    becomes wrong. A *new* source is steady, and first spoken on the day `new`. From the first to the last day of `broken` the
+    assistant understands no target. The frequency of each source drifts.
 
     Args:
         seed: of the people and the drift.
@@ -78,8 +79,8 @@ class Changing:
         self._leaning = rng.random((users, len(self.sources)))
         self._walk = _DRIFT * rng.standard_normal((2_000, len(self.sources))).cumsum(axis=0)
 
-    def share_meant(self, source: Source, day: int) -> float:
-        """Return the share of the people who mean `Source.meant` by these words on a day, 0..1."""
+    def share_meant(self, source: ChangingSource, day: int) -> float:
+        """Return the share of the people who mean `ChangingSource.meant` by these words on a day, 0..1."""
         if source.kind == "turns":
             return _MOSTLY if day < self._turns else _RARELY
         return _RARELY if source.kind == "wrong" else _MOSTLY
@@ -119,8 +120,8 @@ class Changing:
         )
 
 
-def _source(kind: Kind, thing: str) -> Source:
-    return Source(
+def _source(kind: Kind, thing: str) -> ChangingSource:
+    return ChangingSource(
         kind=kind,
         text=f"turn of the {thing}",
         taken=f"On|name={thing}",
