@@ -66,28 +66,24 @@ WRITERS: Final[Mapping[str, Callable[[Sent], str | None]]] = MappingProxyType(
 """Host -> what makes a line of a rule."""
 
 
-def unsafe_within(sent: Collection[Sent], healthy: Iterable[str]) -> dict[str, str]:
-    """Return the sources that also stand inside texts that work, and would change these, each with the first such text.
+def unsafe_within(sent: Collection[Sent], healthy: Iterable[str]) -> set[str]:
+    """Return the sources that also stand inside texts that work, which the rules would change.
+
+    A text with a rule of its own is not changed by another, because the longest rule wins.
 
     Args:
         sent: the rules.
         healthy: normalised texts that work as they are.
 
     Example:
-        >>> rule = Sent("shoes", "running shoes", False)
-        >>> unsafe_within([rule], ["running shoes", "red shoes", "hat"])
-        {'shoes': 'red shoes'}
+        >>> unsafe_within([Sent("shoes", "running shoes", False)], ["running shoes", "red shoes", "hat"])
+        {'shoes'}
     """
     by_length: dict[int, set[str]] = defaultdict(set)
     for rule in sent:
         by_length[len(rule.source.split())].add(rule.source)
     sources = {rule.source for rule in sent}
-    found: dict[str, str] = {}
-    for text in sorted(healthy):
-        if text not in sources:  # the longest rule wins: a text with a rule of its own is not touched by another
-            for source in _parts(text.split(), by_length):
-                found.setdefault(source, text)
-    return found
+    return {source for text in healthy if text not in sources for source in _parts(text.split(), by_length)}
 
 
 def _parts(words: list[str], wanted: Mapping[int, Collection[str]]) -> Iterator[str]:

@@ -27,21 +27,20 @@ class ExportReport:
         version: of the artefact.
         written: rules in the file.
         left_out: rules by the reason why they are not in the file; `LeftOut.TRIAL` counts rules that are in it.
-        within: source of a rule that is left out because the host would change longer requests -> one of these.
+        within: sources of the rules that are left out for `LeftOut.WITHIN`, sorted.
     """
 
     out: Path
     version: str
     written: int
     left_out: Mapping[LeftOut, int]
-    within: Mapping[str, str]
+    within: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """Return it line by line, to be printed."""
-        examples = [f'"{source}" in "{text}"' for source, text in self.within.items()][:1]
         told = [f"{self.written:,} rules of version {self.version} in {self.out}"]
         for why, n in self.left_out.items():
-            told.append(f"{n:,} {left_out(why)}" + (f", such as {examples[0]}" if why is LeftOut.WITHIN else ""))
+            told.append(f"{n:,} {left_out(why)}" + (f', such as "{self.within[0]}"' if why is LeftOut.WITHIN else ""))
         return told
 
 
@@ -115,4 +114,4 @@ def export(host: str, root: str | Path, out: str | Path, *, locale: str | None =
     with explained(path):
         replace(path, content.encode("utf-8"))
     kinds = {why: left[why] for why in LeftOut if left[why]}
-    return ExportReport(path, found.version, len(lines), kinds, within)
+    return ExportReport(path, found.version, len(lines), kinds, tuple(sorted(within)))

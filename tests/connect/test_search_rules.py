@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rewriter.connect.search_rules import replacement, synonym, text_file, unsafe_within
@@ -40,6 +40,7 @@ def read_synonyms(file):
     return rules
 
 
+@example([("1,5 l botle", "#sale 1,5"), ("#sale", "h & m"), ("%", "percent")])
 @given(st.lists(pairs, max_size=5, unique_by=lambda pair: pair[0]))
 def test_synonyms_say_what_the_rules_say(rules):
     sent = [Sent(*pair, False) for pair in rules]
