@@ -14,7 +14,7 @@ from rewriter.text import normalise
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"seed": 3, "users": 60, "days": 6, "later": 1, "asked": 200}
+SMALL = {"seed": 3, "users": 50, "days": 5, "later": 1, "asked": 150}
 
 
 class Page(HTMLParser):

@@ -17,6 +17,7 @@ from rewriter.config import Config
 from rewriter.engines import DuckDB
 from rewriter.errors import ArtefactError
 from rewriter.model.detector import RuleDetector
+from rewriter.model.layer_slices import Promise
 from rewriter.offline.learn import learn
 from rewriter.offline.mining.incremental import Carried
 from rewriter.offline.mining.pipeline import mine
@@ -297,14 +298,20 @@ def test_the_online_layer_is_taken_over_until_it_is_due(tmp_path, monkeypatch):
     import rewriter.offline.run as module
 
     fitted = []
-    real = module.fit
-    monkeypatch.setattr(module, "fit", lambda *args: fitted.append(i) or real(*args))
+
+    def fit(mined, decided, best, doubted, config, online, *others):
+        fitted.append(i)
+        online.mkdir()
+        (online / "decider.json").write_text(str(i), encoding="utf-8")
+        return {"online-before-global": Promise(0.7, 10.0, 0.0)}
+
+    monkeypatch.setattr(module, "_fit", fit)
     world = phrase_world(0, n_users=5)
     root, config = folder(tmp_path / "a"), Config.from_dict({"loop": {"refit_days": 2}})
     for i, turns in enumerate(simulate_days(world, days=6, start=date(2026, 1, 5), seed=0)):
         write_log(turns, tmp_path / f"{i}.parquet")
         learn([tmp_path / f"{i}.parquet"], out=root, config=config, detector=RuleDetector())
         version = current(root)
-        assert (version.folder / "online" / "decider.json").exists()
+        assert (version.folder / "online" / "decider.json").read_text(encoding="utf-8") == str(fitted[-1])
         assert any(name.startswith("online before") for name in version.manifest.metrics)
     assert fitted == [0, 1, 2, 4]  # the log doubles, then grows by half, then two days have passed
