@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rewriter.online.teaching_session import TeachingSession
     from rewriter.operate.console.page import console
     from rewriter.operate.demo import demo
+    from rewriter.operate.diagnose import diagnose
     from rewriter.operate.explain import explain
     from rewriter.operate.forget import forget
     from rewriter.operate.info import history, info
@@ -57,6 +58,7 @@ __all__ = [
     "compare",
     "console",
     "demo",
+    "diagnose",
     "evaluate",
     "experiment",
     "explain",
@@ -93,6 +95,7 @@ _HOMES: Final = {
     "compare": "rewriter.evaluation.compare:compare",
     "console": "rewriter.operate.console.page:console",
     "demo": "rewriter.operate.demo:demo",
+    "diagnose": "rewriter.operate.diagnose:diagnose",
     "evaluate": "rewriter.evaluation.evaluate:evaluate",
     "experiment": "rewriter.evaluation.experiment:experiment",
     "explain": "rewriter.operate.explain:explain",

@@ -296,6 +296,96 @@ class NextStep(StrEnum):
     """Log what the assistant understood, or mark the goals: nothing could be judged."""
 
 
+# --- Where requests break
+
+
+class FailurePoint(StrEnum):
+    """The first stage of a turn that failed and that no later stage made up for."""
+
+    FALSE_WAKE = "false_wake"
+    """Nobody talked to the assistant."""
+    ASR = "asr"
+    """Speech was heard wrongly, or text was typed wrongly."""
+    NLU = "nlu"
+    """The words were right and their meaning was missed."""
+    ENTITY = "entity"
+    """The intent was right and a thing was not found, or another one was taken for it."""
+    RESULT = "result"
+    """All was understood and the action failed."""
+    CORRECT = "correct"
+    """Nothing failed; a request for what the assistant cannot do is correct too."""
+
+
+class Sign(StrEnum):
+    """What a log shows of a turn that speaks for or against a stage."""
+
+    REFUSED = "refused"
+    """The assistant said that it failed, or understood nothing."""
+    RESTATED = "restated"
+    """The user said the same in other words. Detail: these words."""
+    REPEATED = "repeated"
+    """The user said the very same again."""
+    SOUNDS_LIKE = "sounds_like"
+    """The words of the turn can be a mishearing of its restatement. Detail: the restatement."""
+    OTHER_HEARING = "other_hearing"
+    """Another hearing of the turn is what the user said next, or what works for others. Detail: the hearing."""
+    STRANGE_WORDS = "strange_words"
+    """Nobody else says one of the words."""
+    UNSURE_HEARING = "unsure_hearing"
+    """The confidence of recognition is among the lowest tenth. Detail: the confidence."""
+    UNSURE_MEANING = "unsure_meaning"
+    """The confidence of the NLU is among the lowest tenth. Detail: the confidence."""
+    UNUSUAL_MEANING = "unusual_meaning"
+    """The words usually mean something else. Detail: what."""
+    USUAL_MEANING = "usual_meaning"
+    """The words were understood as usual."""
+    WORDS_FAIL = "words_fail"
+    """The words fail for most others too."""
+    VALUE_MISSED = "value_missed"
+    """A known value is in the words and not in the interpretation."""
+    VALUE_FAILS = "value_fails"
+    """Requests with a value of this one mostly fail."""
+    VALUE_CHANGED = "value_changed"
+    """The restatement has the same intent and another value."""
+    INTENT_CHANGED = "intent_changed"
+    """The restatement has another intent."""
+    SAME_MEANING = "same_meaning"
+    """The restatement was understood alike."""
+    FAILS_TODAY = "fails_today"
+    """The intent fails on this day more than usual."""
+    SAID_NOT_UNDERSTOOD = "said_not_understood"
+    """The assistant said that it did not understand."""
+    SAID_NOT_FOUND = "said_not_found"
+    """The assistant said that it found nothing, or asked which one."""
+    SAID_TROUBLE = "said_trouble"
+    """The assistant said that something went wrong."""
+    SAID_NOT_SUPPORTED = "said_not_supported"
+    """The assistant said that it cannot do this."""
+    STOPPED = "stopped"
+    """The user interrupted or stopped the answer, or gave negative feedback."""
+    ALONE = "alone"
+    """A refused turn without any other near it."""
+    CARRIED_ON = "carried_on"
+    """It was understood, and the user did not come back to it."""
+
+
+class Remedy(StrEnum):
+    """What helps against a kind of failure."""
+
+    REWRITE = "rewrite"
+    """Learn rewrites."""
+    TRAIN_NLU = "train_nlu"
+    """Train the NLU on exported labels."""
+    FIX_ENTITIES = "fix_entities"
+    """Add the thing to the entity list or the catalog."""
+    FIX_SERVICE = "fix_service"
+    """Look at what carries out the request."""
+    SUPPORT = "support"
+    """The assistant cannot do it; support it, or say so."""
+    TUNE_WAKE = "tune_wake"
+    """Tune the wake word; nothing to learn."""
+
+
 # --- What the guardrail finds
 
 

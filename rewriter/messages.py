@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from rewriter.codes import (
+from rewriter.codes import (
     Advice,
     Caution,
+    FailurePoint,
     FindingKind,
     Lack,
     LeftOut,
     NextStep,
     Part,
+    Remedy,
     RuleVerdict,
     SearchRow,
+    Sign,
     StageReason,
     Standing,
 )
@@ -377,3 +381,86 @@ def left_out(why: LeftOut) -> str:
         'that people blocked'
     """
     return _LEFT_OUT[why]
+
+
+# --- Where requests break
+
+_FAILURES: Final[Mapping[FailurePoint, str]] = {
+    FailurePoint.FALSE_WAKE: "false wake",
+    FailurePoint.ASR: "recognition",
+    FailurePoint.NLU: "understanding",
+    FailurePoint.ENTITY: "entity",
+    FailurePoint.RESULT: "result",
+    FailurePoint.CORRECT: "correct",
+}
+_SIGNS: Final[Mapping[Sign, str]] = {
+    Sign.REFUSED: "refused",
+    Sign.RESTATED: "restated as *{detail}*",
+    Sign.REPEATED: "said again word by word",
+    Sign.SOUNDS_LIKE: "sounds like *{detail}*",
+    Sign.OTHER_HEARING: "another hearing holds *{detail}*",
+    Sign.STRANGE_WORDS: "a word that nobody else says",
+    Sign.UNSURE_HEARING: "confidence of recognition {detail}",
+    Sign.UNSURE_MEANING: "confidence of the NLU {detail}",
+    Sign.UNUSUAL_MEANING: "usually means {detail}",
+    Sign.USUAL_MEANING: "understood as usual",
+    Sign.WORDS_FAIL: "the words fail for most others too",
+    Sign.VALUE_MISSED: "a known name was said and not understood",
+    Sign.VALUE_FAILS: "requests with this name mostly fail",
+    Sign.VALUE_CHANGED: "restated with the same intent and another value",
+    Sign.INTENT_CHANGED: "restated with another intent",
+    Sign.SAME_MEANING: "the restatement was understood alike",
+    Sign.FAILS_TODAY: "the intent fails on this day more than usual",
+    Sign.SAID_NOT_UNDERSTOOD: "the answer says it was not understood",
+    Sign.SAID_NOT_FOUND: "the answer says that it was not found, or asks which one",
+    Sign.SAID_TROUBLE: "the answer says that something went wrong",
+    Sign.SAID_NOT_SUPPORTED: "the answer says that it cannot be done",
+    Sign.STOPPED: "stopped, interrupted or complained about",
+    Sign.ALONE: "refused, and nobody spoke before or after",
+    Sign.CARRIED_ON: "understood, and not come back to",
+}
+_REMEDIES: Final[Mapping[Remedy, str]] = {
+    Remedy.REWRITE: "learn rewrites (rewriter learn)",
+    Remedy.TRAIN_NLU: "train the NLU (rewriter label --train)",
+    Remedy.FIX_ENTITIES: "add the names to the entity list and the catalog",
+    Remedy.FIX_SERVICE: "look at what carries out the request",
+    Remedy.SUPPORT: "not supported: support it, or say so",
+    Remedy.TUNE_WAKE: "tune the wake word; nothing to learn",
+}
+
+
+def failure_point(code: str) -> str:
+    """Return a failure point in words.
+
+    Example:
+        >>> failure_point("asr")
+        'recognition'
+    """
+    return _FAILURES[FailurePoint(code)]
+
+
+def sign(code: Sign, detail: str = "") -> str:
+    """Return a sign of a failure in words.
+
+    Args:
+        code: the sign.
+        detail: its payload; empty if it has none, or if it is not known.
+
+    Example:
+        >>> sign(Sign.RESTATED, "turn off the lamp"), sign(Sign.UNUSUAL_MEANING)
+        ('restated as *turn off the lamp*', 'usually means something else')
+    """
+    unknown = {Sign.RESTATED: "in other words", Sign.SOUNDS_LIKE: "something else", Sign.OTHER_HEARING: "what works"}
+    if not detail and code in unknown:
+        return _SIGNS[code].replace(" as *{detail}*", " *{detail}*").replace("*{detail}*", unknown[code])
+    return _SIGNS[code].format(detail=detail or ("something else" if code == Sign.UNUSUAL_MEANING else "low"))
+
+
+def remedy(code: str) -> str:
+    """Return what helps against a failure, in words.
+
+    Example:
+        >>> remedy("train_nlu")
+        'train the NLU (rewriter label --train)'
+    """
+    return _REMEDIES[Remedy(code)]

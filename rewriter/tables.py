@@ -29,9 +29,10 @@ log gives to a turn, a session, a device or a file. ``code``: one of a closed li
 _NAMED: dict[Holds, str] = {
     "user": "user_id",
     "text": "utterance hypothesis response nbest context sent text query state source target goal repaired intent slots content"
-    " context_value detail",
+    " context_value detail evidence",
     "name": "turn_id session_id device_id device_type file",
-    "code": "locale status rewrite_id rule layer scope arm kind verdict stage stage_before reason as_spoken rewritten",
+    "code": "locale status rewrite_id rule layer scope arm kind verdict stage stage_before reason as_spoken rewritten failure"
+    " remedy",
 }
 _NUMBERED: dict[Holds, str] = {"user_no": "user_no", "text_id": "id said sent state source target node hypothesis reply"}
 _HOLDS: dict[tuple[str, str], Holds] = {
@@ -252,6 +253,17 @@ LABELS = _table(
 """What a log tells of each of its turns (`rewriter.operate.label`). utterance is normalised; goal numbers the goals of the log;
 goal_success is P(it was reached in the end). repaired is what the user said in the end, where the turn went wrong and that
 worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
+
+
+FAILURES = _table(
+    "failures",
+    "turn_id VARCHAR, locale VARCHAR, day BIGINT, week BIGINT, intent VARCHAR, failure VARCHAR, p_false_wake DOUBLE,"
+    "p_asr DOUBLE, p_nlu DOUBLE, p_entity DOUBLE, p_result DOUBLE, p_correct DOUBLE, p_unsupported DOUBLE, evidence VARCHAR",
+    "device_type VARCHAR, remedy VARCHAR",
+)
+"""Where each turn of a log broke (`rewriter.operate.diagnose`). week is the day of its Monday; failure is the likeliest
+`codes.FailurePoint`, and the six p add up to 1; p_unsupported is the part of p_correct in which the assistant cannot do what was
+asked. evidence is in words; remedy is a `codes.Remedy`, NULL where nothing failed."""
 
 
 def write_table(table: Table, rows: "pd.DataFrame", order: str, path: Path) -> None:

@@ -19,6 +19,7 @@ VERBS = (
     "learn",
     "history",
     "label",
+    "diagnose",
     "rewrite",
     "explain",
     "info",

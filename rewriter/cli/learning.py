@@ -248,3 +248,56 @@ def _rows(report: "LearnReport") -> list[tuple[str, str]]:
         *(("held back", reason) for reason in report.held),
         *((f"seconds, {step}", f"{seconds:.1f}") for step, seconds in report.seconds.items()),
     ]
+
+
+@main.command()
+@click.argument("logs", nargs=-1, metavar="LOGS...")
+@click.option("--out", metavar="FILE", type=PATH, required=True, help="Parquet file to write; private.")
+@click.option("--report", metavar="FILE", type=PATH, help="HTML page to write.")
+@click.option("--rules-only", is_flag=True, help="Let the documented rules decide, not the learned model.")
+@MAP
+@click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
+@click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
+@plainly
+def diagnose(
+    logs: tuple[str, ...],
+    out: Path,
+    report: Path | None,
+    rules_only: bool,
+    pairs: tuple[str, ...],
+    sql: Path | None,
+    toml: Path | None,
+) -> None:
+    """Say where each turn of dialogue LOGS broke, and what to do about it.
+
+    The stages are false wake, recognition, understanding, entity and result; or nothing failed.
+
+    \b
+    Examples:
+      rewriter diagnose logs/ --out failures.parquet
+      rewriter diagnose logs/ --out failures.parquet --report failures.html
+    """
+    from rewriter import terminal
+    from rewriter.config import Config
+    from rewriter.operate import diagnose as job
+
+    if not logs and sql is None:
+        raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
+    config = Config.from_toml(toml) if toml else Config()
+    with terminal.steps(job.STEPS) as progress:
+        found = job.diagnose(
+            list(logs),
+            out=out,
+            report=report,
+            rules_only=rules_only,
+            config=config,
+            mapping=mapping_of(pairs),
+            sql=sql,
+            progress=progress,
+        )
+    for text in found.log.lines():
+        terminal.line(text)
+    terminal.table(f"where requests break, by {found.by}", ("stage", "turns", "share"), found.rows(), right=("turns", "share"))
+    rows = [cluster.row() for cluster in found.clusters["intent"][:10]]
+    terminal.table("the largest clusters by intent", job.COLUMNS, rows, right=job.FIGURES)
+    terminal.line(f"every turn: {out}" + (f"; report: {report}" if report else ""))

@@ -1,0 +1,101 @@
+"""Logs in which it is known where requests break, and their columns: what `train_diagnosis.py` and `diagnosis.py` learn from."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from worlds.media import media_world
+from worlds.recorded import recorded_world
+
+from rewriter.arrays import Ints
+from rewriter.config import Config, Logs
+from rewriter.detect.failure_cues import FailureCues
+from rewriter.detect.failure_rules import CLASSES
+from rewriter.detect.turns import Listed
+from rewriter.detect.weak_labels import TrainingData
+from rewriter.engines import DuckDB
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.logs import reader
+from rewriter.offline.mining import pipeline
+from rewriter.operate.diagnose import restatements
+from rewriter.simulation.assistants import Household, PhraseAssistant
+from rewriter.simulation.channels import Rates
+from rewriter.simulation.fault_injection import Faults, inject, manners, write_injected
+from rewriter.simulation.textchannel import TextChannel
+from rewriter.simulation.world import World
+from rewriter.simulation.worlds import home_world, phrase_world, text_world
+
+START = date(2026, 1, 5)
+SPOKEN = Path(__file__).parents[2] / "shared" / "data" / "home_spoken"
+CONFIG = Config(logs=Logs(max_rejected=0.5))
+
+
+class Cell(NamedTuple):
+    """One log: its columns, the class of each turn, and in which turns two stages failed."""
+
+    columns: np.ndarray
+    label: Ints
+    two: np.ndarray
+    turn_id: np.ndarray
+
+
+def worlds(seed: int, users: int) -> Mapping[str, Callable[[], World]]:
+    """Return the worlds by name; the one of recordings only where these are."""
+    found: dict[str, Callable[[], World]] = {
+        "home": lambda: home_world(seed, n_users=users),
+        "phrases": lambda: phrase_world(seed, n_users=users, setting="quiet", guessed=0.6),
+        "closed": lambda: closed_world(seed, users),
+        "media": lambda: media_world(seed, n_users=users, setting="quiet"),
+        "heim": lambda: home_world(seed, n_users=users, language="de"),
+    }
+    if (SPOKEN / "recordings.parquet").exists():
+        found["recordings"] = lambda: recorded_world(
+            SPOKEN / "recordings.parquet", SPOKEN / "phrases.csv", seed=seed, n_users=users, again=True
+        )
+    return found
+
+
+def closed_world(seed: int, users: int) -> World:
+    """Return a home whose recogniser knows only the words of the home, and mishears everybody alike."""
+    phrases = list(Household.of("en").phrases())
+    table = {phrase.text: phrase.meaning for phrase in phrases}
+    world = text_world(
+        PhraseAssistant(table), phrases, seed=seed, name="closed", n_users=users, misrouted=0.03, refused=0.02, guessed=0.4
+    )
+    rates = replace(Rates.from_json(), speaker_habit=0.95, shared_habit=0.95, fluent=0.8)
+    channel = TextChannel(table, general=(), seed=seed, rates=rates)
+    return replace(world, channel=channel, judging=channel)
+
+
+def assistants(world: str) -> list[str]:
+    """Return the names of the assistants that can stand in a world; a German home is answered in German."""
+    return ["deutsch", "silent"] if world == "heim" else [name for name in manners() if name != "deutsch"]
+
+
+def cell(world: World, assistant: str, *, days: int, seed: int) -> Cell:
+    """Simulate a log, read and mine it as a user would, and measure its turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        turns = list(inject(world, Faults(), manners()[assistant], days=days, start=START, seed=seed))
+        write_injected(turns, work / "log.jsonl")
+        columns, turn_id = measured(work / "log.jsonl", work)
+    truth = {t.row["turn_id"]: (CLASSES.index("unsupported" if t.unsupported else t.failure), len(t.failing) > 1) for t in turns}
+    known = [truth[i] for i in turn_id]
+    return Cell(columns, np.asarray([k for k, _ in known]), np.asarray([two for _, two in known]), turn_id)
+
+
+def measured(log: Path, work: Path, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
+    """Read and mine a log; return its columns and the id of each turn."""
+    reader.read([log], out=work, key=bytes(32), config=config.logs)
+    engine = DuckDB(work / "mined", threads=1)
+    try:
+        mined = pipeline.mine(engine, work / "turns.parquet", RuleDetector(), config)
+    finally:
+        engine.close()
+    data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
+    cues = FailureCues(data.turns, data.items, data.likeness, restatements(data, mined.scores))
+    return cues.measure(), data.turns.turn_id

@@ -1,0 +1,179 @@
+"""`FailureModel`: P(each stage failed) of a turn, by boosted trees that learned where it is known which stage broke.
+
+LightGBM learns and applies them; the model is the text that LightGBM writes. Without LightGBM the documented rules take its place
+(`failure_rules.Rules`). On a log the shares of the classes differ from those that were learned, so `adapted` estimates them by
+expectation maximisation (Saerens, Latinne and Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
+probabilities", Neural Computation 14).
+"""
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Self
+
+import numpy as np
+
+from rewriter.arrays import Floats, Ints
+from rewriter.detect.failure_cues import ANSWERED, HEARD, NAMES, THEN
+from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs, softmax
+from rewriter.errors import MissingExtraError
+
+_ROUNDS: Final = 50
+_PARAMETERS: Final[Mapping[str, Any]] = {
+    "objective": "multiclass",
+    "num_class": len(CLASSES),
+    "learning_rate": 0.14,
+    "num_leaves": 15,
+    "min_data_in_leaf": 40,
+    "feature_fraction": 0.5,
+    "lambda_l2": 5.0,
+    "max_bin": 63,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+_LACKING: Final = (
+    ("asr_confidence", "asr_rank"),
+    ("nlu_confidence", "nlu_rank"),
+    (*(name for name in HEARD if name.startswith("hear")), "in_nbest"),
+    tuple(name for name in ANSWERED if name != "failed"),
+    ("failed",),
+    (*ANSWERED, *THEN),
+)
+"""Columns that a log can lack; the trees learn from turns without them too."""
+_STEPS, _HALFWAY = 20, 0.5  # of the estimate of shares, and how far it goes from the learned shares towards it
+_FLOOR = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class FailureModel:
+    """A learned model.
+
+    Attributes:
+        text: the trees, as LightGBM writes them.
+        temperature: what log-probabilities are divided by, so that they are calibrated.
+        prior: (len(CLASSES),) shares of the classes that it learned from.
+    """
+
+    text: str
+    temperature: float
+    prior: Floats
+
+    @classmethod
+    def learn(cls, columns: Columns, label: Ints, *, seed: int) -> Self:
+        """Learn from turns whose class is known; each is also shown once without some of its columns.
+
+        Args:
+            columns: (n, f) of `failure_cues.FailureCues.measure`.
+            label: (n,) place of the class in `CLASSES`.
+            seed: of the training and of what is left out.
+
+        Raises:
+            MissingExtraError: LightGBM is not installed.
+        """
+        rng = np.random.default_rng(seed)
+        shown = np.concatenate([columns, _without(columns, rng)])
+        data = _lightgbm().Dataset(shown, np.tile(label, 2))
+        text = _lightgbm().train({**_PARAMETERS, "seed": seed}, data, _ROUNDS).model_to_string()
+        counts = np.bincount(label, minlength=len(CLASSES)) + 1.0
+        return cls(str(text), 1.0, counts / counts.sum())
+
+    def p(self, columns: Columns) -> Floats:
+        """Return P of each class, (n, len(CLASSES)), with the shares of the classes as they were learned."""
+        if not len(columns):
+            return np.zeros((0, len(CLASSES)))
+        raw = _booster(self.text).predict(columns, num_threads=1)
+        return softmax(np.log(np.maximum(raw, _FLOOR)) / self.temperature)
+
+    def calibrated(self, columns: Columns, label: Ints) -> "FailureModel":
+        """Return the model with the temperature that makes these turns, which it has not seen, likeliest."""
+        logs = np.log(np.maximum(FailureModel(self.text, 1.0, self.prior).p(columns), _FLOOR))
+        rows = np.arange(len(label))
+        tried = {t: -float(np.log(softmax(logs / t)[rows, label] + _FLOOR).mean()) for t in np.linspace(0.6, 3.0, 49)}
+        return FailureModel(self.text, float(min(tried, key=lambda t: tried[t])), self.prior)
+
+    def to_bytes(self) -> bytes:
+        """Return the model as compressed JSON."""
+        data = {"temperature": self.temperature, "prior": self.prior.tolist(), "names": list(NAMES), "trees": self.text}
+        return gzip.compress(json.dumps(data).encode(), mtime=0)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` returned.
+
+        Raises:
+            ValueError: it was learned on other columns.
+        """
+        found = json.loads(gzip.decompress(data))
+        if tuple(found["names"]) != NAMES:
+            raise ValueError("the failure model was learned on other columns; run benchmarks/train_diagnosis.py")
+        return cls(found["trees"], found["temperature"], np.asarray(found["prior"]))
+
+    @classmethod
+    @cache
+    def shipped(cls) -> "FailureModel | None":
+        """Return the model that comes with the package; None where LightGBM is not installed."""
+        try:
+            _lightgbm()
+        except MissingExtraError:
+            return None
+        return cls.from_bytes((resources.files("rewriter.detect") / "failure_model.json.gz").read_bytes())
+
+
+def diagnosed(columns: Columns, *, model: FailureModel | None, rules: Rules) -> Floats:
+    """Return P of each class, (n, len(CLASSES)), with the shares of the classes as this log has them.
+
+    Args:
+        columns: (n, f) of `failure_cues.FailureCues.measure`.
+        model: the learned model; None for the rules alone.
+        rules: the documented rules.
+    """
+    if model is None:
+        return adapted(rules.p(signs(columns)), rules.prior)
+    return adapted(model.p(columns), model.prior)
+
+
+def adapted(p: Floats, prior: Floats) -> Floats:
+    """Return probabilities with the shares of the classes that the rows themselves make likeliest, (n, k).
+
+    Args:
+        p: (n, k) by a model that learned with the shares `prior`.
+        prior: (k,) these shares. The estimate goes half the way, because the model is less sure in a log of another kind.
+
+    Example:
+        >>> found = adapted(np.array([[0.5, 0.5]] * 10 + [[0.9, 0.1]] * 990), np.array([0.5, 0.5]))
+        >>> bool(found[0, 0] > 0.6)
+        True
+    """
+    share, found = prior, p
+    for _ in range(_STEPS if len(p) else 0):
+        found = p * (share / prior)
+        found /= found.sum(axis=1, keepdims=True)
+        share = _HALFWAY * found.mean(axis=0) + (1 - _HALFWAY) * prior
+    return found
+
+
+def _without(columns: Columns, rng: np.random.Generator) -> Columns:
+    """Return the rows, each without one or more of the groups of columns that a log can lack."""
+    found = columns.copy()
+    for group in _LACKING:
+        rows = np.flatnonzero(rng.random(len(found)) < 1 / 3)
+        found[np.ix_(rows, np.asarray([NAMES.index(name) for name in group]))] = np.nan
+    return found
+
+
+def _lightgbm() -> Any:  # noqa: ANN401 - an optional package without types
+    try:
+        import lightgbm  # noqa: PLC0415 - only diagnosis needs it
+    except ImportError as error:
+        raise MissingExtraError(f"the failure model needs {error.name}; pip install 'rewriter[learn]'") from error
+    return lightgbm
+
+
+@cache
+def _booster(text: str) -> Any:  # noqa: ANN401
+    return _lightgbm().Booster(model_str=text)

@@ -1,0 +1,318 @@
+"""`diagnose`: in which stage each turn of a log broke, and what to do about it.
+
+The verdict on a turn is a distribution over `codes.FailurePoint`; its evidence is in words. `Diagnosis.clusters` adds the turns
+up, and shows nothing that fewer than k users did.
+"""
+
+import math
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from rewriter import tables
+from rewriter.arrays import Ints
+from rewriter.artefact.disk import explained, replace
+from rewriter.codes import FailurePoint, Remedy, Sign
+from rewriter.config import Config
+from rewriter.detect.failure_cues import LIKELY, NAMES, FailureCues, Restated
+from rewriter.detect.failure_model import FailureModel, diagnosed
+from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs
+from rewriter.detect.turns import Listed, Turns
+from rewriter.detect.weak_labels import TrainingData
+from rewriter.engines import DuckDB, connect, glob
+from rewriter.evaluation.report import Report, ReportTable, html
+from rewriter.messages import failure_point, remedy, sign
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.logs import reader
+from rewriter.offline.logs.report import LogReport
+from rewriter.offline.mining import pipeline
+from rewriter.offline.mining.pipeline import Mined
+
+STEPS = ("log", "mine", "diagnose")
+COLUMNS: Final = ("stage", "where", "turns", "users", "share", "trend", "for example", "what to do")
+FIGURES: Final = ("turns", "users", "share", "trend")
+Progress = Callable[[str], None]
+_EPOCH, _MONDAY = date(1970, 1, 1).toordinal(), 4  # 1970-01-05 was a Monday
+_REMEDIES: Final = {
+    FailurePoint.FALSE_WAKE: Remedy.TUNE_WAKE,
+    FailurePoint.ASR: Remedy.REWRITE,
+    FailurePoint.NLU: Remedy.TRAIN_NLU,
+    FailurePoint.ENTITY: Remedy.FIX_ENTITIES,
+    FailurePoint.RESULT: Remedy.FIX_SERVICE,
+}
+_NO_WORDS = "no utterance"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Turns that broke in one stage and have one value of a column.
+
+    Attributes:
+        failure: the stage; `FailurePoint.CORRECT` for requests that the assistant cannot do.
+        value: of the column, such as the intent.
+        turns: how many.
+        users: of how many users, at least k.
+        share: of all turns of that value.
+        trend: share in the last week divided by the share in the weeks before; infinite where there was none, NaN where there is
+            only one week.
+        examples: texts that at least k users said among them, the commonest first.
+        remedy: what to do.
+    """
+
+    failure: FailurePoint
+    value: str
+    turns: int
+    users: int
+    share: float
+    trend: float
+    examples: tuple[str, ...]
+    remedy: Remedy
+
+    def row(self) -> tuple[str, ...]:
+        """Return the cluster as a row under `COLUMNS`."""
+        stage = "not supported" if self.failure == FailurePoint.CORRECT else failure_point(self.failure)
+        trend = "–" if np.isnan(self.trend) else "new" if np.isinf(self.trend) else f"x {self.trend:.1f}"
+        shown = "; ".join(self.examples) or "–"
+        return (
+            stage,
+            self.value or "–",
+            f"{self.turns:,}",
+            f"{self.users:,}",
+            f"{self.share:.1%}",
+            trend,
+            shown,
+            remedy(self.remedy),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        log: what was read.
+        by: ``model`` or ``rules``.
+        turns: number of turns.
+        failures: stage -> expected number of turns that broke there.
+        unsupported: expected number of requests that the assistant cannot do.
+        without_words: rows of the log in which nothing was heard: wakes without words, which are in no table.
+        clusters: column (``intent``, ``device_type``, ``locale``, ``week``) -> its clusters, the largest first.
+    """
+
+    log: LogReport
+    by: str
+    turns: int
+    failures: Mapping[FailurePoint, float]
+    unsupported: float
+    without_words: int
+    clusters: Mapping[str, Sequence[Cluster]]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the stages as rows: stage, expected turns, share."""
+        shown = [(failure_point(f), self.failures[f]) for f in FailurePoint] + [("  of these not supported", self.unsupported)]
+        counted = [(name, f"{n:,.0f}", f"{n / max(self.turns, 1):.1%}") for name, n in shown]
+        return [*counted, ("wakes without words", f"{self.without_words:,}", "–")]
+
+    def page(self) -> str:
+        """Return the HTML page: where requests break, and what to do. It shows no text of fewer than k users."""
+        stages = ReportTable("Stages", _STAGES, ("stage", "turns", "share"), self.rows())
+        parts = [
+            ReportTable(f"By {name.replace('_', ' ')}", _CLUSTERS, COLUMNS, [c.row() for c in of])
+            for name, of in self.clusters.items()
+            if of
+        ]
+        failed = 1 - self.failures[FailurePoint.CORRECT] / max(self.turns, 1)
+        return html(Report("rewriter: where requests break", _LEAD, [(f"{failed:.1%}", "of the turns failed")], [stages, *parts]))
+
+
+def diagnose(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    report: str | Path | None = None,
+    rules_only: bool = False,
+    config: Config | None = None,
+    mapping: Mapping[str, str] | None = None,
+    sql: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Say of every turn of dialogue logs which stage failed first for good. The logs are the only input.
+
+    Args:
+        sources: files, folders or globs in the contract of `docs/log.md`.
+        out: Parquet file of `tables.FAILURES` to write. Only its owner can read it, because it tells what single users said.
+        report: HTML page to write; None writes none.
+        rules_only: whether the documented rules decide, and not the learned model.
+        config: settings; the defaults if None. `launch.min_users` is the k of everything that is added up.
+        mapping: contract column -> column of the log, where they differ.
+        sql: file with one SELECT that yields the log, in place of `sources`.
+        progress: called with the name of each step of `STEPS` when it starts.
+
+    Raises:
+        LogError, EngineError: one line with the cause and the cure.
+
+    Example:
+        >>> found = diagnose(["data/sample.parquet"], out="failures.parquet", report="failures.html")  # doctest: +SKIP
+    """
+    config, tell = Config.given(config), progress or (lambda _step: None)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        tell("log")
+        log = reader.read(
+            sources,
+            out=work,
+            key=secrets.token_bytes(32),
+            config=config.logs,
+            mapping=mapping,
+            sql=Path(sql) if sql else None,
+            min_users=config.launch.min_users,
+            rejected=reader.temporary_file,
+        )
+        tell("mine")
+        engine = DuckDB(work / "mined")
+        try:
+            mined = pipeline.mine(engine, work / "turns.parquet", RuleDetector(), config)
+        finally:
+            engine.close()
+        tell("diagnose")
+        model = None if rules_only else FailureModel.shipped()
+        found = _diagnosed(work / "turns.parquet", mined, model)
+    _write(found, Path(out))
+    clusters = {name: _clusters(found, name, config.launch.min_users) for name in ("intent", "device_type", "locale", "week")}
+    result = Diagnosis(
+        log=log,
+        by="rules" if model is None else "model",
+        turns=len(found),
+        failures={f: float(found[f"p_{f}"].sum()) for f in FailurePoint},
+        unsupported=float(found["p_unsupported"].sum()),
+        without_words=dict(log.rejected).get(_NO_WORDS, 0),
+        clusters=clusters,
+    )
+    if report is not None:
+        with explained(Path(report)):
+            replace(Path(report), result.page().encode())
+    return result
+
+
+def restatements(data: TrainingData, scores: Path) -> Restated:
+    """Return which turn restates which, as mining scored it."""
+    with connect() as con:
+        found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
+    p = np.zeros(len(data.source))
+    p[data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
+    return Restated.of(len(data.turns), data.source, data.target, p)
+
+
+def _diagnosed(turns: Path, mined: Mined, model: FailureModel | None) -> pd.DataFrame:
+    """Return the columns of `tables.FAILURES`, with user_no and said."""
+    data, rules = TrainingData.read(Listed(turns, mined.sessions, mined.texts, mined.candidates)), Rules.shipped()
+    again = restatements(data, mined.scores)
+    cues = FailureCues(data.turns, data.items, data.likeness, again)
+    columns = cues.measure()
+    p = diagnosed(columns, model=model, rules=rules)
+    unsupported = p[:, -1]
+    six = p[:, :-1].copy()
+    six[:, CLASSES.index(FailurePoint.CORRECT)] += unsupported
+    top = six.argmax(axis=1)
+    names = np.asarray(list(FailurePoint), dtype=object)
+    cannot = (names[top] == FailurePoint.CORRECT) & (unsupported > six[:, CLASSES.index(FailurePoint.CORRECT)] / 2)
+    t, day = data.turns, data.turns["ts_ms"] // 86_400_000
+    shown = np.where(cannot, len(CLASSES) - 1, top)
+    columns_of = {f"p_{name}": six[:, k] for k, name in enumerate(FailurePoint)} | {"p_unsupported": unsupported}
+    return pd.DataFrame({
+        "turn_id": t.turn_id,
+        "user_no": t["user_no"],
+        "said": t.text[t["said"]],
+        "locale": t.locale[t["said"]],
+        "device_type": _devices(turns, t),
+        "day": day,
+        "week": day - (day - _MONDAY) % 7,
+        "intent": cues.intent,
+        "failure": names[top],
+        **columns_of,
+        "evidence": _evidence(rules, columns, shown, t, again),
+        "remedy": [Remedy.SUPPORT if no else _REMEDIES.get(FailurePoint(f)) for no, f in zip(cannot, names[top], strict=True)],
+    })  # fmt: skip
+
+
+def _devices(path: Path, turns: Turns) -> list[str | None]:
+    with connect() as con:
+        found = con.execute("SELECT turn_id, device_type FROM read_parquet(?)", [glob(path)]).fetchall()
+    device: dict[str, str | None] = dict(found)
+    return [device[i] for i in turns.turn_id]
+
+
+def _evidence(rules: Rules, columns: Columns, shown: Ints, turns: Turns, again: Restated) -> list[str]:
+    """Return the evidence of each turn in words; that something worked needs none."""
+    found = rules.evidence(signs(columns), shown)
+    return ["; ".join(sign(s, _detail(s, row, columns, turns, again)) for s in of) for row, of in enumerate(found)]
+
+
+def _detail(of: Sign, row: int, columns: Columns, turns: Turns, again: Restated) -> str:
+    if of in (Sign.UNSURE_HEARING, Sign.UNSURE_MEANING):
+        name = "asr_confidence" if of == Sign.UNSURE_HEARING else "nlu_confidence"
+        return f"{columns[row, NAMES.index(name)]:.2f}"
+    then = int(again.row[row])
+    if then < 0 or again.p[row] < LIKELY:
+        return ""
+    said = str(turns.text[turns["said"][then]])
+    if of == Sign.OTHER_HEARING:
+        return said if columns[row, NAMES.index("in_nbest")] == 1 else ""
+    return said if of in (Sign.RESTATED, Sign.SOUNDS_LIKE) else ""
+
+
+def _write(found: pd.DataFrame, out: Path) -> None:
+    """Write the table; only its owner can read it, and a file that is there is replaced whole."""
+    new = out.with_name(f".{out.name}.new")
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        new.touch(mode=0o600)
+        new.chmod(0o600)
+        tables.write_table(tables.FAILURES, found, "turn_id", new)
+        new.chmod(0o600)
+        new.replace(out)
+
+
+def _clusters(found: pd.DataFrame, name: str, min_users: int, most: int = 20) -> list[Cluster]:
+    """Return the clusters of a column that at least k users are in, the largest first."""
+    failed = found[found["remedy"].notna() & found[name].notna()]
+    rows = []
+    for (value, failure), of in failed.groupby([name, "failure"], sort=True):
+        users = of["user_no"].nunique()
+        if users < min_users:
+            continue
+        near = found[found[name] == value]
+        said = of.groupby("said")["user_no"].nunique()
+        examples = said[said >= min_users].sort_values(ascending=False, kind="stable").index[:3]
+        shown = date.fromordinal(_EPOCH + int(value)).isoformat() if name == "week" else str(value)
+        rows.append(
+            Cluster(
+                FailurePoint(failure), shown, len(of), users, len(of) / len(near), _trend(of, near), tuple(examples),
+                Remedy(of["remedy"].iloc[0]),
+            )
+        )  # fmt: skip
+    return sorted(rows, key=lambda c: (-c.turns, c.value))[:most]
+
+
+def _trend(of: pd.DataFrame, near: pd.DataFrame) -> float:
+    last = near["week"].max()
+    earlier, of_last = near["week"] < last, of["week"] == last
+    if not earlier.any():
+        return math.nan
+    before, now = float((~of_last).sum() / earlier.sum()), float(of_last.sum() / (~earlier).sum())
+    return now / before if before else math.inf
+
+
+_LEAD = """A turn has failed where a stage failed and no later stage made up for it. Stages are the wake word,
+recognition, understanding (NLU), the resolution of entities, or the action itself. A mishearing that did no harm is correct, and so
+is a request for something that the assistant cannot do."""
+_STAGES = "Expected numbers of turns: the sums of the probabilities of all turns."
+_CLUSTERS = """Turns by the likeliest stage. Nothing is shown that fewer than k users did (launch.min_users). Share: of all turns
+with this value. Trend: the share in the last week of the log divided by that of the weeks before."""

@@ -1,0 +1,108 @@
+"""Where the turns of a log broke, as users see it: the file, the clusters, the page and the verb."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rewriter.cli import main
+from rewriter.codes import FailurePoint
+from rewriter.operate.diagnose import diagnose
+from rewriter.tables import FAILURES, check
+
+SECRET = "call doctor house about the rash"
+ON = "On|name=hall lamp"
+
+
+def rows():
+    """Six users and a lamp over three weeks; in the last week the lamp does not respond to three of them."""
+    start = datetime(2026, 1, 5, 8, tzinfo=UTC)
+    for day in range(0, 21, 3):
+        for i in range(6):
+
+            def turn(text, meant, seconds, response, status="ok", day=day, i=i):
+                when = (start + timedelta(days=day, minutes=30 * i, seconds=seconds)).isoformat()
+                said = {"user_id": f"u{i}", "timestamp": when, "utterance": text, "hypothesis": meant, "response": response}
+                return said | {"status": status, "device_type": "speaker" if i else "car"}
+
+            yield turn("turn on the hall lamp", ON, 0, "OK, the hall lamp is on.")
+            if day >= 14 and i < 3:
+                yield turn("turn on the hall lamp", ON, 900, "Sorry, something went wrong.", "failed")
+                yield turn("turn on the hall lamp", ON, 906, "OK, the hall lamp is on.")
+            if i == 0:
+                yield turn(SECRET, None, 1500, "Sorry, something went wrong.", "failed")
+    yield {"user_id": "u1", "timestamp": start.isoformat(), "utterance": ""}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("diagnosis")
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")
+    return folder, diagnose(log, out=folder / "failures.parquet", report=folder / "failures.html")
+
+
+def test_the_file_is_as_declared_whole_and_private(found):
+    folder, report = found
+    path = folder / "failures.parquet"
+    check(FAILURES, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with duckdb.connect() as con:
+        stages = ", ".join(f"p_{f}" for f in FailurePoint)
+        p = np.array(con.execute(f"SELECT {stages} FROM read_parquet(?)", [str(path)]).fetchall())
+        week = con.execute("SELECT DISTINCT week FROM read_parquet(?)", [str(path)]).fetchall()
+    assert np.allclose(p.sum(axis=1), 1)
+    assert len(p) == report.turns
+    assert sum(report.failures.values()) == pytest.approx(report.turns)
+    assert {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=w)).weekday() for (w,) in week} == {0}
+
+
+def test_a_broken_lamp_is_found_with_its_trend_and_remedy(found):
+    _, report = found
+    cluster = next(c for c in report.clusters["intent"] if c.failure == FailurePoint.RESULT)
+    assert (cluster.value, cluster.turns, cluster.users) == ("On", 6, 3)
+    assert cluster.examples == ("turn on the hall lamp",)
+    assert cluster.remedy == "fix_service"
+    assert cluster.trend == np.inf
+    assert "new" in cluster.row()
+    assert report.clusters["week"][0].value == "2026-01-19"
+
+
+def test_nothing_of_fewer_than_k_users_is_shown(found):
+    folder, report = found
+    page = (folder / "failures.html").read_text(encoding="utf-8")
+    assert SECRET not in page
+    assert all(cluster.users >= 3 for of in report.clusters.values() for cluster in of)
+    assert "car" not in {cluster.value for cluster in report.clusters["device_type"]}
+    assert "turn on the hall lamp" in page
+
+
+def test_a_wake_without_words_is_counted(found):
+    assert found[1].without_words == 1
+
+
+def test_a_log_without_turns_has_no_failures(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"user_id": "a", "timestamp": "2026-01-05T08:00:00Z", "utterance": "?!"}\n')
+    assert diagnose(tmp_path / "log.jsonl", out=tmp_path / "f.parquet").turns == 0
+
+
+def test_the_verb_by_rules_says_what_happened(found, tmp_path):
+    folder, _ = found
+    out = tmp_path / "f.parquet"
+    done = CliRunner().invoke(main, ["diagnose", str(folder / "log.jsonl"), "--out", str(out), "--rules-only"])
+    assert done.exit_code == 0, done.output
+    assert "where requests break, by rules" in done.output
+    with duckdb.connect() as con:
+        said = con.execute("SELECT evidence FROM read_parquet(?) WHERE failure = 'result'", [str(out)]).fetchall()
+    assert said
+    assert all("the answer says that something went wrong" in evidence for (evidence,) in said)
+
+
+def test_no_log_is_told_in_one_line(tmp_path):
+    done = CliRunner().invoke(main, ["diagnose", str(tmp_path / "no.jsonl"), "--out", str(tmp_path / "f.parquet")])
+    assert done.exit_code == 1
+    assert len(done.stderr.strip().splitlines()) == 1
