@@ -3,14 +3,14 @@
     python benchmarks/diagnosis.py [--seed 1] [--users 45] [--days 8] [--data ../shared/data] [--ship] [--only-ship]
 
 In each world one stage at a time breaks (`rewriter.simulation.fault_injection`), so it is known where. The model that judges a
-log learned neither from its world nor from its assistant; what it learned from is calibrated on one more world that it has not seen.
-"Two" are the turns in which two stages failed: is the first one named? The rules are judged alike, their likelihoods measured
-without that world and assistant.
+log learned neither from its world nor from its assistant; what it learned from is calibrated on one more world that it has not
+seen. "Two" are the turns in which two stages failed: is the first one named? The rules are judged alike, their likelihoods
+measured without that world and assistant.
 
-DSTC2 and SLURP are judged by the model that ships, which has seen neither. Truth is recognition where the transcript differs and
-the meaning was missed, understanding where the words were right and the meaning was missed, else correct. These corpora know
-three stages, so P is added up: entity to understanding, result to correct, and false wakes are left out. SLURP has single requests of
-nobody known: users are invented, and nothing comes before or after. Both are skipped where they are not there.
+DSTC2 and SLURP are judged by the model that ships, which has seen neither. Truth is recognition where the transcript differs
+and the meaning was missed, understanding where the words were right and the meaning was missed, else correct. These corpora
+know three stages, so P is added up: entity to understanding, result to correct, and false wakes are left out. SLURP has single
+requests of nobody known: users are invented, and nothing comes before or after. Both are skipped where they are not there.
 
 --ship writes the model and the likelihoods of the rules into the package, learned from all worlds and assistants.
 """

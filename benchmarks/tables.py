@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost, serve_load
+from diagnosis_table import diagnosis
 from experiment_tables import attack, detector_effect, off_policy
 from loop_tables import daily, lives, loop, year
 from prior_table import day_one, prior, prior_habits
@@ -58,6 +59,7 @@ its figures.
 """
 
 EARLIER: Mapping[str, tuple[str, ...]] = {
+    "no sign of a failure counted as impossible or certain (the rules alone)": ("diagnosis",),
     "there was an online layer": ("replay_check", "slurp", "serving"),
     "the present conditions of launch": ("calibration", "off_policy"),
     "the online layer knew the risk of words and calibrated its scores": (
@@ -143,6 +145,7 @@ SECTIONS = (
     Section("dstc2_mining", "Mining: real telephone calls", "Are restatements found in a log of other people?", dstc2_mining),
     Section("detectors", "Detectors", "Does a detector that learns from the log itself find more than the rule?", detectors),
     Section("defects", "Defects", "Which turns and calls went wrong, and how few labels are enough?", defects),
+    Section("diagnosis", "Diagnosis", "Is it found where requests break?", diagnosis),
     Section(
         "detector_effect_*",
         "Detectors: what they are worth",

@@ -1,8 +1,8 @@
 """`FailureCues`: what a log tells of where each of its turns broke, as columns.
 
 They are of five kinds: what was heard (confidence, other hearings, strange words), what was made of it (confidence, usual
-meaning, values that were said and not understood), what the assistant answered, what the user did next, and how the same words, values
-and interpretations fare with other users.
+meaning, values that were said and not understood), what the assistant answered, what the user did next, and how the same words,
+values and interpretations fare with other users.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Documented rules of failure points: which `Sign`s a turn shows, and what they say by Bayes' rule.
 
-A sign holds, does not hold, or is not known. Its likelihood in each class stands in ``failure_signs.json``, measured where it is
-known which stage broke (`benchmarks/diagnosis.py`). Signs count as independent given the class, which they are not; so their sum is
-tempered by one number. The rules need no LightGBM, and the evidence of a diagnosis is made of their signs.
+A sign holds, does not hold, or is not known. Its likelihood in each class stands in ``failure_signs.json``, measured where it
+is known which stage broke (`benchmarks/diagnosis.py`). Signs count as independent given the class, which they are not; so their
+sum is tempered by one number. The rules need no LightGBM, and the evidence of a diagnosis is made of their signs.
 """
 
 import json

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from rapidfuzz.distance import Indel, Postfix, Prefix
 from rapidfuzz.process import cdist
 
+from rewriter import similarity
 from rewriter.arrays import Floats, Ints
 from rewriter.model.channel import NoisyChannel
 from rewriter.model.prior import Prior
-from rewriter import similarity
 from rewriter.text import normalise
 
 _SYMBOLS = 35  # about as many phones as a language has

@@ -310,9 +310,9 @@ def _trend(of: pd.DataFrame, near: pd.DataFrame) -> float:
     return now / before if before else math.inf
 
 
-_LEAD = """A turn has failed where a stage failed and no later stage made up for it. Stages are the wake word,
-recognition, understanding (NLU), the resolution of entities, or the action itself. A mishearing that did no harm is correct, and so
-is a request for something that the assistant cannot do."""
+_LEAD = """A turn has failed where a stage failed and no later stage made up for it. Stages are the wake word, recognition,
+understanding (NLU), the resolution of entities, or the action itself. A mishearing that did no harm is correct, and so is a
+request for something that the assistant cannot do."""
 _STAGES = "Expected numbers of turns: the sums of the probabilities of all turns."
 _CLUSTERS = """Turns by the likeliest stage. Nothing is shown that fewer than k users did (launch.min_users). Share: of all turns
 with this value. Trend: the share in the last week of the log divided by that of the weeks before."""
