@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from rewriter.codes import (
-from rewriter.codes import (
     Advice,
     Caution,
     FailurePoint,
