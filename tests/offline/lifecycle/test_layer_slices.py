@@ -198,8 +198,9 @@ def test_a_part_of_which_nothing_is_promised_is_not_at_work():
 @pytest.mark.parametrize(("day", "texts"), [(0, 40), (15, 25), (35, 5)])
 def test_a_withdrawn_part_is_promised_again_by_what_was_first_heard_since(day, texts):
     """Forty texts, one first heard each day, of which all are won; (0 + 1) / (19 + 1) is the budget."""
-    outcomes = [(START + n, Outcome(0.9, 1.0, 0.0)) for n in range(40)]
+    cases = [SimpleNamespace(text=SimpleNamespace(first_day=START + n)) for n in range(40)]
+    outcomes = [(case, Outcome(0.9, 1.0, 0.0)) for case in cases]
     evidence = ranker.ModeEvidence.of("before", outcomes, Config().trigger, 0.0)
     assert (evidence.promise().win, math.isfinite(evidence.promise().threshold)) == (40.0, True)
-    since = evidence.promise(START + day)
+    since = evidence.promise_since(START + day)
     assert (since.win, math.isfinite(since.threshold)) == ((texts, True) if texts >= 19 else (0.0, False))
