@@ -26,7 +26,8 @@ def user_votes(tmp_path):
         for name, frame in (("user_nodes", said), ("users", users)):
             con.register(name, frame)
             con.table(name).write_parquet(str(tmp_path / f"{name}.parquet"))
-    mined = SimpleNamespace(user_nodes=tmp_path / "user_nodes.parquet", users=tmp_path / "users.parquet")
+    files = {name: tmp_path / f"{name}.parquet" for name in ("user_nodes", "users")}
+    mined = SimpleNamespace(**files, named=lambda *names: {name: files[name] for name in names})
     goals = sparse.csr_array(np.array([[0, 3.0, 1.0, 0], [0, 0, 0, 2.0]]))  # ann: lamp 3, jazz 1; ben: what nobody knows
     ones = np.ones(2)
     votes = Votes(np.zeros(2, dtype=np.int64), np.arange(2), ones, ones, goals, goals, ones, np.arange(2), np.arange(2))
