@@ -24,10 +24,13 @@ def code(path):
 
 
 def shown(cell):
-    """What a cell prints and returns as text. Pictures and warnings are left out; so is white space that tables pad with."""
+    """What a cell prints and returns, as lines. Pictures and warnings are left out; so is white space that tables pad with.
+
+    A kernel may send one printed line in several pieces, so what was printed is joined first.
+    """
     outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
-    return [line for text in texts for line in (" ".join(line.split()) for line in text.splitlines()) if line]
+    texts = (output.get("text") or "\n" + output.get("data", {}).get("text/plain", "") + "\n" for output in outputs)
+    return [line for line in (" ".join(line.split()) for line in "".join(texts).splitlines()) if line]
 
 
 @pytest.mark.notebooks
