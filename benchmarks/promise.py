@@ -2,7 +2,7 @@
 
     python benchmarks/promise.py 0 1 2 [--worlds fr nl home spoken] [--days 14] [--users 60] [--requests 3000]
         [--out benchmarks/results/promise.json]
-    python benchmarks/promise.py 11 12 13 --worlds es de it home spoken --users 40 --days 8 \\
+    python benchmarks/promise.py 11 12 13 --worlds es de it home spoken --users 40 --days 8 --requests 2000 \\
         --out benchmarks/results/small_logs.json
 
 A world is a locale of Home Assistant's test sentences (`worlds.sentences`), ``home`` (the simulated home, with an assistant that

@@ -60,6 +60,8 @@ its figures.
 
 EARLIER: Mapping[str, tuple[str, ...]] = {
     "no sign of a failure counted as impossible or certain (the rules alone)": ("diagnosis",),
+    "users and second choices were weighed as they are now": ("detectors", "defects", "dstc2_mining", "encoders"),
+    "the last changes of the chain, the channel and the guardrail": ("chain", "fit_channel", "guardrail"),
     "there was an online layer": ("replay_check", "slurp", "serving"),
     "the present conditions of launch": ("calibration", "off_policy"),
     "the online layer knew the risk of words and calibrated its scores": (

@@ -14,7 +14,7 @@ hypothesis of the failed request, so it holds whether or not the NLU knows the n
 
 import math
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -146,7 +146,7 @@ def _differing(heard: str, said: str) -> tuple[str, str]:
     return " ".join(one[head : len(one) - tail]), " ".join(other[head : len(other) - tail])
 
 
-@cache
+@lru_cache(maxsize=1 << 16)
 def _is_unlike(heard: str, said: str, locale: str) -> bool:
     """Return whether random symbols explain what was heard better than a mishearing of what was said, in speech and typed.
 
