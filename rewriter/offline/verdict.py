@@ -21,9 +21,8 @@ _LARGER = (2, 4)  # times the budget at which more rules are counted
 _MOST_BUDGET = 0.2  # share of losses above which no larger budget is advised
 _MOST_GROWTH = 20.0  # times the log above which more turns are no advice
 _SPARE = 10.0  # restated texts for each win that the budget needs: most of them reach no threshold
-_BY_PRIOR = (
-    100.0  # restated texts from which on the shipped prior mostly stands in; worlds of 120 to 180 had it, of 60 to 100 not
-)
+# Restated texts from which on the shipped prior mostly stands in, seen in a few simulated logs.
+_BY_PRIOR = 100.0
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
 _UNSURE = (RuleVerdict.OVER_BUDGET, RuleVerdict.GAIN_UNSURE, RuleVerdict.GOAL_UNSURE)
 
