@@ -156,6 +156,76 @@ def guardrail(result: Figures) -> str:
     return f"{grid(columns, native)}\n\n{grid(['heard', 'layer', 'repairs passed', 'nearest wrong stopped'], heard)}"
 
 
+def guardrail_pairs(result: Figures) -> str:
+    """Return what passes of the dangerous pairs, what is stopped of the harmless ones, and what is sent in the end."""
+    named = {
+        "contrasts": "contrasts alone",
+        "floor": "word lists and sounds alone",
+        "log": "log's layer",
+        "catalog": "catalog's layer",
+    }
+    ways = named | {"before": "log's layer, before the NLU"}
+    shares = [
+        [name, shown, *(percent(of["all"][way][figure]) for figure in ("dangerous passed", "harmless stopped"))]
+        for name, of in result["sets"].items()
+        for way, shown in ways.items()
+    ]
+    languages = [
+        [
+            language,
+            *(
+                f"{percent(result['sets'][name]['languages'][language][way]['dangerous passed']['share'])} /"
+                f" {percent(result['sets'][name]['languages'][language][way]['harmless stopped']['share'])}"
+                for name in ("ours", "unseen")
+                for way in ("log", "catalog")
+            ),
+            *(f"{of[figure]['hits']} of {of[figure]['n']}" for figure in ("wrong", "right", "suggested")),
+        ]
+        for language, of in result["sent"].items()
+    ]
+    kinds = [
+        [
+            name,
+            kind,
+            *(_hits(of[way][figure]) for way in ("log", "catalog") for figure in ("dangerous passed", "harmless stopped")),
+        ]
+        for name in ("ours", "unseen")
+        for kind, of in result["sets"][name]["kinds"].items()
+    ]
+    total, wrong = (sum(of["wrong"][figure] for of in result["sent"].values()) for figure in ("n", "hits"))
+    known = result["checked"]
+    about = (
+        f"The catalogs hold both texts of {known['in a catalog']} of our {known['pairs']} pairs, and say otherwise about"
+        f" {known['otherwise']} of these. After a refusal, unless said otherwise:"
+    )
+    decided = (
+        "By language: dangerous passed / harmless stopped. Sent: what an artefact of the catalog without these texts sends for"
+        f" them after a refusal, guardrail and P(meant) together. Another interpretation: {wrong} of {total}."
+    )
+    columns = [
+        "language",
+        "ours, log",
+        "ours, catalog",
+        "unseen, log",
+        "unseen, catalog",
+        "sent wrong",
+        "sent right",
+        "suggested",
+    ]
+    by_kind = ["set", "what differs", "log: passed", "log: stopped", "catalog: passed", "catalog: stopped"]
+    return "\n\n".join((
+        about,
+        grid(["pairs", "judged by", "dangerous passed", "harmless stopped"], shares),
+        decided,
+        grid(columns, languages),
+        grid(by_kind, kinds),
+    ))  # fmt: skip
+
+
+def _hits(found: Figures) -> str:
+    return f"{found['hits']} of {found['n']}" if found["n"] else "–"
+
+
 def calibration(result: Figures) -> str:
     """Promised, expected and true share of losses by budget."""
     rows = []
@@ -216,6 +286,51 @@ def small_logs(result: Figures) -> str:
     kept = [used for modes in result["worlds"].values() for of in modes.values() for used in of["by the shipped prior"]]
     note = f"In {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in. ECE: expected calibration error."
     return f"{grid(columns, rows)}\n\n{note}"
+
+
+def full_log(result: Figures) -> str:
+    """Return what a full log gives, alone and with a catalog, with and without habits, and the ceiling of its ranker."""
+    found = [*result["worlds"].items(), ("all", result["all worlds"])]
+    ways = ("before", "after", "after, with a catalog")
+    rows = [
+        [name, way, f"{min(of['turns']):,}–{max(of['turns']):,}", *_effect(of[way]), number(calibration_error(of[way]["bands"]))]
+        for name, of in found
+        for way in ways
+    ]
+    columns = [
+        "world",
+        "mode",
+        "turns",
+        "rewritten",
+        "wins",
+        "losses",
+        "win/loss",
+        "fixed",
+        "broken ‰, unseen",
+        "calibration error",
+    ]
+    habits = [
+        [name, mode, *(figure for way in ("with", "without") for figure in (ratio(of[way]), percent(of[way]["fixed"])))]
+        for name, whole in found
+        for mode, of in whole["habits"].items()
+    ]
+    some = found[0][1]["curves"]["ranker"]
+    curves = [
+        [
+            name,
+            percent(of["reachable"]),
+            *(f"{number(of['curves']['ranker'][s])} / {number(of['curves']['ceiling'][s])}" for s in some),
+        ]
+        for name, of in found
+    ]
+    return "\n\n".join((
+        grid(columns, rows),
+        "Requests of users whom the log knows, with and without what is known of the single user:",
+        grid(["world", "mode", "with habits", "fixed", "without", "fixed"], habits),
+        "After a refusal, win/loss where that share of the defects is fixed: the ranker of the log / a ceiling, the same form of"
+        " model fitted on the truth of half of the phrases. Reachable: the share of the defects whose goal succeeded in the log.",
+        grid(["world", "reachable", *(f"{s.removesuffix('%')} %" for s in some)], curves),
+    ))  # fmt: skip
 
 
 def teaching(result: Figures) -> str:

@@ -28,7 +28,9 @@ from result_tables import (
     detectors,
     dstc2_mining,
     fit_channel,
+    full_log,
     guardrail,
+    guardrail_pairs,
     home_spoken_mining,
     house,
     ladder,
@@ -131,6 +133,12 @@ SECTIONS = (
         small_logs,
     ),
     Section(
+        "full_log",
+        "Full logs",
+        "What does a log of 15,000 turns give, alone and with a catalog, and what are habits worth?",
+        full_log,
+    ),
+    Section(
         "off_policy",
         "Off-policy estimates",
         "Is the truth inside the interval, for releases of rules that were drawn?",
@@ -179,6 +187,12 @@ SECTIONS = (
     Section("prior_habits", "The shipped prior: habits", "How much does the column of habits add?", prior_habits),
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
+    Section(
+        "guardrail_pairs",
+        "The guardrail: pairs of texts",
+        "Are texts of different meaning kept apart, and others let through, in seven languages?",
+        guardrail_pairs,
+    ),
     Section("fit_channel", "The text channel", "Are its errors like those of real recognition?", fit_channel),
 )
 

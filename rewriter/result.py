@@ -64,7 +64,8 @@ class Rewrite:
         layer: ``lesson``, ``precomputed`` or ``online``, which decided; None if nothing was applied.
         scope: ``personal`` or ``global``, whose evidence was used; None if nothing was applied or held out.
         reason: why it was applied or left alone; see below.
-        score: probability that the rewritten request succeeds, 0..1; None if nothing was applied.
+        score: expected probability that the rewritten request succeeds, 0..1; None if nothing was applied. What is sent is
+            decided on by a lower bound of it, so it is above the threshold.
         suggestion: a text too unsure to apply but worth asking about ("did you mean …?"); None if there is none.
         candidates: what was considered, best first.
         rule: id of the rule that was applied or held out; for the online layer its slice (`rewriter.model.layer_slices`).

@@ -26,34 +26,43 @@ _TRIED = 5  # number of candidates that the guardrail checks, best first; each t
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A rising curve from the score of a rewrite to P(it succeeds), linear between its knots and flat outside them.
+    """Two rising curves from the score of a rewrite to P(it succeeds), linear between their knots and flat outside them.
+
+    A rewrite is decided on by the lower curve, because few held-out texts promise little. What is told of it is the expected P.
 
     Attributes:
         score: of each knot, rising. Without knots the score is its own probability.
-        p: P(success) at each knot, rising.
+        p: lower bound of P(success) at each knot, rising: the lower quartile of its posterior.
+        expected: expected P(success) at each knot, rising.
 
     Example:
-        >>> round(Calibration((0.2, 0.6), (0.1, 0.9)).p_of(0.4), 2)
-        0.5
-        >>> Calibration().p_of(0.4)
-        0.4
+        >>> curve = Calibration((0.2, 0.6), (0.1, 0.8), (0.2, 0.9))
+        >>> round(curve.p_of(0.4), 2), round(curve.expected_of(0.4), 2)
+        (0.45, 0.55)
+        >>> Calibration().p_of(0.4), Calibration().expected_of(0.4)
+        (0.4, 0.4)
     """
 
     score: tuple[float, ...] = ()
     p: tuple[float, ...] = ()
+    expected: tuple[float, ...] = ()
 
     def p_of(self, score: float) -> float:
-        """Return P(success) of one score."""
+        """Return the lower bound of P(success) of one score."""
         return float(np.interp(score, self.score, self.p)) if self.score else score
 
+    def expected_of(self, score: float) -> float:
+        """Return the expected P(success) of one score."""
+        return float(np.interp(score, self.score, self.expected)) if self.score else score
+
     def all(self, scores: Floats) -> Floats:
-        """Return P(success) of n scores, (n,)."""
+        """Return the lower bounds of P(success) of n scores, (n,)."""
         return np.interp(scores, self.score, self.p) if self.score else scores
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The least P(success) for an action; infinity if no threshold kept the loss budget on held-out evidence.
+    """The least lower bound of P(success) for an action; infinity if no threshold kept the loss budget on held-out evidence.
 
     Attributes:
         apply: to send the candidate.
@@ -178,7 +187,8 @@ def _opened(data: Mapping[str, Any]) -> Threshold:
         ValueError: the calibration does not rise, or its two columns differ in length.
     """
     apply, suggest = (math.inf if data[kind] is None else float(data[kind]) for kind in ("apply", "suggest"))
-    score, p = (tuple(map(float, data["calibration"][name])) for name in ("score", "p"))
-    if len(score) != len(p) or list(score) != sorted(score) or list(p) != sorted(p):
-        raise ValueError("the calibration must be two rising columns of one length")
-    return Threshold(apply, suggest, Calibration(score, p), float(data["least_prior"]))
+    stored = data["calibration"]  # older versions have no expected P
+    columns = [tuple(map(float, of)) for of in (stored["score"], stored["p"], stored.get("expected", stored["p"]))]
+    if len({len(column) for column in columns}) > 1 or any(list(column) != sorted(column) for column in columns):
+        raise ValueError("the calibration must be three rising columns of one length")
+    return Threshold(apply, suggest, Calibration(*columns), float(data["least_prior"]))

@@ -3,6 +3,8 @@ r"""Hypotheses of the NLU as one line of text, ``Intent|slot=value|slot=value``,
 import re
 from collections.abc import Mapping
 
+from rewriter.text import normalise
+
 Scalar = str | int | float | bool
 
 _ESCAPED = re.compile(r"\\([\\|=])")
@@ -37,6 +39,23 @@ def intent_of(line: str) -> str:
         'HassTurnOn'
     """
     return _unescape(_parts(line)[0])
+
+
+def quotes(line: str, text: str) -> bool:
+    """Return whether the intent of a hypothesis is a text itself, alone or after a group.
+
+    Some assistants have an intent for each text ("faq: where is my order"). Such an interpretation says that a text was
+    understood, and nothing about what its words mean. A single word is no such text: "play" is a usual name of an intent.
+
+    Args:
+        line: the hypothesis.
+        text: normalised.
+
+    Example:
+        >>> quotes("faq: where is my order", "where is my order"), quotes("HassTurnOn|name=desk lamp", "desk lamp")
+        (True, False)
+    """
+    return " " in text and f" {normalise(intent_of(line))}".endswith(f" {text}")
 
 
 def slots_of(line: str) -> dict[str, str]:

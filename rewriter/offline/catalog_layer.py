@@ -15,6 +15,7 @@ from rewriter.errors import ConfigError, LogError, reading_state
 from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.contrasts import mine_words
 from rewriter.model.habits import UserCounts, write_habits
+from rewriter.model.hypothesis import quotes
 from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
@@ -128,7 +129,9 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     book = QueryBook.open(folder / "book")
     build_index(folder / "index", book, np.zeros((0, encoder.dim), dtype=np.float32))
     has_hypothesis = np.array(catalog.hypotheses, dtype=object) != np.array(texts, dtype=object)
-    save_contrasts(folder, mine_words(locales, texts, np.where(has_hypothesis, queries.interpretations, -1).tolist()))
+    quoting = np.array([quotes(*of) for of in zip(catalog.hypotheses, texts, strict=True)], dtype=bool)
+    meant = np.where(has_hypothesis & ~quoting, queries.interpretations, -1)
+    save_contrasts(folder, mine_words(locales, texts, meant.tolist()))
     rows = np.flatnonzero(has_hypothesis)
     at, named = ([column[i] for i in rows.tolist()] for column in (locales, catalog.hypotheses))
     write_slots(folder / "slots", Filled(rows, queries.interpretations[rows], at, named, success[rows].astype(np.float64)))

@@ -98,12 +98,13 @@ class CatalogLayer:
         }
 
     @classmethod
-    def open(cls, folder: Path, guardrail: Settings = HOME) -> "CatalogLayer":
+    def open(cls, folder: Path, guardrail: Settings = HOME, prior: Prior | None = None) -> "CatalogLayer":
         """Open what `rewriter.offline.catalog_layer.write_catalog_layer` wrote.
 
         Args:
             folder: of the online layer.
             guardrail: settings of the guardrail, from the manifest.
+            prior: other weights than the shipped ones; None for these.
 
         Raises:
             ArtefactError: a file is missing, or is none of ours.
@@ -116,8 +117,8 @@ class CatalogLayer:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
         guardrails = Guardrails(guardrail, open_contrasts(folder))
         return cls(
-            Retriever.open(folder), Prior.load(), kind=kind, complete=complete, threshold=threshold, guardrails=guardrails,
-            slots=Slots.open(folder / "slots"),
+            Retriever.open(folder), prior or Prior.load(), kind=kind, complete=complete, threshold=threshold,
+            guardrails=guardrails, slots=Slots.open(folder / "slots"),
         )  # fmt: skip
 
     @property

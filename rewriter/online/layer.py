@@ -191,7 +191,7 @@ class OnlineLayer:
         standing = self._standing(scored, best, score)
         if standing is Standing.SENT:
             scope = _scope(scored.seen.pool, best)
-            return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, score, candidates=candidates)
+            return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, self._expected(scored, best), candidates=candidates)
         unlikely = request.after_failure or scored.meant[best] < _LIKELY
         suggestion = texts[best] if standing is Standing.SUGGESTED else None
         reason = Reason.OFF if self.is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
@@ -230,12 +230,20 @@ class OnlineLayer:
         return may(hearings, text, self.guardrails.of(locale), self._wording[locale], after_failure=after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
-        """Return P(the rewrite wins), calibrated: of P(meant), and before the NLU of P(meant) times P(fails as spoken)."""
+        """Return the lower bound of P(the rewrite wins), on which it is decided."""
+        return self._threshold(scored.request).calibration.p_of(self._raw(scored, i))
+
+    def _expected(self, scored: _Scored, i: int) -> float:
+        """Return the expected P(the rewrite wins), which is told."""
+        return self._threshold(scored.request).calibration.expected_of(self._raw(scored, i))
+
+    def _raw(self, scored: _Scored, i: int) -> float:
+        """Return P(meant), before the NLU times P(fails as spoken), as the models give it."""
         meant, request = scored.meant[i], scored.request
         if request.after_failure:
-            return self._decider.after.calibration.p_of(meant)
+            return meant
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
-        return self._decider.before.calibration.p_of(meant * float(self._decider.risk.p(measured[None])[0]))
+        return meant * float(self._decider.risk.p(measured[None])[0])
 
     def _standing(self, scored: _Scored, i: int, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""

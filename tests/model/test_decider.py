@@ -57,7 +57,7 @@ def test_the_likeliest_that_is_allowed_among_the_first_five():
 def test_what_is_saved_is_opened(tmp_path):
     rng = np.random.default_rng(0)
     ranker, risk = (Logistic(rng.normal(size=len(names)), -0.5) for names in (RANK, RISK))
-    after = Threshold(0.5, 0.3, Calibration((0.1, 0.2), (0.3, 0.9)), least_prior=0.9)
+    after = Threshold(0.5, 0.3, Calibration((0.1, 0.2), (0.3, 0.9), (0.4, 0.95)), least_prior=0.9)
     Decider(ranker, risk, Threshold(0.7), after, hears=True, channel="typed").save(tmp_path)
     again = Decider.open(tmp_path)
     assert (again.before, again.after, again.hears, again.channel) == (Threshold(0.7, math.inf), after, True, "typed")

@@ -6,9 +6,11 @@ import lamp_log
 import pytest
 
 from rewriter import Rewriter, learn
+from rewriter.artefact.versions import current
 from rewriter.codes import Reason
 from rewriter.config import Config, Trigger
 from rewriter.errors import ArtefactError, ConfigError, LogError
+from rewriter.guardrail.contrasts import WordContrasts, open_contrasts
 from rewriter.model.detector import RuleDetector
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.offline.catalog_layer import learn_catalog, thresholds
@@ -52,6 +54,15 @@ def test_after_a_refusal(rewriter, heard, sent):
     answer = rewriter.rewrite(heard, after_failure=True)
     assert (answer.text if answer.applied else None) == sent
     assert answer.reason in (Reason.ONLINE, Reason.UNSURE, Reason.NO_CANDIDATE, Reason.BLOCKED)
+
+
+def test_an_intent_for_each_text_shows_nothing_about_its_words(tmp_path):
+    asked = ["where is my order", "where is my order please", "where are my orders", "cancel my order", "cancel my order please"]
+    for name, intent in (("quoted", "faq: {}"), ("named", "intent {}")):
+        rows = [{"text": text, "intent": intent.format(text if name == "quoted" else i)} for i, text in enumerate(asked)]
+        learn_catalog(rows, out=tmp_path / name)
+        found = open_contrasts(current(tmp_path / name).folder / "online")
+        assert bool(found.get("en", WordContrasts()).words) == (name == "named")
 
 
 def test_before_the_nlu_nothing_is_sent(rewriter):

@@ -20,6 +20,7 @@ from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.contrasts import mine_words
 from rewriter.model.encoder import SavedEncoder
 from rewriter.model.habits import UserCounts, save_spoken, write_habits
+from rewriter.model.hypothesis import quotes
 from rewriter.model.index import build_index
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
@@ -146,9 +147,13 @@ def habits(mined: Mined) -> pd.DataFrame:
 
 
 def contrasts(mined: Mined, min_users: int) -> dict[str, WordContrasts]:
-    """Return what the shared queries show about words, by locale; texts of unknown interpretation show nothing."""
+    """Return what the shared queries show about words, by locale; texts of unknown interpretation show nothing.
+
+    Nor do texts whose intent is the text itself (`rewriter.model.hypothesis.quotes`).
+    """
     good = shared_queries(sent_texts(mined), min_users)
-    meant = np.where(good["kind"] == "h", good["node"], -1)
+    known = [kind == "h" and not quotes(*of) for kind, *of in zip(good["kind"], good["state"], good["query"], strict=True)]
+    meant = np.where(known, good["node"], -1)
     return mine_words(good["locale"].tolist(), good["query"].tolist(), meant.tolist())
 
 

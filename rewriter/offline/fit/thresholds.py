@@ -47,13 +47,13 @@ class HeldOut:
 
 
 def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
-    """Return the curve from score to P(the rewrite wins, if it wins or loses), by isotonic regression on held-out texts.
+    """Return the curves from score to P(the rewrite wins, if it wins or loses), by isotonic regression on held-out texts.
 
     Texts are put into bins by score. Neighbouring bins whose share of wins does not rise with the score are pooled into one
-    block (pool adjacent violators). The P of a block with W wins and L losses is the lower quartile of the posterior ``Beta(W +
-    1/2, L + 1/2)``, so a small block promises little. Ties cost nothing and are left out. The curve is linear between the mean
-    scores of the blocks (centred isotonic regression: Oron and Flournoy 2017, "Centered isotonic regression", Statistics in
-    Biopharmaceutical Research 9).
+    block (pool adjacent violators). The posterior of a block with W wins and L losses is ``Beta(W + 1/2, L + 1/2)``. Its mean is
+    the expected P. Its lower quartile is the bound on which rewrites are decided, so a small block promises little. Ties cost
+    nothing and are left out. The curves are linear between the mean scores of the blocks (centred isotonic regression: Oron and
+    Flournoy 2017, "Centered isotonic regression", Statistics in Biopharmaceutical Research 9).
 
     Args:
         held_out: the held-out texts.
@@ -78,9 +78,11 @@ def calibrate(held_out: HeldOut, *, noise: float = 0.0) -> Calibration:
         share = won / total if quantile is None else stats.beta.ppf(quantile, won + 0.5, failed + 0.5)
         fit = isotonic_regression(share, weights=total)
         block = (np.searchsorted(fit.blocks, np.arange(len(total)), side="right") - 1)[block]
-        p = fit.x[fit.blocks[:-1]]
-        centre = np.add.reduceat(score, fit.blocks[:-1]) / np.add.reduceat(total, fit.blocks[:-1])
-    return Calibration(tuple(centre.tolist()), tuple(p.tolist()))
+        p, first = fit.x[fit.blocks[:-1]], fit.blocks[:-1]
+        decided, wins = np.add.reduceat(total, first), np.add.reduceat(won, first)
+        centre = np.add.reduceat(score, first) / decided
+        expected = isotonic_regression((wins + 0.5) / (decided + 1), weights=decided).x
+    return Calibration(*(tuple(column.tolist()) for column in (centre, p, expected)))
 
 
 def label_noise(held_out: HeldOut, *, less: float, quantile: float = 0.5) -> float:

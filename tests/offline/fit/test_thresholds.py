@@ -86,7 +86,7 @@ def test_many_easy_wins_do_not_pay_for_unlikely_rewrites():
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=60), st.floats(0, 0.3))
-def test_a_calibration_rises_and_promises_less_than_was_seen(rows, noise):
+def test_a_calibration_rises_and_decides_on_less_than_it_expects(rows, noise):
     score, win, tie = np.array(rows, dtype=np.float64).reshape(-1, 3).T
     of = HeldOut(score, win * (1 - tie), (1 - win) * (1 - tie), tie)
     curve = calibrate(of, noise=noise)
@@ -97,6 +97,9 @@ def test_a_calibration_rises_and_promises_less_than_was_seen(rows, noise):
     if (of.win + of.loss).any():  # ties alone show nothing
         assert 0 <= p.min() <= p.max() < 1
         assert curve.p_of(0.5) == p[5]
+        expected = [curve.expected_of(x) for x in np.linspace(0, 1, 11)]
+        assert expected == sorted(expected)
+        assert np.all(p <= np.array(expected) + 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +113,9 @@ def test_calibrated_scores_are_the_true_probabilities(truth):
     curve = calibrate(of)
     p = curve.all(score[3000:])
     assert abs(p.mean() - win[3000:].mean()) < 0.03
+    expected = np.array([curve.expected_of(x) for x in score[3000:]])
+    assert abs(expected.mean() - win[3000:].mean()) < 0.03
+    assert np.all(expected > p)
     for low, high in pairwise(np.linspace(0, 1, 6)):
         band = (p >= low) & (p < high)
         if band.sum() > 100:
