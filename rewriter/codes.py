@@ -457,6 +457,8 @@ class LeftOut(StrEnum):
     """People blocked it."""
     WITHIN = "within"
     """The host would apply it inside longer requests too, and would change one that works."""
+    NEAR = "near"
+    """The host compares by similarity, and would apply it to another request that works."""
     UNWRITABLE = "unwritable"
     """The format cannot say it."""
     TRIAL = "trial"

@@ -357,6 +357,7 @@ _LEFT_OUT: Final[Mapping[LeftOut, str]] = {
     LeftOut.LOCALE: "for other locales; write a file for each with --locale",
     LeftOut.REVIEW: "that people blocked",
     LeftOut.WITHIN: "that would also change longer requests that work",
+    LeftOut.NEAR: "that would also change similar requests that work",
     LeftOut.UNWRITABLE: "that the format cannot say",
     LeftOut.TRIAL: "that are on trial: written, but the host leaves no requests alone for comparison",
 }

@@ -45,6 +45,7 @@ VERBS = (
     "console",
     "import",
     "export",
+    "wyoming",
 )
 TURNS = sum(1 for _ in lamp_log.rows())
 READ = f"1 file, {TURNS} rows: {TURNS} turns of 10 users, 2026-01-05 to 2026-01-14"

@@ -60,7 +60,7 @@ def plainly(command: Callable[P, T]) -> Callable[P, T]:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] == "rewriter":
                 raise
-            extra = "serve" if command.__name__ == "serve" else "learn"
+            extra = command.__name__ if command.__name__ in ("serve", "wyoming") else "learn"
             click.echo(f"rewriter: this needs {error.name}: pip install 'rewriter[{extra}]'", err=True)
             sys.exit(1)
         except (RewriterError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The verbs of hosts: `import` reads the log of a host, `export` writes rules that a host applies."""
+"""The verbs of hosts: `import` reads the log of a host, `export` writes what it applies, `wyoming` stands before one."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from rewriter.cli import ARTEFACT, PATH, main, pairs_of, plainly
 
 
 @main.command("import")
-@click.argument("host", type=click.Choice(["ubi"]))
+@click.argument("host", type=click.Choice(["ubi", "ovos", "rasa"]))
 @click.argument("sources", nargs=-1, required=True, metavar="FILES...")
 @click.option("--out", metavar="FILE", type=PATH, default=Path("log.parquet"), show_default=True, help="Log to write.")
 @click.option(
@@ -19,17 +19,23 @@ from rewriter.cli import ARTEFACT, PATH, main, pairs_of, plainly
     help="What an action says of the search before it, 0 to 1; repeatable.  [click=0.5, add_to_cart=1, purchase=1]",
 )
 @click.option("--application", metavar="NAME", help="Read only the searches of this application.")
+@click.option("--user", default="home", show_default=True, help="Whose requests they are, where the log does not say (ovos).")
 @plainly
-def import_log(host: str, sources: tuple[str, ...], out: Path, shares: tuple[str, ...], application: str | None) -> None:
+def import_log(
+    host: str, sources: tuple[str, ...], out: Path, shares: tuple[str, ...], application: str | None, user: str
+) -> None:
     """Make a log for `rewriter learn` of what HOST has logged in FILES (files, folders or patterns).
 
     HOST is ubi, the schema User Behavior Insights of site search: ubi_queries and ubi_events, in one file or more, as JSON lines
-    or Parquet.
+    or Parquet; ovos, the log files of Open Voice OS; or rasa, a tracker store of Rasa, as an SQLite file or
+    as events in JSON lines.
 
     \b
     Examples:
       rewriter import ubi ubi_queries.jsonl ubi_events.jsonl --out log.parquet
       rewriter import ubi exports/ --application shop --engaged watch=0.3
+      rewriter import ovos ~/.local/state/mycroft/skills.log
+      rewriter import rasa rasa.db
     """
     from rewriter import terminal
     from rewriter.connect.verbs import import_log as run
@@ -40,12 +46,12 @@ def import_log(host: str, sources: tuple[str, ...], out: Path, shares: tuple[str
             engaged[name] = float(share)
         except ValueError:
             raise click.UsageError(f"--engaged takes NAME=SHARE, such as click=0.5, not {name}={share}") from None
-    for text in run(host, sources, out, engaged=engaged, application=application).lines():
+    for text in run(host, sources, out, engaged=engaged, application=application, user_id=user).lines():
         terminal.line(text)
 
 
 @main.command()
-@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy"]))
+@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy", "ovos"]))
 @ARTEFACT
 @click.option("--out", metavar="FILE", type=PATH, required=True, help="File to write.")
 @click.option("--locale", help="Locale (BCP 47) of the requests.  [default: the commonest of DIR]")
@@ -54,16 +60,47 @@ def export(host: str, artefact: Path, out: Path, locale: str | None) -> None:
     """Write the rules that DIR serves to everybody as a file that HOST applies.
 
     What the format cannot say is counted. For elasticsearch, a file that ends in .json is the body of a request to its synonyms
-    API.
+    API. For ovos, name the file corrections.json, or regex_corrections.json for rules that change exactly these requests.
 
     \b
     Examples:
       rewriter export solr artefact --out synonyms.txt
       rewriter export elasticsearch artefact --out synonyms.json
       rewriter export querqy artefact --out replace.txt --locale de
+      rewriter export ovos artefact --out regex_corrections.json
     """
     from rewriter import terminal
     from rewriter.connect.verbs import export as run
 
     for text in run(host, artefact, out, locale=locale).lines():
         terminal.line(text)
+
+
+@main.command()
+@ARTEFACT
+@click.option("--upstream", metavar="URI", required=True, help="The service, as tcp://HOST:PORT or unix:///PATH.")
+@click.option(
+    "--uri", default="tcp://127.0.0.1:10390", show_default=True, help="Where to listen; anybody who reaches it may ask."
+)
+@click.option("--turns", metavar="DIR", type=PATH, help="Folder to keep every turn in, for `learn`.")
+@click.option("--user", default="home", show_default=True, help="Whose requests they are, where the client does not say.")
+@click.option("--user-key", metavar="KEY", default="user_id", show_default=True, help="Key of an event's context that says it.")
+@plainly
+def wyoming(artefact: Path, upstream: str, uri: str, turns: Path | None, user: str, user_key: str) -> None:
+    """Stand before a service of the Wyoming protocol, until it is stopped, and rewrite with the artefact in DIR.
+
+    What a service for speech recognition hears is rewritten. A service for intents, or one that handles requests, is asked again
+    in other words where it refuses. All else passes unchanged. It needs the extra `wyoming`.
+
+    \b
+    Examples:
+      rewriter wyoming artefact --upstream tcp://127.0.0.1:10300 --turns turns
+      rewriter wyoming artefact --upstream tcp://127.0.0.1:10500 --uri tcp://0.0.0.0:10501 --user kitchen
+    """
+    from rewriter import terminal
+    from rewriter.connect.wyoming import serve as run
+
+    def ready(address: str) -> None:
+        terminal.line(f"before {upstream} at {address}; Ctrl-C ends it")
+
+    run(artefact, upstream=upstream, uri=uri, turns=turns, user_id=user, user_key=user_key, ready=ready)

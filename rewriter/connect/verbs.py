@@ -8,14 +8,18 @@ from typing import Final
 
 from rewriter.artefact.disk import explained, replace
 from rewriter.codes import LeftOut
+from rewriter.connect.log_file import TurnsReport
+from rewriter.connect.ovos_log import corrections, import_ovos, near
+from rewriter.connect.rasa_log import import_rasa
 from rewriter.connect.search_rules import WRITERS, synonym_set, text_file, unsafe_within
-from rewriter.connect.sendable import sendable
+from rewriter.connect.sendable import Sendable, sendable
 from rewriter.connect.ubi import ACTIONS, ImportReport, import_ubi
 from rewriter.errors import RequestError
 from rewriter.messages import left_out
 
-IMPORTS: Final = ("ubi",)
-EXPORTS: Final = tuple(WRITERS)
+IMPORTS: Final = ("ubi", "ovos", "rasa")
+EXPORTS: Final = (*WRITERS, "ovos")
+_EXACT = "regex_corrections.json"  # the name of OVOS for rules that hold for single requests only
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class ExportReport:
         version: of the artefact.
         written: rules in the file.
         left_out: rules by the reason why they are not in the file; `LeftOut.TRIAL` counts rules that are in it.
-        within: sources of the rules that are left out for `LeftOut.WITHIN`, sorted.
+        within: sources of the rules that are left out for `LeftOut.WITHIN` or `LeftOut.NEAR`, sorted.
     """
 
     out: Path
@@ -40,7 +44,9 @@ class ExportReport:
         """Return it line by line, to be printed."""
         told = [f"{self.written:,} rules of version {self.version} in {self.out}"]
         for why, n in self.left_out.items():
-            told.append(f"{n:,} {left_out(why)}" + (f', such as "{self.within[0]}"' if why is LeftOut.WITHIN else ""))
+            told.append(
+                f"{n:,} {left_out(why)}" + (f', such as "{self.within[0]}"' if why in (LeftOut.WITHIN, LeftOut.NEAR) else "")
+            )
         return told
 
 
@@ -51,15 +57,18 @@ def import_log(
     *,
     engaged: Mapping[str, float] | None = None,
     application: str | None = None,
-) -> ImportReport:
+    user_id: str = "home",
+) -> ImportReport | TurnsReport:
     """Write the log of a host in the contract of docs/log.md, for `learn`.
 
     Args:
-        host: ``ubi``, the schema User Behavior Insights of site search (docs/search.md).
-        sources: files, folders or globs.
+        host: ``ubi``, the schema User Behavior Insights of site search (docs/search.md); ``ovos``, the log files of Open Voice OS
+            (docs/ovos.md); ``rasa``, a tracker store of Rasa (docs/rasa.md).
+        sources: files, or folders of them; of ``ubi`` also globs.
         out: Parquet file to write, readable by its owner only.
-        engaged: action -> what it says of the search before it, 0..1; beside, or in place of, the known ones.
-        application: the only application to read; None for all.
+        engaged: of ``ubi``: action -> what it says of the search before it, 0..1; beside, or in place of, the known ones.
+        application: of ``ubi``: the only application to read; None for all.
+        user_id: of ``ovos``, whose log names no user: whose requests they are.
 
     Raises:
         LogError: nothing can be read; says why.
@@ -70,6 +79,10 @@ def import_log(
     """
     if host not in IMPORTS:
         raise RequestError(f"logs are read from {', '.join(IMPORTS)}, not from {host!r}")
+    if host == "ovos":
+        return import_ovos(sources, out, user_id=user_id)
+    if host == "rasa":
+        return import_rasa(sources, out)
     return import_ubi(sources, out, actions={**ACTIONS, **(engaged or {})}, application=application)
 
 
@@ -78,7 +91,8 @@ def export(host: str, root: str | Path, out: str | Path, *, locale: str | None =
 
     Args:
         host: ``solr``, ``elasticsearch`` or ``opensearch`` for synonyms with explicit mappings, ``querqy`` for its Replace
-            Rewriter. For ``elasticsearch`` a file that ends in ``.json`` is the body of a request to its synonyms API.
+            Rewriter, ``ovos`` for its corrections plug-in. For ``elasticsearch`` a file that ends in ``.json`` is the body of a
+            request to its synonyms API; for ``ovos`` a file named ``regex_corrections.json`` holds rules for exactly these texts.
         root: the artefact folder.
         out: the file.
         locale: of the requests; None for the commonest of the artefact.
@@ -96,8 +110,30 @@ def export(host: str, root: str | Path, out: str | Path, *, locale: str | None =
     if host not in EXPORTS:
         raise RequestError(f"rules are written for {', '.join(EXPORTS)}, not for {host!r}")
     path, found = Path(out), sendable(root, locale)
-    within = unsafe_within(found.sent, found.healthy)
-    left, lines = Counter(found.left_out), []
+    left = Counter(found.left_out)
+    if host == "ovos":
+        content, written, spared = _for_ovos(path, found, left)
+    else:
+        content, written, spared = _for_search(host, path, found, left)
+    with explained(path):
+        replace(path, content.encode("utf-8"))
+    kinds = {why: left[why] for why in LeftOut if left[why]}
+    return ExportReport(path, found.version, written, kinds, tuple(sorted(spared)))
+
+
+def _for_ovos(path: Path, found: Sendable, left: Counter[LeftOut]) -> tuple[str, int, set[str]]:
+    """Return content, number of rules and the sources that are left out, and count these."""
+    exact = path.name == _EXACT
+    spared = set() if exact else near(found.sent, found.healthy)
+    rules = [rule for rule in found.sent if rule.source not in spared]
+    left[LeftOut.NEAR] += len(spared)
+    left[LeftOut.TRIAL] += sum(rule.on_trial for rule in rules)
+    return corrections(rules, exact=exact), len(rules), spared
+
+
+def _for_search(host: str, path: Path, found: Sendable, left: Counter[LeftOut]) -> tuple[str, int, set[str]]:
+    """Return content, number of rules and the sources that are left out, and count these."""
+    within, lines = unsafe_within(found.sent, found.healthy), []
     for rule in found.sent:
         line = WRITERS[host](rule)
         if rule.source in within:
@@ -108,10 +144,6 @@ def export(host: str, root: str | Path, out: str | Path, *, locale: str | None =
             lines.append(line)
             left[LeftOut.TRIAL] += rule.on_trial
     if host == "elasticsearch" and path.suffix == ".json":
-        content = synonym_set(lines)
-    else:
-        content = text_file(lines, [f"made by `rewriter export {host}` of version {found.version}, locale {found.locale}"])
-    with explained(path):
-        replace(path, content.encode("utf-8"))
-    kinds = {why: left[why] for why in LeftOut if left[why]}
-    return ExportReport(path, found.version, len(lines), kinds, tuple(sorted(within)))
+        return synonym_set(lines), len(lines), within
+    comment = f"made by `rewriter export {host}` of version {found.version}, locale {found.locale}"
+    return text_file(lines, [comment]), len(lines), within

@@ -1,7 +1,9 @@
 """Environments of the real hosts: `python` makes one, with pinned packages and this rewriter without its extra `learn`.
 
+`days` is what people say to a host in most tests, and `learn_days` learns it from the turns that the host kept.
+
 An environment is made once and kept in a cache, ``~/.cache/rewriter-hosts`` or what ``REWRITER_HOSTS`` names. It is made anew
-when its packages, its Python, this checkout's folder or ``pyproject.toml`` changes.
+when its packages, its Python, or this checkout's folder, dependencies or entry points change.
 """
 
 import fcntl
@@ -9,11 +11,23 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+
+from rewriter.config import Config
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.learn import learn
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("REWRITER_HOSTS") or Path.home() / ".cache" / "rewriter-hosts")
@@ -32,8 +46,8 @@ def python(name: str, packages: list[str], version: str = "", *, rewriter: bool 
     base = _interpreter(version)
     if base is None:
         pytest.skip(f"{name} needs Python {version}, which is not here")
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8") if rewriter else ""
-    made_of = json.dumps([sorted(packages), str(base), project])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"] if rewriter else {}
+    made_of = json.dumps([sorted(packages), str(base), project.get("dependencies"), project.get("entry-points")])
     folder = CACHE / f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
     done, inside = folder / "made_of", folder / "bin" / "python"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +63,11 @@ def python(name: str, packages: list[str], version: str = "", *, rewriter: bool 
                 pytest.skip(f"{name} cannot be installed: {told[-1] if told else error}")
             done.write_text(made_of, encoding="utf-8")
     return inside
+
+
+def pinned(name: str) -> list[str]:
+    """Return all packages of an environment, ``environments/NAME.txt``, so that pip neither resolves nor chooses anything."""
+    return ["--no-deps", *(Path(__file__).parent / "environments" / f"{name}.txt").read_text(encoding="utf-8").split()]
 
 
 def environment(**more: str | Path) -> dict[str, str]:
@@ -70,3 +89,88 @@ def _interpreter(version: str) -> Path | None:
     return next(
         (Path(path) for path in found if subprocess.run([path, "-V"], capture_output=True, check=False).returncode == 0), None
     )
+
+
+WRONG, RIGHT, COMPLAINT = "turn of the lamp", "turn off the lamp", "that's not what I meant"
+"""What an NLU refuses, what the same people say next, and what they say when a rewrite was wrong."""
+HEALTHY = (RIGHT, "turn on the lamp", "play music")
+USERS = tuple(f"u{i}" for i in range(8))
+_DAY = (WRONG, *HEALTHY)
+_DAYS = 3
+_START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+def days() -> list[tuple[str, str]]:
+    """Return what people say within three days, in order, as (user, text)."""
+    return [(user, text) for _ in range(_DAYS) for user in USERS for text in _DAY]
+
+
+def when(n: int) -> datetime:
+    """Return when the n-th of `days` was said. A test does not wait three days: it moves the host's log there afterwards."""
+    day, within = divmod(n, len(USERS) * len(_DAY))
+    user, step = divmod(within, len(_DAY))
+    return _START + timedelta(days=day, minutes=20 * user, seconds=(0, 6, 400, 800)[step])
+
+
+def learn_days(folder: Path) -> None:
+    """Move the turns in ``turns`` to the times of `days`, and learn them into ``artefact``."""
+    (path,) = (folder / "turns").iterdir()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows.sort(key=lambda row: row["timestamp"])
+    assert [(row["user_id"], row["utterance"]) for row in rows] == days()
+    assert path.stat().st_mode & 0o777 == 0o600
+    for n, row in enumerate(rows):
+        row["timestamp"] = when(n).isoformat()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    learned(folder / "artefact", folder / "turns")
+
+
+def learned(artefact: Path, log: Path) -> None:
+    """Learn without an online layer, so that what is sent is a rule, and within a second."""
+    config = Config.from_dict({"loop": {"refit_days": 0}})
+    report = learn([log], out=artefact, config=config, detector=RuleDetector())
+    assert report.rules["global"] == 1
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def running(command: Sequence[str | Path], ready: str, within: float = 240.0, **more: str | Path) -> Iterator[None]:
+    """Run a server until the block ends; the block begins when the server is ready. In the end it is asked to stop.
+
+    Args:
+        command: the program and its arguments.
+        ready: ``tcp://HOST:PORT`` at which it then takes connections, or a text that it then prints.
+        within: seconds in which it must be ready.
+        more: variables of its environment.
+    """
+    with tempfile.TemporaryFile("w+") as told:
+        server = subprocess.Popen(command, env=environment(**more), stdout=told, stderr=subprocess.STDOUT)
+        try:
+            end = time.monotonic() + within
+            while not _is_ready(ready, told.fileno()):
+                if server.poll() is not None or time.monotonic() > end:
+                    raise AssertionError(f"{command[1:]} is not ready: {_printed(told.fileno())}")
+                time.sleep(0.2)
+            yield
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+
+def _printed(handle: int) -> str:
+    return os.pread(handle, 1 << 20, 0).decode(errors="replace")
+
+
+def _is_ready(ready: str, handle: int) -> bool:
+    if not ready.startswith("tcp://"):
+        return ready in _printed(handle)
+    parts = urlsplit(ready)
+    with suppress(OSError), socket.create_connection((parts.hostname, parts.port), timeout=1):
+        return True
+    return False
