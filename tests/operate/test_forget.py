@@ -272,7 +272,9 @@ HER_ROWS = {
         (1, b'{"user_id": 7, "timestamp": 1, "utterance": "x"}\n'),
         (0, b"\n"),
         (1, b'{"user_id": "7", "user_id": "ben", "timestamp": 1, "utterance": "x"}\n'),
-        (0, b'{"user_id": "ben", "user_id": "7", "timestamp": 1, "utterance": "x"}\n'),
+        (1, b'{"user_id": "ben", "user_id": "7", "timestamp": 1, "utterance": "x"}\n'),
+        (1, b'{"user_id": "ben", "user\\u005fid": 7, "timestamp": 1, "utterance": "x"}\n'),
+        (0, b'{"user_id": "ben", "utterance": "7", "timestamp": 1, "utterance": "x"}\n'),
         (1, b'{"user_id": "7", "timestamp": 1, "utterance": "x",}\n'),
         (1, b'{"user_id": "7", "timestamp": 1, "utter\n'),
         (1, b'{"user_id": "\\u0037", "timestamp": 1, "utterance": "x"}\n'),
@@ -297,7 +299,7 @@ HER_ROWS = {
         (1, b"x;7;1\r\n"),
     ],
 }
-"""Files of (whether `learn` takes it for a row of user 7, its bytes)."""
+"""Files of (whether `learn` takes it for a row of user 7, or for a broken one that names her, its bytes)."""
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -436,8 +438,9 @@ KILLED = "import sys\nfrom rewriter.operate.forget import forget\nforget(sys.arg
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 120, 320, 520])
-def test_a_kill_leaves_one_of_the_two_and_a_second_call_finishes(place, n):
+def test_a_kill_leaves_one_of_the_two_and_a_second_call_finishes(place, n, record_property):
     root = place / "a"
+    record_property("writers killed", 1)
     run_killed(KILLED, n, root, ANN, str(place / "log.jsonl"))
     verify(current(root))
     assert Rewriter.open(root).rewrite(SOURCE, after_failure=True).applied

@@ -162,7 +162,11 @@ def rows_of_user(user_id: str, path: Path, mapping: Mapping[str, str]) -> UserRo
         broken = [] if opened.broken is None else map(json.loads, opened.broken.read_text(encoding="utf-8").splitlines())
         found = {row for row, user in rows if user == user_id}
         found |= {
-            each["row"] for each in broken if each["user"] == _THIS or (not each["user"] and names_user(each["content"], user_id))
+            each["row"]
+            for each in broken
+            if each["user"] == _THIS
+            or json.dumps(_THIS) in each["content"]
+            or (not each["user"] and names_user(each["content"], user_id))
         }
         return UserRows(source, frozenset(found), opened.rows)
 

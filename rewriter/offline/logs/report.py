@@ -47,6 +47,7 @@ CURES = {
     "time far from the rest": "look at the clock that wrote these rows, or set logs.far_days = 0",
     "too long": "raise logs.max_chars if these are requests",
     "not UTF-8": "convert the file, such as with iconv -f latin1 -t utf-8",
+    "key given twice": "write each key of a row once",
     "status": "write ok or failed",
     "barge_in": "write true or false",
     "engaged": "write a number from 0 to 1",

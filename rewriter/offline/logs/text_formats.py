@@ -19,7 +19,9 @@ from rewriter.offline.logs.files import Source, open_text, packed
 _BOM = b"\xef\xbb\xbf"
 _RECORD_LINES = 100  # most lines of one CSV record: a quote that is never closed must not swallow the rest of the file
 _DELIMITERS = ",;\t|"
-_IS_ROW = "coalesce(json_type(json) = 'OBJECT', false)"
+_IS_OBJECT = "coalesce(json_type(json) = 'OBJECT', false)"
+_IS_ROW = f"{_IS_OBJECT} AND len(json_keys(json)) = len(list_distinct(json_keys(json)))"
+"""A row is an object that gives no key twice. Readers differ in which of two values they take, and two users may be named."""
 _KEYS_FROM = 1_000  # lines in which the names of a file are looked for
 
 Hash = Callable[[str], str]
@@ -56,7 +58,7 @@ def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[st
     columns: tuple[str, ...] = ()
     mapped = {ours for ours, theirs in names.items() if ours != theirs}
     if not present.issuperset({*REQUIRED, "slots", *mapped}):  # a name may be there without a value
-        keys = f"SELECT unnest(json_keys(json)) AS name FROM (SELECT json FROM {lines} WHERE {_IS_ROW} LIMIT {_KEYS_FROM})"
+        keys = f"SELECT unnest(json_keys(json)) AS name FROM (SELECT json FROM {lines} WHERE {_IS_OBJECT} LIMIT {_KEYS_FROM})"
         columns = tuple(name for (name,) in con.execute(f"SELECT DISTINCT name FROM ({keys}) ORDER BY name").fetchall())
         present |= {ours for ours, theirs in names.items() if theirs in columns}
     broken = work / f"{source.checksum}.broken.jsonl" if found[-1] else None
@@ -86,12 +88,32 @@ def _json_hider(user: str, hashed: Hash) -> Hide:
     pair = re.compile(rf'("{re.escape(user)}"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}}]+)')
 
     def hide(line: str) -> tuple[str, str]:
+        if pairs := _twice(line):
+            users = [hashed(value if isinstance(value, str) else json.dumps(value)) for key, value in pairs if key == user]
+            left = iter(users)
+            kept = (f"{json.dumps(key)}: {json.dumps(next(left) if key == user else value)}" for key, value in pairs)
+            return f"{{{', '.join(kept)}}}", next(iter(users), "")
         found = pair.search(line)
         if not found:
             return line, ""
         return pair.sub(lambda m: m[1] + json.dumps(hashed(_unquoted(m[2]))), line), hashed(_unquoted(found[2]))
 
     return hide
+
+
+def _twice(line: str) -> list[tuple[str, object]]:
+    """Return the keys and values of a JSON object that gives a key twice; nothing of any other line."""
+    last: list[tuple[str, object]] = []
+
+    def keep(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        last[:] = pairs  # the outermost object comes last
+        return dict(pairs)
+
+    try:
+        found = json.loads(line, object_pairs_hook=keep)
+    except (ValueError, RecursionError):
+        return []
+    return last if isinstance(found, dict) and len(found) < len(last) else []
 
 
 def _unquoted(value: str) -> str:
@@ -135,7 +157,8 @@ def _broken_lines(path: Path, rows: list[int], hide: Hide) -> Iterator[Broken]:
 def _decoded(raw: bytes) -> tuple[str, str]:
     """Return the reason why a row is broken, and its readable text."""
     try:
-        return "broken line", raw.decode("utf-8").rstrip("\r\n")
+        text = raw.decode("utf-8").rstrip("\r\n")
+        return "key given twice" if _twice(text.removeprefix("\ufeff")) else "broken line", text
     except UnicodeDecodeError:
         return "not UTF-8", raw.decode("utf-8", "replace").rstrip("\r\n")
 

@@ -521,6 +521,24 @@ def test_broken_lines_of_json_lose_only_themselves(tmp_path):
     assert json.loads(bad[5]["content"]) == {"user_id": hash_user("ann", KEY), "timestamp": "7", "utterance": '["x"]'}
 
 
+@pytest.mark.parametrize("key", ["user_id", "timestamp", "utterance", "context", "unknown"])
+def test_a_row_that_gives_a_key_twice_is_set_aside_whole_and_names_nobody(tmp_path, key):
+    """Which of the two values counts is not guessed: readers differ, and the row may be of two users."""
+    values = {"user_id": '"ann"', "timestamp": "2", "utterance": '"x"', "context": '{"room": "a", "room": "b"}', "unknown": "1"}
+    for escaped in (key, "".join(f"\\u{ord(letter):04x}" for letter in key)):
+        pairs = [*values.items(), (escaped, '"ben"' if key == "user_id" else values[key])]
+        twice = "{" + ", ".join(f'"{name}": {value}' for name, value in pairs) + "}"
+        once = '{"user_id": "cid", "timestamp": 1, "utterance": "y", "context": {"room": "a", "room": "b"}}'
+        (tmp_path / "log.jsonl").write_text(f"{once}\n{twice}\n", encoding="utf-8")
+        report = read([tmp_path / "log.jsonl"], out=tmp_path / "out", key=KEY, config=ANY)
+        assert (report.turns, report.rejected) == (1, {"key given twice": 1})
+        (bad,) = rows_of(tmp_path / "out/rejected.parquet")
+        assert hash_user("ann", KEY) in bad["content"]
+        assert "ann" not in bad["content"]
+        assert (hash_user("ben", KEY) in bad["content"]) == (key == "user_id")
+        assert "ben" not in bad["content"]
+
+
 def test_a_turn_id_counts_once_over_all_files(tmp_path):
     as_csv(["user_id", "timestamp", "utterance", "turn_id"], [row("1", "a"), row("2", "a"), row("3", "b")], tmp_path / "1.csv")
     as_json(
