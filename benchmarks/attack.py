@@ -12,7 +12,8 @@ There are four parts. k is 3. The figures are written to results/attack.json.
    (Wilson interval over victims), the good rules that are gone, and new honest requests won and lost.
 2. *Floods* (`FLOODS`). Fake accounts say texts over and over, praise or blame the answers, or claim a context: in the log that is
    learned, and on the day after it. Measured are the rules for everybody whose meaning changes, and the texts of honest users
-   whose answer then means something else.
+   whose answer then means something else. *Modest* accounts say no more different texts than the busiest honest user. For
+   comparison, honest users are added in the place of accounts, which shows how much any new user changes for the others.
 3. *Layers* (`LAYERS`). The same with the online layer, whose encoder, ranker, word risk and thresholds are fitted on the log, and
    with a catalog beside the log. While the version serves, the accounts also say what honest users say, reject every rewrite,
    praise everything else, and answer each question (`Rewrite.ask`) accordingly. They do so by feedback alone, or by their turns
@@ -29,6 +30,7 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -78,6 +80,9 @@ FLOODS: dict[
     "a context": (False, 8, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
     "other hearings": (False, 8, {"nbest": ("my pin is four seven one one",)}),
     "habits": (True, 8, {"feedback": 1}),
+    "modest, praise of what fails": (False, 8, {"feedback": 1}),
+    "modest, blame of what works": (True, 8, {"feedback": -1}),
+    "modest, silence after what works": (True, 8, {}),
     "a locale": (True, 8, {"locale": "de"}),
     "a later day": (False, 1, {"start": START + timedelta(days=60)}),
 }
@@ -85,7 +90,12 @@ LAYERS: dict[str, tuple[bool, int, dict[str, Any]]] = {  # the same, of a home w
     "online layer: praise of what fails": (False, 8, {"feedback": 1}),
     "online layer: blame of what works": (True, 8, {"feedback": -1}),
     "online layer: silence after what works": (True, 8, {}),
+    "online layer: modest, blame of what works": (True, 8, {"feedback": -1}),
+    "online layer: modest, silence after what works": (True, 8, {}),
 }
+COMPARED = "honest users in the place of accounts"
+HONEST = (1, 2)
+"""Honest users that are added for comparison."""
 FLOODING = (1, 2, 3, 10, 40)
 """Accounts that flood the log."""
 RULES = ("rules", "rules lost, attacked", "rules lost, others", "rules in other words", "rules new")
@@ -98,38 +108,72 @@ def main() -> None:
     parser.add_argument("--victims", type=int, default=8, help="of each kind")
     parser.add_argument("--rejecting-days", type=int, default=3, help="on which accounts reject what rules do")
     parser.add_argument("--flooding", type=int, nargs="+", default=list(FLOODING), help="accounts that flood the log")
+    parser.add_argument("--processes", type=int, default=1, help="parts that run at once")
     args = parser.parse_args()
-    taken: dict[str, Counter[str]] = defaultdict(Counter)
-    judged: dict[str, list[Outcomes]] = defaultdict(list)
-    lost: dict[str, Counter[str]] = defaultdict(Counter)
-    flooded: dict[str, Counter[str]] = defaultdict(Counter)
-    for seed in args.seeds:
-        for name, counts, outcomes in one(seed, args):
-            taken[name] += counts
-            judged[name].append(outcomes)
-            print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
-        for part in (floods, layers):
-            for name, counts in part(seed, args):
-                flooded[name] += counts
-                print(f"seed {seed}, {name}: {dict(counts)}", flush=True)
-        for accounts in REJECTING:
-            found = withdrawn(seed, accounts, args)
-            lost[str(accounts)] += found
-            print(f"seed {seed}, {accounts} reject: {dict(found)}", flush=True)
-    result = {
-        "command": shlex.join(["python", *sys.argv]),
-        "seeds": args.seeds,
-        "min_users": Config().launch.min_users,
-        "honest users in the log": round(0.8 * args.users),
-        "attacks": {name: figures(name, taken[name], judged[name]) for name in ATTACKS},
-        "floods": flooded,
-        "rejecting days": args.rejecting_days,
-        "rejecting accounts": lost,
-    }
-    write_result(result, RESULTS / "attack.json")
+    found = Found()
+    with ProcessPoolExecutor(args.processes) as pool:
+        futures = [pool.submit(_listed, part, seed, n, args) for part, n in _parts(args) for seed in args.seeds]
+        for future in as_completed(futures):
+            found.add(future.result())
+            write_result(found.result(args), RESULTS / "attack.json")
 
 
-def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str], Outcomes]]:
+class Found:
+    """What the parts that have ended found, and the result file that it makes."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, dict[str, Counter[str]]] = {"poison": {}, "floods": {}, "withdrawn": {}}
+        self.judged: dict[str, list[Outcomes]] = defaultdict(list)
+
+    def add(self, rows: Iterable[tuple[str, str, Counter[str], Outcomes | None]]) -> None:
+        """Add what one part yielded: the kind of figure, its name, counts, and outcomes of honest requests."""
+        for kind, name, counts, outcomes in rows:
+            print(f"{name}: {dict(counts)}", flush=True)
+            self.counts[kind][name] = self.counts[kind].get(name, Counter()) + counts
+            if outcomes is not None:
+                self.judged[name].append(outcomes)
+
+    def result(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Return the content of the result file."""
+        poisoned = self.counts["poison"]
+        order = {name: number for number, (name, _) in enumerate(_names(args))}
+        floods = sorted(self.counts["floods"].items(), key=lambda pair: order.get(pair[0], len(order)))
+        return {
+            "command": shlex.join(["python", *sys.argv]),
+            "seeds": args.seeds,
+            "min_users": Config().launch.min_users,
+            "honest users in the log": round(0.8 * args.users),
+            "attacks": {name: figures(name, poisoned[name], self.judged[name]) for name in ATTACKS if name in poisoned},
+            "floods": dict(floods),
+            "rejecting days": args.rejecting_days,
+            "rejecting accounts": self.counts["withdrawn"],
+        }
+
+
+Row = tuple[str, str, Counter[str], Outcomes | None]
+"""Kind of figure, its name, counts, and outcomes of honest requests."""
+
+
+def _parts(args: argparse.Namespace) -> list[tuple[Callable[..., Iterable[Row]], int]]:
+    """Return what runs by itself: a function, and the number of accounts for it."""
+    found = [(one, 0), *((withdrawn, n) for n in REJECTING), *((more_honest, n) for n in HONEST)]
+    return found + [(part, n) for n in args.flooding for part in (floods, layers)]
+
+
+def _names(args: argparse.Namespace) -> list[tuple[str, int]]:
+    """Return the names of the floods in the order of the table."""
+    layered = [*LAYERS, "feedback", "feedback and answers to questions", "a catalog beside the log"]
+    what = [*FLOODS, COMPARED, *layered, f"online layer: {COMPARED}"]
+    ways = ("fresh", "additive", "at once")
+    return [(f"{name}, {n} accounts, {way}", n) for name in what for way in ways for n in sorted({*args.flooding, *HONEST})]
+
+
+def _listed(part: Callable[..., Iterable[Row]], seed: int, accounts: int, args: argparse.Namespace) -> list[Row]:
+    """Run one part; called in a process of its own."""
+    return list(part(seed, accounts, args))
+
+
+def one(seed: int, _: int, args: argparse.Namespace) -> Iterable[Row]:
     """Yield the effect of each attack, and the outcomes of new honest requests."""
     world = phrase_world(seed, n_users=args.users)
     honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
@@ -141,11 +185,38 @@ def one(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]
         fake = poison(world, pretences, accounts=accounts, rounds=rounds, days=args.days, start=START)
         rewriter = learned([*honest, *(turn for day in fake for turn in day)])
         outcomes = judge(asked, proposer(rewriter.rewrite), world.assistant, after_failure=False, healthy_in_log=frozenset())
-        yield name, reached(victims, before, answers(rewriter, before), world.assistant.understand), outcomes
+        yield "poison", name, reached(victims, before, answers(rewriter, before), world.assistant.understand), outcomes
 
 
-def floods(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]]]:
-    """Yield for each flood, number of accounts and way of learning what it changed for honest users."""
+def more_honest(seed: int, users: int, args: argparse.Namespace) -> Iterable[Row]:
+    """Yield what honest users change for the others when they join; for comparison with accounts."""
+    world = phrase_world(seed, n_users=args.users)
+    log = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
+    joining = sorted({turn.user_id for turn in log})[-users:]
+    before = [turn for turn in log if turn.user_id not in joining]
+    said = sorted({(turn.user_id, normalise(turn.utterance)) for turn in before})
+    with tempfile.TemporaryDirectory() as folder:
+        for name, config in (("", EXACT), ("online layer: ", LAYERED)):
+            rewriters = [flooded_rules(turns, Path(folder) / f"{len(name)} {len(turns)}", config) for turns in (before, log)]
+            alone, joined = (meanings(rewriter, world, said) for rewriter in rewriters)
+            yield "floods", f"{name}{COMPARED}, {users} accounts, fresh", changes(alone, joined), None
+
+
+def chosen_texts(name: str, works: dict[str, bool], working: bool, said: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the texts that accounts say: all that work or fail; of *modest* accounts as many as the busiest honest user says."""
+    texts = sorted(text for text, well in works.items() if well == working)
+    if "modest" not in name:
+        return texts
+    most = max(Counter(user for user, _ in said).values())
+    return sorted(np.random.default_rng(0).permutation(texts)[:most].tolist())
+
+
+_MANY = 10
+"""From so many accounts on, each says a text at most twice a day, which keeps the log small."""
+
+
+def floods(seed: int, accounts: int, args: argparse.Namespace) -> Iterable[Row]:
+    """Yield for each flood and way of learning what so many accounts changed for honest users."""
     world = phrase_world(seed, n_users=args.users)
     honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
     works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
@@ -153,20 +224,20 @@ def floods(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[s
     with tempfile.TemporaryDirectory() as folder:
         clean = Path(folder) / "clean"
         before = meanings(flooded_rules(honest, clean), world, said)
-        for name, (working, rounds, more) in FLOODS.items():
-            texts = sorted(text for text, well in works.items() if well == working)
-            for accounts in args.flooding:
-                fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, **{"start": START} | more)
-                for way in ("fresh", "additive"):
-                    out = Path(folder) / f"{name} {accounts} {way}"
-                    if way == "additive":
-                        shutil.copytree(clean, out, symlinks=True)
-                    rewriter = flooded_rules(fakes if way == "additive" else [*honest, *fakes], out)
-                    yield f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said))
-                    shutil.rmtree(out)
+        for name, (working, most, more) in FLOODS.items():
+            rounds = most if accounts < _MANY else min(most, 2)
+            texts = chosen_texts(name, works, working, said)
+            fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, **{"start": START} | more)
+            for way in ("fresh", "additive"):
+                out = Path(folder) / f"{name} {accounts} {way}"
+                if way == "additive":
+                    shutil.copytree(clean, out, symlinks=True)
+                rewriter = flooded_rules(fakes if way == "additive" else [*honest, *fakes], out)
+                yield "floods", f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said)), None
+                shutil.rmtree(out)
 
 
-def layers(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[str]]]:
+def layers(seed: int, accounts: int, args: argparse.Namespace) -> Iterable[Row]:
     """Yield the same for a home with an online layer, for what accounts say of the answers, and for a catalog beside the log."""
     world = phrase_world(seed, n_users=args.users)
     honest = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
@@ -177,37 +248,41 @@ def layers(seed: int, args: argparse.Namespace) -> Iterable[tuple[str, Counter[s
         clean, beside = Path(folder) / "clean", Path(folder) / "beside"
         before = meanings(flooded_rules(honest, clean, LAYERED), world, said)
         answered = meanings(flooded_rules(honest, beside, EXACT, catalog), world, said)
-        for accounts in args.flooding:
-            for name, (working, rounds, more) in LAYERS.items():
-                texts = sorted(text for text, well in works.items() if well == working)
-                fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, start=START, **more)
-                for way in ("fresh", "additive"):
-                    with copied(clean, Path(folder) / "attacked") as out:
-                        rewriter = flooded_rules(
-                            fakes if way == "additive" else [*honest, *fakes], out, LAYERED, afresh=way == "fresh"
-                        )
-                        yield f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said))
-            with copied(clean, Path(folder) / "attacked") as out:
-                rewriter = Rewriter.open(out)
-                for number in range(accounts):
-                    for text in sorted(works)[:MAX_A_DAY]:
-                        answer = rewriter.rewrite(text, user_id=f"fake{number}", after_failure=True)
-                        rewriter.feedback(answer.id, -1 if answer.applied else 1, f"fake{number}")
-                yield f"feedback, {accounts} accounts, at once", changes(before, meanings(rewriter, world, said))
-                day = START + timedelta(days=args.days)
-                fakes = rejected(world, sorted(works), rewriter.rewrite, accounts=accounts, day=day)
-                yield (
-                    f"feedback and answers to questions, {accounts} accounts, additive",
-                    changes(before, meanings(flooded_rules(fakes, out, LAYERED), world, said)),
-                )
-            texts = sorted(text for text, well in works.items() if not well)
-            fakes = repeated(world, texts, accounts=accounts, rounds=8, days=1, start=START, feedback=1)
-            with copied(beside, Path(folder) / "attacked") as out:
-                rewriter = flooded_rules(fakes, out)
-                yield (
-                    f"a catalog beside the log, {accounts} accounts, additive",
-                    changes(answered, meanings(rewriter, world, said)),
-                )
+        for name, (working, most, more) in LAYERS.items():
+            rounds = most if accounts < _MANY else min(most, 2)
+            texts = chosen_texts(name, works, working, said)
+            fakes = repeated(world, texts, accounts=accounts, rounds=rounds, days=1, start=START, **more)
+            for way in ("fresh", "additive"):
+                with copied(clean, Path(folder) / "attacked") as out:
+                    rewriter = flooded_rules(
+                        fakes if way == "additive" else [*honest, *fakes], out, LAYERED, afresh=way == "fresh"
+                    )
+                    yield "floods", f"{name}, {accounts} accounts, {way}", changes(before, meanings(rewriter, world, said)), None
+        with copied(clean, Path(folder) / "attacked") as out:
+            rewriter = Rewriter.open(out)
+            for number in range(accounts):
+                for text in sorted(works)[:MAX_A_DAY]:
+                    answer = rewriter.rewrite(text, user_id=f"fake{number}", after_failure=True)
+                    rewriter.feedback(answer.id, -1 if answer.applied else 1, f"fake{number}")
+            yield "floods", f"feedback, {accounts} accounts, at once", changes(before, meanings(rewriter, world, said)), None
+            day = START + timedelta(days=args.days)
+            fakes = rejected(world, sorted(works), rewriter.rewrite, accounts=accounts, day=day)
+            yield (
+                "floods",
+                f"feedback and answers to questions, {accounts} accounts, additive",
+                changes(before, meanings(flooded_rules(fakes, out, LAYERED), world, said)),
+                None,
+            )
+        texts = sorted(text for text, well in works.items() if not well)
+        fakes = repeated(world, texts, accounts=accounts, rounds=2, days=1, start=START, feedback=1)
+        with copied(beside, Path(folder) / "attacked") as out:
+            rewriter = flooded_rules(fakes, out)
+            yield (
+                "floods",
+                f"a catalog beside the log, {accounts} accounts, additive",
+                changes(answered, meanings(rewriter, world, said)),
+                None,
+            )
 
 
 @contextmanager
@@ -253,8 +328,8 @@ def changes(before: dict[tuple[str, str], str | None], after: dict[tuple[str, st
     )
 
 
-def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Counter[str]:
-    """Let accounts reject what rules of their own do, and count the good rules that serve before and after."""
+def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Iterable[Row]:
+    """Let accounts reject what rules do, and yield how many good rules served before, and how many of them were withdrawn."""
     world = phrase_world(seed, n_users=args.users)
     config = Config.from_dict({"loop": {"draw": True, "refit_days": 0}, "launch": {"personal": False}})
     with tempfile.TemporaryDirectory() as folder:
@@ -267,7 +342,8 @@ def withdrawn(seed: int, accounts: int, args: argparse.Namespace) -> Counter[str
             (turns,) = simulate_days(world, days=1, start=day, seed=seed, rewrite=home.rewrite)
             fakes = rejected(world, list(rules), home.rewrite, accounts=accounts, day=day) if home.rewrite else []
             home.learn([*turns, *fakes])
-        return Counter({"rules": len(rules), "withdrawn": len(rules.items() - home.served().items())})
+        gone = len(rules.items() - home.served().items())
+        yield "withdrawn", str(accounts), Counter({"rules": len(rules), "withdrawn": gone}), None
 
 
 def learned(turns: Sequence[Turn]) -> Rewriter:

@@ -44,7 +44,8 @@ def attack(result: Figures) -> str:
         " people said. A rule is lost that is gone or means something else."
     )
     days, served = result["rejecting days"], result["rejecting accounts"]
-    withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in served.items()]
+    ordered = sorted(served.items(), key=lambda pair: int(pair[0]))
+    withdrawn = [[name, f"{of.get('withdrawn', 0)} of {of['rules']}"] for name, of in ordered]
     rejected = f"Rules that serve, and accounts that say all of their texts for {days} days and reject every rewrite:"
     parts = [
         about,
@@ -65,15 +66,29 @@ def _floods(floods: Figures) -> list[str]:
         what, accounts, way = name.rsplit(", ", 2)
         changed = f"{of.get('texts changed for everybody', 0)} / {of.get('texts changed for users', 0)}"
         table.setdefault((what, way), {})[accounts.removesuffix(" accounts")] = changed
-    numbers = list(next(iter(table.values())))
+    numbers = sorted({n for found in table.values() for n in found}, key=int)
     first = next(iter(floods.values()))
     about = (
         f"Answers that mean something else after a flood, to everybody (of {first['texts']:,} texts) / to single honest users (of"
         f" {first['texts of users']:,}), by the number of accounts. Fresh: learned anew with the flood in the log. Additive: on"
         " the next day."
     )
-    rows = [[what, way, *(found[n] for n in numbers)] for (what, way), found in table.items()]
+    rows = [[what, way, *(found.get(n, "") for n in numbers)] for (what, way), found in table.items()]
     return [about, grid(["flood", "way", *numbers], rows)]
+
+
+def reliability(result: Figures) -> str:
+    """What was tried how often."""
+    rows = [
+        [
+            name,
+            "; ".join(f"{what}: {n:,}" for what, n in of["tried"].items()),
+            *(str(of[count]) for count in ("passed", "failed", "skipped")),
+            f"`{of['command']}`",
+        ]
+        for name, of in result["trials"].items()
+    ]
+    return grid(["what", "tried", "tests passed", "failed", "skipped", "command"], rows)
 
 
 def detector_effect(result: Figures) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost, serve_load
 from diagnosis_table import diagnosis
-from experiment_tables import attack, detector_effect, off_policy
+from experiment_tables import attack, detector_effect, off_policy, reliability
 from loop_tables import daily, lives, loop, year
 from prior_table import day_one, prior, prior_habits
 from result_tables import (
@@ -145,6 +145,7 @@ SECTIONS = (
         off_policy,
     ),
     Section("attack", "Poisoned logs", "What can fake accounts achieve?", attack),
+    Section("reliability", "Broken by force", "How often was each kind of fault tried, and what failed?", reliability),
     Section(
         "replay_check",
         "How near does a replay come?",

@@ -411,8 +411,9 @@ def test_kill_at_some_steps(tmp_path):
 
 
 @pytest.mark.slow
-def test_kill_at_every_step(tmp_path):
+def test_kill_at_every_step(tmp_path, record_property):
     total = steps_of_a_write(tmp_path / "count")
+    record_property("writers killed", total)
     assert total >= 50
     assert 0 < killed_at(range(1, total + 1), tmp_path / "art") < total
 
@@ -427,8 +428,9 @@ def test_kill_of_the_very_first_writer(tmp_path):
 
 
 @pytest.mark.slow
-def test_kill_at_any_moment(tmp_path):
+def test_kill_at_any_moment(tmp_path, record_property):
     """By the clock, not by the step: in the middle of writes too."""
+    record_property("writers killed", 25)
     root = tmp_path / "art"
     write(root, "first")
     tags = {"first"}

@@ -156,8 +156,9 @@ def not_one_line(use, root):
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_every_file_of_an_artefact(small, copy, how):
+def test_every_file_of_an_artefact(small, copy, how, record_property):
     wrong, names = [], [path for path in below(small) if path.parts[0] != "state"]
+    record_property("damaged files", len(names))
     learned = names
     if how == "flipped":  # `learn` reads few files bit by bit
         learned = suspects("learn", copy, [name for n, name in enumerate(names) if is_tried("learn", n, name, how)], how)
@@ -172,9 +173,10 @@ def test_every_file_of_an_artefact(small, copy, how):
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_every_file_of_a_state(small, copy, how):
-    wrong = []
-    for n, name in enumerate([path for path in below(small) if path.parts[0] == "state"]):
+def test_every_file_of_a_state(small, copy, how, record_property):
+    wrong, names = [], [path for path in below(small) if path.parts[0] == "state"]
+    record_property("damaged files", len(names))
+    for n, name in enumerate(names):
         for use in (use for i, use in enumerate(SLOW) if due(n + i, how)):
             root = copy(f"{n}-{use}")
             damage(root / name, how)
@@ -205,9 +207,10 @@ def current_folder(root):
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_files_that_reach_their_parser(small, copy, how):
+def test_files_that_reach_their_parser(small, copy, how, record_property):
     """As who crafts an artefact would have it: the manifest fits the damaged file."""
     wrong, folder = [], current(small).folder
+    record_property("crafted artefacts", len(below(folder)) - 1)
     for n, name in enumerate(path for path in below(folder) if path.name != "manifest.json"):
         if name.suffix == ".mdb" and how == "flipped":
             continue

@@ -146,7 +146,7 @@ FORCE = "import sys\nfrom rewriter.artefact.switch import publish\npublish(sys.a
 
 
 @pytest.mark.slow
-def test_a_kill_while_holding_back_or_publishing_leaves_one_of_the_two(tmp_path):
+def test_a_kill_while_holding_back_or_publishing_leaves_one_of_the_two(tmp_path, record_property):
     """At every step: either nothing has happened, or all of it; what serves is whole, and the next writer works."""
     for script, before, after in ((HOLD, "a", "a"), (FORCE, "a", "b")):
         for n in itertools.count(1):
@@ -165,6 +165,7 @@ def test_a_kill_while_holding_back_or_publishing_leaves_one_of_the_two(tmp_path)
                 assert (writer.previous_state / "tag").read_text() == newest
             if not killed:
                 break
+            record_property("writers killed", 1)
     assert count_steps(FORCE, _two(tmp_path / "count"), "b") > 5
 
 

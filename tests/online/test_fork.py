@@ -49,7 +49,8 @@ def answers(rewriter, log):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_answer_while_threads_of_the_parent_hold_whatever_they_hold(tmp_path):
+def test_children_answer_while_threads_of_the_parent_hold_whatever_they_hold(tmp_path, record_property):
+    record_property("children forked under load", CHILDREN)
     root = tmp_path / "artefact"
     layered.publish(root, ["turn off the lamp", "turn on the lamp"], [{"lamp": "name"}] * 2)
     rewriter, stop = Rewriter.open(root), threading.Event()

@@ -36,7 +36,8 @@ def call(draw):
 
 
 @pytest.mark.slow
-def test_no_call_raises(small):
+def test_no_call_raises(small, record_property):
+    record_property("odd calls of rewrite()", CALLS)
     rewriter, draw, reasons = Rewriter.open(small), random.Random(0), set()
     for n in range(CALLS):
         said, given = call(draw)

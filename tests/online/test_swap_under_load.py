@@ -2,6 +2,7 @@
 
 import itertools
 import multiprocessing
+import os
 import threading
 import time
 
@@ -11,6 +12,7 @@ from layered import publish
 import rewriter.online.rewriter as module
 from rewriter.online.rewriter import Rewriter
 
+SWAPS = int(os.environ.get("REWRITER_SWAPS", "8"))
 CALLS = [
     # what is heard, by whom, after a refusal, the reason, what is sent
     ("turn off the lamb", None, True, "online", "turn off the lamp{tag}"),
@@ -40,7 +42,7 @@ def ask(rewriter, call):
 
 
 @pytest.mark.slow
-def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
+def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch, record_property):
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.0)
     tags = {version(tmp_path, "a", keep=1): "a"}
     rewriter, answers, stop = Rewriter.open(tmp_path), [], threading.Event()
@@ -57,7 +59,7 @@ def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for tag in "bcdefghi":
+    for tag in (f"{n} times" for n in range(SWAPS)):
         tags[version(tmp_path, tag, keep=1)] = tag
     stop.set()
     for thread in threads:
@@ -65,6 +67,8 @@ def test_threads_are_answered_by_one_version_each_time(tmp_path, monkeypatch):
     assert [pair for pair in answers if wrong(pair[1], pair[0], tags[pair[1].artefact])] == []
     assert len({answer.artefact for _, answer in answers}) > 3
     assert len(answers) > 300
+    record_property("versions swapped under load", SWAPS)
+    record_property("calls while versions were swapped", len(answers))
 
 
 def test_a_batch_is_answered_as_its_calls_are(tmp_path):

@@ -69,7 +69,8 @@ USES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 1 << 18])
 @pytest.mark.parametrize("use", USES)
-def test_what_writes_says_one_line_and_the_version_before_serves_on(disk, tmp_path, use, left):
+def test_what_writes_says_one_line_and_the_version_before_serves_on(disk, tmp_path, use, left, record_property):
+    record_property("commands on a full disk", 1)
     root = disk / "artefact"
     before, served = current_id(root), Rewriter.open(root)
     fill(disk, left)
