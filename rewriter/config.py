@@ -157,7 +157,6 @@ class Launch:
         0.95, "The posterior probability that a rule wins more than it loses must reach this.", least=0, most=1
     )
     rivals: int = setting(3, "Targets that are assessed for each source.", least=1)
-    draws: int = setting(500, "Posterior draws for each rule.", least=10)
     personal: bool = setting(True, "Whether rules for single users are learned from their own turns.")
     personal_turns: int = setting(
         1,
@@ -468,11 +467,17 @@ def as_markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_GONE = frozenset({"launch.draws"})
+"""Settings of older releases. They are ignored, because the manifests of older versions name them."""
+
+
 def _build(cls: type, data: dict[str, Any], prefix: str) -> Any:  # noqa: ANN401 - one builder for every section
     default = cls()
     known = {f.name: getattr(default, f.name) for f in fields(cls)}
     values: dict[str, Any] = {}
     for key, value in data.items():
+        if f"{prefix}{key}" in _GONE:
+            continue
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1) or sorted(known)
             raise ConfigError(f"unknown setting {prefix}{key}; did you mean {prefix}{nearest[0]}?")

@@ -62,6 +62,16 @@ def text_hash(*parts: str, size: int = 8) -> bytes:
     return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=size).digest()
 
 
+def text_draw(purpose: str, text: str) -> float:
+    """Return a number of [0, 1) that is drawn for a text: the same in every run, whatever other texts there are.
+
+    Example:
+        >>> text_draw("fold", "turn off the lamp") == text_draw("fold", "turn off the lamp") != text_draw("fold", "stop")
+        True
+    """
+    return int.from_bytes(text_hash(purpose, text, size=4)) / 2**32
+
+
 def hash_user(user_id: str, key: bytes) -> str:
     """Return the keyed BLAKE2b of a user id, 32 hex digits. Files hold user ids only in this form.
 

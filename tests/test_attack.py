@@ -116,7 +116,8 @@ def test_with_enough_accounts_something_gets_through(home, tmp_path):
 
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}})
-_UNSURE = 0.01
+LAYERED = Config.from_dict({"loop": {"refit_days": 7}})
+_UNSURE = 0.02
 """Share of the answers that rest on so little that any further user of the text can change them."""
 
 
@@ -144,11 +145,10 @@ def answered(artefact, world, honest):
     return {case: understand(text) for case, text in answers.items()}
 
 
-def assert_same(found, clean, world, honest):
-    assert everybodys(found) == everybodys(clean)
+def changed(found, clean, world, honest):
+    """The rules that serve others, and the answers to honest users, that mean something else."""
     before, after = answered(clean, world, honest), answered(found, world, honest)
-    changed = {case: (meant, after[case]) for case, meant in before.items() if after[case] != meant}
-    assert len(changed) <= _UNSURE * len(before), changed
+    return everybodys(found) ^ everybodys(clean), {case: after[case] for case, meant in before.items() if after[case] != meant}
 
 
 ATTACKS = {  # what the accounts say, how often on each day, and what they do besides
@@ -158,58 +158,74 @@ ATTACKS = {  # what the accounts say, how often on each day, and what they do be
     "a context": ("failing", 20, {"context": {"room": "attic", "state.x": 1}, "feedback": 1}),
     "other hearings": ("failing", 20, {"nbest": ("my pin is four seven one one",)}),
     "a later day": ("failing", 1, {"start": date(2026, 3, 1)}),
-}
-FLOODS = {  # the same of texts that work, one right after the other, as if each restated the one before
+    # texts that work, one right after the other, as if each restated the one before
     "praise of what works": ("working", 20, {"feedback": 1}),
     "blame of what works": ("working", 20, {"feedback": -1}),
     "silence after what works": ("working", 20, {}),
 }
-_EDGE = 0.03
-"""Share of the answers that such a flood may change: those whose expected losses are next to the budget."""
-_AT_THE_BUDGET = 1
-"""Rules that such a flood may take or add, for the same reason; it took all before users who restate what works were left out."""
 
 
-def attack(home, name, accounts):
+def attack(home, name, accounts, texts=None):
+    """The turns of an attack. Each account says all texts that fail, or that work, or only as many as are asked for."""
     world, honest, *_ = home
-    kind, rounds, more = (ATTACKS | FLOODS)[name]
+    kind, rounds, more = ATTACKS[name]
     works = {normalise(turn.utterance): turn.hypothesis is not None for turn in honest}
-    texts = sorted(text for text, well in works.items() if well == (kind == "working"))
-    return repeated(world, texts, accounts=accounts, rounds=rounds, days=2, **{"start": START} | more)
+    said = sorted(text for text, well in works.items() if well == (kind == "working"))
+    step = 1 if texts is None else len(said) // texts
+    return repeated(world, said[::step][:texts], accounts=accounts, rounds=rounds, days=2, **{"start": START} | more)
+
+
+def learned_with(clean, turns, folder, *, additive=False, config=EXACT):
+    """The artefact of the honest log and of turns of accounts, which come later where it is additive."""
+    if additive:
+        shutil.copytree(clean, folder / "artefact", symlinks=True)
+    write_log(turns, folder / "log.parquet")
+    learn([folder / "log.parquet"], out=folder / "artefact", config=config, detector=RuleDetector())
+    return folder / "artefact"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "accounts"), [*((name, 2) for name in ATTACKS), ("praise of what fails, flooding", 1)])
-def test_below_k_nothing_changes_for_others(home, clean, tmp_path, name, accounts):
-    """Fewer than k accounts take no rule that serves everybody, and honest users are answered as before."""
+@pytest.mark.parametrize(("name", "accounts"), [*((name, 2) for name in ATTACKS), ("blame of what works", 1)])
+def test_below_k_a_flood_changes_nothing_at_all_for_others(home, clean, tmp_path, name, accounts):
+    """Who says far more than anybody else does not count: all rules and all answers of honest users are the same."""
     world, honest, *_ = home
-    write_log([*honest, *attack(home, name, accounts)], tmp_path / "log.parquet")
-    learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
-    assert_same(tmp_path / "artefact", clean, world, honest)
+    found = learned_with(clean, [*honest, *attack(home, name, accounts)], tmp_path)
+    assert changed(found, clean, world, honest) == (set(), {})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "accounts"), [*((name, 2) for name in FLOODS), ("praise of what works", 1)])
-def test_below_k_a_flood_of_what_works_moves_only_what_is_at_the_budget(home, clean, tmp_path, name, accounts):
-    """The priors of the log are fitted without the k - 1 users who restate most that works, so rules keep their evidence."""
-    world, honest, *_ = home
-    write_log([*honest, *attack(home, name, accounts)], tmp_path / "log.parquet")
-    learn([tmp_path / "log.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
-    before, after = (everybodys(artefact) for artefact in (clean, tmp_path / "artefact"))
-    assert len(before ^ after) <= _AT_THE_BUDGET, before ^ after
-    before, after = (answered(artefact, world, honest) for artefact in (clean, tmp_path / "artefact"))
-    assert sum(after[case] != meant for case, meant in before.items()) <= _EDGE * len(before)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["praise of what fails, flooding", "a later day"])
+@pytest.mark.parametrize("name", ["praise of what fails, flooding", "blame of what works", "a later day"])
 def test_below_k_nothing_changes_on_the_next_day_either(home, clean, tmp_path, name):
     """The same where the honest log was learned before and the accounts speak afterwards."""
     world, honest, *_ = home
-    shutil.copytree(clean, tmp_path / "artefact", symlinks=True)
-    write_log(attack(home, name, 2), tmp_path / "late.parquet")
-    learn([tmp_path / "late.parquet"], out=tmp_path / "artefact", config=EXACT, detector=RuleDetector())
-    assert_same(tmp_path / "artefact", clean, world, honest)
+    found = learned_with(clean, attack(home, name, 2), tmp_path, additive=True)
+    assert changed(found, clean, world, honest) == (set(), {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["praise of what fails", "blame of what works"])
+def test_below_k_who_says_no_more_than_others_moves_only_what_is_at_a_limit(home, clean, tmp_path, name):
+    """Two accounts of forty texts each take no rule of everybody's from the log, and hardly an answer."""
+    world, honest, *_ = home
+    rules, answers = changed(learned_with(clean, [*honest, *attack(home, name, 2, 40)], tmp_path), clean, world, honest)
+    assert len(rules) <= 1, rules
+    assert len(answers) <= _UNSURE * len(answered(clean, world, honest)), answers
+
+
+@pytest.mark.slow
+def test_below_k_a_flood_changes_nothing_in_the_online_layer(home, tmp_path):
+    """Index, ranker, risk and thresholds are fitted as without the accounts, so no answer and no reason changes."""
+    _, honest, texts, *_ = home
+    found = []
+    for name, turns in (("clean", []), ("attacked", attack(home, "blame of what works", 2))):
+        (tmp_path / name).mkdir()
+        artefact = learned_with(None, [*honest, *turns], tmp_path / name, config=LAYERED)
+        rewriter = Rewriter.open(artefact)
+        users = {normalise(turn.utterance): turn.user_id for turn in honest}
+        answers = [rewriter.rewrite(text, user_id=users[text], after_failure=late) for text in texts for late in (False, True)]
+        found.append([(answer.text, str(answer.reason)) for answer in answers])
+    assert found[0] == found[1]
+    assert any(reason == "online" for _, reason in found[0])
 
 
 def test_one_account_does_not_decide_the_default_locale(home, tmp_path):

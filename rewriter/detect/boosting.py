@@ -203,17 +203,17 @@ class LabelledRows:
     weight: Floats
 
     @classmethod
-    def of(cls, row: Ints, label: npt.NDArray[np.bool_]) -> Self:
-        """Return rows of weight 1."""
-        return cls(row, label, np.ones(len(row)))
+    def of(cls, row: Ints, label: npt.NDArray[np.bool_], weight: Floats | None = None) -> Self:
+        """Return rows of some weight; of weight 1 if None."""
+        return cls(row, label, np.ones(len(row)) if weight is None else weight)
 
-    def with_soft(self, row: Ints, p: Floats) -> "LabelledRows":
-        """Return these and further rows, each of which is positive with weight `p` and negative with weight ``1 - p``."""
+    def with_soft(self, row: Ints, p: Floats, weight: Floats) -> "LabelledRows":
+        """Return these and further rows, each positive with `p` of its weight and negative with the rest."""
         label = np.repeat([True, False], len(row))
         return LabelledRows(
             np.concatenate([self.row, row, row]),
             np.concatenate([self.label, label]),
-            np.concatenate([self.weight, p, 1 - p]),
+            np.concatenate([self.weight, p * weight, (1 - p) * weight]),
         )
 
 
@@ -272,6 +272,24 @@ class Forest:
         if not isinstance(texts, list) or len(texts) != FOLDS or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"a detector needs {FOLDS} models, one for each part of the users")
         return cls(tuple(Trees.read(text) for text in texts))
+
+
+def fair_weights(users: npt.ArrayLike, k: int) -> Floats:
+    """Return the weight of each row, 0..1, so that the k - 1 users with most rows weigh no more in all than the next user.
+
+    Args:
+        users: (n,) the user of each row.
+        k: as in `Config.launch.min_users`.
+
+    Example:
+        >>> fair_weights(["ann", "ann", "ann", "ann", "ben", "ben", "cem"], 2).tolist()
+        [0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0]
+    """
+    _, user, rows = np.unique(np.asarray(users), return_inverse=True, return_counts=True)
+    if not len(rows):
+        return np.zeros(0)
+    most = np.sort(rows)[::-1][min(k, len(rows)) - 1]
+    return np.asarray(np.minimum(most / rows, 1.0)[user.reshape(-1)], dtype=np.float64)
 
 
 def fold_of(user_no: Ints) -> Ints:

@@ -19,7 +19,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import cpdist
 
 from rewriter.arrays import Bools, Floats, Ints
-from rewriter.detect.boosting import FOLDS, Columns, Forest, LabelledRows, fold_of, log_odds
+from rewriter.detect.boosting import FOLDS, Columns, Forest, LabelledRows, fair_weights, fold_of, log_odds
 from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.turns import Likeness, Turns
 from rewriter.detect.weak_labels import WeakLabels
@@ -64,7 +64,7 @@ class DefectModel:
     explicit: Forest | None
 
     @classmethod
-    def learn(cls, turns: Turns, columns: Columns, labels: WeakLabels, *, seed: int) -> Self:
+    def learn(cls, turns: Turns, columns: Columns, labels: WeakLabels, *, seed: int, min_users: int = 3) -> Self:
         """Learn from a log.
 
         Args:
@@ -72,6 +72,7 @@ class DefectModel:
             columns: (n, f) from `surroundings`.
             labels: the weak labels.
             seed: of what is sampled.
+            min_users: k; the k - 1 users with most labelled turns weigh no more than the next one.
         """
         has_feedback, label, fold = *_feedback(turns, labels), fold_of(turns["user_no"])
         answers = learn_answer_fit(turns, fold, seed=seed)
@@ -79,7 +80,8 @@ class DefectModel:
         columns = model._with_answer_fit(turns, columns)
         known = np.flatnonzero(has_feedback | np.isfinite(labels.misunderstood))
         if _enough(label[known]):
-            rows = LabelledRows(known, label[known], np.where(has_feedback[known], _EXPLICIT_WEIGHT, 1.0))
+            fair = fair_weights(turns["user_no"][known], min_users)
+            rows = LabelledRows(known, label[known], np.where(has_feedback[known], _EXPLICIT_WEIGHT, 1.0) * fair)
             implicit = Forest.fit(columns, rows, fold, seed)
             odds = log_odds(implicit.p(columns, fold)[known])[:, None]
             calibration = fit_logistic(odds, label[known].astype(np.float64), penalty=CALIBRATION_PENALTY)
@@ -88,7 +90,8 @@ class DefectModel:
         if not _enough(label[asked]):
             return model
         columns = model._with_implicit(turns, columns, labels)
-        explicit = Forest.fit(columns, LabelledRows.of(asked, label[asked]), fold, seed, few=True)
+        rows = LabelledRows.of(asked, label[asked], fair_weights(turns["user_no"][asked], min_users))
+        explicit = Forest.fit(columns, rows, fold, seed, few=True)
         return cls(answers, model.implicit, model.calibration, explicit)
 
     def predict(self, turns: Turns, columns: Columns, labels: WeakLabels) -> Defects:

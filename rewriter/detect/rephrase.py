@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from rewriter.arrays import Bools, Floats, Ints
-from rewriter.detect.boosting import Columns, Forest, LabelledRows, fold_of, log_odds
+from rewriter.detect.boosting import Columns, Forest, LabelledRows, fair_weights, fold_of, log_odds
 from rewriter.detect.defects import DefectModel, surroundings
 from rewriter.detect.features import GIVEN, Cues
 from rewriter.detect.turns import Likeness, Listed, Turns
@@ -111,7 +111,7 @@ class PairDetector:
         return cls(cues, turns, defects, defect, forest, joint, failed)
 
 
-def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
+def learn_pair(data: TrainingData, *, seed: int, min_users: int = 3) -> PairDetector | None:
     """Learn a detector from a log; None if the log has too few labels.
 
     The trees learn twice. First they learn from the candidates of misunderstood turns, with turns of other dialogues as further
@@ -121,17 +121,18 @@ def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
     Args:
         data: the labelled log.
         seed: of what is sampled.
+        min_users: k; the k - 1 users with most labelled candidates weigh no more than the next one.
     """
     failed = np.flatnonzero(data.failed == 1)
     if min(data.restates.sum(), (~data.restates[failed]).sum()) < _MIN_LABELS:
         return None
     cues = Cues(data.turns, data.items)
     turn_columns = surroundings(data.turns, cues, data.likeness)
-    defects = DefectModel.learn(data.turns, turn_columns, data.labels, seed=seed)
+    defects = DefectModel.learn(data.turns, turn_columns, data.labels, seed=seed, min_users=min_users)
     defect = defects.predict(data.turns, turn_columns, data.labels).p
     columns = cues.measure(data.source, data.target, data.candidates, data.ignore_nbest)
     fold = fold_of(data.candidates["user_no"])
-    forest = _self_trained(data, cues, columns, failed, seed)
+    forest = _self_trained(data, cues, columns, failed, seed, min_users)
     odds, known = log_odds(forest.p(columns, fold)), np.isfinite(data.failed)
     both = np.column_stack([odds, log_odds(defect[data.source])])
     label = data.restates.astype(np.float64)
@@ -146,16 +147,19 @@ def learn_pair(data: TrainingData, *, seed: int) -> PairDetector | None:
     )
 
 
-def _self_trained(data: TrainingData, cues: Cues, columns: Columns, failed: Ints, seed: int) -> Forest:
+def _self_trained(data: TrainingData, cues: Cues, columns: Columns, failed: Ints, seed: int, min_users: int) -> Forest:
     """Learn P(restates | the turn went wrong) in the two steps of `learn_pair`."""
     fold = fold_of(data.candidates["user_no"])
     foreign, of = foreign_pairs(data, cues, failed, seed)
     rows, folds = np.concatenate([columns, foreign]), np.concatenate([fold, fold[of]])
     label = np.concatenate([data.restates[failed], np.zeros(len(of), dtype=bool)])
-    labelled = LabelledRows.of(np.concatenate([failed, len(columns) + np.arange(len(of))]), label)
+    weight = fair_weights(data.candidates["user_no"][np.concatenate([failed, of])], min_users)
+    labelled = LabelledRows.of(np.concatenate([failed, len(columns) + np.arange(len(of))]), label, weight)
     p = Forest.fit(rows, labelled, folds, seed).p(columns, fold)
     others = np.flatnonzero(data.failed != 1)
-    return Forest.fit(rows, labelled.with_soft(others, p[others]), folds, seed)
+    return Forest.fit(
+        rows, labelled.with_soft(others, p[others], fair_weights(data.candidates["user_no"][others], min_users)), folds, seed
+    )
 
 
 def foreign_pairs(data: TrainingData, cues: Cues, rows: Ints, seed: int) -> tuple[Columns, Ints]:

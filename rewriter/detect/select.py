@@ -34,7 +34,8 @@ class BestDetector:
     Attributes:
         seed: of what is drawn while learning.
         reader: transformer that reads dialogues where the trees are unsure; empty for none.
-        min_users: the transformer learns only words of at least this many distinct users.
+        min_users: k. The transformer learns only words of k users. The k - 1 users with most labels weigh no more than the
+            next one.
         kept: folder that `save` wrote, to use its choice; None to learn and choose anew.
         asked: whether it has chosen.
         name: of the detector that was chosen: ``rule``, ``pair`` or ``span``.
@@ -74,7 +75,7 @@ class BestDetector:
         if self.kept is not None:
             return self._open(self.kept, listed)
         data = TrainingData.read(listed)
-        self.pair = pair = learn_pair(data, seed=self.seed)
+        self.pair = pair = learn_pair(data, seed=self.seed, min_users=self.min_users)
         if pair is None:
             return rule
         learned: dict[str, PairDetector | SpanDetector] = {"pair": pair}

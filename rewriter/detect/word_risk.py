@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from rewriter.arrays import Floats, Ints
 from rewriter.config import Config
-from rewriter.detect.boosting import FOLDS, fold_of, log_odds
+from rewriter.detect.boosting import FOLDS, fair_weights, fold_of, log_odds
 from rewriter.detect.rephrase import PairDetector
 from rewriter.detect.turns import Turns
 from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.risk import COLUMNS, Risk, asking_rate
 
 _PRIOR_TURNS = 2.0  # number of turns of mean risk that are added to the turns of every text and word
+_MOST_TURNS = 5.0  # largest number of turns of one user that count for a text, as in the traffic of a rule
 _RIDGE = 1.0  # ridge penalty of the weights of `Risk`, for columns scaled to unit variance
 _OTHER_HEARINGS = 4  # so many other hearings of a turn are used
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
@@ -48,12 +49,14 @@ class WordRisk:
 
     def __init__(self, said: npt.NDArray[np.object_], user: Ints, bad: Floats, turns: Floats, min_users: int) -> None:
         self._k = min_users
-        self._mean = float(bad.sum() / turns.sum()) if len(turns) else 0.5
         self._users = int(user.max(initial=0)) + 1
         texts, number = np.unique(said.astype(object), return_inverse=True)
         key, row = np.unique(number * self._users + user, return_inverse=True)
         self._text, self._user = np.divmod(key, self._users)
         self._bad, self._turns = (np.bincount(row, values, len(key)) for values in (bad, turns))
+        less = np.minimum(1.0, _MOST_TURNS / np.maximum(self._turns, _MOST_TURNS))
+        self._bad, self._turns = self._bad * less, self._turns * less
+        self._mean = float(self._bad.sum() / self._turns.sum()) if len(turns) else 0.5
         self._number = {text: i for i, text in enumerate(texts.tolist())}
         self._at = np.searchsorted(self._text, np.arange(len(texts) + 1))
         self._words: dict[str, int] = {}
@@ -158,7 +161,9 @@ def learn_risk(turns: Turns, defect: Floats, *, min_users: int, budget: float, a
         for row in rows:
             columns[row] = seen.columns(*_request(turns, int(row)))
     spoken = turns["rewritten"] == 0
-    weigh = fit_logistic(columns[spoken], defect[spoken], penalty=_RIDGE)
+    weigh = fit_logistic(
+        columns[spoken], defect[spoken], weight=fair_weights(turns["user_no"][spoken], min_users), penalty=_RIDGE
+    )
     p = weigh.p(columns)
     whole = _word_risk(turns, defect, np.arange(len(turns)), min_users).risk()
     rate = budget / float(np.mean([asking_rate(one) for one in p.tolist()]))

@@ -22,7 +22,7 @@ def test_no_user_is_scored_by_a_model_that_saw_her():
 
 
 def test_soft_examples_are_both():
-    soft = LabelledRows.of(np.array([4]), np.array([True])).with_soft(np.array([7, 8]), np.array([0.25, 1.0]))
+    soft = LabelledRows.of(np.array([4]), np.array([True])).with_soft(np.array([7, 8]), np.array([0.25, 1.0]), np.ones(2))
     assert soft.row.tolist() == [4, 7, 8, 7, 8]
     assert soft.label.tolist() == [True, True, True, False, False]
     assert soft.weight.tolist() == [1.0, 0.25, 1.0, 0.75, 0.0]

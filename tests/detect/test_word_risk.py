@@ -73,3 +73,11 @@ def test_turns_add_up_by_user():
     assert whole.p("lamp of") == 0.5
     assert set(whole.risk().words) == {"lamp", "of"}
     assert WordRisk(said, np.array([7, 7]), np.array([1.5, 0.5]), np.array([3.0, 1.0]), 2).risk().words == {}
+
+
+def test_a_user_counts_for_five_turns_of_a_text_at_most():
+    said, user = np.array(["lamp"] * 3, dtype=object), np.array([0, 1, 2])
+    quiet, loud = (WordRisk(said, user, np.array([0.0, 0.0, n]), np.array([5.0, 5.0, n]), 1) for n in (5.0, 5_000.0))
+    assert quiet.p("lamp") == loud.p("lamp") == 1 / 3
+    assert quiet.risk().words == loud.risk().words
+    assert quiet.risk().mean == loud.risk().mean

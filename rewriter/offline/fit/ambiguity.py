@@ -137,6 +137,7 @@ def _ambiguous(
 
 def _table(mined: Mined, shared: pd.DataFrame, votes: Votes, query_index: QueryIndex) -> _Table:
     """Return the votes of each user on ambiguous texts, beside the votes of the others and the habits of the user."""
+    votes = votes.for_others()
     shared = shared.assign(place=shared.groupby("source").cumcount())
     own, good = query_index.own, query_index.good
     share_of_goal = good.groupby("node")["success"].sum() / good["success"].sum()

@@ -21,8 +21,9 @@ from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.retrieve import MEASURED, Finder, Pool
 from rewriter.model.risk import Risk
-from rewriter.offline.fit.drafts import Draft, averaged, draft_all, text_draw
+from rewriter.offline.fit.drafts import Draft, averaged, draft_all
 from rewriter.offline.fit.examples import LabelledText, Wordings
+from rewriter.text import text_draw
 
 FOLDS: Final = 3
 """Number of folds of the goals. Each fold is judged by models that were fitted on the other folds."""
@@ -232,7 +233,7 @@ def _case(draft: Draft, kept: Bools, wording: Wording, risk_of_words: Risk, *, o
     if not len(seen.pool):
         return None
     win, loss = _wins_and_losses(draft, seen.pool)
-    fold = int(text_draw("fold", str(text.main) if text.main >= 0 else text.hearings[0]) * FOLDS)
+    fold = int(text_draw("fold", (text.named or str(text.main)) if text.main >= 0 else text.hearings[0]) * FOLDS)
     return Case(text, seen, win, loss, wording, risk_of_words, own, fold, text.weight * share)
 
 

@@ -7,7 +7,6 @@ the next goal. `p_real` estimates which.
 nothing that rests on fewer users.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +17,7 @@ from scipy.optimize import isotonic_regression
 from rewriter.arrays import Floats, Ints
 from rewriter.model.retrieve import Finder, Pool
 from rewriter.offline.fit.examples import LabelledText
+from rewriter.text import text_draw
 
 _BINS = 20  # number of bins of likeness, each with the same number of votes and random pairs
 _MIN_STRAY = 0.3
@@ -53,12 +53,22 @@ def draft_all(texts: Sequence[LabelledText], finder: Finder) -> list[Draft]:
     drafts = [_draft(text, finder) for text in texts]
     failing = [draft for draft in drafts if not draft.text.healthy and draft.text.goals]
     votes = [(draft, goal, share) for draft in failing for goal, share in draft.text.goals.items()]
-    other_goals = [votes[i][1] for i in np.random.default_rng(0).permutation(len(votes)).tolist()]
-    unlike = [_behind(draft, other) for (draft, goal, _), other in zip(votes, other_goals, strict=True) if other != goal]
+    unlike = [_behind(draft, other) for draft, other in _random_pairs(votes)]
     alike = np.array([_behind(draft, goal) for draft, goal, _ in votes])
     p = iter(p_real(alike, np.array([share for *_, share in votes]), np.array(unlike)).tolist())
     real = {id(draft): [next(p) for _ in draft.text.goals] for draft in failing}
     return [Draft(draft.text, draft.pool, draft.hearings, real.get(id(draft), [1.0] * len(draft.text.goals))) for draft in drafts]
+
+
+def _random_pairs(votes: Sequence[tuple[Draft, int, float]]) -> list[tuple[Draft, int]]:
+    """Return texts with the goals of other texts: each vote with the one before it in an order drawn by hash.
+
+    So a vote more, or less, changes no more than two pairs.
+    """
+    keys = [f"{draft.text.hearings[0]}\0{sorted(draft.text.goals).index(goal)}" for draft, goal, _ in votes]
+    order = sorted(range(len(votes)), key=lambda i: (text_draw("another goal", keys[i]), i))
+    paired = ((votes[one], votes[other]) for one, other in zip(order, [*order[1:], *order[:1]], strict=True))
+    return [(a[0], b[1]) for a, b in paired if a[1] != b[1] and a[0].text.hearings[0] != b[0].text.hearings[0]]
 
 
 def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
@@ -95,12 +105,6 @@ def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
     share = float(np.min(np.cumsum(of_all)[enough] / below[enough], initial=1.0))
     real = np.clip(1 - share * of_stray / np.maximum(of_all, 1e-9), 0.0, 1.0)
     return np.asarray(isotonic_regression(real, weights=np.maximum(of_all, 1e-9)).x[place], dtype=np.float64)
-
-
-def text_draw(purpose: str, text: str) -> float:
-    """Return a number of [0, 1) that is drawn for a text, the same in every run."""
-    digest = hashlib.blake2b(f"{purpose}\0{text}".encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**32
 
 
 def _draft(text: LabelledText, finder: Finder) -> Draft:

@@ -7,7 +7,7 @@ worded.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
+from rewriter.arrays import Ints
+from rewriter.detect.boosting import fair_weights
 from rewriter.engines import connect
 from rewriter.model.fluency import Wording
 from rewriter.model.hypothesis import slots_of
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import surface
 from rewriter.offline.rules.votes import Votes
-from rewriter.text import normalise
+from rewriter.text import normalise, text_draw
 
 _MAX_SPEAKERS = 5  # at most so many users of one text are drawn
 _MIN_VOTE = 0.02  # least share of a user's votes on a text; goals with a smaller share are left out
@@ -33,8 +35,18 @@ _NEWEST_DAYS = 7
 """The newest days of the log show how often new texts ask for new goals. In a log of less than 14 days, half of it is used."""
 _MAX_TEXTS = 3_000  # texts of each kind; of more a sample is drawn, which bounds the time
 
+_HEARINGS = """
+SELECT locale, utterance, nbest
+FROM turns ANTI JOIN (SELECT user_id FROM users SEMI JOIN left_out USING (user_no)) AS o USING (user_id)
+WHERE nbest IS NOT NULL GROUP BY locale, utterance, nbest
+QUALIFY ROW_NUMBER() OVER (PARTITION BY locale, utterance ORDER BY COUNT(DISTINCT user_id) DESC, nbest) = 1
+ORDER BY locale, utterance
+"""
 _SPOKEN = """
-SELECT n.node, n.turns, u.user_id AS user FROM user_nodes AS n JOIN users AS u ON u.user_no = n.user_no
+SELECT n.node, n.turns, n.user_no, MD5(CONCAT_WS(' ', n.first_day, n.last_day, n.turns, n.mass, n.success, s.state)) AS drawn,
+       u.user_id AS user
+FROM user_nodes AS n ANTI JOIN left_out AS o ON o.user_no = n.user_no JOIN users AS u ON u.user_no = n.user_no
+JOIN nodes AS s ON s.node = n.node
 WHERE n.node IN (SELECT UNNEST(?))
 ORDER BY n.node, n.user_no
 """
@@ -65,41 +77,47 @@ class UserVotes:
     misunderstood unnoticed, and an interpretation that only few users ever had is mostly such an error.
 
     Args:
-        mined: its tables user_nodes and users are read.
+        mined: its tables user_nodes, nodes, users and left_out are read.
         votes: what each user's turns say was meant.
         good: the shared queries (`rewriter.offline.fit.query_index.shared_queries`).
         own: the habits of each user (`rewriter.offline.fit.query_index.habits`).
+        k: the k - 1 users who vote most count no more than the next one.
 
     Attributes:
-        p_unseen_goal: share of the votes that are for no shared query; it estimates P(no shared query is meant | a text fails).
+        p_unseen_goal: share of the votes that are for no shared query; it estimates P(no shared query is meant | a text fails). A
+            user has one vote on a text.
     """
 
-    def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame) -> None:
-        self._tables = mined.named("user_nodes", "users")
+    def __init__(self, mined: Mined, votes: Votes, good: pd.DataFrame, own: pd.DataFrame, k: int = 1) -> None:
+        self._tables = mined.named("user_nodes", "nodes", "users", "left_out")
+        votes = votes.for_others()
         cast = sparse.coo_array(votes.goals)
         user = surface.hashes(mined.users, votes.user)
         frame = pd.DataFrame({"source": votes.source[cast.row], "user": user[cast.row], "goal": cast.col, "turns": cast.data})
         frame["share"] = frame["turns"] / frame.groupby(["source", "user"])["turns"].transform("sum")
         of_user = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
         shared = frame["goal"].isin(good["node"])
-        self.p_unseen_goal = (float(frame.loc[~shared, "turns"].sum()) + _PRIOR_UNSEEN_GOALS[0]) / (
-            float(frame["turns"].sum()) + _PRIOR_UNSEEN_GOALS[1]
+        vote = frame["share"] * frame.groupby(["source", "user"])["turns"].transform("sum").clip(upper=1.0)
+        weight = vote * fair_weights(frame["user"].astype(str), k)
+        self.p_unseen_goal = (float(weight[~shared].sum()) + _PRIOR_UNSEEN_GOALS[0]) / (
+            float(weight.sum()) + _PRIOR_UNSEEN_GOALS[1]
         )
         self._votes = frame[(frame["share"] > _MIN_VOTE) & (shared | of_user)]
 
-    def speakers(self, sources: Collection[int], rng: np.random.Generator) -> dict[int, list[Speaker]]:
+    def speakers(self, sources: Collection[int]) -> dict[int, list[Speaker]]:
         """Draw, for each text, a few of the users who voted; if nobody voted, one of the other users.
+
+        The draws are hashes of what each user did with the text, so that they do not depend on who else is in the log.
 
         Args:
             sources: nodes of texts.
-            rng: source of the draws.
         """
         with connect(**self._tables) as con:
             said = con.execute(_SPOKEN, [sorted(sources)]).df()
         votes = self._votes[self._votes["source"].isin(said["node"])]
         voted = pd.MultiIndex.from_frame(votes[["source", "user"]])
         led = pd.MultiIndex.from_frame(said[["node", "user"]]).isin(voted)
-        said = said.assign(led=led).iloc[np.lexsort((rng.random(len(said)), ~led, said["node"]))]
+        said = said.assign(led=led).iloc[np.lexsort((said["user_no"], said["drawn"], ~led, said["node"]))]
         place = said.groupby("node").cumcount()
         said = said[(place == 0) | (said["led"] & (place < _MAX_SPEAKERS))]
         votes = votes[voted.isin(pd.MultiIndex.from_frame(said[["node", "user"]]))]  # a common text has votes of thousands
@@ -108,6 +126,23 @@ class UserVotes:
         for row in said.itertuples():
             speaker = Speaker(row.user, float(row.turns), goals.get((row.node, row.user), {}))
             found.setdefault(row.node, []).append(speaker)
+        return found
+
+    def hearings(self, turns: Path, wanted: Container[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return the hearings that most users had of each text, the text first; texts without other hearings are left out.
+
+        Args:
+            turns: Parquet of `tables.TURNS`.
+            wanted: (locale, normalised text) of the texts.
+        """
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        with connect(turns=turns, users=self._tables["users"], left_out=self._tables["left_out"]) as con:
+            rows = con.execute(_HEARINGS).fetchall()
+        for locale, utterance, nbest in rows:
+            key = (locale, normalise(utterance))
+            if key in wanted:
+                others = (normalise(other) for other in json.loads(nbest) if isinstance(other, str))
+                found[key] = tuple(dict.fromkeys([key[1], *filter(None, others)]))
         return found
 
 
@@ -128,6 +163,7 @@ class LabelledText:
         weight: of this user; the weights of all users of a text add up to 1.
         served: whether a rule answers the text. The online layer then never sees it.
         first_day: on which it was first said, days since 1970.
+        named: the main goal as text, for draws; empty for its number.
     """
 
     locale: str
@@ -142,9 +178,24 @@ class LabelledText:
     weight: float
     served: bool
     first_day: int
+    named: str = ""
 
 
-def new_goal_share(texts: pd.DataFrame) -> float:
+_NEW_TEXTS = """
+SELECT n.node, n.user_no, (SELECT last_day FROM row_days WHERE node = -1) AS today
+FROM user_nodes AS n ANTI JOIN left_out AS o ON o.user_no = n.user_no WHERE n.node IN (SELECT UNNEST(?))
+ORDER BY n.node, n.user_no
+"""
+
+
+def spoken_by(mined: Mined, texts: pd.DataFrame) -> pd.DataFrame:
+    """Return who said each text, a row (node, user_no, today) each; today is the newest day that k users had reached."""
+    with connect(**mined.named("user_nodes", "row_days", "left_out")) as con:
+        frame: pd.DataFrame = con.execute(_NEW_TEXTS, [texts["source"].dropna().astype(int).tolist()]).df()
+    return frame
+
+
+def new_goal_share(texts: pd.DataFrame, spoken: pd.DataFrame | None = None, k: int = 1) -> float:
     """Return the share of the log's newest texts whose goal nobody had asked for before.
 
     The newest texts are the healthy ones that were first said in the last week. A version that was learned a week ago would have
@@ -152,6 +203,9 @@ def new_goal_share(texts: pd.DataFrame) -> float:
 
     Args:
         texts: of the log, from `rewriter.offline.fit.query_index.sent_texts`.
+        spoken: who said them (`spoken_by`). The k - 1 users with most of the newest texts weigh no more than the next one, and
+            weeks are counted back from a day that k users have reached. None if each text has the weight 1.
+        k: as in `Config.launch.min_users`.
 
     Example:
         >>> old = pd.DataFrame({"node": range(100), "first_day": 0, "rate": 1.0})
@@ -161,10 +215,21 @@ def new_goal_share(texts: pd.DataFrame) -> float:
     """
     healthy = texts[texts["rate"] >= _HEALTHY]
     first, last = healthy["first_day"].min(), healthy["first_day"].max()
+    if spoken is not None and len(spoken):
+        last = min(last, spoken["today"].iat[0])
     since = max(last - _NEWEST_DAYS, (first + last) / 2)
     newest, before = healthy[healthy["first_day"] > since], healthy[healthy["first_day"] <= since]
-    new = int((~newest["node"].isin(before["node"])).sum())
-    return (new + _PRIOR_UNSEEN_GOALS[0]) / (len(newest) + _PRIOR_UNSEEN_GOALS[1])
+    weight = np.ones(len(newest))
+    if spoken is not None:
+        of = spoken[spoken["node"].isin(newest["source"])]
+        weight = (
+            newest["source"]
+            .map(pd.Series(fair_weights(of["user_no"], k)).groupby(of["node"].to_numpy()).max())
+            .fillna(1.0)
+            .to_numpy()
+        )
+    new = float(weight[~newest["node"].isin(before["node"])].sum())
+    return (new + _PRIOR_UNSEEN_GOALS[0]) / (float(weight.sum()) + _PRIOR_UNSEEN_GOALS[1])
 
 
 def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
@@ -198,7 +263,7 @@ def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
 
 
 def labelled_texts(
-    texts: pd.DataFrame, votes: UserVotes, served: Container[tuple[str, str]], turns: Path, seed: int
+    texts: pd.DataFrame, votes: UserVotes, served: Container[tuple[str, str]], turns: Path, seed: int, k: int = 1
 ) -> list[LabelledText]:
     """Return healthy texts, and failing texts with their goals, each as a few of its users say it.
 
@@ -207,19 +272,20 @@ def labelled_texts(
         votes: of their users.
         served: (locale, text) that a global rule answers.
         turns: Parquet of `tables.TURNS`, for the other hearings.
-        seed: of the sample from a large log, and of the users that are drawn.
+        seed: of the sample from a large log.
+        k: the k - 1 users with most texts weigh no more than the next one (`fair_weights`).
     """
-    rng = np.random.default_rng(seed)
     rate = texts["rate"].to_numpy(dtype=np.float64)
     kept = [
-        np.sort(rng.choice(rows, _MAX_TEXTS, replace=False)) if len(rows) > _MAX_TEXTS else rows
+        _sample(rows, texts, seed) if len(rows) > _MAX_TEXTS else rows
         for rows in (np.flatnonzero(rate >= _HEALTHY), np.flatnonzero(rate <= _FAILING))
     ]
     chosen = list(texts.iloc[np.concatenate(kept)].itertuples())
-    speakers = votes.speakers({int(row.source) for row in chosen if row.source == row.source}, rng)
-    heard = _hearings(turns, {(row.locale, row.query) for row in chosen})
+    speakers = votes.speakers({int(row.source) for row in chosen if row.source == row.source})
+    heard = votes.hearings(turns, {(row.locale, row.query) for row in chosen})
     silent = not texts["honest"].any()
-    return [
+    named = dict(zip(texts["node"], texts["locale"] + "\0" + texts["state"], strict=True))
+    found = [
         LabelledText(
             locale=row.locale,
             hearings=heard.get((row.locale, row.query), (row.query,)),
@@ -238,6 +304,17 @@ def labelled_texts(
         for saying in [speakers.get(row.source, [NOBODY])[: 1 if row.rate >= _HEALTHY else None]]
         for speaker in saying
     ]
+    weights = fair_weights([text.user or text.hearings[0] for text in found], k)
+    return [
+        replace(text, weight=text.weight * weight, named=named.get(text.main, ""))
+        for text, weight in zip(found, weights.tolist(), strict=True)
+    ]
+
+
+def _sample(rows: Ints, texts: pd.DataFrame, seed: int) -> Ints:
+    """Draw `_MAX_TEXTS` texts by their hash, so that one text more changes one of them at most."""
+    drawn = [text_draw(f"labelled {seed}", texts["query"].iat[row]) for row in rows.tolist()]
+    return np.sort(rows[np.argsort(drawn, kind="stable")[:_MAX_TEXTS]])
 
 
 def _main(speakers: Sequence[Speaker]) -> int:
@@ -246,19 +323,6 @@ def _main(speakers: Sequence[Speaker]) -> int:
     for speaker in speakers:
         votes.update(speaker.goals)
     return min(votes, key=lambda goal: (-votes[goal], goal), default=-1)
-
-
-def _hearings(turns: Path, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the hearings of one turn of each text, the text first; texts without other hearings are left out."""
-    found: dict[tuple[str, str], tuple[str, ...]] = {}
-    with connect(turns=turns) as con:
-        rows = con.execute("SELECT locale, utterance, MIN(nbest) FROM turns WHERE nbest IS NOT NULL GROUP BY ALL").fetchall()
-    for locale, utterance, nbest in rows:
-        key = (locale, normalise(utterance))
-        if key in wanted:
-            others = (normalise(other) for other in json.loads(nbest) if isinstance(other, str))
-            found[key] = tuple(dict.fromkeys([key[1], *filter(None, others)]))
-    return found
 
 
 class Wordings:

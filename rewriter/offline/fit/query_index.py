@@ -27,6 +27,7 @@ from rewriter.model.slots import Filled, write_slots
 from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.votes import Pairs
+from rewriter.text import text_draw
 
 _ALIKE = 0.75  # least normalised Indel similarity of a near duplicate and the text that it duplicates
 _RARER = 5.0  # the duplicated text has at least so many times the success
@@ -193,9 +194,9 @@ def build_query_index(mined: Mined, pairs: Pairs, config: Config, folder: Path) 
         min_users=k,
     )
     encoder = learn_encoder(config.encoder, data, folder / "encoder", seed=config.seed)
-    failing = texts.loc[texts["rate"] < _FAILS, "query"]
+    failing = sorted(texts.loc[texts["rate"] < _FAILS, "query"], key=lambda text: (text_draw(f"tuned {config.seed}", text), text))
     spoken = ~near_duplicates(good)
-    _write_books(folder, good, own, failing.sample(min(len(failing), _MAX_SAMPLES), random_state=config.seed).tolist(), encoder)
+    _write_books(folder, good, own, failing[:_MAX_SAMPLES], encoder)
     save_spoken(folder, spoken)
     _write_slots(folder / "slots", good, spoken)
     return QueryIndex(texts, good, spoken, own)

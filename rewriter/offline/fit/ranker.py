@@ -24,7 +24,7 @@ from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import Retriever
 from rewriter.offline.fit import thresholds
 from rewriter.offline.fit.cross_validation import FOLDS, Case, CrossValidation, Outcome
-from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share, vote_noise
+from rewriter.offline.fit.examples import UserVotes, Wordings, labelled_texts, new_goal_share, spoken_by, vote_noise
 from rewriter.offline.fit.query_index import QueryIndex
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules.assess import GlobalRules
@@ -79,9 +79,9 @@ def fit(
     wordings = Wordings(query_index.good[query_index.spoken])
     rules = global_rules.rules[global_rules.rules["verdict"] == RuleVerdict.LAUNCHED]
     served = set(zip(rules["locale"], rules["source"], strict=True))
-    user_votes = UserVotes(mined, votes, query_index.good, query_index.own)
-    found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed)
-    p_new_goal = new_goal_share(query_index.texts)
+    user_votes = UserVotes(mined, votes, query_index.good, query_index.own, k)
+    found = labelled_texts(query_index.texts, user_votes, served, turns, config.seed, k)
+    p_new_goal = new_goal_share(query_index.texts, spoken_by(mined, query_index.texts), k)
     retriever = Retriever.open(folder)
     cross_validation = CrossValidation(found, retriever, wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails)
     prior = PoolPrior.load(channel, guardrails.contrasts, retriever.user_view.book.n_goals)
@@ -218,7 +218,7 @@ _BY_MODEL = "SELECT said, user_no, 1 AS turns, bad FROM defects WHERE rewritten 
 _BY_MINING = "SELECT said, user_no, turns, 1000 * (1000 * turns - success) AS bad FROM counts WHERE rewritten = 0"
 _SUMMED = """
 SELECT t.text, s.user_no, CAST(SUM(s.turns) AS DOUBLE) AS turns, CAST(SUM(s.bad) AS DOUBLE) AS bad
-FROM ({}) AS s JOIN texts AS t ON t.id = s.said
+FROM ({}) AS s ANTI JOIN left_out AS o ON o.user_no = s.user_no JOIN texts AS t ON t.id = s.said
 GROUP BY t.text, s.user_no
 ORDER BY t.text, s.user_no
 """
@@ -231,11 +231,11 @@ def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> Wo
     there had friction or was restated.
 
     Args:
-        mined: its tables counts and texts are read.
+        mined: its tables counts, texts and left_out are read.
         pair: the detector, for its turns and their P(defect); None if nothing was learned.
         min_users: k, distinct users that a text or word must have to be in a `Risk`.
     """
-    with connect(**mined.named("counts", "texts")) as con:
+    with connect(**mined.named("counts", "texts", "left_out")) as con:
         if pair is not None:
             columns = {name: pair.turns[name] for name in ("said", "user_no", "rewritten")}
             con.register("defects", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from rewriter import tables
 from rewriter.arrays import Ints
-from rewriter.config import Config
+from rewriter.config import Config, Loop
 from rewriter.detect import turns
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Likeness, Listed
@@ -114,6 +114,7 @@ class Mined:
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
         row_days: Parquet with the newest day (last_day) that k users had reached of each row (node) of the chain, and of the
             whole log (-1).
+        left_out: Parquet with the users (user_no) who do not count for others, because they say far more texts than all.
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
         recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
         locales: users of each locale that has at least `Config.launch.min_users` of them, over all days.
@@ -135,6 +136,7 @@ class Mined:
     evidence_starts: Path
     edge_discount: Path
     row_days: Path
+    left_out: Path
     user_nodes: Path
     user_edges: Path
     nodes: Path
@@ -239,7 +241,7 @@ def _counted(
     row_days = steps.sql("row_days")
     discount = steps.python("edge_discount", lambda out: write_edge_discount(parts["counts"], row_days, ages, out))
     steps.sql("steps")
-    summed = {name: steps.sql(name) for name in ("user_edges", "user_nodes", "nodes", "edges", "queries")}
+    summed = {name: steps.sql(name) for name in ("left_out", "user_edges", "user_nodes", "nodes", "edges", "queries")}
     return parts | {"ages": ages, "evidence_starts": starts, "edge_discount": discount, "row_days": row_days} | summed
 
 
@@ -281,9 +283,26 @@ def _locales(counts: Path, texts: Path, min_users: int) -> list[tuple[str, int]]
         return con.execute(_LOCALES, [min_users]).fetchall()
 
 
-def last_day(mined: Mined) -> int:
-    """Return the last day of a log, days since 1970; 0 where it has no turns."""
-    return int(_fetch("SELECT COALESCE(MAX(day), 0) FROM read_parquet(?)", mined.counts)[0][0])
+_LAST_DAY = """
+SELECT COALESCE(GREATEST((SELECT last_day FROM row_days WHERE node = -1), MAX(day) - ?), MAX(day), 0) FROM counts
+"""
+
+
+def last_day(mined: Mined, config: Loop) -> int:
+    """Return the last day of a log, days since 1970; 0 where it has no turns.
+
+    It is the newest day that k users have reached, so that fewer accounts cannot move the stages of rules to a later day. It is
+    at most `recent_days` before the newest day, so that a log in which few users still speak goes on.
+    """
+    with connect(**mined.named("row_days", "counts")) as con:
+        return int(con.execute(_LAST_DAY, [config.recent_days]).fetchall()[0][0])
+
+
+_FAR = 3
+"""A user who says more than so many times as many different texts as the next user may be left out (`sql/left_out.sql`). In the
+simulated logs the busiest user says 1.1 times as many as the third."""
+_ENOUGH = 5
+"""Nobody is left out of a log of fewer users than so many times k."""
 
 
 def _numbers(config: Config) -> dict[str, int]:
@@ -302,6 +321,8 @@ def _numbers(config: Config) -> dict[str, int]:
         "window_ms": config.rephrases.window_ms,
         "user_cap": config.chain.user_cap,
         "min_users": config.launch.min_users,
+        "far": _FAR,
+        "enough": _ENOUGH * config.launch.min_users,
         "texts": 0,
         "users": 0,
         "closed_ms": 0,

@@ -179,7 +179,6 @@ def assess(
     priors: Priors,
     guard: Guard,
     config: Launch,
-    seed: int,
     *,
     launched: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -196,8 +195,7 @@ def assess(
         inputs: the data on which all rules are decided.
         priors: fitted on the whole log.
         guard: the guardrail.
-        config: `min_users`, `min_p_gain`, `max_loss_share` and `draws`.
-        seed: of the draws.
+        config: `min_users`, `min_p_gain` and `max_loss_share`.
         launched: launched rules for everybody; None while these rules themselves are assessed.
 
     Returns:
@@ -231,7 +229,7 @@ def assess(
         else [EvidenceSource.OWN if own else EvidenceSource.ONE_TURN for own in proposals.own]
     )
     left, gain = np.flatnonzero(verdict == ""), np.full(m, np.nan)
-    gain[left] = p_gain(beliefs.take(left), surroundings.take(left), draws=config.draws, seed=seed)
+    gain[left] = p_gain(beliefs.take(left), surroundings.take(left))
     refuse(gain < config.min_p_gain, RuleVerdict.GAIN_UNSURE)
     for i in np.flatnonzero(verdict == ""):
         row = frame.iloc[i]

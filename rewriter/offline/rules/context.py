@@ -28,11 +28,11 @@ _MOST = 0.9
 """A context value that more than this share of the turns with its key have says nothing about a source."""
 _CELLS = """
 CREATE TEMP TABLE cells AS
-WITH spoken AS (SELECT said AS source, user_no, SUM(turns) AS turns FROM counts GROUP BY said, user_no),
+WITH spoken AS (SELECT said AS source, user_no, SUM(turns) AS turns FROM counts ANTI JOIN left_out USING (user_no) GROUP BY ALL),
 people AS (SELECT source, COUNT(*) AS users FROM spoken GROUP BY source),
 valued AS (
   SELECT said AS source, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
-  FROM context_counts GROUP BY said, context_value, user_no
+  FROM context_counts ANTI JOIN left_out USING (user_no) GROUP BY said, context_value, user_no
 ),
 keyed AS (SELECT source, key, user_no, SUM(turns) AS turns FROM valued GROUP BY source, key, user_no),
 carriers AS (SELECT source, key, COUNT(*) AS users FROM keyed GROUP BY source, key),
@@ -59,7 +59,8 @@ among the turns of the source that carry its key, and of_all the share among all
 _ROWS = """
 SELECT c.cell, t.user_no, SUM(IF(t.rewritten = 0, t.turns * a.weight, 0)) / 1e6 AS turns,
        SUM(IF(t.rewritten = 0, t.success * a.weight, 0)) / 1e6 AS success, MIN(t.day) AS first_day, MAX(t.day) AS last_day
-FROM context_counts AS t JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
+FROM context_counts AS t ANTI JOIN left_out AS o ON o.user_no = t.user_no
+JOIN cells AS c ON c.source = t.said AND c.context_value = t.context_value
 JOIN ages AS a ON a.age = GREATEST(c.last_day - t.day, 0)
 WHERE t.day >= c.first_day
 GROUP BY c.cell, t.user_no ORDER BY c.cell, t.user_no
@@ -106,7 +107,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         min_users: the least number of distinct users of a cell.
     """
     with connect(
-        **mined.named("counts", "context_counts", "context_steps", "edges", "ages", "evidence_starts", "row_days")
+        **mined.named("counts", "context_counts", "context_steps", "edges", "ages", "evidence_starts", "row_days", "left_out")
     ) as con:
         con.execute(_CELLS, {"k": min_users, "most": _MOST})
         named: dict[str, Any] = con.execute("SELECT source, context_value, part FROM cells ORDER BY cell").fetchnumpy()
@@ -126,6 +127,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
         resolved=np.asarray(moved @ absorbed, dtype=np.float64),
         first_day=rows["first_day"].to_numpy(dtype=np.int64),
         last_day=rows["last_day"].to_numpy(dtype=np.int64),
+        counted=np.ones(len(rows), dtype=bool),
     )
     return Cells(
         source=np.asarray(named["source"], dtype=np.int64),
@@ -135,9 +137,7 @@ def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.d
     )
 
 
-def in_context(
-    inputs: LaunchInputs, found: Cells, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int
-) -> pd.DataFrame:
+def in_context(inputs: LaunchInputs, found: Cells, global_rules: GlobalRules, guard: Guard, config: Launch) -> pd.DataFrame:
     """Decide on the rules for everybody that hold in one context value.
 
     Args:
@@ -146,7 +146,6 @@ def in_context(
         global_rules: the rules for everybody. A launched one holds in each context value that has no rule of its own.
         guard: the guardrail.
         config: settings.
-        seed: of the draws.
 
     Returns:
         Columns of `tables.RULES` without those of stages, and the cell and the node of the target.
@@ -181,7 +180,7 @@ def in_context(
         (proposals.text == "", RuleVerdict.NO_SURFACE),
     ]
     launched, priors = global_rules.launched(), global_rules.priors
-    rules = assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
+    rules = assess(proposals, names, refusals, inputs, priors, guard, config, launched=launched)
     return rules.assign(cell=cell, node=target)
 
 

@@ -34,15 +34,16 @@ _HEALTHY = 0.5
 _CONTRADICTED = 0.2
 """Rules for the context may send something else in at most this share of the turns of a rule for everybody."""
 _PROFILE = """
-WITH valued AS (
+WITH counted AS (SELECT * FROM context_counts ANTI JOIN left_out USING (user_no)),
+valued AS (
   SELECT said, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
-  FROM context_counts GROUP BY said, context_value, user_no
+  FROM counted GROUP BY said, context_value, user_no
 ),
 key_days AS (
-  SELECT split_part(context_value, '=', 1) AS key, day FROM context_counts GROUP BY ALL HAVING COUNT(DISTINCT user_no) >= $k
+  SELECT split_part(context_value, '=', 1) AS key, day FROM counted GROUP BY ALL HAVING COUNT(DISTINCT user_no) >= $k
 ),
 keys AS (SELECT key, COUNT(*) AS days FROM key_days GROUP BY key HAVING COUNT(*) >= $min_days),
-value_days AS (SELECT context_value, COUNT(DISTINCT day) AS days FROM context_counts GROUP BY context_value),
+value_days AS (SELECT context_value, COUNT(DISTINCT day) AS days FROM counted GROUP BY context_value),
 carriers AS (SELECT key, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY key),
 parts AS (
   SELECT key, context_value, user_no, SUM(turns) / SUM(SUM(turns)) OVER (PARTITION BY key, user_no) AS part
@@ -98,17 +99,17 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
         absorbed: (n,) B_i+ of the chain.
         global_rules: the rules for everybody.
         guard: the guardrail.
-        config: its sections launch and context, and its seed.
+        config: its sections launch and context.
     """
-    launch, seed = config.launch, config.seed
+    launch = config.launch
     found = cells(inputs.mined, inputs.scores, absorbed, launch.min_users)
     if not len(found.source) and not _says_any_context(inputs.mined):
         return ContextDecision(global_rules, global_rules.rules.iloc[:0].assign(cell=_NO_ROWS, node=_NO_ROWS), found)
     described = _described(found, inputs.mined)
-    rules = in_context(inputs, found, global_rules, guard, launch, seed)
+    rules = in_context(inputs, found, global_rules, guard, launch)
     left = dependent(described, rules, global_rules)
     if not left.rules["verdict"].equals(global_rules.rules["verdict"]):  # a rule that was refused no longer blocks others
-        rules = in_context(inputs, found, left, guard, launch, seed)
+        rules = in_context(inputs, found, left, guard, launch)
     kept = exceptions(described, rules, left, inputs.mined, config)
     return ContextDecision(left, pd.concat([kept, rules], ignore_index=True), found)
 
@@ -240,7 +241,7 @@ def serving(rules: pd.DataFrame) -> list[ContextRule]:
 def _rare(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
     """Return the context values in which launched sources are rarer than chance explains."""
     numbers = {"k": config.launch.min_users, "min_days": config.context.min_days, "least": _LEAST_EXPECTED}
-    with connect(**mined.named("context_counts", "nodes")) as con:
+    with connect(**mined.named("context_counts", "nodes", "left_out")) as con:
         con.register("launched", launched)
         profile: pd.DataFrame = con.execute(_PROFILE, numbers).df()
     chance = poisson.cdf((profile["users"] - config.launch.min_users + 1).clip(lower=0), profile["expected"])

@@ -71,7 +71,7 @@ def decide(
     in_context = exceptions.settle(inputs, solved.absorbed, global_rules, guard, config)
     rules = [in_context.global_rules.rules, in_context.rules]
     if settings.personal:
-        personal = one_user(inputs, in_context.global_rules, guard, settings, seed)
+        personal = one_user(inputs, in_context.global_rules, guard, settings)
         rules.append(exceptions.explained(in_context, personal, mined))
     return LaunchDecision(inputs, in_context, pd.concat(rules, ignore_index=True), guardrails)
 
@@ -83,7 +83,7 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
         inputs: the data on which all rules are decided.
         guard: the guardrail.
         config: settings.
-        seed: of the draws.
+        seed: of what is drawn for the priors.
         priors: the priors of the log that were fitted in an earlier run; None to fit them now.
     """
     pairs, k = votes.gather(inputs.votes, config.min_users - 1), config.min_users
@@ -119,10 +119,10 @@ def everybody(inputs: LaunchInputs, guard: Guard, config: Launch, seed: int, pri
         (pairs.votes[rows] < _LEAST_VOTES, RuleVerdict.GOAL_UNSURE),
         (proposals.text == "", RuleVerdict.NO_SURFACE),
     ]
-    return GlobalRules(pairs, priors, assess(proposals, names, refusals, inputs, priors, guard, config, seed))
+    return GlobalRules(pairs, priors, assess(proposals, names, refusals, inputs, priors, guard, config))
 
 
-def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, config: Launch, seed: int) -> pd.DataFrame:
+def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, config: Launch) -> pd.DataFrame:
     """Decide on the rules for single users, by their own rephrases and everybody's votes on the same source.
 
     Args:
@@ -130,7 +130,6 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
         global_rules: the rules for everybody.
         guard: the guardrail.
         config: settings.
-        seed: of the draws.
     """
     user_votes, least = inputs.votes, _OWN_SHARE * config.personal_turns
     entries, pairs = votes.of_users(user_votes, global_rules.pairs, least, config.min_users - 1)
@@ -160,7 +159,7 @@ def one_user(inputs: LaunchInputs, global_rules: GlobalRules, guard: Guard, conf
     )
     refusals = [(proposals.text == "", RuleVerdict.NO_OWN_SURFACE)]
     launched, priors = global_rules.launched(), global_rules.priors
-    return assess(proposals, names, refusals, inputs, priors, guard, config, seed, launched=launched)
+    return assess(proposals, names, refusals, inputs, priors, guard, config, launched=launched)
 
 
 def _may_change_meaning(user_votes: Votes, row: Ints, own_turns: Floats) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,8 @@
 `of_users`  the same for single users
 
 A user counts for at most one turn of a source. Of the success as spoken that users report, the `n_adversarial` largest reports on
-each source are left out, so that fewer than k accounts cannot make a failing text look healthy.
+each source are left out, so that fewer than k accounts cannot make a failing text look healthy. Users who are left out
+(`Votes.counted`) vote for their own rules only.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Bools, Floats, Ints
 from rewriter.engines import connect
 from rewriter.offline.mining.pipeline import Mined
 
@@ -26,8 +27,8 @@ _TURN = 1000.0  # thousandths
 
 _ROWS = """
 SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.spoken, u.success,
-       u.first_day, u.last_day
-FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node
+       u.first_day, u.last_day, o.user_no IS NULL AS counted
+FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node LEFT JOIN left_out AS o ON o.user_no = u.user_no
 WHERE n.kind = 'u' AND u.node IN (SELECT source FROM edges WHERE target <> source)
 """
 
@@ -52,6 +53,7 @@ class Votes:
         resolved: (r,) float64, row sums that `goals` would have if the chain kept all targets and not only the best.
         first_day: (r,) int64, days since 1970.
         last_day: (r,) int64.
+        counted: (r,) bool, whether the user counts for others (`sql/left_out.sql`).
     """
 
     source: Ints
@@ -63,6 +65,13 @@ class Votes:
     resolved: Floats
     first_day: Ints
     last_day: Ints
+    counted: Bools
+
+    def for_others(self) -> "Votes":
+        """Return the rows of the users who count for others."""
+        if self.counted.all():
+            return self
+        return Votes(*(getattr(self, name)[self.counted] for name in self.__slots__))
 
 
 def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
@@ -72,11 +81,11 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
     is that of all users (Ponnusamy et al., arXiv 1911.02557, rank by S; here the first step is counted by user).
 
     Args:
-        mined: its tables user_nodes, user_edges, nodes and edges are read.
+        mined: its tables user_nodes, user_edges, nodes, edges and left_out are read.
         scores: (n, n) S_ij of the chain.
         absorbed: (n,) B_i+ of the chain.
     """
-    with connect(**mined.named("user_nodes", "user_edges", "nodes", "edges")) as con:
+    with connect(**mined.named("user_nodes", "user_edges", "nodes", "edges", "left_out")) as con:
         con.execute("CREATE TEMP TABLE votes_rows AS " + _ROWS)
         rows: dict[str, Any] = con.execute("SELECT * FROM votes_rows ORDER BY row_no").fetchnumpy()
         steps: dict[str, Any] = con.execute(_STEPS).fetchnumpy()
@@ -92,6 +101,7 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
         resolved=np.asarray(moved @ absorbed, dtype=np.float64),
         first_day=np.asarray(rows["first_day"], dtype=np.int64),
         last_day=np.asarray(rows["last_day"], dtype=np.int64),
+        counted=np.asarray(rows["counted"], dtype=bool),
     )
 
 
@@ -172,6 +182,7 @@ def gather(votes: Votes, n_adversarial: int = 0) -> Pairs:
         votes: rows of (source, user).
         n_adversarial: number of users of each source who may report false success, and number who may restate what works.
     """
+    votes = votes.for_others()
     n = votes.goals.shape[1]
     sources, place = np.unique(votes.source, return_inverse=True)
     row_weight = _user_weight(votes, n_adversarial)
@@ -306,7 +317,8 @@ def of_users(votes: Votes, everybody: Pairs, least: float, n_adversarial: int = 
     entries = sparse.coo_array(votes.goals)
     own = pd.DataFrame({"row": entries.row.astype(np.int64), "goal": entries.col.astype(np.int64), "own": entries.data})
     main_row, main_goal, main_vote = _main_goals(votes.goals)
-    row_weight = _user_weight(votes, n_adversarial)
+    row_weight = np.zeros(len(votes.source))
+    row_weight[votes.counted] = _user_weight(votes.for_others(), n_adversarial)
     counted = pd.DataFrame({"row": main_row, "goal": main_goal, "counted": main_vote * row_weight[main_row]})
     said = pd.DataFrame(
         {"source": everybody.source, "goal": everybody.target, "votes": everybody.votes, "pair": np.arange(len(everybody))}

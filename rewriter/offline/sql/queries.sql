@@ -1,11 +1,13 @@
 -- What was sent for each interpretation, and how that ended. Rewritten turns are left out, because they say something about the
 -- rewrite. A user counts for at most {user_cap} turns of a text on one day. share and well are sums over users, each of whom counts
 -- as one: the part of the user's turns of the text that was understood so, and the part that was understood so and went well.
+-- Users who are left out do not count.
 WITH by_day AS (
-  SELECT sent, state, user_no, day, SUM(turns) AS turns, SUM(success) AS success, SUM(failed) AS failed
-  FROM counts
-  WHERE rewritten = 0
-  GROUP BY sent, state, user_no, day
+  SELECT c.sent, c.state, c.user_no, c.day, SUM(c.turns) AS turns, SUM(c.success) AS success, SUM(c.failed) AS failed
+  FROM counts AS c
+  LEFT JOIN left_out AS o ON o.user_no = c.user_no
+  WHERE c.rewritten = 0 AND o.user_no IS NULL
+  GROUP BY c.sent, c.state, c.user_no, c.day
 ),
 beside AS (
   SELECT sent, state, user_no, turns, success, failed, SUM(turns) OVER (PARTITION BY sent, user_no, day) AS today,

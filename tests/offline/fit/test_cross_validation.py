@@ -124,7 +124,7 @@ def test_fewer_than_k_users_teach_nothing(monkeypatch):
 
 def test_an_example_does_not_see_how_it_went_itself():
     # "lamb" is in no other text; "lamp" is in others, some of which ask for the goal of the example, too
-    said = [("turn on the lamb", 0, 1.0, 8), ("turn on the lamp", 1, 0.0, 30), ("turn on lamp", 0, 1.0, 9), ("lamp", 2, 0.5, 4)]
+    said = [("turn on the lamb", 0, 1.0, 3), ("turn on the lamp", 1, 0.0, 5), ("turn on lamp", 0, 1.0, 4), ("lamp", 2, 0.5, 4)]
     found = [example("turn on the lamb", {1: 1.0}), example("turn on lamp", {1: 1.0})]
     mean = sum(p * n for *_, p, n in said) / sum(n for *_, n in said)
 
@@ -133,7 +133,7 @@ def test_an_example_does_not_see_how_it_went_itself():
         return np.log(p / (1 - p))
 
     heard, new, *_ = cross_validation(*found, seen=word_risk(*said)).cases
-    assert heard.risk.words == pytest.approx({"turn": odds(9, 39), "on": odds(9, 39), "the": odds(0, 30)}, abs=0.001)
+    assert heard.risk.words == pytest.approx({"turn": odds(4, 9), "on": odds(4, 9), "the": odds(0, 5)}, abs=0.001)
     assert new.risk.words == pytest.approx({"lamp": odds(2, 4)}, abs=0.001)  # of the words of goal 1 all that is left
     assert heard.risk.mean == new.risk.mean == pytest.approx(np.log(mean / (1 - mean)))
     column = dict(

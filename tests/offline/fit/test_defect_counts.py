@@ -11,7 +11,7 @@ from rewriter.offline.fit.ranker import defect_counts
 OF, OFF = 0, 1
 
 
-def mined(folder):
+def mined(folder, out=()):
     """Turns of two users on two days; one of them was rewritten."""
     columns = ["day", "user_no", "said", "rewritten", "turns", "success"]
     rows = [
@@ -22,9 +22,10 @@ def mined(folder):
         (2, 0, OF, 1, 1, 1000),
         (2, 1, OFF, 0, 2, 1750),
     ]
+    left_out = pd.DataFrame({"user_no": np.array(out, dtype=np.int64)})
     texts = pd.DataFrame({"id": [OF, OFF], "text": ["lamp of", "lamp off"]})
     paths = {}
-    for name, frame in {"counts": pd.DataFrame(rows, columns=columns), "texts": texts}.items():
+    for name, frame in {"counts": pd.DataFrame(rows, columns=columns), "texts": texts, "left_out": left_out}.items():
         paths[name] = folder / f"{name}.parquet"
         duckdb.from_df(frame).write_parquet(str(paths[name]))
     return SimpleNamespace(named=lambda *names: {name: paths[name] for name in names})
@@ -45,3 +46,8 @@ def test_the_teacher_is_believed(tmp_path):
     assert (seen.p("lamp of"), seen.p("lamp off")) == (0.625, 0.1875)
     assert set(seen.risk().words) == {"lamp", "of"}
     assert set(seen.risk().texts) == {"lamp of"}
+
+
+def test_who_is_left_out_counts_in_neither(tmp_path):
+    seen = defect_counts(mined(tmp_path, [0]), None, 1)
+    assert (seen.p("lamp of"), seen.p("lamp off")) == (0.0, 0.25 / 3)

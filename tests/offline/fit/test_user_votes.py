@@ -10,7 +10,7 @@ from scipy import sparse
 
 from rewriter.model.retrieve import Pool
 from rewriter.offline.fit.drafts import without_own_votes
-from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes
+from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes, new_goal_share
 from rewriter.offline.rules.votes import Votes
 
 GARBLE, LAMP, JAZZ, NOISE = 0, 1, 2, 3
@@ -21,34 +21,35 @@ ANN, BEN, CEM = "a" * 32, "b" * 32, "c" * 32
 @pytest.fixture
 def user_votes(tmp_path):
     said = pd.DataFrame({"node": [GARBLE] * 3 + [NOISE], "user_no": [0, 1, 2, 2], "turns": [4, 2, 1, 1]})
+    said = said.assign(first_day=0, last_day=1, mass=0, success=0)
+    nodes = pd.DataFrame({"node": [GARBLE, NOISE], "state": ["garble", "noise"]})
     users = pd.DataFrame({"user_no": [0, 1, 2], "user_id": [ANN, BEN, CEM]})
     with duckdb.cursor() as con:
-        for name, frame in (("user_nodes", said), ("users", users)):
+        for name, frame in (("user_nodes", said), ("users", users), ("left_out", users[:0]), ("nodes", nodes)):
             con.register(name, frame)
             con.table(name).write_parquet(str(tmp_path / f"{name}.parquet"))
-    files = {name: tmp_path / f"{name}.parquet" for name in ("user_nodes", "users")}
+    files = {name: tmp_path / f"{name}.parquet" for name in ("user_nodes", "users", "left_out", "nodes")}
     mined = SimpleNamespace(**files, named=lambda *names: {name: files[name] for name in names})
     goals = sparse.csr_array(np.array([[0, 3.0, 1.0, 0], [0, 0, 0, 2.0]]))  # ann: lamp 3, jazz 1; ben: what nobody knows
     ones = np.ones(2)
-    votes = Votes(np.zeros(2, dtype=np.int64), np.arange(2), ones, ones, goals, goals, ones, np.arange(2), np.arange(2))
+    votes = Votes(np.zeros(2, dtype=np.int64), np.arange(2), ones, ones, goals, goals, ones, np.arange(2), np.arange(2), ones > 0)
     return UserVotes(mined, votes, pd.DataFrame({"node": [LAMP]}), pd.DataFrame({"user_id": [ANN], "node": [JAZZ]}))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_one_who_was_led_somewhere_speaks(user_votes, seed):
-    found = user_votes.speakers({GARBLE, NOISE}, np.random.default_rng(seed))
+def test_the_one_who_was_led_somewhere_speaks(user_votes):
+    found = user_votes.speakers({GARBLE, NOISE})
     assert found[GARBLE] == [Speaker(ANN, 4.0, {LAMP: 0.75, JAZZ: 0.25})]  # jazz is no query of everybody's, but her own
     assert found[NOISE] == [Speaker(CEM, 1.0, {})]
 
 
 def test_nobody_says_what_is_not_in_the_log(user_votes):
-    assert user_votes.speakers({JAZZ}, np.random.default_rng(0)) == {}
+    assert user_votes.speakers({JAZZ}) == {}
     assert NOBODY.user == ""
 
 
 def test_how_strange_the_goals_are(user_votes):
-    """Of six votes three are for none of everybody's queries; five of twenty are taken for granted."""
-    assert user_votes.p_unseen_goal == pytest.approx((3 + 5) / (6 + 20))
+    """Ann's vote is by a quarter for none of everybody's queries, and Ben's wholly; five of twenty are taken for granted."""
+    assert user_votes.p_unseen_goal == pytest.approx((1.25 + 5) / (2 + 20))
 
 
 def test_what_a_text_led_to_is_no_habit():
@@ -71,3 +72,15 @@ def test_what_a_text_led_to_is_no_habit():
     assert less.own_turns.tolist() == [3.0, 2.0, 0.0]
     assert less.own_age.tolist() == [1.0, 2.0, 0.0]
     assert less.own_all.tolist() == [6.0, 6.0, 6.0]
+
+
+def test_who_says_most_new_texts_weighs_no_more_than_the_next_user_and_moves_no_week():
+    """Ann and Ben said a new text with an old goal each, and an account ninety with new goals, some on a day of its own."""
+    old = pd.DataFrame({"node": range(100), "first_day": 0, "rate": 1.0, "source": range(100)})
+    new = pd.DataFrame({"node": [0, 1], "first_day": 20, "rate": 1.0, "source": [200, 201]})
+    flood = pd.DataFrame({"node": range(500, 590), "first_day": [20] * 80 + [60] * 10, "rate": 1.0, "source": range(300, 390)})
+    said = [(200, ANN), (201, BEN), *((source, CEM) for source in flood["source"])]
+    spoken = pd.DataFrame(said, columns=["node", "user_no"]).assign(today=20)
+    assert new_goal_share(pd.concat([old, new]), spoken[:2], 2) == 5 / 22
+    assert new_goal_share(pd.concat([old, new, flood]), spoken, 2) == pytest.approx((1 + 5) / (3 + 20))
+    assert new_goal_share(pd.concat([old, new, flood])) > 0.3

@@ -81,5 +81,5 @@ def test_three_on_two_days_may_change_what_is_meant(verdicts):
 def test_what_counts_as_enough(own, days, elsewhere, as_spoken, expected):
     empty, one = sparse.csr_array((1, 1)), np.ones(1)
     day = np.array([20_000])
-    votes = Votes(day, day, 4 * one, as_spoken * one, empty, empty, (own + elsewhere) * one, day, day + days)
+    votes = Votes(day, day, 4 * one, as_spoken * one, empty, empty, (own + elsewhere) * one, day, day + days, one > 0)
     assert _may_change_meaning(votes, np.array([0]), own * one).tolist() == [expected]

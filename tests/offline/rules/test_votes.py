@@ -1,6 +1,7 @@
 """Votes and evidence against hand-worked figures and a plain-Python oracle."""
 
 from collections import defaultdict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import duckdb
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from rewriter.offline.rules import votes
-from rewriter.offline.rules.votes import Votes
+from rewriter.offline.rules.votes import Pairs, Votes
 
 OFF, ON, GARBLE, SOURCE = range(4)
 ANN, BEN, CEM = range(3)
 TABLES = {
     "nodes": pd.DataFrame({"node": range(4), "kind": ["h", "h", "u", "u"]}),
+    "left_out": pd.DataFrame({"user_no": [99]}),
     "edges": pd.DataFrame({"source": [SOURCE, SOURCE, OFF], "target": [OFF, ON, OFF]}),
     # ann restates twice (once well), ben once, cem gives up; nobody ever restated GARBLE.
     "user_nodes": pd.DataFrame(
@@ -88,6 +90,7 @@ def test_who_votes_on_much_has_one_voice():
         resolved=goals.sum(axis=1),
         first_day=days,
         last_day=days,
+        counted=days == 0,
     )
     assert votes.gather(cast).user_weights == pytest.approx([1 / 2.2 + 0.8, 0.5 / 2.2, 0.7 / 2.2])
 
@@ -106,6 +109,7 @@ def test_evidence_for_one_user_is_hers_and_the_crowds():
         resolved=goals.sum(axis=1),
         first_day=days,
         last_day=days,
+        counted=days == 0,
     )
     row, pairs = votes.of_users(cast, votes.gather(cast), least=0.7)
     found = {(r, t): (v, p) for r, t, v, p in zip(row.tolist(), pairs.target.tolist(), pairs.votes, pairs.proposed, strict=True)}
@@ -126,7 +130,11 @@ def home(fakes):
         [(u, u, 0.0, 30) for u in range(10)] + [(10, u, 0.0, 30) for u in range(10)] + [(11 + u, u, 1.0, None) for u in range(10)]
     )
     rows += [(11 + i, 10 + fake, 0.0, 31 + i % 5) for fake in range(fakes) for i in range(10)]
-    rows = sorted(row for row in rows if fakes or row[0] < 11)  # a text that nobody restated is no source
+    return cast_of(sorted(row for row in rows if fakes or row[0] < 11))  # a text that nobody restated is no source
+
+
+def cast_of(rows):
+    """Votes of rows (source, user, success as spoken, goal or None), a turn each."""
     steps = np.zeros((len(rows), 40))
     for i, (_, _, _, goal) in enumerate(rows):
         if goal is not None:
@@ -142,6 +150,7 @@ def home(fakes):
         resolved=steps.sum(axis=1),
         first_day=days,
         last_day=days,
+        counted=days == 0,
     )
 
 
@@ -209,9 +218,28 @@ def test_evidence_equals_the_oracle(table):
         resolved=dense.sum(axis=1),
         first_day=days,
         last_day=days,
+        counted=days == 0,
     )
     pairs = votes.gather(cast)
     found = zip(
         pairs.source.tolist(), pairs.target.tolist(), pairs.users.tolist(), pairs.votes, pairs.agreed, pairs.others, strict=True
     )
     assert {(s, t): (users, *map(pytest.approx, rest)) for s, t, users, *rest in found} == oracle(table)
+
+
+def test_who_is_left_out_votes_for_nobody_else_and_keeps_what_is_her_own():
+    """Two accounts say what ann says, again and again; with them left out, ann and ben are all that counts."""
+    honest = [(0, ANN, 0.0, 3), (0, BEN, 0.0, 3)]
+    flood = [(source, user, 1.0, 3) for user in (7, 8) for source in range(3)]
+    cast = cast_of([*honest, *flood])
+    alone = cast_of(honest)
+    out = replace(cast, counted=cast.user < 7)
+    for name in Pairs.__slots__:
+        assert np.array_equal(getattr(votes.gather(out, 2), name), getattr(votes.gather(alone, 2), name)), name
+    rows, pairs = votes.of_users(out, votes.gather(out, 2), least=0.7, n_adversarial=2)
+    mine, same = votes.of_users(alone, votes.gather(alone, 2), least=0.7, n_adversarial=2)
+    kept = np.isin(out.user[rows], [ANN, BEN])
+    assert len(mine) == kept.sum() > 0
+    assert pairs.votes[kept].tolist() == same.votes.tolist()
+    assert pairs.spoken_by[kept].tolist() == same.spoken_by.tolist()
+    assert 7 in out.user[rows]  # the account's own rule, by its turns and those of ann and ben
