@@ -43,20 +43,41 @@ def _fails(result: Figures) -> str:
 
 
 def day_one(result: Figures) -> str:
-    """Return win/loss, share fixed and out-of-scope sentences rewritten, by the least P(meant) that is sent, by world."""
-    leasts = [name for name in next(iter(result["worlds"].values())) if name.startswith(">=")]
-    rows = []
+    """Return wins, losses, share fixed and out-of-scope rewrites by the least P(meant) that is sent; and the ceiling."""
+    rows, curves = [], []
     for world, of in result["worlds"].items():
-        cells = [
-            f"{of[least]['wins']} : {of[least]['losses']}, {percent(of[least]['fixed'])}, {percent(of[least]['touched'])}"
-            for least in leasts
+        sent = [
+            f"{at['wins']} : {at['losses']}, {percent(at['fixed']['value'])}, {percent(at['touched'])}"
+            for at in of["thresholds"].values()
         ]
-        rows.append([world, number(of["requests"]), percent(of["right_first"]), number(of["right_but_blocked"]), *cells])
-    columns = ["world", "refused requests", "right one first", "of these forbidden", *(f"P {least}" for least in leasts)]
+        rows.append([world, number(of["requests"]), percent(of["right_first"]), number(of["right_but_blocked"]), *sent])
+        ratios = [f"{number(of['curve'][share])} / {number(of['ceiling'][share])}" for share in of["curve"]]
+        best, most = of["target"], of["target of the ceiling"]
+        errors = f"{number(of['ece'])} / {number(of['ece of the ceiling'])}"
+        curves.append(
+            [
+                world,
+                *ratios,
+                number(best["threshold"]),
+                percent(best["fixed"]),
+                percent(best["touched"]),
+                percent(most["fixed"]),
+                errors,
+            ]
+        )
+    some = next(iter(result["worlds"].values()))
+    columns = ["world", "refused requests", "right one first", "of these forbidden", *(f"P >= {p}" for p in some["thresholds"])]
+    shares = [f"{share.removesuffix('%')} %" for share in some["curve"]]
+    target = ["40:1 from P", "fixed there", "out of scope", "fixed at 40:1, ceiling", "ECE, ceiling"]
     about = (
         "Wins : losses, share of all defects fixed, and share of out-of-scope sentences rewritten. By default P >= 0.9 is sent."
+        " slurp and home_spoken are judged by a prior that was fitted on the other of the two alone."
     )
-    return f"{about}\n\n{grid(columns, rows)}"
+    below = (
+        "Win/loss where that share of the defects is fixed, by the prior / by a ceiling: the prior after an update by the truth"
+        " of half of the phrases, judged on the other half. A dash: the share is not reached. No loss counts as half a loss."
+    )
+    return "\n\n".join((about, grid(columns, rows), below, grid(["world", *shares, *target], curves)))
 
 
 def prior_habits(result: Figures) -> str:
