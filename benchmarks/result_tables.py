@@ -245,24 +245,6 @@ def house(result: Figures) -> str:
     return grid(["figure", *trees], [*rows, longest])
 
 
-def promise(result: Figures) -> str:
-    """Promised and true share of losses of the online layer, by world and mode, and by band of the score."""
-    found = [(name, mode, of) for name, modes in result["worlds"].items() for mode, of in modes.items()]
-    rows = [
-        [name, mode, percent(of["promised loss share"]), *(part(of["online"], key) for key in ("loss share", "wins", "losses"))]
-        for name, mode, of in found
-    ]
-    bands = [
-        [mode, band, *(part(row, key) for key in ("loss share", "wins", "losses"))]
-        for mode, of in result["all worlds"].items()
-        for band, row in of["bands"].items()
-        if row["rewrites"]
-    ]
-    worlds = grid(["world", "mode", "promised", "true loss share", "wins", "losses"], rows)
-    note = f"\n\n{result['note']}" if "note" in result else ""
-    return f"{worlds}\n\n{grid(['all worlds', 'score', 'true loss share', 'wins', 'losses'], bands)}{note}"
-
-
 def small_logs(result: Figures) -> str:
     """What a log of a few thousand turns gives, by world and mode."""
     columns = [
@@ -285,7 +267,24 @@ def small_logs(result: Figures) -> str:
     ]
     kept = [used for modes in result["worlds"].values() for of in modes.values() for used in of["by the shipped prior"]]
     note = f"In {sum(kept)} of {len(kept)} logs and modes the shipped prior stood in. ECE: expected calibration error."
-    return f"{grid(columns, rows)}\n\n{note}"
+    promised = [
+        [name, mode, percent(of["promised loss share"]), *(part(of["online"], key) for key in ("loss share", "wins", "losses"))]
+        for name, modes in result["worlds"].items()
+        for mode, of in modes.items()
+    ]
+    bands = [
+        [mode, band, number(row["mean score"]), *(part(row, key) for key in ("loss share", "wins", "losses"))]
+        for mode, of in result["all worlds"].items()
+        for band, row in of["bands"].items()
+        if row["rewrites"]
+    ]
+    return "\n\n".join((
+        grid(columns, rows),
+        note,
+        "The share of losses that held-out texts promised of the online layer, and the true one; then by band of the score:",
+        grid(["world", "mode", "promised", "true loss share", "wins", "losses"], promised),
+        grid(["all worlds", "score", "mean score", "true loss share", "wins", "losses"], bands),
+    ))  # fmt: skip
 
 
 def full_log(result: Figures) -> str:

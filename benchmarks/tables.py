@@ -38,7 +38,6 @@ from result_tables import (
     online,
     out_of_scope,
     peers,
-    promise,
     replay_check,
     serving,
     slurp,
@@ -64,7 +63,9 @@ EARLIER: Mapping[str, tuple[str, ...]] = {
     "no sign of a failure counted as impossible or certain (the rules alone)": ("diagnosis",),
     "users and second choices were weighed as they are now": ("detectors", "defects", "dstc2_mining", "encoders"),
     "the last changes of the chain, the channel and the guardrail": ("chain", "fit_channel", "guardrail"),
-    "there was an online layer": ("replay_check", "slurp", "serving"),
+    "there was an online layer": ("replay_check", "serving"),
+    "texts whose intent quotes them showed no contrasts": ("slurp",),
+    "the score told the expected P(success), which moves the calibration error alone": ("small_logs",),
     "the present conditions of launch": ("calibration", "off_policy"),
     "the online layer knew the risk of words and calibrated its scores": (
         "peers_home_quiet",
@@ -121,15 +122,9 @@ SECTIONS = (
         calibration,
     ),
     Section(
-        "promise",
-        "Does the online layer keep its promises?",
-        "Is the share of losses the one that held-out texts promised, in each mode and band of the score?",
-        promise,
-    ),
-    Section(
         "small_logs",
         "Small logs",
-        "What does a log of a few thousand turns give, in worlds that no threshold was chosen on?",
+        "What does a log of a few thousand turns give, and is its promise kept, in worlds that no threshold was chosen on?",
         small_logs,
     ),
     Section(
