@@ -21,9 +21,7 @@ _NEAR: Final = 0.85
 """Similarity from which on the plug-in takes a request for a text of ``corrections.json`` (`thresh` in its settings)."""
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) - \S+ - \S+ - INFO - (.*)")
 _SAID = "Parsing utterance: "
-_MATCH = re.compile(
-    r"\S+ match \(([\w-]+)\): IntentHandlerMatch\(match_type='([^']*)', match_data=(.*), skill_id=(?:'([^']*)'|None)"
-)
+_MATCH = re.compile(r"\S+ match \(([\w-]+)\): IntentHandlerMatch\(match_type='([^']*)', match_data=(.*?), skill_id=")
 _FALLBACK = "ovos.skills.fallback."
 _UNREADABLE = "requests that cannot be read"
 
@@ -86,9 +84,10 @@ def _begun(stamp: str, said: str, user_id: str, turn_id: str) -> dict[str, Any] 
     return {"turn_id": turn_id, "user_id": user_id, "timestamp": when, "status": "failed"} | words
 
 
-def _understood(locale: str, intent: str, data: str, skill: str | None) -> dict[str, Any]:
+def _understood(locale: str, intent: str, data: str) -> dict[str, Any]:
     """Return what a match says of its request."""
     if intent.startswith(_FALLBACK):
+        skill = intent.removeprefix(_FALLBACK).removesuffix(".request")
         return {"locale": locale, "status": "failed" if skill in REFUSALS else "ok"}
     try:
         slots: dict[str, Scalar | None] = {k: v for k, v in ast.literal_eval(data).items() if isinstance(v, str | int | float)}

@@ -102,7 +102,8 @@ def _turns(sender: str, events: list[Event], left: Counter[str]) -> Iterator[dic
     row: dict[str, Any] | None = None
     for event in events:
         if event.get("event") == "user":
-            if row:
+            again = ((event.get("parse_data") or {}).get("rewriter") or {}).get("after_failure")
+            if row and not again:  # a message that is parsed again in other words is one turn
                 yield row
             row = _begun(sender, event, left)
         elif row and event.get("event") == "bot" and event.get("text"):

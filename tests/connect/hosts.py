@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import duckdb
 import pytest
 
 from rewriter.config import Config
@@ -43,7 +44,7 @@ def python(name: str, packages: list[str], version: str = "", *, rewriter: bool 
         version: of Python, such as ``3.10``; empty for the one that runs the tests.
         rewriter: whether this checkout is installed too, with its entry points and without its extras.
     """
-    base = _interpreter(version)
+    base = interpreter(version)
     if base is None:
         pytest.skip(f"{name} needs Python {version}, which is not here")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"] if rewriter else {}
@@ -80,7 +81,7 @@ def _run(command: list[str | Path]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=_LONGEST, env=environment(PIP_DISABLE_PIP_VERSION_CHECK="1"))
 
 
-def _interpreter(version: str) -> Path | None:
+def interpreter(version: str) -> Path | None:
     """Return a Python of a version, such as ``3.10``; None if there is none that runs."""
     if version in ("", f"{sys.version_info.major}.{sys.version_info.minor}"):
         return Path(sys.base_prefix) / "bin" / "python3"
@@ -100,9 +101,12 @@ _DAYS = 3
 _START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
-def days() -> list[tuple[str, str]]:
-    """Return what people say within three days, in order, as (user, text)."""
-    return [(user, text) for _ in range(_DAYS) for user in USERS for text in _DAY]
+def days(day: Sequence[str] = _DAY) -> list[tuple[str, str]]:
+    """Return what people say within three days, in order, as (user, text).
+
+    A day is what nobody understands, what is meant by it, and two more.
+    """
+    return [(user, text) for _ in range(_DAYS) for user in USERS for text in day]
 
 
 def when(n: int) -> datetime:
@@ -112,12 +116,12 @@ def when(n: int) -> datetime:
     return _START + timedelta(days=day, minutes=20 * user, seconds=(0, 6, 400, 800)[step])
 
 
-def learn_days(folder: Path) -> None:
+def learn_days(folder: Path, day: Sequence[str] = _DAY) -> None:
     """Move the turns in ``turns`` to the times of `days`, and learn them into ``artefact``."""
     (path,) = (folder / "turns").iterdir()
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows.sort(key=lambda row: row["timestamp"])
-    assert [(row["user_id"], row["utterance"]) for row in rows] == days()
+    assert [(row["user_id"], row["utterance"]) for row in rows] == days(day)
     assert path.stat().st_mode & 0o777 == 0o600
     for n, row in enumerate(rows):
         row["timestamp"] = when(n).isoformat()
@@ -132,6 +136,23 @@ def learned(artefact: Path, log: Path) -> None:
     assert report.rules["global"] == 1
 
 
+def learn_moved(folder: Path) -> None:
+    """Move the turns of `days` in ``log.parquet``, made of a host's own log, to their times; learn them into ``artefact``."""
+    path, wanted = folder / "log.parquet", days()
+    with duckdb.connect() as con:
+        con.execute(
+            "CREATE TABLE log AS SELECT *, row_number() OVER (ORDER BY timestamp, turn_id) - 1 AS n FROM read_parquet(?)",
+            [str(path)],
+        )
+        found = con.execute("SELECT user_id, utterance FROM log ORDER BY n").fetchall()
+        assert found[: len(wanted)] == wanted
+        for n in range(len(wanted)):
+            con.execute("UPDATE log SET timestamp = ? WHERE n = ?", [when(n).isoformat(), n])
+        path.unlink()
+        con.execute(f"COPY (SELECT * EXCLUDE (n) FROM log WHERE n < {len(wanted)}) TO '{path}' (FORMAT parquet)")
+    learned(folder / "artefact", path)
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens at."""
     with socket.socket() as found:
@@ -140,17 +161,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], ready: str, within: float = 240.0, **more: str | Path) -> Iterator[None]:
+def running(
+    command: Sequence[str | Path], ready: str, within: float = 240.0, cwd: Path | None = None, **more: str | Path
+) -> Iterator[None]:
     """Run a server until the block ends; the block begins when the server is ready. In the end it is asked to stop.
 
     Args:
         command: the program and its arguments.
         ready: ``tcp://HOST:PORT`` at which it then takes connections, or a text that it then prints.
         within: seconds in which it must be ready.
+        cwd: the folder in which it runs.
         more: variables of its environment.
     """
     with tempfile.TemporaryFile("w+") as told:
-        server = subprocess.Popen(command, env=environment(**more), stdout=told, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=cwd, env=environment(**more), stdout=told, stderr=subprocess.STDOUT)
         try:
             end = time.monotonic() + within
             while not _is_ready(ready, told.fileno()):

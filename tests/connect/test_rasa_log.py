@@ -33,12 +33,21 @@ EVENTS = [
     user("/restart", "restart", 1767600010.0),
     user("turn of the lamp", "off", 1767600011.0, sender="ben", rewriter=DECIDED),
     does("slot", 1767600012.0, name="x", value=None),
+    user("lights of", "nlu_fallback", 1767600020.0, sender="ben"),
+    user(
+        "lights of",
+        "off",
+        1767600020.1,
+        sender="ben",
+        rewriter={"said": "lights of", "sent": "lights off", "after_failure": True},
+    ),
 ]
 ROWS = [
     ("ann", "turn of the lamp", "failed", None, "Sorry? Once more?", None, None),
     ("ann", "light in the bath", "ok", "light|room.to=bath", None, None, None),
     ("ann", "what", "failed", "greet", None, None, None),
     ("ben", "turn of the lamp", "ok", "off", None, "turn off the lamp", 0.9),
+    ("ben", "lights of", "ok", "off", None, "lights off", None),
 ]
 
 
@@ -62,7 +71,7 @@ def test_an_sql_tracker_store(tmp_path):
     con.close()
     report, rows = read([tmp_path / "rasa?#.db"], tmp_path)
     assert rows == ROWS
-    assert (report.turns, report.users, report.failed, report.unknown) == (4, 2, 2, 0)
+    assert (report.turns, report.users, report.failed, report.unknown) == (5, 2, 2, 0)
     assert report.lines()[2:] == ["1 left out: commands such as /restart and buttons"]
 
 
