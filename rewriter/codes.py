@@ -14,6 +14,8 @@ class Layer(StrEnum):
 
     LESSON = "lesson"
     """A rewrite that a user taught, or that a person wrote in review."""
+    SPELLING = "spelling"
+    """The same words, in the spelling that works."""
     PRECOMPUTED = "precomputed"
     """A rule that the offline job made."""
     ONLINE = "online"
@@ -55,6 +57,7 @@ class Reason(StrEnum):
 
     LESSON = "lesson", "The user, or somebody for the household, taught what this text means."
     PREFERENCE = "preference", "The text leaves something open, and the user has said what she prefers."
+    SPELLING = "spelling", "The text fails as it is spelled, and works in the spelling that is sent."
     RULE = "rule", "A rule answered: a precomputed one, or one that a person wrote."
     ONLINE = "online", "The best candidate of the online layer reached the threshold."
     AMBIGUITY = "ambiguity", "Users mean different things by this text, and this user's habits told which."

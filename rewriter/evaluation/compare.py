@@ -334,7 +334,7 @@ def release_of(asked: Sequence[tuple[RecordedTurn, LoggedDecision]], rewrite: Re
         same = bool(answer.rule) and answer.rule == decision.rule
         # An answer of the online layer has no rule id in the log, so its text is compared.
         if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):
-            same = answer.text == normalise(turn.sent)
+            same = normalise(answer.text) == normalise(turn.sent)
         could_rewrite = same and (turn.rewritten or decision.drawn)
         could_leave = not turn.rewritten or decision.drawn
         supported[i] = (could_rewrite or share[i] == 0) and (could_leave or share[i] == 1)

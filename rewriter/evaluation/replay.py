@@ -9,7 +9,7 @@ person lets it serve.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from rewriter.artefact.versions import Version, current
+from rewriter.codes import Layer
 from rewriter.config import Publish
 from rewriter.engines import connect, glob
 from rewriter.evaluation.intervals import bounds
@@ -75,6 +76,7 @@ class RecordedTurn:
         nbest: hearings, best first.
         context: scalars by name.
         truth: hypothesis that the user wanted, where the log marks it.
+        mended: whether the log shows that it was sent in another spelling.
     """
 
     turn_id: str
@@ -90,11 +92,12 @@ class RecordedTurn:
     nbest: tuple[str, ...]
     context: Mapping[str, Any]
     truth: str | None
+    mended: bool = False
 
     @property
     def rewritten(self) -> bool:
         """Whether the log shows that another text than the utterance was sent."""
-        return normalise(self.sent) != normalise(self.utterance)
+        return self.mended or normalise(self.sent) != normalise(self.utterance)
 
 
 def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> list[RecordedTurn]:
@@ -110,17 +113,23 @@ def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> l
         rows = con.execute(
             f"""SELECT turn_id, user_id, {_quoted(speaker)}, ts_ms, locale, utterance, COALESCE(sent, utterance),
                        CASE WHEN status = 'failed' THEN '{REFUSED}' ELSE hypothesis END,
-                       COALESCE(barge_in, 0) = 1, COALESCE(feedback, 0) < 0, nbest, context, {wanted}
+                       COALESCE(barge_in, 0) = 1, COALESCE(feedback, 0) < 0, nbest, context, {wanted},
+                       COALESCE(layer, '') = '{Layer.SPELLING}' AND sent <> utterance
                 FROM read_parquet(?) ORDER BY user_id, ts_ms, turn_id""",
             [glob(path)],
         ).fetchall()
-    return [RecordedTurn(*(*row[:10], tuple(json.loads(row[10] or "[]")), json.loads(row[11] or "{}"), row[12])) for row in rows]
+    read = ((*row[:10], tuple(json.loads(row[10] or "[]")), json.loads(row[11] or "{}"), *row[12:]) for row in rows)
+    return [RecordedTurn(*row) for row in read]
 
 
-def answers(turns: Sequence[RecordedTurn]) -> dict[tuple[str, str], str]:
-    """Return how each text is answered: (locale, normalised text) -> hypothesis or REFUSED.
+def answers(turns: Sequence[RecordedTurn], form: Callable[[str], str] = normalise) -> dict[tuple[str, str], str]:
+    """Return how each text is answered: (locale, text) -> hypothesis or REFUSED.
 
     A text is left out unless one answer was given at least MIN_TURNS times and in at least MIN_SHARE of its turns.
+
+    Args:
+        turns: of a log.
+        form: turns of the same form are of one text; by default the normal form, `str` for the exact spelling.
 
     Example:
         >>> answers([])
@@ -128,7 +137,7 @@ def answers(turns: Sequence[RecordedTurn]) -> dict[tuple[str, str], str]:
     """
     given: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for turn in turns:
-        given[turn.locale, normalise(turn.sent)][turn.answer] += 1
+        given[turn.locale, form(turn.sent)][turn.answer] += 1
     sure = {}
     for text, counts in given.items():
         answer, n = max(counts.items(), key=lambda item: item[1])
@@ -210,7 +219,8 @@ def replay(
 ) -> Outcomes:
     """Judge every turn of a log: its outcome as spoken, and as it would be rewritten.
 
-    A text is answered as in the log, if its answer there is nearly always the same (`answers`). The goal is the column `truth`
+    A text is answered as in the log, if its answer there is nearly always the same (`answers`), in its exact spelling or else in
+    any. The goal is the column `truth`
     or the result of a strict rule (`goals`). The outcome is ``unknown`` if either is missing. Use turns that the rewriter has
     not learned from; on others the figures are too good.
 
@@ -224,15 +234,18 @@ def replay(
     Returns:
         One row per turn, in the same order.
     """
-    known = answers(turns)
+    exactly, in_any = answers(turns, str), answers(turns)
     wanted = [t.truth for t in turns] if marked else goals(turns)
 
+    def answer_to(locale: str, text: str) -> str | None:
+        return exactly.get((locale, text)) or in_any.get((locale, normalise(text)))
+
     def one(turn: RecordedTurn, goal: str | None) -> Judged:
-        spoken = grade(_spoken(turn, known), goal)
+        spoken = grade(answer_to(turn.locale, turn.utterance) if turn.rewritten else turn.answer, goal)
         proposal, latency = LEFT_ALONE, float("nan")
         if spoken == FAILED_HONESTLY or not after_failure:
             proposal, latency = ask(turn.utterance, lambda: _propose(rewrite, turn, after_failure))
-        rewritten = spoken if proposal.text is None else grade(known.get((turn.locale, normalise(proposal.text))), goal)
+        rewritten = spoken if proposal.text is None else grade(answer_to(turn.locale, proposal.text), goal)
         seen = normalise(turn.utterance) in healthy_in_log
         return Judged(turn.user, turn.utterance, goal or "", spoken, rewritten, proposal, seen, latency)
 
@@ -246,11 +259,6 @@ def grade(answer: str | None, goal: str | None) -> Outcome:
     if answer is None or goal is None:
         return UNKNOWN
     return OK if answer == goal else WRONG
-
-
-def _spoken(turn: RecordedTurn, known: Mapping[tuple[str, str], str]) -> str | None:
-    """Return the answer to the utterance: that of the turn, or of other turns if this one was sent rewritten."""
-    return known.get((turn.locale, normalise(turn.utterance))) if turn.rewritten else turn.answer
 
 
 def _propose(rewrite: Rewriting, turn: RecordedTurn, after_failure: bool) -> Proposal:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
+from rewriter.model.spellings import FOLDER as SPELLINGS
+from rewriter.model.spellings import KINDS, Priors, Surface, save_spellings
 from rewriter.offline.catalog import Catalog, CatalogReport, Sources, read_catalog
 from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.rules import launch
@@ -138,7 +141,11 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     empty = np.zeros(0, dtype=np.int64)
     none = Queries([], [], empty, empty, empty, empty, empty)
     write_habits(folder / "habits", UserCounts([], empty, empty, empty), [], none, len(book), encoder)
-    header = {"channel": channel, "complete": complete} | thresholds(config.trigger)
+    limits = thresholds(config.trigger)
+    # A text that is refused in another spelling is as likely to work as written here as what the catalog sends at all.
+    surfaces = (Surface(*row) for row in zip(locales, catalog.texts, repeat(0), repeat(limits["apply"])))
+    save_spellings(folder / SPELLINGS, surfaces, [], Priors(dict.fromkeys(KINDS, 1.0), LEAST_AFTER))
+    header = {"channel": channel, "complete": complete} | limits
     (folder / HEADER).write_text(json.dumps(header), encoding="utf-8")
     return Counter(locales)
 

@@ -19,10 +19,12 @@ from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.model.rules import save_moments
+from rewriter.model.spellings import FOLDER as SPELLINGS
 from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.fit.ambiguity import learn_ambiguity
 from rewriter.offline.fit.query_index import build_query_index, contrasts
 from rewriter.offline.fit.ranker import defect_counts, fit
+from rewriter.offline.fit.spellings import learn_spellings
 from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
@@ -179,6 +181,7 @@ class Run:
             doubted = evidence.withdrawn_slices(day.before.rules, day.before.evidence_starts)
             promises = _fit(mined, decided, best, doubted, self.config, online, self.clock, self.channel)
             save_promises(online, promises)
+            learn_spellings(mined, self.config, online / SPELLINGS, draw=self.draw)
             return promises
         if day.past.fitted_day is not None and not day.k_raised:  # else the layer holds texts of fewer than k users
             self.writer.take_over("online")

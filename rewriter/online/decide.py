@@ -1,4 +1,4 @@
-"""`answer`: decides one request. Lessons are asked first, then rules, then the online layer; what none knows is left alone."""
+"""`answer`: decides one request: by lessons, spellings, rules and the online layer. What none of them knows is left alone."""
 
 import logging
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from contextlib import suppress
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
+from rewriter.model.spellings import Mend
 from rewriter.online.lessons import by_lesson
 from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
@@ -16,6 +17,7 @@ from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite, Teachable
+from rewriter.text import normalise
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def answer(
         if isinstance(call, Reason):
             verdict = Verdict(None, call)
         else:
-            verdict = _decide(serving, options, call)
+            verdict = _spelled(serving, options, call, _decide(serving, options, call))
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)
     except Exception:  # noqa: BLE001 - no request may fail because of us
@@ -79,8 +81,11 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
         by_habits = _by_habits(serving, options, call, rule, decided)
         if by_habits is not None:
             return by_habits
-    if rule is not None:
+    mend = None if special else _find_mend(serving, options, call, decided)
+    if rule is not None and (mend is None or rule.score > mend.p):
         return _by_rule(serving, options, call, rule, decided)
+    if mend is not None:
+        return _by_mend(serving, options, call, mend)
     if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided)):
         return _drawn(serving, options, call, preferred, 1.0)
     return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late))
@@ -113,6 +118,49 @@ def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided
     return _drawn(serving, options, call, ready, 1.0 if call.after_failure else rule.share)
 
 
+def _find_mend(serving: Serving, options: Options, call: Call, decided: Decisions) -> Mend | None:
+    """Return the spelling in which the utterance works, if it fails as it is spelled; None if nothing speaks for one.
+
+    The assistant's own parser has the last word: what it understands is left alone, and what it does not is not sent.
+    """
+    if Layer.SPELLING not in options.layers:
+        return None
+    mend, understands = serving.mend(call.text, call.query, call.locale), options.understands
+    if mend is None or not (mend.after if call.after_failure else mend.before):
+        return None
+    if decided.blocks(serving.holds(call.locale, mend.locale), call.query, call.query):
+        return None
+    target = normalise(mend.sent)
+    if target != call.query and serving.guardrails().of(mend.locale).verdict(call.query, target) is not None:
+        return None  # a mark may change what is meant
+    if understands is not None and ((not call.after_failure and understands(call.text)) or not understands(mend.sent)):
+        return None
+    return mend
+
+
+def _by_mend(serving: Serving, options: Options, call: Call, mend: Mend) -> Verdict:
+    """Say what becomes of a request that is only spelled wrongly. After a refusal nothing is drawn: it is known to fail."""
+    p, share = (mend.after, 1.0) if call.after_failure else (mend.p, mend.share)
+    return _drawn(
+        serving, options, call, Verdict(mend.sent, Reason.SPELLING, Layer.SPELLING, Scope.GLOBAL, p, rule=mend.rule), share
+    )
+
+
+def _spelled(serving: Serving, options: Options, call: Call, verdict: Verdict) -> Verdict:
+    """Return a verdict with its texts as they are spelled when they are sent. What a user taught is sent as she wrote it."""
+    if Layer.SPELLING not in options.layers or verdict.reason in (Reason.LESSON, Reason.SPELLING):
+        return verdict
+    texts = (verdict.text, verdict.suggestion)
+    text, suggestion = (None if each is None else serving.surface(each, call.locale) for each in texts)
+    return verdict if (text, suggestion) == texts else verdict._replace(text=text, suggestion=suggestion)
+
+
+def _understood(serving: Serving, options: Options, call: Call, text: str) -> bool:
+    """Ask the assistant's own parser about a normalised text, as it would be sent."""
+    spelled = serving.surface(text, call.locale) if Layer.SPELLING in options.layers else text
+    return options.understands is None or options.understands(spelled)
+
+
 def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decisions) -> Verdict | None:
     """Ask the user's habits what an ambiguous text means; None if they do not tell, or if people blocked what they tell."""
     locale = serving.places(call.locale).online
@@ -143,12 +191,12 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
 
     def sendable(candidate: str) -> bool:
-        return not decided.blocks(serving.holds(call.locale, locale), query, candidate) and (
-            understands is None or understands(candidate)
-        )
+        blocked = decided.blocks(serving.holds(call.locale, locale), query, candidate)
+        return not blocked and _understood(serving, options, call, candidate)
 
     request = LayerRequest(call.hearings(), locale, call.user, call.after_failure, *stated_by(serving, options, call))
-    found = serving.online_layer.decide(request, late=late, sendable=sendable if decided.blocks_any else understands)
+    asked = sendable if decided.blocks_any or understands is not None else None
+    found = serving.online_layer.decide(request, late=late, sendable=asked)
     return found if found.text is None else _by_slice(serving, options, call, found)
 
 
@@ -160,7 +208,7 @@ def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decis
     if rule is None or decided.blocks(serving.holds(call.locale, rule.locale), call.query, rule.target):
         return found
     refused = options.overlay.refuses(call.user, mark_of(call.query, rule.target))
-    unfit = options.understands is not None and not options.understands(rule.target)
+    unfit = not _understood(serving, options, call, rule.target)
     return found if refused or unfit else found._replace(suggestion=rule.target)
 
 

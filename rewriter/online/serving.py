@@ -15,6 +15,8 @@ from rewriter.config import Config, GuardrailSettings, Teaching
 from rewriter.model.context_rules import ContextRules
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import Rule, RuleBook, open_moments, open_suggested
+from rewriter.model.spellings import FOLDER as SPELLINGS
+from rewriter.model.spellings import Mend, Spellings
 
 if TYPE_CHECKING:
     from rewriter.guardrail import Guardrails
@@ -90,6 +92,7 @@ class Serving:
         settings: those of the guardrail.
         teaching: how stated preferences are weighed, and how often a user is asked to teach.
         moments: (normalised text, locale, keyed hash) -> what this user restates again and again.
+        spellings: those of the log, then those of the catalog.
     """
 
     id: str
@@ -105,6 +108,7 @@ class Serving:
     settings: GuardrailSettings
     teaching: Teaching
     moments: Callable[[str, str, str], Rule | None]
+    spellings: tuple[Spellings, ...]
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -133,7 +137,7 @@ class Serving:
         settings, teaching = _guardrail_of(version), _teaching_of(version)
         return cls(
             version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings, teaching,
-            open_moments(version.folder / "rules"),
+            open_moments(version.folder / "rules"), open_spellings(version),
         )  # fmt: skip
 
     @property
@@ -160,6 +164,29 @@ class Serving:
         found = self.rules.find(query, locales, user)
         special = found if found is not None and found.user else self.contextual.find(query, locales, context)
         return (found, False) if special is None else (special, True)
+
+    def surface(self, text: str, locale: str | None) -> str:
+        """Return a normalised text as it is spelled when it is sent.
+
+        Args:
+            text: normalised.
+            locale: of the request.
+        """
+        places = self.places(locale).all
+        found = (each.surface(text, place) for each in self.spellings for place in places)
+        return next((one for one in found if one is not None), text)
+
+    def mend(self, spoken: str, text: str, locale: str | None) -> Mend | None:
+        """Return what is known about an utterance that may only be spelled wrongly; None if it is nothing.
+
+        Args:
+            spoken: the utterance.
+            text: its normal form.
+            locale: of the request.
+        """
+        places = self.places(locale).all
+        found = (each.mend(spoken, text, place) for each in self.spellings for place in places)
+        return next((one for one in found if one is not None), None)
 
     def locale_of(self, asked: str | None) -> str:
         """Return the locale of a request; the commonest of the log where it names none."""
@@ -204,6 +231,12 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
         return CatalogLayer.open(folder, guardrail)
     own = _open_layer_of_log(folder, guardrail) if of_log else None
     return LogThenCatalog(own, CatalogLayer.open(beside, guardrail), lookup_order)
+
+
+def open_spellings(version: Version) -> tuple[Spellings, ...]:
+    """Open the spellings of a version: those of its log, then those of its catalog."""
+    folders = (version.folder / kind / SPELLINGS for kind in ("online", "catalog"))
+    return tuple(Spellings.open(folder) for folder in folders if folder.is_dir())
 
 
 def _guardrail_of(version: Version) -> GuardrailSettings:

@@ -16,11 +16,12 @@ from rewriter.errors import ArtefactError, ConfigError, RequestError, running
 from rewriter.guardrail.contrasts import Counts, open_contrasts
 from rewriter.messages import candidate_standing, rule_verdict
 from rewriter.model.layer_slices import SLICES
+from rewriter.model.spellings import Mend
 from rewriter.offline.rules import chain
 from rewriter.online.catalog_layer import CATALOG_RULE
 from rewriter.online.request import Considered, LayerRequest, hashed_user, shown
 from rewriter.online.rewriter import Rewriter
-from rewriter.online.serving import lookup_order, open_online_layer
+from rewriter.online.serving import Serving, lookup_order, open_online_layer
 from rewriter.operate import drawing
 from rewriter.operate.drawing import rephrase_graph
 from rewriter.result import Rewrite
@@ -115,6 +116,7 @@ class Explanation:
         context_rivals: the best rule that was considered for each context value, for the ten commonest values.
         candidates: candidates of the online layer, the likeliest first; empty if a rule answers.
         state: whether the private state is there; without it no rules can be shown.
+        mend: the spelling that works, where this one fails; None if nothing speaks for one.
         words: what the texts of the log or catalog show about words of the source: pairs with their counts, the commonest first.
     """
 
@@ -126,6 +128,7 @@ class Explanation:
     candidates: tuple[Considered, ...]
     state: bool
     words: tuple[tuple[str, str, Counts], ...] = ()
+    mend: Mend | None = None
 
     def sentences(self) -> list[str]:
         """Return the decision and the counts of the source, one sentence each."""
@@ -143,6 +146,12 @@ class Explanation:
             "failed, the rest was said again"
             for s in self.counts
         ]
+        if self.mend is not None and self.mend.users:
+            mend, when = self.mend, "" if self.mend.before else ", only after a refusal"
+            lines.append(
+                f"spelled {mend.spoken!r} it was said in {mend.turns} turns of {mend.users} users, and {mend.sent!r} works more "
+                f"often{when}: expected wins {mend.win:.2f}, losses {mend.loss:.2f} per request"
+            )
         if self.rivals:
             best = self.rivals[0]
             sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
@@ -208,6 +217,8 @@ def _said(c: Considered) -> str:
 
 
 def _by(answer: Rewrite) -> str:
+    if answer.reason == "spelling":
+        return f"the same words in the spelling that works, {answer.rule}"
     if answer.reason == "lesson":
         return f"a lesson of this {'household' if answer.scope == 'household' else 'user'}"
     return f"online, {answer.scope}" if answer.layer == "online" else f"{answer.scope} rule {answer.rule}"
@@ -248,11 +259,12 @@ def explain(
     answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
     source = normalise(text)
     user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
+    mend = Serving.load(version).mend(text, source, locale) if source else None
     asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)
     if not (version.state / "rules.parquet").exists():
-        return Explanation(source, answer, (), (), (), candidates, state=False, words=words)
+        return Explanation(source, answer, (), (), (), candidates, state=False, words=words, mend=mend)
     names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
     with connect(**{table: version.state / f"{table}.parquet" for table in ("rules", "nodes")}) as con:
         said = [SourceCounts(*row) for row in con.execute(_COUNTS, [source]).fetchall()]
@@ -267,6 +279,7 @@ def explain(
         candidates,
         state=True,
         words=words,
+        mend=mend,
     )
 
 

@@ -1,4 +1,4 @@
-"""The review of launched rules: list those that nobody has decided on, and record decisions."""
+"""The review of launched rules and mended spellings: list those that nobody has decided on, and record decisions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from rewriter.artefact.review import FILE, Choice, Line, read, write
 from rewriter.artefact.versions import current
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError
+from rewriter.model.spellings import FOLDER as SPELLINGS
+from rewriter.model.spellings import Spellings
 from rewriter.online.review import of_no_locale
 from rewriter.online.serving import lookup_order
 from rewriter.text import normalise
@@ -20,16 +22,16 @@ FIGURES = COLUMNS[3:]
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A rule for everybody, with its evidence (`tables.RULES`).
+    """A rule for everybody, with its evidence (`tables.RULES`), or a spelling that is mended (`rewriter.model.spellings.Mend`).
 
     Attributes:
         rule: its id.
         locale: of the log.
-        source: what is rewritten.
-        target: what is sent.
+        source: what is rewritten; of a mended spelling as it is spelled.
+        target: what is sent; the same.
         turns: of the source in the log, by which rules are ordered.
         users: who meant the target.
-        p_goal: posterior mean of P(the target is meant).
+        p_goal: posterior mean of P(the target is meant); of a mended spelling P(it works as sent).
         win: expected wins per request.
         loss: expected losses per request.
     """
@@ -44,6 +46,11 @@ class Learned:
     win: float
     loss: float
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Source and target, normalised, as lines of the review name them; equal for a mended spelling."""
+        return normalise(self.source), normalise(self.target)
+
     def row(self) -> tuple[str, ...]:
         """Return it in the order of COLUMNS."""
         figures = (f"{value:.3f}" for value in (self.p_goal, self.win, self.loss))
@@ -51,7 +58,8 @@ class Learned:
 
 
 def pending(root: str | Path) -> list[Learned]:
-    """Return the rules for everybody that serve and that no line of the review names, the most frequent first.
+    """Return the rules for everybody and the mended spellings that serve and that no line of the review names, the most
+    frequent first.
 
     Args:
         root: the artefact folder.
@@ -70,7 +78,8 @@ class Decided(NamedTuple):
 
 
 def decided(root: str | Path) -> list[Decided]:
-    """Return the rules for everybody that serve, each with what people decided about it, the most frequent first.
+    """Return the rules for everybody and the mended spellings that serve, each with what people decided about it, the most
+    frequent first.
 
     Args:
         root: the artefact folder.
@@ -78,14 +87,14 @@ def decided(root: str | Path) -> list[Decided]:
     Raises:
         ArtefactError: there is no artefact, or the review cannot be read.
     """
-    learned = rules(root)
+    learned = sorted([*rules(root), *spellings(root)], key=lambda rule: -rule.turns)
     lines = [_placed(line, learned) for line in read(Path(root) / FILE).lines]
     named = {line.pair: line for line in lines}
     edited = {line.pair[:2]: line for line in lines if line.choice == "edit"}
 
     def about(rule: Learned) -> Line | None:
         places = [(locale, *pair) for locale in (rule.locale, "") for pair in _pairs(rule)]
-        found = [edited.get((locale, rule.source)) for locale in (rule.locale, "")] + [named.get(place) for place in places]
+        found = [edited.get((locale, rule.pair[0])) for locale in (rule.locale, "")] + [named.get(place) for place in places]
         lines = [line for line in found if line is not None]
         return min(lines, key=lambda line: ("edit", "block", "approve").index(line.choice), default=None)
 
@@ -94,7 +103,8 @@ def decided(root: str | Path) -> list[Decided]:
 
 def _pairs(rule: Learned) -> tuple[tuple[str, str], ...]:
     """Return the pairs of texts by which a line of the review can name a rule."""
-    return (rule.source, rule.target), (rule.source, ""), ("", rule.target)
+    source, target = rule.pair
+    return (source, target), (source, ""), ("", target)
 
 
 def _placed(line: Line, learned: Sequence[Learned]) -> Line:
@@ -118,6 +128,21 @@ def rules(root: str | Path) -> list[Learned]:
     return [Learned(*row) for row in found]
 
 
+def spellings(root: str | Path) -> list[Learned]:
+    """Return the spellings that are mended before the NLU, the most frequent first.
+
+    Raises:
+        ArtefactError: there is no artefact, or it is damaged.
+    """
+    folder = current(root).folder / "online" / SPELLINGS
+    mends = Spellings.open(folder).mends if folder.is_dir() else ()
+    return [
+        Learned(one.rule, one.locale, one.spoken, one.sent, one.turns, one.users, one.p, one.win, one.loss)
+        for one in mends
+        if one.before
+    ]
+
+
 def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = "", note: str = "") -> list[Line]:
     """Write down what a person decided about rules that serve; it counts from the next request on.
 
@@ -137,18 +162,20 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
     Raises:
         ArtefactError: there is no such rule, or no text to edit to, or the file cannot be read or written.
     """
-    path, learned = Path(root) / FILE, rules(root)
+    path, learned = Path(root) / FILE, [*rules(root), *spellings(root)]
     known = {rule.rule: rule for rule in learned}
     if missing := [rule for rule in ids if rule not in known]:
         raise ArtefactError(f"no rule {', '.join(missing)} serves everybody in {root}; `rewriter review {root}` lists them")
+    if choice == "edit" and (spelled := [i for i in ids if known[i].pair[0] == known[i].pair[1]]):
+        raise ArtefactError(f"{', '.join(spelled)} mends a spelling, which is approved or blocked, not edited")
     try:
-        new = [Line(known[i].locale, known[i].source, known[i].target, choice, note) for i in ids]
+        new = [Line(known[i].locale, *known[i].pair, choice, note) for i in ids]
         new = [replace(line, target=normalise(text)) for line in new] if choice == "edit" else new
     except ValueError as error:
         raise ArtefactError(str(error)) from error
     replaced = {line.pair for line in new}
     edits = {line.pair[:2] for line in new if choice != "block"}  # what was learned may be blocked, and what was written sent
-    approved = {(known[i].locale, known[i].source, known[i].target) for i in ids}
+    approved = {(known[i].locale, *known[i].pair) for i in ids}
     found = read(path)
     kept = [
         line

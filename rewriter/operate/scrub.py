@@ -26,6 +26,8 @@ from rewriter.model.habits import Habits
 from rewriter.model.index import build_index
 from rewriter.model.query_store import QueryBook
 from rewriter.model.risk import Risk
+from rewriter.model.spellings import FOLDER as SPELLINGS
+from rewriter.model.spellings import Spellings
 from rewriter.tables import Column
 
 FILES: Final = {
@@ -62,6 +64,7 @@ FILES: Final = {
     "versions/*/online/risk_texts*.npy": "hashes of texts of at least k users: those of fewer are removed",
     "versions/*/online/wording/*": "names and hashes of texts of at least k users: names with a word of fewer are removed",
     "versions/*/online/encoder/*": "weights; a vocabulary of words of at least k users, until the next learn",
+    "versions/*/online/spellings/*": "spellings of at least k users: of texts of the person those of only k are removed",
     "versions/*/online/contrasts.json": "words of texts of at least k users: words of fewer are removed",
     "versions/*/online/*.json": "no text: weights and thresholds",
 }
@@ -357,7 +360,8 @@ def online_without(person: Person, old: Path, new: Path) -> dict[str, int] | Non
     removed = int(np.count_nonzero(~kept))
     ambiguous = ambiguous_texts(old / "ambiguity")
     drops_ambiguity = bool(ambiguous) and (removed > 0 or not person.said.isdisjoint(ambiguous))
-    anew = ["habits", *(["ambiguity"] if drops_ambiguity else []), *(["book", "index", "spoken.npy", "slots"] if removed else [])]
+    anew = ["habits", SPELLINGS, *(["ambiguity"] if drops_ambiguity else [])]
+    anew += ["book", "index", "spoken.npy", "slots"] if removed else []
     shutil.copytree(old, new, ignore=lambda folder, names: [n for n in names if Path(folder) == old and n in anew])
     Habits.open(old / "habits").without([person.hashed], new / "habits", kept)
     if removed:
@@ -370,6 +374,8 @@ def online_without(person: Person, old: Path, new: Path) -> dict[str, int] | Non
     counts["words of the risk"] = _risk_without(person, new)
     counts["names of the wording"] = sum(_names_without(person, path) for path in new.glob("wording/*/wording.json"))
     counts["pairs of words of the contrasts"] = _contrasts_without(person, new)
+    if (old / SPELLINGS).is_dir():
+        counts["spellings"] = Spellings.open(old / SPELLINGS).without(person.said, person.k, new / SPELLINGS)
     return {part: n for part, n in counts.items() if n}
 
 

@@ -41,8 +41,8 @@ def rewriter(folder):
 
 
 REFUSED = [
-    ("turn off the kitchen light", "turn off the kitchen lights"),
-    ("turn on the bedroom light", "turn on the bedroom lights"),
+    ("turn off the kitchen light", "Turn off the kitchen lights"),
+    ("turn on the bedroom light", "Turn on the bedroom lights"),
     ("set a timer for fifteen minute", None),
     ("book a table for two in paris", None),
     ("what is my balance", None),
@@ -130,7 +130,7 @@ def test_a_log_may_be_learned_into_the_folder_later(tmp_path):
 def test_a_smaller_budget_asks_for_a_higher_p(tmp_path):
     learn_catalog(HOME, out=tmp_path, complete=True)
     answer = Rewriter.open(tmp_path).rewrite("turn off the kitchen light", after_failure=True)
-    assert (answer.applied, answer.suggestion) == (False, "turn off the kitchen lights")
+    assert (answer.applied, answer.suggestion) == (False, "Turn off the kitchen lights")
     assert thresholds(Trigger(max_loss_share=0.9))["apply"] == LEAST_AFTER
 
 
