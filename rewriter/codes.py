@@ -424,6 +424,26 @@ class FindingKind(StrEnum):
 # --- Hosts
 
 
+class DateOrder(StrEnum):
+    """The order of day and month in dates that begin with either."""
+
+    DAY_FIRST = "day-first"
+    """05/01/2026 is the fifth of January."""
+    MONTH_FIRST = "month-first"
+    """05/01/2026 is the first of May."""
+
+
+class Speaker(StrEnum):
+    """Who a row of a log is from."""
+
+    USER = "user"
+    """A turn: what a user said."""
+    BOT = "bot"
+    """What the assistant answered to the turn before."""
+    NONE = "none"
+    """Neither; the row is left out."""
+
+
 class SearchRow(StrEnum):
     """A row of a log of site search that is no turn of its own."""
 

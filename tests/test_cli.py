@@ -257,6 +257,8 @@ def test_tables_keep_to_eighty_columns(artefact, log):
         (["experiment", "{log}", "--name", "x", "--detect", "0"], "a difference above 0, not 0; for example 0.02"),
         (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "7"], "between 0 and 1, not 7"),
         (["experiment", "{log}", "--name", "x", "--detect", "0.1", "--share", "0.0001"], "requests of the log are in arm A"),
+        (["experiment", "{log}", "--name", "x", "--detect", "0.1"], "the log has neither sent nor rewrite_id, so nothing in it"),
+        (["try", "{log}", "--truth", "wish", "--out", "{tmp}/t"], "no file has a column wish; the columns are "),
         (["explain", "{artefact}", "hello", "--graph", "{tmp}/hello.svg"], "does not contain 'hello'"),
         (["simulate", "--out", "{tmp}/log.zip", "--days", "1", "--users", "5", "--world", "phrases"], "a log ends in .parquet"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from rewriter import __version__
+from rewriter.codes import DateOrder
 from rewriter.errors import RewriterError
 
 try:
@@ -23,13 +24,35 @@ T = TypeVar("T")
 
 PATH = click.Path(path_type=Path)
 ARTEFACT = click.argument("artefact", metavar="DIR", type=PATH)
-MAP = click.option(
+_MAP = click.option(
     "--map",
     "pairs",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="Name of a column of the log that is called otherwise, as user_id=caller; repeatable.",
+    help="Column, or path such as user.id, that holds one of ours: user_id=caller; repeatable.",
 )
+_DATES = click.option(
+    "--dates", type=click.Choice([str(order) for order in DateOrder]), help="Whether 05/01/2026 is 5 January or 1 May."
+)
+_MAPPING = click.option("--mapping", "saved", metavar="FILE", type=PATH, help="TOML file with the pairs of --map.")
+
+
+def reads_log(command: Callable[..., T]) -> Callable[..., T]:
+    """Add the options that say how a log is laid out; the command gets them as one argument, `mapping`."""
+
+    @_MAP
+    @_DATES
+    @_MAPPING
+    @wraps(command)
+    def run(*args: object, pairs: tuple[str, ...], dates: str | None, saved: Path | None, **kwargs: object) -> T:
+        mapping = pairs_of(pairs, "--map", "OURS=THEIRS") | ({"dates": dates} if dates else {})
+        if saved is not None:
+            from rewriter.offline.logs.layout import read_mapping
+
+            mapping = read_mapping(saved) | mapping
+        return command(*args, mapping=mapping, **kwargs)
+
+    return run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,16 +94,11 @@ def plainly(command: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def mapping_of(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Read OURS=THEIRS pairs."""
-    return pairs_of(pairs, "--map", "OURS=THEIRS")
-
-
 def pairs_of(pairs: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     """Read pairs of the given form, such as KEY=VALUE, or raise a usage error."""
     mapping = {}
     for pair in pairs:
-        left, equals, right = pair.partition("=")
+        left, equals, right = pair.rpartition("=") if "." in pair.partition("=")[0] else pair.partition("=")
         if not (left and equals and right):
             raise click.UsageError(f"{option} takes {form}, not {pair!r}")
         mapping[left.strip()] = right.strip()

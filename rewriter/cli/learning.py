@@ -1,5 +1,6 @@
 """The verbs that learn, `learn` and `label`, and `settings`, which lists what steers them."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli import MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import PATH, main, plainly, reads_log
 
 if TYPE_CHECKING:
     from rewriter.config import Config
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 @main.command()
 @click.argument("logs", nargs=-1, metavar="LOGS...")
 @click.option("--out", metavar="DIR", type=PATH, help="Folder to write the artefact to.")
-@MAP
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @click.option("--decisions", metavar="DIR", type=PATH, help="Folder that rewriter.DecisionLog wrote.")
 @click.option("--afresh", is_flag=True, help="Start anew: drop what DIR has learned before.")
-@click.option("--check", is_flag=True, help="Only report what would be read and what is missing.")
+@click.option("--check", is_flag=True, help="Only say how the log is understood, what is missing, and what to run.")
+@click.option("--save-mapping", "keep", metavar="FILE", type=PATH, help="With --check: write the pairs of --map it found.")
 @click.option(
     "--catalog",
     "catalogs",
@@ -35,15 +36,17 @@ if TYPE_CHECKING:
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
 @click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
 @plainly
+@reads_log
 def learn(
     logs: tuple[str, ...],
     out: Path | None,
-    pairs: tuple[str, ...],
+    mapping: dict[str, str],
     sql: Path | None,
     toml: Path | None,
     decisions: Path | None,
     afresh: bool,
     check: bool,
+    keep: Path | None,
     catalogs: tuple[Path, ...],
     catalog_is_complete: bool,
     typed: bool,
@@ -59,7 +62,8 @@ def learn(
       rewriter learn calls.csv --map user_id=caller --map utterance=heard --out artefact
       rewriter learn --sql export.sql --out artefact
       rewriter learn today.parquet --decisions decisions --out artefact
-      rewriter learn logs/ --check
+      rewriter learn export.json --check --save-mapping export.toml
+      rewriter learn export.json --mapping export.toml --out artefact
       rewriter learn --catalog phrases.jsonl --out artefact
       rewriter learn logs/ --catalog phrases.jsonl --check
     """
@@ -75,10 +79,9 @@ def learn(
         return
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
-    mapping = mapping_of(pairs)
     if check:
         inspect = partial(_answerable, catalogs=catalogs, config=config, channel=channel, complete=catalog_is_complete)
-        _check(logs, config, mapping, sql, inspect if catalogs else None)
+        _check(logs, config, mapping, sql, inspect if catalogs else None, keep)
         return
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
@@ -102,14 +105,31 @@ def learn(
 
 
 def _check(
-    logs: Sequence[str], config: "Config", mapping: Mapping[str, str], sql: Path | None, ask: Callable[[Path], list[str]] | None
+    logs: Sequence[str],
+    config: "Config",
+    mapping: Mapping[str, str],
+    sql: Path | None,
+    ask: Callable[[Path], list[str]] | None,
+    keep: Path | None,
 ) -> None:
-    """Print what can be learned from a log; `ask` gives further lines about its turns."""
+    """Print how a log is understood, what can be learned from it, and what to run; `ask` gives lines about its turns."""
     from rewriter import terminal
-    from rewriter.offline.logs import reader
+    from rewriter.offline.logs import examine, layout, reader
     from rewriter.offline.verdict import forecast
 
+    looked = examine.examine(logs, mapping) if sql is None else None
+    if looked is not None and looked.is_new:
+        terminal.table(f"{looked.file}, as it seems to be laid out", examine.COLUMNS, looked.rows(), right=("sure",))
+        for text in looked.lines():
+            terminal.line(text)
+        mapping = looked.proposal.mapping
     answered: list[str] = []
+    shown: list[tuple[str, ...]] = []
+
+    def inspect(turns: Path) -> None:
+        shown.extend(examine.three_rows(turns))
+        answered.extend(ask(turns) if ask is not None else [])
+
     found = reader.check(
         list(logs),
         config=config.logs,
@@ -117,10 +137,21 @@ def _check(
         sql=sql,
         min_users=config.launch.min_users,
         window_ms=config.rephrases.window_ms,
-        inspect=None if ask is None else lambda turns: answered.extend(ask(turns)),
+        inspect=inspect,
+        plain=True,
     )
+    if shown:
+        terminal.table("as understood", examine.ROWS, shown, whole=("time",))
     for text in [*found.lines(), *forecast(found, config).lines(), *answered]:
         terminal.line(text)
+    mapping = {**mapping, **({"dates": str(found.dates)} if found.dates else {})}
+    if keep is not None:
+        layout.save_mapping(mapping, keep)
+    named = " ".join(map(shlex.quote, logs)) if sql is None else f"--sql {shlex.quote(str(sql))}"
+    options = f" --mapping {shlex.quote(str(keep))}" if keep is not None else f" {layout.as_options(mapping)}" if mapping else ""
+    if not found.stop:
+        terminal.line(f"try it:  rewriter try {named}{options}")
+        terminal.line(f"learn:   rewriter learn {named}{options} --out artefact")
 
 
 def _tell(report: "LearnReport", out: Path) -> None:
@@ -183,12 +214,12 @@ def _answerable(turns: Path, catalogs: tuple[Path, ...], config: "Config", *, ch
     help="Parquet file of labels to write; it is private.",
 )
 @click.option("--train", metavar="FILE", type=PATH, help="Also write NLU training data: .jsonl, or .yml for Rasa.")
-@MAP
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @plainly
+@reads_log
 def label(
-    logs: tuple[str, ...], out: Path, train: Path | None, pairs: tuple[str, ...], sql: Path | None, toml: Path | None
+    logs: tuple[str, ...], out: Path, train: Path | None, mapping: dict[str, str], sql: Path | None, toml: Path | None
 ) -> None:
     """Label every turn of dialogue LOGS.
 
@@ -207,7 +238,7 @@ def label(
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
     with terminal.steps(job.STEPS) as progress:
-        report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping_of(pairs), sql=sql, progress=progress)
+        report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping, sql=sql, progress=progress)
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"labels in {out}", ("what", "figure"), report.rows(), right=("figure",))
@@ -255,16 +286,16 @@ def _rows(report: "LearnReport") -> list[tuple[str, str]]:
 @click.option("--out", metavar="FILE", type=PATH, required=True, help="Parquet file to write; private.")
 @click.option("--report", metavar="FILE", type=PATH, help="HTML page to write.")
 @click.option("--rules-only", is_flag=True, help="Let the documented rules decide, not the learned model.")
-@MAP
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @plainly
+@reads_log
 def diagnose(
     logs: tuple[str, ...],
     out: Path,
     report: Path | None,
     rules_only: bool,
-    pairs: tuple[str, ...],
+    mapping: dict[str, str],
     sql: Path | None,
     toml: Path | None,
 ) -> None:
@@ -291,7 +322,7 @@ def diagnose(
             report=report,
             rules_only=rules_only,
             config=config,
-            mapping=mapping_of(pairs),
+            mapping=mapping,
             sql=sql,
             progress=progress,
         )

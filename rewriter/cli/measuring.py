@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli import ARTEFACT, MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import ARTEFACT, PATH, main, plainly, reads_log
 
 if TYPE_CHECKING:
     from rewriter.operate.try_out import TryOut
@@ -55,7 +55,6 @@ def demo(out: Path, seed: int, setting: str) -> None:
 @main.command("try")
 @click.argument("logs", nargs=-1, metavar="LOGS...")
 @click.option("--out", metavar="DIR", type=PATH, default=Path("try"), show_default=True, help="Folder to write to.")
-@MAP
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @click.option("--catalog", "catalogs", multiple=True, metavar="FILE", type=PATH, help="Texts the assistant understands.")
@@ -65,10 +64,11 @@ def demo(out: Path, seed: int, setting: str) -> None:
 @click.option("--losses", "most", default=20, show_default=True, help="Number of rewrites with a loss to list.")
 @SEED
 @plainly
+@reads_log
 def try_(
     logs: tuple[str, ...],
     out: Path,
-    pairs: tuple[str, ...],
+    mapping: dict[str, str],
     sql: Path | None,
     toml: Path | None,
     catalogs: tuple[Path, ...],
@@ -100,7 +100,7 @@ def try_(
             list(logs),
             out=out,
             config=Config.from_toml(toml) if toml else None,
-            mapping=mapping_of(pairs),
+            mapping=mapping,
             sql=sql,
             catalog=catalogs or None,
             channel="typed" if typed else "spoken",
@@ -184,10 +184,10 @@ def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: s
 @click.option("--truth", metavar="COLUMN", help="Column of the log with the hypothesis the user wanted.")
 @click.option("--after-failure", is_flag=True, help="Rewrite only turns that the assistant refused.")
 @click.option("--out", metavar="DIR", type=PATH, help="Folder for outcomes.parquet, table.md and the curve.")
-@MAP
 @plainly
+@reads_log
 def evaluate(
-    artefact: Path, log: tuple[str, ...], truth: str | None, after_failure: bool, out: Path | None, pairs: tuple[str, ...]
+    artefact: Path, log: tuple[str, ...], truth: str | None, after_failure: bool, out: Path | None, mapping: dict[str, str]
 ) -> None:
     """Replay later logs through the artefact in DIR and report wins and losses, with 95 % intervals.
 
@@ -203,7 +203,7 @@ def evaluate(
     from rewriter.evaluation.evaluate import evaluate as judge
     from rewriter.evaluation.summary import asked, brief
 
-    found = judge(artefact, list(log), truth=truth, mapping=mapping_of(pairs), out=out, after_failure=after_failure)
+    found = judge(artefact, list(log), truth=truth, mapping=mapping, out=out, after_failure=after_failure)
     for text in (*found.log.lines(), *(f"warning: {warning}" for warning in found.warnings)):
         terminal.line(text)
     columns, lines = brief(found.rows)
@@ -222,9 +222,9 @@ DECISIONS = click.option("--decisions", metavar="DIR", type=PATH, help="Folder t
 @click.argument("b", metavar="B")
 @LOG
 @DECISIONS
-@MAP
 @plainly
-def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs: tuple[str, ...]) -> None:
+@reads_log
+def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, mapping: dict[str, str]) -> None:
     """Estimate how the requests of LOG would have ended under the releases A and B (DIR or DIR@VERSION).
 
     The estimate uses the arms that were drawn while LOG was recorded: rewritten or left alone, with known probability. If a
@@ -239,7 +239,7 @@ def compare(a: str, b: str, log: tuple[str, ...], decisions: Path | None, pairs:
     from rewriter.evaluation.compare import COLUMNS
     from rewriter.evaluation.compare import compare as judge
 
-    found = judge(a, b, list(log), mapping=mapping_of(pairs), decisions=decisions)
+    found = judge(a, b, list(log), mapping=mapping, decisions=decisions)
     for text in found.log.lines():
         terminal.line(text)
     shares = ", ".join(f"{name} {100 * u:.1f} %" for name, u in zip("AB", found.unsupported, strict=True))
@@ -287,10 +287,10 @@ def plan(base: float, change: float, per_cluster: float, alike: float, power: fl
     metavar="DIR",
     help="Arms by families of texts of DIR, not by user; repeatable.",
 )
-@MAP
 @plainly
+@reads_log
 def experiment(
-    log: tuple[str, ...], name: str, share: float, detect: float, releases: tuple[str, ...], pairs: tuple[str, ...]
+    log: tuple[str, ...], name: str, share: float, detect: float, releases: tuple[str, ...], mapping: dict[str, str]
 ) -> None:
     """Report an A/B experiment from LOG, day by day.
 
@@ -306,6 +306,6 @@ def experiment(
     from rewriter.evaluation.experiment import COLUMNS, ArmSplit
     from rewriter.evaluation.experiment import experiment as read
 
-    found = read(list(log), ArmSplit(name, share), detect=detect, releases=releases, mapping=mapping_of(pairs))
+    found = read(list(log), ArmSplit(name, share), detect=detect, releases=releases, mapping=mapping)
     rows = [(datetime.fromtimestamp(r.day * 86_400, UTC).date().isoformat(), *r.row()) for r in found]
     terminal.table(f"experiment {name}: defect rates, %", COLUMNS, rows, right=COLUMNS[1:])

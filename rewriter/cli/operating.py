@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rewriter.cli import ARTEFACT, MAP, PATH, main, mapping_of, plainly
+from rewriter.cli import ARTEFACT, PATH, main, plainly, reads_log
 
 VERSION = click.argument("version", required=False, metavar="[VERSION]")
 
@@ -194,9 +194,9 @@ def review(
     type=PATH,
     help="Folder of a rewriter.DecisionLog that no process writes to.",
 )
-@MAP
 @plainly
-def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | None, pairs: tuple[str, ...]) -> None:
+@reads_log
+def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | None, mapping: dict[str, str]) -> None:
     """Erase USER (the id as in the log) from DIR, its private state and all versions, and from logs.
 
     One version is left, without USER, and serves. Rules and texts that fewer than k other users support are withdrawn.
@@ -209,7 +209,7 @@ def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | N
     from rewriter import terminal
     from rewriter.operate.forget import forget as erase
 
-    found = erase(user, artefact, logs=list(logs), decisions=decisions, mapping=mapping_of(pairs))
+    found = erase(user, artefact, logs=list(logs), decisions=decisions, mapping=mapping)
     if found.is_empty:
         terminal.line(f"nobody of that id here: nothing was changed in {artefact}; the id must be written as in the log")
         return

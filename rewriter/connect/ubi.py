@@ -16,9 +16,9 @@ from rewriter.config import Sessions
 from rewriter.engines import first_line, quoted
 from rewriter.errors import LogError
 from rewriter.messages import search_row
-from rewriter.offline.logs.contract import literal
-from rewriter.offline.logs.files import FORMATS, ending, find, identify
+from rewriter.offline.logs.files import Source, find, identify
 from rewriter.offline.logs.opening import connection
+from rewriter.offline.logs.text_formats import records_of
 from rewriter.text import normalise
 
 ACTIONS: Final[Mapping[str, float]] = MappingProxyType({"click": 0.5, "add_to_cart": 1.0, "purchase": 1.0})
@@ -133,12 +133,12 @@ def import_ubi(
     if wrong := [f"{name}={share:g}" for name, share in actions.items() if not 0 <= share <= 1]:
         raise LogError(f"what an action is worth is a share from 0 to 1, such as click=0.5, not {wrong[0]}")
     paths = find(sources)
-    if others := [path for path in paths if FORMATS[ending(path)] == "csv"]:
-        raise LogError(f"UBI is read from JSON lines or Parquet, and {others[0]} is neither; export the index as JSON lines")
     files, _ = identify([(path, str(path)) for path in paths], frozenset())
+    if others := [file.shown for file in files if file.format not in ("jsonl", "json", "parquet")]:
+        raise LogError(f"UBI is read from JSON or Parquet, and {others[0]} is neither; export the index as JSON lines")
     with explained(target), tempfile.TemporaryDirectory(dir=target.parent, prefix=".rewriter-") as work:
         with connection(Path(work), lambda user: user) as con:
-            _turns(con, [file.path for file in files], actions, application, gap_ms)
+            _turns(con, files, Path(work), actions, application, gap_ms)
             report = _report(con, target)
             if not report.turns:
                 raise LogError("; ".join([_NOTHING, *report.lines()[2:]]))
@@ -151,15 +151,21 @@ def import_ubi(
 
 
 def _turns(
-    con: duckdb.DuckDBPyConnection, paths: Sequence[Path], actions: Mapping[str, float], application: str | None, gap_ms: int
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[Source],
+    work: Path,
+    actions: Mapping[str, float],
+    application: str | None,
+    gap_ms: int,
 ) -> None:
     """Make the tables of ``sql/ubi.sql``, from the files to `turns`."""
     con.execute("CREATE TEMP TABLE raw (place BIGINT, doc JSON)")
-    for number, path in enumerate(paths):
+    for number, file in enumerate(files):
+        doc = f"SELECT CASE WHEN json_type(json) = 'OBJECT' THEN json END AS doc FROM {records_of(file, work).sql}"
         try:
-            con.execute(f"INSERT INTO raw SELECT {number * _FILE} + row_number() OVER (), doc FROM ({_documents(path)})")
+            con.execute(f"INSERT INTO raw SELECT {number * _FILE} + row_number() OVER (), doc FROM ({doc})")
         except duckdb.Error as error:
-            raise LogError(f"cannot read {path}: {first_line(error)}") from error
+            raise LogError(f"cannot read {file.shown}: {first_line(error)}") from error
     con.execute("CREATE TEMP TABLE actions (action VARCHAR, share DOUBLE)")
     shares: dict[str, float] = {}
     for name, share in actions.items():
@@ -174,14 +180,6 @@ def _turns(
         f"CREATE TEMP VIEW usable AS SELECT coalesce({wanted} IS NULL OR application = {wanted}, false) AS ours FROM asked"
         " WHERE said <> '' AND client IS NOT NULL AND ts_ms IS NOT NULL"
     )
-
-
-def _documents(path: Path) -> str:
-    """Return the SELECT of the rows of a file, as JSON; NULL for a line that is no object."""
-    if FORMATS[ending(path)] == "parquet":
-        return f"SELECT to_json(t) AS doc FROM read_parquet({literal(path)}) AS t"
-    lines = f"read_ndjson_objects({literal(path)}, ignore_errors = true)"
-    return f"SELECT CASE WHEN json_type(json) = 'OBJECT' THEN json END AS doc FROM {lines}"
 
 
 def _report(con: duckdb.DuckDBPyConnection, out: Path) -> ImportReport:

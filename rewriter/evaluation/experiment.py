@@ -279,7 +279,7 @@ def experiment(
     Raises:
         ArtefactError: a release is missing or damaged.
         ConfigError: `detect` is not above 0, or the share of B is not between 0 and 1.
-        LogError: the log cannot be read, has no requests, or has requests of one arm only.
+        LogError: the log cannot be read, has no requests, has requests of one arm only, or says nothing of rewrites.
     """
     if detect <= 0:
         raise ConfigError(f"an experiment detects a difference above 0, not {detect:g}; for example 0.02")
@@ -291,7 +291,7 @@ def experiment(
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         key = secrets.token_bytes(32)
-        reader.read(sources, out=work, key=key, config=Logs(), mapping=names | borrowed, rejected=reader.temporary_file)
+        log = reader.read(sources, out=work, key=key, config=Logs(), mapping=names | borrowed, rejected=reader.temporary_file)
         turns = load(work / "turns.parquet", speaker="device_id")
     bad = [a or b for a, b in zip(troubles(turns), restatements(turns), strict=True)]
     kept = [i for i, first in enumerate(firsts(turns)) if first]
@@ -311,6 +311,11 @@ def experiment(
         raise LogError(
             f"all {len(kept):,} requests of the log are in arm {arms.pop()}, so there is nothing to compare; check --name and"
             " --share, and that the log holds the users of both arms"
+        )
+    if {"sent", "rewrite_id"} <= set(log.missing):
+        raise LogError(
+            "the log has neither sent nor rewrite_id, so nothing in it was served by two releases; log one of these columns, or"
+            " name it, such as with --map sent=COLUMN"
         )
     return readings(
         cluster=np.unique(np.array(units, dtype=object), return_inverse=True)[1].astype(np.int64),

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -101,7 +101,7 @@ def of_learned(log: LogReport, turns: int, rules: pd.DataFrame, promises: Mappin
         promises: what held-out evidence promises of each slice of the online layer.
         config: the budgets and `launch.min_users`.
     """
-    parts = [_rules(rules, config), *(_online(part, rules, promises) for part in (Part.BEFORE, Part.AFTER))]
+    parts = _consistent([_rules(rules, config), *(_online(part, rules, promises) for part in (Part.BEFORE, Part.AFTER))])
     off = {of.part: of.lack for of in parts if of.lack is not None}
     advised = [
         *_budgets(rules, promises, config),
@@ -160,6 +160,17 @@ def _rules(rules: pd.DataFrame, config: Config) -> PartVerdict:
         seen = set(of["verdict"])
         lack = Lack.OVER_BUDGET if seen & {*_UNSURE} else Lack.FEW_USERS if seen & {*_NEEDS_USERS} else Lack.NOTHING_RESTATED
     return PartVerdict(Part.RULES, lack, len(launched), win, loss, int(within.sum()))
+
+
+def _consistent(parts: Sequence[PartVerdict]) -> list[PartVerdict]:
+    """Return the verdicts so that none denies what another shows.
+
+    Each part looks at other evidence: rules at what users restated alike, the online layer at held-out texts. If one of them saw
+    a restatement, another that saw none did not have enough of them.
+    """
+    seen = any(of.lack not in (Lack.NOTHING_RESTATED, Lack.NOT_FITTED) for of in parts)
+    instead = {Part.RULES: Lack.FEW_USERS, Part.BEFORE: Lack.NO_THRESHOLD, Part.AFTER: Lack.NO_THRESHOLD}
+    return [replace(of, lack=instead[of.part]) if seen and of.lack is Lack.NOTHING_RESTATED else of for of in parts]
 
 
 def _online(part: Part, rules: pd.DataFrame, promises: Mapping[str, Promise]) -> PartVerdict:

@@ -13,7 +13,7 @@ from rewriter.errors import LogError
 from rewriter.offline.logs.contract import literal
 from rewriter.offline.logs.files import checksum, find, open_text, packed
 from rewriter.offline.logs.reader import UserRows, rows_of_user
-from rewriter.offline.logs.text_formats import csv_header, csv_rows, json_rows
+from rewriter.offline.logs.text_formats import csv_header, csv_rows, json_rows, list_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,14 @@ def _rewritten(path: Path, of_user: UserRows) -> Rewritten:
 
 def _lines_without(path: Path, new: Path, of_user: UserRows) -> None:
     """Copy all bytes of a text file but those of some rows."""
+    if of_user.source.format == "text":
+        raise LogError(
+            f"cannot take rows out of {path}: it is a transcript, whose lines belong together; write it as JSON lines, one"
+            " object a line, or delete the file; nothing was changed"
+        )
+    if of_user.source.format == "json":
+        _list_without(path, new, of_user)
+        return
     last = 0
     with gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
         for row, raw in _rows(of_user, path):
@@ -111,6 +119,24 @@ def _lines_without(path: Path, new: Path, of_user: UserRows) -> None:
             f"cannot rewrite {path}: its {of_user.count:,} rows do not lie one after the other ({last:,} were found);"
             " write it again as JSON lines, one object a line; nothing was changed"
         )
+
+
+def _list_without(path: Path, new: Path, of_user: UserRows) -> None:
+    """Copy all bytes of a JSON list but those of some elements, and of the commas between."""
+    with open_text(path) as file:
+        data = file.read()
+    spans = list_spans(data)
+    if len(spans) != of_user.count:
+        raise LogError(
+            f"cannot take rows out of {path}: it is one JSON object, whose parts belong together; write it as JSON lines, one"
+            " object a line; nothing was changed"
+        )
+    kept = [span for row, span in enumerate(spans, start=1) if row not in of_user.rows]
+    with gzip.open(new, "wb") if packed(path) else new.open("wb") as out:
+        out.write(data[: spans[0].start])
+        for n, span in enumerate(kept):
+            out.write(data[span.before if n else span.start : span.end])
+        out.write(data[spans[-1].end :])
 
 
 def _rows(of_user: UserRows, path: Path) -> Iterator[tuple[int, bytes]]:

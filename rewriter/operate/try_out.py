@@ -1,6 +1,7 @@
 """`try_out`: learns from a part of a log and judges on the rest, so that one step says what rewriting would do for it."""
 
 import math
+import shlex
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from rewriter.messages import advice, next_step
 from rewriter.offline import learn as job
 from rewriter.offline.catalog import Sources
 from rewriter.offline.logs import reader
+from rewriter.offline.logs.layout import as_options
 from rewriter.offline.logs.report import DAY_MS, LogReport, signals
 from rewriter.offline.verdict import LogVerdict, forecast
 from rewriter.online.rewriter import Rewriter
@@ -161,27 +163,29 @@ def try_out(
         hopeless = catalog is None and all(of.lack in _HOPELESS for of in expected.parts)
         if hopeless or not split.learned or not split.judged:
             return _too_little(log, split, expected)
+        turns = _turns(work, sources, config, mapping or {}, sql, truth)
         learned = job.learn(
             [part], out=folder / "artefact", config=config, mapping={"timestamp": "ts_ms"}, afresh=True, catalog=catalog,
             channel=channel, complete=complete, progress=lambda step: None if step == STEPS[0] else tell(_step(step)),
         )  # fmt: skip
         tell("judging")
-        turns = _turns(work, sources, config, mapping or {}, sql, truth)
         judged = [turn for turn in turns if turn.ts_ms >= split.cut_ms or turn.speaker in new]
         outcomes = _judged(folder / "artefact", judged, truth is not None)
         rows = _rows(outcomes, judged, new, seed)
-    return _summed_up(log, split, learned.verdict, outcomes, rows, turns, folder, config, _named(sources, sql), tell)
+    return _summed_up(
+        log, split, learned.verdict, outcomes, rows, turns, folder, config, _named(sources, sql, mapping or {}), tell
+    )
 
 
 def _step(of_learn: str) -> str:
     return of_learn if of_learn in STEPS else STEPS[0]
 
 
-def _named(sources: str | Path | Sequence[str | Path], sql: str | Path | None) -> str:
-    """Return the log as a command line names it."""
-    if sql is not None:
-        return f"--sql {sql}"
-    return str(sources) if isinstance(sources, str | Path) else " ".join(map(str, sources))
+def _named(sources: str | Path | Sequence[str | Path], sql: str | Path | None, mapping: Mapping[str, str]) -> str:
+    """Return the log as a command line names it, with the options that read it."""
+    paths = [sources] if isinstance(sources, str | Path) else sources
+    named = f"--sql {shlex.quote(str(sql))}" if sql is not None else " ".join(shlex.quote(str(path)) for path in paths)
+    return f"{named} {as_options(mapping)}".rstrip()
 
 
 def _read(

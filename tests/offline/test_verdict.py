@@ -65,10 +65,11 @@ def test_a_budget_and_a_log_that_would_turn_the_layer_on():
 @pytest.mark.parametrize(
     ("table", "promises", "lack"),
     [
-        (rules(), promised(), {Part.RULES: Lack.NOTHING_RESTATED}),
+        (rules(), promised(), {Part.RULES: Lack.FEW_USERS}),
+        (rules(), promised(NOTHING, NOTHING), dict.fromkeys(Part, Lack.NOTHING_RESTATED)),
         (rules(RuleVerdict.FEW_MEAN_TARGET), promised(), {Part.RULES: Lack.FEW_USERS}),
         (rules(RuleVerdict.GAIN_UNSURE, RuleVerdict.FEW_MEAN_TARGET), promised(), {Part.RULES: Lack.OVER_BUDGET}),
-        (rules(RuleVerdict.LAUNCHED), promised(NOTHING), {Part.BEFORE: Lack.NOTHING_RESTATED}),
+        (rules(RuleVerdict.LAUNCHED), promised(NOTHING), {Part.BEFORE: Lack.NO_THRESHOLD}),
         (rules(RuleVerdict.LAUNCHED), {}, {Part.BEFORE: Lack.NOT_FITTED, Part.AFTER: Lack.NOT_FITTED}),
     ],
 )

@@ -1,6 +1,6 @@
 """The log contract in SQL: how each column of a file becomes a column of TURNS, and which rows are set aside."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -64,6 +64,11 @@ class Relation(NamedTuple):
         rows: number of all rows of the file: good, bad and broken.
         staged: whether `path` was staged.
         broken: JSON lines (row, reason, content) of the broken lines; None if there are none.
+        units: number of the records of the file, as `forget` takes them out: lines, elements of a list, or rows.
+        has_outer_time: whether the rows of a record share one time.
+        notes: what became of rows that are no turns, for people.
+        has_dates: whether some of its times are texts in other forms than ISO 8601 and epoch numbers.
+        is_folded: whether `path` has one row for each turn, with the column `records` (`rewriter.offline.logs.talks`).
     """
 
     path: Path
@@ -72,6 +77,11 @@ class Relation(NamedTuple):
     rows: int
     staged: bool = True
     broken: Path | None = None
+    units: int = 0
+    has_outer_time: bool = False
+    notes: tuple[str, ...] = ()
+    has_dates: bool = False
+    is_folded: bool = False
 
 
 def literal(path: Path) -> str:
@@ -91,7 +101,10 @@ def nested(sql_type: str) -> bool:
 
 def opened(relations: Sequence[Relation]) -> str:
     """Return the FROM clause of files with the same cells; it yields the cells, and row, wrong and file_index."""
-    cells = relations[0].cells
+    cells = dict(relations[0].cells)
+    if relations[0].has_dates:
+        time = cells["timestamp"].ref
+        cells["timestamp"] = Cell(f"coalesce(CAST(time_of_date({time}) AS VARCHAR), {time})", "VARCHAR")
     picked = ", ".join([*(f"{cell.ref} AS {ours}" for ours, cell in cells.items()), "file_index"])
     paths = ", ".join(literal(relation.path) for relation in relations)
     if relations[0].staged:
@@ -100,7 +113,7 @@ def opened(relations: Sequence[Relation]) -> str:
     return f"(SELECT {picked}, {rows} FROM read_parquet([{paths}], file_row_number = true))"
 
 
-def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: Logs) -> str:
+def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: Logs, worded: Collection[str] = ()) -> str:
     """Return the SELECT of files with the same cells, in the columns that all files share.
 
     These are the columns of TURNS, with four differences: `user` is as the log gives it, `intent` and `slots` stand beside
@@ -110,8 +123,10 @@ def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: L
         files: number of each file in the log -> its checksum.
         relations: the files, in the same order.
         config: defaults.
+        worded: columns whose values mean what the caller said; a value without a meaning is none.
     """
     cells = {name: Cell(name, cell.type) for name, cell in relations[0].cells.items()}
+    cells |= {name: Cell(f"worded('{name}', {_text(cells[name])})", "VARCHAR") for name in worded if name in cells}
     values = {name: _value(CONTRACT[name], cells[name]) if name in cells else _absent(CONTRACT[name]) for name in CONTRACT}
     prefix = _of_file([quoted(f"{checksum[:16]}-") for checksum in files.values()])
     values["turn_id"] = f"coalesce({values['turn_id']}, {prefix} || row)"
@@ -123,7 +138,7 @@ def file_rows(files: Mapping[int, str], relations: Sequence[Relation], config: L
     wrong = [
         f"WHEN {_given(c)} AND {_value(CONTRACT[name], c)} IS NULL THEN 'wrong type in {name}'"
         for name, c in cells.items()
-        if CONTRACT[name] not in ("text", "time", "slots")
+        if CONTRACT[name] not in ("text", "time", "slots") and name not in worded
     ]
     shown = ", ".join(f"{quoted(name)}, CAST({c.ref} AS VARCHAR)" for name, c in cells.items() if name != "user_id")
     return (
@@ -209,8 +224,11 @@ def _json(cell: Cell) -> str:
 
 
 def user_rows(relation: Relation) -> str:
-    """Return the SELECT of the number of each row, `row`, and its `user`, as the log gives it."""
-    return f"SELECT row, {_value('text', Cell('user_id', relation.cells['user_id'].type))} AS user FROM {opened([relation])}"
+    """Return the SELECT of the number of each record, `row`, and the `user` of a turn in it, as the log gives it."""
+    user = f"{_value('text', Cell('user_id', relation.cells['user_id'].type))} AS user"
+    if relation.is_folded:
+        return f"SELECT DISTINCT unnest(records) AS row, {user} FROM read_parquet({literal(relation.path)})"
+    return f"SELECT row, {user} FROM {opened([relation])}"
 
 
 class TimeSpan(NamedTuple):

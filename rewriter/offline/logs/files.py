@@ -3,6 +3,7 @@
 import difflib
 import gzip
 import hashlib
+import json
 import re
 import zlib
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ import duckdb
 from rewriter.engines import first_line
 from rewriter.errors import LogError
 
-Format = Literal["parquet", "jsonl", "csv"]
+Format = Literal["parquet", "jsonl", "json", "csv", "text"]
 
 FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
@@ -26,7 +27,13 @@ FORMATS: dict[str, Format] = {
     ".json": "jsonl",
     ".csv": "csv",
     ".tsv": "csv",
+    ".txt": "text",
+    ".log": "text",
 }
+"""Ending -> how the file is read. A file of JSON lines that turns out to be one JSON value has the format ``json``."""
+_IN_FOLDERS = {end for end, kind in FORMATS.items() if kind != "text"}
+"""Endings that are looked for in folders: a text in a folder is more often a note than a log, so it must be named."""
+_BOM = b"\xef\xbb\xbf"
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
 _NODE = re.compile(r'"type":"(\w+_NODE)"')  # quotes inside the texts of a statement are escaped in its JSON
 
@@ -40,12 +47,14 @@ class Source:
         shown: how people know it: the path as given, or the SQL file that made it.
         format: how it is read.
         checksum: sha256 of its content (unpacked, where it is a .gz), 64 hex digits.
+        size: bytes of its content, where it is one JSON value.
     """
 
     path: Path
     shown: str
     format: Format
     checksum: str
+    size: int = 0
 
     @property
     def quotable(self) -> bool:
@@ -73,7 +82,7 @@ def find(sources: Iterable[str | Path]) -> list[Path]:
 def _expand(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        inside = (p for p in path.rglob("*") if p.is_file() and ending(p) in FORMATS)
+        inside = (p for p in path.rglob("*") if p.is_file() and ending(p) in _IN_FOLDERS)
         found = sorted(p for p in inside if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts))
         if not found:
             raise LogError(f"folder {path} holds no log: no file there ends in {_endings()}")
@@ -147,9 +156,28 @@ def _identify(path: Path, shown: str) -> Source:
         raise LogError(f"{shown} is UTF-16: convert it first (iconv -f {encoding} -t utf-8)")
     if kind == "parquet" and head[:4] != b"PAR1":
         raise LogError(f"{shown} is not a Parquet file")
-    if kind == "jsonl" and head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
-        raise LogError(f"{shown} is one JSON list, and JSON lines are needed: write one object a line (jq -c '.[]')")
-    return Source(path, shown, kind, content)
+    size = _json_value(path) if kind == "jsonl" else 0
+    return Source(path, shown, "json" if size else kind, content, size)
+
+
+def _json_value(path: Path) -> int:
+    """Return the bytes of a file that is one JSON value, a list or an object of several lines; 0 for JSON lines."""
+    with open_text(path) as file:
+        first = next((line for line in file if line.removeprefix(_BOM).strip()), b"").removeprefix(_BOM).strip()
+        if first[:1] == b"[" or (first[:1] == b"{" and not _is_json(first)):
+            if first[:1] == b"[":
+                return len(first) + sum(map(len, file))
+            text = first + file.read()
+            return len(text) if _is_json(text) else 0
+        return 0
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _utf16(head: bytes) -> str:

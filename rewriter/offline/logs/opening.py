@@ -4,7 +4,7 @@ import difflib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -30,8 +30,9 @@ from rewriter.offline.logs.contract import (
     place,
 )
 from rewriter.offline.logs.files import Source
+from rewriter.offline.logs.layout import Layout
 from rewriter.offline.logs.report import DAY_MS, copy
-from rewriter.offline.logs.text_formats import Hash, comma_separated, json_lines
+from rewriter.offline.logs.text_formats import Hash, comma_separated, json_records
 
 _OFTEN = {
     "user_id": ("user", "uid", "userid", "who", "speaker", "caller", "customer_id", "household"),
@@ -47,21 +48,31 @@ _GROUP = 0.01
 
 
 @contextmanager
-def connection(work: Path, hashed: Hash) -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(
+    work: Path, hashed: Hash, words: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a database in memory that spills to `work` and has the functions of the SQL. It is closed at the end.
 
     Args:
         work: a private folder.
         hashed: user id -> its keyed hash.
+        words: column -> value -> what it means (`Layout.words`).
     """
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.execute(f"SET temp_directory = {quoted(str(work / 'spill'))}")
         con.execute("SET python_enable_replacements = false")
+        said = {f"{column}={value}": meaning for column, of in (words or {}).items() for value, meaning in of.items()}
+        con.execute("SET VARIABLE words = MAP(CAST($keys AS VARCHAR[]), CAST($values AS VARCHAR[]))", _as_lists(said))
+        con.execute("SET VARIABLE dates = ''")
         con.execute(resources.files("rewriter.offline").joinpath("sql/logs_values.sql").read_text(encoding="utf-8"))
         con.create_function("hashed", hashed, ["VARCHAR"], "VARCHAR")
         con.create_function("reading", _reading, ["VARCHAR", "VARCHAR"], "VARCHAR")
         yield con
+
+
+def _as_lists(pairs: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"keys": list(pairs), "values": [str(value) for value in pairs.values()]}
 
 
 def _reading(intent: str, slots: str) -> str:
@@ -75,29 +86,20 @@ def _reading(intent: str, slots: str) -> str:
     return hypothesis(intent, values)
 
 
-def names_in(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Return every column of the contract -> the name to look for in the files."""
-    for ours in mapping:
-        if ours not in CONTRACT:
-            near = difflib.get_close_matches(ours, CONTRACT, n=1) or sorted(CONTRACT)
-            raise LogError(f"the log has no column {ours} to map to; did you mean {near[0]}?")
-    return {name: mapping.get(name, name) for name in CONTRACT}
-
-
 def relation(
     con: duckdb.DuckDBPyConnection,
     source: Source,
-    names: Mapping[str, str],
+    layout: Layout,
     work: Path,
     hashed: Hash,
     required: Sequence[str] = REQUIRED,
 ) -> Relation:
-    """Open one file of the log.
+    """Open one file of the log. Answers and clicks still have rows of their own (`rewriter.offline.logs.talks.folded`).
 
     Args:
         con: where it is read.
         source: the file.
-        names: ours -> the name to look for.
+        layout: how its turns lie in it.
         work: folder for what has to be written on the way.
         hashed: user id -> its keyed hash.
         required: the columns that the file must have.
@@ -105,20 +107,20 @@ def relation(
     Raises:
         LogError: the file is damaged, or lacks required columns; names all of them.
     """
-    match source.format:
-        case "parquet":
-            opened = _parquet(con, source, names)
-        case "jsonl":
-            opened = json_lines(con, source, names, work, hashed)
-        case "csv":
-            opened = comma_separated(con, source, names, work, hashed)
+    if source.format == "csv":
+        opened = comma_separated(con, source, layout, work, hashed)
+    elif source.format == "parquet" and (plain := _parquet(con, source, layout)):
+        opened = plain
+    else:
+        opened = json_records(con, source, layout, work, hashed)
     missing = [column for column in required if column not in opened.cells] if opened.cells or opened.columns else []
     if missing:
-        raise LogError(_missing({column: names[column] for column in missing}, source, opened.columns))
+        raise LogError(_missing({column: layout.names[column] for column in missing}, source, opened.columns))
     return opened
 
 
-def _parquet(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str]) -> Relation:
+def _parquet(con: duckdb.DuckDBPyConnection, source: Source, layout: Layout) -> Relation | None:
+    """Open a Parquet file whose columns are those that are looked for; None if they lie inside of others."""
     try:
         described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(source.path)})").fetchall()
         rows = con.execute(f"SELECT COUNT(*) FROM read_parquet({literal(source.path)})").fetchall()[0][0]
@@ -128,11 +130,14 @@ def _parquet(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str,
     types = {row[0]: row[1] for row in described}
     if taken := _VIRTUAL & types.keys():
         raise LogError(f"{source.shown}: DuckDB keeps the column name {min(taken)} for itself; read the file with --sql instead")
-    cells = {ours: Cell(identifier(theirs), types[theirs]) for ours, theirs in names.items() if theirs in types}
+    inside = [name for name in layout.names.values() if name not in types and ("." in name or "+" in name)]
+    if layout.is_folded or inside:
+        return None
+    cells = {ours: Cell(identifier(theirs), types[theirs]) for ours, theirs in layout.names.items() if theirs in types}
     for ours, cell in cells.items():
         if nested(cell.type) and CONTRACT[ours] not in ("list", "object", "slots"):
-            raise LogError(f"{source.shown}: column {names[ours]} is {cell.type}, and {ours} is one value a row")
-    return Relation(source.path, cells, tuple(types), rows, staged=False)
+            raise LogError(f"{source.shown}: column {layout.names[ours]} is {cell.type}, and {ours} is one value a row")
+    return Relation(source.path, cells, tuple(types), rows, staged=False, units=rows)
 
 
 def _missing(names: Mapping[str, str], source: Source, columns: tuple[str, ...]) -> str:
@@ -158,9 +163,9 @@ def _near(ours: str, theirs: str, columns: Sequence[str]) -> str:
     return unknown[near[0]] if near else ""
 
 
-def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> None:
+def require_mapped(layout: Layout, relations: list[Relation]) -> None:
     """Raise a LogError where a column that was mapped by name is in no file."""
-    for ours, theirs in mapping.items():
+    for ours, theirs in ((name, layout.names[name]) for name in sorted(layout.mapped)):
         if relations and not any(ours in relation.cells for relation in relations):
             columns = sorted({column for relation in relations for column in relation.columns})
             near = difflib.get_close_matches(theirs, [c for c in columns if c == ours or c not in CONTRACT], n=1)
@@ -168,13 +173,21 @@ def require_mapped(mapping: Mapping[str, str], relations: list[Relation]) -> Non
             raise LogError(f"no file has a column {theirs}{cure}")
 
 
-def prepare(con: duckdb.DuckDBPyConnection, work: Path, files: list[Source], relations: list[Relation], config: Logs) -> None:
+def prepare(
+    con: duckdb.DuckDBPyConnection,
+    work: Path,
+    files: list[Source],
+    relations: list[Relation],
+    config: Logs,
+    worded: Collection[str] = (),
+) -> None:
     """Make the view `log_rows`. Users are hashed and hypotheses are written once for each distinct value."""
     alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i, each in enumerate(relations):
-        alike[each.staged, *each.cells.items()].append(i)
+        alike[each.staged, each.has_dates, *each.cells.items()].append(i)
     branches = [
-        file_rows({i: files[i].checksum for i in group}, [relations[i] for i in group], config) for group in alike.values()
+        file_rows({i: files[i].checksum for i in group}, [relations[i] for i in group], config, worded)
+        for group in alike.values()
     ] or [_no_rows(con, work, config)]
     union = " UNION ALL ".join(branches)
     if sum(each.rows for each in relations) <= _FEW_ROWS:

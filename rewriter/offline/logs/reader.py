@@ -12,16 +12,17 @@ from typing import Any
 
 import duckdb
 
+from rewriter.codes import DateOrder
 from rewriter.config import Logs
 from rewriter.engines import first_line
 from rewriter.errors import LogError
-from rewriter.offline.logs.contract import (
-    user_rows,
-)
+from rewriter.offline.logs.contract import Relation, user_rows
 from rewriter.offline.logs.decisions import join, join_feedback
 from rewriter.offline.logs.files import Source, find, identify, select
-from rewriter.offline.logs.opening import connection, names_in, prepare, relation, require_mapped
+from rewriter.offline.logs.layout import Layout
+from rewriter.offline.logs.opening import connection, prepare, relation, require_mapped
 from rewriter.offline.logs.report import LogReport, signals, write
+from rewriter.offline.logs.talks import folded, has_dates, settle_dates
 from rewriter.text import hash_user
 
 _WORK = ".reading-"
@@ -49,7 +50,7 @@ def read(
         key: secret under which user ids are hashed, 16 to 64 bytes. None leaves them as the log gives them, for tables that are
             read again as a log and then removed.
         config: limits and defaults.
-        mapping: our column -> the log's name for it.
+        mapping: our column -> the log's name for it, and how its rows lie (`rewriter.offline.logs.layout.Layout.of`).
         sql: a file with one SELECT whose rows are the log, instead of `sources`.
         seen: checksums of files that were learned before; their content is left out.
         decisions: folder of a `rewriter.DecisionLog`, joined to the turns (`offline.logs.decisions.join`).
@@ -103,16 +104,19 @@ def check(
     min_users: int = 3,
     window_ms: int = 60_000,
     inspect: Callable[[Path], None] | None = None,
+    plain: bool = False,
 ) -> LogReport:
     """Read a log as `read` does, and keep nothing but the report. It also says why `read` would stop, and what can teach.
 
-    `inspect` is called with the Parquet of the turns that were read (`tables.TURNS`), which is removed afterwards.
+    `inspect` is called with the Parquet of the turns that were read (`tables.TURNS`), which is removed afterwards. Its user ids
+    are hashed unless `plain` is set.
 
     Raises:
         LogError: a file cannot be read, or a required column is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
-        report = _read(sources, Path(folder), secrets.token_bytes(16), config, mapping or {}, sql, seen, min_users)
+        key = None if plain else secrets.token_bytes(16)
+        report = _read(sources, Path(folder), key, config, mapping or {}, sql, seen, min_users)
         if inspect is not None:
             inspect(Path(folder) / "turns.parquet")
         with duckdb.connect() as con:
@@ -150,17 +154,28 @@ def rows_of_user(user_id: str, path: Path, mapping: Mapping[str, str]) -> UserRo
     def hashed(user: str) -> str:
         return _THIS if user == user_id else _OTHER
 
-    names = {"user_id": names_in(mapping)["user_id"]}
+    layout = Layout.of(mapping)
+    if not layout.is_folded:
+        layout = replace(layout, names={"user_id": layout.names["user_id"]})
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         try:
-            with connection(work, hashed) as con:
-                opened = relation(con, source, names, work, hashed, tuple(names))
+            with connection(work, hashed, layout.words) as con:
+                opened = relation(con, source, layout, work, hashed, ("user_id",))
+                if opened.cells and layout.is_folded:
+                    opened = opened._replace(has_dates=has_dates(con, opened))
+                    settle_dates(con, [(source, opened)], layout)
+                    opened = folded(con, source, opened, layout, work)
                 rows = con.execute(user_rows(opened)).fetchall() if opened.cells else []
         except (duckdb.Error, OSError) as error:
             raise LogError(f"cannot read {path}: {_renamed(first_line(error), [source], work)}") from error
         broken = [] if opened.broken is None else map(json.loads, opened.broken.read_text(encoding="utf-8").splitlines())
         found = {row for row, user in rows if user == user_id}
+        if shared := found & {row for row, user in rows if user is not None and user != user_id}:
+            raise LogError(
+                f"cannot take {user_id} out of {path}: record {min(shared)} holds turns of other users, too; write one record"
+                " for each user and conversation; nothing was changed"
+            )
         found |= {
             each["row"]
             for each in broken
@@ -168,7 +183,7 @@ def rows_of_user(user_id: str, path: Path, mapping: Mapping[str, str]) -> UserRo
             or json.dumps(_THIS) in each["content"]
             or (not each["user"] and names_user(each["content"], user_id))
         }
-        return UserRows(source, frozenset(found), opened.rows)
+        return UserRows(source, frozenset(found), opened.units)
 
 
 _THIS, _OTHER = "this user", "another user"
@@ -210,7 +225,7 @@ def _read(
     decisions: Path | None = None,
     feedback: Path | None = None,
 ) -> LogReport:
-    names = names_in(mapping)
+    layout = Layout.of(mapping)
     given = _listed(sources)
     if (sql is None) == (not given):
         raise LogError("give either log files, such as 'logs/*.parquet', or a file with one SELECT, sql='log.sql'")
@@ -221,11 +236,10 @@ def _read(
         return user if key is None else hash_user(user, key)
 
     try:
-        with connection(work, hashed) as con:
-            relations = [relation(con, file, names, work, hashed) for file in files]
-            require_mapped(mapping, relations)
-            prepare(con, work, files, relations, config)
-            report = write(con, work, files, skipped, relations, config, min_users)
+        with connection(work, hashed, layout.words) as con:
+            relations, dates, notes = _opened(con, files, layout, work, hashed)
+            prepare(con, work, files, relations, config, layout.words)
+            report = replace(write(con, work, files, skipped, relations, config, min_users), dates=dates, notes=notes)
             if decisions is not None:
                 report = replace(report, joined=join(con, decisions, work / "turns.parquet", report.first_ms))
             if feedback is not None and feedback.exists():
@@ -233,6 +247,18 @@ def _read(
             return report
     except (duckdb.Error, OSError) as error:
         raise LogError(f"cannot read the log: {_renamed(first_line(error), files, work)}") from error
+
+
+def _opened(
+    con: duckdb.DuckDBPyConnection, files: list[Source], layout: Layout, work: Path, hashed: Callable[[str], str]
+) -> tuple[list[Relation], DateOrder | None, tuple[str, ...]]:
+    """Open the files, with one row for each turn; return them, the order of day and month, and what is to be told."""
+    staged = [relation(con, file, layout, work, hashed) for file in files]
+    require_mapped(layout, staged)
+    staged = [each._replace(has_dates=has_dates(con, each)) for each in staged]
+    dates, told = settle_dates(con, list(zip(files, staged, strict=True)), layout)
+    turns = [folded(con, file, each, layout, work) for file, each in zip(files, staged, strict=True)]
+    return turns, dates, (*filter(None, [told]), *(note for each in turns for note in each.notes))
 
 
 def _listed(sources: Any) -> list[str | Path]:  # noqa: ANN401 - whatever a caller gives

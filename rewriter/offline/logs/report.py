@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from rewriter import tables
+from rewriter.codes import DateOrder
 from rewriter.config import Logs
 from rewriter.engines import quoted
 from rewriter.errors import LogError
@@ -134,6 +135,8 @@ class LogReport:
         joined: what became of the decisions; None where none were given.
         signals: how much of the log can teach; None unless it was only checked.
         in_future: whether the latest turn is in the future, by the clock of this machine.
+        notes: what was made of rows that are no turns, and of dates.
+        dates: the order of day and month in dates that begin with either; None where the log has none.
     """
 
     files: tuple[LogFile, ...]
@@ -150,6 +153,8 @@ class LogReport:
     joined: Joined | None = None
     signals: Signals | None = None
     in_future: bool = False
+    notes: tuple[str, ...] = ()
+    dates: DateOrder | None = None
 
     @property
     def rows(self) -> int:
@@ -173,15 +178,16 @@ class LogReport:
 
     def lines(self) -> list[str]:
         """Return the report as lines of text."""
-        counts = f"{_count(len(self.files), 'file')}, {_count(self.rows, 'row')}"
-        text = [f"{counts}: {_count(self.turns, 'turn')} of {_count(self.users, 'user')}{self._span()}"]
-        text += [f"  {file.file}: {_count(file.rows, 'row')}, sha256 {file.checksum[:12]}" for file in self.files]
+        counts = f"{count(len(self.files), 'file')}, {count(self.rows, 'row')}"
+        text = [f"{counts}: {count(self.turns, 'turn')} of {count(self.users, 'user')}{self._span()}"]
+        text += [f"  {file.file}: {count(file.rows, 'row')}, sha256 {file.checksum[:12]}" for file in self.files]
         text += [f"  {file.file}: not read, {file.reason}" for file in self.skipped]
+        text += [f"note: {note}" for note in self.notes]
         if self.in_future:
             text += [
                 "note: most rows are in the future, so all are kept; look at the clock that wrote them, or at this machine's"
             ]
-        text += [f"set aside, {reason}: {_count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
+        text += [f"set aside, {reason}: {count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
         text += [self.joined.line()] if self.joined else []
         joined = {"sent", "rewrite_id"} if self.joined else set()
         text += [f"no {column}: {COSTS[column]}" for column in self.missing if column not in joined]
@@ -194,7 +200,8 @@ class LogReport:
         return f", {first} to {last}"
 
 
-def _count(n: int, what: str) -> str:
+def count(n: int, what: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 

@@ -1,28 +1,36 @@
-"""Stage JSON lines and CSV as Parquet. DuckDB reads them; Python looks only at the rows that DuckDB cannot read."""
+"""Stage JSON and CSV as Parquet. DuckDB reads; Python looks only at the first records and at rows that DuckDB cannot read."""
 
 import csv
+import itertools
 import json
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
 from rewriter.engines import quoted
 from rewriter.errors import LogError
-from rewriter.offline.logs.contract import REQUIRED, TEXTS, Cell, Relation, literal
+from rewriter.offline.logs import transcript
+from rewriter.offline.logs.contract import CONTRACT, REQUIRED, TEXTS, Cell, Relation, literal
 from rewriter.offline.logs.files import Source, open_text, packed
+from rewriter.offline.logs.layout import ROLE, Layout
+from rewriter.offline.logs.paths import Step, Steps, Tree, level_of, levels, place, steps, to_value, tree_of
 
 _BOM = b"\xef\xbb\xbf"
 _RECORD_LINES = 100  # most lines of one CSV record: a quote that is never closed must not swallow the rest of the file
 _DELIMITERS = ",;\t|"
-_IS_OBJECT = "coalesce(json_type(json) = 'OBJECT', false)"
-_IS_ROW = f"{_IS_OBJECT} AND len(json_keys(json)) = len(list_distinct(json_keys(json)))"
+_IS_OBJECT = "coalesce(json_type({0}) = 'OBJECT', false)"
+_IS_ROW = f"{_IS_OBJECT} AND len(json_keys({{0}})) = len(list_distinct(json_keys({{0}})))"
 """A row is an object that gives no key twice. Readers differ in which of two values they take, and two users may be named."""
-_KEYS_FROM = 1_000  # lines in which the names of a file are looked for
+_FIRST = 1_000  # records in which the names of a file are looked for
+_MOST_BYTES = 16_777_216  # of those records; and of one JSON line, which is the limit of DuckDB
+_SPACE = re.compile(r"[ \t\r\n]*")
+_HEAD = 4_096  # bytes in which a JSON value begins
 
 Hash = Callable[[str], str]
 Hide = Callable[[str], tuple[str, str]]
@@ -38,50 +46,174 @@ class Broken(NamedTuple):
     user: str
 
 
-def json_lines(con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash) -> Relation:
-    """Stage a file of JSON lines.
+class Records(NamedTuple):
+    """Records as JSON: the FROM clause that yields them in the column `json`, and the file that it reads, where that is text."""
+
+    sql: str
+    path: Path | None
+
+
+def json_records(con: duckdb.DuckDBPyConnection, source: Source, layout: Layout, work: Path, hashed: Hash) -> Relation:
+    """Stage records that are JSON: JSON lines, one JSON value, a transcript, or Parquet with nested columns.
 
     Args:
-        con: where it is read.
+        con: where they are read.
         source: the file.
-        names: ours -> theirs, every column that may be there.
+        layout: how its turns lie in it.
         work: folder of the staged Parquet; `source.checksum` names the files in it.
         hashed: user id -> its keyed hash, for the content of broken lines.
     """
-    path = _without_bom(source, work)
-    staged = work / f"{source.checksum}.parquet"
-    lines = f"(SELECT json FROM read_ndjson_objects({literal(path)}, ignore_errors = true, {_compression(path)}))"
-    lines_read = _extract(con, lines, names, staged)
+    names, records = layout.wanted(), records_of(source, work)
+    staged, is_plain = work / f"{source.checksum}.parquet", not layout.is_folded and not _dotted(layout.wanted().values())
+    tree = Tree() if is_plain else tree_of(first_records(con, records))
+    plan = _plan(names, layout.rows, tree)
+    if layout.rows and not plan.lists:
+        raise LogError(f"{source.shown} has no list {layout.rows} (it has {', '.join([*tree.leaves()][:20])})")
+    units, rows = _extract(con, records.sql, plan, staged, units=layout.is_folded)
     count = ", ".join(f"COUNT({ours})" for ours in names)
     found = con.execute(f"SELECT {count}, COUNT(*) FILTER (NOT is_row) FROM read_parquet({literal(staged)})").fetchall()[0]
     present = {ours for ours, n in zip(names, found[:-1], strict=True) if n}
     columns: tuple[str, ...] = ()
     mapped = {ours for ours, theirs in names.items() if ours != theirs}
     if not present.issuperset({*REQUIRED, "slots", *mapped}):  # a name may be there without a value
-        keys = f"SELECT unnest(json_keys(json)) AS name FROM (SELECT json FROM {lines} WHERE {_IS_OBJECT} LIMIT {_KEYS_FROM})"
-        columns = tuple(name for (name,) in con.execute(f"SELECT DISTINCT name FROM ({keys}) ORDER BY name").fetchall())
-        present |= {ours for ours, theirs in names.items() if theirs in columns}
+        tree = tree_of(first_records(con, records)) if is_plain else tree
+        columns = tuple(sorted(tree.leaves()))
+        present |= {ours for ours, theirs in names.items() if theirs in tree.keys or theirs in columns}
     broken = work / f"{source.checksum}.broken.jsonl" if found[-1] else None
     if broken:
-        rows = con.execute(f"SELECT row FROM read_parquet({literal(staged)}) WHERE NOT is_row ORDER BY row").fetchnumpy()["row"]
-        _keep(_broken_lines(path, rows.tolist(), _json_hider(names["user_id"], hashed)), broken)
-    return Relation(
-        staged, {ours: Cell(ours, "VARCHAR") for ours in names if ours in present}, columns, lines_read, broken=broken
-    )
+        at = "record" if layout.is_folded else "row"
+        lost = con.execute(f"SELECT {at} AS at FROM read_parquet({literal(staged)}) WHERE NOT is_row ORDER BY row").fetchnumpy()[
+            "at"
+        ]
+        hide = _json_hider(names["user_id"].rpartition(".")[2], hashed)
+        _keep(_broken_lines(source, records, lost.tolist(), hide), broken)
+    cells = {ours: Cell(ours, "VARCHAR") for ours in names if ours in present}
+    outer = layout.rows != "" and "timestamp" in cells and plan.depth["timestamp"] < len(plan.lists)
+    return Relation(staged, cells, columns, rows, broken=broken, units=units, has_outer_time=outer)
 
 
-def _extract(con: duckdb.DuckDBPyConnection, lines: str, names: Mapping[str, str], target: Path) -> int:
-    """Write every cell as text, what is wrong with its type, and whether the line is an object at all; return the lines."""
-    pointers = ", ".join(quoted("/" + theirs.replace("~", "~0").replace("/", "~1")) for theirs in names.values())
-    place = {ours: i for i, ours in enumerate(names, start=1)}
-    cells = ", ".join(f"v[{i}] ->> '$' AS {ours}" for ours, i in place.items())
-    texts = [name for name in TEXTS if name in place]
-    nested = " ".join(f"WHEN json_type(v[{place[t]}]) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {t}'" for t in texts)
-    values = f"SELECT json_extract(json, [{pointers}]) AS v, {_IS_ROW} AS is_row FROM {lines}"
-    wrong = f"CASE {nested} END" if nested else "CAST(NULL AS VARCHAR)"
-    query = f"SELECT row_number() OVER () AS row, {cells}, {wrong} AS wrong, is_row FROM ({values})"
-    copied = con.execute(f"COPY ({query}) TO {quoted(str(target))} (FORMAT parquet)").fetchall()
-    return int(copied[0][0])
+def _dotted(names: Iterable[str]) -> bool:
+    return any("." in name or "+" in name for name in names)
+
+
+def records_of(source: Source, work: Path) -> Records:
+    """Return the records of a file as JSON."""
+    match source.format:
+        case "parquet":
+            return Records(f"(SELECT to_json(t) AS json FROM read_parquet({literal(source.path)}) AS t)", None)
+        case "json":
+            path = _without_bom(source, work)
+            with open_text(path) as file:
+                form = "array" if file.read(_HEAD).lstrip()[:1] == b"[" else "unstructured"
+            size = max(_MOST_BYTES, source.size)
+            how = f"format = '{form}', maximum_object_size = {size}, {_compression(path)}"
+            return Records(f"(SELECT json FROM read_json_objects({literal(path)}, {how}))", path)
+        case "text":
+            path = work / f"{source.checksum}.jsonl"
+            if not path.exists():
+                transcript.write_records(source, path)
+        case _:
+            path = _without_bom(source, work)
+    how = f"ignore_errors = true, {_compression(path)}"
+    return Records(f"(SELECT json FROM read_ndjson_objects({literal(path)}, {how}))", path)
+
+
+def first_records(con: duckdb.DuckDBPyConnection, records: Records) -> list[dict[str, Any]]:
+    """Return the first records of a file that are objects."""
+    found: list[dict[str, Any]] = []
+    rows = con.execute(f"SELECT CAST(json AS VARCHAR) FROM {records.sql} WHERE {_IS_OBJECT.format('json')} LIMIT {_FIRST}")
+    size = 0
+    while size < _MOST_BYTES and (row := rows.fetchone()):
+        size += len(row[0])
+        with suppress(ValueError, RecursionError):  # DuckDB reads a little more than Python does
+            found.append(json.loads(row[0]))
+    return found
+
+
+class _Plan(NamedTuple):
+    """Where each column stands: the nested lists, and ours -> the list it is in and its parts, which a blank joins."""
+
+    lists: list[Steps]
+    depth: dict[str, int]
+    parts: dict[str, list[Steps]]
+
+
+def _plan(names: Mapping[str, str], rows: str, tree: Tree) -> _Plan:
+    path = steps(rows, tree)
+    lists = levels(path) if path else []
+    plan = _Plan(lists, {}, {})
+    for ours, theirs in names.items():
+        found = [steps(part, tree) for part in split_name(ours, theirs, tree)]
+        placed = [level_of(_whole(ours, each, tree) if each is not None else ((Step.KEY, theirs),), lists) for each in found]
+        plan.depth[ours] = min(depth for depth, _ in placed)
+        plan.parts[ours] = [path for _, path in placed]
+    return plan
+
+
+def _whole(ours: str, path: Steps, tree: Tree) -> Steps:
+    """Return the path of a column; of one value a row, where a list stands, to its first element."""
+    return path if CONTRACT.get(ours, "text") in ("list", "object", "slots") else to_value(path, tree)
+
+
+def split_name(ours: str, theirs: str, tree: Tree) -> list[str]:
+    """Return the names whose values make up a column: a date and a time may stand in two, ``date+time``."""
+    parts = theirs.split("+")
+    if ours != "timestamp" or len(parts) == 1 or steps(theirs, tree) is not None:
+        return [theirs]
+    return [part.strip() for part in parts]
+
+
+def _extract(con: duckdb.DuckDBPyConnection, lines: str, plan: _Plan, target: Path, *, units: bool) -> tuple[int, int]:
+    """Write every cell as text, what is wrong with its type, and whether the row is an object; return the records and rows."""
+    texts = [name for name in (*TEXTS, ROLE) if name in plan.parts]
+    cells, wrong = [], []
+    pointers: list[list[str]] = [[] for _ in range(len(plan.lists) + 1)]
+    chained: list[list[str]] = [[] for _ in pointers]
+    for ours, parts in plan.parts.items():
+        depth, refs = plan.depth[ours], []
+        for path in parts:
+            at = place("j", path)
+            held, values = (
+                (pointers, at.pointer) if at.base == "j" else (chained, f"json_extract({at.base}, {quoted(at.pointer)})")
+            )
+            held[depth].append(values)
+            refs.append(f"{'v' if held is pointers else 'c'}{depth}[{len(held[depth])}]")
+        cells.append(f"{_joined(refs)} AS {ours}")
+        if ours in texts:
+            wrong.append(f"WHEN json_type({refs[0]}) IN ('ARRAY', 'OBJECT') THEN 'wrong type in {ours}'")
+    table = f"(SELECT row_number() OVER () AS record, json AS j FROM {lines})"
+    kept = ["record"]
+    for depth, found in enumerate(pointers):
+        held_here = [f"json_extract(j, [{', '.join(map(quoted, found))}]) AS v{depth}"] if found else []
+        held_here += [f"[{', '.join(chained[depth])}] AS c{depth}"] if chained[depth] else []
+        last = depth == len(plan.lists)
+        rest = f"{_IS_ROW.format('j')} AS is_row, j IS NULL AS is_lost" if last else _items(plan.lists[depth])
+        table = f"(SELECT {', '.join([*kept, *held_here, rest])} FROM {table})"
+        kept += [value.rpartition(" AS ")[2] for value in held_here]
+        if not last:
+            kept.append(f"p{depth}")
+            table = f"(SELECT * EXCLUDE (items), unnest(items) AS j, unnest(range(len(items))) AS p{depth} FROM {table})"
+    places = [f"p{depth}" for depth in range(len(plan.lists))]
+    numbered = f"row_number() OVER (ORDER BY {', '.join(['record', *places])})" if places else "record"
+    part = f"concat_ws('-', {', '.join(['record', *places[:-1]])})"
+    extra = f", record, {places[-1] if places else '0'} AS place, {part} AS part" if units else ""
+    case = f"CASE {' '.join(wrong)} END" if wrong else "CAST(NULL AS VARCHAR)"
+    query = f"SELECT {numbered} AS row, {', '.join(cells)}, {case} AS wrong, is_row{extra} FROM {table}"
+    query += " WHERE is_row OR is_lost" if places else ""  # an element that is no object is no row of a good record
+    copied = int(con.execute(f"COPY ({query}) TO {quoted(str(target))} (FORMAT parquet)").fetchall()[0][0])
+    return (int(con.execute(f"SELECT COUNT(*) FROM {lines}").fetchall()[0][0]) if plan.lists else copied), copied
+
+
+def _joined(refs: Sequence[str]) -> str:
+    texts = [f"{ref} ->> '$'" for ref in refs]
+    return texts[0] if len(texts) == 1 else f"nullif(concat_ws(' ', {', '.join(texts)}), '')"
+
+
+def _items(path: Steps) -> str:
+    """Return SQL for the elements of a list in the JSON `j`; a record that is no object has one, which is NULL."""
+    at = place("j", path)
+    items = f"json_extract(json_extract({at.base}, {quoted(at.pointer)}), '$[*]')"
+    return f"CASE WHEN {_IS_ROW.format('j')} THEN {items} ELSE [CAST(NULL AS JSON)] END AS items"
 
 
 def _json_hider(user: str, hashed: Hash) -> Hide:
@@ -146,9 +278,51 @@ def json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
             yield 0 if blank else row, line
 
 
-def _broken_lines(path: Path, rows: list[int], hide: Hide) -> Iterator[Broken]:
+class Span(NamedTuple):
+    """The bytes of an element of a JSON list: from the end of the one before, from its own start, and to its end."""
+
+    before: int
+    start: int
+    end: int
+
+
+def list_spans(data: bytes) -> list[Span]:
+    """Return where the elements of a JSON list lie in its bytes; nothing if it is no list.
+
+    Example:
+        >>> data = b'[{"a": 1},\\n 2]'
+        >>> [data[span.start : span.end] for span in list_spans(data)]
+        [b'{"a": 1}', b'2']
+    """
+    text, decoder, spans = data.decode("utf-8"), json.JSONDecoder(), []
+    at = _SPACE.match(text, 1 if text.startswith("\ufeff") else 0)
+    if at is None or text[at.end() : at.end() + 1] != "[":
+        return []
+    place = before = at.end() + 1
+    bytes_before = [0, 0]  # characters, and the bytes they take
+
+    def offset(characters: int) -> int:
+        done, taken = bytes_before
+        bytes_before[:] = characters, taken + len(text[done:characters].encode("utf-8"))
+        return bytes_before[1]
+
+    while (start := place + len(_SPACE.match(text, place)[0])) < len(text) and text[start] != "]":  # type: ignore[index]
+        if text[start] == ",":
+            place = start + 1
+            continue
+        _, place = decoder.raw_decode(text, start)
+        spans.append(Span(offset(before), offset(start), offset(place)))
+        before = place
+    return spans
+
+
+def _broken_lines(source: Source, records: Records, rows: list[int], hide: Hide) -> Iterator[Broken]:
+    """Yield what is no row. Lines can be shown as they are; of other files only the number is told."""
+    if source.format != "jsonl" or records.path is None:
+        yield from (Broken(row, "broken line", "", "") for row in rows)
+        return
     wanted = set(rows)
-    for row, line in json_rows(path):
+    for row, line in json_rows(records.path):
         if row in wanted:
             reason, text = _decoded(line)
             yield Broken(row, reason, *hide(text))
@@ -169,15 +343,13 @@ def _keep(broken: Iterable[Broken], path: Path) -> int:
         return sum(file.write(json.dumps(row._asdict()) + "\n") > 0 for row in broken)
 
 
-def comma_separated(
-    con: duckdb.DuckDBPyConnection, source: Source, names: Mapping[str, str], work: Path, hashed: Hash
-) -> Relation:
+def comma_separated(con: duckdb.DuckDBPyConnection, source: Source, layout: Layout, work: Path, hashed: Hash) -> Relation:
     """Stage a CSV file: first line the names; comma, semicolon, tab or bar between; quotes doubled inside quotes.
 
     Args:
         con: where it is read.
         source: the file.
-        names: ours -> theirs, every column that may be there.
+        layout: how its turns lie in it.
         work: folder of the staged Parquet; `source.checksum` names the files in it.
         hashed: user id -> its keyed hash, for the content of broken lines.
 
@@ -185,20 +357,41 @@ def comma_separated(
         LogError: the header cannot be read, or names a column of the contract twice.
     """
     header, delimiter = csv_header(source)
+    names = layout.wanted()
     if twice := [theirs for theirs in names.values() if header.count(theirs) > 1]:
         raise LogError(f"{source.shown} names the column {twice[0]} twice; keep one of them, or give one another name")
-    found = {ours: header.index(theirs) for ours, theirs in names.items() if theirs in header}
+    tree = tree_of(first_csv(source)) if _dotted(names.values()) else tree_of([dict.fromkeys(header, "")])
+    found = {ours: path for ours, theirs in names.items() if (path := _csv_path(ours, theirs, tree))}
+    user = found.get("user_id", [()])[0][:1]
     staged = work / f"{source.checksum}.parquet"
     cells = {ours: Cell(ours, "VARCHAR") for ours in found}
+
+    def select(row: str, shift: int) -> list[str]:
+        extra = [f"{row} AS record", "0 AS place", "'' AS part"] if layout.is_folded else []
+        return [f"{row} AS row", *extra, *_columns(found, header, shift)]
+
     try:
-        rows = _stage(con, source.path, ["row_number() OVER () AS row", *_columns(found, 0)], delimiter, len(header), staged)
-        return Relation(staged, cells, tuple(header), rows)
+        rows = _stage(con, source.path, select("row_number() OVER ()", 0), delimiter, len(header), staged)
+        return Relation(staged, cells, tuple(header), rows, units=rows)
     except duckdb.Error:
         mended, broken = work / f"{source.checksum}.csv", work / f"{source.checksum}.broken.jsonl"
-        hide = _csv_hider(found.get("user_id"), delimiter, hashed)
+        hide = _csv_hider(header.index(user[0][1]) if user else None, delimiter, hashed)
         lost = _keep(_mend(source.path, mended, delimiter, len(header), hide), broken)
-        rows = _stage(con, mended, ["CAST(c0 AS BIGINT) AS row", *_columns(found, 1)], ",", len(header) + 1, staged)
-        return Relation(staged, cells, tuple(header), rows + lost, broken=broken)
+        rows = _stage(con, mended, select("CAST(c0 AS BIGINT)", 1), ",", len(header) + 1, staged)
+        return Relation(staged, cells, tuple(header), rows + lost, broken=broken, units=rows + lost)
+
+
+def _csv_path(ours: str, theirs: str, tree: Tree) -> list[Steps]:
+    """Return the paths of a column; none where a part of it is not there."""
+    found = [steps(part, tree) for part in split_name(ours, theirs, tree)]
+    return [_whole(ours, path, tree) for path in found if path] if all(found) else []
+
+
+def first_csv(source: Source) -> list[dict[str, Any]]:
+    """Return the first records of a CSV file that can be read."""
+    header, delimiter = csv_header(source)
+    rows = (fields for _, fields, _ in csv_rows(source.path, delimiter, len(header)) if fields is not None)
+    return [dict(zip(header, fields, strict=True)) for fields in itertools.islice(rows, _FIRST)]
 
 
 def csv_header(source: Source) -> tuple[list[str], str]:
@@ -213,8 +406,17 @@ def csv_header(source: Source) -> tuple[list[str], str]:
     return split[delimiter], delimiter
 
 
-def _columns(found: Mapping[str, int], shift: int) -> list[str]:
-    return [f"c{place + shift} AS {ours}" for ours, place in found.items()]
+def _columns(found: Mapping[str, list[Steps]], header: list[str], shift: int) -> list[str]:
+    """Return SQL for each column: a field, or what stands in the JSON of a field, or several joined by a blank."""
+    columns = []
+    for ours, paths in found.items():
+        refs = []
+        for path in paths:
+            ref = f"c{header.index(path[0][1]) + shift}"
+            refs.append(ref if len(path) == 1 else place(f"TRY_CAST({ref} AS JSON)", path[2:]).text())
+        joined = refs[0] if len(refs) == 1 else f"nullif(trim(concat_ws(' ', {', '.join(refs)})), '')"
+        columns.append(f"{joined} AS {ours}")
+    return columns
 
 
 def _stage(con: duckdb.DuckDBPyConnection, path: Path, select: list[str], delimiter: str, width: int, target: Path) -> int:

@@ -60,3 +60,37 @@ CREATE TEMP MACRO list_without_gaps(x) AS CASE WHEN len(x) = list_count(x) THEN 
 
 CREATE TEMP MACRO object_of(x) AS CASE
     WHEN TRY(json_type(x)) = 'OBJECT' AND NOT list_has_any(['ARRAY', 'OBJECT'], TRY(json_type(x, '$.*'))) THEN x END;
+
+
+-- What a value of a column means, by the words that the caller gave: '=*' stands for any other value that is not blank.
+CREATE TEMP MACRO worded(name, x) AS coalesce(
+    getvariable('words')[name || '=' || lower(trim(x))],
+    CASE WHEN NOT blank(x) THEN getvariable('words')[name || '=*'] END, x);
+
+-- The numbers of a date that begins with its day or its month: 05/01/2026, 5.1.26, 05-01-2026 08:00. Texts are empty in all others.
+CREATE TEMP MACRO date_parts(x) AS regexp_extract(x, '^\s*(\d\d?)[./-](\d\d?)[./-](\d{4}|\d\d)(?:[^\d./-](.*))?$', ['a', 'b', 'y', 'rest']);
+
+-- The same, or a date with an English month, as 2026-01-05 and what follows it; NULL in all others.
+CREATE TEMP MACRO dated(y, m, d, rest) AS CASE WHEN y <> '' THEN
+    (CASE WHEN length(y) = 2 THEN '20' || y ELSE y END) || '-' || m || '-' || d || ' ' || upper(trim(rest, ' ,T:')) END;
+CREATE TEMP MACRO with_month(x) AS CASE
+    WHEN regexp_matches(x, '^\s*\d\d?[ /-][A-Za-z]{3}') THEN
+        regexp_replace(x, '^\s*(\d\d?)[ /-]([A-Za-z]{3})[a-z]*[ /.,-]+(\d{4})[:, ]*(.*)$', '\3-\2-\1 \4')
+    WHEN regexp_matches(x, '^\s*[A-Za-z]{3,9}\.? \d') THEN
+        regexp_replace(x, '^\s*([A-Za-z]{3})[a-z]*\.? (\d\d?),? (\d{4})[:, ]*(.*)$', '\3-\1-\2 \4') END;
+CREATE TEMP MACRO date_of_text(x, dates) AS TRY_CAST(CASE dates
+    WHEN 'month-first' THEN dated(date_parts(x)['y'], date_parts(x)['a'], date_parts(x)['b'], '')
+    WHEN 'day-first' THEN dated(date_parts(x)['y'], date_parts(x)['b'], date_parts(x)['a'], '') END AS DATE);
+
+-- With seconds or without, in 24 hours or in 12.
+CREATE TEMP MACRO time_of_day(x) AS coalesce(
+    time_of_timestamp(TRY_CAST(trim(regexp_replace(x, ' ([+-])', '\1')) AS TIMESTAMPTZ)),
+    time_of_timestamp(try_strptime(regexp_replace(replace(upper(x), '.M.', 'M'), '(\d)([AP]M)', '\1 \2'), ['%Y-%m-%d %I:%M:%S %p', '%Y-%m-%d %I:%M %p',
+        '%Y-%b-%d %H:%M:%S %z', '%Y-%b-%d %H:%M:%S', '%Y-%b-%d %H:%M', '%Y-%b-%d %I:%M:%S %p', '%Y-%b-%d %I:%M %p', '%Y-%b-%d'])));
+
+-- A date that is not ISO 8601; which number is the day is told by the variable dates, and without it the date is not read.
+CREATE TEMP MACRO time_of_date(x) AS time_of_day(coalesce(
+    CASE getvariable('dates')
+        WHEN 'month-first' THEN dated(date_parts(x)['y'], date_parts(x)['a'], date_parts(x)['b'], date_parts(x)['rest'])
+        WHEN 'day-first' THEN dated(date_parts(x)['y'], date_parts(x)['b'], date_parts(x)['a'], date_parts(x)['rest']) END,
+    with_month(x), CASE WHEN regexp_matches(x, '^\s*\d{4}[./-]') THEN trim(x) END));

@@ -154,7 +154,9 @@ def test_anything_else_than_one_select_is_refused(tmp_path, monkeypatch, sql, me
         ("a.parquet", b"PAR1 and then nothing PAR1", "a.parquet is not a Parquet file that can be read"),
         ("a.csv.gz", b"not packed", "cannot read .*a.csv.gz"),
         ("a.csv.gz", gzip.compress(ONE.encode() * 99, mtime=0)[:-20], "cannot read .*a.csv.gz: .*; write it again"),
-        ("a.json", b'[{"user_id": "ann"}]', r"is one JSON list.*jq -c"),
+        ("a.json", b'[{"user_id": "ann"}]', r"has no columns timestamp, utterance \(it has user_id\)"),
+        ("a.json", b'[{"user_id": "ann"}', "cannot read the log: .*a.json"),
+        ("a.txt", b"no transcript\n", "a.txt is no transcript: its lines have the form 2026-01-05 08:00:01 user: "),
         ("a.csv", HEADER.encode(), "the log holds no rows: .*a.csv; write one row for each turn"),
         ("a.jsonl", b"\n\n", "the log holds no rows: .*a.jsonl"),
         ("a.csv", b"us\xe9r,timestamp,utterance\n", "a.csv is not UTF-8: convert it first"),
@@ -170,7 +172,8 @@ def test_anything_else_than_one_select_is_refused(tmp_path, monkeypatch, sql, me
         ),
         ("a.jsonl", b'{"user_id": "ann", "ts": 1, "utterance": "x"}', "no column timestamp .*--map timestamp=ts "),
         ("a.jsonl", b'{"user_id": "ann", "timestamp": 1, "utterence": "x"}', "no column utterance .*--map utterance=utterence "),
-        ("a.txt", b"", "its name must end in .parquet, "),
+        ("a.txt", b"", "a.txt is empty; write it again, or leave it out"),
+        ("a.pdf", b"", "its name must end in .parquet, "),
     ],
 )
 def test_a_file_that_is_no_log_is_one_clear_line(tmp_path, name, content, message):
@@ -251,7 +254,15 @@ noise = st.lists(
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("a.csv", HEADER.encode()), ("a.csv", b""), ("a.jsonl", b""), ("a.parquet", b"PAR1")]
+    ("name", "start"),
+    [
+        ("a.csv", HEADER.encode()),
+        ("a.csv", b""),
+        ("a.jsonl", b""),
+        ("a.json", b"["),
+        ("a.txt", b"2026-01-05 08:00 user: "),
+        ("a.parquet", b"PAR1"),
+    ],
 )
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=noise)

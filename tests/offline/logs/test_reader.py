@@ -364,8 +364,8 @@ def test_rows_without_a_user_and_mistakes_of_all_rows_stop_the_job(tmp_path):
     assert "no user 31" in check([tmp_path / "log.csv"], config=Logs()).stop
     as_csv(columns, [each | {"utterance": "x" * 501} for each in good[:4]], tmp_path / "log.csv")
     assert check([tmp_path / "log.csv"], config=Logs()).stop, "no row is left"
-    as_csv(columns, [each | {"timestamp": "05/01/2026"} for each in good], tmp_path / "log.csv")
-    assert "such as '05/01/2026': write ISO 8601" in check([tmp_path / "log.csv"], config=Logs()).stop
+    as_csv(columns, [each | {"timestamp": "5th of May"} for each in good], tmp_path / "log.csv")
+    assert "such as '5th of May': write ISO 8601" in check([tmp_path / "log.csv"], config=Logs()).stop
 
 
 DEEP = '{"a":' * 20_000 + "1" + "}" * 20_000
