@@ -35,6 +35,7 @@ from sklearn.metrics import roc_auc_score
 from worlds.typing_errors import mistype
 
 from rewriter.arrays import Bools, Floats
+from rewriter.locales import pack_of
 from rewriter.model.channel import SPOKEN, TYPED, Spoken, Typed, channel_of
 from rewriter.model.logistic import Logistic, fit_logistic
 from rewriter.model.pair_features import PAIR, SIGNS
@@ -107,7 +108,7 @@ def channel_costs(corpora: dict[tuple[str, int], Corpus], seed: int) -> dict[str
     both = learn_costs([pair for of in pairs.values() for pair in of], spoken)
     rng = np.random.default_rng([seed, 13])
     texts = [normalise(row["text"]) for row in lines("hwu64")][:2000]
-    typed = learn_costs([(text, mistype(text, TYPING_RATE, rng)) for text in texts], Typed())
+    typed = learn_costs([(text, mistype(text, TYPING_RATE, rng)) for text in texts], Typed(pack_of("en")))
     return {world: {"spoken": own[FITTED[world == FITTED[0]]] if world in FITTED else both, "typed": typed} for world in WORLDS}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rewriter.artefact.switch import publish, rollback
     from rewriter.config import Config
     from rewriter.config import reference as settings
+    from rewriter.connect.synonyms import synonyms
     from rewriter.connect.verbs import export, import_log
     from rewriter.evaluation.compare import compare
     from rewriter.evaluation.evaluate import evaluate
@@ -79,6 +80,7 @@ __all__ = [
     "serve",
     "settings",
     "simulate",
+    "synonyms",
     "teach",
     "try_out",
     "unteach",
@@ -116,6 +118,7 @@ _HOMES: Final = {
     "serve": "rewriter.service.serve:serve",
     "settings": "rewriter.config:reference",
     "simulate": "rewriter.simulation.worlds:simulate",
+    "synonyms": "rewriter.connect.synonyms:synonyms",
     "teach": "rewriter.operate.teach:teach",
     "unteach": "rewriter.operate.teach:unteach",
     "try_out": "rewriter.operate.try_out:try_out",

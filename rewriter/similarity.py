@@ -7,7 +7,7 @@ here and nowhere else.
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -18,10 +18,12 @@ from rapidfuzz.distance import Indel, Opcodes
 from rapidfuzz.process import cpdist
 
 from rewriter.arrays import Floats
+from rewriter.locales import language_of, pack_of
 
 Texts = Sequence[str] | npt.NDArray[np.object_]
 Aligner = Callable[[Sequence[str], Sequence[str]], Opcodes]
 
+_METAPHONE = "metaphone"
 _WORDS_CACHED = 1 << 16  # words whose keys are remembered; about 10 MB
 _PAIRS_CACHED = 1 << 10  # pairs of texts whose differences are remembered: each rule of the guardrail asks for the same pair
 
@@ -29,8 +31,9 @@ _PAIRS_CACHED = 1 << 10  # pairs of texts whose differences are remembered: each
 def phonetic_key(text: str, locale: str = "en") -> str:
     """Return the sound of a text as a string that can be compared.
 
-    English: the Metaphone code of each word (Philips 1990, "Hanging on the Metaphone"). Other languages: the letters of each
-    word without accents, doubled letters once. That is coarse, but works for every alphabet.
+    A language whose `Pack.sounds` is ``metaphone``: the Metaphone code of each word (Philips 1990, "Hanging on the Metaphone").
+    Others: the letters of each word in Latin script (`romanised`), doubled letters once. That is coarse, but works for every
+    script, and compares what is written in two scripts.
 
     Args:
         text: normalised.
@@ -39,15 +42,15 @@ def phonetic_key(text: str, locale: str = "en") -> str:
     Example:
         >>> phonetic_key("turn of the lamp"), phonetic_key("turn off the lamp")
         ('TRN OF 0 LMP', 'TRN OF 0 LMP')
-        >>> phonetic_key("müller nass", "de")
-        'muler nas'
+        >>> phonetic_key("müller nass", "de"), phonetic_key("привет", "ru"), phonetic_key("privet", "ru")
+        ('muler nas', 'privet', 'privet')
     """
     return phonetic_keys((text,), locale)[0]
 
 
 def phonetic_keys(texts: Iterable[str], locale: str = "en") -> list[str]:
     """Return the phonetic key of each text; the keys of words are cached."""
-    sound = _metaphone if locale.split("-", maxsplit=1)[0] == "en" else letters_once
+    sound = _metaphone if pack_of(language_of(locale)).sounds == _METAPHONE else letters_once
     return [" ".join(map(sound, text.split())) for text in texts]
 
 
@@ -58,21 +61,50 @@ def _metaphone(word: str) -> str:
 
 @lru_cache(maxsize=_WORDS_CACHED)
 def letters_once(word: str) -> str:
-    """Return the letters of a word without accents, and doubled ones once.
+    """Return the letters of a word in Latin script, and doubled ones once.
 
     Example:
-        >>> letters_once("straßenn"), letters_once("çalış")
-        ('straßen', 'calıs')
+        >>> letters_once("straßenn"), letters_once("çalış"), letters_once("включи")
+        ('strasen', 'calis', 'vklyuchi')
     """
-    plain = (c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c)[0] != "M")
-    return "".join(c for c, _ in groupby(plain))
+    return "".join(letter for letter, _ in groupby(romanised(word)))
+
+
+def romanised(text: str) -> str:
+    """Return a normalised text in lower-case Latin letters without accents, by the tables of the package anyascii.
+
+    Example:
+        >>> romanised("ışık"), romanised("打 开"), romanised("đorđe"), romanised("ђорђе")
+        ('isik', 'da kai', 'dorde', 'djordje')
+    """
+    if text.isascii():
+        return text
+    from anyascii import anyascii  # noqa: PLC0415 - a process that meets Latin letters only needs no tables
+
+    return anyascii(text).lower() or text
+
+
+def base_letters(text: str) -> str:
+    """Return a normalised text with each letter that only adds a diacritic to a Latin letter replaced by that letter.
+
+    Example:
+        >>> base_letters("ışığı aç"), base_letters("straße"), base_letters("включи")
+        ('isigi ac', 'straße', 'включи')
+    """
+    return text if text.isascii() else "".join(map(_base_letter, text))
+
+
+@cache
+def _base_letter(letter: str) -> str:
+    base = romanised(letter) if unicodedata.name(letter, "").startswith("LATIN") else letter
+    return base if len(base) == 1 else letter
 
 
 def run_key(run: str, locale: str) -> str:
     """Return the sound of words that were written together, so that word borders do not count.
 
-    It is the phonetic key of one long word, with one exception: all English vowels at the beginning count as the same,
-    because a recogniser is least sure of them.
+    It is the phonetic key of one long word, with one exception: where it is a Metaphone code, all vowels at the beginning count
+    as the same, because a recogniser is least sure of them.
 
     Args:
         run: normalised words without blanks between them.
@@ -82,7 +114,7 @@ def run_key(run: str, locale: str) -> str:
         >>> run_key("turnoff", "en"), run_key("often", "en"), run_key("even", "en")
         ('TRNF', 'AFTN', 'AFN')
     """
-    if locale.split("-", maxsplit=1)[0] == "en" and (key := jellyfish.metaphone(run)):
+    if pack_of(language_of(locale)).sounds == _METAPHONE and (key := jellyfish.metaphone(run)):
         return "A" + key[1:] if key[0] in "EIOU" else key
     return letters_once(run)
 

@@ -16,6 +16,25 @@ _SYMBOLS = frozenset("%°$€£¥+&@#")
 _JOINS_DIGITS = frozenset(".,:/-")
 _SETTLED = 4  # passes; two suffice for every text seen, the bound is there so that no text can loop
 
+_BEFORE = "\u0e40-\u0e44\u0ec0-\u0ec4"  # Thai and Lao vowels that are written before their consonant
+_AFTER = "\u0e30\u0e32\u0e45\u0eb0\u0eb2"  # and those that are written after it
+_UNSPACED = (  # Thai, Lao, Burmese, Khmer, kana, Han; without their digits, which are numbers
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u109d\u1780-\u17d3\u17dd"
+    "\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Letters of the scripts that write no blanks between words, as the inside of a character class."""
+_DEPENDENT = (  # marks, small kana, the kana for a long vowel: they belong to the letter before them
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecf\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d"
+    "\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e"
+    "\u3099-\u309c\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee\u30fc\ufe00-\ufe0f"
+)
+_STACKED = "(?:\u1039[\u1000-\u1021]|\u17d2[\u1780-\u17b3])"  # Burmese and Khmer consonants below another one
+_CLUSTER = re.compile(f"[{_BEFORE}]?[{_UNSPACED}](?:{_STACKED}|[{_DEPENDENT}])*[{_AFTER}]?")
+_EAST_ASIAN = "\u3005-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # writes none beside digits either
+_BETWEEN = re.compile(
+    f"(?<=[{_UNSPACED}\ufe00-\ufe0f]) (?=[{_UNSPACED}])|(?<=[{_EAST_ASIAN}]) (?=[0-9])|(?<=[0-9]) (?=[{_EAST_ASIAN}])"
+)
+
 
 def normalise(text: str) -> str:
     """Return the form of a text under which it is counted, looked up and compared.
@@ -23,6 +42,9 @@ def normalise(text: str) -> str:
     Unicode NFKC and case folding; letters, marks and digits are kept, with the signs ``% ° $ € £ ¥ + & @ #``, apostrophes
     inside words, ``. , : / -`` between digits, and a minus before a number. Everything else parts words. White space
     becomes one blank. The function is idempotent: ``normalise(normalise(x)) == normalise(x)``.
+
+    In scripts that write no blanks between words (Han, kana, Thai, Lao, Khmer, Burmese) every letter with its marks is a word of
+    its own. Letters need no dictionary, so a garbled text is cut as the intended one is. `unspaced` takes the blanks out again.
 
     Args:
         text: any text.
@@ -35,6 +57,8 @@ def normalise(text: str) -> str:
         'turn on the lamp please'
         >>> normalise("set it to -5.5° at 7:30")
         'set it to -5.5° at 7:30'
+        >>> normalise("打开厨房的灯"), normalise("เปิดไฟ")
+        ('打 开 厨 房 的 灯', 'เปิ ด ไฟ')
     """
     for _ in range(_SETTLED):
         if _PLAIN.fullmatch(text):
@@ -43,6 +67,16 @@ def normalise(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def unspaced(text: str) -> str:
+    """Return a normalised text without the blanks that `normalise` put between letters of scripts that write none.
+
+    Example:
+        >>> unspaced("播 放 hello world"), unspaced("turn on the lamp")
+        ('播放 hello world', 'turn on the lamp')
+    """
+    return text if text.isascii() else _BETWEEN.sub("", text)
 
 
 def text_hash(*parts: str, size: int = 8) -> bytes:
@@ -108,7 +142,8 @@ def _once(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold()).translate(_APOSTROPHES)
     folded = folded.replace("i\u0307", "i")  # what case folding makes of the Turkish capital I with a dot
     kept = [c if _stays(folded, i, c) else " " for i, c in enumerate(folded)]
-    return " ".join("".join(kept).split())
+    whole = _BETWEEN.sub("", " ".join("".join(kept).split()))
+    return " ".join(_CLUSTER.sub(r" \g<0> ", whole).split())
 
 
 def _stays(text: str, i: int, c: str) -> bool:

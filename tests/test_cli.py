@@ -26,6 +26,7 @@ VERBS = (
     "demo",
     "try",
     "simulate",
+    "synonyms",
     "evaluate",
     "versions",
     "publish",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewriter.text import normalise
+from rewriter.text import normalise, unspaced
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,13 @@ from rewriter.text import normalise
         ("co-op 10-20 -3 --3 a-3", "co op 10-20 -3 3 a 3"),
         ("soft\u00adhyphen zero\u200bwidth", "softhyphen zerowidth"),
         ("नमस्ते दुनिया", "नमस्ते दुनिया"),
+        ("打开灯，20度", "打 开 灯 20 度"),
+        ("リビングのライト", "リ ビ ン グ の ラ イ ト"),
+        ("チャンネル", "チャ ン ネ ル"),
+        ("เปิดน้ำ ๕ นาที", "เปิ ด น้ํา ๕ นา ที"),
+        ("បើកភ្លើង", "បើ ក ភ្លើ ង"),
+        ("불을 켜", "불을 켜"),
+        ("play 周杰伦 now", "play 周 杰 伦 now"),
         ("'quoted' rock 'n' roll", "quoted rock n roll"),
         ("!?…", ""),
         ("", ""),
@@ -32,6 +39,19 @@ def test_idempotent_and_tidy(text):
     once = normalise(text)
     assert normalise(once) == once
     assert once == " ".join(once.split())
+
+
+@pytest.mark.parametrize(
+    "text", ["打开灯20度", "リビングのライト", "チャンネル", "បើកភ្លើង", "ဖွင့်ပါ", "ເປີດໄຟ", "play 周杰伦 now", "turn on"]
+)
+def test_the_blanks_of_scripts_without_blanks_are_taken_out_again(text):
+    assert unspaced(normalise(text)) == text
+
+
+@given(st.text(st.characters(categories=["Lo", "Mn", "Nd", "Zs"])))
+def test_a_text_without_the_blanks_is_the_same_text(text):
+    once = normalise(text)
+    assert normalise(unspaced(once)) == once
 
 
 @given(st.text())

@@ -1,6 +1,6 @@
 """`sentence_world`: people who type the sentences that native speakers wrote for an assistant, in any of 23 locales."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -8,11 +8,12 @@ import numpy as np
 
 from rewriter.simulation.assistants import Guessing, Misrouting, PhraseAssistant
 from rewriter.simulation.channels import Heard
+from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.users import Behaviour, people, shares_said
 from rewriter.simulation.world import World, split_of
 from rewriter.simulation.worlds import by_goal, faults
-from rewriter.text import normalise
-from worlds.typing_errors import mistype
+from rewriter.text import normalise, unspaced
+from worlds.typing_errors import Keyboard, keyboard_of, mistype
 
 SENTENCES = Path(__file__).parents[3] / "shared" / "data" / "ha_sentences" / "sentences.parquet"
 TYPING_RATE = 0.03
@@ -28,14 +29,17 @@ class TypingChannel:
     """Delivers what people type, with their errors. It has one hearing, and its confidence says nothing."""
 
     rate: float
+    keyboard: Keyboard = field(default_factory=lambda: keyboard_of("en"))
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard:  # noqa: ARG002 - all type alike
         """Return the text as it was typed."""
-        typed = mistype(said, self.rate, rng)
+        typed = normalise(mistype(unspaced(said), self.rate, rng, self.keyboard)) or said
         return Heard(typed, (typed,), 1.0)
 
 
-def sentence_world(locale: str, *, seed: int = 0, n_users: int = 60, path: Path = SENTENCES, rate: float = TYPING_RATE) -> World:
+def sentence_world(
+    locale: str, *, seed: int = 0, n_users: int = 60, path: Path = SENTENCES, rate: float = TYPING_RATE, spoken: bool = False
+) -> World:
     """Return a world of one locale. A tenth of its goals and a fifth of its sentences never occur in its log.
 
     Args:
@@ -44,6 +48,7 @@ def sentence_world(locale: str, *, seed: int = 0, n_users: int = 60, path: Path 
         n_users: how many people.
         path: table with the columns locale, text, intent and slots.
         rate: typing errors per letter.
+        spoken: whether people speak, and are misheard by the sounds of the locale, and do not type.
     """
     sql = "SELECT text, intent, slots FROM read_parquet(?) WHERE locale = ? ORDER BY ALL"
     with duckdb.connect() as con:
@@ -61,5 +66,7 @@ def sentence_world(locale: str, *, seed: int = 0, n_users: int = 60, path: Path 
     known = {text: goal for text, goal in table.items() if goal not in split.goals}
     wrong = faults(goals, split, shares_said(users, behaviour.habit), seed=seed, misrouted=MISROUTED, refused=REFUSED)
     assistant = Misrouting(Guessing(PhraseAssistant(table), known, GUESSED), wrong)
-    channel = TypingChannel(rate)
+    channel: TextChannel | TypingChannel = TypingChannel(rate, keyboard_of(locale, table))
+    if spoken:
+        channel = TextChannel(table, general=(), locale=locale, seed=seed)
     return World(f"sentences {locale}", locale, assistant, goals, users, channel, channel, behaviour, split)

@@ -1,4 +1,4 @@
-"""The verbs of hosts: `import` reads the log of a host, `export` writes what it applies, `wyoming` stands before one."""
+"""The verbs of hosts: `import` reads a log, `export` writes what a host applies, `synonyms` lists, `wyoming` stands between."""
 
 from pathlib import Path
 
@@ -48,6 +48,40 @@ def import_log(
             raise click.UsageError(f"--engaged takes NAME=SHARE, such as click=0.5, not {name}={share}") from None
     for text in run(host, sources, out, engaged=engaged, application=application, user_id=user).lines():
         terminal.line(text)
+
+
+@main.command()
+@ARTEFACT
+@click.option("--locale", help="Only of this locale (BCP 47).  [default: all]")
+@click.option("--misheard", is_flag=True, help="With mishearings and typing errors.")
+@click.option("--out", metavar="FILE", type=PATH, help="File to write for a host.")
+@click.option(
+    "--host",
+    type=click.Choice(["solr", "elasticsearch", "opensearch", "home-assistant"]),
+    default="solr",
+    show_default=True,
+    help="Whose file it is.",
+)
+@plainly
+def synonyms(artefact: Path, locale: str | None, misheard: bool, out: Path | None, host: str) -> None:
+    """List what people call things in other words than the assistant knows, as their restatements show in DIR.
+
+    \b
+    Examples:
+      rewriter synonyms artefact
+      rewriter synonyms artefact --locale en-GB --out synonyms.txt
+      rewriter synonyms artefact --out aliases.yaml --host home-assistant
+    """
+    from rewriter import terminal
+    from rewriter.connect.synonyms import COLUMNS, FIGURES
+    from rewriter.connect.synonyms import synonyms as run
+
+    found = run(artefact, locale=locale, with_misheard=misheard, out=out, host=host)
+    terminal.table(f"synonyms in {artefact}", COLUMNS, (each.row() for each in found), right=FIGURES)
+    if not found:
+        terminal.line("no synonyms: none of the rewrites exchanges one phrase; --misheard also lists mishearings")
+    if out is not None:
+        terminal.line(f"{len(found):,} pairs in {out}")
 
 
 @main.command()

@@ -31,10 +31,11 @@ def synonym(rule: Sent) -> str | None:
     """
     if not (_WORD.search(rule.source) and _WORD.search(rule.target)):
         return None
-    return f"{_escaped(rule.source)} => {_escaped(rule.target)}"
+    return f"{escaped(rule.source)} => {escaped(rule.target)}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text with what Solr's format takes for a sign marked as literal."""
     return re.sub(r"[\\,]|^#|=(?=>)", lambda found: "\\" + found[0], text)
 
 

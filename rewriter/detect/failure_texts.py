@@ -18,6 +18,7 @@ from rapidfuzz.process import cdist
 
 from rewriter import similarity
 from rewriter.arrays import Floats, Ints
+from rewriter.locales import language_of
 from rewriter.model.channel import NoisyChannel
 from rewriter.model.prior import Prior
 from rewriter.text import normalise
@@ -116,7 +117,7 @@ def kinds_of_reply(reply: str, locale: str) -> frozenset[str]:
         >>> sorted(kinds_of_reply("Sorry, I couldn't find the lamp.", "en"))
         ['not_found']
     """
-    known = _phrases().get(locale.split("-", maxsplit=1)[0], {})
+    known = _phrases().get(language_of(locale), {})
     text = f" {normalise(reply)} "
     return frozenset(kind for kind, phrases in known.items() if any(f" {phrase}" in text for phrase in phrases))
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from rapidfuzz.distance import Indel
 
 from rewriter.errors import ConfigError
+from rewriter.locales import language_of
 from rewriter.similarity import run_key
 from rewriter.text import normalise
 
@@ -159,24 +160,29 @@ _SECTIONS: dict[str, type] = {
 }  # fmt: skip
 
 
-def shipped() -> dict[str, Traversable]:
-    """Return the word lists of this package, language code -> file."""
-    folder = resources.files("rewriter.guardrail").joinpath("words")
-    return {file.name.removesuffix(".json"): file for file in folder.iterdir() if file.name.endswith(".json")}
+def shipped(folder: str = "words") -> dict[str, Traversable]:
+    """Return the word lists of this package, language code -> file.
+
+    Args:
+        folder: ``words`` for those that were written for this package; ``generated`` for those with numbers, days and months
+            only, which ``benchmarks/word_lists.py`` makes of the Unicode CLDR.
+    """
+    files = resources.files("rewriter.guardrail").joinpath(folder).iterdir()
+    return {file.name.removesuffix(".json"): file for file in files if file.name.endswith(".json")}
 
 
 def for_locale(locale: str) -> Lexicon:
-    """Return the lexicon of a locale's language, or the neutral one if none is shipped.
+    """Return the lexicon of a locale's language: written, generated, or the neutral one if none is shipped.
 
     Args:
         locale: BCP 47.
 
     Example:
-        >>> for_locale("en-GB").language, for_locale("tlh").language
-        ('en', 'und')
+        >>> for_locale("en-GB").language, for_locale("sv").language, for_locale("tlh").language
+        ('en', 'sv', 'und')
     """
-    files = shipped()
-    return read_lexicon(files.get(locale.replace("_", "-").split("-", maxsplit=1)[0].lower(), files[NEUTRAL]))
+    language, files = language_of(locale), shipped()
+    return read_lexicon(files.get(language) or shipped("generated").get(language, files[NEUTRAL]))
 
 
 def read_lexicon(path: Path | Traversable) -> Lexicon:

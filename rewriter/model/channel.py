@@ -18,6 +18,7 @@ These equations are exact if the three distances share a cheapest way, which is 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,15 +26,16 @@ from rapidfuzz.distance import OSA, Indel, Levenshtein
 from rapidfuzz.process import cdist
 
 from rewriter.arrays import Floats
+from rewriter.locales import Pack, language_of, pack_of
 from rewriter.model.pronouncer import BROAD, Pronouncer, pronouncer_of
+from rewriter.similarity import base_letters, romanised
 
 SPOKEN = ("same", "within", "across", "deleted", "inserted")
 """Kinds of operation on phones: kept, replaced by one of the same broad group, by another one, left out, put in."""
 TYPED = ("same", "near", "far", "deleted", "inserted", "swapped", "space")
 """Kinds of operation on letters: kept, replaced by a neighbouring key, by another letter, left out, put in, two neighbours
 swapped, a blank between words left out or put in."""
-
-_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_ROMANISED = "romanised"
 
 
 class Views(NamedTuple):
@@ -104,25 +106,34 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Counts operations on letters; neighbouring keys are those of a QWERTY keyboard.
+    """Counts operations on letters; neighbouring keys are those of the language's keyboard.
 
     Being neighbours does not divide the keys into groups. So three groupings of the keys are compared (pairs in a row, pairs
-    shifted by one, columns). Two neighbours are together in one of the three.
+    shifted by one, columns). Two neighbours are together in one of the three. A fourth grouping joins letters that differ in
+    diacritics only: leaving them out counts as a neighbouring key. Where people type Latin letters that are converted
+    into another script, the Latin letters are compared.
+
+    Attributes:
+        pack: of the language.
 
     Example:
-        >>> typed = Typed()
+        >>> typed = Typed(pack_of("en"))
         >>> counts = typed.count(typed.views(["whereis my ordr"]), typed.views(["where is my order"]))
         >>> dict(zip(TYPED, counts[0].tolist()))
         {'same': 13.0, 'near': 0.0, 'far': 0.0, 'deleted': 1.0, 'inserted': 0.0, 'swapped': 0.0, 'space': 1.0}
     """
 
+    pack: Pack
     kinds: tuple[str, ...] = TYPED
     choices: tuple[float, ...] = (1, 5, 20, 1, 26, 1, 1)
 
     def views(self, texts: Sequence[str]) -> Views:
         """Return the letters of each text without blanks, these by three groupings of the keys, and the text itself."""
+        if self.pack.typed == _ROMANISED:
+            texts = [romanised(text) for text in texts]
         letters = [text.replace(" ", "") for text in texts]
-        groups = [[form.translate(grouping) for form in letters] for grouping in _GROUPINGS]
+        groups = [[form.translate(grouping) for form in letters] for grouping in _groupings(self.pack.keyboard)]
+        groups.append([base_letters(form) for form in letters])
         return Views((letters, *groups, list(texts)), _lengths(letters))
 
     def count(self, heard: Views, said: Views) -> Floats:
@@ -177,7 +188,7 @@ def channel_of(kind: str, locale: str, costs: Sequence[float]) -> NoisyChannel:
     """
     if kind not in ("spoken", "typed"):
         raise ValueError(f"a channel is spoken or typed, not {kind!r}")
-    operations: Operations = Typed() if kind == "typed" else Spoken(pronouncer_of(locale))
+    operations: Operations = Typed(pack_of(language_of(locale))) if kind == "typed" else Spoken(pronouncer_of(locale))
     if len(costs) != len(operations.kinds):
         raise ValueError(f"{len(costs)} costs for the {len(operations.kinds)} kinds of operation of a {kind} channel")
     return NoisyChannel(operations, np.asarray(costs, dtype=np.float64))
@@ -198,10 +209,9 @@ def _lengths(forms: Sequence[str]) -> Floats:
     return np.maximum([len(form) for form in forms], 1).astype(np.float64)
 
 
-def _groupings() -> tuple[dict[int, str], ...]:
-    columns = {key: str(i) for row in _ROWS for i, key in enumerate(row)}
-    pairs = [{key: row[max(i - (i + shift) % 2, 0)] for row in _ROWS for i, key in enumerate(row)} for shift in (0, 1)]
+@cache
+def _groupings(rows: tuple[str, ...]) -> tuple[dict[int, str], ...]:
+    """Return the three groupings of the keys of a keyboard, for ``str.translate``."""
+    columns = {key: str(i % 10) for row in rows for i, key in enumerate(row)}
+    pairs = [{key: row[max(i - (i + shift) % 2, 0)] for row in rows for i, key in enumerate(row)} for shift in (0, 1)]
     return tuple(str.maketrans(grouping) for grouping in (*pairs, columns))
-
-
-_GROUPINGS = _groupings()

@@ -20,6 +20,7 @@ from rewriter.model.channel import NoisyChannel, Views
 from rewriter.model.contrasts import mine
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Pool
+from rewriter.similarity import base_letters
 
 PAIR = (
     "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "idf_lost", "idf_gained", "lost_unknown", "lost_known",
@@ -31,7 +32,7 @@ channel           log P(heard | text) per symbol heard (`rewriter.model.channel`
 channel_lead      how far the likelihood of the whole request is ahead of the best candidate of another interpretation, in nats,
                   as sign x log(1 + |nats|)
 channel_rival     the likelihood per symbol of that rival
-letters, …_lead   normalised Indel similarity of the texts; how far it is ahead of the best rival
+letters, …_lead   normalised Indel similarity of the texts without diacritics; how far it is ahead of the best rival
 idf_lost/_gained  idf of the request's words that the text lacks, and of the text's words that were not heard, as shares of the
                   idf of all words of the request or the text
 lost_unknown/_known  how many words of the request the text lacks that the index has never seen, and has seen
@@ -102,7 +103,7 @@ class PairIndex:
     """
 
     __slots__ = (
-        "_average", "_contrasts", "_idf", "_rows", "_steps", "_unseen", "_views", "_vocabulary", "channel", "complete",
+        "_average", "_contrasts", "_idf", "_plain", "_rows", "_steps", "_unseen", "_views", "_vocabulary", "channel", "complete",
         "interpretations", "share", "texts",
     )  # fmt: skip
 
@@ -121,6 +122,7 @@ class PairIndex:
         self._average = 1 / max(1, len(np.unique(self.interpretations)))
         self.share = np.full(len(texts), self._average) if share is None else np.maximum(share, _RAREST)
         self._views = channel.views(self.texts)
+        self._plain = list(map(base_letters, self.texts))
         words = [_distinct(text) for text in texts]
         self._vocabulary = {word: i for i, word in enumerate(dict.fromkeys(word for of in words for word in of))}
         self._rows: npt.NDArray[np.int32] = np.full((len(texts), _LONGEST), _NOBODY, dtype=np.int32)
@@ -158,7 +160,7 @@ class PairIndex:
         """
         said = self._views.take(rows.tolist())
         goals = self.interpretations[rows]
-        letters = np.asarray(cdist([asked.text], [self.texts[i] for i in rows.tolist()], scorer=Indel.normalized_similarity)[0])
+        letters = _letters(asked.text, [self._plain[i] for i in rows.tolist()])
         turns = np.zeros(len(rows)) if own is None else own
         habit = _habit(turns, self.share[rows], self._average)
         return _columns(self.channel, asked, said, goals, letters, self._words(asked, rows), habit, complete=self.complete)
@@ -223,7 +225,7 @@ class PoolMeasure:
             wording: counts of words of the locale.
         """
         asked = Asked(heard, self.channel.views([heard]), _distinct(heard))
-        letters = np.asarray(cdist([heard], pool.texts, scorer=Indel.normalized_similarity)[0])
+        letters = _letters(heard, list(map(base_letters, pool.texts)))
         words = tuple(np.array([self._words(asked.words, _distinct(text), wording) for text in pool.texts]).T)
         habit = _habit(pool.own_turns, np.maximum(pool.goal_prior, _RAREST), self._average)
         said = self.channel.views(pool.texts)
@@ -271,6 +273,16 @@ def _columns(
         likelihood, ahead, rival, letters, letters - rivals(letters, goals, 0.0), *words, length,
         np.log1p(len(asked.words)) * same, habit, float(complete) * same,
     ])  # fmt: skip
+
+
+def _letters(heard: str, plain: Sequence[str]) -> Floats:
+    """Return the column ``letters``, (m,). Diacritics are not compared: many people do not type them.
+
+    Args:
+        heard: the request.
+        plain: the texts, by `base_letters`.
+    """
+    return np.asarray(cdist([base_letters(heard)], plain, scorer=Indel.normalized_similarity)[0])
 
 
 def _habit(own: Floats, share: Floats, average: float) -> Floats:

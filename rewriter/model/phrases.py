@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
+from rewriter.locales import language_of
 from rewriter.text import normalise
 
 _FALLBACK = "en"
@@ -22,7 +23,12 @@ def phrases(locale: str) -> Mapping[str, Any]:
         (' und ', ' and ')
     """
     every = _phrases()
-    return every.get(locale.replace("_", "-").split("-", maxsplit=1)[0].lower(), every[_FALLBACK])
+    return every.get(language_of(locale), every[_FALLBACK])
+
+
+def languages() -> frozenset[str]:
+    """Return the languages that have phrases."""
+    return frozenset(_phrases())
 
 
 def complaints() -> Iterator[str]:

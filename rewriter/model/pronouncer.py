@@ -1,7 +1,7 @@
 """`Pronouncer`: how a text sounds, one character a phone. `pronouncer_of` gives the one of a locale.
 
-English has a table of letters in context, made by ``benchmarks/fit_pronouncer.py``. In every other language the phones are the
-letters without accents, with doubled letters once. This is coarse, but works for every alphabet and needs no other package.
+A language may have a table of letters in context, as ``benchmarks/fit_pronouncer.py`` makes it. In every other language the
+phones are the letters in Latin script, with doubled letters once. This is coarse, but works for every script.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from rewriter.locales import language_of
 from rewriter.similarity import letters_once
 
 TABLES = Path(__file__).parent / "prior"
@@ -34,11 +35,11 @@ class Pronouncer(Protocol):
 
 
 class LetterPronouncer:
-    """Takes the letters without accents as phones, with doubled letters once.
+    """Takes the letters in Latin script as phones, with doubled letters once.
 
     Example:
         >>> LetterPronouncer().phones("schließe die türen")
-        'schließedieturen'
+        'schliesedieturen'
     """
 
     def phones(self, text: str) -> str:
@@ -106,5 +107,5 @@ def pronouncer_of(locale: str) -> Pronouncer:
         >>> pronouncer_of("en-GB").phones("write") == pronouncer_of("en").phones("right")
         True
     """
-    path = TABLES / f"{locale.split('-', maxsplit=1)[0].lower()}.phones.tsv"
+    path = TABLES / f"{language_of(locale)}.phones.tsv"
     return TablePronouncer.open(path) if path.exists() else LetterPronouncer()

@@ -283,6 +283,17 @@ class Retriever:
         """
         return self._retrieve(hearings, locale, self.user_view.own(user, locale), k, pool)
 
+    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+        """Return the similarity of the most similar query, 0..1, and its locale: in which language a text probably is.
+
+        Args:
+            text: normalised.
+            locales: in which to look, preferred first; at least one.
+        """
+        found = ((self.retrieve([text], locale, k=1).similarity, locale) for locale in locales)
+        best = [(float(similarity[0]) if len(similarity) else 0.0, locale) for similarity, locale in found]
+        return max(best, key=lambda each: each[0])
+
     def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
         queries = self.encoder.encode(hearings)
         pooled = _pooled(self.index.search(queries, locale, pool), own.rows)

@@ -130,6 +130,10 @@ class CatalogLayer:
         """Return whether a normalised text is one of the catalog."""
         return self._retriever.knows(text, locale, user)
 
+    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+        """Return in which of some locales a text probably is (`rewriter.model.retrieve.Retriever.nearest_locale`)."""
+        return self._retriever.nearest_locale(text, locales)
+
     def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
         """Return None: without a log nobody knows texts that mean different things to different users."""
         return None
@@ -257,6 +261,11 @@ class LogThenCatalog:
         request = LayerRequest([text], locale, user, after_failure=False)
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         return any(layer.knows(text, at.locale, user) for layer, at in placed if layer is not None and at is not None)
+
+    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+        """Return in which of some locales a text probably is, by the texts of the log and of the catalog."""
+        asked = ((layer, [at for at in locales if at in layer.locales]) for layer in (self._own, self._catalog) if layer)
+        return max((layer.nearest_locale(text, known) for layer, known in asked if known), key=lambda each: each[0])
 
     @property
     def slots(self) -> Slots | None:

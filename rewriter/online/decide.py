@@ -17,7 +17,7 @@ from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite, Teachable
-from rewriter.text import normalise
+from rewriter.text import normalise, unspaced
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def answer(
         if isinstance(call, Reason):
             verdict = Verdict(None, call)
         else:
+            call = call if call.locale else call._replace(locale=serving.detect(call.query, call.user))
             verdict = _spelled(serving, options, call, _decide(serving, options, call))
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)
@@ -148,17 +149,20 @@ def _by_mend(serving: Serving, options: Options, call: Call, mend: Mend) -> Verd
 
 def _spelled(serving: Serving, options: Options, call: Call, verdict: Verdict) -> Verdict:
     """Return a verdict with its texts as they are spelled when they are sent. What a user taught is sent as she wrote it."""
-    if Layer.SPELLING not in options.layers or verdict.reason in (Reason.LESSON, Reason.SPELLING):
+    if verdict.reason in (Reason.LESSON, Reason.SPELLING):
         return verdict
     texts = (verdict.text, verdict.suggestion)
-    text, suggestion = (None if each is None else serving.surface(each, call.locale) for each in texts)
+    text, suggestion = (None if each is None else _surface(serving, options, call, each) for each in texts)
     return verdict if (text, suggestion) == texts else verdict._replace(text=text, suggestion=suggestion)
 
 
 def _understood(serving: Serving, options: Options, call: Call, text: str) -> bool:
     """Ask the assistant's own parser about a normalised text, as it would be sent."""
-    spelled = serving.surface(text, call.locale) if Layer.SPELLING in options.layers else text
-    return options.understands is None or options.understands(spelled)
+    return options.understands is None or options.understands(_surface(serving, options, call, text))
+
+
+def _surface(serving: Serving, options: Options, call: Call, text: str) -> str:
+    return serving.surface(text, call.locale) if Layer.SPELLING in options.layers else unspaced(text)
 
 
 def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decisions) -> Verdict | None:

@@ -119,6 +119,10 @@ class OnlineLayer:
         """Return whether a normalised text is known to work, for everybody or for this user."""
         return self._finder.knows(text, locale, user)
 
+    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+        """Return in which of some locales a text probably is (`rewriter.model.retrieve.Retriever.nearest_locale`)."""
+        return self._finder.nearest_locale(text, locales) if isinstance(self._finder, Retriever) else (0.0, locales[0])
+
     def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users by this user's habits; None if they do not tell.
 

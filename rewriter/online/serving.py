@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rewriter.artefact.versions import Version
 from rewriter.config import Config, GuardrailSettings, Teaching
+from rewriter.locales import language_of
 from rewriter.model.context_rules import ContextRules
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import Rule, RuleBook, open_moments, open_suggested
 from rewriter.model.spellings import FOLDER as SPELLINGS
 from rewriter.model.spellings import Mend, Spellings
+from rewriter.text import unspaced
 
 if TYPE_CHECKING:
     from rewriter.guardrail import Guardrails
@@ -52,6 +54,14 @@ def lookup_order(locale: str | None, users: Mapping[str, int]) -> tuple[str, ...
     wanted = _subtags(locale or min(users, key=commonest_first, default=""))
     alike = [known for known in users if _subtags(known)[0] == wanted[0]]
     return tuple(sorted(alike, key=lambda known: (distance(known), commonest_first(known))))
+
+
+def _one_of_each_language(users: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the commonest locale of each language, the commonest first."""
+    found: dict[str, str] = {}
+    for locale in sorted(users, key=lambda locale: (-users[locale], locale)):
+        found.setdefault(language_of(locale), locale)
+    return tuple(found.values())
 
 
 def _subtags(locale: str) -> list[str]:
@@ -93,6 +103,7 @@ class Serving:
         teaching: how stated preferences are weighed, and how often a user is asked to teach.
         moments: (normalised text, locale, keyed hash) -> what this user restates again and again.
         spellings: those of the log, then those of the catalog.
+        spoken: the commonest locale of each language of the online layer, the commonest language first.
     """
 
     id: str
@@ -109,6 +120,7 @@ class Serving:
     teaching: Teaching
     moments: Callable[[str, str, str], Rule | None]
     spellings: tuple[Spellings, ...]
+    spoken: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, version: Version) -> "Serving":
@@ -138,6 +150,7 @@ class Serving:
         return cls(
             version.id, rules, contextual, suggested, key, limit, places, locales, online_layer, shares, settings, teaching,
             open_moments(version.folder / "rules"), open_spellings(version),
+            _one_of_each_language({at: users[at] for at in users if at in answered}),
         )  # fmt: skip
 
     @property
@@ -174,7 +187,7 @@ class Serving:
         """
         places = self.places(locale).all
         found = (each.surface(text, place) for each in self.spellings for place in places)
-        return next((one for one in found if one is not None), text)
+        return next((one for one in found if one is not None), None) or unspaced(text)
 
     def mend(self, spoken: str, text: str, locale: str | None) -> Mend | None:
         """Return what is known about an utterance that may only be spelled wrongly; None if it is nothing.
@@ -187,6 +200,21 @@ class Serving:
         places = self.places(locale).all
         found = (each.mend(spoken, text, place) for each in self.spellings for place in places)
         return next((one for one in found if one is not None), None)
+
+    def detect(self, query: str, user: str) -> str | None:
+        """Return the locale of a request that names none, where the artefact has several languages; else None.
+
+        A rule for this very text decides, else the language of the most similar text that is known to work. So no model of
+        languages is needed, which would be unsure about a few words, and a mixed request goes where it is understood best.
+
+        Args:
+            query: normalised.
+            user: keyed hash; empty for nobody.
+        """
+        if self.online_layer is None or len(self.spoken) < 2:
+            return None
+        ruled = (at for at in self.spoken if self.rules.find(query, self.places(at).rules, user) is not None)
+        return next(ruled, None) or self.online_layer.nearest_locale(query, self.spoken)[1]
 
     def locale_of(self, asked: str | None) -> str:
         """Return the locale of a request; the commonest of the log where it names none."""

@@ -9,8 +9,12 @@ from rewriter.artefact.versions import Version, load_current, version_ids
 from rewriter.codes import Scope
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError
+from rewriter.guardrail import lexicon
 from rewriter.guardrail.contrasts import Kind, WordContrasts, open_contrasts
+from rewriter.locales import language_of, listed
 from rewriter.messages import stage_reason
+from rewriter.model.phrases import languages
+from rewriter.model.pronouncer import TablePronouncer, pronouncer_of
 from rewriter.model.rules import RuleBook
 from rewriter.online.request import hashed_user
 from rewriter.text import normalise
@@ -57,9 +61,33 @@ class ArtefactInfo:
             *((what, f"{n:,}") for what, n in self.counts.items()),
             *((what, "none" if value is None else f"{value:.4g}") for what, value in self.metrics.items()),
             *((f"{kind}s, {locale}", _named(of, kind)) for locale, of in self.words.items() for kind in Kind),
+            *((f"language, {locale}", language_data(locale)) for locale in sorted({*self.locales, *self.words})),
             ("bytes", f"{sum(self.sizes.values()):,}"),
             ("versions kept", ", ".join(self.versions)),
         ]
+
+
+def language_data(locale: str) -> str:
+    """Return which data about the language of a locale this release ships. What it lacks is learned, or done by letters.
+
+    Args:
+        locale: BCP 47.
+
+    Example:
+        >>> language_data("en")
+        'own word list, own keyboard, phones, phrases for teaching'
+        >>> language_data("sv"), language_data("tlh")
+        ('numbers and days, own keyboard', 'letters only')
+    """
+    language = language_of(locale)
+    found = {
+        "own word list": language in lexicon.shipped(),
+        "numbers and days": language in lexicon.shipped("generated"),
+        "own keyboard": language in listed(),
+        "phones": isinstance(pronouncer_of(locale), TablePronouncer),
+        "phrases for teaching": language in languages(),
+    }
+    return ", ".join(name for name, there in found.items() if there) or "letters only"
 
 
 def info(path: str | Path) -> ArtefactInfo:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rewriter.locales import pack_of
 from rewriter.model.channel import SPOKEN, TYPED, NoisyChannel, Spoken, Typed, channel_of
 from rewriter.model.pronouncer import BROAD, LetterPronouncer
 from rewriter.offline.fit.prior_update import learn_costs
+from rewriter.text import normalise
 
 LETTERS = Spoken(LetterPronouncer())
 
@@ -75,7 +77,7 @@ TYPOS = [
 
 @pytest.mark.parametrize(("said", "heard", "expected"), TYPOS)
 def test_typing_errors_are_told_apart(said, heard, expected):
-    counts = dict(zip(TYPED, operations(heard, [said], Typed())[0].tolist(), strict=True))
+    counts = dict(zip(TYPED, operations(heard, [said], Typed(pack_of("en")))[0].tolist(), strict=True))
     same = counts.pop("same")
     assert {kind: n for kind, n in counts.items() if n} == expected
     assert same == len(said.replace(" ", "")) - sum(expected.get(k, 0) for k in ("near", "far", "deleted")) - 2 * expected.get(
@@ -83,10 +85,34 @@ def test_typing_errors_are_told_apart(said, heard, expected):
     )
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "heard", "kind"),
+    [
+        ("fr", "allume", "zllume", "near"),  # z stands beside a on this keyboard
+        ("en", "allume", "zllume", "near"),  # and below it on that one
+        ("fr", "allume", "pllume", "far"),
+        ("de", "zimmer", "timmer", "near"),
+        ("en", "zimmer", "timmer", "far"),
+        ("ru", "свет", "свкт", "near"),
+        ("ru", "свет", "свшт", "far"),
+        ("tr", "ışık", "uşık", "near"),
+        ("tr", "kış", "kıs", "near"),
+        ("fr", "où", "ou", "near"),
+        ("ja", "ライト", "らいと", None),  # the same Latin letters
+        ("ja", "ライト", "ラオト", "near"),  # raito, raoto
+    ],
+)
+def test_neighbours_are_those_of_the_keyboard_of_the_language(language, said, heard, kind):
+    counts = dict(zip(TYPED, operations(normalise(heard), [normalise(said)], Typed(pack_of(language)))[0].tolist(), strict=True))
+    counts.pop("same")
+    counts.pop("space")
+    assert {name: n for name, n in counts.items() if n} == ({kind: 1} if kind else {})
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text("asd ", max_size=9), st.text("asd ", max_size=9))
 def test_no_count_is_negative(said, heard):
-    for kind in (LETTERS, Typed()):
+    for kind in (LETTERS, Typed(pack_of("en"))):
         assert (operations(" ".join(heard.split()), [" ".join(said.split())], kind) >= 0).all()
 
 

@@ -103,8 +103,9 @@ def learn_costs(
         weight: number of operations that the prior counts for.
 
     Example:
+        >>> from rewriter.locales import pack_of
         >>> from rewriter.model.channel import Typed
-        >>> costs = learn_costs([("play jazz", "play jaz"), ("stop", "stop"), ("pause it", "pause it")], Typed())
+        >>> costs = learn_costs([("play jazz", "play jaz"), ("stop", "stop"), ("pause it", "pause it")], Typed(pack_of("en")))
         >>> bool(costs[0] < costs[3] < costs[2])
         True
     """

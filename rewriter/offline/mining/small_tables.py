@@ -16,6 +16,7 @@ import pandas as pd
 
 from rewriter.config import Context
 from rewriter.engines import connect, save
+from rewriter.locales import language_of
 from rewriter.model.context_rules import context_values
 from rewriter.tables import CONTEXT_VALUES
 from rewriter.text import normalise
@@ -139,7 +140,7 @@ def stop_words(locale: str) -> list[str]:
         >>> "hör auf" in stop_words("de-AT")
         True
     """
-    language = locale.split("-", maxsplit=1)[0]
+    language = language_of(locale)
     words: dict[str, list[str]] = json.loads(_WORDS.read_text(encoding="utf-8"))
     return sorted({normalise(word) for word in words.get(language, ())})
 

@@ -1,0 +1,99 @@
+"""The closed loop in many languages: sentences that native speakers wrote for an assistant, typed or spoken with errors.
+
+    python benchmarks/languages.py --seeds 0 [--locales de ja th ...] [--channel typed] [--users 40] [--days 8] [--requests 1000]
+        [--out benchmarks/results/languages_typed.json]
+
+For each locale of Home Assistant's test sentences (`worlds.sentences`) and seed: simulate a log, learn from it with and without
+the assistant's sentences as a catalog, and judge fresh requests of the days after it before the NLU and after a refusal. A tenth
+of the goals and a fifth of the phrases never occur in the log; the catalog holds all. Typing errors are those of the locale's
+keyboard, mishearings go by the sounds of the locale. Nothing is fitted on these worlds. Peers see the same log: the nearest text
+that worked, the rule of OVOS, and `rapidfuzz`.
+"""
+
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from peer_rules import Nearest, peers
+from promise import MODES, START
+from script import made_with, options, write_result
+from worlds.sentences import SENTENCES, sentence_world
+
+from rewriter.config import Logs
+from rewriter.evaluation.judge import healthy_texts, judge, logged, proposer
+from rewriter.evaluation.outcomes import Outcomes, at, pooled
+from rewriter.evaluation.replay import load
+from rewriter.evaluation.summary import plain, row
+from rewriter.offline.learn import learn
+from rewriter.offline.logs import reader
+from rewriter.online.rewriter import Rewriter
+from rewriter.simulation.dialogue import requests, simulate_days
+from rewriter.simulation.turn import write_log
+
+LOCALES = (
+    "ar", "cs", "de", "el", "en", "es", "fi", "fr", "he", "hi", "hu", "it", "ja", "ko", "nl", "pl",
+    "pt-BR", "ru", "sv", "th", "tr", "vi", "zh-CN",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Judge every locale, and write the figures after each."""
+    parser = options(__doc__, seeds=[0], days=8, users=40, requests=1000, out=None)
+    parser.add_argument("--locales", nargs="+", default=LOCALES)
+    parser.add_argument("--channel", choices=["typed", "spoken"], default="typed")
+    args = parser.parse_args()
+    out = args.out or Path(__file__).parent / "results" / f"languages_{args.channel}.json"
+    result: dict[str, Any] = {**made_with(["rewriter", "rapidfuzz"]), "seeds": args.seeds, "channel": args.channel, "locales": {}}
+    for locale in args.locales:
+        runs = [dict(judged(locale, seed, args)) for seed in args.seeds]
+        result["locales"][locale] = {name: figures(name, [run[name] for run in runs]) for name in runs[0]}
+        write_result(result, out)
+        for name, of in result["locales"][locale].items():
+            print(f"{locale}, {name}: {of['wins']}:{of['losses']}, {of['fixed']['value']}", file=sys.stderr, flush=True)
+
+
+def figures(name: str, runs: list[tuple[Outcomes, int]]) -> dict[str, Any]:
+    """Return the figures of one way and mode over all seeds."""
+    return plain(row(name, pooled([outcomes for outcomes, _ in runs]))) | {"log_turns": [turns for _, turns in runs]}
+
+
+def judged(locale: str, seed: int, args: Namespace) -> Iterator[tuple[str, tuple[Outcomes, int]]]:
+    """Yield the name of each way and mode, its outcomes, and the turns of the log."""
+    world = sentence_world(locale, seed=seed, n_users=args.users, spoken=args.channel == "spoken")
+    turns = [turn for day in simulate_days(world, days=args.days, start=START, seed=seed) for turn in day]
+    asked = requests(world, n=args.requests, seed=seed, start=START + timedelta(days=args.days))
+    healthy = healthy_texts(logged(turns))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_log(turns, folder / "log.parquet")
+        for way, given in (("log", None), ("log and catalog", catalog(locale))):
+            learn([folder / "log.parquet"], out=folder / way, catalog=given, channel=args.channel)
+            propose = proposer(Rewriter.open(folder / way).rewrite)
+            for mode, after in MODES.items():
+                found = judge(asked, propose, world.assistant, after_failure=after, healthy_in_log=healthy)
+                yield f"{way}, {mode}", (found, len(turns))
+        reader.read([folder / "log.parquet"], out=folder / "read", key=bytes(32), config=Logs())
+        log = load(folder / "read" / "turns.parquet")
+    for peer in peers():
+        if isinstance(peer, Nearest):
+            peer.fit(log)
+            for mode, after in MODES.items():
+                found = judge(asked, peer.propose, world.assistant, after_failure=after, healthy_in_log=healthy)
+                yield f"{peer.name}, {mode}", (at(found, peer.threshold), len(turns))
+
+
+def catalog(locale: str) -> list[dict[str, str]]:
+    """Return the sentences of a locale as rows of a catalog."""
+    sql = "SELECT text, intent, slots FROM read_parquet(?) WHERE locale = ? ORDER BY ALL"
+    with duckdb.connect() as con:
+        rows = con.execute(sql, [str(SENTENCES), locale]).fetchall()
+    return [{"text": text, "hypothesis": f"{intent}|{slots}", "locale": locale} for text, intent, slots in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""A home with several languages whose requests name none: the artefact tells in which a request is."""
+
+import pytest
+
+from rewriter import Rewriter
+from rewriter.codes import Reason
+from rewriter.config import Config, Trigger
+from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.text import normalise
+
+TEXTS = {
+    "en": [
+        "turn on the kitchen light",
+        "turn off the kitchen light",
+        "play despacito please",
+        "what time is it",
+        "lock the front door",
+    ],
+    "de": ["mach das licht in der küche an", "mach das licht in der küche aus", "spiel bitte musik", "wie spät ist es"],
+    "tr": ["mutfak ışığını aç", "mutfak ışığını kapat", "saat kaç", "müziği durdur"],
+    "ja": ["キッチンの電気をつけて", "キッチンの電気を消して", "今何時", "音楽を止めて"],
+    "zh-CN": ["打开厨房的灯", "关闭厨房的灯", "现在几点", "停止播放音乐"],
+}
+HEARD = {
+    "turn off the kitchn light": "turn off the kitchen light",
+    "mach das licht in der küche on": None,
+    "mach das lich in der küche an": "mach das licht in der küche an",
+    "mutfak isigini kapat": "mutfak ışığını kapat",
+    "キッチンの電気お消して": "キッチンの電気を消して",
+    "打开厨房灯": "打开厨房的灯",
+    "play despacito bitte": None,
+}
+"""What was heard -> what is sent; None where only the language of the answer is looked at."""
+LANGUAGE = ["en", "de", "de", "tr", "ja", "zh-CN", "en"]
+
+
+@pytest.fixture(scope="module")
+def rewriter(tmp_path_factory):
+    out = tmp_path_factory.mktemp("languages")
+    rows = [{"text": text, "locale": locale} for locale, texts in TEXTS.items() for text in texts]
+    learn_catalog(rows, out=out, config=Config(trigger=Trigger(max_loss_share=0.25)), complete=True)
+    return Rewriter.open(out)
+
+
+@pytest.mark.parametrize(("heard", "locale"), list(zip(HEARD, LANGUAGE, strict=True)))
+def test_a_request_without_a_locale_is_answered_in_its_language(rewriter, heard, locale):
+    answer = rewriter.rewrite(heard, after_failure=True)
+    assert answer.candidates[0].text in map(normalise, TEXTS[locale])
+    if HEARD[heard]:
+        assert answer.reason == Reason.ONLINE
+        assert answer.text == HEARD[heard]
+    assert rewriter.rewrite(heard, locale=locale, after_failure=True).text == answer.text
+
+
+def test_what_works_is_known_in_every_language(rewriter):
+    for texts in TEXTS.values():
+        for text in texts:
+            assert rewriter.rewrite(text).reason == Reason.HEALTHY
+
+
+def test_a_locale_that_is_given_is_not_doubted(rewriter):
+    answer = rewriter.rewrite("turn off the kitchn light", locale="ja", after_failure=True)
+    assert not answer.applied
+
+
+def test_one_user_may_switch(rewriter):
+    for heard, sent in HEARD.items():
+        if sent:
+            assert rewriter.rewrite(heard, user_id="ann", after_failure=True).text == sent
