@@ -28,8 +28,8 @@ class Engine(Protocol):
     def read(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, available as the table `name`."""
 
-    def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a function from text to text; it replaces an earlier one of that name. NULL in gives NULL out."""
+    def function(self, name: str, f: Callable[..., str], arguments: int = 1) -> None:
+        """Register a function from texts to a text; it replaces an earlier one of that name. NULL in gives NULL out."""
 
     def run(self, name: str, sql: str) -> Path:
         """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path."""
@@ -95,11 +95,11 @@ class DuckDB:
         except self._error as error:
             raise EngineError(f"table {name} cannot be read: {first_line(error)}") from error
 
-    def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a function from text to text; it replaces an earlier one of that name. NULL in gives NULL out."""
+    def function(self, name: str, f: Callable[..., str], arguments: int = 1) -> None:
+        """Register a function from texts to a text; it replaces an earlier one of that name. NULL in gives NULL out."""
         if name in self._functions:
             self._con.remove_function(name)
-        self._con.create_function(name, f, ["VARCHAR"], "VARCHAR")
+        self._con.create_function(name, f, ["VARCHAR"] * arguments, "VARCHAR")
         self._functions.add(name)
 
     def run(self, name: str, sql: str) -> Path:
@@ -223,8 +223,8 @@ class Spark:
             raise EngineError(f"table {name} cannot be read: {first_line(error)}") from error
         self._names.add(name)
 
-    def function(self, name: str, f: Callable[[str], str]) -> None:
-        """Register a function from text to text; it replaces an earlier one of that name. NULL in gives NULL out.
+    def function(self, name: str, f: Callable[..., str], arguments: int = 1) -> None:  # noqa: ARG002 - Spark counts them
+        """Register a function from texts to a text; it replaces an earlier one of that name. NULL in gives NULL out.
 
         The function's code is sent to the executors, which need not have this package installed. So its module must not import
         other modules of this package.
@@ -233,7 +233,7 @@ class Spark:
 
         if f.__module__ != "__main__":
             cloudpickle.register_pickle_by_value(sys.modules[f.__module__])  # type: ignore[no-untyped-call]
-        self._spark.udf.register(name, lambda text: None if text is None else f(text), "string")
+        self._spark.udf.register(name, lambda *texts: None if None in texts else f(*texts), "string")
 
     def run(self, name: str, sql: str) -> Path:
         """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path.

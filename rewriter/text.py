@@ -8,6 +8,11 @@ import re
 import unicodedata
 from hashlib import blake2b
 
+_DOTTED = str.maketrans({"I": "ı", "İ": "i"})
+_LOWER = {"tr": _DOTTED, "az": _DOTTED}
+"""Language -> capitals whose small letter is another one there: the conditions ``tr`` and ``az`` of Unicode's SpecialCasing.txt.
+Those for Lithuanian (``lt``) only keep a dot that texts do not have after folding; all other rules hold in every language."""
+_SUBTAG = re.compile(r"[-_.@]")
 _PLAIN = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
 # What `_stays` says, of ASCII text alone, in a quarter of the time.
 _ASCII_WORDS = re.compile(r"(?:[a-z0-9%$+&@#]|(?<=[a-z0-9])'(?=[a-z0-9])|(?<=[0-9])[.,:/-](?=[0-9])|(?<![a-z0-9-])-(?=[0-9]))+")
@@ -36,18 +41,19 @@ _BETWEEN = re.compile(
 )
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, locale: str = "") -> str:
     """Return the form of a text under which it is counted, looked up and compared.
 
     Unicode NFKC and case folding; letters, marks and digits are kept, with the signs ``% ° $ € £ ¥ + & @ #``, apostrophes
     inside words, ``. , : / -`` between digits, and a minus before a number. Everything else parts words. White space
-    becomes one blank. The function is idempotent: ``normalise(normalise(x)) == normalise(x)``.
+    becomes one blank. The function is idempotent, whatever the locales: ``normalise(normalise(x, a), b) == normalise(x, a)``.
 
     In scripts that write no blanks between words (Han, kana, Thai, Lao, Khmer, Burmese) every letter with its marks is a word of
     its own. Letters need no dictionary, so a garbled text is cut as the intended one is. `unspaced` takes the blanks out again.
 
     Args:
         text: any text.
+        locale: BCP 47. Turkish and Azerbaijani have their own small letters for I and İ; empty if it is not known.
 
     Returns:
         The normal form; empty where the text holds no letter, digit or sign.
@@ -59,7 +65,11 @@ def normalise(text: str) -> str:
         'set it to -5.5° at 7:30'
         >>> normalise("打开厨房的灯"), normalise("เปิดไฟ")
         ('打 开 厨 房 的 灯', 'เปิ ด ไฟ')
+        >>> normalise("SALI", "tr-TR"), normalise("SALI", "en")
+        ('salı', 'sali')
     """
+    if locale and ("I" in text or "İ" in text or not text.isascii()):
+        text = _with_small_letters(text, locale)
     for _ in range(_SETTLED):
         if _PLAIN.fullmatch(text):
             break
@@ -77,6 +87,17 @@ def unspaced(text: str) -> str:
         ('播放 hello world', 'turn on the lamp')
     """
     return text if text.isascii() else _BETWEEN.sub("", text)
+
+
+def normal_forms(text: str) -> frozenset[str]:
+    """Return the normal forms of a text in all locales, for where its locale is not known."""
+    return frozenset(normalise(text, locale) for locale in ("", *_LOWER))
+
+
+def _with_small_letters(text: str, locale: str) -> str:
+    """Return a text with the small letters of its language, where case folding would give others."""
+    small = _LOWER.get(_SUBTAG.split(locale, maxsplit=1)[0].lower())
+    return text if small is None else unicodedata.normalize("NFKC", text).translate(small)
 
 
 def text_hash(*parts: str, size: int = 8) -> bytes:

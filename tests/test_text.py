@@ -34,6 +34,41 @@ def test_known_texts(text, expected):
     assert normalise(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "locale", "expected"),
+    [
+        ("SALI", "tr", "salı"),
+        ("ALTI KIRK", "tr-TR", "altı kırk"),
+        ("YARIN SICAK", "tr_TR.UTF-8", "yarın sıcak"),
+        ("İZMİR'DEN", "az", "izmir'den"),
+        ("I\u0307zmir", "tr", "izmir"),
+        ("ISIĞI AÇ", "TR", "ısığı aç"),
+        ("SALI", "en", "sali"),
+        ("SALI", "", "sali"),
+        ("STRASSE STRAßE", "de", "strasse strasse"),
+        ("ΟΔΟΣ οδος", "el", "οδοσ οδοσ"),
+        ("I ĮĖ", "lt", "i įė"),
+    ],
+)
+def test_capitals_of_a_language(text, locale, expected):
+    assert normalise(text, locale) == expected
+    assert normalise(normalise(text, locale)) == expected
+
+
+@given(
+    st.text(st.sampled_from("iıIİ\u0307ßσςΣaÅ -'5.")), st.sampled_from(["", "tr", "az", "en", "lt"]), st.sampled_from(["", "tr"])
+)
+def test_a_normal_form_is_the_same_in_every_locale(text, locale, later):
+    once = normalise(text, locale)
+    assert normalise(once, later) == once
+
+
+@given(st.text(st.sampled_from("abcçdefgğhıijklmnoöprsştuüvyz ")))
+def test_turkish_capitals_are_read_as_their_small_letters(text):
+    capitals = text.replace("i", "İ").replace("ı", "I").upper()
+    assert normalise(capitals, "tr") == normalise(text, "tr")
+
+
 @given(st.text())
 def test_idempotent_and_tidy(text):
     once = normalise(text)

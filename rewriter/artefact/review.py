@@ -213,7 +213,8 @@ def _line(text: str, cells: list[str] | None) -> Line:
         raise ValueError(f"{count}, not {', '.join(_COLUMNS)}")
     choice, locale, source, target, *note = cells
     plain = [each[1:] if each.startswith("'") and each[1:].startswith(_FORMULA) else each for each in note]
-    return Line(locale.replace("_", "-"), normalise(source), normalise(target), choice.lower(), *map(_one_line, plain))  # type: ignore[arg-type]
+    texts = (normalise(source, locale), normalise(target, locale))
+    return Line(locale.replace("_", "-"), *texts, choice.lower(), *map(_one_line, plain))  # type: ignore[arg-type]
 
 
 def _one_line(text: str) -> str:

@@ -4,8 +4,9 @@
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -134,26 +135,14 @@ def _hearings(
             locale.append(place)
         return known
 
-    once = _cached(normalise)
+    once = cache(normalise)
     lists: list[list[int]] = []
     for listed, place, first in zip(nbest, spoken, said, strict=True):
         hearings = json.loads(listed)[: _OTHER_HEARINGS + 1] if isinstance(listed, str) else []
-        ids = dict.fromkeys(numbered(place, clean) for h in hearings if isinstance(h, str) and (clean := once(h)))
+        ids = dict.fromkeys(numbered(place, clean) for h in hearings if isinstance(h, str) and (clean := once(h, place)))
         lists.append([i for i in ids if i != first])
     at = np.cumsum([0, *map(len, lists)])
     return np.asarray([i for ids in lists for i in ids], dtype=np.int64), at.astype(np.int64)
-
-
-def _cached(function: Callable[[str], str]) -> Callable[[str], str]:
-    """Return a function that caches its results."""
-    memory: dict[str, str] = {}
-
-    def remembered(text: str) -> str:
-        if text not in memory:
-            memory[text] = function(text)
-        return memory[text]
-
-    return remembered
 
 
 NAMES = ("text_similarity", "sound_similarity", "contained")

@@ -313,7 +313,7 @@ def logged_of(turns: Sequence[RecordedTurn], decided: Sequence[LoggedDecision]) 
     bad = [bad or again for bad, again in zip(troubles(turns), restatements(turns), strict=True)]
     return Logged(
         cluster=_numbered([t.user for t in turns]),
-        source=_numbered([f"{t.locale}\0{normalise(t.utterance)}" for t in turns]),
+        source=_numbered([f"{t.locale}\0{normalise(t.utterance, t.locale)}" for t in turns]),
         rewritten=np.array([t.rewritten for t in turns], dtype=bool),
         p=np.array([d.propensity for d in decided], dtype=np.float64),
         y=1.0 - np.array(bad, dtype=np.float64),
@@ -334,7 +334,7 @@ def release_of(asked: Sequence[tuple[RecordedTurn, LoggedDecision]], rewrite: Re
         same = bool(answer.rule) and answer.rule == decision.rule
         # An answer of the online layer has no rule id in the log, so its text is compared.
         if turn.rewritten and answer.applied and answer.rule in (None, *SLICES):
-            same = normalise(answer.text) == normalise(turn.sent)
+            same = normalise(answer.text, turn.locale) == normalise(turn.sent, turn.locale)
         could_rewrite = same and (turn.rewritten or decision.drawn)
         could_leave = not turn.rewritten or decision.drawn
         supported[i] = (could_rewrite or share[i] == 0) and (could_leave or share[i] == 1)

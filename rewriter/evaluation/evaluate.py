@@ -277,7 +277,7 @@ def _refused(turns: Path) -> dict[tuple[str, str], tuple[int, set[str]]]:
     found: dict[tuple[str, str], tuple[int, set[str]]] = {}
     with connect() as con:
         for locale, utterance, n, users in con.execute(_REFUSED, [str(turns)]).fetchall():
-            text = normalise(utterance)
+            text = normalise(utterance, locale)
             if text:
                 before, known = found.get((locale, text), (0, set()))
                 found[locale, text] = before + n, known | set(users)

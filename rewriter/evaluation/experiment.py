@@ -302,7 +302,7 @@ def experiment(
     def unit(i: int) -> str:
         if not releases:
             return turns[i].speaker
-        text = normalise(turns[i].utterance)
+        text = normalise(turns[i].utterance, turns[i].locale)
         return named.get((turns[i].locale, text), text)
 
     units = [unit(i) for i in kept]

@@ -94,7 +94,7 @@ def judge(
         if spoken == FAILED_HONESTLY or not after_failure:
             proposal, latency = ask(request.heard, lambda: propose(request, after_failure))
         rewritten = spoken if proposal.text is None else grade(assistant.understand(proposal.text), request.goal)
-        seen = normalise(request.heard) in healthy_in_log
+        seen = normalise(request.heard, request.locale) in healthy_in_log
         return Judged(request.user_id, request.heard, request.goal, spoken, rewritten, proposal, seen, latency)
 
     rows = [one(request) for request in requests]

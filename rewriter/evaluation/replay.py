@@ -97,7 +97,7 @@ class RecordedTurn:
     @property
     def rewritten(self) -> bool:
         """Whether the log shows that another text than the utterance was sent."""
-        return self.mended or normalise(self.sent) != normalise(self.utterance)
+        return self.mended or normalise(self.sent, self.locale) != normalise(self.utterance, self.locale)
 
 
 def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> list[RecordedTurn]:
@@ -122,14 +122,14 @@ def load(path: Path, *, speaker: str = "user_id", truth: str | None = None) -> l
     return [RecordedTurn(*row) for row in read]
 
 
-def answers(turns: Sequence[RecordedTurn], form: Callable[[str], str] = normalise) -> dict[tuple[str, str], str]:
+def answers(turns: Sequence[RecordedTurn], form: Callable[[str, str], str] = normalise) -> dict[tuple[str, str], str]:
     """Return how each text is answered: (locale, text) -> hypothesis or REFUSED.
 
     A text is left out unless one answer was given at least MIN_TURNS times and in at least MIN_SHARE of its turns.
 
     Args:
         turns: of a log.
-        form: turns of the same form are of one text; by default the normal form, `str` for the exact spelling.
+        form: turns of the same form are of one text; a function of text and locale, by default the normal form.
 
     Example:
         >>> answers([])
@@ -137,7 +137,7 @@ def answers(turns: Sequence[RecordedTurn], form: Callable[[str], str] = normalis
     """
     given: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for turn in turns:
-        given[turn.locale, form(turn.sent)][turn.answer] += 1
+        given[turn.locale, form(turn.sent, turn.locale)][turn.answer] += 1
     sure = {}
     for text, counts in given.items():
         answer, n = max(counts.items(), key=lambda item: item[1])
@@ -186,7 +186,7 @@ def restatements(turns: Sequence[RecordedTurn]) -> list[bool]:
     """Return whether the next turn restates each turn, by time and text (SOON_MS, ALIKE); `turns` as for `goals`."""
     if not turns:
         return []
-    texts = [normalise(t.utterance) for t in turns]
+    texts = [normalise(t.utterance, t.locale) for t in turns]
     alike = text_similarity(texts[:-1], texts[1:]) >= ALIKE
     return [*(_follows(a, b) and bool(near) for (a, b), near in zip(pairwise(turns), alike, strict=True)), False]
 
@@ -234,11 +234,11 @@ def replay(
     Returns:
         One row per turn, in the same order.
     """
-    exactly, in_any = answers(turns, str), answers(turns)
+    exactly, in_any = answers(turns, lambda text, _: text), answers(turns)
     wanted = [t.truth for t in turns] if marked else goals(turns)
 
     def answer_to(locale: str, text: str) -> str | None:
-        return exactly.get((locale, text)) or in_any.get((locale, normalise(text)))
+        return exactly.get((locale, text)) or in_any.get((locale, normalise(text, locale)))
 
     def one(turn: RecordedTurn, goal: str | None) -> Judged:
         spoken = grade(answer_to(turn.locale, turn.utterance) if turn.rewritten else turn.answer, goal)
@@ -246,7 +246,7 @@ def replay(
         if spoken == FAILED_HONESTLY or not after_failure:
             proposal, latency = ask(turn.utterance, lambda: _propose(rewrite, turn, after_failure))
         rewritten = spoken if proposal.text is None else grade(answer_to(turn.locale, proposal.text), goal)
-        seen = normalise(turn.utterance) in healthy_in_log
+        seen = normalise(turn.utterance, turn.locale) in healthy_in_log
         return Judged(turn.user, turn.utterance, goal or "", spoken, rewritten, proposal, seen, latency)
 
     return gather([one(turn, goal) for turn, goal in zip(turns, wanted, strict=True)], {})

@@ -18,7 +18,7 @@ import numpy as np
 from rewriter.arrays import Floats, Ints
 from rewriter.errors import reading_artefact
 from rewriter.model.columns import HashIndex, Keys, TextColumn, mapped, save_texts, text_key
-from rewriter.text import normalise, text_hash
+from rewriter.text import normal_forms, normalise, text_hash
 
 FOLDER: Final = "spellings"
 """Its name below the folder of the online layer, or of a catalog."""
@@ -223,7 +223,7 @@ class Spellings:
         """
         letters = unmarked(text)
         found = self._index.find_all(text_key(locale, letters))
-        held = {normalise(self._surfaces.take(np.array([at]))[0]): at for at in range(found.start, found.stop)}
+        held = {normalise(self._surfaces.take(np.array([at]))[0], locale): at for at in range(found.start, found.stop)}
         if text in held or not alike:
             return held.get(text)
         others = [at for one, at in held.items() if unmarked(one) == letters]
@@ -245,7 +245,7 @@ class Spellings:
         surfaces, users = self._surfaces.take(np.arange(len(self._surfaces))), self._users.tolist()
 
         def left(surface: str, of: int) -> int:
-            return of - (of > 0 and normalise(surface) in said)
+            return of - (of > 0 and not said.isdisjoint(normal_forms(surface)))
 
         held = enumerate(zip(surfaces, users, strict=True))
         places = [place for place, (surface, of) in held if left(surface, of) == of or left(surface, of) >= k]
@@ -267,7 +267,7 @@ def save_spellings(folder: Path, surfaces: Iterable[Surface], mends: Iterable[Me
         priors: what holds for others.
     """
     rows = list(surfaces)
-    index, order = HashIndex.sort(text_key(row.locale, unmarked(normalise(row.surface))) for row in rows)
+    index, order = HashIndex.sort(text_key(row.locale, unmarked(normalise(row.surface, row.locale))) for row in rows)
     ordered = [rows[i] for i in order.tolist()]
     users = np.array([row.users for row in ordered], dtype=np.int64)
     p = np.array([row.p for row in ordered], dtype=np.float64)

@@ -184,12 +184,12 @@ def _read(row: object, locale: str, max_chars: int) -> tuple[str, tuple[str, str
     if not isinstance(row, Mapping):
         raise _BadRowError("not a row")
     text = row.get("text")
-    query = normalise(text) if isinstance(text, str) else ""
+    tag = _text(row.get("locale")) or locale
+    query = normalise(text, tag) if isinstance(text, str) else ""
     if not isinstance(text, str) or not query:
         raise _BadRowError("no text")
     if len(text) > max_chars:
         raise _BadRowError("too long")
-    tag = _text(row.get("locale")) or locale
     if not _LOCALE.fullmatch(tag):
         raise _BadRowError("not a locale (BCP 47, such as en or de-AT)")
     meaning = _text(row.get("hypothesis")) or _meaning(row) or query

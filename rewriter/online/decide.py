@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
@@ -53,7 +54,7 @@ def answer(
     try:
         call = read_call(
             utterance, user_id, locale, nbest, context, after_failure, household_id,
-            max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed,
+            max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed, commonest=partial(serving.locale_of, None),
         )  # fmt: skip
         if isinstance(call, Reason):
             verdict = Verdict(None, call)
@@ -131,7 +132,7 @@ def _find_mend(serving: Serving, options: Options, call: Call, decided: Decision
         return None
     if decided.blocks(serving.holds(call.locale, mend.locale), call.query, call.query):
         return None
-    target = normalise(mend.sent)
+    target = normalise(mend.sent, mend.locale)
     if target != call.query and serving.guardrails().of(mend.locale).verdict(call.query, target) is not None:
         return None  # a mark may change what is meant
     if understands is not None and ((not call.after_failure and understands(call.text)) or not understands(mend.sent)):

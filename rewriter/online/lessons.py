@@ -46,9 +46,9 @@ def by_lesson(serving: Serving, options: Options, call: Call, decided: Decisions
     steps, joined_by, _ = follow(lesson, find)
     texts = [joined_by.join(steps), *steps]
     holds = serving.holds(call.locale, lesson.locale)
-    if any(decided.blocks(holds, call.query, normalise(text)) for text in texts):
+    if any(decided.blocks(holds, call.query, normalise(text, call.language)) for text in texts):
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
-    if normalise(texts[0]) == call.query:
+    if normalise(texts[0], call.language) == call.query:
         return Verdict(None, Reason.KEEP_SOURCE)
     scope = Scope.PERSONAL if lesson.owner == call.user else Scope.HOUSEHOLD
     return Verdict(texts[0], Reason.LESSON, Layer.LESSON, scope, 1.0, rule=lesson.id, steps=steps)
@@ -103,7 +103,7 @@ def follow(lesson: TaughtLesson, find: Find) -> tuple[tuple[str, ...], str, str]
     def expand(of: TaughtLesson, path: frozenset[str]) -> Iterator[str]:
         nonlocal followed, joined_by, circle
         for step in of.steps:
-            text = normalise(step)
+            text = normalise(step, of.locale)
             circle = step if text in path - {of.said} else circle
             inner = find(text) if text not in path and followed < _MAX_FOLLOWED else None
             if inner is None:
@@ -136,7 +136,7 @@ def teach(
     owner = _owner(_scope(scope), user, household)
     lesson = TaughtLesson(
         owner=owner,
-        said=_said(said, serving.max_chars),
+        said=_said(said, serving.max_chars, serving.locale_of(locale)),
         locale=_locale(locale, serving),
         id=secrets.token_hex(8),
         author=user,
@@ -187,11 +187,11 @@ def _cautions(
     """Yield what a user should know about a lesson, the gravest first."""
     steps, joined_by, circle = follow(lesson, find)
     guardrail = serving.guardrails().of(lesson.locale)
-    texts = [normalise(step) for step in steps]
+    texts = [normalise(step, lesson.locale) for step in steps]
     if destroys := next(filter(None, (guardrail.destroys(lesson.said, text) for text in texts)), None):
         yield LessonCaution(Caution.DESTRUCTIVE, destroys.packed())
     else:
-        whole = normalise(joined_by.join(steps))
+        whole = normalise(joined_by.join(steps), lesson.locale)
         if crosses := guardrail.verdict(lesson.said, whole) or guardrail.crosses(lesson.said, whole):
             yield LessonCaution(Caution.CONTRAST, crosses.packed())
     if older is not None and (older.steps, older.joined_by) != (lesson.steps, lesson.joined_by):
@@ -257,13 +257,13 @@ def _owner(scope: Scope, user: str, household: str) -> str:
     return household if scope is Scope.HOUSEHOLD else user
 
 
-def _said(said: object, max_chars: int) -> str:
+def _said(said: object, max_chars: int, locale: str) -> str:
     """Return what is said, normalised.
 
     Raises:
         RequestError: it is no text, says nothing, or is longer than a request may be.
     """
-    text = normalise(said) if isinstance(said, str) and len(said) <= max_chars else ""
+    text = normalise(said, locale) if isinstance(said, str) and len(said) <= max_chars else ""
     if not text:
         raise RequestError(f"`said` is a text of at most {max_chars} characters, such as 'movie time', not {shown(said)}")
     return text

@@ -39,10 +39,11 @@ def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) 
     locales = serving.places(call.locale).all
     own = next(filter(None, (serving.moments(call.query, locale, call.user) for locale in locales)), None)
     meant, p = _suggested(serving, call, verdict) if own is None else (own.target, own.score)
-    if meant is None or normalise(meant) == call.query or options.taught.refused(call.user, call.query, normalise(meant)):
+    target = "" if meant is None else normalise(meant, call.language)
+    if meant is None or target == call.query or options.taught.refused(call.user, call.query, target):
         return None
     locale = serving.locale_of(call.locale)
-    if serving.guardrails().of(locale).destroys(call.query, normalise(meant)):
+    if serving.guardrails().of(locale).destroys(call.query, target):
         return None
     if not options.moments.spend(call.user, options.today(), serving.teaching.max_asked_a_day):
         return None
@@ -75,7 +76,9 @@ def answer_moment(
     if yes is None:
         raise RequestError(f"an answer is True, False, or words for yes or no, not {shown(answer)}")
     if not yes:
-        options.taught.refuse(user, asked.said, normalise(asked.meant), int(options.now() * 1000), most=MAX_REFUSALS)
+        options.taught.refuse(
+            user, asked.said, normalise(asked.meant, asked.locale), int(options.now() * 1000), most=MAX_REFUSALS
+        )
         return None
     return teach(
         serving, options, asked.said, asked.meant, user_id=user_id, household_id=None, scope="personal", locale=asked.locale,
@@ -96,5 +99,5 @@ def read_yes(answer: object, locale: str) -> bool | None:
     """
     if isinstance(answer, bool):
         return answer
-    said, words = normalise(answer) if isinstance(answer, str) else "", phrases(locale)
+    said, words = normalise(answer, locale) if isinstance(answer, str) else "", phrases(locale)
     return True if said in words["yes"] else False if said in words["no"] else None

@@ -42,6 +42,7 @@ class Call(NamedTuple):
         after_failure: whether the NLU has already refused the utterance.
         max_chars: longer hearings are passed over.
         household: keyed hash of the household; empty for none.
+        language: the locale by which texts are normalised: `locale`, or the commonest of the log.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Call(NamedTuple):
     after_failure: bool
     max_chars: int
     household: str = ""
+    language: str = ""
 
     def hearings(self) -> list[str]:
         """Return the utterance and what else was heard, normalised, none twice, none empty."""
@@ -60,7 +62,7 @@ class Call(NamedTuple):
             return [self.query]
         others = [self.nbest] if isinstance(self.nbest, str) else itertools.islice(self.nbest, 2 * MAX_HEARINGS)
         short = (other for other in others if isinstance(other, str) and str.__len__(other) <= self.max_chars)
-        heard = dict.fromkeys([self.query, *(normalise(str.__str__(other)) for other in short)])
+        heard = dict.fromkeys([self.query, *(normalise(str.__str__(other), self.language) for other in short)])
         return [hearing for hearing in heard if hearing][:MAX_HEARINGS]
 
 
@@ -76,6 +78,7 @@ def read_call(
     max_chars: int,
     key: bytes,
     hashed: bool,
+    commonest: Callable[[], str] = str,
 ) -> Call | Reason:
     """Return the arguments of `Rewriter.rewrite` as a `Call`, or the reason why there is nothing to decide.
 
@@ -92,6 +95,7 @@ def read_call(
         max_chars: longer utterances are left alone.
         key: secret of the artefact, which hashes user ids.
         hashed: whether user ids are given as keyed hashes.
+        commonest: tells the locale of a request that names none.
     """
     user, household = read_user(user_id), read_user(household_id)
     if not isinstance(utterance, str) or not (locale is None or isinstance(locale, str)):
@@ -103,7 +107,8 @@ def read_call(
     if str.__len__(utterance) > max_chars or (locale is not None and str.__len__(locale) > MAX_LOCALE):
         return Reason.TOO_LONG
     text = str.__str__(utterance)
-    query = normalise(text)
+    language = str.__str__(locale) if locale else commonest()
+    query = normalise(text, language)
     if not query:
         return Reason.EMPTY
     return Call(
@@ -116,6 +121,7 @@ def read_call(
         bool(after_failure),
         max_chars,
         household if hashed or not household else hash_household(household, key),
+        language,
     )
 
 

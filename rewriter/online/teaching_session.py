@@ -52,7 +52,7 @@ class TeachingSession:
 
     def begins(self, text: str) -> bool:
         """Return whether a user wants to teach, or asks what is known: then a host lets the session answer."""
-        said = normalise(text)
+        said = normalise(text, self._rewriter.locale_of(self._locale))
         asked = said in (*self._words["begin"], *self._words["known"], *self._words["forget"])
         return asked or self._lesson(said) is not None or bool(self._statements(text))
 
@@ -62,7 +62,7 @@ class TeachingSession:
         Args:
             text: the user's words.
         """
-        said = normalise(text)
+        said = normalise(text, self._rewriter.locale_of(self._locale))
         if said in self._words["repeat"]:
             return self._said
         try:

@@ -256,8 +256,9 @@ def explain(
     if not isinstance(text, str):
         raise RequestError(f"text is one request, such as 'turn of the lamp', not {shown(text)}")
     version = load_current(root, lambda found: found)
-    answer = Rewriter.open(root).rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
-    source = normalise(text)
+    rewriter = Rewriter.open(root)
+    answer = rewriter.rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
+    source = normalise(text, rewriter.locale_of(locale))
     user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
     mend = Serving.load(version).mend(text, source, locale) if source else None
     asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
@@ -311,10 +312,11 @@ def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGra
     nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
     if not nodes.exists():
         raise ArtefactError(f"{version.state} is missing: the graph needs the private state")
+    source = normalise(text, Rewriter.open(root).locale_of(locale))
     with connect(nodes=nodes) as con:
-        found = con.execute(_NODE, [normalise(text), locale, locale]).fetchone()
+        found = con.execute(_NODE, [source, locale, locale]).fetchone()
     if found is None:
-        raise ArtefactError(f"the log of {root} does not contain {normalise(text)!r}, so there is nothing to draw")
+        raise ArtefactError(f"the log of {root} does not contain {source!r}, so there is nothing to draw")
     solved = chain.solve(*chain.load(nodes, edges), config.chain)
     return rephrase_graph(nodes, edges, solved, found[0], min_users=config.launch.min_users)
 

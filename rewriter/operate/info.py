@@ -17,6 +17,7 @@ from rewriter.model.phrases import languages
 from rewriter.model.pronouncer import TablePronouncer, pronouncer_of
 from rewriter.model.rules import RuleBook
 from rewriter.online.request import hashed_user
+from rewriter.online.serving import lookup_order
 from rewriter.text import normalise
 
 _NAMED = 5  # pairs of words that are named
@@ -198,8 +199,9 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | int | N
             f"{path} is missing: the history of rules is in the private state, which is not shipped; run this where you learn"
         )
     user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
+    spoken = next(iter(lookup_order(None, version.manifest.locales)), "")
     with connect(stage_changes=path) as con:
-        where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text))
+        where, value = ("scope = ?", "online") if text is None else ("scope <> 'online' AND source = ?", normalise(text, spoken))
         rows = con.execute(_CHANGES.format(where=where), [value, user]).fetchall()
     start = date(1970, 1, 1).toordinal()
     return [StageChange(date.fromordinal(start + day + 1).isoformat(), *rest) for day, *rest in rows]

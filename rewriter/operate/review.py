@@ -49,7 +49,7 @@ class Learned:
     @property
     def pair(self) -> tuple[str, str]:
         """Source and target, normalised, as lines of the review name them; equal for a mended spelling."""
-        return normalise(self.source), normalise(self.target)
+        return normalise(self.source, self.locale), normalise(self.target, self.locale)
 
     def row(self) -> tuple[str, ...]:
         """Return it in the order of COLUMNS."""
@@ -170,7 +170,7 @@ def decide(root: str | Path, choice: Choice, ids: Sequence[str], *, text: str = 
         raise ArtefactError(f"{', '.join(spelled)} mends a spelling, which is approved or blocked, not edited")
     try:
         new = [Line(known[i].locale, *known[i].pair, choice, note) for i in ids]
-        new = [replace(line, target=normalise(text)) for line in new] if choice == "edit" else new
+        new = [replace(line, target=normalise(text, line.locale)) for line in new] if choice == "edit" else new
     except ValueError as error:
         raise ArtefactError(str(error)) from error
     replaced = {line.pair for line in new}

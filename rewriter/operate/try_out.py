@@ -322,5 +322,5 @@ def _shared(turns: Sequence[RecordedTurn], min_users: int) -> frozenset[str]:
     """Return the normalised texts that at least `min_users` users said."""
     speakers: dict[str, set[str]] = defaultdict(set)
     for turn in turns:
-        speakers[normalise(turn.utterance)].add(turn.user)
+        speakers[normalise(turn.utterance, turn.locale)].add(turn.user)
     return frozenset(text for text, users in speakers.items() if len(users) >= min_users)

@@ -68,9 +68,9 @@ def shout(text):
 
 def test_a_function_sees_texts_and_no_null(engine, words):
     engine.read("words", words)
-    sql = "SELECT id, normalise(word) AS word FROM words"
-    engine.function("normalise", shout)
-    engine.function("normalise", normalise)
+    sql = "SELECT id, normalise(word, 'en') AS word FROM words"
+    engine.function("normalise", lambda text, _: shout(text), arguments=2)
+    engine.function("normalise", normalise, arguments=2)
     assert rows(engine.run("clean", sql)) == Counter([(1, "istanbul"), (2, "strasse"), (3, None), (4, "")])
 
 

@@ -139,9 +139,9 @@ class UserVotes:
         with connect(turns=turns, users=self._tables["users"], left_out=self._tables["left_out"]) as con:
             rows = con.execute(_HEARINGS).fetchall()
         for locale, utterance, nbest in rows:
-            key = (locale, normalise(utterance))
+            key = (locale, normalise(utterance, locale))
             if key in wanted:
-                others = (normalise(other) for other in json.loads(nbest) if isinstance(other, str))
+                others = (normalise(other, locale) for other in json.loads(nbest) if isinstance(other, str))
                 found[key] = tuple(dict.fromkeys([key[1], *filter(None, others)]))
         return found
 

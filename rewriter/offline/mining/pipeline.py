@@ -201,7 +201,7 @@ def _opened(
     engine.read("turns", said)
     for name, path in known.items():
         engine.read(f"known_{name}", path)
-    engine.function("normalise", normalise)
+    engine.function("normalise", normalise, arguments=2)
     return _Steps(engine, _numbers(config) | next_number | numbers, progress)
 
 

@@ -298,7 +298,7 @@ def guard_of(queries: Path, nodes: Path, min_users: int, guardrails: Guardrails)
         for locale, word in con.execute(_WORDS, [min_users]).fetchall():
             words[locale].add(word)
         for locale, state in con.execute(_STATES, [min_users]).fetchall():
-            names[locale].update(normalise(value) for value in slots_of(state).values())
+            names[locale].update(normalise(value, locale) for value in slots_of(state).values())
     known = {locale: frozenset(values) for locale, values in names.items()}
 
     def guard(locale: str, source: str, target: str, evidence: EvidenceSource) -> str | None:

@@ -1,3 +1,3 @@
--- normalise() sees each text once.
-SELECT raw, normalise(raw) AS text
-FROM (SELECT utterance AS raw FROM heard UNION SELECT sent AS raw FROM heard) AS raws
+-- normalise() sees each text of a locale once.
+SELECT locale, raw, normalise(raw, locale) AS text
+FROM (SELECT locale, utterance AS raw FROM heard UNION SELECT locale, sent AS raw FROM heard) AS raws

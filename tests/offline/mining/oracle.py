@@ -61,9 +61,9 @@ def place(turns):
     """Drop empty turns, normalise, and number users and texts."""
     kept = []
     for t in turns:
-        said = normalise(t["utterance"])
+        said = normalise(t["utterance"], t["locale"])
         if said:
-            sent = normalise(t["sent"] or "") or said
+            sent = normalise(t["sent"] or "", t["locale"]) or said
             kept.append({**t, "said": said, "sent": sent, "hypothesis": t["hypothesis"] or None})
     is_state = {}
 
