@@ -17,8 +17,8 @@ from rewriter.engines import first_line, quoted
 from rewriter.errors import LogError
 from rewriter.messages import search_row
 from rewriter.offline.logs.files import Source, find, identify
+from rewriter.offline.logs.json_formats import records_of
 from rewriter.offline.logs.opening import connection
-from rewriter.offline.logs.text_formats import records_of
 from rewriter.text import normalise
 
 ACTIONS: Final[Mapping[str, float]] = MappingProxyType({"click": 0.5, "add_to_cart": 1.0, "purchase": 1.0})

@@ -11,9 +11,10 @@ from rewriter.artefact.disk import explained, sync
 from rewriter.engines import first_line, quoted
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import literal
+from rewriter.offline.logs.csv_formats import csv_header, csv_rows
 from rewriter.offline.logs.files import checksum, find, open_text, packed
+from rewriter.offline.logs.json_formats import json_rows, list_spans
 from rewriter.offline.logs.reader import UserRows, rows_of_user
-from rewriter.offline.logs.text_formats import csv_header, csv_rows, json_rows, list_spans
 
 
 @dataclass(frozen=True, slots=True)

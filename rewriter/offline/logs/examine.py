@@ -11,10 +11,11 @@ import duckdb
 from rewriter.engines import first_line
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import REQUIRED
+from rewriter.offline.logs.csv_formats import first_csv
 from rewriter.offline.logs.files import Source, find, identify
 from rewriter.offline.logs.guess import Proposal, propose
+from rewriter.offline.logs.json_formats import first_records, records_of
 from rewriter.offline.logs.layout import Layout
-from rewriter.offline.logs.text_formats import first_csv, first_records, records_of
 
 COLUMNS = ("column", "in the log", "sure", "because")
 ROWS = ("user", "time", "said", "answer", "status", "understood")

@@ -29,10 +29,12 @@ from rewriter.offline.logs.contract import (
     nested,
     place,
 )
+from rewriter.offline.logs.csv_formats import comma_separated
 from rewriter.offline.logs.files import Source
+from rewriter.offline.logs.json_formats import json_records
 from rewriter.offline.logs.layout import Layout
 from rewriter.offline.logs.report import DAY_MS, copy
-from rewriter.offline.logs.text_formats import Hash, comma_separated, json_records
+from rewriter.offline.logs.text_formats import Hash
 
 _OFTEN = {
     "user_id": ("user", "uid", "userid", "who", "speaker", "caller", "customer_id", "household"),

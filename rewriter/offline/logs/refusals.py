@@ -1,5 +1,6 @@
 """Which answers of an assistant refuse: told by what users do next, not by their words."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -16,17 +17,23 @@ _REPLIES: Final = 3  # answers that are taken for refusals at most
 def turns_of(
     said: Field, answer: Field | None, talk: Field | None, clock: Field | None, has_turns: Sequence[bool]
 ) -> list[tuple[str, str, str]]:
-    """Return (request, answer, next request of the same talk within a minute) of each turn, in the order of the file."""
+    """Return (request, answer, next request of the same talk within a minute) of each turn, in the order of time.
+
+    That is the order of the file, or the reverse in a file that lists the newest first.
+    """
     open_: dict[str, list[str]] = {}
     last: dict[str, float] = {}
     turns: list[list[str]] = []
-    for i, text in enumerate(said.values):
+    times = [_seconds(value) for value in clock.values] if clock is not None else [0.0] * len(said.values)
+    steps = [now - before for before, now in itertools.pairwise(times)]
+    order = range(len(times))
+    for i in order if sum(step > 0 for step in steps) >= sum(step < 0 for step in steps) else reversed(order):
+        text = said.values[i]
         key = str(talk.values[i]) if talk is not None else ""
         if has_turns[i] and text is not None:
-            now = _seconds(clock.values[i]) if clock is not None else 0.0
-            if key in open_ and abs(now - last[key]) <= _AGAIN_S:
+            if key in open_ and abs(times[i] - last[key]) <= _AGAIN_S:
                 open_[key][2] = str(text)
-            open_[key], last[key] = [str(text), str(answer.values[i] or "") if answer is not None else "", ""], now
+            open_[key], last[key] = [str(text), str(answer.values[i] or "") if answer is not None else "", ""], times[i]
             turns.append(open_[key])
         elif turns and answer is None and text is not None:
             turn = open_.get(key, turns[-1])

@@ -21,6 +21,8 @@ of rephrases, and a dialogue of a hundred rows lasts eight minutes."""
 
 _OF_ANSWERS: Final = ("intent", "slots", "hypothesis", "status", "nlu_confidence", "engaged", "feedback", "rewrite_id")
 """Columns that a turn takes over from the rows of its answer where it has no value itself."""
+_KINDS: Final = ("user", "bot", "none", "broken")
+"""What a row may be, if it is no click."""
 _DATES = """
 SELECT count(*) FILTER (a > 12 AND b <= 12), count(*) FILTER (b > 12 AND a <= 12), count(*) FILTER (a <= 12 AND b <= 12),
        min(x) FILTER (a <= 12 AND b <= 12 AND a <> b), count(DISTINCT date_of_text(x, 'day-first')),
@@ -87,36 +89,19 @@ def folded(con: duckdb.DuckDBPyConnection, source: Source, relation: Relation, l
     """
     if not layout.is_folded or not relation.cells:
         return relation
-    staged, target = literal(relation.path), work / f"{source.checksum}.folded.parquet"
-    present = set(relation.cells)
-    has_role = ROLE in present
-    if layout.role and not has_role:
+    if layout.role and ROLE not in relation.cells:
         raise LogError(f"{source.shown} has no column {layout.role} (it has {', '.join(relation.columns[:20])}); see --map role")
-    kind = (
-        f"CASE WHEN NOT is_row THEN 'broken' ELSE {_kind(present)} END"
-        if has_role
-        else "CASE WHEN is_row THEN 'user' ELSE 'broken' END"
-    )
+    present, target = set(relation.cells), work / f"{source.checksum}.folded.parquet"
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT *, {kind} AS kind, {_time(relation)} AS ms FROM read_parquet({staged})"
+        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT *, {_kind(present)} AS kind, {_time(relation)} AS ms"
+        f" FROM read_parquet({literal(relation.path)})"
     )
-    answers = [name for name in _OF_ANSWERS if name in present and has_role]
     kinds = dict(con.execute("SELECT kind, COUNT(*) FROM placed GROUP BY kind").fetchall())
-    has_events = any(kind not in ("user", "bot", "none", "broken") for kind in kinds)
+    events = sum(n for kind, n in kinds.items() if kind not in _KINDS)
     took = ["response"] if "bot" in kinds and "response" not in present else []
-    took += ["engaged"] if has_events and "engaged" not in present else []
+    took += ["engaged"] if events and "engaged" not in present else []
+    answers = [name for name in _OF_ANSWERS if name in present and ROLE in present and not (name == "engaged" and events)]
     sql = resources.files("rewriter.offline").joinpath("sql/logs_talks.sql").read_text(encoding="utf-8")
-    cells = [name for name in relation.cells if name not in (*answers, ROLE, *(["timestamp"] if relation.has_outer_time else []))]
-    shown = [f"p.{name}" for name in cells]
-    said = {name for name in answers if layout.names[name] == layout.names["utterance"]}  # what the answer says, not the user
-    shown += [
-        f"a.{name}" if name in said else f"coalesce(p.{name}, a.{name}) AS {name}"
-        for name in answers
-        if not (name == "engaged" and has_events)
-    ]
-    shown += ["a.response AS response"] if "response" in took else []
-    shown += ["CAST(coalesce(a.share, 0) AS VARCHAR) AS engaged"] if has_events else []
-    shown += ["coalesce(CAST(p.ms AS VARCHAR), p.timestamp) AS timestamp"] if relation.has_outer_time else []
     query = sql.format(
         talk=_talk(con, present, layout),
         answers="".join(
@@ -124,24 +109,38 @@ def folded(con: duckdb.DuckDBPyConnection, source: Source, relation: Relation, l
             f" FILTER ({name} IS NOT NULL) AS {name}"
             for name in answers
         ),
-        cells=", ".join(shown),
+        cells=", ".join(_cells(relation, layout, answers, [*took, *(["engaged"] if events else [])])),
     )
     con.execute(f"CREATE OR REPLACE TEMP VIEW turns_of_file AS {query}")
     con.execute(f"COPY (FROM turns_of_file) TO {quoted(str(target))} (FORMAT parquet)")
     turns = int(con.execute(f"SELECT COUNT(*) FROM read_parquet({literal(target)}) WHERE is_row").fetchall()[0][0])
-    ours = {name: Cell(name, "VARCHAR") for name in (*relation.cells, *took) if name != ROLE}
-    notes = _notes(con, kinds, source) if has_role else ()
+    cells = {name: Cell(name, "VARCHAR") for name in (*relation.cells, *took) if name != ROLE}
+    notes = _notes(con, kinds, events, source, relation)
+    return relation._replace(path=target, cells=cells, rows=turns + kinds.get("broken", 0), notes=notes, is_folded=True)
+
+
+def _cells(relation: Relation, layout: Layout, answers: Sequence[str], took: Sequence[str]) -> list[str]:
+    """Return SQL for each column of a turn: its own value, or what it takes over from its answers and clicks."""
+    made = {"response": "a.response", "engaged": "CAST(coalesce(a.share, 0) AS VARCHAR)"}
+    made = {name: sql for name, sql in made.items() if name in took}
+    for name in answers:
+        said = layout.names[name] == layout.names["utterance"]  # what the answer says, not the user
+        made[name] = f"a.{name}" if said else f"coalesce(p.{name}, a.{name})"
     if relation.has_outer_time:
-        notes += (f"{source.shown}: rows of a record share one time; they are taken to be {STEP_MS // 1000} s apart",)
-    return relation._replace(path=target, cells=ours, rows=turns + kinds.get("broken", 0), notes=notes, is_folded=True)
+        made["timestamp"] = "coalesce(CAST(p.ms AS VARCHAR), p.timestamp)"
+    own = [f"p.{name}" for name in relation.cells if name not in made and name != ROLE]
+    return [*own, *(f"{sql} AS {name}" for name, sql in made.items())]
 
 
 def _kind(present: set[str]) -> str:
-    """Return SQL for what a row is: user, bot, none, or the share by which the turn before succeeded."""
-    said = "blank(utterance)" if "utterance" in present else "true"
+    """Return SQL for what a row is: user, bot, none, broken, or the share by which the turn before succeeded."""
+    if ROLE not in present:
+        return "CASE WHEN is_row THEN 'user' ELSE 'broken' END"
+    silent = "coalesce(blank(utterance), true)" if "utterance" in present else "true"
     return (
-        f"CASE worded('role', role) WHEN 'user' THEN CASE WHEN {said} THEN 'none' ELSE 'user' END WHEN 'bot' THEN 'bot'"
-        " ELSE coalesce(CAST(share_of(TRY_CAST(worded('role', role) AS DOUBLE)) AS VARCHAR), 'none') END"
+        f"CASE WHEN NOT is_row THEN 'broken' ELSE CASE worded('role', role) WHEN 'user' THEN CASE WHEN {silent} THEN 'none'"
+        " ELSE 'user' END WHEN 'bot' THEN 'bot'"
+        " ELSE coalesce(CAST(share_of(TRY_CAST(worded('role', role) AS DOUBLE)) AS VARCHAR), 'none') END END"
     )
 
 
@@ -167,10 +166,11 @@ def _talk(con: duckdb.DuckDBPyConnection, present: set[str], layout: Layout) -> 
     return "coalesce(user_id, '')" if 2 * own > answers else "''"
 
 
-def _notes(con: duckdb.DuckDBPyConnection, kinds: Mapping[str, int], source: Source) -> tuple[str, ...]:
-    """Return what became of the rows that are no turns."""
+def _notes(
+    con: duckdb.DuckDBPyConnection, kinds: Mapping[str, int], events: int, source: Source, relation: Relation
+) -> tuple[str, ...]:
+    """Return what became of the rows that are no turns, and of times."""
     notes = []
-    events = sum(n for kind, n in kinds.items() if kind not in ("user", "bot", "none", "broken"))
     for n, what in ((kinds.get("bot", 0), "answers"), (events, "clicks and the like")):
         notes += [f"{source.shown}: {count(n, 'row')} of {what} belong to the turn before"] if n else []
     if left := kinds.get("none", 0):
@@ -181,4 +181,6 @@ def _notes(con: duckdb.DuckDBPyConnection, kinds: Mapping[str, int], source: Sou
         shown = ", ".join(f"{value!r} {n:,}" for value, n in named) if source.quotable else ""
         cure = f": {shown}; --map role.VALUE=user or =bot makes them count" if shown else ", without text"
         notes.append(f"{source.shown}: {count(left, 'row')} neither of a request nor of an answer{cure}")
+    if relation.has_outer_time:
+        notes.append(f"{source.shown}: rows of a record share one time; they are taken to be {STEP_MS // 1000} s apart")
     return tuple(notes)

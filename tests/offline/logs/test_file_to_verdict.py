@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import lamp_log
 import pytest
@@ -103,3 +104,16 @@ def test_ambiguous_dates_are_asked_for_and_then_read(tmp_path):
     told = CliRunner().invoke(main, ["learn", str(path), "--check", "--dates", "day-first"])
     assert " of 10 users, 2026-01-05 to 2026-01-12" in told.stdout
     assert "--dates day-first" in next(line for line in told.stdout.splitlines() if line.startswith("learn:"))
+
+
+HERE = Path(__file__).parent.parent.parent / "data" / "logs"
+
+
+@pytest.mark.parametrize("name", ["botpress_messages.json", "dialogflow_cx.jsonl", "transcript.txt"])
+def test_an_export_is_read_as_it_is(name):
+    """Files in the shapes of real exports, written by hand: 18 turns of three people."""
+    proposal = examine([HERE / name], {}).proposal
+    report = check([HERE / name], config=Logs(), mapping=proposal.mapping)
+    assert (report.turns, report.users, report.rejected) == (18, 3, {})
+    assert "response" not in report.missing
+    assert "status" not in report.missing
