@@ -1,4 +1,4 @@
-"""The verbs of hosts: `import` reads a log, `export` writes what a host applies, `synonyms` lists, `wyoming` stands between."""
+"""The verbs of hosts: `import` reads, `export` writes what they apply or load, `synonyms` lists, `wyoming` stands between."""
 
 from pathlib import Path
 
@@ -85,16 +85,19 @@ def synonyms(artefact: Path, locale: str | None, misheard: bool, out: Path | Non
 
 
 @main.command()
-@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy", "ovos"]))
-@ARTEFACT
-@click.option("--out", metavar="FILE", type=PATH, required=True, help="File to write.")
-@click.option("--locale", help="Locale (BCP 47) of the requests.  [default: the commonest of DIR]")
+@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy", "ovos", "home-assistant"]))
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--out", metavar="FILE", type=PATH, help="File to write.  [for rules; required]")
+@click.option("--locale", help="Locale (BCP 47) of the requests.  [for rules; default: the commonest of DIR]")
 @plainly
-def export(host: str, artefact: Path, out: Path, locale: str | None) -> None:
-    """Write the rules that DIR serves to everybody as a file that HOST applies.
+def export(host: str, folder: Path, out: Path | None, locale: str | None) -> None:
+    """Write what HOST reads.
 
-    What the format cannot say is counted. For elasticsearch, a file that ends in .json is the body of a request to its synonyms
-    API. For ovos, name the file corrections.json, or regex_corrections.json for rules that change exactly these requests.
+    The rules that the artefact DIR serves to everybody, as a file. What the format cannot say is counted. For elasticsearch, a
+    file that ends in .json is the body of a request to its synonyms API. For ovos, name the file corrections.json, or
+    regex_corrections.json for rules that change exactly these requests.
+
+    For home-assistant: the custom component, laid out in DIR as HACS expects it.
 
     \b
     Examples:
@@ -102,11 +105,21 @@ def export(host: str, artefact: Path, out: Path, locale: str | None) -> None:
       rewriter export elasticsearch artefact --out synonyms.json
       rewriter export querqy artefact --out replace.txt --locale de
       rewriter export ovos artefact --out regex_corrections.json
+      rewriter export home-assistant hacs
     """
     from rewriter import terminal
-    from rewriter.connect.verbs import export as run
 
-    for text in run(host, artefact, out, locale=locale).lines():
+    if host == "home-assistant":
+        from rewriter.connect.home_assistant import lay_out
+
+        told = lay_out(folder).lines()
+    elif out is None:
+        raise click.UsageError("name the file to write, for example --out synonyms.txt")
+    else:
+        from rewriter.connect.verbs import export as run
+
+        told = run(host, folder, out, locale=locale).lines()
+    for text in told:
         terminal.line(text)
 
 
