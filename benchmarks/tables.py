@@ -67,7 +67,7 @@ EARLIER: Mapping[str, tuple[str, ...]] = {
     "texts whose intent quotes them showed no contrasts": ("slurp",),
     "the score told the expected P(success), which moves the calibration error alone": ("small_logs",),
     "the present conditions of launch": ("calibration", "off_policy"),
-    "fits and samples were bounded by user and P(gain) was computed exactly": ("attack", "lives", "peers_home_normal", "teaching"),
+    "fits were bounded by user and P(gain) was exact": ("attack", "lives", "peers_home_normal", "teaching"),
     "the online layer knew the risk of words and calibrated its scores": (
         "peers_home_quiet",
         "peers_home_noisy",
