@@ -198,7 +198,7 @@ def test_what_the_trees_are_taught_first(tmp_path, monkeypatch):
     data = TrainingData.read(listed(list(rooms()), tmp_path))
     monkeypatch.setattr(rephrase, "Forest", type("Taught", (), {"fit": staticmethod(fit)}))
     monkeypatch.setattr(rephrase, "log_odds", np.nan_to_num)
-    learn_pair(data, seed=0)
+    learn_pair(data, seed=0, min_users=1)
     n, (_, first) = len(data.source), seen[0]
     own, foreign = first.row < n, first.row >= n
     assert first.row[own].tolist() == np.flatnonzero(data.failed == 1).tolist()
@@ -206,3 +206,7 @@ def test_what_the_trees_are_taught_first(tmp_path, monkeypatch):
     assert foreign.sum() > 0.9 * own.sum()
     assert not first.label[foreign].any()
     assert (first.weight == 1).all()
+    seen.clear()
+    learn_pair(data, seed=0, min_users=3)  # the two users with most examples weigh no more than the third
+    users = data.candidates["user_no"][np.where(own, first.row, 0)]
+    assert np.bincount(users[own], seen[0][1].weight[own]).max() < np.bincount(users[own]).max()
