@@ -17,6 +17,7 @@ requests of nobody known: users are invented, and nothing comes before or after.
 
 import argparse
 import json
+import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import lightgbm
 import numpy as np
 from diagnosis_cells import Cell, assistants, cell, measured, worlds
 from dstc2 import CONFIG, asked, convert
@@ -48,7 +50,7 @@ Key = tuple[str, str]
 
 def main() -> None:
     """Simulate, learn, judge and write the result."""
-    parser = options(__doc__, seed=1, users=45, days=8, out=RESULTS / "diagnosis.json")
+    parser = options(__doc__, seed=2, users=45, days=8, out=RESULTS / "diagnosis.json")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--ship", action="store_true", help="write the model that ships")
     parser.add_argument("--only-ship", action="store_true", help="and judge nothing")
@@ -58,14 +60,19 @@ def main() -> None:
         ship(cells, args.seed)
     if args.only_ship:
         return
-    left_out = {f"{world}, {assistant}": left_out_of(cells, (world, assistant), args.seed) for world, assistant in cells}
+    known = corpora(args.data)
+    left_out: dict[str, Any] = {}
+    for world in dict.fromkeys(name for name, _ in cells):
+        left_out |= left_out_of(cells, world, args.seed)
+        write_result(left_out, args.out.with_suffix(".part.json"))
+    args.out.with_suffix(".part.json").unlink()
     result = {
         **made_with(("rewriter", "lightgbm", "numpy", "scikit-learn")),
         "seed": args.seed,
         "turns": sum(len(c.label) for c in cells.values()),
         "worlds": left_out,
         "pooled": pooled(left_out),
-        "corpora": corpora(args.data),
+        "corpora": known,
         "throughput": throughput(next(iter(cells.values()))),
     }
     print(json.dumps(result["pooled"], indent=1), json.dumps(result["corpora"], indent=1), result["throughput"])
@@ -83,14 +90,19 @@ def simulated(args: argparse.Namespace) -> dict[Key, Cell]:
     return found
 
 
-def learned(cells: Mapping[Key, Cell], seed: int) -> FailureModel:
-    """Learn from cells; the temperature is that of a model which has not seen the last of their worlds."""
-    last = list(cells)[-1][0]
-    seen = [of for (world, _), of in cells.items() if world != last]
-    unseen = [of for (world, _), of in cells.items() if world == last]
-    model = FailureModel.learn(*joined(seen), seed=seed).calibrated(*joined(unseen))
+def learned(cells: Mapping[Key, Cell], seed: int, temperature: float | None = None) -> FailureModel:
+    """Learn from cells; the temperature, unless given, is that of a model which has not seen the last of their worlds."""
     whole = FailureModel.learn(*joined(list(cells.values())), seed=seed)
-    return FailureModel(whole.text, model.temperature, whole.prior)
+    return FailureModel(whole.text, temperature or temperature_of(cells, seed), whole.prior)
+
+
+def temperature_of(cells: Mapping[Key, Cell], seed: int) -> float:
+    """Return the temperature of a model that has not seen the last of the worlds, on that world."""
+    last = list(cells)[-1][0]
+    unseen = [of for (world, _), of in cells.items() if world == last]
+    model = FailureModel.learn(*joined([of for (world, _), of in cells.items() if world != last]), seed=seed)
+    p = np.concatenate([adapted(model.p(of.unlisted), model.prior, of.groups) for of in unseen])
+    return model.calibrated(p, np.concatenate([of.label for of in unseen])).temperature
 
 
 def joined(cells: list[Cell]) -> tuple[np.ndarray, Ints]:
@@ -106,16 +118,35 @@ def ship(cells: Mapping[Key, Cell], seed: int) -> None:
     (HOME / "failure_signs.json").write_text(json.dumps(rules.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
-def left_out_of(cells: Mapping[Key, Cell], key: Key, seed: int) -> dict[str, Any]:
-    """Judge a cell by what was learned from other worlds and other assistants."""
-    others = {(w, a): of for (w, a), of in cells.items() if w != key[0] and a != key[1]}
-    judged, model = cells[key], learned(others, seed)
-    columns, label = joined(list(others.values()))
-    rules = Rules.measure(signs(columns), label)
-    by_rules = adapted(rules.p(signs(judged.columns)), rules.prior)
-    found = {"model": figures(adapted(model.p(judged.columns), model.prior), judged), "rules": figures(by_rules, judged)}
-    print(key, {name: round(of["macro_f1"], 3) for name, of in found.items()}, flush=True)
+def left_out_of(cells: Mapping[Key, Cell], world: str, seed: int) -> dict[str, Any]:
+    """Judge the cells of a world, each by what was learned from other worlds and other assistants."""
+    unseen = {key: of for key, of in cells.items() if key[0] != world}
+    temperature, found = temperature_of(unseen, seed), {}
+    for assistant in [a for w, a in cells if w == world][::2]:  # every second assistant, because each needs a model of its own
+        others = {key: of for key, of in unseen.items() if key[1] != assistant}
+        judged, model = cells[world, assistant], learned(others, seed, temperature)
+        columns, label = joined(list(others.values()))
+        rules = Rules.measure(signs(columns), label)
+        p = {
+            "model": diagnosed(judged.unlisted, model=model, rules=rules, groups=judged.groups),
+            "model, with a catalog": diagnosed(judged.columns, model=model, rules=rules, groups=judged.groups),
+            "model, each turn by itself": adapted(model.p(judged.unlisted), model.prior),
+            "rules": diagnosed(judged.unlisted, model=None, rules=rules, groups=judged.groups),
+            "learned from this log's own truth": within(judged, seed),
+        }
+        found[f"{world}, {assistant}"] = {by: figures(of, judged) for by, of in p.items()}
+        print(world, assistant, {by: round(of["macro_f1"], 3) for by, of in found[f"{world}, {assistant}"].items()}, flush=True)
     return found
+
+
+def within(judged: Cell, seed: int) -> Floats:
+    """Return P by models that learned from the truth of the other half of this very log: what is reached without a new world."""
+    half = np.random.default_rng(seed).random(len(judged.label)) < 0.5
+    p = np.zeros((len(half), len(CLASSES)))
+    for rows in (half, ~half):
+        model = FailureModel.learn(judged.unlisted[rows], judged.label[rows], seed=seed)
+        p[~rows] = adapted(model.p(judged.unlisted), model.prior, judged.groups)[~rows]
+    return p
 
 
 def figures(p: Floats, judged: Cell) -> dict[str, Any]:
@@ -144,7 +175,7 @@ def calibration_error(p: Floats, right: np.ndarray) -> float:
 def pooled(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the means over the cells; two failed stages are added up."""
     result = {}
-    for name in ("model", "rules"):
+    for name in next(iter(found.values())):
         of = [cell_figures[name] for cell_figures in found.values()]
         stages = {s: [f["f1"][s] for f in of if s in f["f1"]] for s in STAGES}
         result[name] = {
@@ -164,17 +195,36 @@ def corpora(data: Path) -> dict[str, Any]:
             print(f"{name} skipped: there is no {data / name}")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            columns, label = judge(data / name, Path(folder))
+            columns, groups, label = judge(data / name, Path(folder))
+        users = np.asarray(groups.pop("user"))
+        found[f"{name}, learned from its own truth"] = judged_three(supervised(columns, label, users), label)
         for by, model in (("model", FailureModel.shipped()), ("rules", None)):
-            p = three(diagnosed(columns, model=model, rules=Rules.shipped()))
-            each = f1_score(label, p.argmax(axis=1), labels=range(3), average=None)
-            found[f"{name}, {by}"] = {
-                "n": len(label),
-                "macro_f1": float(each.mean()),
-                "f1": dict(zip(THREE, map(float, each), strict=True)),
-                "ece": calibration_error(p.max(axis=1), p.argmax(axis=1) == label),
-            }
+            p = three(diagnosed(columns, model=model, rules=Rules.shipped(), groups=groups))
+            found[f"{name}, {by}"] = judged_three(p, label)
     return found
+
+
+def judged_three(p: Floats, label: Ints) -> dict[str, Any]:
+    """Return F1 of each of `THREE`, their mean, and ECE."""
+    each = f1_score(label, p.argmax(axis=1), labels=range(3), average=None)
+    return {
+        "n": len(label),
+        "macro_f1": float(each.mean()),
+        "f1": dict(zip(THREE, map(float, each), strict=True)),
+        "ece": calibration_error(p.max(axis=1), p.argmax(axis=1) == label),
+    }
+
+
+def supervised(columns: np.ndarray, label: Ints, user: Ints) -> Floats:
+    """Return P of the three stages by trees that learned from the truth of other users: how far these columns tell them."""
+    p = np.zeros((len(label), 3))
+    fold = np.random.default_rng(0).integers(0, 3, int(user.max()) + 1)[user]
+    for k in range(3):
+        trees = lightgbm.LGBMClassifier(
+            n_estimators=60, num_leaves=15, class_weight="balanced", n_jobs=1, verbosity=-1, random_state=0
+        )
+        p[fold == k] = trees.fit(columns[fold != k], label[fold != k]).predict_proba(columns[fold == k])
+    return p
 
 
 def three(p: Floats) -> Floats:
@@ -185,10 +235,17 @@ def three(p: Floats) -> Floats:
     return np.asarray((found + 1e-9) / (found + 1e-9).sum(axis=1, keepdims=True))
 
 
-def dstc2(data: Path, work: Path) -> tuple[np.ndarray, Ints]:
+def dstc2(data: Path, work: Path) -> tuple[np.ndarray, dict[str, Ints], Ints]:
     """Return the columns and the truth of the turns of DSTC2 of which something was heard and transcribed."""
     convert(data, work / "log.parquet")
-    columns, turn_id = measured(work / "log.parquet", work, CONFIG)
+    with duckdb.connect() as con:  # the recogniser's log score of its best hearing, which `convert` leaves out
+        sql = "SELECT dialogue_id || ':' || turn_index AS turn_id, asr_live_nbest AS nbest FROM read_parquet(?)"
+        sure = con.execute(sql, [str(data / "turns.parquet")]).df()
+        sure["asr_confidence"] = sure.pop("nbest").map(score_of)
+        con.register("sure", sure)
+        con.register("log", con.read_parquet(str(work / "log.parquet")))
+        con.sql("SELECT log.*, asr_confidence FROM log JOIN sure USING (turn_id)").write_parquet(str(work / "heard.parquet"))
+    columns, groups, turn_id = measured(work / "heard.parquet", work, CONFIG)
     sql = """SELECT dialogue_id || ':' || turn_index, transcription, asr_live_nbest, true_semantics, slu_live_nbest
     FROM read_parquet(?)"""
     with duckdb.connect() as con:
@@ -200,10 +257,18 @@ def dstc2(data: Path, work: Path) -> tuple[np.ndarray, Ints]:
         right = bool(heard) and normalise(heard[0][0]) == normalise(said)
         truth[turn] = (2 if not missed else 1 if right else 0) if normalise(said) else -1
     label = np.asarray([truth[turn] for turn in turn_id])
-    return columns[label >= 0], label[label >= 0]
+    calls = np.unique([turn.partition(":")[0] for turn in turn_id], return_inverse=True)[1]
+    known = label >= 0
+    return columns[known], {name: of[known] for name, of in {**groups, "user": calls}.items()}, label[known]
 
 
-def slurp(data: Path, work: Path) -> tuple[np.ndarray, Ints]:
+def score_of(nbest: str) -> float | None:
+    """Return exp of the log score of the best hearing, at most 1; None where nothing was heard."""
+    heard = json.loads(nbest)
+    return min(math.exp(heard[0][1]), 1.0) if heard else None
+
+
+def slurp(data: Path, work: Path) -> tuple[np.ndarray, dict[str, Ints], Ints]:
     """Return the columns and the truth of the recordings of SLURP of which something was heard."""
     sql = """SELECT file, asr_text, pred_scenario, pred_action, pred_entities, sentence, nlu_exact FROM read_parquet(?)
     WHERE asr_text <> '' AND pred_action IS NOT NULL ORDER BY slurp_id, file"""
@@ -216,9 +281,11 @@ def slurp(data: Path, work: Path) -> tuple[np.ndarray, Ints]:
             turn = {"turn_id": name, "user_id": f"u{user[place]}", "timestamp": 1767600000 + 3600 * place, "locale": "en"}
             turn |= {"utterance": heard, "hypothesis": hypothesis(f"{scenario}_{action}", slots)}
             file.write(json.dumps(turn) + "\n")
-    columns, turn_id = measured(work / "log.jsonl", work)
+    columns, groups, turn_id = measured(work / "log.jsonl", work)
     truth = {row[0]: 2 if row[6] else 1 if normalise(row[1]) == normalise(row[5]) else 0 for row in rows}
-    return columns, np.asarray([truth[turn] for turn in turn_id])
+    sentence = {row[0]: row[5] for row in rows}  # all recordings of a sentence are in one part
+    said = np.unique([sentence[turn] for turn in turn_id], return_inverse=True)[1]
+    return columns, {**groups, "user": said}, np.asarray([truth[turn] for turn in turn_id])
 
 
 def throughput(one: Cell) -> dict[str, float]:

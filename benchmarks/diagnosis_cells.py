@@ -1,4 +1,4 @@
-"""Logs in which it is known where requests break, and their columns: what `train_diagnosis.py` and `diagnosis.py` learn from."""
+"""Logs in which it is known where requests break, and their columns: what `diagnosis.py` learns from."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from worlds.recorded import recorded_world
 
 from rewriter.arrays import Ints
 from rewriter.config import Config, Logs
-from rewriter.detect.failure_cues import FailureCues
+from rewriter.detect.failure_cues import LISTED, NAMES, FailureCues
 from rewriter.detect.failure_rules import CLASSES
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
@@ -24,23 +24,31 @@ from rewriter.offline.mining import pipeline
 from rewriter.operate.diagnose import restatements
 from rewriter.simulation.assistants import Household, PhraseAssistant
 from rewriter.simulation.channels import Rates
-from rewriter.simulation.fault_injection import Faults, inject, manners, write_injected
+from rewriter.simulation.fault_injection import Faults, Injected, inject, manners, write_injected
 from rewriter.simulation.textchannel import TextChannel
 from rewriter.simulation.world import World
 from rewriter.simulation.worlds import home_world, phrase_world, text_world
 
 START = date(2026, 1, 5)
 SPOKEN = Path(__file__).parents[2] / "shared" / "data" / "home_spoken"
+CATALOG = 0.8  # share of the phrases that a catalog lists
 CONFIG = Config(logs=Logs(max_rejected=0.5))
 
 
 class Cell(NamedTuple):
-    """One log: its columns, the class of each turn, and in which turns two stages failed."""
+    """One log: its columns, what its turns have in common, the class of each turn, and in which turns two stages failed."""
 
     columns: np.ndarray
+    groups: Mapping[str, Ints]
     label: Ints
     two: np.ndarray
-    turn_id: np.ndarray
+
+    @property
+    def unlisted(self) -> np.ndarray:
+        """The columns as they are without a catalog."""
+        found = self.columns.copy()
+        found[:, [NAMES.index(name) for name in LISTED]] = np.nan
+        return found
 
 
 def worlds(seed: int, users: int) -> Mapping[str, Callable[[], World]]:
@@ -76,20 +84,34 @@ def assistants(world: str) -> list[str]:
     return ["deutsch", "silent"] if world == "heim" else [name for name in manners() if name != "deutsch"]
 
 
+def listed(world: World, seed: int) -> Mapping[str, str]:
+    """Return what an operator would list: a part of the phrases that the assistant should understand, and their meanings."""
+    every = sorted((phrase, goal) for goal, phrases in world.goals.items() for phrase in phrases)
+    kept = np.random.default_rng([seed, 9]).random(len(every)) < CATALOG
+    return {phrase: goal for (phrase, goal), yes in zip(every, kept, strict=True) if yes}
+
+
 def cell(world: World, assistant: str, *, days: int, seed: int) -> Cell:
     """Simulate a log, read and mine it as a user would, and measure its turns."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         turns = list(inject(world, Faults(), manners()[assistant], days=days, start=START, seed=seed))
         write_injected(turns, work / "log.jsonl")
-        columns, turn_id = measured(work / "log.jsonl", work)
-    truth = {t.row["turn_id"]: (CLASSES.index("unsupported" if t.unsupported else t.failure), len(t.failing) > 1) for t in turns}
-    known = [truth[i] for i in turn_id]
-    return Cell(columns, np.asarray([k for k, _ in known]), np.asarray([two for _, two in known]), turn_id)
+        columns, groups, turn_id = measured(work / "log.jsonl", work, catalog=listed(world, seed))
+    truth = {t.row["turn_id"]: (CLASSES.index(named(t)), len(t.failing) > 1) for t in turns}
+    label, two = zip(*(truth[i] for i in turn_id), strict=True)
+    return Cell(columns, groups, np.asarray(label), np.asarray(two))
 
 
-def measured(log: Path, work: Path, config: Config = CONFIG) -> tuple[np.ndarray, np.ndarray]:
-    """Read and mine a log; return its columns and the id of each turn."""
+def named(turn: Injected) -> str:
+    """Return the class of a turn."""
+    return "unsupported" if turn.unsupported else turn.failure
+
+
+def measured(
+    log: Path, work: Path, config: Config = CONFIG, catalog: Mapping[str, str] | None = None
+) -> tuple[np.ndarray, Mapping[str, Ints], np.ndarray]:
+    """Read and mine a log; return its columns, what its turns have in common, and the id of each turn."""
     reader.read([log], out=work, key=bytes(32), config=config.logs)
     engine = DuckDB(work / "mined", threads=1)
     try:
@@ -97,5 +119,5 @@ def measured(log: Path, work: Path, config: Config = CONFIG) -> tuple[np.ndarray
     finally:
         engine.close()
     data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
-    cues = FailureCues(data.turns, data.items, data.likeness, restatements(data, mined.scores))
-    return cues.measure(), data.turns.turn_id
+    cues = FailureCues(data.turns, data.items, data.likeness, restatements(data, mined.scores), catalog)
+    return cues.measure(), cues.groups(), data.turns.turn_id

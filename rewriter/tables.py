@@ -247,12 +247,14 @@ or unknown, empty where the turn was left alone; applied and seen are 0/1."""
 
 LABELS = _table(
     "labels",
-    "turn_id VARCHAR, locale VARCHAR, utterance VARCHAR, p_defect DOUBLE, goal BIGINT, goal_success DOUBLE",
+    "turn_id VARCHAR, locale VARCHAR, utterance VARCHAR, p_defect DOUBLE, goal BIGINT, goal_success DOUBLE, failure VARCHAR,"
+    "p_false_wake DOUBLE, p_asr DOUBLE, p_nlu DOUBLE, p_entity DOUBLE, p_result DOUBLE, p_correct DOUBLE",
     "repaired VARCHAR, intent VARCHAR, slots VARCHAR",
 )
 """What a log tells of each of its turns (`rewriter.operate.label`). utterance is normalised; goal numbers the goals of the log;
 goal_success is P(it was reached in the end). repaired is what the user said in the end, where the turn went wrong and that
-worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn."""
+worked; intent and slots (JSON) are what that was understood as: what the NLU should have made of the turn. failure is the
+likeliest `codes.FailurePoint`, and the six p after it add up to 1."""
 
 
 FAILURES = _table(

@@ -286,6 +286,8 @@ def _rows(report: "LearnReport") -> list[tuple[str, str]]:
 @click.option("--out", metavar="FILE", type=PATH, required=True, help="Parquet file to write; private.")
 @click.option("--report", metavar="FILE", type=PATH, help="HTML page to write.")
 @click.option("--rules-only", is_flag=True, help="Let the documented rules decide, not the learned model.")
+@click.option("--artefact", metavar="DIR", type=PATH, help="Artefact whose console is to show the clusters.")
+@click.option("--catalog", metavar="FILE", type=PATH, multiple=True, help="Texts that the assistant should understand.")
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @plainly
@@ -295,6 +297,8 @@ def diagnose(
     out: Path,
     report: Path | None,
     rules_only: bool,
+    catalog: tuple[Path, ...],
+    artefact: Path | None,
     mapping: dict[str, str],
     sql: Path | None,
     toml: Path | None,
@@ -307,6 +311,7 @@ def diagnose(
     Examples:
       rewriter diagnose logs/ --out failures.parquet
       rewriter diagnose logs/ --out failures.parquet --report failures.html
+      rewriter diagnose logs/ --out failures.parquet --catalog phrases.txt
     """
     from rewriter import terminal
     from rewriter.config import Config
@@ -324,6 +329,8 @@ def diagnose(
             config=config,
             mapping=mapping,
             sql=sql,
+            catalog=list(catalog) or None,
+            artefact=artefact,
             progress=progress,
         )
     for text in found.log.lines():

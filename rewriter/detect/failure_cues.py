@@ -5,6 +5,7 @@ meaning, values that were said and not understood), what the assistant answered,
 values and interpretations fare with other users.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import cpdist
 
 from rewriter.arrays import Floats, Ints
+from rewriter.detect.failure_groups import answers, intents_by_words, of_others
 from rewriter.detect.failure_texts import channel_odds, fluency, kinds_of_reply, nearest, values_in
 from rewriter.detect.features import NAMES as PAIR
 from rewriter.detect.features import Cues
@@ -36,7 +38,11 @@ OTHERS: Final = (
 AROUND: Final = ("words", "is_stop", "opens", "last", "gap_before", "gap_after", "restates", "friction_before", "asked_before")
 THEN: Final = ("feedback", "engaged", "cued", "next_barge_in", "next_stop", "restated", "verbatim", "same_intent",
                "values_changed", "channel_odds", "in_nbest", *(f"then_{name}" for name in PAIR))  # fmt: skip
-NAMES: Final = (*HEARD, *UNDERSTOOD, *ANSWERED, *OTHERS, *AROUND, *THEN)
+LISTED: Final = ("listed", "listed_near", "listed_odds", "listed_same")
+ALIKE: Final = ("text_heard", "text_meant", "text_refused", "text_odds", "text_repeated", "text_in_nbest", "text_same",
+                "answer_understood", "answer_failed", "answer_restated", "answer_repeated", "answer_heard", "answer_share",
+                "answer_texts", "words_intent", "words_gain")  # fmt: skip
+NAMES: Final = (*HEARD, *UNDERSTOOD, *ANSWERED, *OTHERS, *AROUND, *THEN, *ALIKE, *LISTED)
 """The columns."""
 
 LIKELY: Final = 0.3
@@ -75,14 +81,19 @@ class FailureCues:
         items: of their hypotheses.
         likeness: compares their texts.
         restated: which turn restates which.
+        catalog: texts that the assistant should understand, normalised -> their hypotheses; None if they are not known.
     """
 
-    def __init__(self, turns: Turns, items: Items, likeness: Likeness, restated: Restated) -> None:
+    def __init__(
+        self, turns: Turns, items: Items, likeness: Likeness, restated: Restated, catalog: Mapping[str, str] | None = None
+    ) -> None:
         self._t, self._items, self._likeness, self._re = turns, items, likeness, restated
+        self._catalog = catalog or {}
         self._defect = np.maximum(turns["friction"] / 1000, restated.p)
         intents: dict[str, int] = {}
         self._intent = np.full(len(turns.text) + 1, -1, dtype=np.int64)
         self._values: dict[int, tuple[str, ...]] = {}
+        self._groups: dict[str, Ints] | None = None
         for h in np.unique(turns["hypothesis"][turns["hypothesis"] >= 0]):
             line = turns.text[h]
             self._intent[h] = intents.setdefault(intent_of(line), len(intents))
@@ -93,6 +104,7 @@ class FailureCues:
         found: dict[str, npt.NDArray[Any]] = {}
         for part in (self._heard, self._understood, self._answered, self._others, self._around, self._then):
             found |= part()
+        found |= self._alike(found) | self._listed()
         return np.column_stack([np.asarray(found[name], dtype=np.float32) for name in NAMES])
 
     @property
@@ -118,7 +130,7 @@ class FailureCues:
         word, pair = fluency(t.text, t["said"], t["user_no"])
         return {
             "asr_confidence": t["asr_confidence"],
-            "asr_rank": _ranks(t["asr_confidence"]),
+            "asr_rank": self._ranks(t["asr_confidence"]),
             "hearings": np.full(len(t), np.nan) if none else many,
             "heard_users": np.full(len(t), np.nan) if none else known,
             "heard_other_meaning": np.full(len(t), np.nan) if none else other,
@@ -126,6 +138,47 @@ class FailureCues:
             "rarest_pair": pair,
             "own_days": self._own_days(),
         } | self._nearest(well, usual)
+
+    def _ranks(self, values: Floats) -> Floats:
+        """Return each value as the share of the turns that worked whose value is no greater, NaN where it is missing.
+
+        So confidences of any scale compare, and it does not matter how many turns fail.
+        """
+        known = np.isfinite(values)
+        well = np.sort(values[known & (self._defect < 0.5)])
+        ranks = np.full(len(values), np.nan)
+        if len(well):
+            ranks[known] = np.searchsorted(well, values[known], side="right") / len(well)
+        return ranks
+
+    def _listed(self) -> dict[str, npt.NDArray[Any]]:
+        """Compare what was said with the catalog: whether it holds the text, and the text in it that is most like it."""
+        t = self._t
+        if not self._catalog:
+            return {name: np.full(len(t), np.nan) for name in LISTED}
+        said, places = np.unique(t["said"], return_inverse=True)
+        text = np.concatenate([t.text, np.asarray(sorted(self._catalog), dtype=object)])
+        locale = np.concatenate([t.locale, np.full(len(self._catalog), "", dtype=object)])
+        held = np.asarray([one in self._catalog for one in t.text[said]])
+        best, alike = nearest(text, locale, said, np.arange(len(t.text), len(text)))
+        odds = channel_odds(text, locale, said, best)
+        return {
+            "listed": held[places],
+            "listed_near": np.where(held, 1, alike[0])[places],
+            "listed_odds": np.where(held, np.nan, odds)[places],
+            "listed_same": self._as_listed(),
+        }
+
+    def _as_listed(self) -> Floats:
+        """Return whether each turn was understood as the catalog says; NaN where it says nothing, or speaks another language."""
+        t = self._t
+        pairs, places = np.unique(np.column_stack([t["said"], t["hypothesis"]]), axis=0, return_inverse=True)
+        meant = [self._catalog.get(t.text[s], "") for s, _ in pairs.tolist()]
+        same = np.asarray(
+            [np.nan if not m else float(h >= 0 and t.text[h] == m) for m, (_, h) in zip(meant, pairs.tolist(), strict=True)]
+        )[places.reshape(-1)]
+        well = same[(self._defect < 0.5) & np.isfinite(same)]
+        return same if len(well) and well.mean() >= 0.5 else np.full(len(t), np.nan)  # else it writes hypotheses in another way
 
     def _nearest(self, well: Floats, usual: Ints) -> dict[str, npt.NDArray[Any]]:
         """Compare what was said with the texts that work for most users: the nearest other one, and what that means."""
@@ -160,7 +213,7 @@ class FailureCues:
         return {
             "understood": (hypothesis >= 0).astype(float),
             "nlu_confidence": t["nlu_confidence"],
-            "nlu_rank": _ranks(t["nlu_confidence"]),
+            "nlu_rank": self._ranks(t["nlu_confidence"]),
             "values_said": alike[places],
             "said_values": (held + unheld)[places],
             "unheld_values": unheld[places],
@@ -294,6 +347,68 @@ class FailureCues:
         found["in_nbest"][source] = [pair in listed for pair in zip(source.tolist(), then.tolist(), strict=True)]
         return found
 
+    def _alike(self, found: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Average what was measured over the other turns with the same text, and with the same kind of answer."""
+        t, groups = self._t, self.groups()
+        text, answer = groups["text"], groups["answer"]
+        refused = (t["hypothesis"] < 0).astype(np.float64)
+        again = np.where(self._re.p >= 0.5, found["verbatim"], np.nan)
+        counts = np.bincount(t.heard, minlength=len(t.text)) if len(t.heard) else np.full(len(t.text), np.nan)
+        same = _share(np.unique(np.column_stack([t["said"], t["hypothesis"]]), axis=0, return_inverse=True)[1].reshape(-1), None)
+        texts = np.unique(np.column_stack([answer, t["said"]]), axis=0)[:, 0] + 1
+        number, share = np.bincount(texts, minlength=int(answer.max(initial=-1)) + 2), _share(answer + 1, None)
+        words = intents_by_words(t.text, t["said"], self._intent[t["hypothesis"]], t["user_no"])
+        return {
+            "text_heard": _mean(text, found["asr_rank"]),
+            "text_meant": _mean(text, found["nlu_rank"]),
+            "text_refused": of_others(text, refused),
+            "text_odds": of_others(text, found["channel_odds"]),
+            "text_repeated": of_others(text, again),
+            "text_in_nbest": np.log1p(counts)[t["said"]],
+            "text_same": (same - 1) / np.maximum(_share(text, None) - 1, 1),
+            "answer_understood": of_others(answer, 1 - refused),
+            "answer_failed": of_others(answer, found["failed"]),
+            "answer_restated": of_others(answer, self._re.p),
+            "answer_repeated": of_others(answer, again),
+            "answer_heard": of_others(answer, found["asr_rank"]),
+            "answer_share": np.where(answer >= 0, np.log(share / max(len(t), 1)), np.nan),
+            "answer_texts": np.where(answer >= 0, np.log(number[answer + 1]) - np.log(share), np.nan),
+            "words_intent": words[0],
+            "words_gain": words[1],
+        }
+
+    def groups(self) -> dict[str, Ints]:
+        """Return what turns have in common: name of `failure_groups.GROUPS` -> number of the group of each turn, -1 for none."""
+        t = self._t
+        if self._groups is None:
+            well, usual = self._users_well(), self._usual()
+            known = np.argsort(-well, kind="stable")[:_KNOWN]
+            known = known[(well[known] >= 2) & (usual[known] >= 0)]
+            said, places = np.unique(t["said"], return_inverse=True)
+            intent = self._intent[t["hypothesis"]]
+            values = self._values_of_text()
+            self._groups = {
+                "text": t["said"],
+                "near": nearest(t.text, t.locale, said, known)[0][places],
+                "answer": answers(t.text, t["reply"], t["hypothesis"], values, t["said"]),
+                "hypothesis": t["hypothesis"],
+                "value": self._worst_value(values),
+                "day": np.where(intent < 0, -1, intent * 100_000 + t["ts_ms"] // 86_400_000),
+            }
+        return self._groups
+
+    def _worst_value(self, values: dict[int, tuple[str, ...]]) -> Ints:
+        t = self._t
+        number: dict[str, int] = {}
+        ids = {s: [number.setdefault(v, len(number)) for v in of] for s, of in values.items()}
+        owner = np.repeat(np.arange(len(t)), [len(ids.get(s, ())) for s in t["said"].tolist()])
+        flat = np.asarray([v for s in t["said"].tolist() for v in ids.get(s, ())], dtype=np.int64)
+        rate = _of_others(flat, t["user_no"][owner], self._defect[owner])[0]
+        order = np.argsort(rate, kind="stable")
+        found = np.full(len(t), -1, dtype=np.int64)
+        found[owner[order]] = flat[order]
+        return found
+
     def _changed(self, one: Ints, other: Ints) -> Floats:
         """Return how many values of the later hypothesis the earlier one lacks, (m,)."""
         pairs, places = np.unique(np.column_stack([one, other]), axis=0, return_inverse=True)
@@ -320,12 +435,12 @@ class FailureCues:
         return usual
 
 
-def _ranks(values: Floats) -> Floats:
-    """Return each value as the share of values that are no greater, NaN where it is missing: confidences of any scale compare."""
-    known = np.isfinite(values)
-    ranks = np.full(len(values), np.nan)
-    ranks[known] = np.searchsorted(np.sort(values[known]), values[known], side="right") / max(int(known.sum()), 1)
-    return ranks
+def _mean(group: Ints, value: Floats) -> Floats:
+    """Return the mean of the known values in the group of each row, (n,); NaN where none is known."""
+    _, place = np.unique(group, return_inverse=True)
+    known = np.isfinite(value)
+    total, count = np.bincount(place, np.where(known, value, 0)), np.bincount(place, known)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)[place]
 
 
 def _told(ids: Ints, told: dict[int, bool]) -> Floats:

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from rewriter.arrays import Floats, Ints
-from rewriter.detect.failure_cues import ANSWERED, HEARD, NAMES, THEN
+from rewriter.detect.failure_cues import ALIKE, ANSWERED, HEARD, LISTED, NAMES, THEN
 from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs, softmax
 from rewriter.errors import MissingExtraError
 
@@ -37,15 +37,21 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
     "verbosity": -1,
 }
 _LACKING: Final = (
-    ("asr_confidence", "asr_rank"),
-    ("nlu_confidence", "nlu_rank"),
-    (*(name for name in HEARD if name.startswith("hear")), "in_nbest"),
-    tuple(name for name in ANSWERED if name != "failed"),
-    ("failed",),
+    ("asr_rank", "text_heard", "answer_heard"),
+    ("nlu_rank", "text_meant"),
+    (*(name for name in HEARD if name.startswith("hear")), "in_nbest", "text_in_nbest"),
+    (*(name for name in ANSWERED if name != "failed"), *(name for name in ALIKE if name.startswith("answer_"))),
+    ("failed", "answer_failed"),
     (*ANSWERED, *THEN),
 )
 """Columns that a log can lack; the trees learn from turns without them too."""
-_STEPS, _HALFWAY = 20, 0.5  # of the estimate of shares, and how far it goes from the learned shares towards it
+_UNLISTED: Final = 0.7  # share of the turns that are shown without a catalog, because most logs come without one
+_SCALED: Final = ("asr_confidence", "nlu_confidence")
+"""Columns whose scale is that of one assistant; the trees see their ranks instead."""
+SHARED: Final[Mapping[str, float]] = {"text": 0.4, "value": 0.4, "near": 0.2}
+"""Groups of `failure_groups.GROUPS` -> how much the other turns of a group count; chosen on seed 1 of the worlds."""
+_STEPS, _HALFWAY = 8, 0.5  # rounds of self-training, and how far shares go from the learned ones towards those of the log
+_PRIOR_ROWS, _LEAST = 2.0, 1e-4  # rows that the shares of all rows count for in each group, and the smallest share
 _FLOOR = 1e-6
 
 
@@ -55,7 +61,7 @@ class FailureModel:
 
     Attributes:
         text: the trees, as LightGBM writes them.
-        temperature: what log-probabilities are divided by, so that they are calibrated.
+        temperature: what log-probabilities are divided by after self-training, so that they are calibrated.
         prior: (len(CLASSES),) shares of the classes that it learned from.
     """
 
@@ -76,7 +82,8 @@ class FailureModel:
             MissingExtraError: LightGBM is not installed.
         """
         rng = np.random.default_rng(seed)
-        shown = np.concatenate([columns, _without(columns, rng)])
+        shown = _usable(np.concatenate([columns, _without(columns, rng)]))
+        shown[np.ix_(rng.random(len(shown)) < _UNLISTED, [NAMES.index(name) for name in LISTED])] = np.nan
         data = _lightgbm().Dataset(shown, np.tile(label, 2))
         text = _lightgbm().train({**_PARAMETERS, "seed": seed}, data, _ROUNDS).model_to_string()
         counts = np.bincount(label, minlength=len(CLASSES)) + 1.0
@@ -86,12 +93,16 @@ class FailureModel:
         """Return P of each class, (n, len(CLASSES)), with the shares of the classes as they were learned."""
         if not len(columns):
             return np.zeros((0, len(CLASSES)))
-        raw = _booster(self.text).predict(columns, num_threads=1)
-        return softmax(np.log(np.maximum(raw, _FLOOR)) / self.temperature)
+        return np.asarray(_booster(self.text).predict(_usable(columns), num_threads=1))
 
-    def calibrated(self, columns: Columns, label: Ints) -> "FailureModel":
-        """Return the model with the temperature that makes these turns, which it has not seen, likeliest."""
-        logs = np.log(np.maximum(FailureModel(self.text, 1.0, self.prior).p(columns), _FLOOR))
+    def calibrated(self, p: Floats, label: Ints) -> "FailureModel":
+        """Return the model with the temperature that makes the classes of turns likeliest, which it has not seen.
+
+        Args:
+            p: (n, k) of `diagnosed` by this model with the temperature 1.
+            label: (n,) place of the class in `CLASSES`.
+        """
+        logs = np.log(np.maximum(p, _FLOOR))
         rows = np.arange(len(label))
         tried = {t: -float(np.log(softmax(logs / t)[rows, label] + _FLOOR).mean()) for t in np.linspace(0.6, 3.0, 49)}
         return FailureModel(self.text, float(min(tried, key=lambda t: tried[t])), self.prior)
@@ -110,7 +121,7 @@ class FailureModel:
         """
         found = json.loads(gzip.decompress(data))
         if tuple(found["names"]) != NAMES:
-            raise ValueError("the failure model was learned on other columns; run benchmarks/train_diagnosis.py")
+            raise ValueError("the failure model was learned on other columns; run benchmarks/diagnosis.py --only-ship")
         return cls(found["trees"], found["temperature"], np.asarray(found["prior"]))
 
     @classmethod
@@ -124,36 +135,63 @@ class FailureModel:
         return cls.from_bytes((resources.files("rewriter.detect") / "failure_model.json.gz").read_bytes())
 
 
-def diagnosed(columns: Columns, *, model: FailureModel | None, rules: Rules) -> Floats:
-    """Return P of each class, (n, len(CLASSES)), with the shares of the classes as this log has them.
+def diagnosed(columns: Columns, *, model: FailureModel | None, rules: Rules, groups: Mapping[str, Ints] | None = None) -> Floats:
+    """Return P of each class, (n, len(CLASSES)), as this log has them: the model or the rules, trained on by the log itself.
 
     Args:
         columns: (n, f) of `failure_cues.FailureCues.measure`.
         model: the learned model; None for the rules alone.
         rules: the documented rules.
+        groups: of `failure_cues.FailureCues.groups`; None if turns are to be looked at one by one.
     """
     if model is None:
-        return adapted(rules.p(signs(columns)), rules.prior)
-    return adapted(model.p(columns), model.prior)
+        return adapted(rules.p(signs(columns)), rules.prior, groups)
+    return softmax(np.log(np.maximum(adapted(model.p(columns), model.prior, groups), _FLOOR)) / model.temperature)
 
 
-def adapted(p: Floats, prior: Floats) -> Floats:
-    """Return probabilities with the shares of the classes that the rows themselves make likeliest, (n, k).
+def adapted(p: Floats, prior: Floats, groups: Mapping[str, Ints] | None = None) -> Floats:
+    """Return P of each class after self-training on the rows themselves, (n, k): expectation maximisation without any labels.
+
+    Two things are estimated from the rows: the shares of the classes, and those within each group of rows that have something in
+    common. In each round, with the sums and numbers of the other rows of the groups g of a row,::
+
+        P(class) ~ p share / prior  product over g of ((sum + K share) / (number + K) / share) ** T_g
+
+    Turns of one group are no independent evidence, hence the exponents T (`SHARED`).
 
     Args:
         p: (n, k) by a model that learned with the shares `prior`.
         prior: (k,) these shares. The estimate goes half the way, because the model is less sure in a log of another kind.
+        groups: name -> (n,) number of the group of each row, -1 for none; only those of `SHARED` count.
 
     Example:
         >>> found = adapted(np.array([[0.5, 0.5]] * 10 + [[0.9, 0.1]] * 990), np.array([0.5, 0.5]))
         >>> bool(found[0, 0] > 0.6)
         True
     """
-    share, found = prior, p
+    share, found, shift = prior, p, np.zeros_like(p)
+    parts = [(groups[name], weight) for name, weight in SHARED.items()] if groups else []
     for _ in range(_STEPS if len(p) else 0):
-        found = p * (share / prior)
+        found = p * (share / prior) * np.exp(shift)
         found /= found.sum(axis=1, keepdims=True)
-        share = _HALFWAY * found.mean(axis=0) + (1 - _HALFWAY) * prior
+        mean = np.maximum(found.mean(axis=0), _LEAST)
+        share = _HALFWAY * mean + (1 - _HALFWAY) * prior
+        shift = sum((weight * _of_group(group, found, mean) for group, weight in parts), np.zeros_like(p))
+    return found
+
+
+def _of_group(group: Ints, p: Floats, share: Floats) -> Floats:
+    """Return log of the share of each class among the other rows of each group to that in all rows, (n, k); 0 without a group."""
+    _, place, number = np.unique(group, return_inverse=True, return_counts=True)
+    total = np.column_stack([np.bincount(place, of) for of in p.T])
+    shares = (total[place] - p + _PRIOR_ROWS * share) / (number[place][:, None] - 1 + _PRIOR_ROWS)
+    return np.where((group >= 0)[:, None], np.log(shares / share), 0.0)
+
+
+def _usable(columns: Columns) -> Columns:
+    """Return the columns without those that mean something else in every log."""
+    found = columns.copy()
+    found[:, [NAMES.index(name) for name in _SCALED]] = np.nan
     return found
 
 

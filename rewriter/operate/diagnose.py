@@ -4,11 +4,12 @@ The verdict on a turn is a distribution over `codes.FailurePoint`; its evidence 
 up, and shows nothing that fewer than k users did.
 """
 
+import json
 import math
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from rewriter import tables
-from rewriter.arrays import Ints
+from rewriter.arrays import Floats, Ints
 from rewriter.artefact.disk import explained, replace
+from rewriter.artefact.versions import current
 from rewriter.codes import FailurePoint, Remedy, Sign
 from rewriter.config import Config
 from rewriter.detect.failure_cues import LIKELY, NAMES, FailureCues, Restated
@@ -27,14 +29,18 @@ from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs
 from rewriter.detect.turns import Listed, Turns
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines import DuckDB, connect, glob
+from rewriter.errors import reading_state
 from rewriter.evaluation.report import Report, ReportTable, html
 from rewriter.messages import failure_point, remedy, sign
 from rewriter.model.detector import RuleDetector
+from rewriter.offline.catalog import Sources, read_catalog
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.pipeline import Mined
 
+KEPT: Final = Path("state", "failures.json")
+"""What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
 STEPS = ("log", "mine", "diagnose")
 COLUMNS: Final = ("stage", "where", "turns", "users", "share", "trend", "for example", "what to do")
 FIGURES: Final = ("turns", "users", "share", "trend")
@@ -120,16 +126,28 @@ class Diagnosis:
         counted = [(name, f"{n:,.0f}", f"{n / max(self.turns, 1):.1%}") for name, n in shown]
         return [*counted, ("wakes without words", f"{self.without_words:,}", "–")]
 
-    def page(self) -> str:
-        """Return the HTML page: where requests break, and what to do. It shows no text of fewer than k users."""
-        stages = ReportTable("Stages", _STAGES, ("stage", "turns", "share"), self.rows())
+    def tables(self) -> list[ReportTable]:
+        """Return the stages, and the largest clusters by column. They show no text of fewer than k users."""
         parts = [
             ReportTable(f"By {name.replace('_', ' ')}", _CLUSTERS, COLUMNS, [c.row() for c in of])
             for name, of in self.clusters.items()
             if of
         ]
+        return [ReportTable("Stages", _STAGES, ("stage", "turns", "share"), self.rows()), *parts]
+
+    def page(self) -> str:
+        """Return the HTML page: where requests break, and what to do."""
         failed = 1 - self.failures[FailurePoint.CORRECT] / max(self.turns, 1)
-        return html(Report("rewriter: where requests break", _LEAD, [(f"{failed:.1%}", "of the turns failed")], [stages, *parts]))
+        return html(Report("rewriter: where requests break", _LEAD, [(f"{failed:.1%}", "of the turns failed")], self.tables()))
+
+
+def kept(root: str | Path) -> list[ReportTable]:
+    """Return the tables that the last `diagnose(…, artefact=root)` left for the console; none if there are none."""
+    path = Path(root) / KEPT
+    if not path.exists():
+        return []
+    with reading_state(path):
+        return [ReportTable(**table) for table in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def diagnose(
@@ -141,6 +159,8 @@ def diagnose(
     config: Config | None = None,
     mapping: Mapping[str, str] | None = None,
     sql: str | Path | None = None,
+    catalog: Sources | None = None,
+    artefact: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Say of every turn of dialogue logs which stage failed first for good. The logs are the only input.
@@ -153,6 +173,9 @@ def diagnose(
         config: settings; the defaults if None. `launch.min_users` is the k of everything that is added up.
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
+        catalog: texts that the assistant should understand (`rewriter.offline.catalog`). What is in it was heard well, whatever
+            became of it.
+        artefact: artefact folder whose console is to show the clusters, too; None for none.
         progress: called with the name of each step of `STEPS` when it starts.
 
     Raises:
@@ -162,6 +185,7 @@ def diagnose(
         >>> found = diagnose(["data/sample.parquet"], out="failures.parquet", report="failures.html")  # doctest: +SKIP
     """
     config, tell = Config.given(config), progress or (lambda _step: None)
+    listed = None if catalog is None else _listed(catalog)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         tell("log")
@@ -183,7 +207,7 @@ def diagnose(
             engine.close()
         tell("diagnose")
         model = None if rules_only else FailureModel.shipped()
-        found = _diagnosed(work / "turns.parquet", mined, model)
+        found = _diagnosed(work / "turns.parquet", mined, model, listed)
     _write(found, Path(out))
     clusters = {name: _clusters(found, name, config.launch.min_users) for name in ("intent", "device_type", "locale", "week")}
     result = Diagnosis(
@@ -195,10 +219,32 @@ def diagnose(
         without_words=dict(log.rejected).get(_NO_WORDS, 0),
         clusters=clusters,
     )
+    if artefact is not None:
+        path = current(artefact).root / KEPT
+        with explained(path):
+            replace(path, json.dumps([asdict(table) for table in result.tables()]).encode(), mode=0o600)
     if report is not None:
         with explained(Path(report)):
             replace(Path(report), result.page().encode())
     return result
+
+
+def failure_points(data: TrainingData, scores: Path) -> Floats:
+    """Return P of each class of `CLASSES` of every turn, (turns, len(CLASSES)), by the model that ships, else by the rules.
+
+    Args:
+        data: the turns of a mined log.
+        scores: Parquet of `tables.SCORES`.
+    """
+    cues = FailureCues(data.turns, data.items, data.likeness, restatements(data, scores))
+    return diagnosed(cues.measure(), model=FailureModel.shipped(), rules=Rules.shipped(), groups=cues.groups())
+
+
+def _listed(catalog: Sources) -> dict[str, str]:
+    """Return the texts of a catalog for everybody, normalised -> their hypotheses; empty where the text is its own."""
+    found, _ = read_catalog(catalog)
+    rows = zip(found.queries, found.texts, found.hypotheses, found.scopes, strict=True)
+    return {query: "" if meant in (query, text) else meant for query, text, meant, scope in rows if not scope}
 
 
 def restatements(data: TrainingData, scores: Path) -> Restated:
@@ -210,13 +256,13 @@ def restatements(data: TrainingData, scores: Path) -> Restated:
     return Restated.of(len(data.turns), data.source, data.target, p)
 
 
-def _diagnosed(turns: Path, mined: Mined, model: FailureModel | None) -> pd.DataFrame:
+def _diagnosed(turns: Path, mined: Mined, model: FailureModel | None, catalog: Mapping[str, str] | None) -> pd.DataFrame:
     """Return the columns of `tables.FAILURES`, with user_no and said."""
     data, rules = TrainingData.read(Listed(turns, mined.sessions, mined.texts, mined.candidates)), Rules.shipped()
     again = restatements(data, mined.scores)
-    cues = FailureCues(data.turns, data.items, data.likeness, again)
+    cues = FailureCues(data.turns, data.items, data.likeness, again, catalog)
     columns = cues.measure()
-    p = diagnosed(columns, model=model, rules=rules)
+    p = diagnosed(columns, model=model, rules=rules, groups=cues.groups())
     unsupported = p[:, -1]
     six = p[:, :-1].copy()
     six[:, CLASSES.index(FailurePoint.CORRECT)] += unsupported

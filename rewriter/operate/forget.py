@@ -26,6 +26,7 @@ from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, save_moments_without, write_rules
 from rewriter.offline.logs.reader import names_user
 from rewriter.online.overlay import Overlay
+from rewriter.operate.diagnose import KEPT
 from rewriter.operate.scrub import Person, context_rules_without, find, is_known, online_without, state_without, table_without
 from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
 from rewriter.text import hash_household, hash_user
@@ -225,6 +226,7 @@ def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | N
     decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):
         (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one
+    (root / KEPT).unlink(missing_ok=True)  # counts of all users; the next `diagnose` writes it anew
     (root / "state" / NOTE).unlink(missing_ok=True)
     return replace(found, review=reviewed, feedback=said, taught=gone, decisions=decided)
 

@@ -5,7 +5,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -14,8 +14,10 @@ import pandas as pd
 
 from rewriter import tables
 from rewriter.arrays import Floats
+from rewriter.codes import FailurePoint
 from rewriter.config import Config
 from rewriter.detect.defects import find_defects, surroundings
+from rewriter.detect.failure_rules import CLASSES
 from rewriter.detect.features import Cues
 from rewriter.detect.rephrase import Goals, segment
 from rewriter.detect.select import BestDetector
@@ -23,10 +25,12 @@ from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines import DuckDB, connect, glob
 from rewriter.errors import LogError
+from rewriter.messages import failure_point
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
+from rewriter.operate.diagnose import failure_points
 
 STEPS = ("log", "mine", "defects", "goals")
 Progress = Callable[[str], None]
@@ -45,6 +49,7 @@ class LabelReport:
         reached: expected number of goals that were reached in the end.
         repaired: number of turns whose meaning is known because the user repaired them.
         examples: number of examples in the training data; None if no training data was asked for.
+        failures: stage -> expected number of turns that broke there (`rewriter.operate.diagnose`).
     """
 
     log: LogReport
@@ -55,6 +60,7 @@ class LabelReport:
     reached: float
     repaired: int
     examples: int | None
+    failures: Mapping[FailurePoint, float] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as rows of a table."""
@@ -66,6 +72,7 @@ class LabelReport:
             ("goals", f"{self.goals:,}"),
             ("goals reached, expected", f"{self.reached:,.0f}"),
             ("turns whose meaning is known from their repair", f"{self.repaired:,}"),
+            *((f"  broke at: {failure_point(f)}", f"{n:,.0f}") for f, n in self.failures.items() if f != FailurePoint.CORRECT),
             *asked,
         ]
 
@@ -127,7 +134,8 @@ def label(
         defect = _defects(best, data, config.seed)
         tell("goals")
         goals = segment(data.source, data.target, _p_restates(data, mined.scores), defect)
-    labels = _labels(data, goals, defect)
+        points = failure_points(data, mined.scores)
+    labels = pd.concat([_labels(data, goals, defect), _failures(points)], axis=1)
     count = _write(labels, Path(out), Path(train) if train else None, config.launch.min_users)
     reached = 1 - defect[np.unique(goals.last)]
     return LabelReport(
@@ -139,6 +147,7 @@ def label(
         reached=float(reached.sum()),
         repaired=int(labels["intent"].notna().sum()),
         examples=count,
+        failures={f: float(labels[f"p_{f}"].sum()) for f in FailurePoint},
     )
 
 
@@ -195,8 +204,17 @@ def _labels(data: TrainingData, goals: Goals, defect: Floats) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def _failures(points: Floats) -> pd.DataFrame:
+    """Return the likeliest failure point of each turn, and P of each; what the assistant cannot do is correct."""
+    six = points[:, :-1].copy()
+    six[:, CLASSES.index(FailurePoint.CORRECT)] += points[:, -1]
+    names = np.asarray(list(FailurePoint), dtype=object)
+    return pd.DataFrame({"failure": names[six.argmax(axis=1)]} | {f"p_{name}": six[:, k] for k, name in enumerate(FailurePoint)})
+
+
 _REPAIRED = """
-SELECT locale, utterance, intent, slots, COUNT(*) AS turns, COUNT(DISTINCT user_no) AS users
+SELECT locale, utterance, intent, slots, COUNT(*) AS turns, COUNT(DISTINCT user_no) AS users,
+       [AVG(p_asr), AVG(p_nlu), AVG(p_entity)] AS points
 FROM labels WHERE intent IS NOT NULL
 GROUP BY locale, utterance, intent, slots
 HAVING COUNT(DISTINCT user_no) >= ?
@@ -217,6 +235,8 @@ class TrainingExample:
         slots: name of a slot -> its value.
         turns: number of turns that were repaired so.
         users: number of distinct users among them.
+        p: mean P that recognition, the NLU, or the entity list failed first; empty if it is not known. An NLU should learn where
+            the NLU failed, and not what was misheard.
     """
 
     locale: str
@@ -225,6 +245,7 @@ class TrainingExample:
     slots: Mapping[str, str]
     turns: int
     users: int
+    p: Mapping[str, float] = field(default_factory=dict)
 
 
 def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[TrainingExample]:
@@ -235,7 +256,13 @@ def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[TrainingExa
         min_users: least number of users behind an example, because training data is shared.
     """
     rows = con.execute(_REPAIRED, [min_users]).fetchall()
-    return [TrainingExample(locale, text, intent, json.loads(slots), n, users) for locale, text, intent, slots, n, users in rows]
+    stages = (FailurePoint.ASR, FailurePoint.NLU, FailurePoint.ENTITY)
+    return [
+        TrainingExample(
+            locale, text, intent, json.loads(slots), n, users, {s: round(p, 3) for s, p in zip(stages, points, strict=True)}
+        )
+        for locale, text, intent, slots, n, users, points in rows
+    ]
 
 
 def write_training_data(found: Iterable[TrainingExample], path: Path) -> None:
@@ -267,7 +294,7 @@ def json_lines(found: Iterable[TrainingExample]) -> str:
         {"text": "lamp of", "intent": "Off", "slots": {"name": "lamp"}, "locale": "en", "turns": 4, "users": 3}
     """
     rows = ({"text": e.text, "intent": e.intent, "slots": dict(e.slots), "locale": e.locale, "turns": e.turns, "users": e.users}
-            for e in found)  # fmt: skip
+            | ({"p": dict(e.p)} if e.p else {}) for e in found)  # fmt: skip
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

@@ -86,12 +86,14 @@ class Injected:
         failure: the first stage that failed for good; `FailurePoint.CORRECT` if none did.
         failing: every stage that failed for good, first to last.
         unsupported: whether all was right and the assistant cannot do what was asked.
+        goal: what the user wanted; empty for a false wake.
     """
 
     row: Mapping[str, Any]
     failure: FailurePoint
     failing: tuple[FailurePoint, ...]
     unsupported: bool
+    goal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +312,8 @@ class _Talk:
             reply = self._reply("done", self._second(understood)) if kind == "done" else ""
         told, fine = kind != "done", not failing and not unsupported
         reply = reply or self._reply(kind, understood)
-        self._add(heard, shown, reply, not told, tuple(failing), barge_in, fine=fine, unsupported=unsupported and not failing)
+        self._add(heard, shown, reply, not told, tuple(failing), barge_in, fine=fine,
+                  unsupported=unsupported and not failing, goal=goal)  # fmt: skip
         self.last = (self.clock, Before(goal, heard.text))
         return (() if fine else tuple(failing) or (FailurePoint.CORRECT,)), told
 
@@ -363,6 +366,7 @@ class _Talk:
         *,
         fine: bool = True,
         unsupported: bool = False,
+        goal: str = "",
     ) -> None:
         rng, around, manner = self.rng, self._around(), self.manner
         right = not {FailurePoint.ASR, FailurePoint.NLU, FailurePoint.FALSE_WAKE}.intersection(failing)
@@ -389,7 +393,7 @@ class _Talk:
             "context": dict(around.context),
         }
         known = {name: value for name, value in told.items() if name in manner.columns}
-        self.turns.append(Injected(row | known, failing[0] if failing else FailurePoint.CORRECT, failing, unsupported))
+        self.turns.append(Injected(row | known, failing[0] if failing else FailurePoint.CORRECT, failing, unsupported, goal))
         self.clock += 1
 
 

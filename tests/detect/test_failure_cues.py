@@ -6,6 +6,7 @@ from logs_by_hand import listed, turn
 
 from rewriter.codes import FailurePoint, Sign
 from rewriter.detect.failure_cues import NAMES, FailureCues, Restated
+from rewriter.detect.failure_groups import GROUPS, answers, intents_by_words, of_others
 from rewriter.detect.failure_model import FailureModel, adapted, diagnosed
 from rewriter.detect.failure_rules import CLASSES, Rules, signs, softmax
 from rewriter.detect.failure_texts import channel_odds, fluency, kinds_of_reply, nearest, values_in
@@ -43,11 +44,13 @@ def by_hand(tmp_path_factory):
     pairs = [("ann-000100", "ann-000105", 0.9), ("ben-000200", "ben-000206", 0.8)]
     source, target = (np.asarray([rows[pair[k]] for pair in pairs]) for k in (0, 1))
     again = Restated.of(len(read), source, target, np.asarray([p for *_, p in pairs]))
-    return rows, FailureCues(read, Items.of(read), Likeness(tables.texts), again).measure()
+    catalog = {"turn on the hall lamp": ON, "turn off the hall lamp": OFF}
+    cues = FailureCues(read, Items.of(read), Likeness(tables.texts), again, catalog)
+    return rows, cues.measure(), cues.groups()
 
 
 def of(by_hand, turn_id, name):
-    rows, columns = by_hand
+    rows, columns, _ = by_hand
     return columns[rows[turn_id], NAMES.index(name)]
 
 
@@ -55,7 +58,8 @@ def test_what_was_heard(by_hand):
     assert of(by_hand, "ann-000100", "in_nbest") == 1
     assert of(by_hand, "ann-000100", "rarest_word") == 0  # nobody else says haul
     assert of(by_hand, "ann-000100", "heard_users") == pytest.approx(np.log1p(5))  # ann herself says it later
-    assert of(by_hand, "ann-000100", "asr_rank") == pytest.approx(0.5)  # the lower one of two
+    assert of(by_hand, "ann-000100", "asr_rank") == 0  # less sure than every turn that worked
+    assert of(by_hand, "ann-000105", "asr_rank") == 1
     assert of(by_hand, "ann-000100", "channel_odds") > 1
     assert of(by_hand, "ann-000100", "near_known") > 0.9
 
@@ -77,8 +81,56 @@ def test_others_leave_the_user_out(by_hand):
     assert of(by_hand, "ben-000200", "text_defects") < of(by_hand, "cem-000000", "text_defects")  # of cem's others ben is one
 
 
+def test_what_turns_have_in_common(by_hand):
+    rows, _, groups = by_hand
+    both = [rows["ben-000200"], rows["ben-000206"]]
+    assert set(groups) == set(GROUPS)
+    assert len(set(groups["text"][both])) == 1
+    assert len(set(groups["answer"][both])) == 2
+    assert groups["near"][rows["ann-000100"]] == groups["text"][rows["ann-000105"]]
+    assert groups["hypothesis"][rows["ann-000100"]] == -1
+    assert of(by_hand, "ben-000200", "text_refused") == pytest.approx(1 / 20 / 10)  # one of 20 turns is refused; nine others here
+    assert of(by_hand, "ben-000200", "words_intent") > -0.1  # the words say nothing against it
+
+
+def test_a_catalog_says_what_was_heard_well(by_hand):
+    assert of(by_hand, "ben-000200", "listed") == 1
+    assert of(by_hand, "ben-000200", "listed_same") == 1
+    assert of(by_hand, "ann-000100", "listed") == 0
+    assert of(by_hand, "ann-000100", "listed_near") > 0.9
+    assert of(by_hand, "ann-000100", "listed_odds") > 0
+    assert np.isnan(of(by_hand, "ann-000100", "listed_same"))
+
+
+def test_words_tell_what_is_meant():
+    text = np.array(["turn on the lamp", "turn on the fan", "is the lamp on", "is the fan on", "is the rail on"], dtype=object)
+    said, user = np.arange(5).repeat(3), np.tile(np.arange(3), 5)
+    intent = np.array([0, 0, 1, 1, 0]).repeat(3)  # "is the rail on" is taken for an order
+    own, gain = intents_by_words(text, said, intent, user)
+    assert own.reshape(5, 3).argmin() // 3 == 4
+    assert own[12] < -1 < own[:12].max() == 0
+    assert np.isfinite(gain).all()
+    assert np.isnan(intents_by_words(text, said, np.full(15, -1), user)[0]).all()
+
+
+def test_answers_without_the_words_of_the_request():
+    text = np.array(["I couldn't find the lamp.", "I couldn't find the fan.", "On|name=lamp", "On|name=fan", "OK"], dtype=object)
+    reply, hypothesis, said = np.array([0, 1, 4, -1]), np.array([2, 3, -1, -1]), np.array([0, 0, 0, 0])
+    found = answers(text, reply, hypothesis, {}, said)
+    assert found[0] == found[1] != found[2]
+    assert found[3] == -1
+
+
+def test_the_mean_of_others_leaves_the_row_out():
+    value = np.array([[1.0], [0.0], [np.nan], [1.0]])
+    found = of_others(np.array([0, 0, 0, 1]), value)
+    overall = 2 / 3
+    assert found[:3, 0].tolist() == pytest.approx([overall / 2, (1 + overall) / 2, (1 + overall) / 3])
+    assert np.isnan(found[3, 0])
+
+
 def test_the_signs_of_both_failures(by_hand):
-    rows, columns = by_hand
+    rows, columns, _ = by_hand
     shown = signs(columns)
     held = {name: {s for s, holds in zip(Sign, shown[row], strict=True) if holds == 1} for name, row in rows.items()}
     assert {Sign.REFUSED, Sign.RESTATED, Sign.SOUNDS_LIKE, Sign.OTHER_HEARING, Sign.STRANGE_WORDS} <= held["ann-000100"]
@@ -87,10 +139,10 @@ def test_the_signs_of_both_failures(by_hand):
     assert not np.isnan(shown[rows["cem-000000"], list(Sign).index(Sign.OTHER_HEARING)])  # the log has n-best lists
 
 
-@pytest.mark.parametrize("model", [None, FailureModel.shipped()], ids=["rules", "model"])
-def test_the_verdicts(by_hand, model):
-    rows, columns = by_hand
-    p = diagnosed(columns, model=model, rules=Rules.shipped())
+@pytest.mark.parametrize("by", ["rules", "model"])
+def test_the_verdicts(by_hand, by):
+    rows, columns, groups = by_hand
+    p = diagnosed(columns, model=FailureModel.shipped() if by == "model" else None, rules=Rules.shipped(), groups=groups)
     assert np.allclose(p.sum(axis=1), 1)
     top = {name: CLASSES[p[row].argmax()] for name, row in rows.items()}
     assert top["ann-000100"] == FailurePoint.ASR
@@ -134,12 +186,24 @@ def test_shares_of_classes_go_half_the_way_to_those_of_the_log():
     assert np.allclose(softmax(np.log(np.array([[1.0, 3.0]]))), [[0.25, 0.75]])
 
 
+def test_a_log_trains_itself():
+    """Turns of one text are of one class: what is sure of most of them is likely of the one that tells nothing."""
+    p = np.array([[0.9, 0.1]] * 9 + [[0.5, 0.5]] + [[0.1, 0.9]] * 90)
+    prior, text = np.array([0.5, 0.5]), np.array([0] * 10 + [-1] * 90)
+    alone, together = adapted(p, prior), adapted(p, prior, {"text": text, "value": text, "near": np.full(100, -1)})
+    assert alone[9, 0] < 0.5 < together[9, 0]
+    assert np.allclose(alone[10:], together[10:], atol=0.05)
+    assert np.allclose(together.sum(axis=1), 1)
+    assert adapted(p[:0], prior, {"text": text[:0], "value": text[:0], "near": text[:0]}).shape == (0, 2)
+
+
 def test_a_model_learns_and_keeps(tmp_path):
     rng = np.random.default_rng(0)
     label = rng.integers(0, len(CLASSES), 1500)
     columns = rng.random((1500, len(NAMES))).astype(np.float32)
-    columns[:, 0] += label
-    model = FailureModel.learn(columns[:1000], label[:1000], seed=0).calibrated(columns[1000:], label[1000:])
+    columns[:, NAMES.index("near_known")] += label
+    model = FailureModel.learn(columns[:1000], label[:1000], seed=0)
+    model = model.calibrated(model.p(columns[1000:]), label[1000:])
     read = FailureModel.from_bytes(model.to_bytes())
     assert np.array_equal(read.p(columns), model.p(columns))
     assert len(model.p(columns[:0])) == 0

@@ -1,6 +1,7 @@
 """Where the turns of a log broke, as users see it: the file, the clusters, the page and the verb."""
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,11 @@ from click.testing import CliRunner
 
 from rewriter.cli import main
 from rewriter.codes import FailurePoint
-from rewriter.operate.diagnose import diagnose
+from rewriter.evaluation.report import ReportTable
+from rewriter.operate.console.content import content
+from rewriter.operate.console.page import html
+from rewriter.operate.diagnose import KEPT, diagnose, kept
+from rewriter.operate.forget import forget
 from rewriter.tables import FAILURES, check
 
 SECRET = "call doctor house about the rash"
@@ -83,6 +88,22 @@ def test_nothing_of_fewer_than_k_users_is_shown(found):
 
 def test_a_wake_without_words_is_counted(found):
     assert found[1].without_words == 1
+
+
+def test_the_console_shows_what_was_kept_until_somebody_is_forgotten(found, small, tmp_path):
+    root = tmp_path / "artefact"
+    shutil.copytree(small, root)
+    assert not kept(root)
+    given = {"catalog": [{"text": "turn on the hall lamp"}], "rules_only": True, "artefact": root}
+    report = diagnose(found[0] / "log.jsonl", out=tmp_path / "f.parquet", **given)
+    assert kept(root) == [ReportTable(t.title, t.note, list(t.columns), [list(r) for r in t.rows]) for t in report.tables()]
+    assert stat.S_IMODE((root / KEPT).stat().st_mode) == 0o600
+    page = html(content(root))
+    assert "Where requests break" in page
+    assert "look at what carries out the request" in page
+    assert SECRET not in page
+    forget("nobody", root)
+    assert not kept(root)
 
 
 def test_a_log_without_turns_has_no_failures(tmp_path):

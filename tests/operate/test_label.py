@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rewriter.cli import main
+from rewriter.codes import FailurePoint
 from rewriter.errors import LogError
 from rewriter.operate.label import TrainingExample, examples, json_lines, label, rasa_yaml, write_training_data
 from rewriter.tables import LABELS, check
@@ -64,6 +65,19 @@ def test_the_file_is_as_declared_and_private(labelled):
     assert stat.S_IMODE((folder / "labels.parquet").stat().st_mode) == 0o600
 
 
+def test_every_turn_carries_its_failure_point(labelled):
+    folder, report, rows = labelled
+    with duckdb.connect() as con:
+        columns = ", ".join(f"p_{point}" for point in FailurePoint)
+        found = con.execute(
+            f"SELECT utterance, failure, {columns} FROM read_parquet(?)", [str(folder / "labels.parquet")]
+        ).fetchall()
+    assert len(found) == len(rows)
+    assert all(sum(p) == pytest.approx(1) for _, _, *p in found)
+    assert {failure for text, failure, *_ in found if text == "turn of the lamp"} <= {FailurePoint.ASR, FailurePoint.NLU}
+    assert report.failures[FailurePoint.CORRECT] == pytest.approx(sum(p[-1] for _, _, *p in found))
+
+
 def test_a_wrong_ending_is_refused_before_the_work(tmp_path):
     with pytest.raises(LogError, match="training data ends in"):
         label([tmp_path / "missing.jsonl"], out=tmp_path / "labels.parquet", train=tmp_path / "nlu.txt")
@@ -91,9 +105,13 @@ def test_only_what_enough_users_had_to_repair_in_the_same_way():
         *(("fine", None, None, user) for user in range(9)),
     ]
     labels = pd.DataFrame(rows, columns=["utterance", "intent", "slots", "user_no"]).assign(locale="en")
+    labels = labels.assign(p_asr=0.25, p_nlu=0.75, p_entity=0.0)
     with duckdb.cursor() as con:
         con.register("labels", labels)
-        assert examples(con, min_users=3) == [TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, turns=4, users=3)]
+        (only,) = examples(con, min_users=3)
+    p = {"asr": 0.25, "nlu": 0.75, "entity": 0.0}
+    assert only == TrainingExample("en", "lamp of", "Off", {"name": "lamp"}, turns=4, users=3, p=p)
+    assert json.loads(json_lines([only]))["p"] == p
 
 
 def test_rasa_marks_whole_words_once_and_the_longest_first():

@@ -31,6 +31,7 @@ from rewriter.arrays import Ints
 from rewriter.config import Config, Loop
 from rewriter.detect import turns
 from rewriter.detect.select import BestDetector
+from rewriter.detect.teaching_share import taught
 from rewriter.detect.turns import Likeness, Listed
 from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
@@ -217,6 +218,7 @@ def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, 
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: _scores(sessions, candidates, texts, chosen, out))
+    steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, out))
     return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
 
 

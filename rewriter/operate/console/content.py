@@ -22,6 +22,7 @@ from rewriter.model.rules import count_moments, open_suggested
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.rules.priors import within_budget
 from rewriter.offline.verdict import of_learned
+from rewriter.operate.diagnose import kept
 from rewriter.operate.review import Decided, decided, warnings
 
 MOST_RULES: Final = 200
@@ -140,6 +141,7 @@ class Content:
         suggestions: what is suggested.
         taught: lessons and preferences that users have taught; their texts are theirs alone.
         moments: restatements that users may be asked to teach.
+        failures: where requests break, as `diagnose` kept it; empty if nobody asked.
         loop: pictures and tables of the days.
         warnings: lines of the review that have no effect.
     """
@@ -160,6 +162,7 @@ class Content:
     suggestions: Sequence[Suggestion]
     taught: tuple[int, int]
     moments: int
+    failures: Sequence[ReportTable]
     loop: Sequence[Picture | ReportTable]
     warnings: Sequence[str]
 
@@ -196,6 +199,7 @@ def content(root: str | Path) -> Content:
         suggestions=[Suggestion(*place, rule.target) for place, rule in sorted(open_suggested(version.folder / "rules").items())],
         taught=TaughtStore(Path(root) / "state" / FILE).counts(),
         moments=count_moments(version.folder / "rules"),
+        failures=kept(root),
         loop=_loop(root),
         warnings=warnings(root),
     )

@@ -1,0 +1,98 @@
+"""`taught`: which restatements teach. A request that was understood and failed later, or cannot be done, is not restated to be
+understood better: what is said next teaches no rewrite.
+
+The rules of `failure_rules` look at the turn, its answer and its restatement alone, so that a day is judged alike whatever other
+days are learned with it. No texts are compared, so it costs little beside mining.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rewriter.arrays import Floats
+from rewriter.codes import FailurePoint
+from rewriter.detect.failure_cues import NAMES, REPLIES
+from rewriter.detect.failure_rules import CLASSES, Rules, signs
+from rewriter.detect.failure_texts import kinds_of_reply
+from rewriter.engines import connect, save
+from rewriter.model.hypothesis import intent_of
+
+_UNTAUGHT: Final = (FailurePoint.FALSE_WAKE, FailurePoint.RESULT, "unsupported")
+"""The classes of which no rewrite is learned."""
+_LEAST: Final = 0.2
+"""The least P(other words could have helped | the turn failed) from which a restatement teaches."""
+
+_PAIRS = """
+SELECT s.user_no, s.turn_no, s.ahead, s.p / 1000.0 AS p, COALESCE(a.hypothesis, -1) AS meant, COALESCE(b.hypothesis, -1) AS later,
+       COALESCE(a.reply, -1) AS reply, CAST(a.failed AS DOUBLE) AS failed, a.said = b.said AS verbatim
+FROM scored AS s
+JOIN candidates AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no AND c.ahead = s.ahead
+JOIN sessions AS a ON a.user_no = c.user_no AND a.turn_no = c.turn_no
+JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
+"""
+_REST = "SELECT user_no, turn_no, ahead, p FROM scored ANTI JOIN untaught USING (user_no, turn_no, ahead) ORDER BY ALL"
+
+Pairs = dict[str, npt.NDArray[np.generic]]
+Known = list[tuple[int, str, str]]
+
+
+def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, out: Path) -> Path:
+    """Write the scores of all restatements but those of failures that other words could hardly have helped.
+
+    Args:
+        scored: Parquet of `tables.SCORES`.
+        candidates: Parquet of `tables.CANDIDATES`.
+        sessions: Parquet of `tables.SESSIONS`.
+        texts: Parquet of `tables.TEXTS`.
+        out: Parquet of `tables.SCORES`.
+    """
+    with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
+        pairs = con.execute(_PAIRS).fetchnumpy()
+        known = con.execute("SELECT id, locale, text FROM texts WHERE kind IN ('h', 'r')").fetchall()
+        gone = p_helped(pairs, known) < _LEAST
+        con.register("untaught", {name: pairs[name][gone] for name in ("user_no", "turn_no", "ahead")})
+        save(con, _REST, out)
+    return out
+
+
+def p_helped(pairs: Pairs, known: Known) -> Floats:
+    """Return P(misheard, misunderstood, or a thing not found | the turn failed) of the turn of each pair, (m,).
+
+    Args:
+        pairs: (m,) ``p`` that the later turn restates it; ``meant``, ``later`` and ``reply``, the ids of both hypotheses and of
+            the answer, -1 for none; ``failed``, NaN where it is not known; ``verbatim``.
+        known: id, locale and text of the hypotheses and answers.
+    """
+    p = Rules.shipped().p(signs(_columns(pairs, known)))
+    failed = 1 - p[:, CLASSES.index(FailurePoint.CORRECT)]
+    return np.asarray(1 - p[:, [CLASSES.index(name) for name in _UNTAUGHT]].sum(axis=1) / np.maximum(failed, 1e-9))
+
+
+def _columns(pairs: Pairs, known: Known) -> npt.NDArray[np.float32]:
+    """Return the columns of `failure_cues.NAMES` that are told of a pair, (m, len(NAMES)); the others are NaN."""
+    size = max((i for i, *_ in known), default=0) + 2
+    intents: dict[str, int] = {}
+    intent, kinds = np.full(size, -1), np.full((size, len(REPLIES)), np.nan)
+    replies = set(np.unique(pairs["reply"]).tolist())
+    for i, locale, text in known:
+        if i in replies:
+            of = kinds_of_reply(text, locale)
+            kinds[i] = [kind in of for kind in REPLIES]
+        else:
+            intent[i] = intents.setdefault(intent_of(text), len(intents))
+    meant, later = np.asarray(pairs["meant"]), np.asarray(pairs["later"])
+    both = (meant >= 0) & (later >= 0)
+    found = {
+        "failed": np.ma.filled(pairs["failed"], np.nan),
+        "understood": meant >= 0,
+        "restated": pairs["p"],
+        "verbatim": pairs["verbatim"],
+        "same_intent": np.where(both, intent[meant] == intent[later], np.nan),
+        "then_same_hypothesis": np.where(both, meant == later, np.nan),
+    } | {kind: kinds[pairs["reply"], k] for k, kind in enumerate(REPLIES)}
+    columns = np.full((len(meant), len(NAMES)), np.nan, dtype=np.float32)
+    for name, values in found.items():
+        columns[:, NAMES.index(name)] = values
+    return columns
