@@ -1,6 +1,8 @@
 """`TeachingSession`: a guided talk in which a user teaches, for any host: a prompt goes in, a text comes out."""
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from rewriter.text import normalise
 MAX_QUESTIONS: Final = 3
 """Questions that one session asks by itself."""
 _OFFERED = 4  # values that a question names
+_MOST_TALKS = 1_000  # users whose talk is remembered; who is silent for longest is forgotten, as by "cancel"
 
 
 class TeachingSession:
@@ -184,3 +187,41 @@ class TeachingSession:
             if found := compiled(pattern).fullmatch(said):
                 return found["said"], found["meant"]
         return None
+
+
+class TeachingSessions:
+    """The talks of many users, for a host that serves them all. They live in this process, and nothing of them is written.
+
+    Args:
+        rewriter: where what they teach is kept.
+
+    Example:
+        >>> TeachingSessions(rewriter).say("ann", "turn on the lamp")  # doctest: +SKIP
+        ('', False)
+    """
+
+    def __init__(self, rewriter: Rewriter) -> None:
+        self._rewriter, self._lock = rewriter, threading.Lock()
+        self._talks: OrderedDict[tuple[str, str | int, str | None], TeachingSession] = OrderedDict()
+
+    def say(self, user_id: str | int, text: str, locale: str | None = None) -> tuple[str, bool]:
+        """Take what a user says; return what to say to her, and whether an answer is waited for.
+
+        What is said is empty if the words are no teaching: then they are a request, and the assistant's.
+
+        Args:
+            user_id: who speaks.
+            text: her words.
+            locale: BCP 47; None for the commonest of the log.
+        """
+        key = (type(user_id).__name__, user_id, locale)
+        with self._lock:
+            talk = self._talks.get(key) or TeachingSession(self._rewriter, user_id, locale)
+            if not talk.active and not talk.begins(text):
+                return "", False
+            said = talk.say(text)
+            self._talks[key] = talk
+            self._talks.move_to_end(key)
+            if len(self._talks) > _MOST_TALKS:
+                self._talks.popitem(last=False)
+            return said, talk.active

@@ -20,6 +20,7 @@ from rewriter.errors import MissingExtraError, RequestError, RewriterError
 from rewriter.messages import caution
 from rewriter.online.decisions import DecisionLog
 from rewriter.online.rewriter import Rewriter
+from rewriter.online.teaching_session import TeachingSessions
 from rewriter.result import Taught, Teachable
 from rewriter.service.bodies import (
     AnswerRequest,
@@ -34,6 +35,8 @@ from rewriter.service.bodies import (
     Removed,
     RewriteAnswer,
     RewriteRequest,
+    TalkAnswer,
+    TalkRequest,
     TaughtAnswer,
     TeachRequest,
     UnteachRequest,
@@ -137,6 +140,14 @@ def _add_teaching(app: FastAPI, rewriter: Rewriter) -> None:
     async def preferences(body: PreferencesRequest) -> Response:
         """Return what a user said to prefer."""
         return Plain([asdict(each) for each in await run_in_threadpool(rewriter.preferences, body.user_id)])
+
+    talks = TeachingSessions(rewriter)
+
+    @app.post("/v1/talk", response_model=TalkAnswer, tags=["teaching"])
+    async def talk(body: TalkRequest) -> Response:
+        """Lead a user through teaching, a prompt in and a text out. This process remembers where each talk stands."""
+        said, active = await run_in_threadpool(talks.say, body.user_id, body.text, body.locale)
+        return Plain({"said": said, "active": active})
 
     @app.post("/v1/lessons", response_model=list[LessonAnswer], tags=["teaching"])
     async def lessons(body: LessonsRequest) -> Response:

@@ -162,6 +162,21 @@ class PreferencesRequest(Body):
     user_id: UserId
 
 
+class TalkRequest(Body):
+    """What a user says who teaches, or may want to."""
+
+    user_id: UserId
+    text: StrictStr
+    locale: StrictStr | None = None
+
+
+class TalkAnswer(Body):
+    """What to say to the user."""
+
+    said: Annotated[str, Field(description="Empty if the words are a request, and no teaching.")]
+    active: Annotated[bool, Field(description="Whether an answer is waited for: send here what the user says next.")]
+
+
 class LessonsRequest(Body):
     """Whose lessons are wanted."""
 

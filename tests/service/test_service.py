@@ -160,6 +160,21 @@ def test_a_question_is_answered_and_a_preference_kept(server):
     assert server.ask("POST", "/v1/unteach", {"lesson_id": kept["id"]}) == (200, {"removed": True})
 
 
+def test_a_user_is_led_through_teaching(server):
+    def talk(user, text):
+        status, answer = server.ask("POST", "/v1/talk", {"user_id": user, "text": text})
+        assert status == 200, answer
+        return answer
+
+    assert talk("kim", "turn off the lamp") == {"said": "", "active": False}  # a request is the assistant's
+    assert talk("kim", "when i say night night i mean turn off the lamp")["active"]
+    assert talk("lea", "yes") == {"said": "", "active": False}  # another user's talk is another one
+    assert not talk("kim", "yes")["active"]
+    assert server.rewrite(utterance="night night", user_id="kim")["text"] == "turn off the lamp"
+    assert "night night" in talk("kim", "what do you know about me")["said"]
+    assert not server.rewrite(utterance="night night", user_id="lea")["applied"]
+
+
 def test_a_household_shares_what_it_was_taught(server):
     lesson = {"said": "bedtime", "meant": "turn off the lamp", "household_id": 7, "scope": "household"}
     assert server.ask("POST", "/v1/teach", lesson)[1]["stored"]
