@@ -5,7 +5,9 @@ from test_preferences import CATALOG
 
 from rewriter import TeachingSession
 from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.online import teaching_session
 from rewriter.online.rewriter import Rewriter
+from rewriter.online.teaching_session import TeachingSessions
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,15 @@ def test_nothing_to_ask_and_another_language(rewriter, tmp_path):
     assert session.say("Kinozeit heißt licht an") == "Soll ich mir merken, dass „kinozeit“ „licht an“ heißt?"
     assert session.say("hallo") == "Das habe ich nicht verstanden. Soll ich mir merken, dass „kinozeit“ „licht an“ heißt?"
     assert session.say("ja") == "Das merke ich mir."
+
+
+def test_the_talks_of_many_users_stay_apart_and_few_are_remembered(rewriter, monkeypatch):
+    talks = TeachingSessions(rewriter)
+    assert talks.say("ann", "find a restaurant") == ("", False)  # a request
+    assert talks.say("ann", "learn my preferences") == ("Which area do you like best: kitchen, office?", True)
+    assert talks.say("ben", "office") == ("", False)  # nobody asked ben
+    assert talks.say("ann", "office") == ("Shall I remember that you prefer office?", True)
+    monkeypatch.setattr(teaching_session, "_MOST_TALKS", 1)
+    assert talks.say("ben", "learn my preferences")[1]
+    assert talks.say("ann", "yes") == ("", False)  # her talk is forgotten, and nothing was kept
+    assert not rewriter.preferences("ann")
