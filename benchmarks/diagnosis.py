@@ -21,6 +21,7 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def simulated(args: argparse.Namespace) -> dict[Key, Cell]:
 def learned(cells: Mapping[Key, Cell], seed: int, temperature: float | None = None) -> FailureModel:
     """Learn from cells; the temperature, unless given, is that of a model which has not seen the last of their worlds."""
     whole = FailureModel.learn(*joined(list(cells.values())), seed=seed)
-    return FailureModel(whole.text, temperature or temperature_of(cells, seed), whole.prior)
+    return replace(whole, temperature=temperature or temperature_of(cells, seed))
 
 
 def temperature_of(cells: Mapping[Key, Cell], seed: int) -> float:

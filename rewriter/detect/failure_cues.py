@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rapidfuzz import fuzz
 from rapidfuzz.process import cpdist
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Bools, Floats, Ints
 from rewriter.detect.failure_groups import answers, intents_by_words, of_others
 from rewriter.detect.failure_texts import channel_odds, fluency, kinds_of_reply, nearest, values_in
 from rewriter.detect.features import NAMES as PAIR
@@ -26,11 +26,10 @@ from rewriter.text import normalise
 
 REPLIES: Final = ("not_understood", "not_found", "not_supported", "which_one", "trouble")
 """Kinds of response, by the phrases of ``words/replies.json``."""
-HEARD: Final = ("asr_confidence", "asr_rank", "hearings", "heard_users", "heard_other_meaning", "rarest_word", "rarest_pair",
-                "near_known", "near_sound", "near_odds", "near_users", "near_same", "own_days")  # fmt: skip
-UNDERSTOOD: Final = (
-    "understood", "nlu_confidence", "nlu_rank", "values_said", "said_values", "unheld_values", "usual_same", "usual_intent",
-)  # fmt: skip
+HEARD: Final = ("asr_confidence", "asr_rank", "asr_well", "hearings", "heard_users", "heard_other_meaning", "rarest_word",
+                "rarest_pair", "near_known", "near_sound", "near_odds", "near_users", "near_same", "own_days")  # fmt: skip
+UNDERSTOOD: Final = ("understood", "nlu_confidence", "nlu_rank", "nlu_well", "values_said", "said_values", "unheld_values",
+                     "usual_same", "usual_intent")  # fmt: skip
 ANSWERED: Final = ("failed", *REPLIES, "reply_share", "reply_usual", "reply_asks", "reply_says")
 OTHERS: Final = (
     "text_users", "text_defects", "hypothesis_users", "hypothesis_defects", "intent_defects", "day_defects", "value_defects",
@@ -130,7 +129,8 @@ class FailureCues:
         word, pair = fluency(t.text, t["said"], t["user_no"])
         return {
             "asr_confidence": t["asr_confidence"],
-            "asr_rank": self._ranks(t["asr_confidence"]),
+            "asr_rank": _ranks(t["asr_confidence"]),
+            "asr_well": self._among_well(t["asr_confidence"]),
             "hearings": np.full(len(t), np.nan) if none else many,
             "heard_users": np.full(len(t), np.nan) if none else known,
             "heard_other_meaning": np.full(len(t), np.nan) if none else other,
@@ -139,17 +139,12 @@ class FailureCues:
             "own_days": self._own_days(),
         } | self._nearest(well, usual)
 
-    def _ranks(self, values: Floats) -> Floats:
+    def _among_well(self, values: Floats) -> Floats:
         """Return each value as the share of the turns that worked whose value is no greater, NaN where it is missing.
 
         So confidences of any scale compare, and it does not matter how many turns fail.
         """
-        known = np.isfinite(values)
-        well = np.sort(values[known & (self._defect < 0.5)])
-        ranks = np.full(len(values), np.nan)
-        if len(well):
-            ranks[known] = np.searchsorted(well, values[known], side="right") / len(well)
-        return ranks
+        return _ranks(values, self._defect < 0.5)
 
     def _listed(self) -> dict[str, npt.NDArray[Any]]:
         """Compare what was said with the catalog: whether it holds the text, and the text in it that is most like it."""
@@ -213,7 +208,8 @@ class FailureCues:
         return {
             "understood": (hypothesis >= 0).astype(float),
             "nlu_confidence": t["nlu_confidence"],
-            "nlu_rank": self._ranks(t["nlu_confidence"]),
+            "nlu_rank": _ranks(t["nlu_confidence"]),
+            "nlu_well": self._among_well(t["nlu_confidence"]),
             "values_said": alike[places],
             "said_values": (held + unheld)[places],
             "unheld_values": unheld[places],
@@ -359,8 +355,8 @@ class FailureCues:
         number, share = np.bincount(texts, minlength=int(answer.max(initial=-1)) + 2), _share(answer + 1, None)
         words = intents_by_words(t.text, t["said"], self._intent[t["hypothesis"]], t["user_no"])
         return {
-            "text_heard": _mean(text, found["asr_rank"]),
-            "text_meant": _mean(text, found["nlu_rank"]),
+            "text_heard": _mean(text, found["asr_well"]),
+            "text_meant": _mean(text, found["nlu_well"]),
             "text_refused": of_others(text, refused),
             "text_odds": of_others(text, found["channel_odds"]),
             "text_repeated": of_others(text, again),
@@ -370,7 +366,7 @@ class FailureCues:
             "answer_failed": of_others(answer, found["failed"]),
             "answer_restated": of_others(answer, self._re.p),
             "answer_repeated": of_others(answer, again),
-            "answer_heard": of_others(answer, found["asr_rank"]),
+            "answer_heard": of_others(answer, found["asr_well"]),
             "answer_share": np.where(answer >= 0, np.log(share / max(len(t), 1)), np.nan),
             "answer_texts": np.where(answer >= 0, np.log(number[answer + 1]) - np.log(share), np.nan),
             "words_intent": words[0],
@@ -433,6 +429,16 @@ class FailureCues:
         usual = np.full(len(t.text), -1, dtype=np.int64)
         usual[pairs[order, 0]] = pairs[order, 1]
         return usual
+
+
+def _ranks(values: Floats, among: Bools | None = None) -> Floats:
+    """Return each value as the share of the known values, or of some of them, that are no greater; NaN where it is missing."""
+    known = np.isfinite(values)
+    others = np.sort(values[known if among is None else known & among])
+    ranks = np.full(len(values), np.nan)
+    if len(others):
+        ranks[known] = np.searchsorted(others, values[known], side="right") / len(others)
+    return ranks
 
 
 def _mean(group: Ints, value: Floats) -> Floats:

@@ -8,8 +8,8 @@ probabilities", Neural Computation 14).
 
 import gzip
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Self
@@ -37,8 +37,8 @@ _PARAMETERS: Final[Mapping[str, Any]] = {
     "verbosity": -1,
 }
 _LACKING: Final = (
-    ("asr_rank", "text_heard", "answer_heard"),
-    ("nlu_rank", "text_meant"),
+    ("asr_well", "text_heard", "answer_heard"),
+    ("nlu_well", "text_meant"),
     (*(name for name in HEARD if name.startswith("hear")), "in_nbest", "text_in_nbest"),
     (*(name for name in ANSWERED if name != "failed"), *(name for name in ALIKE if name.startswith("answer_"))),
     ("failed", "answer_failed"),
@@ -46,8 +46,9 @@ _LACKING: Final = (
 )
 """Columns that a log can lack; the trees learn from turns without them too."""
 _UNLISTED: Final = 0.7  # share of the turns that are shown without a catalog, because most logs come without one
-_SCALED: Final = ("asr_confidence", "nlu_confidence")
-"""Columns whose scale is that of one assistant; the trees see their ranks instead."""
+READ: Final = tuple(name for name in NAMES if name not in ("asr_confidence", "nlu_confidence", "asr_rank", "nlu_rank"))
+"""The columns that the trees read. Confidences mean something else in every log, and so do their ranks among all turns where the
+share of what fails differs; the trees read their ranks among the turns that worked."""
 SHARED: Final[Mapping[str, float]] = {"text": 0.4, "value": 0.4, "near": 0.2}
 """Groups of `failure_groups.GROUPS` -> how much the other turns of a group count; chosen on seed 1 of the worlds."""
 _STEPS, _HALFWAY = 8, 0.5  # rounds of self-training, and how far shares go from the learned ones towards those of the log
@@ -63,11 +64,13 @@ class FailureModel:
         text: the trees, as LightGBM writes them.
         temperature: what log-probabilities are divided by after self-training, so that they are calibrated.
         prior: (len(CLASSES),) shares of the classes that it learned from.
+        names: the columns of `failure_cues.NAMES` that the trees read, in their order.
     """
 
     text: str
     temperature: float
     prior: Floats
+    names: tuple[str, ...]
 
     @classmethod
     def learn(cls, columns: Columns, label: Ints, *, seed: int) -> Self:
@@ -82,18 +85,18 @@ class FailureModel:
             MissingExtraError: LightGBM is not installed.
         """
         rng = np.random.default_rng(seed)
-        shown = _usable(np.concatenate([columns, _without(columns, rng)]))
+        shown = np.concatenate([columns, _without(columns, rng)])
         shown[np.ix_(rng.random(len(shown)) < _UNLISTED, [NAMES.index(name) for name in LISTED])] = np.nan
-        data = _lightgbm().Dataset(shown, np.tile(label, 2))
+        data = _lightgbm().Dataset(_named(shown, READ), np.tile(label, 2))
         text = _lightgbm().train({**_PARAMETERS, "seed": seed}, data, _ROUNDS).model_to_string()
         counts = np.bincount(label, minlength=len(CLASSES)) + 1.0
-        return cls(str(text), 1.0, counts / counts.sum())
+        return cls(str(text), 1.0, counts / counts.sum(), READ)
 
     def p(self, columns: Columns) -> Floats:
         """Return P of each class, (n, len(CLASSES)), with the shares of the classes as they were learned."""
         if not len(columns):
             return np.zeros((0, len(CLASSES)))
-        return np.asarray(_booster(self.text).predict(_usable(columns), num_threads=1))
+        return np.asarray(_booster(self.text).predict(_named(columns, self.names), num_threads=1))
 
     def calibrated(self, p: Floats, label: Ints) -> "FailureModel":
         """Return the model with the temperature that makes the classes of turns likeliest, which it has not seen.
@@ -105,11 +108,11 @@ class FailureModel:
         logs = np.log(np.maximum(p, _FLOOR))
         rows = np.arange(len(label))
         tried = {t: -float(np.log(softmax(logs / t)[rows, label] + _FLOOR).mean()) for t in np.linspace(0.6, 3.0, 49)}
-        return FailureModel(self.text, float(min(tried, key=lambda t: tried[t])), self.prior)
+        return replace(self, temperature=float(min(tried, key=lambda t: tried[t])))
 
     def to_bytes(self) -> bytes:
         """Return the model as compressed JSON."""
-        data = {"temperature": self.temperature, "prior": self.prior.tolist(), "names": list(NAMES), "trees": self.text}
+        data = {"temperature": self.temperature, "prior": self.prior.tolist(), "names": list(self.names), "trees": self.text}
         return gzip.compress(json.dumps(data).encode(), mtime=0)
 
     @classmethod
@@ -117,12 +120,12 @@ class FailureModel:
         """Read what `to_bytes` returned.
 
         Raises:
-            ValueError: it was learned on other columns.
+            ValueError: it reads columns that are not measured.
         """
         found = json.loads(gzip.decompress(data))
-        if tuple(found["names"]) != NAMES:
-            raise ValueError("the failure model was learned on other columns; run benchmarks/diagnosis.py --only-ship")
-        return cls(found["trees"], found["temperature"], np.asarray(found["prior"]))
+        if not set(found["names"]) <= set(NAMES):
+            raise ValueError("the failure model reads other columns; run benchmarks/diagnosis.py --only-ship")
+        return cls(found["trees"], found["temperature"], np.asarray(found["prior"]), tuple(found["names"]))
 
     @classmethod
     @cache
@@ -188,11 +191,9 @@ def _of_group(group: Ints, p: Floats, share: Floats) -> Floats:
     return np.where((group >= 0)[:, None], np.log(shares / share), 0.0)
 
 
-def _usable(columns: Columns) -> Columns:
-    """Return the columns without those that mean something else in every log."""
-    found = columns.copy()
-    found[:, [NAMES.index(name) for name in _SCALED]] = np.nan
-    return found
+def _named(columns: Columns, names: Sequence[str]) -> Columns:
+    """Return some of the columns of `failure_cues.NAMES`."""
+    return columns[:, [NAMES.index(name) for name in names]]
 
 
 def _without(columns: Columns, rng: np.random.Generator) -> Columns:
