@@ -11,11 +11,8 @@ false wakes are counted apart. Rules for everybody are judged by the later reque
 """
 
 import argparse
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,8 @@ from diagnosis_cells import START, worlds
 from script import RESULTS, made_with, options, write_result
 
 from rewriter.codes import FailurePoint
+from rewriter.config import Config
 from rewriter.offline.learn import learn
-from rewriter.offline.mining import pipeline
 from rewriter.online.rewriter import Rewriter
 from rewriter.simulation.fault_injection import Faults, Injected, inject, manners, write_injected
 from rewriter.simulation.world import World
@@ -61,22 +58,10 @@ def one(world: World, assistant: str, seed: int, args: argparse.Namespace) -> di
         asked = list(inject(*given, days=args.days, start=later, seed=seed + 1000))
         found = {}
         for by in ("before", "after"):
-            with every_failure_teaches(by == "before"):
-                learn([log], out=Path(folder) / by)
+            config = Config.from_dict({"rephrases": {"min_helped": 0.0}} if by == "before" else {})
+            learn([log], out=Path(folder) / by, config=config)
             found[by] = judged(world, Rewriter.open(Path(folder) / by), asked)
     return found
-
-
-@contextmanager
-def every_failure_teaches(yes: bool) -> Iterator[None]:
-    """Leave out the step of mining that looks at the failure point."""
-    step = pipeline.taught
-    if yes:
-        pipeline.taught = lambda scored, *others: shutil.copy(scored, others[-1])  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        pipeline.taught = step
 
 
 def judged(world: World, rewriter: Rewriter, asked: list[Injected]) -> dict[str, int]:

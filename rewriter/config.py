@@ -129,6 +129,13 @@ class Rephrases:
         "Folder or hub name of a BERT-like transformer that reads the dialogue where the trees are unsure; empty for none. It "
         "takes minutes, and is used only if it finds more rephrases than the trees do.",
     )
+    min_helped: float = setting(
+        0.2,
+        "Least P(other words could have helped | the turn failed) from which a rephrase teaches (docs/diagnosis.md); 0 lets "
+        "every rephrase teach.",
+        least=0,
+        most=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

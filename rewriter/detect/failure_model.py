@@ -86,7 +86,8 @@ class FailureModel:
         """
         rng = np.random.default_rng(seed)
         shown = np.concatenate([columns, _without(columns, rng)])
-        shown[np.ix_(rng.random(len(shown)) < _UNLISTED, [NAMES.index(name) for name in LISTED])] = np.nan
+        unlisted = np.flatnonzero(rng.random(len(shown)) < _UNLISTED)
+        shown[np.ix_(unlisted, np.asarray([NAMES.index(name) for name in LISTED]))] = np.nan
         data = _lightgbm().Dataset(_named(shown, READ), np.tile(label, 2))
         text = _lightgbm().train({**_PARAMETERS, "seed": seed}, data, _ROUNDS).model_to_string()
         counts = np.bincount(label, minlength=len(CLASSES)) + 1.0

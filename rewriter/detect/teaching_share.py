@@ -6,7 +6,7 @@ days are learned with it. No texts are compared, so it costs little beside minin
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,6 @@ from rewriter.model.hypothesis import intent_of
 
 _UNTAUGHT: Final = (FailurePoint.FALSE_WAKE, FailurePoint.RESULT, "unsupported")
 """The classes of which no rewrite is learned."""
-_LEAST: Final = 0.2
-"""The least P(other words could have helped | the turn failed) from which a restatement teaches."""
 
 _PAIRS = """
 SELECT s.user_no, s.turn_no, s.ahead, s.p / 1000.0 AS p, COALESCE(a.hypothesis, -1) AS meant, COALESCE(b.hypothesis, -1) AS later,
@@ -34,11 +32,11 @@ JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
 """
 _REST = "SELECT user_no, turn_no, ahead, p FROM scored ANTI JOIN untaught USING (user_no, turn_no, ahead) ORDER BY ALL"
 
-Pairs = dict[str, npt.NDArray[np.generic]]
+Pairs = dict[str, npt.NDArray[Any]]
 Known = list[tuple[int, str, str]]
 
 
-def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, out: Path) -> Path:
+def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, min_helped: float, out: Path) -> Path:
     """Write the scores of all restatements but those of failures that other words could hardly have helped.
 
     Args:
@@ -46,12 +44,13 @@ def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, out: Pat
         candidates: Parquet of `tables.CANDIDATES`.
         sessions: Parquet of `tables.SESSIONS`.
         texts: Parquet of `tables.TEXTS`.
+        min_helped: see `config.Rephrases`.
         out: Parquet of `tables.SCORES`.
     """
     with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
         pairs = con.execute(_PAIRS).fetchnumpy()
         known = con.execute("SELECT id, locale, text FROM texts WHERE kind IN ('h', 'r')").fetchall()
-        gone = p_helped(pairs, known) < _LEAST
+        gone = p_helped(pairs, known) < min_helped
         con.register("untaught", {name: pairs[name][gone] for name in ("user_no", "turn_no", "ahead")})
         save(con, _REST, out)
     return out

@@ -184,7 +184,7 @@ def mine(
     learns = isinstance(detector, BestDetector) and detector.learns
     steps = _opened(engine, past, said, config, {"closed_ms": closed_ms(last_ms, config), "learns": int(learns)}, progress)
     locales = dict(_fetch("SELECT locale, turns FROM read_parquet(?)", steps.sql("locales")))
-    found = _candidates(steps, said, detector, locales)
+    found = _candidates(steps, said, detector, locales, config.rephrases.min_helped)
     texts, sessions = found["texts"], found["sessions"]
     counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
     dropped = sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0]
@@ -206,7 +206,9 @@ def _opened(
     return _Steps(engine, _numbers(config) | next_number | numbers, progress)
 
 
-def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, locales: Mapping[str, int]) -> dict[str, Path]:
+def _candidates(
+    steps: "_Steps", said: Path, detector: Detector | BestDetector, locales: Mapping[str, int], min_helped: float
+) -> dict[str, Path]:
     """Find sessions and candidates, and score the candidates: the tables by their names in `Mined`."""
     steps.python("stops", lambda out: write_stops(locales, out))
     for name in ("heard", "clean", "phrases"):
@@ -218,7 +220,7 @@ def _candidates(steps: "_Steps", said: Path, detector: Detector | BestDetector, 
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: _scores(sessions, candidates, texts, chosen, out))
-    steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, out))
+    steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, min_helped, out))
     return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
 
 
