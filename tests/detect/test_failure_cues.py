@@ -123,11 +123,11 @@ def test_answers_without_the_words_of_the_request():
 
 
 def test_the_mean_of_others_leaves_the_row_out():
-    value = np.array([[1.0], [0.0], [np.nan], [1.0]])
-    found = of_others(np.array([0, 0, 0, 1]), value)
+    found = of_others(np.array([0, 0, 0, 1]), np.array([1.0, 0.0, np.nan, 1.0]))
     overall = 2 / 3
-    assert found[:3, 0].tolist() == pytest.approx([overall / 2, (1 + overall) / 2, (1 + overall) / 3])
-    assert np.isnan(found[3, 0])
+    assert found[:3].tolist() == pytest.approx([overall / 2, (1 + overall) / 2, (1 + overall) / 3])
+    assert np.isnan(found[3])
+    assert len(of_others(np.zeros(0, dtype=np.int64), np.zeros(0))) == 0
 
 
 def test_the_signs_of_both_failures(by_hand):

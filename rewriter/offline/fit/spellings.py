@@ -117,7 +117,7 @@ def trials(mined: Mined, min_users: int) -> pd.DataFrame:
         unmarked: the text without marks.
     """
     spent = (resources.files("rewriter.offline") / "sql" / "spent.sql").read_text(encoding="utf-8")
-    with connect(**mined.named("said", "users", "sessions", "texts", "scores")) as con:
+    with connect(**mined.named("said", "users", "sessions", "texts", "taught")) as con:
         found: pd.DataFrame = con.execute(_TRIALS.format(spent=spent), [min_users]).df()
     return found.assign(unmarked=[unmarked(text) for text in found["text"]])
 

@@ -113,6 +113,7 @@ class Mined:
         users, texts, sessions, candidates, scores, counts, rephrases, context_counts, context_steps, ages, evidence_starts,
         edge_discount,
             user_nodes, user_edges, nodes, edges, queries: Parquet of the table of that name in `rewriter.tables`.
+        taught: the scores whose failures other words could have helped, `tables.SCORES` (`rewriter.detect.teaching_share`).
         row_days: Parquet with the newest day (last_day) that k users had reached of each row (node) of the chain, and of the
             whole log (-1).
         left_out: Parquet with the users (user_no) who do not count for others, because they say far more texts than all.
@@ -129,6 +130,7 @@ class Mined:
     sessions: Path
     candidates: Path
     scores: Path
+    taught: Path
     counts: Path
     rephrases: Path
     context_counts: Path
@@ -220,8 +222,9 @@ def _candidates(
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
     chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
     scores = steps.python("scores", lambda out: _scores(sessions, candidates, texts, chosen, out))
-    steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, min_helped, out))
-    return {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates, "scores": scores}
+    teaching = steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, min_helped, out))
+    found = {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates}
+    return found | {"scores": scores, "taught": teaching}
 
 
 def _scores(sessions: Path, candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:

@@ -1,5 +1,5 @@
--- Only restatements that teach count (taught). Each turn spends 1,000 thousandths on its restatements, the nearest first: a candidate takes its P of what those before it
--- left. Every split is in two parts, and the larger remainder gets the odd thousandth, so that nothing is lost.
+-- Each turn spends 1,000 thousandths on the restatements that teach (taught), the nearest first: a candidate takes its P of what
+-- those before it left. Every split is in two parts, and the larger remainder gets the odd thousandth, so that nothing is lost.
 WITH chances AS (
   SELECT user_no, turn_no, MAX(CASE WHEN ahead = 1 THEN p ELSE 0 END) AS p_1, MAX(CASE WHEN ahead = 2 THEN p ELSE 0 END) AS p_2,
          MAX(CASE WHEN ahead = 3 THEN p ELSE 0 END) AS p_3
