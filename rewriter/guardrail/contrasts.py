@@ -67,7 +67,7 @@ class WordContrasts:
     """Counts of pairs of words and of endings, for one locale.
 
     Attributes:
-        words: pair of words -> frames.
+        words: pair of words, or of stretches of several words -> frames.
         partners: word -> the words that it is paired with.
         endings: pair of endings -> pairs of words of one stem.
 
@@ -130,7 +130,7 @@ class WordContrasts:
         """
         frames: dict[str, list[int]] = {}
         for pair, counts in self.words.items():
-            for word in pair:
+            for word in pair if not any(" " in word for word in pair) else ():
                 of = frames.setdefault(word, [0, 0])
                 of[0], of[1] = of[0] + counts.changes, of[1] + counts.keeps
         frames.pop(NOTHING, None)
@@ -149,7 +149,8 @@ class WordContrasts:
             source: words of the source.
             target: words of the target.
         """
-        found = (self.shown(*pair) for pair in (*_exchanged(source, target), *_replaced(source, target)))
+        pairs = (*_exchanged(source, target), *_replaced(source, target), *_spans_replaced(source, target))
+        found = (self.shown(*pair) for pair in pairs)
         return next((pair for pair in found if pair is not None and pair.kind is Kind.CONTRAST), None)
 
     def as_said(self, source: Sequence[str], target: Sequence[str]) -> str:
@@ -228,6 +229,17 @@ def _replaced(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
     """Yield each word that is dropped, with each word that replaces it or with `NOTHING`."""
     for lost, gained in _stretches(source, target):
         yield from ((one, other) for one in lost or [NOTHING] for other in gained or [NOTHING])
+
+
+def _spans_replaced(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
+    """Yield what one or two words in a stretch of the source may be replaced by, where not both are one word."""
+    for edit in changes(tuple(source), tuple(target)):
+        lost, gained = _spans(source[edit.start : edit.end]), _spans(target[edit.new_start : edit.new_end])
+        yield from ((one, other) for one in lost for other in gained if " " in one or " " in other)
+
+
+def _spans(words: Sequence[str]) -> list[str]:
+    return [" ".join(words[i : i + n]) for n in (1, 2) for i in range(len(words) - n + 1)]
 
 
 def _stretches(source: Sequence[str], target: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:

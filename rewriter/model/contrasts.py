@@ -2,7 +2,8 @@
 
 Two texts that differ in one word form a frame. If they mean different things, the two words *contrast* (on and off, kitchen and
 bedroom). If they mean the same, the words are *synonyms* there (raum and zimmer). A word that only one of the texts has is
-compared with no word (not, please). No word list is needed, and the method works for any language.
+compared with no word (not, please). Names of two words are found in the same way (living room and kitchen). No word list is
+needed, and the method works for any language.
 """
 
 from collections import defaultdict
@@ -17,6 +18,8 @@ from rewriter.guardrail.contrasts import SMOOTHING, Counts, WordContrasts
 
 NOTHING = -1
 """Stands for no word in a pair."""
+_SPAN = 2
+"""Most words of a stretch that is compared with another one. Each more would cost as much memory as single words."""
 _LARGEST = 200
 """Largest number of texts of one frame that are compared with each other. A frame with more is a slot, and 200 texts show it."""
 
@@ -113,8 +116,34 @@ def mine_words(locales: Sequence[str], texts: Sequence[str], interpretations: Se
             tuple(sorted((words[key // mined.size - 1], words[key % mined.size - 1]))): Counts(int(changed), int(kept))
             for key, changed, kept in counts
         }
-        found[locale] = WordContrasts.of({(one, other): of for (one, other), of in sorted(pairs.items())})
+        spans = _spans([texts[i].split() for i in rows], [interpretations[i] for i in rows])
+        found[locale] = WordContrasts.of({(one, other): of for (one, other), of in sorted((pairs | spans).items())})
     return found
+
+
+def _spans(texts: Sequence[Sequence[str]], interpretations: Sequence[int]) -> dict[tuple[str, str], Counts]:
+    """Count pairs of stretches of which at least one has several words; neither is empty, and no word is at the same end of both.
+
+    Example:
+        >>> said = [text.split() for text in ("light the living room", "light the kitchen", "light the dining room")]
+        >>> _spans(said, [1, 2, 3])
+        {('kitchen', 'living room'): Counts(changes=1, keeps=0), ('dining room', 'kitchen'): Counts(changes=1, keeps=0)}
+    """
+    frames: dict[tuple[str, ...], list[tuple[tuple[str, ...], int]]] = defaultdict(list)
+    for row, text in enumerate(texts):
+        for n in range(1, _SPAN + 1):
+            for i in range(len(text) - n + 1):
+                frames[(*text[:i], "", *text[i + n :])].append((tuple(text[i : i + n]), row))
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for members in frames.values():
+        chosen = list(dict.fromkeys((span, interpretations[row]) for span, row in members))[:_LARGEST]
+        if all(len(span) == 1 for span, _ in chosen):
+            continue
+        for (one, meant), (other, others) in combinations(chosen, 2):
+            if max(len(one), len(other)) > 1 and one[0] != other[0] and one[-1] != other[-1]:
+                low, high = sorted((" ".join(one), " ".join(other)))
+                counts[low, high][meant == others] += 1
+    return {pair: Counts(changes, keeps) for pair, (changes, keeps) in counts.items()}
 
 
 def _frames(texts: Sequence[Sequence[int]]) -> dict[tuple[int, ...], list[tuple[int, int]]]:

@@ -114,6 +114,8 @@ def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
     if rule.target == rule.source:
         return Verdict(None, Reason.KEEP_SOURCE)
+    if rule.rule != EDITED and not _understood(serving, options, call, rule.target):
+        return Verdict(None, Reason.BLOCKED)
     layer = Layer.LESSON if rule.rule == EDITED else Layer.PRECOMPUTED
     scope = Scope.PERSONAL if rule.user else Scope.GLOBAL
     ready = Verdict(rule.target, Reason.RULE, layer, scope, rule.score, rule=rule.rule)

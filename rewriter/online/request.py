@@ -107,7 +107,7 @@ def read_call(
     if str.__len__(utterance) > max_chars or (locale is not None and str.__len__(locale) > MAX_LOCALE):
         return Reason.TOO_LONG
     text = str.__str__(utterance)
-    language = str.__str__(locale) if locale else commonest()
+    language = (str.__str__(locale) if isinstance(locale, str) else "") or commonest()
     query = normalise(text, language)
     if not query:
         return Reason.EMPTY

@@ -69,7 +69,8 @@ class Rewriter:
         Args:
             path: the artefact folder.
             understands: the assistant's own parser: tells whether it understands a text. Before the NLU, what it understands is
-                left alone unless a rule says otherwise. The online layer sends nothing that it does not understand.
+                left alone unless a rule says otherwise. Nothing is sent that it does not understand, except what a user taught
+                or a person wrote in review.
             deadline_ms: how long the online layer may take, milliseconds; looked at between its stages. None for no limit.
             layers: which layers are asked; all by default.
             version: id of a version to stay with, or its beginning. None for the current one, and each new one after it.

@@ -396,7 +396,9 @@ def _contrasts_without(person: Person, folder: Path) -> int:
     """Take the pairs with a word of fewer than k others out of the contrasts; return how many."""
     old = open_contrasts(folder)
     kept = {
-        locale: WordContrasts.of({pair: counts for pair, counts in of.words.items() if person.words.isdisjoint(pair)})
+        locale: WordContrasts.of(
+            {pair: counts for pair, counts in of.words.items() if person.words.isdisjoint(" ".join(pair).split())}
+        )
         for locale, of in old.items()
     }
     left_out = sum(len(of.words) - len(kept[locale].words) for locale, of in old.items())

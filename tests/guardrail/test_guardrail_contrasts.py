@@ -19,6 +19,8 @@ CATALOG = {
         "heat bedroom": ["turn the heat up in the bedroom"],
         "heat bathroom": ["turn the heat up in the bathroom"],
         "heat kitchen": ["turn the heat up in the kitchen"],
+        "heat living room": ["turn the heat up in the living room", "turn the heat up in the family lounge"],
+        "heat guest bath": ["turn the heat up in the guest bath"],
         "lights on": ["turn on the lights", "turn on the light", "turn on the lamps"],
         "lights off": ["turn off the lights", "kill the lights", "turn off the light"],
         "blinds": ["open the blinds", "open the blind"],
@@ -77,6 +79,9 @@ def kind(locale, one, other):
         ("en", "bedrooms", "bathroom", (Kind.CONTRAST, True)),
         ("en", "unpin", "pin", (Kind.CONTRAST, True)),  # by lock and mute
         ("en", "red", "kitchen", None),
+        ("en", "living room", "kitchen", (Kind.CONTRAST, False)),
+        ("en", "living room", "guest bath", (Kind.CONTRAST, False)),
+        ("en", "living room", "family lounge", (Kind.SYNONYM, False)),
         ("tr", "açma", "aç", (Kind.CONTRAST, False)),
         ("tr", "uyandırma", "uyandır", (Kind.CONTRAST, True)),
         ("tr", "durdurmayın", "durdurun", (Kind.CONTRAST, True)),
@@ -101,6 +106,9 @@ NAMES = {"mary", "john", "maria", "petra", "ayşe", "ali", "ankara", "izmir", "b
     [
         ("en", "turn the heat up in the bedrooms", "turn the heat up in the bathroom"),
         ("en", "turn the heat up in the bedroom please", "turn the heat up in the kitchen"),
+        ("en", "heat up the living room", "heat up the kitchen"),
+        ("en", "heat up the kitchen", "heat up the guest bath"),
+        ("en", "heat up the living room please", "heat up the guest bath"),
         ("en", "don't turn off the tv", "turn off the tv"),
         ("en", "please never turn off the tv", "turn off the tv"),
         ("en", "order the iphone 12", "order the iphone 13"),
@@ -218,7 +226,7 @@ def test_explain_and_info_show_contrasts_with_their_counts(served):
     assert ("mute", "unmute", Counts(1, 0)) in told.words
     assert "mute and unmute mean different things in 1 frames, the same in 0" in told.sentences()
     rows = dict(info(served).rows())
-    assert rows["contrasts, en"].startswith("8 (off/on 2")
+    assert rows["contrasts, en"].startswith("20 (off/on 2")
     assert "bathroom/bedroom 1" in rows["contrasts, en"]
     assert "light/lights 2" in rows["synonyms, en"]
 
@@ -226,7 +234,7 @@ def test_explain_and_info_show_contrasts_with_their_counts(served):
 def test_forgetting_takes_words_of_few_users_out(tmp_path):
     save_contrasts(tmp_path, MINED)
     person = Person("ann", "", 0, frozenset(), frozenset(), frozenset(), frozenset(), frozenset({"bedroom"}), 3)
-    assert _contrasts_without(person, tmp_path) == 2
+    assert _contrasts_without(person, tmp_path) == 5  # and the pairs of several words
     left = open_contrasts(tmp_path)["en"]
     assert "bedroom" not in left.partners
     assert left.shown("bathroom", "kitchen") is not None

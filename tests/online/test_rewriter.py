@@ -278,7 +278,7 @@ def test_a_batch_takes_what_a_call_takes(rewriter):
 
 
 def test_a_layer_that_is_none_is_named(root):
-    with pytest.raises(RequestError, match=r"'nosuch'.*lesson, precomputed, online"):
+    with pytest.raises(RequestError, match=r"'nosuch'.*lesson, spelling, precomputed, online"):
         Rewriter.open(root, layers=["nosuch"])
 
 
@@ -292,3 +292,12 @@ def test_the_help_names_every_reason_and_its_meaning():
 def test_odd_values_are_shown_in_one_short_line():
     for odd in (10**5000, -(10**5000), object(), [1], float("nan"), b"x", "x" * 10**6):
         assert len(shown(odd)) < 200
+
+
+def test_no_rule_sends_what_the_parser_refuses(root):
+    asked = []
+    strict = Rewriter.open(root, understands=lambda text: bool(asked.append(text)))
+    answer = strict.rewrite("play zed", user_id="ann")
+    assert (answer.applied, answer.reason, asked) == (False, "blocked", ["play jazz"])
+    assert not strict.rewrite("turn of the lamp").applied
+    assert Rewriter.open(root, understands="play jazz".__eq__).rewrite("play zed", user_id="ann").text == "play jazz"
