@@ -58,10 +58,11 @@ def _suggested(serving: Serving, call: Call, verdict: Verdict) -> tuple[str | No
     """Return the suggestion if it is the one good candidate for a request that is known to fail, and P(it is meant)."""
     meant = verdict.suggestion if call.after_failure else None
     p = {candidate.text: candidate.p_success for candidate in verdict.candidates}
+    normal = normalise(meant, call.language) if meant is not None else ""  # `meant` is spelled as it works, candidates are not
     rule = serving.suggestion(call.query, call.locale)
-    if rule is not None and rule.target == meant:
-        p.setdefault(rule.target, rule.score)
-    best = p.pop(meant, 0.0) if meant is not None else 0.0
+    if rule is not None and normalise(rule.target, call.language) == normal:
+        p.setdefault(normal, rule.score)
+    best = p.pop(normal, 0.0)
     return (meant, best) if best >= _GOOD and max(p.values(), default=0.0) <= _RIVAL * best else (None, 0.0)
 
 

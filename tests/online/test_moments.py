@@ -112,8 +112,10 @@ def test_one_user_is_asked_once_a_day(root):
     assert [*asked, rewriter.rewrite("movie time", user_id="ann").teachable is not None] == [True, False, False, True]
 
 
-def test_what_the_engine_may_not_send_alone_is_asked(tmp_path):
-    texts = [{"text": text} for text in ("turn on the kitchen lights", "turn off the kitchen lights", "set a timer")]
+@pytest.mark.parametrize("spelled", ["kitchen", "Kitchen"])
+def test_what_the_engine_may_not_send_alone_is_asked(tmp_path, spelled):
+    said = ("turn on the kitchen lights", "turn off the kitchen lights", "set a timer")
+    texts = [{"text": text.replace("kitchen", spelled)} for text in said]
     learn_catalog(texts, out=tmp_path / "a", complete=True)
     answer = Rewriter.open(tmp_path / "a").rewrite("turn off the kitchen light", after_failure=True, user_id="ann")
     assert (answer.teachable.moment, answer.teachable.meant) == (Moment.UNSURE, answer.suggestion)
