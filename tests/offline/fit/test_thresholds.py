@@ -122,6 +122,24 @@ def test_calibrated_scores_are_the_true_probabilities(truth):
             assert abs(p[band].mean() - win[3000:][band].mean()) < 0.08
 
 
+def test_the_expected_p_is_what_comes_true_and_the_bound_is_below_it():
+    away = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        score, fresh = rng.beta(2, 1, 300), rng.beta(2, 1, 500)
+        curve = calibrate(evidence(np.column_stack([score, rng.random(300) < _truth(score)])))
+        sent = fresh[curve.all(fresh) >= 0.65]
+        expected = np.array([curve.expected_of(x) for x in sent])
+        away.append([(_truth(sent) - curve.all(sent)).mean(), (_truth(sent) - expected).mean()])
+    bound, told = np.mean(away, axis=0)
+    assert 0.02 < bound < 0.05
+    assert abs(told) < 0.02
+
+
+def _truth(score):
+    return 1 / (1 + np.exp(1.5 - 6 * score))
+
+
 def test_the_prior_stands_in_as_twenty_rewrites_of_which_one_is_lost():
     rows = [(0.95, 1.0)] * 6 + [(0.95, 0.0)] + [(0.85, 0.0)] * 9
     sure, unsure = np.full(16, 0.95), np.full(16, 0.85)
