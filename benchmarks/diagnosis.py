@@ -53,6 +53,7 @@ def main() -> None:
     """Simulate, learn, judge and write the result."""
     parser = options(__doc__, seed=2, users=45, days=8, out=RESULTS / "diagnosis.json")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--worlds", nargs="+", help="only these worlds; all by default")
     parser.add_argument("--ship", action="store_true", help="write the model that ships")
     parser.add_argument("--only-ship", action="store_true", help="and judge nothing")
     args = parser.parse_args()
@@ -84,6 +85,8 @@ def simulated(args: argparse.Namespace) -> dict[Key, Cell]:
     """Simulate one log for each world and assistant."""
     found = {}
     for number, (name, make) in enumerate(worlds(args.seed, args.users).items()):
+        if args.worlds and name not in args.worlds:
+            continue
         world = make()
         for assistant in assistants(name):
             found[name, assistant] = cell(world, assistant, days=args.days, seed=args.seed + 10 * number)
