@@ -11,7 +11,7 @@ def diagnosis(result: Figures) -> str:
         [by, _two(of["macro_f1"]), *(_two(of["f1"][stage]) for stage in stages), f"{of['ece']:.3f}", percent(of["two"])]
         for by, of in result["pooled"].items()
     ]
-    cells = [[name, *(_two(of[by]["macro_f1"]) for by in ("model", "rules"))] for name, of in result["worlds"].items()]
+    cells = [[name, *(_two(of[by]["macro_f1"]) for by in result["pooled"])] for name, of in result["worlds"].items()]
     corpora = [
         [name, f"{of['n']:,}", _two(of["macro_f1"]), *(_two(f) for f in of["f1"].values()), f"{of['ece']:.3f}"]
         for name, of in result["corpora"].items()
@@ -24,7 +24,7 @@ def diagnosis(result: Figures) -> str:
             f"{result['turns']:,} turns; each log is judged by what was learned from other worlds and other assistants:",
             grid(columns, rows),
             "Macro-F1 by world and assistant:",
-            grid(["world, assistant", "model", "rules"], cells),
+            grid(["world, assistant", *result["pooled"]], cells),
             "Real corpora, by what ships:" if known else "",
             known,
             f"Turns scored in a second of one core, once the columns are measured: {speed}.",

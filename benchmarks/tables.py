@@ -60,7 +60,6 @@ its figures.
 """
 
 EARLIER: Mapping[str, tuple[str, ...]] = {
-    "the log trained the model, and the signs of the rules were measured by a script": ("diagnosis",),
     "users and second choices were weighed as they are now": ("detectors", "defects", "dstc2_mining", "encoders"),
     "the last changes of the chain, the channel and the guardrail": ("chain", "fit_channel", "guardrail"),
     "there was an online layer": ("replay_check", "serving"),
