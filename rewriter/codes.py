@@ -56,7 +56,7 @@ class Reason(StrEnum):
         return member
 
     LESSON = "lesson", "The user, or somebody for the household, taught what this text means."
-    PREFERENCE = "preference", "The text leaves something open, and the user has said what she prefers."
+    PREFERENCE = "preference", "The text leaves something open, and the user has said what they prefer."
     SPELLING = "spelling", "The text fails as it is spelled, and works in the spelling that is sent."
     RULE = "rule", "A rule answered: a precomputed one, or one that a person wrote."
     ONLINE = "online", "The best candidate of the online layer reached the threshold."

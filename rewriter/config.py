@@ -265,12 +265,12 @@ class Teaching:
     )
     min_p_preference: float = setting(
         0.65,
-        "P(the user wants what she said to prefer) from which on a request that leaves it open is filled in.",
+        "P(the user wants what they said they prefer) from which on a request that leaves it open is filled in.",
         least=0,
         most=1,
     )
     min_restated: int = setting(
-        2, "How often, and on how many days, a user restates a failing request alike before she is asked to teach it.", least=1
+        2, "How often, and on how many days, a user restates a failing request alike before they are asked to teach it.", least=1
     )
     max_asked_a_day: int = setting(1, "How often one user may be asked to teach something in a day.", least=0)
 

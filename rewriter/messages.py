@@ -1,4 +1,4 @@
-"""The English of the codes in `rewriter.codes`, for history, explanation, report and command line."""
+"""The English of the codes in `rewriter.codes`, and of the terms of pages, for history, explanation, report and command line."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -312,7 +312,6 @@ _FINDINGS = {
     FindingKind.DESTRUCTIVE: "destructive by similarity: {target}",
     FindingKind.UNHEARD: "{target} was not heard",
     FindingKind.LEAVES_OUT: "leaves out {source}",
-    FindingKind.CROSSES: "{source} and {target} mean different things in {slot}",
 }
 
 
@@ -328,14 +327,33 @@ def guardrail_finding(packed: str) -> str:
         >>> guardrail_finding("unheard|bleu|off|")
         'off was not heard in bleu'
         >>> guardrail_finding("crosses|bedroom|kitchen|12:1")
-        'bedroom and kitchen mean different things in 12 frames, the same in 1'
+        'bedroom and kitchen mean different things in 12 pairs of texts, the same in 1'
     """
     code, source, target, slot = packed.split("|", maxsplit=3)
     kind = FindingKind(code)
     if kind is FindingKind.CROSSES:
-        source, target, slot = source or "no word", target or "no word", slot.replace(":", " frames, the same in ")
+        changes, keeps = slot.split(":")
+        return contrasted(source, target, int(changes), int(keeps))
     within = f" in {source}" if kind is FindingKind.UNHEARD and source else ""
     return _FINDINGS[kind].format(source=source, target=target, slot=slot) + within
+
+
+def contrasted(one: str, other: str, changes: int, keeps: int) -> str:
+    """Return in words what the log or the catalog shows of two words, either of which may be none.
+
+    Args:
+        one: a word, or an empty text.
+        other: another word, or an empty text.
+        changes: pairs of texts that differ in these words alone and mean different things.
+        keeps: pairs of texts that differ in these words alone and mean the same.
+
+    Example:
+        >>> contrasted("lamp", "light", 1, 4)
+        'lamp and light mean different things in 1 pair of texts, the same in 4'
+    """
+    pairs = "pair" if changes == 1 else "pairs"
+    words = f"{one or 'no word'} and {other or 'no word'}"
+    return f"{words} mean different things in {changes} {pairs} of texts, the same in {keeps}"
 
 
 # --- Hosts
@@ -464,3 +482,48 @@ def remedy(code: str) -> str:
         'train the NLU (rewriter label --train)'
     """
     return _REMEDIES[Remedy(code)]
+
+
+# --- Pages: what the words of tables and notes mean
+
+TERMS: Final[Mapping[str, str]] = {
+    "after a refusal": "rewriter is asked only about requests that the assistant has just refused, so none that works can break",
+    "arm": "what was drawn for a request of a rule on trial: to rewrite it, or to leave it alone for comparison",
+    "at worst": "wins divided by losses if every rewrite of unknown effect is counted as a loss",
+    "before the NLU": "rewriter is asked about every request, before the assistant has tried to understand it",
+    "bootstrap": "users are drawn again at random 2,000 times, each with all requests; the interval holds 95 % of the results",
+    "broken": "a request that works as spoken and fails rewritten",
+    "broken ‰, seen": "the same in 1,000 healthy requests whose text the log held as healthy",
+    "broken ‰, unseen": "the same in 1,000 healthy requests whose text the log never held as healthy",
+    "budget": "the largest share of losses among wins and losses that rewriting may be expected to have; 5 % by default",
+    "canary": "the first stage in which a rule is sent: a tenth of its requests is left alone for comparison",
+    "context": "what is known of the moment besides the words, such as the room or the hour",
+    "defect": "a request that fails as spoken",
+    "expected win/loss": "the ratio that the evidence for the rules lets expect when they are launched",
+    "fixed": "wins minus healthy requests broken, divided by all requests that fail as spoken",
+    "goal": "what the user wanted",
+    "guardrail": "checks that forbid a rewrite whatever its score, such as from on to off",
+    "healthy": "a request that works as it is spoken",
+    "held-out": "kept out of learning, to judge what was learned",
+    "hold-out": "requests of a rule that are left alone, to compare with those that are rewritten",
+    "loss": "a request that works as spoken and fails rewritten, or a refusal that became a wrong action",
+    "NLU": "natural-language understanding: the part of the assistant that turns a text into an intent",
+    "online layer": "the part of rewriter that searches for a similar text that works when no rule knows the request",
+    "P(goal)": "probability that the user of a failing text wanted what the target says",
+    "P(success)": "probability that the request works when it is rewritten so",
+    "p50": "half of the calls took no longer than this",
+    "p99": "99 of 100 calls took no longer than this",
+    "personal": "for one user alone, from what that user said",
+    "probation": "the stage of a rule that is tested again after bad results: half of its requests are left alone",
+    "retired": "the stage of a rule that did worse than leaving requests alone; it is not sent",
+    "rule": "a stored rewrite: one text that fails, and the text that is sent in its place",
+    "S": "probability that a dialogue which starts at the text ends well at the target",
+    "shadow": "the stage in which a rule only collects evidence; it is not sent",
+    "stage": "where a rule is in its life: shadow, canary, live, probation or retired",
+    "threshold": "the score that a rewrite must reach to be sent",
+    "tie": "a rewritten request that is neither a win nor a loss",
+    "unknown": "the log does not tell how the request would have ended",
+    "win": "a request that fails as spoken and works rewritten",
+    "win/loss": "number of wins divided by number of losses, with its 95 % interval",
+}
+"""Term -> its meaning in one phrase. A page explains those that it uses."""

@@ -26,14 +26,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Teachable:
-    """A moment at which it is worth asking the user to teach: `Rewriter.answer` takes what she says to it.
+    """A moment at which it is worth asking the user to teach: `Rewriter.answer` takes what they say to it.
 
     Attributes:
         moment: why.
         said: the request, normalised.
-        meant: what she seems to mean by it.
+        meant: what they seem to mean by it.
         question: ready to be spoken, in the language of the request.
-        turns: how often she restated it so; 0 where the engine is unsure.
+        turns: how often they restated it so; 0 where the engine is unsure.
         days: on how many days.
         p: P(it is meant), 0..1; 0 where it is not known, after a complaint.
         locale: of the request.
@@ -77,7 +77,7 @@ class Rewrite:
             user in a day. Log the answer as ``feedback``.
         steps: what to send, one after the other, to an assistant that takes one request at a time: `text` alone, but for a
             lesson of several steps.
-        teachable: what to ask the user, so that she may teach it; None for most requests. Offered to one user at most
+        teachable: what to ask the user, so that they may teach it; None for most requests. Offered to one user at most
             `Config.teaching.max_asked_a_day` times a day, and never again after a no.
 
     Reasons:

@@ -172,7 +172,7 @@ CONTEXT_COUNTS = _table(
 CONTEXT_STEPS = _table(
     "context_steps", "day BIGINT, user_no BIGINT, said BIGINT, context_value VARCHAR, target BIGINT, mass BIGINT"
 )
-"""REPHRASES, in each context value of the turn that was restated; who said the very same again stays where she was."""
+"""REPHRASES, in each context value of the turn that was restated; a user who said the very same again stays where they were."""
 
 USER_NODES = _table(
     "user_nodes",

@@ -159,7 +159,7 @@ def rollback(artefact: Path, version: str | None) -> None:
 def review(
     artefact: Path, top: int, approve: tuple[str, ...], block: tuple[str, ...], edit: tuple[tuple[str, str], ...], note: str
 ) -> None:
-    """List the rules of DIR that nobody has reviewed, the busiest first, or decide about some.
+    """List the rules of DIR that nobody has reviewed, the most frequent first, or decide about some.
 
     Decisions are kept in DIR/review.csv. They take effect on the next request, in every process that serves DIR.
 

@@ -172,7 +172,7 @@ class Dialogue:
         return rewriter is not None and normalise(utterance) in phrases(rewriter.locale_of(locale))["complain"]
 
     def undo(self, user_id: str) -> bool:
-        """Say that the last rewrite of a user was wrong; it is not repeated for her. Return whether there was one just now."""
+        """Say that the last rewrite of a user was wrong; it is not repeated for them. Return whether there was one just now."""
         with self._lock:
             rewrite_id, ts = self._last.pop(user_id, ("", 0.0))
         if not rewrite_id or self._now() - ts > UNDO_WITHIN or self._rewriter is None:

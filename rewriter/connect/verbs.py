@@ -62,8 +62,8 @@ def import_log(
     """Write the log of a host in the contract of docs/log.md, for `learn`.
 
     Args:
-        host: ``ubi``, the schema User Behavior Insights of site search (docs/search.md); ``ovos``, the log files of Open Voice OS
-            (docs/ovos.md); ``rasa``, a tracker store of Rasa (docs/rasa.md).
+        host: ``ubi``, the schema User Behavior Insights of site search (docs/site_search.md); ``ovos``, the log files of Open
+            Voice OS (docs/ovos.md); ``rasa``, a tracker store of Rasa (docs/rasa.md).
         sources: files, or folders of them; of ``ubi`` also globs.
         out: Parquet file to write, readable by its owner only.
         engaged: of ``ubi``: action -> what it says of the search before it, 0..1; beside, or in place of, the known ones.

@@ -50,7 +50,7 @@ def fluency(text: Texts, said: Ints, user: Ints) -> tuple[Floats, Floats]:
         for two in set(pairwise(split[i])):
             twos[two] += n
     rarest = np.zeros((2, len(text)))
-    for i, parts in split.items():  # the user herself is one of those who say it
+    for i, parts in split.items():  # the user is one of those who say it
         rarest[0, i] = min((words[w] for w in parts), default=1) - 1
         rarest[1, i] = min((twos[two] for two in pairwise(parts)), default=rarest[0, i] + 1) - 1
     return np.log1p(rarest[0])[said], np.log1p(rarest[1])[said]

@@ -2,11 +2,14 @@
 
 `draw` shows win/loss ratios against defects fixed. `rates`, `ratios` and `stages` show figures over days, `by_day` plain rates
 over days, and `ladder` the defects that each layer fixes. The same data always give the same bytes.
+
+A chart of a page is drawn twice, for a wide and for a narrow window; the style of the page shows the one that fits.
 """
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +38,7 @@ STYLE: Final[dict[Any, Any]] = {
 _BLUE, _ORANGE, _GREEN, _PINK, _YELLOW, _SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 _SYSTEMS = (_BLUE, _ORANGE, _GREEN, _PINK, _YELLOW, _SKY, "#000000")
 _ARMS = (_BLUE, _ORANGE, _GREEN, "#767676")
-_STAGES = {"live": _BLUE, "canary": _SKY, "probation": _YELLOW, "shadow": "#B5BCC4", "retired": _ORANGE}
+_COLOURS = {"live": _BLUE, "canary": _SKY, "probation": _YELLOW, "shadow": "#B5BCC4", "retired": _ORANGE}
 """Stage of a rule -> colour, in the order in which the bars are stacked."""
 _INK, _FAINT, _GRID = "#333333", "#767676", "#E5E5E5"
 
@@ -44,13 +47,21 @@ _DECIDED = 10
 _BANDS = 3
 """With more systems than this, only the first one has an interval band, so that the lines stay visible."""
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-_LABELS = 12
-"""Largest number of labels on the axis of days."""
+_LABELS = {False: 12, True: 5}
+"""Largest number of labels on the axis of days, in a wide and in a narrow chart."""
+_WIDTH = {False: 8.6, True: 3.75}
+"""Width in inches of a wide and of a narrow chart. The narrow one fits a window of 400 pixels without being shrunk."""
 _ENDLESS = 4.0
 """An interval without an upper bound is drawn up to this multiple of the visible range."""
 
 
-def draw(curves: Mapping[str, Sequence[Point]], *, operating: Mapping[str, float] | None = None, title: str = "") -> Figure:
+def draw(
+    curves: Mapping[str, Sequence[Point]],
+    *,
+    operating: Mapping[str, float] | None = None,
+    title: str = "",
+    narrow: bool = False,
+) -> Figure:
     """Draw win/loss ratios (logarithmic) against defects fixed, one curve for each system, with 95 % intervals as bands.
 
     A threshold without a loss has no finite ratio. It is drawn as a hollow triangle at its lower bound. A threshold with fewer
@@ -61,22 +72,28 @@ def draw(curves: Mapping[str, Sequence[Point]], *, operating: Mapping[str, float
         operating: name -> the threshold at which that system serves, marked by a large sign with its interval; its lowest
             threshold if absent.
         title: above the chart.
+        narrow: whether it is drawn for a narrow window, with the legend above.
     """
     decided = {name: [p for p in points if _is_decided(p)] for name, points in curves.items()}
     drawn = {name: sorted(points, key=lambda p: -p.threshold) for name, points in decided.items() if points}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 4.8), layout="constrained")
+        figure = Figure(figsize=(_WIDTH[narrow], 4.8), layout="constrained")
         axes = figure.subplots()
         limits = _range([p for points in drawn.values() for p in points])
-        _dress(axes, limits, title)
+        _dress(axes, limits, title, narrow)
         for i, (name, points) in enumerate(drawn.items()):
             colour = _SYSTEMS[i % len(_SYSTEMS)]
             if i == 0 or len(drawn) <= _BANDS:
                 _band(axes, points, colour, limits)
             _line(axes, name, points, colour)
             _mark(axes, points, (operating or {}).get(name), colour, limits)
-        _explain_signs(figure, axes)
+        _explain_signs(figure, axes, narrow)
     return figure
+
+
+def curves(points: Mapping[str, Sequence[Point]]) -> str:
+    """Draw the curves of `draw` for a page, in both widths."""
+    return _both(partial(draw, points))
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -85,10 +102,20 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {})
 
 
-def svg(figure: Figure) -> str:
-    """Return a figure as one <svg> element."""
+def _both(drawn: Callable[..., Figure]) -> str:
+    """Return one element with a chart for wide windows and the same chart for narrow ones.
+
+    Args:
+        drawn: takes ``narrow`` and returns the figure.
+    """
+    wide, narrow = (_svg(drawn(narrow=narrow), salt) for narrow, salt in ((False, "wide"), (True, "narrow")))
+    return f'<div><div class="on-wide">{wide}</div><div class="on-narrow">{narrow}</div></div>'
+
+
+def _svg(figure: Figure, salt: str) -> str:
+    """Return a figure as one <svg> element; `salt` keeps the ids of two charts apart."""
     out = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     page = out.getvalue()
     return page[page.index("<svg") :]
@@ -137,7 +164,7 @@ def _range(points: list[Point]) -> tuple[float, float]:
     return low, high
 
 
-def _dress(axes: Axes, limits: tuple[float, float], title: str) -> None:
+def _dress(axes: Axes, limits: tuple[float, float], title: str, narrow: bool) -> None:
     axes.set_yscale("log")
     axes.set_ylim(*limits)
     axes.yaxis.set_major_locator(FixedLocator(_TICKS))
@@ -147,13 +174,14 @@ def _dress(axes: Axes, limits: tuple[float, float], title: str) -> None:
     axes.set_ylabel("win/loss ratio", color=_INK)
     axes.set_title(title, loc="left", color=_INK, fontsize=11)
     _light_grid(axes)
+    place: dict[str, Any] = {"xytext": (-2, 2), "ha": "right", "va": "bottom"} if narrow else {"xytext": (4, 0), "va": "center"}
     for name, ratio in PUBLISHED.items():
         axes.axhline(ratio, color=_FAINT, lw=1.0, ls=(0, (4, 3)), zorder=1)
-        axes.annotate(name, (1.0, ratio), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
-                      va="center", color=_FAINT, fontsize=8)  # fmt: skip
+        axes.annotate(name, (1.0, ratio), xycoords=("axes fraction", "data"), textcoords="offset points", color=_FAINT,
+                      fontsize=8, **place)  # fmt: skip
 
 
-def _explain_signs(figure: Figure, axes: Axes) -> None:
+def _explain_signs(figure: Figure, axes: Axes, narrow: bool) -> None:
     """Add a legend of systems and markers outside the axes."""
     systems, names = axes.get_legend_handles_labels()
     signs = [
@@ -162,19 +190,29 @@ def _explain_signs(figure: Figure, axes: Axes) -> None:
     ]
     if systems:
         labels = [*names, *(str(sign.get_label()) for sign in signs)]
-        figure.legend([*systems, *signs], labels, loc="outside right upper", frameon=False, labelcolor=_INK)
+        _legend(figure, narrow, [*systems, *signs], labels)
+
+
+def _legend(figure: Figure, narrow: bool, *entries: Any) -> None:  # noqa: ANN401 - as `Figure.legend` takes them
+    """Put the legend beside a wide chart, and above a narrow one."""
+    place: dict[str, Any] = {"loc": "outside upper left", "ncols": 2} if narrow else {"loc": "outside right upper", "ncols": 1}
+    figure.legend(*entries, frameon=False, labelcolor=_INK, **place)
 
 
 def rates(starts: Sequence[str], lines: Mapping[str, Mapping[int, Interval]], what: str) -> str:
-    """Draw rates with their 95 % intervals over periods, one line for each name, as an <svg> element.
+    """Draw rates with their 95 % intervals over periods, one line for each name, in both widths.
 
     Args:
         starts: label of each period.
         lines: name -> number of the period -> rate, 0..1.
         what: label of the vertical axis.
     """
+    return _both(partial(_rates, starts, lines, what))
+
+
+def _rates(starts: Sequence[str], lines: Mapping[str, Mapping[int, Interval]], what: str, *, narrow: bool) -> Figure:
     with mpl.rc_context(STYLE):
-        figure, axes = _begin(starts)
+        figure, axes = _begin(starts, narrow)
         for colour, (name, line) in zip(_ARMS, lines.items(), strict=False):
             values = list(line.values())
             axes.vlines(list(line), [v.low for v in values], [v.high for v in values], color=colour, lw=2.5, alpha=0.3)
@@ -182,31 +220,35 @@ def rates(starts: Sequence[str], lines: Mapping[str, Mapping[int, Interval]], wh
             axes.plot(whole, marker="o", ms=4, color=colour, label=name, linewidth=1.6)
         axes.set_ylim(0, min(1.0, 1.25 * max((v.value for line in lines.values() for v in line.values()), default=1.0)))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        return _end(figure, axes, what)
+        return _end(figure, axes, what, narrow)
 
 
 def stages(starts: Sequence[str], rules: Mapping[str, Mapping[int, int]], what: str) -> str:
-    """Draw the number of rules in each stage over periods, as stacked bars, as an <svg> element.
+    """Draw the number of rules in each stage over periods, as stacked bars, in both widths.
 
     Args:
         starts: label of each period.
         rules: stage -> number of the period -> rules.
         what: label of the vertical axis.
     """
+    return _both(partial(_stages, starts, rules, what))
+
+
+def _stages(starts: Sequence[str], rules: Mapping[str, Mapping[int, int]], what: str, *, narrow: bool) -> Figure:
     with mpl.rc_context(STYLE):
-        figure, axes = _begin(starts)
+        figure, axes = _begin(starts, narrow)
         bottom = np.zeros(len(starts))
-        for stage, colour in _STAGES.items():
+        for stage, colour in _COLOURS.items():
             heights = np.array([rules.get(stage, {}).get(place, 0) for place in range(len(starts))], dtype=np.float64)
             if heights.any():
                 axes.bar(range(len(starts)), heights, bottom=bottom, color=colour, width=0.8, label=stage)
                 bottom += heights
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        return _end(figure, axes, what)
+        return _end(figure, axes, what, narrow)
 
 
 def ratios(starts: Sequence[str], line: Mapping[int, Interval]) -> str:
-    """Draw win/loss ratios with their 95 % intervals over periods on a logarithmic axis, as an <svg> element.
+    """Draw win/loss ratios with their 95 % intervals over periods on a logarithmic axis, in both widths.
 
     A ratio without a loss is drawn as a hollow triangle at its lower bound.
 
@@ -214,8 +256,12 @@ def ratios(starts: Sequence[str], line: Mapping[int, Interval]) -> str:
         starts: label of each period.
         line: number of the period -> ratio.
     """
+    return _both(partial(_ratios, starts, line))
+
+
+def _ratios(starts: Sequence[str], line: Mapping[int, Interval], *, narrow: bool) -> Figure:
     with mpl.rc_context(STYLE):
-        figure, axes = _begin(starts)
+        figure, axes = _begin(starts, narrow)
         finite = [x for v in line.values() for x in (v.low, v.value) if math.isfinite(x) and x > 0]
         low, high = min([*finite, 1.0]) / 1.5, max([*finite, 10.0]) * 1.5
         for place, ratio in line.items():
@@ -231,40 +277,50 @@ def ratios(starts: Sequence[str], line: Mapping[int, Interval]) -> str:
         axes.set_ylim(low, high)
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         _plain_numbers(axes)
-        return _end(figure, axes, "wins for each loss")
+        return _end(figure, axes, "wins for each loss", narrow)
 
 
 def by_day(lines: Mapping[str, Mapping[str, float]]) -> str:
-    """Draw the defect rate by day, one line for each name, as an <svg> element.
+    """Draw the defect rate by day, one line for each name, in both widths.
 
     Args:
         lines: name -> ISO day -> defect rate, 0..1.
     """
+    return _both(partial(_by_day, lines))
+
+
+def _by_day(lines: Mapping[str, Mapping[str, float]], *, narrow: bool) -> Figure:
     days = sorted({day for line in lines.values() for day in line})
     with mpl.rc_context(STYLE):
-        figure, axes = _begin([day[5:] for day in days])
+        figure, axes = _begin([day[5:] for day in days], narrow)
         for colour, (name, line) in zip((_FAINT, _BLUE, _ORANGE), lines.items(), strict=False):
             axes.plot([days.index(day) for day in line], list(line.values()), marker="o", color=colour, label=name, linewidth=2)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        return _end(figure, axes, "turns that fail")
+        return _end(figure, axes, "turns that fail", narrow)
 
 
 def ladder(rungs: Mapping[str, Sequence[Row]]) -> str:
-    """Draw the share of defects fixed as layers are added, with its interval and the win/loss ratio, as an <svg> element.
+    """Draw the share of defects fixed as layers are added, with its interval and the win/loss ratio, in both widths.
 
     Args:
         rungs: mode -> the rows of its layers, in the order in which they are added.
     """
+    return _both(partial(_ladder, rungs))
+
+
+def _ladder(rungs: Mapping[str, Sequence[Row]], *, narrow: bool) -> Figure:
+    down, across = (len(rungs), 1) if narrow else (1, len(rungs))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 0.8 + 0.5 * max(map(len, rungs.values()))), layout="constrained")
-        panels = figure.subplots(1, len(rungs), sharex=True, sharey=True, squeeze=False)[0]
+        height = 0.8 + 0.5 * max(map(len, rungs.values()))
+        figure = Figure(figsize=(_WIDTH[narrow], down * height), layout="constrained")
+        panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
         panels[0].set_xlim(0, 1.6 * max(row.fixed.high for rows in rungs.values() for row in rows))
         for axes, (mode, rows) in zip(panels, rungs.items(), strict=True):
             _bars(axes, rows)
             axes.set_title(mode, loc="left", fontsize=10)
         panels[0].invert_yaxis()
-        return svg(figure)
+        return figure
 
 
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
@@ -280,24 +336,24 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _begin(starts: Sequence[str]) -> tuple[Figure, Axes]:
-    """Return a wide, low chart with an axis of periods."""
-    figure = Figure(figsize=(8.6, 3.2), layout="constrained")
+def _begin(starts: Sequence[str], narrow: bool) -> tuple[Figure, Axes]:
+    """Return a low chart with an axis of periods."""
+    figure = Figure(figsize=(_WIDTH[narrow], 3.2), layout="constrained")
     axes: Any = figure.subplots()
-    step = max(1, math.ceil(len(starts) / _LABELS))
+    step = max(1, math.ceil(len(starts) / _LABELS[narrow]))
     axes.set_xticks(range(0, len(starts), step), starts[::step])
     axes.set_xlim(-0.6, len(starts) - 0.4)
     return figure, axes
 
 
-def _end(figure: Figure, axes: Axes, what: str) -> str:
-    """Label the axes, add the legend and return the <svg> element."""
+def _end(figure: Figure, axes: Axes, what: str, narrow: bool) -> Figure:
+    """Label the axes, and add the legend."""
     axes.set_ylabel(what, color=_INK)
     axes.set_xlabel("day (UTC)", color=_INK)
     _light_grid(axes)
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", frameon=False, labelcolor=_INK)
-    return svg(figure)
+        _legend(figure, narrow)
+    return figure
 
 
 def _light_grid(axes: Axes) -> None:

@@ -7,6 +7,7 @@ the stages of the rules, and the newest changes.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +26,7 @@ from rewriter.errors import ArtefactError
 from rewriter.evaluation import charts
 from rewriter.evaluation.intervals import Interval, bounds, odds
 from rewriter.evaluation.summary import Row, cells, ratio_text
-from rewriter.messages import stage_reason
+from rewriter.messages import TERMS, stage_reason
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
 """How a request was handled: drawn and rewritten, drawn and left alone, rewritten without a draw, or not rewritten."""
@@ -231,7 +232,21 @@ def html(page: Report) -> str:
     """
     text = resources.files("rewriter.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
-    return template.render(report=page, is_table=lambda part: isinstance(part, ReportTable))
+    return template.render(report=page, is_table=lambda part: isinstance(part, ReportTable), terms=_terms(page))
+
+
+def _terms(page: Report) -> dict[str, str]:
+    """Return the terms that the page uses, in alphabetical order, with their meaning."""
+    headings = {column for part in page.parts if isinstance(part, ReportTable) for column in part.columns}
+    names = (name for part in page.parts if isinstance(part, ReportTable) for row in part.rows for name in row[:1])
+    notes = (text for part in page.parts for text in (part.title, part.note))
+    used = " ".join(" ".join((page.lead, *(what for _, what in page.figures), *headings, *names, *notes)).lower().split())
+
+    def is_used(term: str) -> bool:
+        found = re.search(rf"(?<![\w-]){re.escape(term.lower())}(?:s|es)?(?![\w-])", used)
+        return term in headings or (len(term) > 1 and found is not None)
+
+    return {term: meaning for term, meaning in sorted(TERMS.items(), key=lambda of: of[0].lower()) if is_used(term)}
 
 
 def figures_of(title: str, note: str, rows: Sequence[Row]) -> ReportTable:
@@ -269,18 +284,26 @@ def figures(found: Days) -> list[tuple[str, str]]:
     return [*rates, *ratio, (f"{served:,}", "rules that serve everybody")]
 
 
-def parts(found: Days) -> list[ReportTable | Picture]:
-    """Return the pictures and the table of the page, in order."""
+def parts(found: Days, *, beside: str = "") -> list[ReportTable | Picture]:
+    """Return the pictures and the table of the page, in order.
+
+    Args:
+        found: what is shown.
+        beside: a sentence about other win/loss ratios on the same page.
+    """
     starts = [date.fromordinal(_EPOCH + day).isoformat()[5:] for day in found.starts]
     shown: list[ReportTable | Picture] = [
         Picture("Defect rate by day and arm", _DEFECTS, charts.rates(starts, found.defects, "turns that fail"))
     ]
     if found.ratios:
-        shown.append(Picture("Win/loss of rewriting by day", _RATIOS, charts.ratios(starts, found.ratios)))
+        note = " ".join((f"Over all days: {ratio_text(found.ratio)}.", _RATIOS, beside)).strip()
+        shown.append(Picture("Win/loss of rewriting by day", note, charts.ratios(starts, found.ratios)))
     for scope, title in _SCOPES.items():
         rules = _by_stage(found, scope)
         if rules:
-            shown.append(Picture(title, _STAGES, charts.stages(starts, rules, "rules")))
+            explained_above = any(part.note == _STAGES for part in shown)
+            note = "The stages are those of the chart above." if explained_above else _STAGES
+            shown.append(Picture(title, note, charts.stages(starts, rules, "rules")))
     if len(found.changes):
         shown.append(ReportTable("What changed", _CHANGED, _CHANGES, _change_rows(found)))
     return shown
@@ -330,13 +353,15 @@ _LEAD = """This page shows the outcomes of requests, as they follow from the log
 refused it, or if the user restated it, interrupted the answer or gave negative feedback."""
 _DEFECTS = """A random part of the requests with a rule is left alone, as a hold-out. Each drawn request, rewritten or left alone,
 is weighted by one over the probability of its draw, so that both lines describe the same requests. "No rewrite" is all requests
-without a rule. Bars are 95 % intervals (bootstrap by user)."""
+without a rule. Vertical lines are 95 % intervals (bootstrap by user)."""
 _RATIOS = """A win is a request that fails as spoken and works rewritten. A loss is the reverse, or an honest refusal that became
-a wrong action. How a request ends as spoken is estimated from requests of the same text that were sent as spoken; newer ones
-count more. Bars are 95 % intervals (bootstrap by user). These figures follow from the log alone, turn by turn, and are noisy: a
-right rewrite after which a user says something similar counts as a loss. So the ratio is lower than one judged by the true goals,
-and lower than the ratio that is expected when the rules are launched."""
+a wrong action. Points above the dashed line are days with more wins than losses. Lines are 95 % intervals (bootstrap by user); a
+hollow triangle is a day without a loss, drawn at the lower end of its interval. How a request ends as spoken is estimated from
+requests of the same text that were sent as spoken; newer ones count more. What the user wanted is not known here, only what the
+log shows: a right rewrite after which the user says something similar counts as a loss. So this ratio is lower than one judged by
+what users wanted, and lower than the ratio that was expected when the rules were launched."""
 _STAGES = """Stages of a rule. Shadow: evidence is collected, and nothing is sent. Canary: tested on part of the requests. Live:
 shown to be better than leaving the request alone. Probation: tested again after bad results. Retired: worse than leaving the
 request alone."""
-_CHANGED = "The newest changes of stage of the rules for everybody, with the evidence of that day."
+_CHANGED = """The newest changes of stage of the rules for everybody. The two columns of success are the evidence of that day: the
+share of trials that succeeded, and their number. A trial is what one user did with one text on one day."""

@@ -232,7 +232,7 @@ class Spellings:
     def without(self, said: Set[str], k: int, folder: Path) -> int:
         """Write them into another folder, without those that may rest on fewer than k users once one user is gone.
 
-        Which spelling the user used is not kept, so one user is taken off all spellings of her texts.
+        Which spelling the user used is not kept, so one user is taken off all spellings of these texts.
 
         Args:
             said: normalised texts of the user who is forgotten.

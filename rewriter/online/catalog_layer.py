@@ -139,7 +139,7 @@ class CatalogLayer:
         return None
 
     def refined(self, request: LayerRequest) -> tuple[str, float] | None:
-        """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
+        """Return the text that says a known request as its user prefers it, and P(the user wants that); None if none fits."""
         return refined_by(self._preferences(request), self._retriever.user_view, request)
 
     def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:  # noqa: ARG002 - the method of OnlineLayer

@@ -151,7 +151,7 @@ def _by_mend(serving: Serving, options: Options, call: Call, mend: Mend) -> Verd
 
 
 def _spelled(serving: Serving, options: Options, call: Call, verdict: Verdict) -> Verdict:
-    """Return a verdict with its texts as they are spelled when they are sent. What a user taught is sent as she wrote it."""
+    """Return a verdict with its texts as they are spelled when they are sent. What a user taught is sent as it was written."""
     if verdict.reason in (Reason.LESSON, Reason.SPELLING):
         return verdict
     texts = (verdict.text, verdict.suggestion)

@@ -151,7 +151,7 @@ class OnlineLayer:
         return self._finder.user_view if isinstance(self._finder, Retriever) else None
 
     def refined(self, request: LayerRequest) -> tuple[str, float] | None:
-        """Return the text that says a known request as its user prefers it, and P(she wants that); None if none fits."""
+        """Return the text that says a known request as its user prefers it, and P(the user wants that); None if none fits."""
         return refined_by(self._preferences(request), self.user_view, request)
 
     def turns_by_value(self, user: str, locale: str, slot: str) -> dict[int, float]:

@@ -25,7 +25,7 @@ _ASKED_AT: Final = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.
 def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) -> Teachable | None:
     """Return what to ask the user of a request that is left alone; None for most requests.
 
-    What she restated herself goes before what the engine suggests. Nothing destructive is asked for, nothing that she refused,
+    The user's own restatements go before what the engine suggests. Nothing destructive is asked for, nothing that they refused,
     and not more than `Config.teaching.max_asked_a_day` times a day in this process.
 
     Args:

@@ -42,7 +42,7 @@ class Statement(NamedTuple):
 
 
 def by_preference(serving: Serving, options: Options, call: Call, decided: Decisions) -> Verdict | None:
-    """Fill in what a known request leaves open as its user prefers it; None if no preference fits, or she has moved on.
+    """Fill in what a known request leaves open as its user prefers it; None if no preference fits, or they have moved on.
 
     Args:
         serving: the version that answers.

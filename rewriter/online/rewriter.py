@@ -113,7 +113,7 @@ class Rewriter:
             utterance: what the assistant heard.
             user_id: pseudonym of the person or household, as in the log; an integer stands for its digits. Without one, only what
                 holds for everybody is looked at.
-            locale: BCP 47. None for the commonest locale of the log. Falls back from en-US to en to any en-*.
+            locale: BCP 47. None for the commonest locale of the log. Falls back from ``en-US`` to ``en`` to any ``en-*``.
             nbest: other hearings, best first.
             context: scalars such as ``hour``, ``room``, ``device_type``, ``previous_utterance``, as in the log.
             after_failure: whether the NLU has already refused this utterance.
@@ -333,7 +333,7 @@ class Rewriter:
         return self._serving.locale_of(locale)
 
     def answer(self, asked: Teachable, answer: bool | str, *, user_id: str | int) -> Taught | None:
-        """Take a user's answer to `Rewrite.teachable`: yes teaches the lesson, no is remembered, so that she is not asked again.
+        """Take a user's answer to `Rewrite.teachable`: yes teaches the lesson, no is remembered and not asked again.
 
         Args:
             asked: the moment.

@@ -21,7 +21,7 @@ _MOST_TALKS = 1_000  # users whose talk is remembered; who is silent for longest
 
 
 class TeachingSession:
-    """One talk with one user. It asks about what her requests leave open, confirms, and keeps what she says.
+    """One talk with one user. It asks about what their requests leave open, confirms, and keeps what they say.
 
     It understands "learn my preferences", a value or "no" after a question, statements ("i like italian restaurants"), lessons
     ("when i say movie time i mean turn on the tv"), yes and no, "repeat", "what do you know about me", "forget that", "cancel".
@@ -30,9 +30,6 @@ class TeachingSession:
         rewriter: where it is kept.
         user_id: who teaches.
         locale: BCP 47; None for the commonest of the log.
-
-    Attributes:
-        active: whether it waits for an answer; a host sends what the user says to it as long as it does.
 
     Example:
         >>> session = TeachingSession(rewriter, "ann")  # doctest: +SKIP
@@ -50,7 +47,7 @@ class TeachingSession:
 
     @property
     def active(self) -> bool:
-        """Whether it waits for an answer."""
+        """Whether it waits for an answer; a host sends what the user says to it as long as it does."""
         return self._answer is not None
 
     def begins(self, text: str) -> bool:
@@ -60,7 +57,7 @@ class TeachingSession:
         return asked or self._lesson(said) is not None or bool(self._statements(text))
 
     def say(self, text: str) -> str:
-        """Take what the user says, and return what to say to her.
+        """Take what the user says, and return what to say to them.
 
         Args:
             text: the user's words.

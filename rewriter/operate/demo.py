@@ -26,12 +26,14 @@ from rewriter.evaluation.judge import (
 )
 from rewriter.evaluation.loop import SelfAware, live
 from rewriter.evaluation.outcomes import Outcomes, where
+from rewriter.evaluation.pairs import best, pairs, worst
 from rewriter.evaluation.report import days as seen_days
 from rewriter.evaluation.summary import Row, curve, ratio_text, row
 from rewriter.messages import rule_verdict, verdict_kind
 from rewriter.offline.learn import LearnReport, learn
 from rewriter.operate import drawing
 from rewriter.operate.explain import graph
+from rewriter.operate.try_page import BEST, LOSSES, best_rows, loss_rows
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
@@ -195,19 +197,23 @@ ORDER BY verdict, turns DESC
 def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> report.Report:
     ladder = {mode: rows[: len(RUNGS)] for mode, rows in found.rows.items()}
     everything = {mode: rows[-1] for mode, rows in ladder.items()}
-    curves = charts.draw({mode: curve(of) for mode, of in outcomes.items()})
+    found_pairs = pairs(outcomes)
+    curves = {mode: curve(of) for mode, of in outcomes.items()}
+    ratios = ", ".join(f"{ratio_text(of.win_loss)} {mode}" for mode, of in everything.items())
     parts: list[report.ReportTable | report.Picture] = [
+        report.ReportTable("Losses", _LOSSES, LOSSES, loss_rows(worst(found_pairs)) or [("none", "", "0", "", "", "")]),
+        report.ReportTable("The ten best rewrites", _BEST, BEST, best_rows(best(found_pairs))),
         report.Picture("Defects fixed by layer", _LADDER, charts.ladder(ladder)),
-        report.Picture("Win/loss against defects fixed", _CURVE, charts.svg(curves)),
+        report.Picture("Win/loss against defects fixed", _CURVE, charts.curves(curves)),
         *(report.figures_of(f"Judged {mode}", _JUDGED, rows) for mode, rows in found.rows.items()),
         report.ReportTable(
-            "Ceilings",
+            "What could be fixed at most",
             _CEILINGS,
-            ("layer", "defects within reach"),
+            ("by", "of the requests that fail"),
             [(name, f"{100 * share:.1f} %") for name, share in found.ceilings.items()],
         ),
         report.Picture("Defect rate by day", _DAYS, charts.by_day(found.by_day)),
-        *report.parts(seen_days(artefact)),
+        *report.parts(seen_days(artefact), beside=_BESIDE.format(ratios)),
         report.ReportTable("Ten rules", _RULES, EXAMPLES, example_rows(found.examples)),
         *(report.Picture(f"\u201c{e.source}\u201d", _GRAPH, drawing.svg(graph(artefact, e.source))) for e in found.examples[:3]),
         report.ReportTable(
@@ -218,8 +224,10 @@ def _page(found: Demo, outcomes: Mapping[str, Outcomes], artefact: Path) -> repo
         ),
         report.ReportTable("Refused, for example", _WHY, NOT_SENT, _refused(artefact)),
     ]
-    figures = [(ratio_text(r.win_loss), f"wins for each loss, {mode}") for mode, r in everything.items()]
-    figures += [(f"{100 * r.fixed.value:.1f} %", f"of the defects fixed, {mode}") for mode, r in everything.items()]
+    figures = [(f"{r.losses:,} : {r.wins:,}", f"losses to wins, {mode}") for mode, r in everything.items()]
+    figures += [
+        (f"{100 * r.fixed.value:.1f} %", f"of the requests that fail are fixed, {mode}") for mode, r in everything.items()
+    ]
     return report.Report("rewriter: a simulated home", _LEAD, figures, parts)
 
 
@@ -244,21 +252,30 @@ def _refused(artefact: Path) -> list[tuple[str, ...]]:
 
 _LEAD = """People of a simulated home talk to Home Assistant's own parser (the NLU: it turns a text into an intent). A simulated
 speech channel mishears part of what they say. rewriter has learned from the log of some days and is judged on later days, also
-on people, phrases and goals that the log does not contain."""
+on people, phrases and goals that the log does not contain. The world knows what everybody wanted, so wins and losses are counted
+exactly."""
+_LOSSES = """Every rewrite that made a judged request worse. A loss is a request that works as spoken and fails rewritten, or a
+refusal that became a wrong action."""
+_BEST = """The rewrites that won for most users. "When" says in which mode rewriter sends them: before the NLU (the part of the
+assistant that understands text), after it has refused, or both."""
+_BESIDE = """By what users wanted, which this simulated world knows, the ratios of the judged requests are {}."""
 _LADDER = """The share of the defects (requests that fail as spoken) that are fixed, minus the healthy requests broken, and the
 wins for each loss. Layers are added one by one: exact rules for everybody; then the online layer, which finds rewrites among
 the queries of all users; then what is personal: own rules, queries and habits. Lines are 95 % intervals (bootstrap by user)."""
 _CURVE = """Each point is a threshold on the score of a rewrite: at the left only the surest rewrites are applied, at the right
-all of them. Bands are 95 % intervals (bootstrap by user). Dashed lines are published figures of a system in production."""
+all of them. Up is better: more wins for each loss (logarithmic). Right is better: more of the failing requests fixed. Bands are
+95 % intervals (bootstrap by user); a band that reaches the top has no upper limit, because hardly anything was lost. Dashed
+lines are published ratios of a voice assistant in production, which people counted on other requests."""
 _JUDGED = """Win: the request fails as spoken and works rewritten. Loss: the reverse, or an honest refusal becomes a wrong
 action. Fixed: wins minus healthy requests broken, divided by all defects. Broken: healthy requests that fail rewritten, per
 1,000, apart for texts that the log holds as healthy (seen) and others (unseen)."""
 _CEILINGS = """The largest share of the defects that could be fixed. Exact rules need a text that failed for at least three
 people in the log. Any rewriting needs a goal that succeeded in the log."""
-_DAYS = """The days of the log, then later days simulated twice: as spoken, and with rewriting, which learns every night. The
-charts below use only what the log itself tells, like the command rewriter report."""
-_RULES = """The busiest launched rules. S is the probability that a dialogue which starts at the utterance ends well at the
-rewrite, from the absorbing Markov chain of restatements. P(success) is the probability that the rewrite works at once."""
+_DAYS = """The days of the log, then later days simulated twice: as spoken, and with rewriting, which learns every night. A turn
+fails here if the assistant did not understand what was wanted. The charts below use only what the log itself tells, like the
+command rewriter report. Silent misunderstandings are not seen there, so their rates are lower."""
+_RULES = """The launched rules with the most turns. S is the probability that a dialogue which starts at the utterance ends well
+at the rewrite, from the absorbing Markov chain of restatements. P(success) is the probability that the rewrite works at once."""
 _GRAPH = """What people said next, and how it ended. Green works at once, red fails, grey is said again. The number is the
 probability that a dialogue which starts at the text ends well there."""
 _REFUSED = """Every rule that was considered and not launched, by reason."""

@@ -14,7 +14,7 @@ from rewriter.config import Config
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError, ConfigError, RequestError, running
 from rewriter.guardrail.contrasts import Counts, open_contrasts
-from rewriter.messages import candidate_standing, rule_verdict
+from rewriter.messages import candidate_standing, contrasted, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.model.spellings import Mend
 from rewriter.offline.rules import chain
@@ -157,10 +157,7 @@ class Explanation:
             sure = "" if best.p_gain is None else f"; P(gain) of the best target {best.p_gain:.3f}"
             days = f"{_day(best.first_day)} to {_day(best.last_day)}"
             lines.append(f"in the log from {days}; the score of leaving it alone is S_ii = {best.stay:.2f}{sure}")
-        lines += [
-            f"{one or 'no word'} and {other} mean different things in {counts.changes} frames, the same in {counts.keeps}"
-            for one, other, counts in self.words
-        ]
+        lines += [contrasted(one, other, counts.changes, counts.keeps) for one, other, counts in self.words]
         if not self.state:
             lines.append("the private state is missing, so only the decision can be shown")
         elif not self.counts:

@@ -54,7 +54,7 @@ def page(found: "TryOut", outcomes: Mapping[str, Outcomes], shared: frozenset[st
         """Return the rows of the texts that may be shown, and one that sums up the others."""
         open_ = [pair for pair in of if pair.source in shared and normalise(pair.sent) in shared]
         hidden = [pair for pair in of if pair not in open_]
-        texts = f"({len(hidden):,} with texts of fewer than {min_users} users: `rewriter try` prints them)"
+        texts = f"({len(hidden):,} with texts of fewer than {min_users} users, which the command rewriter try prints)"
         rest = [(texts, "", f"{sum(map(figure, hidden)):,}", "", "", "")] if hidden else []
         return [*rows(open_), *rest] or [("none, as far as the log tells", "", "0", "", "", "")]
 
@@ -70,7 +70,7 @@ def page(found: "TryOut", outcomes: Mapping[str, Outcomes], shared: frozenset[st
         ),
     ]
     if curves:
-        parts.append(Picture("Win/loss against defects fixed", _CURVE, charts.svg(charts.draw(curves))))
+        parts.append(Picture("Win/loss against defects fixed", _CURVE, charts.curves(curves)))
     modes = {mode: found.rows[mode] for mode in outcomes}
     figures = [(f"{of.losses:,} : {of.wins:,}", f"losses to wins, {mode}") for mode, of in modes.items()]
     figures += [(f"{100 * of.fixed.value:.1f} %", f"of the requests that fail are fixed, {mode}") for mode, of in modes.items()]
@@ -90,10 +90,12 @@ requests that the assistant refused are asked about."""
 _BEST = """The rewrites that won for most users. "When" says in which mode rewriter sends them: before the NLU (the part of
 the assistant that understands text), after it has refused, or both."""
 _ENOUGH = """What the learned part of the log is enough for. The online layer answers requests that no rule knows. It is on
-only if held-out texts show that its losses stay within the budget, a share of losses among wins and losses. The ratio given
-here is that of held-out texts, after the label noise of the log was estimated; the table above is the replay, which counts
-this noise as losses."""
+only if held-out texts show that its losses stay within the budget. These ratios are higher than those of the table above, for
+two reasons. They are what the evidence lets expect, each for one part; the table counts what happened later, for all parts
+together. And the table counts a right rewrite as a loss where the user's own next request was misunderstood, which is taken
+out of the ratios here."""
 _CURVE = """Each point is a threshold on P(success) of a rewrite: at the left only the surest rewrites are made, at the
 right all of them, as in the table. Up is better: more wins for each loss (logarithmic). Right is better: more of the
-failing requests fixed. Bands are 95 % intervals (bootstrap by user). Dashed lines are published ratios of a system in
-production."""
+failing requests fixed. Bands are 95 % intervals (bootstrap by user); a band that reaches the top has no upper limit, because
+hardly anything was lost. Dashed lines are published ratios of a voice assistant in production, which people counted on
+other requests."""

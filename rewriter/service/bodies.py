@@ -62,7 +62,7 @@ class RewriteAnswer(Body):
     applied: bool
     layer: Layer | None
     scope: Scope | None
-    reason: Annotated[Reason, Field(description="Why; docs/online.md lists all reasons.")]
+    reason: Annotated[Reason, Field(description="Why; docs/reasons.md says how to list all reasons.")]
     score: float | None
     suggestion: str | None
     candidates: list[CandidateAnswer]
@@ -73,7 +73,7 @@ class RewriteAnswer(Body):
     ask: bool
     steps: Annotated[list[str], Field(description="The steps of a lesson, one by one.")]
     teachable: Annotated[
-        TeachableMoment | None, Field(description="What to ask the user; give it to /v1/answer with what she says.")
+        TeachableMoment | None, Field(description="What to ask the user; give it to /v1/answer with what they say.")
     ]
 
 
@@ -132,7 +132,7 @@ class AnswerRequest(Body):
     """What a user says to a question; the arguments of `Rewriter.answer`."""
 
     asked: TeachableMoment
-    answer: Annotated[StrictBool | StrictStr, Field(description="Yes, no, or what she says.")]
+    answer: Annotated[StrictBool | StrictStr, Field(description="Yes, no, or what they say.")]
     user_id: UserId
 
 

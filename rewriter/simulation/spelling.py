@@ -19,7 +19,7 @@ def _hyphen(text: str) -> str:
 STYLES: Final = {"capital": str.capitalize, "names": str.title, "stop": lambda text: text + ".", "hyphen": _hyphen}
 """Ways to spell a text that all have the same normal form."""
 _OWN = 0.6
-"""Share of a person's requests that she spells in her own way; the others are plain."""
+"""Share of a person's requests that are spelled in that person's own way; the others are plain."""
 
 
 class SpellingChannel:

@@ -140,8 +140,8 @@ def test_other_languages_and_hosts_are_told(made, tmp_path):
 
 
 def test_the_page_works_as_written(tmp_path, monkeypatch):
-    """Every command of docs/search.md, in order, in a folder that has what the page says."""
-    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    """Every command of docs/site_search.md, in order, in a folder that has what the page says."""
+    page = (ROOT / "docs" / "site_search.md").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
     for path in shop_log.write(tmp_path / "data"):
         assert path.read_bytes() == (ROOT / "data" / path.name).read_bytes(), "tests/shop_log.py writes the sample of the page"

@@ -39,7 +39,18 @@ def test_parts_stand_in_their_order_and_no_empty_note_is_left():
     )
     assert re.findall(r"<h2>(.*?)</h2>", page) == ["one", "two", "three"]
     assert re.findall(r"<p>(.*?)</p>", page) == ["n"]
-    assert "<dl>" not in page
+    assert "<dl" not in page
+
+
+def test_a_page_explains_the_terms_that_it_uses():
+    page = html(Report("t", "Losses come first.", [], [figures_of("f", "", ROWS)]))
+    terms = re.findall(r'<dt id="term-([^"]+)">', page)
+    assert {"loss", "win", "win/loss", "fixed", "p99"} <= set(terms)
+    assert not {"probation", "budget", "S"} & set(terms)
+    assert terms == sorted(terms, key=str.lower)
+    linked = set(re.findall(r'href="#term-([^"]+)"', page))
+    assert linked <= set(terms)
+    assert {"win", "fixed"} <= linked
 
 
 def test_an_interval_stands_under_its_figure():
@@ -57,9 +68,8 @@ def test_days_are_drawn_in_order_for_each_name(days):
     names = [f"2026-01-{d:02}" for d in range(1, days + 1)]
     drawn = by_day({"as spoken": dict.fromkeys(names, 0.3), "with rewriting": {names[-1]: 0.2}})
     texts = [element.text for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
-    assert [t for t in texts if t in {n[5:] for n in names}] == [n[5:] for n in names[:: -(-days // 12)]], (
-        "labels that do not fit are left out"
-    )
+    wide, narrow = ([n[5:] for n in names[:: -(-days // most)]] for most in (12, 5))
+    assert [t for t in texts if t in {n[5:] for n in names}] == [*wide, *narrow], "labels that do not fit are left out"
     assert {"as spoken", "with rewriting", "turns that fail"} <= set(texts)
     assert drawn == by_day({"as spoken": dict.fromkeys(names, 0.3), "with rewriting": {names[-1]: 0.2}})
 

@@ -174,7 +174,7 @@ def test_synonyms_are_heard_and_a_launched_rule_may_cross_a_contrast():
     assert floor.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is not None
     assert shown.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is None
     red = GUARDRAILS.of("en").verdict("make it red", "make it blue", online=True)
-    assert guardrail_finding(red.packed()) == "red and blue mean different things in 1 frames, the same in 0"
+    assert guardrail_finding(red.packed()) == "red and blue mean different things in 1 pair of texts, the same in 0"
     assert GUARDRAILS.of("en").verdict("make it red", "make it blue") is None
 
 
@@ -224,7 +224,7 @@ def test_a_candidate_that_crosses_a_contrast_is_forbidden_and_explained(served):
 def test_explain_and_info_show_contrasts_with_their_counts(served):
     told = explain(served, "unmute the tv")
     assert ("mute", "unmute", Counts(1, 0)) in told.words
-    assert "mute and unmute mean different things in 1 frames, the same in 0" in told.sentences()
+    assert "mute and unmute mean different things in 1 pair of texts, the same in 0" in told.sentences()
     rows = dict(info(served).rows())
     assert rows["contrasts, en"].startswith("20 (off/on 2")
     assert "bathroom/bedroom 1" in rows["contrasts, en"]

@@ -112,7 +112,7 @@ def test_the_page_tells_all_that_was_found(made, page):
     assert [f"“{e.source}”" in page.headings for e in found.examples[:3]] == [True] * len(found.examples[:3])
     assert "win/loss ratio" in page.svg_texts
     assert "with rewriting" in page.svg_texts
-    assert page.headings[0] == "Defects fixed by layer"
+    assert page.headings[:3] == ["Losses", "The ten best rewrites", "Defects fixed by layer"]
     for rows in found.rows.values():
         assert {row.name for row in rows[:4]} <= set(page.svg_texts)
         assert {f"{100 * row.fixed.value:.1f} %" for row in rows[:4]} <= set(page.svg_texts)

@@ -130,7 +130,10 @@ def test_the_reports_are_accessible_and_fit(browser, root, tmp_path, page, width
     browser.open((tmp_path / "report.html").as_uri())
     assert browser.run(ACCESSIBLE) == []
     assert overflow(browser) == [0, []]
-    assert browser.run("return Math.min(...[...document.querySelectorAll('figure svg')].map((e) => e.clientWidth))") > 360
+    charts = "[...document.querySelectorAll('figure svg')].map((e) => [e.clientWidth, e.viewBox.baseVal.width])"
+    shown = browser.run(f"return {charts}.filter((e) => e[0])")
+    assert shown
+    assert all(pixels * 72 / 96 > 0.95 * points for pixels, points in shown), "no chart is shrunk: its words could not be read"
     keep(browser, f"{page}-{width}")
 
 

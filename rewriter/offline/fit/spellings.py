@@ -1,7 +1,7 @@
 """`learn_spellings`: which surface of a text works best, and which surfaces fail where it works.
 
 Evidence are the recent turns, by the surface that the NLU was given. Each user counts as one trial for each surface: the share of
-her turns that went well. For each pair of a surface and the best one of the same text two models are compared:
+the user's turns that went well. For each pair of a surface and the best one of the same text two models are compared:
 
     same      one rate of success for both,     r ~ Beta(1, 1)
     differs   each surface has its own rate,    r_spoken, r_best ~ Beta(1, 1)
