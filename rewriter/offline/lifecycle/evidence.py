@@ -181,6 +181,23 @@ def weigh(seen: Trials, rule: Ints, sent: Ints, since: Ints, expected: Floats, *
     )
 
 
+def tried_by_others(seen: Trials, rule: Ints, sent: Ints, n_adversarial: Ints) -> tuple[Floats, Floats]:
+    """Return the trials of each rule and how many went well, (m,) each, without the users with the most evidence against it.
+
+    Args:
+        seen: trials, each of the source of one rule.
+        rule: (t,) rule of each trial, 0..m-1.
+        sent: (m,) text that the rule sends.
+        n_adversarial: (m,) number of users of each rule who are left out.
+    """
+    own = np.flatnonzero((seen.arm == 1) & (seen.sent == sent[rule]))
+    seen, rule = seen.take(own), rule[own]
+    weights = seen.weights()
+    users = RobustAggregation(seen.user, seen.user_weight, n_adversarial, 0.0)
+    kept = users.trusted(rule, weights * (1.0 - seen.outcome))
+    return trials.effective(rule[kept], weights[kept], seen.outcome[kept], len(sent))
+
+
 def decisive(config: Loop) -> tuple[float, float]:
     """Return the log e-values at which the test of two arms, and the test for a drop, decide."""
     return float(-np.log(max(config.alpha, 1e-12))), float(np.log(config.mean_days_between_false_alarms))

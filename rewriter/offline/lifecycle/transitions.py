@@ -18,7 +18,9 @@ show harm.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,8 @@ _P_LESS = 0.98
 _SOURCE = ["user_id", "context_value", "locale", "source"]
 _TRIED = ("tried", "tried_ok", "left_alone", "left_ok")
 _STARTS = "evidence_starts.json"
+Tried = Callable[[pd.DataFrame], tuple[Floats, Floats]]
+"""m rules, columns of `tables.RULES` -> their trials, and how many of these went well, (m,) each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,8 @@ def advance(
             number at launch counts, because what users mean by a text is hardly observed once it is rewritten.
     """
     few = _resting_on_few(assessed, before.rules, mined, min_users, k_raised=k_raised)
-    rules = _enter_and_leave(assessed, before.rules, today, draw=draw, few=few)
+    tried = partial(_tried_by_others, before=before, mined=mined, min_users=min_users)
+    rules = _enter_and_leave(assessed, before.rules, today, draw=draw, few=few, tried=tried)
     serving = np.flatnonzero(rules["stage"].isin(SERVED).to_numpy())
     was = rules.iloc[serving].reset_index(drop=True)
     evidence = _weigh(was, evidence_of.only_by_id(rules), before, mined, config, min_users)
@@ -222,6 +227,17 @@ def advance(
     rules = pd.concat([rules.drop(index=rules.index[serving]), now], ignore_index=True)
     starts = dict(before.evidence_starts) | _evidence_starts(now[moved], was[moved], today)
     return Lifecycle(rules[list(RULES.names)], _changes(before, rules, today), starts, _counts(before.counts, rules, today))
+
+
+def _as_remembered(serving: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the trials of each rule, and how many of them went well, as the last run knew them, (m,) each."""
+    return serving["tried"].to_numpy(dtype=np.float64), serving["tried_ok"].to_numpy(dtype=np.float64)
+
+
+def _tried_by_others(serving: pd.DataFrame, before: Lifecycle, mined: Mined, min_users: int) -> tuple[Floats, Floats]:
+    """Return the same of today, without the k - 1 users with the most evidence against each rule."""
+    seen, rule, sent = evidence_of.trials_of(serving, evidence_of.only_by_id(serving), mined, before.evidence_starts)
+    return evidence_of.tried_by_others(seen, rule, sent, np.full(len(serving), min_users - 1))
 
 
 def _weigh(
@@ -280,11 +296,17 @@ def _resting_on_few(
 
 
 def _enter_and_leave(
-    assessed: pd.DataFrame, before: pd.DataFrame, today: int, *, draw: bool, few: frozenset[str] = frozenset()
+    assessed: pd.DataFrame,
+    before: pd.DataFrame,
+    today: int,
+    *,
+    draw: bool,
+    few: frozenset[str] = frozenset(),
+    tried: Tried = _as_remembered,
 ) -> pd.DataFrame:
     """Join today's verdicts with yesterday's stages: every rule once, with its stage before today's tests.
 
-    The rules `few` rest on too few users, so they are retired.
+    The rules `few` rest on too few users, so they are retired. `tried` gives the trials of rules that have rivals.
     """
     assessed = assessed.sort_values("verdict", key=lambda v: v != RuleVerdict.LAUNCHED, kind="stable").drop_duplicates("rule")
     gone = before[before["stage"].isin([*SERVED, Stage.RETIRED]) & ~before["rule"].isin(assessed["rule"])]
@@ -305,7 +327,7 @@ def _enter_and_leave(
     taken = pd.MultiIndex.from_frame(rules.loc[serves, _SOURCE])
     waits = (asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)).astype(bool)
     if draw:
-        over, outdone = _taking_over(rules, waits, serves)
+        over, outdone = _taking_over(rules, waits, serves, tried)
         rules.loc[outdone, ["stage", "reason", "verdict"]] = [Stage.SHADOW, StageReason.OUTDONE, RuleVerdict.OUTDONE]
         rules.loc[outdone, "since_day"] = today + 1
         waits.loc[over] = False
@@ -322,17 +344,19 @@ def _enter_and_leave(
     return rules
 
 
-def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series) -> tuple[pd.Index, pd.Index]:
+def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series, tried_of: Tried) -> tuple[pd.Index, pd.Index]:
     """Return the rules that take over, and the rules that they replace because these almost surely succeed less often.
 
     A rule that waits is judged by its expected wins. A rule that serves is judged by its trials, together with the success that
-    was expected at launch. Personal rules have no hold-out, so they stay until they are undone.
+    was expected at launch. Fewer than k users cannot make it look bad. Personal rules have no hold-out, so they stay until they
+    are undone.
     """
     waiting, serving = rules[waits & (rules["user_id"] == "")], rules[serves]
     rivals = waiting.reset_index().merge(serving.reset_index(), on=_SOURCE, suffixes=("", "_now"))
-    promise, expected, tried, ok = (
-        rivals[name].to_numpy(dtype=np.float64) for name in ("win", "win_now", "tried_now", "tried_ok_now")
-    )
+    if rivals.empty:
+        return pd.Index([]), pd.Index([])
+    promise, expected = (rivals[name].to_numpy(dtype=np.float64) for name in ("win", "win_now"))
+    tried, ok = tried_of(rules.loc[rivals["index_now"]].reset_index(drop=True))
     failed = np.maximum(tried - ok, 0.0) + PRIOR_TRIALS * (1 - expected)
     p_less = betainc(1 + ok + PRIOR_TRIALS * expected, 1 + failed, promise)
     sure = rivals[p_less >= _P_LESS]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rewriter.offline.lifecycle import evidence
+from rewriter.offline.trials import Trials
 
 DAY = 10
 SAID, SENT, KITCHEN, OFFICE = range(4)
@@ -101,3 +102,17 @@ def test_a_part_of_the_online_layer_answers_for_all_that_was_decided_under_its_n
     later, _ = told(rules, mined, {("", PART, ""): 5})
     assert {key for key in later if key[0] == PART} == {(PART, 1, 7), (PART, 2, 7)}
     assert {key: v for key, v in later.items() if key[0] != PART}.keys() == told(RULES, mined)[0].keys()
+
+
+@pytest.mark.parametrize("accounts", [0, 1, 2])
+def test_what_fewer_than_k_users_reject_does_not_make_room_for_a_rival(accounts):
+    """Six users of whom one rejects a rewrite, and accounts that reject it every day: the rule has the trials of the others."""
+    said = [(user, day, 1.0) for user in range(5) for day in range(3)] + [(5, 0, 0.0)]
+    said += [(100 + n, day, 0.0) for n in range(accounts) for day in range(10)]
+    user, day, outcome = (np.array(column) for column in zip(*said, strict=True))
+    n, ones = len(said), np.ones(len(said))
+    sent, nothing = np.full(n, SENT), np.full(n, "", dtype=object)
+    seen = Trials(np.full(n, SAID), sent, ones.astype(np.int64), nothing, np.full(n, np.nan), user, day, outcome, ones, ones)
+    tried, ok = evidence.tried_by_others(seen, np.zeros(n, dtype=np.int64), np.array([SENT]), np.array([2]))
+    assert ok / tried == 1.0 if accounts < 2 else ok / tried == pytest.approx(15 / 16)
+    assert tried[0] >= 12
