@@ -185,6 +185,22 @@ async def test_a_lesson_holds_at_once_for_who_taught_it(home, learned):
     assert (await say("movie time", ann)).response.error_code in REFUSALS
 
 
+@pytest.mark.parametrize("before", [False, True])
+async def test_a_lesson_goes_before_what_the_agent_understands(home, learned, before):
+    hass = home
+    await set_up(hass, learned, before=before)
+    say = speaker(hass)
+    assert (await say("hello")).response.error_code is None
+    await say("when I say hello I mean turn on the bedroom lamp")
+    await say("yes")
+    assert (await say("hello")).response.error_code is None
+    assert hass.states.get("light.bedroom_lamp").state == "on"
+    assert (await say("turn off the bedroom lamp")).response.error_code is None
+    assert hass.states.get("light.bedroom_lamp").state == "off"
+    turns = [(turn["utterance"], turn.get("sent"), turn["status"]) for turn in logged(hass)]
+    assert turns == [("hello", None, "ok"), ("hello", MEANT.replace("off", "on"), "ok"), (MEANT, None, "ok")]
+
+
 async def test_only_administrators_learn_and_erase_others(home, learned):
     await set_up(home, learned)
     await home.auth.async_create_user("the first one is the owner")
