@@ -25,7 +25,7 @@ version = release = rewriter.__version__
 copyright = "the authors of rewriter; Apache-2.0"  # noqa: A001 - the name that Sphinx reads
 root_doc = "index"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
-exclude_patterns = ["build", "README.md"]
+exclude_patterns = ["build"]
 html_theme = "furo"
 html_title = "rewriter"
 html_show_sphinx = False
@@ -54,7 +54,7 @@ def listed() -> set[str]:
 
 def hosts() -> list[str]:
     """Return the pages that no list of pages names."""
-    return sorted({page.stem for page in DOCS.glob("*.md")} - listed() - {root_doc, "README"})
+    return sorted({page.stem for page in DOCS.glob("*.md")} - listed() - {root_doc})
 
 
 def adapt(app: Sphinx, page: str, source: list[str]) -> None:  # noqa: ARG001 - the signature of the event
@@ -103,7 +103,8 @@ HOLDS = {
 def examples(app: Sphinx, context: object, lines: list[str]) -> None:  # noqa: ARG001 - the signature of the event
     """Show the examples of a verb as a block of code."""
     block = [line.removeprefix("| ") for line in lines if line.startswith("| ")]
-    lines[:] = [line.replace("`", "``") for line in lines if not line.startswith("| ")]
+    prose = (line.replace("`", "``") for line in lines if not line.startswith("| "))
+    lines[:] = [re.sub(r"\w+@\w+", r"``\g<0>``", line) for line in prose]  # else it is taken for an address
     if block:
         lines += ["", ".. code-block:: sh", "", *(f"    {line.strip()}" for line in block[1:]), ""]
 

@@ -120,4 +120,4 @@ def test_the_index_names_every_page():
     """The page of each host is named by the page of hosts."""
     index = ROOT / "docs" / "index.md"
     linked = {name for page in (index, index.with_name("integrations.md")) for name in re.findall(r"\]\(([^)#\s]+)", prose(page))}
-    assert {page.name for page in index.parent.glob("*.md")} - linked <= {"index.md", "README.md"}
+    assert {page.name for page in index.parent.glob("*.md")} - linked == {"index.md"}

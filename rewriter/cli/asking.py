@@ -117,7 +117,7 @@ def explain(
 def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -> None:
     """Show the stages of the rules for TEXT: when each rule entered, moved on and left, and why.
 
-    Stages are shadow (not sent), canary (on trial), live, probation (under suspicion) and retired. Without TEXT it shows the
+    Stages are shadow (not sent), canary (on trial), live, probation (tested again) and retired. Without TEXT it shows the
     stages of the online layer, which is judged by slice: method, mode and scope.
 
     \b
