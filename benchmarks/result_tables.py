@@ -332,6 +332,30 @@ def full_log(result: Figures) -> str:
     ))  # fmt: skip
 
 
+def spelling(result: Figures) -> str:
+    """What mending of spellings does, by the share of texts whose spelling the assistant minds."""
+    columns = [
+        "minded",
+        "mode",
+        "layer `spelling`",
+        "rewritten",
+        "wins",
+        "losses",
+        "win/loss",
+        "fixed",
+        "broken ‰, unseen",
+        "mended",
+    ]
+    rows = [
+        [share, *case.split(", "), *_effect(row), f"{row['mended']['wins']}:{row['mended']['losses']}"]
+        for share, of in result["minded"].items()
+        for case, row in of.items()
+        if isinstance(row, dict)
+    ]
+    mends = "; ".join(f"{share} minded: {of['texts mended before the NLU']}" for share, of in result["minded"].items())
+    return f"{grid(columns, rows)}\n\nMended: wins and losses of mended spellings alone. Texts mended by seed: {mends}."
+
+
 def teaching(result: Figures) -> str:
     """The effect of teaching, by seed: the relative change of defects, and the questions that were asked."""
     seeds = result["seeds"]

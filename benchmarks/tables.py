@@ -42,6 +42,7 @@ from result_tables import (
     serving,
     slurp,
     small_logs,
+    spelling,
     teaching,
     whole,
 )
@@ -133,6 +134,7 @@ SECTIONS = (
         "What does a log of 15,000 turns give, alone and with a catalog, and what are habits worth?",
         full_log,
     ),
+    Section("spelling", "Spelling", "What does mending of spellings do, where an assistant minds them and where not?", spelling),
     Section(
         "off_policy",
         "Off-policy estimates",
