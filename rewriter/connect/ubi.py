@@ -172,7 +172,7 @@ def _turns(
         shares[name.lower()] = max(share, shares.get(name.lower(), 0.0))
     for pair in shares.items():
         con.execute("INSERT INTO actions VALUES (?, ?)", pair)
-    con.create_function("said", normalise, ["VARCHAR"], "VARCHAR")
+    con.create_function("said", _said, ["VARCHAR"], "VARCHAR")
     wanted = "CAST(NULL AS VARCHAR)" if application is None else quoted(application)
     sql = resources.files("rewriter.connect").joinpath("sql/ubi.sql").read_text(encoding="utf-8")
     con.execute(sql.format(application=wanted, gap_ms=gap_ms))
@@ -180,6 +180,11 @@ def _turns(
         f"CREATE TEMP VIEW usable AS SELECT coalesce({wanted} IS NULL OR application = {wanted}, false) AS ours FROM asked"
         " WHERE said <> '' AND client IS NOT NULL AND ts_ms IS NOT NULL"
     )
+
+
+def _said(text: str) -> str:
+    """Return the normal form; DuckDB counts the parameters of a function, and `normalise` has more."""
+    return normalise(text)
 
 
 def _report(con: duckdb.DuckDBPyConnection, out: Path) -> ImportReport:
