@@ -17,6 +17,7 @@ _NEEDED: Final = {
     "feedback", "engaged", "status",
 }  # fmt: skip
 """Columns that are proposed only if their name says so: their content alone says too little."""
+_ALIKE: Final = 0.6  # difference of scores up to which a session may be taken for a user
 _SURE: Final = 0.7
 """Confidence from which a column that need not be there is proposed."""
 
@@ -107,7 +108,7 @@ def _of_shape(records: Sequence[Mapping[str, Any]], rows: str, given: Mapping[st
         free.pop(path)
     has_turns = [True] * len(flat)
     for ours in NAMES:
-        if ours in given or ours in fields:
+        if ours in given or (ours in fields and ours in CONTRACT):
             found = given.get(ours, ours)
         else:
             guess = _best(ours, free, has_turns, "role" in mapping or ours == ROLE)
@@ -172,6 +173,8 @@ def _best(ours: str, fields: Mapping[str, Field], has_turns: Sequence[bool], has
     if not scored or (ours == "response" and has_role):
         return None
     scored.sort(key=lambda each: -each[0])
+    if ours == "user_id":
+        _coarser_first(scored)
     score, path, name, field = scored[0]
     none = 1.0 if ours in REQUIRED else 2.0
     rivals = scored if ours in (*REQUIRED, ROLE) else scored[:1]  # of what need not be there, any column will do
@@ -181,6 +184,17 @@ def _best(ours: str, fields: Mapping[str, Field], has_turns: Sequence[bool], has
         return None
     named = "named like it" if name > 0.5 else "not by its name"
     return Guess(ours, path, confidence, f"{named}; {_seen(ours, field)}")
+
+
+def _coarser_first(scored: list[tuple[float, str, float, Field]]) -> None:
+    """Put the user before the session, where both look alike: each session is of one user, and a user has several."""
+    score, _, _, session = scored[0]
+    for i, (other, _, _, user) in enumerate(scored[1:], start=1):
+        pairs = {(str(one), str(two)) for one, two in zip(session.values, user.values, strict=True) if one is not None}
+        nested = len(pairs) == session.distinct and 0.2 * session.distinct <= user.distinct < session.distinct
+        if nested and other >= score - _ALIKE:
+            scored.insert(0, (score, *scored.pop(i)[1:]))
+            return
 
 
 def _seen(ours: str, field: Field) -> str:

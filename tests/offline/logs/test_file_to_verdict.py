@@ -15,6 +15,7 @@ from rewriter import Rewriter
 from rewriter.cli import main
 from rewriter.config import Logs
 from rewriter.offline.logs.examine import examine
+from rewriter.offline.logs.guess import propose
 from rewriter.offline.logs.reader import check
 
 ROWS = list(lamp_log.rows())
@@ -117,3 +118,8 @@ def test_an_export_is_read_as_it_is(name):
     assert (report.turns, report.users, report.rejected) == (18, 3, {})
     assert "response" not in report.missing
     assert "status" not in report.missing
+
+
+def test_users_who_take_turns_are_no_assistant():
+    rows = [{"speaker": f"u{i % 3}", "time": 1767600000 + i, "text": f"turn on lamp {i % 4}"} for i in range(30)]
+    assert propose(rows, {}).mapping == {"timestamp": "time", "utterance": "text", "user_id": "speaker"}
