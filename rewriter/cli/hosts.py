@@ -85,7 +85,7 @@ def synonyms(artefact: Path, locale: str | None, misheard: bool, out: Path | Non
 
 
 @main.command()
-@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy", "ovos", "home-assistant"]))
+@click.argument("host", type=click.Choice(["solr", "elasticsearch", "opensearch", "querqy", "ovos", "home-assistant", "rasa"]))
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--out", metavar="FILE", type=PATH, help="File to write.  [for rules; required]")
 @click.option("--locale", help="Locale (BCP 47) of the requests.  [for rules; default: the commonest of DIR]")
@@ -97,7 +97,8 @@ def export(host: str, folder: Path, out: Path | None, locale: str | None) -> Non
     file that ends in .json is the body of a request to its synonyms API. For ovos, name the file corrections.json, or
     regex_corrections.json for rules that change exactly these requests.
 
-    For home-assistant: the custom component, laid out in DIR as HACS expects it.
+    For home-assistant: the custom component, laid out in DIR as HACS expects it. For rasa: component, channel and actions,
+    laid out in the project DIR.
 
     \b
     Examples:
@@ -106,6 +107,7 @@ def export(host: str, folder: Path, out: Path | None, locale: str | None) -> Non
       rewriter export querqy artefact --out replace.txt --locale de
       rewriter export ovos artefact --out regex_corrections.json
       rewriter export home-assistant hacs
+      rewriter export rasa project
     """
     from rewriter import terminal
 
@@ -113,6 +115,10 @@ def export(host: str, folder: Path, out: Path | None, locale: str | None) -> Non
         from rewriter.connect.home_assistant import lay_out
 
         told = lay_out(folder).lines()
+    elif host == "rasa":
+        from rewriter.connect.rasa import lay_out as lay_out_rasa
+
+        told = lay_out_rasa(folder).lines()
     elif out is None:
         raise click.UsageError("name the file to write, for example --out synonyms.txt")
     else:

@@ -46,7 +46,7 @@ class RewriterProcessor(FrameProcessor):
         self._talk, self._user = dialogue, user_id
         self._turn: Turn | None = None
         self._calls = Calls()
-        self._speaks = self._barged = False
+        self._speaks = self._interrupts = self._barged = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Take note of a frame, and pass it on."""
@@ -59,7 +59,7 @@ class RewriterProcessor(FrameProcessor):
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
                 self._speaks = isinstance(frame, BotStartedSpeakingFrame)
             case InterruptionFrame():
-                self._barged |= self._speaks
+                self._interrupts |= self._speaks
             case EndFrame() | CancelFrame():
                 self._end()
         await self.push_frame(frame, direction)
@@ -71,6 +71,7 @@ class RewriterProcessor(FrameProcessor):
 
     def _hear(self, frame: TranscriptionFrame) -> None:
         self._end()
+        self._barged, self._interrupts = self._interrupts, False
         language = str(frame.language) if frame.language else None
         self._turn = self._talk.hear(frame.text, user_id=frame.user_id or self._user, locale=language)
         frame.text = self._turn.text
@@ -78,4 +79,4 @@ class RewriterProcessor(FrameProcessor):
     def _end(self) -> None:
         if self._turn is not None:
             self._talk.end(self._turn, **self._calls.columns(), barge_in=self._barged or None)
-            self._turn, self._barged, self._calls = None, False, Calls()
+        self._turn, self._calls = None, Calls()

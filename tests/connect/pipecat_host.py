@@ -7,7 +7,13 @@ import json
 import sys
 
 from loguru import logger
-from pipecat.frames.frames import EndFrame, FunctionCallResultFrame, TranscriptionFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    EndFrame,
+    FunctionCallResultFrame,
+    InterruptionFrame,
+    TranscriptionFrame,
+)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -16,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 from rewriter.connect.dialogue import Dialogue
 from rewriter.connect.pipecat import RewriterProcessor
 
+COMPLAINT = "that's not what I meant"
 NLU = {"turn off the lamp": {"on": False}, "turn on the lamp": {"on": True}, "play music": {"what": "music"}}
 
 
@@ -45,6 +52,9 @@ async def main(artefact, turns):
     running = asyncio.create_task(runner.run())
     await started.wait()
     for n, (text, user) in enumerate(json.load(sys.stdin), start=1):
+        if text == COMPLAINT:  # she says so into the answer
+            await worker.queue_frames([BotStartedSpeakingFrame(), InterruptionFrame()])
+            await asyncio.sleep(0.1)
         await worker.queue_frame(TranscriptionFrame(text, user, "2026-01-05T08:00:00Z"), FrameDirection.DOWNSTREAM)
         while len(agent.answers) < n:
             await asyncio.sleep(0.001)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from rewriter.connect.sendable import Sent
 from rewriter.errors import LogError
 from rewriter.operate.forget import forget
 
+PAGE = Path(__file__).parents[2] / "docs" / "ovos.md"
 DRIVER = Path(__file__).parent / "ovos_host.py"
 PIPELINE = ["ovos-padacioso-pipeline-plugin-high", "ovos-fallback-pipeline-plugin-low"]
 
@@ -66,7 +69,9 @@ def done(spoken):
 
 
 def plugin(folder):
-    return {"ovos-rewriter-plugin": {"artefact": str(folder / "artefact"), "turns": str(folder / "turns")}}
+    """The settings of the page, with the folders of a test."""
+    settings = re.search(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    return json.loads(settings.replace("/home/ovos/rewriter", str(folder)))["utterance_transformers"]
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +113,11 @@ def test_what_no_skill_took_is_asked_again(python, tmp_path):
     said = "turn off the lampp"
     assert Rewriter.open(tmp_path / "artefact").rewrite(said, after_failure=True).applied
     with ovos(python, tmp_path, plugin(tmp_path)) as say:
-        answers = say([said, "u1"], ["play music", "u1"], ["play music", "u1"])
-    spoken = [text for answer in answers for text in answer]
-    assert len(spoken) == 4, "an apology, and then all three are done"
-    assert spoken.count("done") == 3
+        (apology,) = say([said, "u1"])
+        end = time.monotonic() + 120
+        while not list((tmp_path / "turns").iterdir()) and time.monotonic() < end:
+            time.sleep(0.2)  # what is asked again is answered after the apology
+    assert not done(apology)
     (path,) = (tmp_path / "turns").iterdir()
     row = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
     assert (row["utterance"], row["sent"], row["status"]) == (said, hosts.RIGHT, "ok")
@@ -186,8 +192,6 @@ def test_a_log_is_read_line_by_line(tmp_path):
 
 
 def test_exact_corrections_are_literal():
-    import re
-
     ((pattern, text),) = json.loads(corrections([Sent(r"a.b\d (x)", r"c\1 \g<0>", False)], exact=True)).items()
     assert re.sub(pattern, text, r"a.b\d (x)") == r"c\1 \g<0>"
     assert re.sub(pattern, text, r"a!b\d (x)") == r"a!b\d (x)"

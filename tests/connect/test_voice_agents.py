@@ -43,6 +43,7 @@ def test_a_request_fails_is_restated_learned_mended_undone_and_forgotten(name, t
         (hosts.WRONG, None, "failed"),
         (hosts.WRONG, hosts.RIGHT, "ok"),
     ]
+    assert [row.get("barge_in") for row in rows] == [None, True if name == "pipecat" else None, None, None]
     assert rows[0]["hypothesis"] == ("home|on=false" if name == "pipecat" else f"home|text={hosts.RIGHT}")
     forget("u2", tmp_path / "artefact", logs=[str(tmp_path / "turns")])
     kept = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "turns").iterdir())

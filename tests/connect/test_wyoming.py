@@ -1,6 +1,7 @@
 """Wyoming from request to request: a client of the protocol speaks over TCP to the proxy, which stands before a service."""
 
 import json
+import re
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from rewriter.operate.forget import forget
 
 pytestmark = pytest.mark.hosts
+PAGE = Path(__file__).parents[2] / "docs" / "wyoming.md"
 DRIVER = Path(__file__).parent / "wyoming_host.py"
 
 
@@ -30,8 +32,11 @@ def service(python):
 def proxy(python, folder, service, *more):
     """The command as the page has it; yields a function that asks [kind, text, user] and returns the answers."""
     uri = f"tcp://127.0.0.1:{hosts.free_port()}"
-    command = [python, "-m", "rewriter.cli", "wyoming", folder / "artefact", "--upstream", service, "--uri", uri]
-    with hosts.running([*command, "--turns", folder / "turns", *more], uri):
+    places = {"artefact": folder / "artefact", "turns": folder / "turns"}
+    places |= {"tcp://127.0.0.1:10500": service, "tcp://127.0.0.1:10390": uri}
+    line = re.search(r"^rewriter (wyoming .*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    command = [python, "-m", "rewriter.cli", *(places.get(word, word) for word in line.split()), *more]
+    with hosts.running(command, uri):
         yield lambda *requests: talk(python, uri, *requests)
 
 
