@@ -10,7 +10,7 @@ import urllib.request
 from typing import Any, Dict, List, Text
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import UserUttered
+from rasa_sdk.events import ActionExecuted, UserUttered
 from rasa_sdk.executor import CollectingDispatcher
 from rewriter_client import RewriterClient
 
@@ -54,7 +54,7 @@ class ActionRewrite(Action):
         kept.update(said=said, sent=answer["text"], rewrite_id=answer["id"], user_id=user, after_failure=True)
         found = parsed(answer["text"])
         found["rewriter"] = kept
-        return [UserUttered(said, found)]
+        return [ActionExecuted("action_listen"), UserUttered(said, found)]  # rules begin where Rasa listens
 
 
 class ActionUndoRewrite(Action):
