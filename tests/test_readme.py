@@ -21,8 +21,8 @@ SAMPLE = ROOT / "data" / "sample.parquet"
 BLOCK = re.compile(r"^```python(?P<mark>[^\n]*)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"(?<![\w./-])(?:rewriter|tests|benchmarks|docs|data|notebooks)/[\w./*-]*\w")
 """A path below the root of the repository, perhaps with wildcards."""
-MADE = {"benchmarks/results/NAME.json"}
-"""Placeholders of names."""
+MADE = {"benchmarks/results/NAME.json", "data/nlu.yml", "data/rewriter_rules.yml"}
+"""Placeholders of names, and files of a project of Rasa."""
 RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
 SKETCH = "sketch"
 """A block marked ```python sketch needs what only its reader has: it must compile, and is not run."""
