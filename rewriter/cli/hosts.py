@@ -111,6 +111,8 @@ def export(host: str, folder: Path, out: Path | None, locale: str | None) -> Non
     """
     from rewriter import terminal
 
+    if host in ("home-assistant", "rasa") and (folder / "CURRENT").exists():
+        raise click.UsageError(f"{folder} is an artefact; name another folder for the files of {host}, for example {host}")
     if host == "home-assistant":
         from rewriter.connect.home_assistant import lay_out
 

@@ -22,6 +22,7 @@ from rewriter.artefact.versions import Version, load_current
 from rewriter.connect.search_rules import escaped, synonym_set, text_file
 from rewriter.errors import RequestError
 from rewriter.guardrail.contrasts import NOTHING, Kind, WordContrasts, open_contrasts
+from rewriter.model.fluency import Wording
 from rewriter.operate.review import Learned, decided
 from rewriter.similarity import changes, sound_similarity, text_similarity
 from rewriter.text import unspaced
@@ -30,6 +31,10 @@ COLUMNS: Final = ("said", "meant", "weight", "shown by", "for example")
 FIGURES: Final = ("weight",)
 _LONGEST = 4  # words of a phrase; longer ones are sentences
 _WEIGHT = 0.5  # prior count of each outcome
+_LEAST_REWRITES, _LEAST_FRAMES, _LEAST_WEIGHT = 2, 3, 0.8
+"""A pair is listed if so many rewrites or pairs of understood texts show it, and its weight is not less. One rewrite alone
+may be a mishearing that sounds like neither phrase."""
+_NAMES_ONLY = "home-assistant"
 _MISHEARD = 2 / 3  # similarity from which on two phrases are taken for one word, misheard or in two forms
 
 
@@ -82,7 +87,7 @@ def synonyms(
         with_misheard: whether mishearings and typing errors are included.
         out: file to write; None for none.
         host: ``solr``, ``elasticsearch`` or ``opensearch`` for lines of equivalent words, which widen a search;
-            ``home-assistant`` for YAML with the aliases of each name.
+            ``home-assistant`` for YAML with the aliases of each name that the log or catalog has as the value of a slot.
 
     Raises:
         ArtefactError: there is no artefact, or the disk refuses.
@@ -94,18 +99,25 @@ def synonyms(
     if host not in WRITERS:
         raise RequestError(f"synonyms are written for {', '.join(WRITERS)}, not for {host!r}")
     rewrites = [each.rule for each in decided(root) if each.line is None or each.line.choice != "block"]
-    words = load_current(root, _words)
+    words, names = load_current(root, lambda version: (_words(version), _names(version)))
     found = [each for each in _found(rewrites, words) if locale in (None, each.locale)]
     kept = sorted((each for each in found if with_misheard or not each.misheard), key=_best_first)
     if out is not None:
+        written = [each for each in kept if host != _NAMES_ONLY or each.meant in names]
         with explained(Path(out)):
-            replace(Path(out), WRITERS[host](kept).encode("utf-8"))
+            replace(Path(out), WRITERS[host](written).encode("utf-8"))
     return kept
 
 
 def _words(version: Version) -> Mapping[str, WordContrasts]:
     """Return what the texts of the log, or else of the catalog, show about words."""
     return open_contrasts(version.folder / "online") or open_contrasts(version.folder / "catalog")
+
+
+def _names(version: Version) -> frozenset[str]:
+    """Return the names that the assistant knows: values of slots."""
+    folders = (path for kind in ("online", "catalog") for path in (version.folder / kind / "wording").glob("*") if path.is_dir())
+    return frozenset(name for folder in folders for name in Wording.open(folder).names)
 
 
 def _best_first(one: Synonym) -> tuple[float, int, str, str, str]:
@@ -133,10 +145,13 @@ def _found(rewrites: Iterable[Learned], words: Mapping[str, WordContrasts]) -> I
             continue
         total = len(rules) + keeps + alters
         weight = (sum(rule.p_goal for rule in rules) + keeps + _WEIGHT) / (total + 2 * _WEIGHT)
+        alike = float(max(text_similarity([said], [meant])[0], sound_similarity([said], [meant], locale)[0]))
+        few = len(rules) < _LEAST_REWRITES and keeps < _LEAST_FRAMES
+        if alike < _MISHEARD and (few or weight < _LEAST_WEIGHT):
+            continue
         common = max(rules, key=lambda rule: rule.turns, default=None)
         example = f"{said} = {meant}" if common is None else f"{common.source} -> {common.target}"
         users = common.users if common else 0
-        alike = float(max(text_similarity([said], [meant])[0], sound_similarity([said], [meant], locale)[0]))
         yield Synonym(locale, said, meant, weight, len(rules), users, keeps, alike, unspaced(example))
 
 

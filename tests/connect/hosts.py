@@ -8,6 +8,7 @@ when its packages, its Python, or this checkout's folder, dependencies or entry 
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -58,7 +59,7 @@ def python(name: str, packages: list[str], version: str = "", *, rewriter: bool 
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 _run([base, "-m", "venv", folder])
-                _run([inside, "-m", "pip", "install", "--quiet", *packages, *(["-e", str(ROOT)] if rewriter else [])])
+                _run([*_installer(inside), "--quiet", *packages, *(["-e", str(ROOT)] if rewriter else [])])
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 told = (error.stderr or b"").decode(errors="replace").strip().splitlines()
                 pytest.skip(f"{name} cannot be installed: {told[-1] if told else error}")
@@ -75,6 +76,15 @@ def environment(**more: str | Path) -> dict[str, str]:
     """Return the variables for a host's process: those of the tests without their import path, and `more`."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     return kept | {"OMP_NUM_THREADS": "1"} | {key: str(value) for key, value in more.items()}
+
+
+def _installer(inside: Path) -> list[str | Path]:
+    """Return the beginning of the command that installs into an environment: uv takes seconds where pip takes minutes."""
+    if importlib.util.find_spec("uv") is None:
+        return [inside, "-m", "pip", "install"]
+    from uv import find_uv_bin
+
+    return [find_uv_bin(), "pip", "install", "--python", inside]
 
 
 def _run(command: list[str | Path]) -> None:

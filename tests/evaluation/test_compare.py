@@ -161,7 +161,8 @@ def test_families_are_tried_as_one(lamp, tmp_path):
     from rewriter.evaluation.experiment import ArmSplit
     from rewriter.evaluation.experiment import experiment as read
 
-    log = lamp_log.write(tmp_path / "log.jsonl")
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(row | {"sent": row["utterance"]}) + "\n" for row in lamp_log.rows()), encoding="utf-8")
     last = read([log], ArmSplit("lamps"), detect=0.1, releases=[lamp[0]])[-1]
     texts = {row["utterance"].lower() for row in lamp_log.rows()}
     arm = {text: ArmSplit("lamps").arm("turn of the lamp" if text == "turn off the lamp" else text) for text in texts}
