@@ -100,7 +100,7 @@ def test_what_is_unknown_says_so(small, open_):
     assert result.stderr == (
         "note: The artefact has nothing in the language of this locale. `rewriter info` lists its locales.\n"
     )
-    with pytest.raises(RequestError, match="layers are any of lesson, precomputed, online"):
+    with pytest.raises(RequestError, match="layers are any of lesson, spelling, precomputed, online"):
         Rewriter.open(small, layers=["nosuch"])
     with pytest.raises(RequestError, match="the id of a Rewrite that this artefact answered, not on 'nosuch'"):
         open_.feedback("nosuch", 1, "ann")

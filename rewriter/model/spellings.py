@@ -185,7 +185,7 @@ class Spellings:
             held = json.loads((folder / _MENDS).read_text("utf-8", "surrogatepass"))
             mends = [Mend(**row) for row in held["mends"]]
             index, surfaces = HashIndex.open(folder, "keys"), TextColumn.open(folder, "surfaces")
-            users, p = mapped(folder / "users.npy"), mapped(folder / "p.npy")
+            users, p = mapped(folder / "users.npy").astype(np.int64), mapped(folder / "p.npy").astype(np.float64)
             return cls(index, surfaces, users, p, {(one.locale, one.spoken): one for one in mends}, Priors(**held["priors"]))
 
     @property

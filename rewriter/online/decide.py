@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
-from rewriter.model.spellings import Mend
 from rewriter.online.lessons import by_lesson
 from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
@@ -19,6 +19,9 @@ from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Rewrite, Teachable
 from rewriter.text import normalise, unspaced
+
+if TYPE_CHECKING:
+    from rewriter.model.spellings import Mend
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +125,7 @@ def _by_rule(serving: Serving, options: Options, call: Call, rule: Rule, decided
     return _drawn(serving, options, call, ready, 1.0 if call.after_failure else rule.share)
 
 
-def _find_mend(serving: Serving, options: Options, call: Call, decided: Decisions) -> Mend | None:
+def _find_mend(serving: Serving, options: Options, call: Call, decided: Decisions) -> "Mend | None":
     """Return the spelling in which the utterance works, if it fails as it is spelled; None if nothing speaks for one.
 
     The assistant's own parser has the last word: what it understands is left alone, and what it does not is not sent.
@@ -142,7 +145,7 @@ def _find_mend(serving: Serving, options: Options, call: Call, decided: Decision
     return mend
 
 
-def _by_mend(serving: Serving, options: Options, call: Call, mend: Mend) -> Verdict:
+def _by_mend(serving: Serving, options: Options, call: Call, mend: "Mend") -> Verdict:
     """Say what becomes of a request that is only spelled wrongly. After a refusal nothing is drawn: it is known to fail."""
     p, share = (mend.after, 1.0) if call.after_failure else (mend.p, mend.share)
     return _drawn(

@@ -16,15 +16,17 @@ from rewriter.locales import language_of
 from rewriter.model.context_rules import ContextRules
 from rewriter.model.layer_slices import open_shares
 from rewriter.model.rules import Rule, RuleBook, open_moments, open_suggested
-from rewriter.model.spellings import FOLDER as SPELLINGS
-from rewriter.model.spellings import Mend, Spellings
 from rewriter.text import unspaced
 
 if TYPE_CHECKING:
     from rewriter.guardrail import Guardrails
     from rewriter.model.risk import Risk
+    from rewriter.model.spellings import Mend, Spellings
     from rewriter.online.catalog_layer import CatalogLayer, LogThenCatalog
     from rewriter.online.layer import OnlineLayer
+
+_SPELLINGS = "spellings"
+"""`rewriter.model.spellings.FOLDER`, which is not imported where only rules are served."""
 
 
 def lookup_order(locale: str | None, users: Mapping[str, int]) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ class Serving:
     settings: GuardrailSettings
     teaching: Teaching
     moments: Callable[[str, str, str], Rule | None]
-    spellings: tuple[Spellings, ...]
+    spellings: "tuple[Spellings, ...]"
     spoken: tuple[str, ...] = ()
 
     @classmethod
@@ -189,7 +191,7 @@ class Serving:
         found = (each.surface(text, place) for each in self.spellings for place in places)
         return next((one for one in found if one is not None), None) or unspaced(text)
 
-    def mend(self, spoken: str, text: str, locale: str | None) -> Mend | None:
+    def mend(self, spoken: str, text: str, locale: str | None) -> "Mend | None":
         """Return what is known about an utterance that may only be spelled wrongly; None if it is nothing.
 
         Args:
@@ -261,10 +263,15 @@ def open_online_layer(version: Version) -> "OnlineLayer | CatalogLayer | LogThen
     return LogThenCatalog(own, CatalogLayer.open(beside, guardrail), lookup_order)
 
 
-def open_spellings(version: Version) -> tuple[Spellings, ...]:
+def open_spellings(version: Version) -> "tuple[Spellings, ...]":
     """Open the spellings of a version: those of its log, then those of its catalog."""
-    folders = (version.folder / kind / SPELLINGS for kind in ("online", "catalog"))
-    return tuple(Spellings.open(folder) for folder in folders if folder.is_dir())
+    folders = [version.folder / kind / _SPELLINGS for kind in ("online", "catalog")]
+    folders = [folder for folder in folders if folder.is_dir()]
+    if not folders:
+        return ()
+    from rewriter.model.spellings import Spellings  # noqa: PLC0415 - a process that serves rules only needs no numpy
+
+    return tuple(map(Spellings.open, folders))
 
 
 def _guardrail_of(version: Version) -> GuardrailSettings:

@@ -1,13 +1,13 @@
 """`TeachingSession`: a guided talk in which a user teaches, for any host: a prompt goes in, a text comes out."""
 
 import re
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rewriter.codes import Caution
 from rewriter.errors import RewriterError
+from rewriter.locks import Lock
 from rewriter.model.phrases import compiled, phrases
 from rewriter.online.moments import read_yes
 from rewriter.online.preferences import Statement
@@ -198,7 +198,7 @@ class TeachingSessions:
     """
 
     def __init__(self, rewriter: Rewriter) -> None:
-        self._rewriter, self._lock = rewriter, threading.Lock()
+        self._rewriter, self._lock = rewriter, Lock()
         self._talks: OrderedDict[tuple[str, str | int, str | None], TeachingSession] = OrderedDict()
 
     def say(self, user_id: str | int, text: str, locale: str | None = None) -> tuple[str, bool]:

@@ -33,8 +33,8 @@ def test_a_learned_artefact_wins_on_later_days(talk):
     folder, _ = talk
     evaluation = evaluate(folder / "artefact", [folder / "after.csv"], truth="goal", out=folder / "out")
     every = evaluation.rows[0]
-    assert every.wins > 20
-    assert every.win_loss.low > 5
+    assert every.wins > 5
+    assert every.win_loss.low > 2
     assert every.broken_seen.value == 0
     assert every.unknown < every.wins / 3  # the log itself must have answered the text that is sent
     assert evaluation.warnings == ()
