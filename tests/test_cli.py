@@ -380,12 +380,7 @@ def test_check_says_what_a_catalog_could_answer(tmp_path):
     settings = tmp_path / "settings.toml"
     settings.write_text("[trigger]\nmax_loss_share = 0.25\n", encoding="utf-8")
     out = good("learn", calls, "--catalog", catalog, "--catalog-is-complete", "--config", settings, "--check")
-    told = [line for line in out.splitlines() if line.startswith("catalog: ")]
-    assert " ".join(told) and " ".join(out.split()).find("answers 4 of 5 refused turns") >= 0
-    assert told[0].startswith(told[0][:0]) or told[0] == (
-        "catalog: answers 4 of 5 refused turns (80%), 1 of 2 refused texts, "
-        'such as "turn off the kitchen light" -> "turn off the kitchen lights"'
-    )
+    assert "answers 4 of 5 refused turns" in " ".join(out.split())
 
 
 def test_a_user_teaches_lists_and_takes_back(small, tmp_path):
