@@ -56,7 +56,6 @@ def spark(session, tmp_path):
     engine.close()
 
 
-@pytest.mark.xfail(strict=False, reason="the oracle does not know all that is left out now")
 @pytest.mark.parametrize("config", [DEFAULT, TIGHT], ids=["defaults", "tight"])
 def test_a_log_made_to_hurt(duck, tmp_path, config):
     compare(duck, long_log(400, seed=1), config, tmp_path)
@@ -67,7 +66,7 @@ def test_no_turns(duck, tmp_path):
     assert (mined.locales, mined.dropped) == ({}, 0)
 
 
-@pytest.mark.xfail(strict=False, reason="the oracle does not know all that is left out now")
+@pytest.mark.xfail(strict=True, reason="the oracle does not know all that is left out now")
 @pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs())
@@ -79,7 +78,7 @@ def test_small_logs(tmp_path_factory, turns):
         engine.close()
 
 
-@pytest.mark.xfail(strict=False, reason="the oracle does not know all that is left out now")
+@pytest.mark.xfail(strict=True, reason="the oracle does not know all that is left out now")
 @pytest.mark.slow
 def test_a_long_log(duck, tmp_path):
     compare(duck, long_log(5_000, seed=2), DEFAULT, tmp_path)
