@@ -66,7 +66,8 @@ def p_helped(pairs: Pairs, known: Known) -> Floats:
     """
     p = Rules.shipped().p(signs(_columns(pairs, known)))
     failed = 1 - p[:, CLASSES.index(FailurePoint.CORRECT)]
-    return np.asarray(1 - p[:, [CLASSES.index(name) for name in _UNTAUGHT]].sum(axis=1) / np.maximum(failed, 1e-9))
+    untaught = p[:, [CLASSES.index(name) for name in _UNTAUGHT]].sum(axis=1)
+    return np.asarray(np.maximum(1 - untaught / np.maximum(failed, 1e-9), 0.0))  # rounding must not fall below a limit of 0
 
 
 def _columns(pairs: Pairs, known: Known) -> npt.NDArray[np.float32]:
