@@ -1,6 +1,5 @@
 """Mining again in plain Python, written from docs/mining.md and not from the SQL: the reference that the engines must equal."""
 
-import unicodedata
 from collections import Counter, defaultdict
 from fractions import Fraction
 from itertools import groupby
@@ -8,6 +7,7 @@ from math import floor
 
 import jellyfish
 import numpy as np
+from anyascii import anyascii
 from hard_logs import CONTEXTS, DEVICES
 
 from rewriter.offline.mining.second_choice import is_second_choice
@@ -52,8 +52,8 @@ def mine(turns, detector, config):
         "context_steps": context_steps,
         "user_nodes": user_nodes,
         "user_edges": user_edges,
-        **chain(user_nodes, user_edges, texts, config.chain.user_cap),
-        "queries": queries(counts, texts, config.chain.user_cap),
+        **chain(user_nodes, user_edges, texts, config.chain.user_cap, left := left_out(counts, config.launch.min_users)),
+        "queries": queries([c for c in counts if c["user_no"] not in left], texts, config.chain.user_cap),
     }
 
 
@@ -237,8 +237,7 @@ def compare(texts, c):
 def sound(text, locale):
     if locale.startswith("en"):
         return " ".join(jellyfish.metaphone(word) or word for word in text.split())
-    letters = [c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)]
-    return "".join(c for c, _ in groupby(letters))
+    return " ".join("".join(c for c, _ in groupby(anyascii(word).lower() or word)) for word in text.split())
 
 
 def thousandths(one, other):
@@ -427,8 +426,19 @@ class Rows:
         return nodes, edges
 
 
-def chain(user_nodes, user_edges, texts, cap):
-    """Cap each user, and add up."""
+def left_out(counts, k):
+    """The users, at most k - 1, who say more than three times as many different texts as the k-th; nobody among few users."""
+    texts = defaultdict(set)
+    for c in counts:
+        texts[c["user_no"]].add(c["said"])
+    busiest = sorted(texts, key=lambda user: (-len(texts[user]), user))
+    if len(busiest) < 5 * k:
+        return set()
+    return {user for user in busiest[: k - 1] if len(texts[user]) > 3 * len(texts[busiest[k - 1]])}
+
+
+def chain(user_nodes, user_edges, texts, cap, left):
+    """Cap each user, and add up; who is left out only keeps a row that nobody else has."""
     charged = {(u["user_no"], u["node"]): u["mass"] for u in user_nodes}
 
     def capped(mass, user, node):
@@ -436,7 +446,12 @@ def chain(user_nodes, user_edges, texts, cap):
         return mass if n <= 1000 * cap else floor(Fraction(mass * cap * 1000, n))
 
     nodes, edges = {}, defaultdict(lambda: [0, 0])
-    for u in user_nodes:
+    others = {u["node"] for u in user_nodes if u["user_no"] not in left}
+    for row in user_nodes:
+        gone = row["user_no"] in left
+        if gone and row["node"] in others:
+            continue
+        u = row | {"success": 0, "failure": 0, "turns": 0} if gone else row
         text = texts[u["node"]]
         start = {"node": u["node"], "locale": text["locale"], "kind": text["kind"], "state": text["text"]}
         start |= {"success": 0, "failure": 0, "turns": 0, "users": 0, "first_day": u["first_day"], "last_day": u["last_day"]}
@@ -448,7 +463,7 @@ def chain(user_nodes, user_edges, texts, cap):
         node["first_day"] = min(node["first_day"], u["first_day"])
         node["last_day"] = max(node["last_day"], u["last_day"])
     for e in user_edges:
-        if mass := capped(e["mass"], e["user_no"], e["source"]):
+        if e["user_no"] not in left and (mass := capped(e["mass"], e["user_no"], e["source"])):
             add(edges[e["source"], e["target"]], mass, 1)
     return {"nodes": list(nodes.values()), "edges": dicts(edges, ("source", "target", "mass", "users"))}
 

@@ -66,7 +66,6 @@ def test_no_turns(duck, tmp_path):
     assert (mined.locales, mined.dropped) == ({}, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="the oracle does not know all that is left out now")
 @pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs())
@@ -78,7 +77,6 @@ def test_small_logs(tmp_path_factory, turns):
         engine.close()
 
 
-@pytest.mark.xfail(strict=True, reason="the oracle does not know all that is left out now")
 @pytest.mark.slow
 def test_a_long_log(duck, tmp_path):
     compare(duck, long_log(5_000, seed=2), DEFAULT, tmp_path)
