@@ -25,6 +25,7 @@ Aligner = Callable[[Sequence[str], Sequence[str]], Opcodes]
 
 _METAPHONE = "metaphone"
 _WORDS_CACHED = 1 << 16  # words whose keys are remembered; about 10 MB
+_LOCALES_CACHED = 64
 _PAIRS_CACHED = 1 << 10  # pairs of texts whose differences are remembered: each rule of the guardrail asks for the same pair
 
 
@@ -50,8 +51,18 @@ def phonetic_key(text: str, locale: str = "en") -> str:
 
 def phonetic_keys(texts: Iterable[str], locale: str = "en") -> list[str]:
     """Return the phonetic key of each text; the keys of words are cached."""
-    sound = _metaphone if pack_of(language_of(locale)).sounds == _METAPHONE else letters_once
+    sound = word_sound(locale)
     return [" ".join(map(sound, text.split())) for text in texts]
+
+
+@lru_cache(maxsize=_LOCALES_CACHED)
+def word_sound(locale: str) -> Callable[[str], str]:
+    """Return the function that gives the phonetic key of one word.
+
+    Args:
+        locale: BCP 47; only its language counts.
+    """
+    return _metaphone if pack_of(language_of(locale)).sounds == _METAPHONE else letters_once
 
 
 @lru_cache(maxsize=_WORDS_CACHED)
@@ -187,6 +198,16 @@ def changes(source: tuple[str, ...], target: tuple[str, ...], align: Aligner = I
         >>> changes(("turn", "of", "lamp"), ("turn", "off", "the", "lamp"))
         (Change(start=1, end=2, new_start=1, new_end=3),)
     """
+    n, m = len(source), len(target)
+    start, end = 0, min(n, m)
+    while start < end and source[start] == target[start]:
+        start += 1
+    tail, end = 0, end - start
+    while tail < end and source[n - 1 - tail] == target[m - 1 - tail]:
+        tail += 1
+    lost, gained = source[start : n - tail], target[start : m - tail]
+    if not lost or not gained or set(lost).isdisjoint(gained):  # most pairs; no way of matching finds anything else
+        return (Change(start, n - tail, start, m - tail),) if lost or gained else ()
     found: list[Change] = []
     for op in align(source, target):
         if op.tag == "equal":

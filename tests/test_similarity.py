@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Indel, Levenshtein
 
-from rewriter.similarity import contained, phonetic_key, phonetic_keys, sound_similarity, text_similarity
+from rewriter.similarity import changes, contained, phonetic_key, phonetic_keys, sound_similarity, text_similarity
 
 WORDS = st.text("abc é", max_size=8)
 
@@ -25,6 +26,18 @@ def test_text_similarity_is_the_share_of_common_letters(pairs):
     expected = [2 * common(a, b) / (len(a) + len(b)) if a or b else 1.0 for a, b in pairs]
     assert found.shape == (len(pairs),)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("align", [Indel.opcodes, Levenshtein.opcodes])
+@given(source=st.lists(st.sampled_from("abcd"), max_size=7), target=st.lists(st.sampled_from("abcd"), max_size=7))
+def test_changes_are_the_steps_of_the_alignment(align, source, target):
+    found = []
+    for op in align(source, target):
+        if op.tag != "equal":
+            step = [op.src_start, op.src_end, op.dest_start, op.dest_end]
+            touches = found and (found[-1][1], found[-1][3]) == (step[0], step[2])
+            found[-1:] = [[found[-1][0], step[1], found[-1][2], step[3]]] if touches else [*found[-1:], step]
+    assert [list(change) for change in changes(tuple(source), tuple(target), align)] == found
 
 
 @pytest.mark.parametrize(

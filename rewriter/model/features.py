@@ -9,13 +9,11 @@ does. The ranker is fitted on top of these costs.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from math import log
 from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Indel
-from rapidfuzz.process import cdist
 
 from rewriter.arrays import Floats
 from rewriter.guardrail.lexicon import Phrase
@@ -23,7 +21,7 @@ from rewriter.model import fluency as words
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Pool, log_goal_prior
 from rewriter.model.risk import WORDED, Risk
-from rewriter.similarity import changes, phonetic_key, phonetic_keys
+from rewriter.similarity import changes, phonetic_keys, word_sound
 
 _LETTERS = 0.4  # share of spelling in the similarity of two words; the rest is sound
 _DELETE = 0.5  # cost of a heard word without a meant word, per weight
@@ -32,10 +30,10 @@ _SUBSTITUTE = 1.3  # cost of a replaced word, per weight and per dissimilarity
 _JOIN = 1.5  # the same if two words were heard as one, or one as two
 _SPLICE = 0.2  # constant cost of joining or splitting words
 _LONGEST = 24  # largest number of words of a text that are aligned; later words are ignored, which bounds the time
-_FEW = 4  # up to so many pairs of words are compared one by one, from a cache
 _PAIRS_CACHED = 1 << 18  # number of pairs of words whose similarity is cached
 
-_Rows = list[list[float]]
+_Fields = tuple[float, float, float, float, float, float, float, int]
+"""The fields of an `Alignment`."""
 _Step = tuple[float, int, int]
 """Cost of the cheapest path up to here; how many heard words and how many meant words its last step covers."""
 
@@ -89,98 +87,125 @@ def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable
         >>> align("turnoff the lamp", "turn off the lamp", lambda word: 1.0, lambda word: True).missing
         0.0
     """
-    left, right = tuple(heard.split()[:_LONGEST]), tuple(meant.split()[:_LONGEST])
-    total = NOTHING
-    for start, end, new_start, new_end in changes(left, right):
-        stretch = _align_stretch(left[start:end], right[new_start:new_end], weigh, knows, locale)
-        total = stretch if total is NOTHING else _sum(total, stretch)
-    return total
+    return Alignment(*_Aligner(weigh, knows, locale).align(_aligned(heard.split()), _aligned(meant.split())))
 
 
-def _sum(one: Alignment, other: Alignment) -> Alignment:
-    return Alignment(
-        one.cost + other.cost,
-        one.replaced + other.replaced,
-        max(one.worst, other.worst),
-        one.missing + other.missing,
-        max(one.most_missing, other.most_missing),
-        one.extra + other.extra,
-        max(one.most_extra, other.most_extra),
-        one.swaps + other.swaps,
-    )
+def _aligned(words: Sequence[str]) -> Phrase:
+    """Return the words of a text that are aligned."""
+    return tuple(words[:_LONGEST])
+
+
+class _Aligner:
+    """Aligns texts of one request. Candidates share stretches, so each pair of stretches is aligned once."""
+
+    __slots__ = ("_found", "_knows", "_locale", "_weigh")
+
+    def __init__(self, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str) -> None:
+        self._weigh, self._knows, self._locale = weigh, knows, locale
+        self._found: dict[tuple[Phrase, Phrase], _Fields] = {}
+
+    def align(self, left: Phrase, right: Phrase) -> _Fields:
+        """Return the fields of the alignment of two texts."""
+        total: _Fields | None = None
+        for start, end, new_start, new_end in changes(left, right):
+            pair = left[start:end], right[new_start:new_end]
+            stretch = self._found.get(pair)
+            if stretch is None:
+                stretch = self._found[pair] = self._stretch(*pair)
+            total = stretch if total is None else _sum(total, stretch)
+        return NOTHING if total is None else total
+
+    def _stretch(self, left: Phrase, right: Phrase) -> _Fields:
+        """Align two stretches that have no word in common."""
+        weigh = self._weigh
+        if len(left) == len(right) == 1:
+            return self._pair(left[0], right[0])
+        heavy_left, heavy_right = [weigh(word) for word in left], [weigh(word) for word in right]
+        if not left:
+            return sum(_INSERT * heavy for heavy in heavy_right), 0.0, 0.0, sum(heavy_right[::-1]), max(heavy_right), 0.0, 0.0, 0
+        table = _steps(left, right, heavy_left, heavy_right, self._locale)
+        return self._traced(left, right, heavy_left, heavy_right, table)
+
+    def _pair(self, heard: str, meant: str) -> _Fields:
+        """Align one word with one other: the same as `_steps` and `_traced`, without a table."""
+        one, other = self._weigh(heard), self._weigh(meant)
+        dropped, known, unlike = _DELETE * one, self._knows(heard), 1 - alike(heard, meant, self._locale)
+        apart, cost = dropped + _INSERT * other, _SUBSTITUTE * unlike * max(other, dropped)
+        if cost < apart:
+            return cost, unlike * other, unlike * other, 0.0, 0.0, 0.0, 0.0, int(known)
+        return apart, 0.0, 0.0, other, other, one, one if known else 0.0, 0
+
+    def _traced(
+        self, left: Phrase, right: Phrase, heavy_left: Sequence[float], heavy_right: Sequence[float], table: list[list[_Step]]
+    ) -> _Fields:
+        """Trace the cheapest path back, and add up its steps."""
+        knows, locale = self._knows, self._locale
+        i, j = len(left), len(right)
+        cost = table[i][j][0]
+        replaced = worst = missing = most_missing = extra = most_extra = 0.0
+        swaps = 0
+        while i or j:
+            _, back, along = table[i][j]
+            if not along:
+                heavy = heavy_left[i - 1]
+                extra += heavy
+                if heavy > most_extra and knows(left[i - 1]):
+                    most_extra = heavy
+            elif not back:
+                missing += heavy_right[j - 1]
+                most_missing = max(most_missing, heavy_right[j - 1])
+            else:
+                heard, meant = "".join(left[i - back : i]), "".join(right[j - along : j])
+                unlike = (1 - alike(heard, meant, locale)) * sum(heavy_right[j - along : j])
+                replaced, worst = replaced + unlike, max(worst, unlike)
+                swaps += heard != meant and back == along and knows(heard)
+            i, j = i - back, j - along
+        return cost, replaced, worst, missing, most_missing, extra, most_extra, swaps
+
+
+def _sum(one: _Fields, other: _Fields) -> _Fields:
+    cost, replaced, worst, missing, most_missing, extra, most_extra, swaps = one
+    more, changed, worse, gone, most_gone, added, most_added, also = other
+    return (
+        cost + more, replaced + changed, max(worst, worse), missing + gone, max(most_missing, most_gone), extra + added,
+        max(most_extra, most_added), swaps + also,
+    )  # fmt: skip
 
 
 def _steps(
     left: Phrase, right: Phrase, heavy_left: Sequence[float], heavy_right: Sequence[float], locale: str
 ) -> list[list[_Step]]:
-    """Return the last step of the cheapest path to each pair of prefixes, (left + 1) x (right + 1)."""
-    plain, torn, joined = _unlikes(left, right, locale)
-    table: list[list[_Step]] = [[(0.0, 0, 0)]]
+    """Return the last step of the cheapest path to each pair of prefixes, (left + 1) x (right + 1).
+
+    Two words are only compared where their replacement would be the cheapest step if they were alike.
+    """
+    row: list[_Step] = [(0.0, 0, 0)]
     for heavy in heavy_right:
-        table[0].append((table[0][-1][0] + _INSERT * heavy, 0, 1))
-    for i in range(len(left)):
-        above, dropped = table[i], _DELETE * heavy_left[i]
-        row: list[_Step] = [(above[0][0] + dropped, 1, 0)]
-        for j, there in enumerate(heavy_right):
-            best, back, along = row[j][0] + _INSERT * there, 0, 1
-            if (cost := above[j + 1][0] + dropped) < best:
-                best, back, along = cost, 1, 0
-            unlike = plain[i][j]
-            if (cost := above[j][0] + _SUBSTITUTE * unlike * max(there, dropped)) < best:
-                best, back, along = cost, 1, 1
-            pair = there + heavy_right[j - 1]
-            if unlike and j and (cost := above[j - 1][0] + _JOIN * torn[i][j - 1] * pair + _SPLICE) < best:
-                best, back, along = cost, 1, 2
-            if unlike and i and (cost := table[i - 1][j][0] + _JOIN * joined[i - 1][j] * there + _SPLICE) < best:
-                best, back, along = cost, 2, 1
-            row.append((best, back, along))
+        row.append((row[-1][0] + _INSERT * heavy, 0, 1))
+    table = [row]
+    for i, word in enumerate(left):
+        dropped, above = _DELETE * heavy_left[i], row
+        here = above[0][0] + dropped
+        row = [(here, 1, 0)]
+        for j, other in enumerate(right):
+            there = heavy_right[j]
+            best = (here + _INSERT * there, 0, 1)
+            if (cost := above[j + 1][0] + dropped) < best[0]:
+                best = (cost, 1, 0)
+            if (least := above[j][0]) < best[0]:
+                cost = least + _SUBSTITUTE * (1 - alike(word, other, locale)) * max(there, dropped)
+                best = (cost, 1, 1) if cost < best[0] else best
+            if j and (least := above[j - 1][0]) + _SPLICE < best[0]:
+                pair = there + heavy_right[j - 1]
+                cost = least + _JOIN * (1 - alike(word, right[j - 1] + other, locale)) * pair + _SPLICE
+                best = (cost, 1, 2) if cost < best[0] else best
+            if i and (least := table[i - 1][j][0]) + _SPLICE < best[0]:
+                cost = least + _JOIN * (1 - alike(left[i - 1] + word, other, locale)) * there + _SPLICE
+                best = (cost, 2, 1) if cost < best[0] else best
+            row.append(best)
+            here = best[0]
         table.append(row)
     return table
-
-
-def _unlikes(left: Phrase, right: Phrase, locale: str) -> tuple[_Rows, _Rows, _Rows]:
-    """Return dissimilarities, 0..1: of each left word to each right word, to each two right words joined, and of each two left
-    words joined to each right word.
-    """
-    run_left, run_right = ([a + b for a, b in pairwise(words)] for words in (left, right))
-    if len(left) * len(right) <= _FEW:
-        pairs = ((left, right), (left, run_right), (run_left, right))
-        plain, torn, joined = ([[1 - alike(one, other, locale) for other in others] for one in ones] for ones, others in pairs)
-        return plain, torn, joined
-    ones, others = [*left, *run_left], [*right, *run_right]
-    letters = cdist(ones, others, scorer=Indel.normalized_similarity, dtype=np.float64)
-    heard, meant = phonetic_keys(ones, locale), phonetic_keys(others, locale)
-    sounds = cdist(heard, meant, scorer=Indel.normalized_similarity, dtype=np.float64)
-    unlike = 1 - (_LETTERS * letters + (1 - _LETTERS) * sounds)
-    n, m = len(left), len(right)
-    return unlike[:n, :m].tolist(), unlike[:n, m:].tolist(), unlike[n:, :m].tolist()
-
-
-def _align_stretch(
-    left: Phrase, right: Phrase, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str
-) -> Alignment:
-    """Align two stretches that have no word in common: trace the cheapest path back and add up its steps."""
-    heavy_left, heavy_right = [weigh(word) for word in left], [weigh(word) for word in right]
-    table = _steps(left, right, heavy_left, heavy_right, locale)
-    i, j = len(left), len(right)
-    cost = table[i][j][0]
-    replaced = worst = missing = most_missing = extra = most_extra = 0.0
-    swaps = 0
-    while i or j:
-        _, back, along = table[i][j]
-        if not along:
-            extra += heavy_left[i - 1]
-            most_extra = max(most_extra, heavy_left[i - 1] if knows(left[i - 1]) else 0.0)
-        elif not back:
-            missing += heavy_right[j - 1]
-            most_missing = max(most_missing, heavy_right[j - 1])
-        else:
-            heard, meant = "".join(left[i - back : i]), "".join(right[j - along : j])
-            unlike = (1 - alike(heard, meant, locale)) * sum(heavy_right[j - along : j])
-            replaced, worst = replaced + unlike, max(worst, unlike)
-            swaps += heard != meant and back == along and knows(heard)
-        i, j = i - back, j - along
-    return Alignment(cost, replaced, worst, missing, most_missing, extra, most_extra, swaps)
 
 
 @lru_cache(maxsize=_PAIRS_CACHED)
@@ -193,8 +218,8 @@ def alike(one: str, other: str, locale: str = "en") -> float:
     """
     if one == other:
         return 1.0
-    letters = Indel.normalized_similarity(one, other)
-    sounds = Indel.normalized_similarity(phonetic_key(one, locale), phonetic_key(other, locale))
+    sound, letters = word_sound(locale), Indel.normalized_similarity(one, other)
+    sounds = Indel.normalized_similarity(sound(one), sound(other))
     return _LETTERS * letters + (1 - _LETTERS) * sounds
 
 
@@ -268,68 +293,65 @@ def look(hearings: Sequence[str], pool: Pool, wording: Wording, locale: str) -> 
         locale: BCP 47.
     """
     hearings = hearings[:_HEARINGS]
-    m = len(pool)
-    if not m:
+    if not len(pool):
         return Look(hearings, pool, np.zeros((0, len(RANK))))
-    ways = [[align(h, text, wording.weight, wording.knows, locale) for text in pool.texts] for h in hearings]
-    costs = np.array([[way.cost for way in of] for of in ways])
-    chosen = (costs + _HEARING_COST * np.arange(len(hearings))[:, None]).argmin(axis=0)
-    best = [ways[h][i] for i, h in enumerate(chosen.tolist())]
-    return Look(hearings, pool, _columns(hearings, pool, wording, locale, costs, chosen, best))
+    weigh, knows, texts = wording.weight, wording.knows, pool.texts
+    heard, meant = [hearing.split() for hearing in hearings], [text.split() for text in texts]
+    aligner, left = _Aligner(weigh, knows, locale), [_aligned(words) for words in heard]
+    ways = [[aligner.align(one, other) for one in left] for other in map(_aligned, meant)]
+    chosen = [_nearest(of) for of in ways]
+    unknown = {h: sum(not knows(word) for word in heard[h]) for h in set(chosen)}
+    best = [of[h] for of, h in zip(ways, chosen, strict=True)]
+    leads = _leads(pool, [way[0] for way in best])
+    goals = pool.interpretations.tolist()
+    votes = [goals[_cheapest(ways, h)] for h in range(len(left))]
+    support = [votes.count(goal) / len(votes) for goal in goals]
+    sounds, sound = phonetic_keys(hearings, locale), phonetic_keys(texts, locale)
+    columns = (
+        np.log1p(pool.turns), pool.share, log_goal_prior(pool.own_turns, pool.own_all, pool.goal_prior), pool.own_turns > 0,
+        np.log1p(pool.own_age),
+    )  # fmt: skip
+    turns, share, goal_prior, own, own_age = (column.tolist() for column in columns)
+    features = [
+        (
+            Indel.normalized_similarity(hearings[h], text), Indel.normalized_similarity(sounds[h], sound[i]), way[0],
+            way[0] / (sum(map(weigh, meant[i])) + 1), *way[1:], turns[i], share[i], *leads[i], len(heard[h]), len(meant[i]),
+            unknown[h], h, ways[i][0][0], text in hearings, support[i], goal_prior[i], own[i], own_age[i],
+        )
+        for i, (text, way, h) in enumerate(zip(texts, best, chosen, strict=True))
+    ]  # fmt: skip
+    return Look(hearings, pool, np.array(features, dtype=np.float64))
 
 
-def _columns(
-    hearings: Sequence[str],
-    pool: Pool,
-    wording: Wording,
-    locale: str,
-    costs: Floats,
-    chosen: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    best: Sequence[Alignment],
-) -> Floats:
-    heard = [hearings[h] for h in chosen.tolist()]
-    counted = {h: (len(h.split()), sum(not wording.knows(word) for word in h.split())) for h in set(heard)}
-    mass = [sum(map(wording.weight, text.split())) for text in pool.texts]
-    way = dict(zip(Alignment._fields, zip(*best, strict=True), strict=True))
-    sounds = phonetic_keys(heard, locale), phonetic_keys(pool.texts, locale)
-    columns: dict[str, Sequence[float]] = {
-        **way,
-        "text": list(map(Indel.normalized_similarity, heard, pool.texts)),
-        "sound": list(map(Indel.normalized_similarity, *sounds)),
-        "cost_share": [cost / (of + 1) for cost, of in zip(way["cost"], mass, strict=True)],
-        "turns": np.log1p(pool.turns).tolist(),
-        "share": pool.share.tolist(),
-        "words": [counted[h][0] for h in heard],
-        "words_meant": [len(text.split()) for text in pool.texts],
-        "unknown": [counted[h][1] for h in heard],
-        "hearing": chosen.tolist(),
-        "cost_first": costs[0].tolist(),
-        "exact": [text in hearings for text in pool.texts],
-        "own": (pool.own_turns > 0).tolist(),
-        "goal_prior": log_goal_prior(pool.own_turns, pool.own_all, pool.goal_prior).tolist(),
-        "own_age": np.log1p(pool.own_age).tolist(),
-        **_among(pool, way["cost"], costs.argmin(axis=1).tolist()),
-    }
-    return np.array(list(zip(*(columns[name] for name in RANK), strict=True)), dtype=np.float64)
+def _nearest(ways: Sequence[_Fields]) -> int:
+    """Return the hearing from which the alignment of a candidate is cheapest; a later one must be clearly cheaper."""
+    return 0 if len(ways) == 1 else min(range(len(ways)), key=lambda h: ways[h][0] + _HEARING_COST * h)
 
 
-def _among(pool: Pool, cost: Sequence[float], nearest: Sequence[int]) -> dict[str, Sequence[float]]:
-    """Compare the candidates with those of other interpretations: the columns `lead`, `lead_cost`, `same` and `support`.
+def _cheapest(ways: Sequence[Sequence[_Fields]], h: int) -> int:
+    """Return the candidate whose alignment with a hearing is cheapest."""
+    return min(range(len(ways)), key=lambda i: ways[i][h][0])
+
+
+def _leads(pool: Pool, cost: Sequence[float]) -> list[tuple[float, float, int]]:
+    """Compare the candidates with those of other interpretations: the columns `lead`, `lead_cost` and `same`.
 
     Args:
         pool: the candidates.
         cost: of the alignment of each candidate with its hearing.
-        nearest: for each hearing, the candidate whose alignment is cheapest.
     """
     goals, similarity = pool.interpretations.tolist(), pool.similarity.tolist()
-    rivals = [[j for j, other in enumerate(goals) if other != goal] for goal in goals]
-    votes = [goals[j] for j in nearest]
-    return {
-        "lead": [similarity[i] - max([0.0, *(similarity[j] for j in of)]) for i, of in enumerate(rivals)],
-        "lead_cost": [min([_NO_RIVAL, *(cost[j] for j in of)]) - cost[i] for i, of in enumerate(rivals)],
-        "same": [len(goals) - len(of) for of in rivals],
-        "support": [votes.count(goal) / len(votes) for goal in goals],
-    }
+    most: dict[int, float] = {}
+    least: dict[int, float] = {}
+    for goal, near, dear in zip(goals, similarity, cost, strict=True):
+        most[goal], least[goal] = max(near, most.get(goal, near)), min(dear, least.get(goal, dear))
+    first, second = [*sorted(most.values(), reverse=True), 0.0][:2]
+    low, next_low = [*sorted(least.values()), _NO_RIVAL][:2]
+    found = []
+    for goal, near, dear in zip(goals, similarity, cost, strict=True):
+        rival, rival_cost = second if most[goal] == first else first, next_low if least[goal] == low else low
+        found.append((near - max(0.0, rival), min(_NO_RIVAL, rival_cost) - dear, goals.count(goal)))
+    return found
 
 
 def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, *, own: int = 0) -> Floats:

@@ -23,6 +23,7 @@ from rewriter.model.query_store import Queries, QueryBook, write_book
 _HEADER = "habits.json"
 _HIGH, _LOW = "high", "low"  # the users' hashes in two halves: the index holds the high halves, and the low halves are compared
 _HEX = 32  # hex digits of a user's hash
+_WRONG_HASH = f"a keyed hash of a user has {_HEX} hex digits"
 _TARGETS = "spoken.npy"  # which rows of the global book may be the target of a rewrite
 
 
@@ -55,6 +56,22 @@ class Habit(NamedTuple):
     rows: Ints
     turns: Ints
     last_day: Ints
+
+
+class Known(NamedTuple):
+    """What is known of some rows, as parallel columns.
+
+    Attributes:
+        interpretations: (m,) int64, as numbered in `Queries`.
+        turns: (m,) int64, how often each was sent.
+        success: (m,) int64, how much of that succeeded, in thousandths of a turn.
+        private: (m,) bool, whether only this user has said it.
+    """
+
+    interpretations: Ints
+    turns: Ints
+    success: Ints
+    private: Bools
 
 
 class Habits:
@@ -135,7 +152,9 @@ class Habits:
         self.private.keep(kept[private], folder / "private")
 
     def _place(self, user: str) -> int | None:
-        high, low = _halves([user])[0].tolist()
+        if len(user) != _HEX:
+            raise ValueError(_WRONG_HASH)
+        high, low = divmod(int.from_bytes(bytes.fromhex(user)), 1 << 64)
         for place in range(*self._index.find_all(high).indices(len(self._index))):
             if self._low[place] == low:
                 return place
@@ -223,14 +242,13 @@ class UserView:
 
     def interpretations(self, rows: Ints) -> Ints:
         """Return the interpretations of some rows, (m,) int64, as numbered in `Queries`."""
-        return self._column("interpretations", rows)
+        return self._column("interpretations", rows, self.private(rows))
 
-    def worked(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return how often some rows were sent, and their success in thousandths of a turn, both (m,) int64.
-
-        Private rows count only the turns of their user.
-        """
-        return self._column("turns", rows), self._column("success", rows)
+    def known(self, rows: Ints) -> Known:
+        """Return what is known of some rows. Private rows count only the turns of their user."""
+        private = self.private(rows)
+        interpretations, turns, success = (self._column(name, rows, private) for name in ("interpretations", "turns", "success"))
+        return Known(interpretations, turns, success, private)
 
     def sendable(self, rows: Ints) -> Bools | None:
         """Return which of some rows a request may be rewritten to, (m,) bool; None if all of them."""
@@ -258,8 +276,7 @@ class UserView:
         own = self.habits.private.rows_of(text, locale)
         return len(own) > 0 and bool(np.isin(own + len(self.book), self.habits.of(user).rows).any())
 
-    def _column(self, name: str, rows: Ints) -> Ints:
-        private = rows >= len(self.book)
+    def _column(self, name: str, rows: Ints, private: Bools) -> Ints:
         column: Ints = getattr(self.book, name)
         if not private.any():
             return column[rows]
@@ -324,7 +341,7 @@ def save_spoken(folder: Path, spoken: Bools) -> None:
 def _halves(users: Sequence[str]) -> Keys:
     """Read hexadecimal hashes as two numbers each, which sort as the hashes do, (n, 2)."""
     if any(len(user) != _HEX for user in users):
-        raise ValueError(f"a keyed hash of a user has {_HEX} hex digits")
+        raise ValueError(_WRONG_HASH)
     return np.frombuffer(bytes.fromhex("".join(users)), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 

@@ -1,8 +1,6 @@
 """`GlobalIndex`: the rows of the global book nearest to a vector, by inner product, one FAISS index for each locale."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +95,14 @@ class GlobalIndex:
         index = self._indexes.get(locale)
         if index is None:
             return np.full((len(queries), k), -1, dtype=np.int64)
-        with _one_thread():
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)  # starting a team takes longer than a search; the setting is local to the thread
+        try:
             _, rows = index.search(queries, k)
-        return np.where(rows < 0, -1, rows + self.measured[locale].start)
+        finally:
+            faiss.omp_set_num_threads(threads)
+        start = self.measured[locale].start
+        return np.where(rows < 0, -1, rows + start) if start else rows
 
 
 def build_index(
@@ -163,14 +166,3 @@ def _tuned(index: faiss.IndexIVF, asked: Vectors, nearest: Ints, pool: int, reca
         if reached >= recall:
             break
     return index.nprobe, reached
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep FAISS on the calling thread: starting a team takes longer than a search. The setting is local to the thread."""
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)

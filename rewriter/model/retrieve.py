@@ -8,6 +8,7 @@ A `Pool` holds the few texts that may have been meant by a request, as columns. 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +27,7 @@ MEASURED = 6
 """Number of candidates that are measured. What was meant is among the first few or not there at all, and each takes time."""
 RAREST = 1e-4
 """Least goal prior: the share that is assumed for an interpretation that only this user ever wanted."""
+_MIXES_CACHED = 16
 _OWN_WEIGHT = 20.0  # number of a user's turns that weigh as much as everybody's prior (Dirichlet smoothing)
 
 
@@ -67,8 +69,21 @@ class Pool(NamedTuple):
             k: most rows.
         """
         rows = np.flatnonzero(kept)[:k]
+        return self._take(rows, rows.tolist())
+
+    def without(self, text: str, k: int) -> "Pool":
+        """Return the first k rows of other texts than this one.
+
+        Args:
+            text: normalised.
+            k: most rows.
+        """
+        rows = [i for i, other in enumerate(self.texts) if other != text][:k]
+        return self._take(slice(len(rows)) if rows == list(range(len(rows))) else np.array(rows, dtype=np.int64), rows)
+
+    def _take(self, rows: "slice | Ints", numbers: Sequence[int]) -> "Pool":
         columns: tuple[Any, ...] = tuple(column[rows] for column in self[1:])
-        return Pool([self.texts[i] for i in rows.tolist()], *columns)
+        return Pool([self.texts[i] for i in numbers], *columns)
 
 
 class Finder(Protocol):
@@ -149,13 +164,18 @@ class Mix:
         Args:
             channels: (m, hearings, 3), in the order of `CHANNELS`.
         """
-        mixed: Vectors = channels @ np.array((self.dense, self.letters, self.sounds), dtype=np.float32)
+        mixed: Vectors = channels @ _weights(self.dense, self.letters, self.sounds)
         for place in range(1, channels.shape[1]):
             mixed[:, place] *= self.later**place
         return mixed
 
 
 MIX = Mix()
+
+
+@lru_cache(maxsize=_MIXES_CACHED)
+def _weights(*weights: float) -> Vectors:
+    return np.array(weights, dtype=np.float32)
 
 
 def alike(left: Sequence[str], right: Sequence[str]) -> Vectors:
@@ -196,14 +216,25 @@ class Retrieved(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Rows under consideration, ascending, as parallel columns."""
+    """Rows under consideration, as parallel columns."""
 
     rows: Ints
-    shared: _Mask  # found among everybody's
-    own: _Mask
+    shared: _Mask | None  # found among everybody's; None for all of them
+    own: _Mask | None  # None for none of them
 
     def take(self, places: Ints) -> "_Rows":
+        if self.shared is None or self.own is None:
+            return _Rows(self.rows[places], None, None)
         return _Rows(self.rows[places], self.shared[places], self.own[places])
+
+
+class _Near(NamedTuple):
+    """The rows that are most similar to a request, most similar first."""
+
+    pooled: _Rows
+    texts: list[str]
+    channels: Vectors  # (m, hearings, 3)
+    mixed: Vectors  # (m, hearings)
 
 
 class Retriever:
@@ -247,22 +278,24 @@ class Retriever:
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
         """Return what `retrieve` finds as a pool of candidates; see `Finder`."""
-        own = self.user_view.own(user, locale)
-        found = self._retrieve(hearings, locale, own, k, _POOLED)
-        turns, success = self.user_view.worked(found.rows)
-        none = np.zeros(len(found.rows))
-        own_turns, own_age = self._wanted(found.interpretations, own) if len(own.rows) else (none, none)
+        own, view = self.user_view.own(user, locale), self.user_view
+        found = self._nearest(hearings, locale, own, k, _POOLED)
+        known = view.known(found.pooled.rows)
+        success, mixed = known.success / 1000, found.mixed
+        similarity = mixed[:, 0] if len(hearings) == 1 else mixed.max(axis=1)
+        none = np.zeros(len(found.texts))
+        own_turns, own_age = self._wanted(known.interpretations, own) if len(own.rows) else (none, none)
         return Pool(
             texts=found.texts,
-            interpretations=found.interpretations,
-            turns=success / 1000,
-            share=success / 1000 / (turns + 1),
-            similarity=found.similarity.astype(np.float64),
-            goal_prior=self.user_view.book.goal_prior(found.interpretations),
+            interpretations=known.interpretations,
+            turns=success,
+            share=success / (known.turns + 1),
+            similarity=similarity.astype(np.float64),
+            goal_prior=view.book.goal_prior(known.interpretations),
             own_turns=own_turns,
             own_age=own_age,
-            own_all=none + own.turns.sum(),
-            private=self.user_view.private(found.rows),
+            own_all=none + own.turns.sum() if len(own.rows) else none,
+            private=known.private,
         )
 
     def _wanted(self, interpretations: Ints, own: Habit) -> tuple[Floats, Floats]:
@@ -281,7 +314,22 @@ class Retriever:
             k: how many of each kind.
             pool: how many of each kind are compared in every channel, at least.
         """
-        return self._retrieve(hearings, locale, self.user_view.own(user, locale), k, pool)
+        own = self.user_view.own(user, locale)
+        found = self._nearest(hearings, locale, own, k, pool)
+        chosen, hearing = found.pooled, found.mixed.argmax(axis=1)
+        places = np.arange(len(found.texts))
+        turns, last_day = _of_one(own, chosen)
+        return Retrieved(
+            rows=chosen.rows,
+            texts=found.texts,
+            interpretations=self.user_view.known(chosen.rows).interpretations,
+            personal=np.zeros(len(found.texts), dtype=bool) if chosen.own is None else chosen.own,
+            turns=turns,
+            last_day=last_day,
+            hearings=hearing,
+            similarity=found.mixed[places, hearing],
+            channels=found.channels[places, hearing],
+        )
 
     def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
         """Return the similarity of the most similar query, 0..1, and its locale: in which language a text probably is.
@@ -294,51 +342,38 @@ class Retriever:
         best = [(float(similarity[0]) if len(similarity) else 0.0, locale) for similarity, locale in found]
         return max(best, key=lambda each: each[0])
 
-    def _retrieve(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> Retrieved:
-        queries = self.encoder.encode(hearings)
+    def _nearest(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> _Near:
+        queries, view = self.encoder.encode(hearings), self.user_view
         pooled = _pooled(self.index.search(queries, locale, pool), own.rows)
-        sendable = self.user_view.sendable(pooled.rows)
+        sendable = view.sendable(pooled.rows)
         if sendable is not None:
             pooled = pooled.take(np.flatnonzero(sendable))
-        dense = self.user_view.vectors(pooled.rows) @ queries.T
+        dense = view.vectors(pooled.rows) @ queries.T
         if len(pooled.rows) > 2 * pool:
             kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
             pooled, dense = pooled.take(kept), dense[kept]
-        texts = self.user_view.texts(pooled.rows)
+        texts = view.texts(pooled.rows)
         channels = np.empty((len(texts), len(hearings), 3), dtype=np.float32)
         channels[:, :, 0] = dense
         channels[:, :, 1] = alike(hearings, texts).T
-        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), self.user_view.sounds(pooled.rows)).T
+        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), view.sounds(pooled.rows)).T
         mixed = self._mix.of(channels)
-        best = _foremost(pooled, mixed.max(axis=1), k)
-        hearing = mixed[best].argmax(axis=1)
-        chosen = pooled.take(best)
-        turns, last_day = _of_one(own, chosen)
-        return Retrieved(
-            rows=chosen.rows,
-            texts=[texts[i] for i in best.tolist()],
-            interpretations=self.user_view.interpretations(chosen.rows),
-            personal=chosen.own,
-            turns=turns,
-            last_day=last_day,
-            hearings=hearing,
-            similarity=mixed[best, hearing],
-            channels=channels[best, hearing],
-        )
+        best = _foremost(pooled, mixed[:, 0] if len(hearings) == 1 else mixed.max(axis=1), k)
+        return _Near(pooled.take(best), [texts[i] for i in best.tolist()], channels[best], mixed[best])
 
 
 def _pooled(found: Ints, own: Ints) -> _Rows:
     """Join what was found for all hearings with the user's own rows, each row once, ascending."""
-    found = _distinct(found.ravel())
-    found = found[found.searchsorted(0) :]
+    rows = np.sort(found[0]) if len(found) == 1 else _distinct(found.ravel())
+    if len(rows) and rows[0] < 0:
+        rows = rows[rows.searchsorted(0) :]
     if not len(own):
-        none = np.zeros(len(found), dtype=bool)
-        return _Rows(found, ~none, none)
-    rows = _distinct(np.concatenate((found, own)))
-    shared, mine = np.zeros((2, len(rows)), dtype=bool)
-    shared[rows.searchsorted(found)] = True
-    mine[rows.searchsorted(own)] = True
-    return _Rows(rows, shared, mine)
+        return _Rows(rows, None, None)
+    joined = _distinct(np.concatenate((rows, own)))
+    shared, mine = np.zeros((2, len(joined)), dtype=bool)
+    shared[joined.searchsorted(rows)] = True
+    mine[joined.searchsorted(own)] = True
+    return _Rows(joined, shared, mine)
 
 
 def _distinct(rows: Ints) -> Ints:
@@ -352,7 +387,7 @@ def _distinct(rows: Ints) -> Ints:
 def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
     """Return how often the user said each of the chosen rows, and on which day last; 0 if never."""
     turns, last_day = np.zeros((2, len(chosen.rows)), dtype=np.int64)
-    if len(own.rows):
+    if chosen.own is not None:
         place = own.rows.searchsorted(chosen.rows[chosen.own])
         turns[chosen.own], last_day[chosen.own] = own.turns[place], own.last_day[place]
     return turns, last_day
@@ -360,8 +395,8 @@ def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
 
 def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
     """Return the places of the k most similar rows of everybody and of the k most similar of the user, most similar first."""
-    order = np.argsort(-similarity, kind="stable")
-    if not pooled.own.any():
+    order: Ints = (-similarity).argsort(kind="stable")
+    if pooled.shared is None or pooled.own is None:
         return order[:k]
     shared, own = pooled.shared[order], pooled.own[order]
     foremost: Ints = order[(shared & (shared.cumsum() <= k)) | (own & (own.cumsum() <= k))]

@@ -220,7 +220,7 @@ class OnlineLayer:
         hearings = request.hearings if self._decider.hears else request.hearings[:1]
         pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
         pool = with_preferences(pool, self._preferences(request))
-        pool = pool.keep(np.array([text != hearings[0] for text in pool.texts], dtype=bool), MEASURED)
+        pool = pool.without(hearings[0], MEASURED)
         if not len(pool):
             return Reason.NO_CANDIDATE
         if late():
