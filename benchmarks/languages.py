@@ -5,9 +5,9 @@
 
 For each locale of Home Assistant's test sentences (`worlds.sentences`) and seed: simulate a log, learn from it with and without
 the assistant's sentences as a catalog, and judge fresh requests of the days after it before the NLU and after a refusal. A tenth
-of the goals and a fifth of the phrases never occur in the log; the catalog holds all. Typing errors are those of the locale's
-keyboard, mishearings go by the sounds of the locale. Nothing is fitted on these worlds. Peers see the same log: the nearest text
-that worked, the rule of OVOS, and `rapidfuzz`.
+of the goals and a fifth of the phrases never occur in the log; the catalog holds all, and is declared complete. Typing errors are
+those of the locale's keyboard, mishearings go by the sounds of the locale. Nothing is fitted on these worlds. Peers see the same
+log: the nearest text that worked, the rule of OVOS, and `rapidfuzz`.
 """
 
 import sys
@@ -72,7 +72,7 @@ def judged(locale: str, seed: int, args: Namespace) -> Iterator[tuple[str, tuple
         folder = Path(name)
         write_log(turns, folder / "log.parquet")
         for way, given in (("log", None), ("log and catalog", catalog(locale))):
-            learn([folder / "log.parquet"], out=folder / way, catalog=given, channel=args.channel)
+            learn([folder / "log.parquet"], out=folder / way, catalog=given, channel=args.channel, complete=given is not None)
             propose = proposer(Rewriter.open(folder / way).rewrite)
             for mode, after in MODES.items():
                 found = judge(asked, propose, world.assistant, after_failure=after, healthy_in_log=healthy)

@@ -89,6 +89,16 @@ def unspaced(text: str) -> str:
     return text if text.isascii() else _BETWEEN.sub("", text)
 
 
+def joined(one: str, other: str) -> bool:
+    """Return whether two neighbouring words of a normalised text are written without a blank between them.
+
+    Example:
+        >>> joined("打", "开"), joined("hello", "world")
+        (True, False)
+    """
+    return unspaced(f"{one} {other}") != f"{one} {other}"
+
+
 def normal_forms(text: str) -> frozenset[str]:
     """Return the normal forms of a text in all locales, for where its locale is not known."""
     return frozenset(normalise(text, locale) for locale in ("", *_LOWER))

@@ -33,7 +33,7 @@ class TypingChannel:
 
     def hear(self, said: str, speaker: str, rng: np.random.Generator) -> Heard:  # noqa: ARG002 - all type alike
         """Return the text as it was typed."""
-        typed = normalise(mistype(unspaced(said), self.rate, rng, self.keyboard)) or said
+        typed = unspaced(normalise(mistype(unspaced(said), self.rate, rng, self.keyboard)) or said)
         return Heard(typed, (typed,), 1.0)
 
 

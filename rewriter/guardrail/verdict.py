@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from rapidfuzz.distance import Indel
+
 from rewriter.codes import FindingKind
 from rewriter.config import GuardrailSettings as Settings
 from rewriter.guardrail.compare import Finding, contradiction
@@ -21,7 +23,8 @@ from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.guardrail.lexicon import Index, Lexicon, dangers, for_locale
 from rewriter.guardrail.numbers import Mention
 from rewriter.guardrail.reading import Reading, names_in, read
-from rewriter.similarity import changes
+from rewriter.similarity import Change, changes, run_key
+from rewriter.text import joined
 
 
 def unheard_news(
@@ -46,7 +49,7 @@ def unheard_news(
     for edit in changes(source.words, target.words):
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
         matters = not new.isdisjoint(range(edit.new_start, edit.new_end)) or not all(map(knows, heard))
-        if sent and matters and not lexicon.sounds_alike(heard, sent):
+        if sent and matters and not lexicon.sounds_alike(heard, sent) and not _misspelt(source, target, edit, lexicon):
             return Finding(FindingKind.UNHEARD, " ".join(heard), " ".join(sent))
     return None
 
@@ -123,10 +126,34 @@ def _edits(
     """Yield each stretch in which two texts differ: its words in both, and the content words that only one of them has."""
     said, meant = _alike(source, target, lexicon), _alike(target, source, lexicon)
     for edit in changes(source.words, target.words):
+        if _misspelt(source, target, edit, lexicon):
+            continue
         heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
         lost = [word for word in heard if word not in lexicon.light and word not in target.words and word not in said]
         gained = [word for word in sent if word not in lexicon.light and word not in source.words and word not in meant]
         yield heard, sent, lost, gained
+
+
+def _misspelt(source: Reading, target: Reading, edit: Change, lexicon: Lexicon) -> bool:
+    """Return whether letters of a script without blanks differ from the letters in their place by one sound only.
+
+    In such a script each letter is a word of a reading (`rewriter.text.normalise`), and has too few sounds for a share of them to
+    tell. A letter that is a word by itself ("not" in Chinese) has more than one sound, so it is not left out or put in.
+
+    Example:
+        >>> from rewriter.guardrail.lexicon import for_locale
+        >>> from rewriter.guardrail.reading import read
+        >>> thai, heard, sent = for_locale("th"), "ห้ อ ง นั่ ง เว่ น", "ห้ อ ง นั่ ง เล่ น"
+        >>> unheard(read(heard, thai), read(sent, thai), thai)
+    """
+    heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+    if not all(joined(letter, letter) for letter in (*heard, *sent)):
+        return False
+    one, other = (run_key("".join(letters), lexicon.language) for letters in (heard, sent))
+    return Indel.distance(one, other) <= (_EXCHANGED if one and other else _LEFT_OUT)
+
+
+_EXCHANGED, _LEFT_OUT = 2, 1  # Indel distance of two texts that differ by one sound
 
 
 def _alike(text: Reading, other: Reading, lexicon: Lexicon) -> set[str]:

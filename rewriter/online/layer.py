@@ -253,13 +253,25 @@ class OnlineLayer:
         """Compare the score of the best candidate with the thresholds."""
         threshold = self._threshold(scored.request)
         agreed = score >= threshold.apply and self._p_by_prior(scored, i) >= threshold.least_prior
-        if agreed:
+        if agreed or self._sent_before(scored, i):
             return Standing.SENT
         if score >= threshold.suggest:
             return Standing.SUGGESTED
         if self.is_off(scored.request):
             return Standing.NO_THRESHOLD
         return Standing.DOUBTED if score >= threshold.apply else Standing.BELOW
+
+    def _sent_before(self, scored: _Scored, i: int) -> bool:
+        """Return whether a candidate for a refused request would have been sent before the NLU; the refusal speaks for it."""
+        request = scored.request
+        if not request.after_failure or math.isinf(self._decider.before.apply):
+            return False
+        asked = scored._replace(request=request._replace(after_failure=False))
+        if self._finder.knows(request.hearings[0], request.locale, request.user) or not self._allows(
+            asked, scored.seen.pool.texts[i]
+        ):
+            return False
+        return self._standing(asked, i, self._p_win(asked, i)) is Standing.SENT
 
     def _p_by_prior(self, scored: _Scored, i: int) -> float:
         """Return P(a candidate is meant | the request fails) by the shipped prior; 1 where it is not asked."""

@@ -33,6 +33,15 @@ from rewriter.messages import guardrail_finding
         ("nl", ["zet de blauwe lamp aan alsjeblieft"], "zet de lamp aan", "leaves out blauwe"),
         ("tr", ["lütfen mavi ışığı aç"], "ışığı aç", "leaves out mavi"),
         ("tlh", ["uh play"], "play", "leaves out uh"),
+        ("th", ["ห้ อ ง นั่ ง เว่ น"], "ห้ อ ง นั่ ง เล่ น", None),
+        ("th", ["ไฟ ห้ อ ง คั ว"], "ไฟ ห้ อ ง ค รั ว", None),
+        ("th", ["เปิ ด ไฟ ห้ อ ง น อ น"], "เปิ ด ไฟ ห้ อ ง ค รั ว", "ค รั ว was not heard"),
+        ("th", ["อ ย่า เปิ ด ไฟ"], "เปิ ด ไฟ", "leaves out อ ย่า"),
+        ("zh", ["打 开 厨 防 的 灯"], "打 开 厨 房 的 灯", None),
+        ("zh", ["不 打 开 厨 房 的 灯"], "打 开 厨 房 的 灯", "leaves out 不"),
+        ("zh", ["播 放 下 一 首"], "播 放 上 一 首", "上 was not heard"),
+        ("ja", ["電 気 お 消 し て"], "電 気 を 消 し て", None),
+        ("ja", ["寝 室 の 電 気"], "居 間 の 電 気", "居 間 was not heard"),
     ],
 )
 def test_pairs(locale, hearings, target, reason):

@@ -5,6 +5,7 @@ import pytest
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
+from rewriter.model.decider import Threshold
 from rewriter.model.layer_slices import SLICES, open_shares, save_shares
 from rewriter.online.options import drawn
 from rewriter.online.rewriter import Rewriter
@@ -59,6 +60,16 @@ def test_only_what_is_eligible_is_drawn_and_after_a_refusal_nothing_is(root):
         assert (after.text, after.rule, after.arm, after.propensity) == (MEANT, "online-after-global", None, None)
         healthy = rewriter.rewrite("turn on the lamp", user_id=user)
         assert (healthy.reason, healthy.rule, healthy.arm) == ("healthy", None, None)
+
+
+def test_what_is_sent_before_the_nlu_is_sent_after_its_refusal_too(tmp_path):
+    layered.publish(tmp_path, TEXTS, NAMES, after=Threshold())
+    rewriter = Rewriter.open(tmp_path)
+    assert rewriter.rewrite(GARBLE).text == MEANT
+    after = rewriter.rewrite(GARBLE, after_failure=True)
+    assert (after.text, after.rule) == (MEANT, "online-after-global")
+    refused = rewriter.rewrite("turn on the lamp", after_failure=True)
+    assert not refused.applied, "nothing would have been sent for a text that is known to work"
 
 
 def test_what_rests_on_a_users_own_texts_is_a_part_of_its_own(root):
