@@ -179,7 +179,7 @@ _LACKS: Final[Mapping[Lack, str]] = {
     Lack.FEW_USERS: "no text was said, and restated alike, by enough users",
     Lack.OVER_BUDGET: "no rule is sure enough and within the loss budget",
     Lack.NO_THRESHOLD: "no threshold keeps the loss budget of {budget:.0%} on held-out texts",
-    Lack.FEW_TURNS: "the log is likely too small to show that a threshold keeps the loss budget of {budget:.0%}",
+    Lack.NO_TEXTS: "no text was said with success by enough users, so there is none to rewrite to",
     Lack.NOT_FITTED: "it was not fitted",
     Lack.WITHDRAWN: "it did harm and was withdrawn",
 }
@@ -205,6 +205,7 @@ def part_verdict(
     loss: float,
     suggested: int,
     by_prior: bool = False,
+    guessed: bool = False,
     *,
     learned: bool,
     budget: float,
@@ -215,10 +216,11 @@ def part_verdict(
         part: which.
         lack: why it is off; None if it is on.
         rules: launched rules.
-        win: expected wins.
-        loss: expected losses.
+        win: expected wins, without the counts of the shipped prior.
+        loss: expected losses, the same.
         suggested: rules that are only suggested.
         by_prior: whether only the shipped prior turns it on.
+        guessed: whether the log does not say which requests failed.
         learned: whether this is what happened, and no forecast.
         budget: share of losses that the online layer may have.
 
@@ -227,16 +229,20 @@ def part_verdict(
         'rules: 82 launched, expected win/loss 30:1; 4 more are over the loss budget and only suggested'
         >>> part_verdict(Part.AFTER, Lack.NO_THRESHOLD, 0, 0.0, 0.0, 0, learned=True, budget=0.05)
         'online layer after a refusal: off, no threshold keeps the loss budget of 5% on held-out texts'
+        >>> part_verdict(Part.AFTER, None, 0, 0.0, 0.0, 0, by_prior=True, learned=False, budget=0.05)
+        'online layer after a refusal: likely on only where the shipped prior agrees, as this log is small'
     """
     ratio = f"{win / loss:.0f}:1" if loss else "without a loss"
     if lack is not None:
         text = f"{'off' if learned else 'likely off'}, {_LACKS[lack].format(budget=budget)}"
     elif not learned:
-        text = "likely on" + (", as far as the shipped prior agrees with this small log" if by_prior else "")
+        text = "likely on" + (" only where the shipped prior agrees, as this log is small" if by_prior else "")
+        text += ", if what people say next shows which requests failed: the log does not say it" if guessed else ""
     elif part is Part.RULES:
         text = f"{rules:,} launched, expected win/loss {ratio}"
     elif by_prior:
-        text = f"on where the shipped prior agrees, as this log is too small to promise anything alone; expected win/loss {ratio}"
+        own = f"{win:.0f} wins and {loss:.0f} losses among its held-out texts"
+        text = f"on only where the shipped prior agrees, as this log is too small to promise anything alone: {own}"
     else:
         text = f"on, win/loss on held-out texts {ratio}"
     more = f"; {suggested:,} more are over the loss budget and only suggested" if suggested else ""

@@ -97,6 +97,11 @@ def line(text: object) -> None:
     console.print(safe(text), soft_wrap=True)
 
 
+def heading(text: object) -> None:
+    """Print an empty line and the heading of the lines that follow."""
+    console.print(f"\n[bold]{safe(text)}[/bold]", soft_wrap=True)
+
+
 @contextmanager
 def steps(
     names: Sequence[str], shares: Mapping[str, float] | None = None, *, plain: bool = False

@@ -98,7 +98,8 @@ def test_what_is_unknown_says_so(small, open_):
     result = CliRunner().invoke(main, ["rewrite", str(small), "hello", "--locale", "tlh"])
     assert (result.exit_code, result.stdout) == (0, "hello\n")
     assert result.stderr == (
-        "note: The artefact has nothing in the language of this locale. `rewriter info` lists its locales.\n"
+        "unchanged (unknown_locale): The artefact has nothing in the language of this locale."
+        " `rewriter info` lists its locales.\n"
     )
     with pytest.raises(RequestError, match="layers are any of lesson, spelling, precomputed, online"):
         Rewriter.open(small, layers=["nosuch"])

@@ -93,6 +93,14 @@ class Version:
         """Where the private state lies that belongs to this version; absent where only the artefact was shipped."""
         return self.root / "state" / self.id
 
+    @property
+    def learned(self) -> bool:
+        """Whether it was learned from a log; else it was made of a catalog alone."""
+        return "catalog texts" not in self.manifest.counts or "turns" in self.manifest.counts
+
+
+NO_LOG = "{root} was made of a catalog alone, so it knows of no log; learn from one with `rewriter learn LOGS --out {root}`"
+
 
 def current_id(root: str | Path) -> str:
     """Return the id of the version that serves.

@@ -2,11 +2,16 @@
 
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rewriter.cli import ARTEFACT, PATH, main, pairs_of, plainly
+
+if TYPE_CHECKING:
+    from rewriter.result import Rewrite
 
 USER = click.option("--user", metavar="ID", help="Id of the user who speaks, as in the log; adds personal rules and habits.")
 LOCALE = click.option("--locale", help="Locale (BCP 47), for example en or de-DE; default: the commonest of the artefact.")
@@ -30,7 +35,8 @@ def rewrite(
 ) -> None:
     """Print the text to send to the assistant instead of TEXT.
 
-    Without a safe rewrite it prints TEXT unchanged; --json also shows the reason.
+    Without a safe rewrite it prints TEXT unchanged. On stderr it says why, and what to ask the user where a rewrite is only
+    suggested. --json prints all of it.
 
     \b
     Examples:
@@ -39,17 +45,26 @@ def rewrite(
       rewriter rewrite artefact "play my mix" --user ann --json
     """
     from rewriter import terminal
-    from rewriter.codes import Reason
     from rewriter.online.rewriter import Rewriter
 
     context = pairs_of(pairs, "--context", "KEY=VALUE")
     answer = Rewriter.open(artefact).rewrite(text, user_id=user, locale=locale, context=context, after_failure=after_failure)
-    if answer.reason == Reason.UNKNOWN_LOCALE:
-        click.echo(f"note: {answer.reason.meaning} `rewriter info` lists its locales.", err=True)
     if as_json:
         click.echo(terminal.as_json(dataclasses.asdict(answer)))
     else:  # a program that reads the pipe gets the text as it is
         click.echo(terminal.visible(answer.text) if sys.stdout.isatty() else answer.text)
+        for told in _why(answer):
+            click.echo(terminal.visible(told), err=True)
+
+
+def _why(answer: "Rewrite") -> Iterator[str]:
+    """Yield what the text alone does not tell: the reason, and a rewrite to ask about."""
+    from rewriter.codes import Reason
+
+    cure = " `rewriter info` lists its locales." if answer.reason == Reason.UNKNOWN_LOCALE else ""
+    yield f"{'rewritten' if answer.applied else 'unchanged'} ({answer.reason}): {answer.reason.meaning}{cure}"
+    if answer.suggestion is not None:
+        yield f"did the user mean {answer.suggestion!r}? It is only suggested: too unsure to be sent without asking"
 
 
 @main.command()
@@ -154,11 +169,18 @@ def info(artefact: Path, verify: bool) -> None:
     """
     from rewriter import terminal
     from rewriter.artefact import versions
-    from rewriter.operate.info import info as describe
+    from rewriter.operate import info as stages
 
-    found = describe(artefact)
+    found = stages.info(artefact)
     if verify:
         versions.load_current(artefact, versions.verify)
-    terminal.table(f"artefact {artefact}", ("what", "figure"), found.rows(), right=("figure",))
+    terminal.table(f"artefact {artefact}", ("what", "figure"), found.rows())
+    columns = found.locale_columns()
+    if locales := found.locale_rows():
+        terminal.table("locales", columns, locales, right=columns[1:-1], whole=columns[:1])
+    if online := found.online_rows():
+        terminal.table("evidence for the online layer", stages.ONLINE, online, right=stages.ONLINE[1:4])
+    if words := found.word_rows():
+        terminal.table("pairs of words that mean different things, or the same", stages.WORDS, words, right=("pairs",))
     if verify:
         terminal.line("the checksums of all files are right")

@@ -114,6 +114,7 @@ def _check(
 ) -> None:
     """Print how a log is understood, what can be learned from it, and what to run; `ask` gives lines about its turns."""
     from rewriter import terminal
+    from rewriter.errors import LogError
     from rewriter.offline.logs import examine, layout, reader
     from rewriter.offline.verdict import forecast
 
@@ -123,6 +124,8 @@ def _check(
         for text in looked.lines():
             terminal.line(text)
         mapping = looked.proposal.mapping
+        if lacks := looked.proposal.lacks:
+            raise LogError(f"{looked.file}: no column looks like {', '.join(lacks)}; name it, such as --map {lacks[0]}=COLUMN")
     answered: list[str] = []
     shown: list[tuple[str, ...]] = []
 
@@ -142,7 +145,10 @@ def _check(
     )
     if shown:
         terminal.table("as understood", examine.ROWS, shown, whole=("time",))
-    for text in [*found.lines(), *forecast(found, config).lines(), *answered]:
+    for text in [*found.lines(), *answered]:
+        terminal.line(text)
+    terminal.heading("is the data enough? A forecast; rewriter try measures it")
+    for text in forecast(found, config).lines():
         terminal.line(text)
     mapping = {**mapping, **({"dates": str(found.dates)} if found.dates else {})}
     if keep is not None:
@@ -150,6 +156,7 @@ def _check(
     named = " ".join(map(shlex.quote, logs)) if sql is None else f"--sql {shlex.quote(str(sql))}"
     options = f" --mapping {shlex.quote(str(keep))}" if keep is not None else f" {layout.as_options(mapping)}" if mapping else ""
     if not found.stop:
+        terminal.heading("what to run")
         terminal.line(f"try it:  rewriter try {named}{options}")
         terminal.line(f"learn:   rewriter learn {named}{options} --out artefact")
 
@@ -166,6 +173,7 @@ def _tell(report: "LearnReport", out: Path) -> None:
     if report.catalog is not None:
         terminal.line(str(report.catalog))
     terminal.table(f"learned version {report.version}", ("what", "figure"), _rows(report), right=("figure",))
+    terminal.heading("is the data enough?")
     for text in report.verdict.lines():
         terminal.line(text)
     if report.catalog_texts:
@@ -182,11 +190,10 @@ def _learn_catalog(
 ) -> None:
     """Publish an artefact from catalogs alone, or only say what would be read."""
     from rewriter import terminal
-    from rewriter.offline.catalog import read_catalog
-    from rewriter.offline.catalog_layer import learn_catalog
+    from rewriter.offline.catalog_layer import learn_catalog, read_shared
 
     if check:
-        terminal.line(str(read_catalog(catalogs, locale=config.logs.locale, max_chars=config.logs.max_chars)[1]))
+        terminal.line(str(read_shared(catalogs, config)[1]))
         return
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")

@@ -81,7 +81,8 @@ def try_(
     """Learn from the earlier days of LOGS and judge on the later ones, and on users who are kept out.
 
     Prints the losses first, then the figures, the ten best rewrites, whether the data is enough, and what to do next. It writes
-    DIR/report.html, and DIR/artefact for `rewriter explain`. A log that gives no rewrite at all ends with exit code 3.
+    DIR/report.html, and DIR/artefact for `rewriter explain`. Where nothing is rewritten, or the log does not tell how a rewrite
+    ends, the exit code is 3.
 
     \b
     Examples:
@@ -90,6 +91,7 @@ def try_(
       rewriter try calls.csv --map user_id=caller --map utterance=heard
     """
     from rewriter import terminal
+    from rewriter.codes import NextStep
     from rewriter.config import Config
     from rewriter.operate import try_out as job
 
@@ -113,6 +115,8 @@ def try_(
         terminal.line(found.too_little)
         sys.exit(3)
     _tell(found, most)
+    if found.step in (NextStep.MORE, NextStep.MARK):
+        sys.exit(3)
 
 
 def _tell(found: "TryOut", most: int) -> None:
@@ -128,13 +132,14 @@ def _tell(found: "TryOut", most: int) -> None:
         title = f"rewrites that lost: {len(found.losses)}"
         terminal.table(title, try_page.LOSSES, losses, right=try_page.LOSSES[2:5])
     else:
-        terminal.line("no rewrite lost, as far as the log tells")
+        terminal.line("no rewrite lost, as far as the log tells" if found.best else "nothing was rewritten that could be judged")
     columns, lines = losses_first(list(found.rows.values()))
     terminal.table("replayed", columns, lines, right=columns[1:])
     if found.best:
         terminal.table("the ten best rewrites", try_page.BEST, try_page.best_rows(found.best), right=try_page.BEST[2:5])
+    terminal.heading("is the data enough?")
     for text in found.verdict.part_lines():
-        terminal.line(f"enough data? {text}")
+        terminal.line(text)
     for text in (f"next: {found.next}", f"report: {found.report}"):
         terminal.line(text)
 

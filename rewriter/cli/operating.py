@@ -1,5 +1,6 @@
 """The verbs of operations: versions, report, the service, review and erasing a user."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -199,7 +200,8 @@ def review(
 def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | None, mapping: dict[str, str]) -> None:
     """Erase USER (the id as in the log) from DIR, its private state and all versions, and from logs.
 
-    One version is left, without USER, and serves. Rules and texts that fewer than k other users support are withdrawn.
+    One version is left, without USER, and serves. Rules and texts that fewer than k other users support are withdrawn. If nobody
+    has that id, nothing is changed, and the exit code is 4.
 
     \b
     Examples:
@@ -211,6 +213,11 @@ def forget(user: str, artefact: Path, logs: tuple[str, ...], decisions: Path | N
 
     found = erase(user, artefact, logs=list(logs), decisions=decisions, mapping=mapping)
     if found.is_empty:
-        terminal.line(f"nobody of that id here: nothing was changed in {artefact}; the id must be written as in the log")
-        return
+        where = ", the logs or the decisions" if logs or decisions else ""
+        click.echo(
+            f"rewriter: nobody has the id {terminal.visible(user)!r} in {artefact}{where}, so nothing was changed; write the id"
+            " as the log has it, with the same capitals",
+            err=True,
+        )
+        sys.exit(4)
     terminal.table(f"forgotten in {artefact}", ("what", "figure"), found.lines(), right=("figure",))

@@ -115,7 +115,10 @@ class BestDetector:
 
     def metrics(self) -> dict[str, float]:
         """Return the figures as they stand in the manifest."""
-        return {f"detector, held out: {name}": value for name, value in self.figures.items()}
+        return {
+            _FIGURES.get(name, f"rephrases found by the {name} detector, average precision"): value
+            for name, value in self.figures.items()
+        }
 
     def __str__(self) -> str:
         """Return which detector was chosen, and its figures, for people."""
@@ -123,6 +126,9 @@ class BestDetector:
             return "rule (log too small, or too large)"
         others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
         return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
+
+
+_FIGURES = {"restatements": "rephrases held out to compare detectors"}
 
 
 def _learned_by() -> dict[str, str]:

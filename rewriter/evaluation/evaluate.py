@@ -182,9 +182,9 @@ def evaluate(
 
 def _warnings(version: Version, log: LogReport, outcomes: Outcomes) -> Iterator[str]:
     learned = learned_days(version)
-    if learned is None:
+    if learned is None and version.learned:
         yield "without the private state of the artefact it is unknown whether it was learned from these days"
-    elif log.first_ms is not None and log.last_ms is not None:
+    elif learned is not None and log.first_ms is not None and log.last_ms is not None:
         first, last = log.first_ms // _DAY_MS, log.last_ms // _DAY_MS
         if first <= learned[1] and learned[0] <= last:
             yield (

@@ -19,7 +19,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from rewriter.artefact.disk import explained, replace
-from rewriter.artefact.versions import current
+from rewriter.artefact.versions import NO_LOG, current
 from rewriter.codes import SERVED, Stage
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError
@@ -128,6 +128,8 @@ def days(root: str | Path, *, changes: int = 20) -> Days:
         name: state / f"{file}.parquet"
         for name, file in (("mined", "counts"), ("stage_changes", "stage_changes"), ("stage_counts", "stage_counts"))
     }
+    if not version.learned:
+        raise ArtefactError(NO_LOG.format(root=root))
     if lacking := [path.name for path in tables.values() if not path.exists()]:
         raise ArtefactError(f"{state} lacks {', '.join(lacking)}: the report needs the private state; learn again")
     with connect(**tables) as con:

@@ -219,6 +219,16 @@ def write_book(folder: Path, queries: Queries, encoder: Encoder) -> None:
     _save_header(folder, list(numbers), int(np.max(queries.last_day, initial=0)))
 
 
+def query_texts(folder: Path) -> int:
+    """Return how many texts of enough users an online layer may rewrite to; 0 where it was not fitted.
+
+    Args:
+        folder: the version.
+    """
+    book = folder / "online" / "book"
+    return len(QueryBook.open(book)) if book.is_dir() else 0
+
+
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 

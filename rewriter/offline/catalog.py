@@ -101,7 +101,8 @@ class CatalogReport:
         bad = "; ".join(
             f"{n} set aside, {reason}, such as {self.examples[reason]!r}" for reason, n in self.rejected.most_common()
         )
-        return f"catalog: {self.rows} rows, {self.kept} texts" + (f"; {bad}" if bad else "")
+        rows, texts = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in ((self.rows, "row"), (self.kept, "text")))
+        return f"catalog: {rows}, {texts}" + (f"; {bad}" if bad else "")
 
 
 class _BadRowError(ValueError):
@@ -129,7 +130,7 @@ def read_catalog(
         nobody knows what it would do, and both are set aside.
 
     Raises:
-        LogError: a file is missing, damaged, or of another kind, or has no column ``text``.
+        LogError: a file is missing, damaged, or of another kind, has no column ``text``, or all of them are empty.
 
     Example:
         >>> rows = [{"text": "Lights on", "intent": "on", "slots": {"area": "hall"}}, {"text": "?"}, {"text": "lights on!"}]
@@ -152,6 +153,8 @@ def read_catalog(
         first, before = meanings.get(meaning, (text, 0.0))
         report.merged += meaning in meanings
         meanings[meaning] = first, before + weight
+    if not report.rows:
+        raise LogError("the catalog is empty; write one text a line that the assistant understands, such as turn on the lamp")
     return _settled(found, report), report
 
 

@@ -48,7 +48,7 @@ def read_shared(sources: Sources, config: Config) -> tuple[Catalog, CatalogRepor
     shared = catalog.keep([i for i, scope in enumerate(catalog.scopes) if not scope])
     report.kept = len(shared)
     if not len(shared):
-        raise LogError(f"the catalog holds no text for everybody ({report}); give at least one row with a text and no scope")
+        raise LogError(f"no row of the catalog can be served ({report}); write a text for everybody, such as turn on the lamp")
     if len(shared) > MAX_TEXTS:
         raise LogError(f"the catalog holds {len(shared):,} texts, and at most {MAX_TEXTS:,} can be served; leave out the rarest")
     return shared, report

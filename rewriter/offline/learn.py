@@ -15,6 +15,7 @@ from rewriter.detect.select import BestDetector
 from rewriter.errors import running
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises
+from rewriter.model.query_store import query_texts
 from rewriter.offline import verdict
 from rewriter.offline.catalog import CatalogReport, Sources
 from rewriter.offline.catalog_layer import KeptCatalog
@@ -135,6 +136,7 @@ def _report(
     run: Run, day: RunInputs, promises: Mapping[str, Promise], now: Lifecycle, best: BestDetector, published: Published
 ) -> LearnReport:
     turns = day.past.turns + day.log.turns
+    texts = query_texts(run.out / "versions" / published.version)
     return LearnReport(
         version=published.version,
         nothing_new=False,
@@ -144,7 +146,7 @@ def _report(
         refused=_refused(now.rules),
         win=published.expected["win"],
         loss=published.expected["loss"],
-        verdict=verdict.of_learned(day.log, turns, now.rules, promises, run.config),
+        verdict=verdict.of_learned(day.log, turns, now.rules, promises, texts, run.config),
         detector=type(run.detector).__name__ if run.detector else str(best),
         seconds=run.clock.seconds,
         catalog_texts=published.n_texts,
@@ -163,5 +165,7 @@ def _nothing_new(old: Version, log: LogReport, ruled: pd.DataFrame, config: Conf
     counts, metrics = old.manifest.counts, old.manifest.metrics
     rules = {name.removesuffix(" rules"): n for name, n in counts.items() if name.endswith(" rules")}
     win, loss = (metrics.get(f"expected {name}") or 0.0 for name in ("wins", "losses"))
-    found = verdict.of_learned(log, counts.get("turns", 0), ruled, open_promises(old.folder / "online"), config)
+    found = verdict.of_learned(
+        log, counts.get("turns", 0), ruled, open_promises(old.folder / "online"), query_texts(old.folder), config
+    )
     return LearnReport(old.id, True, (), log, rules, {}, win, loss, found, "none: nothing new", {})

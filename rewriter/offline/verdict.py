@@ -21,8 +21,6 @@ _LARGER = (2, 4)  # times the budget at which more rules are counted
 _MOST_BUDGET = 0.2  # share of losses above which no larger budget is advised
 _MOST_GROWTH = 20.0  # times the log above which more turns are no advice
 _SPARE = 10.0  # restated texts for each win that the budget needs: most of them reach no threshold
-# Restated texts from which on the shipped prior mostly stands in, seen in a few simulated logs.
-_BY_PRIOR = 100.0
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
 _UNSURE = (RuleVerdict.OVER_BUDGET, RuleVerdict.GAIN_UNSURE, RuleVerdict.GOAL_UNSURE)
 
@@ -35,10 +33,11 @@ class PartVerdict:
         part: which.
         lack: why it is off; None if it is on.
         rules: launched rules; 0 for the online layer.
-        win: expected wins of the rules in the log; for the online layer wins among held-out texts.
+        win: expected wins of the rules in the log; for the online layer wins among held-out texts of the log.
         loss: losses of the same.
         suggested: rules that are only suggested, because they are over the budget.
         by_prior: whether it is on only because the shipped prior stands in, as the log is too small.
+        guessed: in a forecast: whether the log does not say which requests failed, so that it may find less than it counts.
     """
 
     part: Part
@@ -48,6 +47,7 @@ class PartVerdict:
     loss: float = 0.0
     suggested: int = 0
     by_prior: bool = False
+    guessed: bool = False
 
 
 class Advised(NamedTuple):
@@ -91,7 +91,9 @@ class LogVerdict:
         return [part_verdict(*astuple(of), learned=self.learned, budget=self.budget) for of in self.parts]
 
 
-def of_learned(log: LogReport, turns: int, rules: pd.DataFrame, promises: Mapping[str, Promise], config: Config) -> LogVerdict:
+def of_learned(
+    log: LogReport, turns: int, rules: pd.DataFrame, promises: Mapping[str, Promise], texts: int, config: Config
+) -> LogVerdict:
     """Return the verdict on a log that was learned from.
 
     Args:
@@ -99,9 +101,10 @@ def of_learned(log: LogReport, turns: int, rules: pd.DataFrame, promises: Mappin
         turns: all turns that the artefact rests on.
         rules: with their verdicts and stages, columns of `tables.RULES`.
         promises: what held-out evidence promises of each slice of the online layer.
+        texts: number of texts of enough users that the online layer may rewrite to.
         config: the budgets and `launch.min_users`.
     """
-    parts = _consistent([_rules(rules, config), *(_online(part, rules, promises) for part in (Part.BEFORE, Part.AFTER))])
+    parts = _consistent([_rules(rules, config), *(_online(part, rules, promises, texts) for part in (Part.BEFORE, Part.AFTER))])
     off = {of.part: of.lack for of in parts if of.lack is not None}
     advised = [
         *_budgets(rules, promises, config),
@@ -116,8 +119,7 @@ def forecast(log: LogReport, config: Config) -> LogVerdict:
     """Return the verdict on a log before anything is learned from it; it counts, and does not promise.
 
     The online layer needs ``(1 - q) / q`` wins without a loss among held-out texts to show that it keeps the budget q, and about
-    ten restated texts for each of them. With fewer texts, `_BY_PRIOR` of them are about as many as the shipped prior needs beside
-    it, after a refusal.
+    ten restated texts for each of them. With fewer texts the shipped prior stands in, unless held-out texts speak against it.
 
     Args:
         log: with `signals`.
@@ -131,21 +133,17 @@ def forecast(log: LogReport, config: Config) -> LogVerdict:
     budget, restated = config.trigger.max_loss_share, log.signals.restated_texts
     needed = _SPARE * (1 - budget) / max(budget, 1e-9)
     rules = None if log.signals.shared_restated else Lack.FEW_USERS if restated else Lack.NOTHING_RESTATED
-    before, after = (
-        None if restated >= least else Lack.FEW_TURNS if restated else Lack.NOTHING_RESTATED
-        for least in (needed, min(needed, _BY_PRIOR))
-    )
+    online = None
     if not log.signals.shared_texts:
-        rules = before = after = Lack.FEW_USERS
-    off = {part: lack for part, lack in zip(Part, (rules, before, after), strict=True) if lack is not None}
-    advised = [
-        Advised(Advice.MORE_TURNS, part, _rounded(log.turns * least / restated))
-        for part, least in ((Part.BEFORE, needed), (Part.AFTER, min(needed, _BY_PRIOR)))
-        if off.get(part) is Lack.FEW_TURNS
-    ]
-    by_prior = {Part.AFTER} if restated < needed else set()
-    parts = [PartVerdict(part, off.get(part), by_prior=part in by_prior) for part in Part]
-    return LogVerdict(False, budget, parts, [*advised, *_log(log, off, config)])
+        rules, online = Lack.FEW_USERS, Lack.NO_TEXTS
+    by_prior, guessed = restated < needed, "status" in log.missing
+    layer = PartVerdict(Part.BEFORE, online, by_prior=by_prior, guessed=guessed and not by_prior)
+    parts = [PartVerdict(Part.RULES, rules, guessed=guessed), layer, replace(layer, part=Part.AFTER)]
+    off = {of.part: of.lack for of in parts if of.lack is not None}
+    small = by_prior and online is None
+    more = [Advised(Advice.MORE_TURNS, None, _rounded(log.turns * needed / restated) if restated else 0.0)] if small else []
+    advised = [*_log(log, off, config, guessed=guessed), *more]
+    return LogVerdict(False, budget, parts, advised)
 
 
 def _rules(rules: pd.DataFrame, config: Config) -> PartVerdict:
@@ -173,7 +171,7 @@ def _consistent(parts: Sequence[PartVerdict]) -> list[PartVerdict]:
     return [replace(of, lack=instead[of.part]) if seen and of.lack is Lack.NOTHING_RESTATED else of for of in parts]
 
 
-def _online(part: Part, rules: pd.DataFrame, promises: Mapping[str, Promise]) -> PartVerdict:
+def _online(part: Part, rules: pd.DataFrame, promises: Mapping[str, Promise], texts: int) -> PartVerdict:
     """Return the verdict on the online layer in one mode."""
     names = [name for name, of in SLICES.items() if of.method == "online" and of.mode == part and name in promises]
     if not names:
@@ -185,7 +183,9 @@ def _online(part: Part, rules: pd.DataFrame, promises: Mapping[str, Promise]) ->
         lack = Lack.NOTHING_RESTATED if promise.least_budget == 1.0 else Lack.NO_THRESHOLD
     elif len(stages) and (stages == Stage.RETIRED).all():
         lack = Lack.WITHDRAWN
-    return PartVerdict(part, lack, 0, promise.win, promise.loss, by_prior=promise.least_prior > 0)
+    elif not texts:
+        lack = Lack.NO_TEXTS
+    return PartVerdict(part, lack, 0, promise.log_win, promise.log_loss, by_prior=promise.by_prior)
 
 
 def _budgets(rules: pd.DataFrame, promises: Mapping[str, Promise], config: Config) -> Iterator[Advised]:
@@ -219,11 +219,11 @@ def _turns(off: Mapping[Part, Lack], promises: Mapping[str, Promise], turns: int
             yield Advised(Advice.MORE_TURNS, part, _rounded(growth * turns) if growth <= _MOST_GROWTH else 0.0)
 
 
-def _log(log: LogReport, off: Mapping[Part, Lack], config: Config) -> Iterator[Advised]:
+def _log(log: LogReport, off: Mapping[Part, Lack], config: Config, *, guessed: bool = False) -> Iterator[Advised]:
     """Yield what the log itself lacks."""
-    if Lack.FEW_USERS in off.values():
+    if {Lack.FEW_USERS, Lack.NO_TEXTS} & {*off.values()}:
         yield Advised(Advice.MORE_USERS, None, config.launch.min_users)
-    if off:
+    if off or guessed:
         yield from (Advised(advice) for advice in (Advice.STATUS, Advice.HYPOTHESIS) if advice in log.missing)
     if Part.AFTER in off:
         yield Advised(Advice.CATALOG, Part.AFTER)

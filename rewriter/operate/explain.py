@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 from matplotlib.figure import Figure
 
-from rewriter.artefact.versions import Version, load_current
+from rewriter.artefact.versions import NO_LOG, Version, load_current
 from rewriter.config import Config
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError, ConfigError, RequestError, running
@@ -116,6 +116,7 @@ class Explanation:
         context_rivals: the best rule that was considered for each context value, for the ten commonest values.
         candidates: candidates of the online layer, the likeliest first; empty if a rule answers.
         state: whether the private state is there; without it no rules can be shown.
+        learned: whether the artefact was learned from a log; else it was made of a catalog alone, and there are no rules.
         mend: the spelling that works, where this one fails; None if nothing speaks for one.
         words: what the texts of the log or catalog show about words of the source: pairs with their counts, the commonest first.
     """
@@ -129,6 +130,7 @@ class Explanation:
     state: bool
     words: tuple[tuple[str, str, Counts], ...] = ()
     mend: Mend | None = None
+    learned: bool = True
 
     def sentences(self) -> list[str]:
         """Return the decision and the counts of the source, one sentence each."""
@@ -158,7 +160,9 @@ class Explanation:
             days = f"{_day(best.first_day)} to {_day(best.last_day)}"
             lines.append(f"in the log from {days}; the score of leaving it alone is S_ii = {best.stay:.2f}{sure}")
         lines += [contrasted(one, other, counts.changes, counts.keeps) for one, other, counts in self.words]
-        if not self.state:
+        if not self.learned:
+            lines.append("the artefact was made of a catalog alone: there are no counts of a log, and no rules")
+        elif not self.state:
             lines.append("the private state is missing, so only the decision can be shown")
         elif not self.counts:
             lines.append("the log does not contain this text")
@@ -262,7 +266,8 @@ def explain(
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)
     if not (version.state / "rules.parquet").exists():
-        return Explanation(source, answer, (), (), (), candidates, state=False, words=words, mend=mend)
+        there = version.state.is_dir()
+        return Explanation(source, answer, (), (), (), candidates, state=there, words=words, mend=mend, learned=version.learned)
     names = [name for name in Rival.__dataclass_fields__ if name in RULES.names]
     with connect(**{table: version.state / f"{table}.parquet" for table in ("rules", "nodes")}) as con:
         said = [SourceCounts(*row) for row in con.execute(_COUNTS, [source]).fetchall()]
@@ -307,6 +312,8 @@ def graph(root: str | Path, text: str, *, locale: str | None = None) -> nx.DiGra
     version = load_current(root, lambda found: found)
     config = Config.from_dict(dict(version.manifest.config))
     nodes, edges = version.state / "nodes.parquet", version.state / "edges.parquet"
+    if not version.learned:
+        raise ArtefactError(NO_LOG.format(root=root))
     if not nodes.exists():
         raise ArtefactError(f"{version.state} is missing: the graph needs the private state")
     source = normalise(text, Rewriter.open(root).locale_of(locale))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from rewriter.artefact.versions import Version, load_current, version_ids
+from rewriter.artefact.versions import NO_LOG, Version, load_current, version_ids
 from rewriter.codes import Scope
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError
@@ -13,13 +13,18 @@ from rewriter.guardrail import lexicon
 from rewriter.guardrail.contrasts import Kind, WordContrasts, open_contrasts
 from rewriter.locales import language_of, listed
 from rewriter.messages import stage_reason
+from rewriter.model.layer_slices import SLICES, Promise, open_promises
 from rewriter.model.phrases import languages
 from rewriter.model.pronouncer import TablePronouncer, pronouncer_of
 from rewriter.model.rules import RuleBook
+from rewriter.offline.lifecycle.evidence import slice_figures
 from rewriter.online.request import hashed_user
 from rewriter.online.serving import lookup_order
 from rewriter.text import normalise
 
+ONLINE = ("online layer", "threshold", "held-out wins", "losses", "decided by")
+WORDS = ("words", "locale", "pairs", "commonest, with the number of texts that show it")
+_MODES = {"before": "before the NLU", "after": "after a refusal"}
 _NAMED = 5  # pairs of words that are named
 
 
@@ -31,13 +36,15 @@ class ArtefactInfo:
         id: the version that serves.
         created: when it was written, ISO 8601 in UTC.
         rules: rules by scope and locale.
-        locales: users of the log by locale.
+        locales: users of the log by locale; for an artefact of a catalog alone, its texts by locale.
         counts: what `learn` counted.
         metrics: what `learn` measured.
         packages: versions of the packages that wrote it.
         sizes: bytes of each file, by its path below the version's folder.
         versions: ids of all versions that are kept, oldest first.
         words: what texts show about words, by locale (`rewriter.guardrail.contrasts`).
+        promises: what held-out evidence promises of each slice of the online layer.
+        learned: whether it was learned from a log; else it was made of a catalog alone.
     """
 
     id: str
@@ -50,22 +57,64 @@ class ArtefactInfo:
     sizes: Mapping[str, int]
     versions: tuple[str, ...]
     words: Mapping[str, WordContrasts] = field(default_factory=dict)
+    promises: Mapping[str, Promise] = field(default_factory=dict)
+    learned: bool = True
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return what and how much, line by line, to be printed."""
-        rules = [(f"rules, {scope}, {locale}", n) for scope, counts in self.rules.items() for locale, n in counts.items()]
+        """Return what and how much, line by line, to be printed. What has a table of its own is left out."""
+        by_locale = {f"{scope} rules" for scope in self.rules}
+        by_slice = slice_figures(self.promises)
         return [
             ("version", self.id),
             ("created", self.created),
-            *((what, f"{n:,}") for what, n in rules),
-            *((f"users, {locale}", f"{n:,}") for locale, n in self.locales.items()),
-            *((what, f"{n:,}") for what, n in self.counts.items()),
-            *((what, "none" if value is None else f"{value:.4g}") for what, value in self.metrics.items()),
-            *((f"{kind}s, {locale}", _named(of, kind)) for locale, of in self.words.items() for kind in Kind),
-            *((f"language, {locale}", language_data(locale)) for locale in sorted({*self.locales, *self.words})),
+            *((what, f"{n:,}") for what, n in self.counts.items() if what not in by_locale),
+            *((what, "none" if x is None else f"{x:.4g}") for what, x in self.metrics.items() if what not in by_slice),
             ("bytes", f"{sum(self.sizes.values()):,}"),
             ("versions kept", ", ".join(self.versions)),
         ]
+
+    def locale_columns(self) -> tuple[str, ...]:
+        """Return the columns of `locale_rows`."""
+        counted = "users" if self.learned else "texts of the catalog"
+        return ("locale", counted, *(f"{scope} rules" for scope in self._scopes()), "shipped for the language")
+
+    def locale_rows(self) -> list[tuple[str, ...]]:
+        """Return what there is of each locale."""
+        rules = [self.rules[scope] for scope in self._scopes()]
+        locales = sorted({*self.locales, *self.words, *(locale for counts in rules for locale in counts)})
+        return [
+            (
+                locale,
+                f"{self.locales[locale]:,}" if locale in self.locales else "too few",
+                *(f"{counts.get(locale, 0):,}" for counts in rules),
+                language_data(locale),
+            )
+            for locale in locales
+        ]
+
+    def _scopes(self) -> list[Scope]:
+        return list(self.rules) if self.learned else []
+
+    def online_rows(self) -> list[tuple[str, ...]]:
+        """Return what is promised of the online layer as rows of a table with `ONLINE`; none where it was not fitted.
+
+        Held-out wins and losses are those of the log alone.
+        """
+        found = {(SLICES[name].method, SLICES[name].mode): promise for name, promise in self.promises.items()}
+        return [
+            (
+                f"{'habits, ' if method != 'online' else ''}{_MODES[mode]}",
+                f"{promise.threshold:.2f}" if promise.keeps_budget() else "none",
+                f"{promise.log_win:.0f}",
+                f"{promise.log_loss:.0f}",
+                "the shipped prior" if promise.by_prior else "the log" if promise.keeps_budget() else "nothing: it is off",
+            )
+            for (method, mode), promise in found.items()
+        ]
+
+    def word_rows(self) -> list[tuple[str, ...]]:
+        """Return the pairs of words that mean different things or the same, as rows of a table with `WORDS`."""
+        return [(f"{kind}s", locale, *_named(of, kind)) for locale, of in self.words.items() for kind in Kind]
 
 
 def language_data(locale: str) -> str:
@@ -113,14 +162,16 @@ def _describe(version: Version) -> ArtefactInfo:
         sizes=manifest.sizes,
         versions=tuple(version_ids(version.root / "versions")),
         words=open_contrasts(version.folder / "online"),
+        promises=open_promises(version.folder / "online"),
+        learned=version.learned,
     )
 
 
-def _named(words: WordContrasts, kind: Kind) -> str:
+def _named(words: WordContrasts, kind: Kind) -> tuple[str, str]:
     """Return how many pairs of words are of a kind, and the commonest with the frames that show them."""
     pairs = [(one or "no word", other, counts) for one, other, counts in words.pairs() if counts.kind is kind]
     named = ", ".join(f"{one}/{other} {max(counts)}" for one, other, counts in pairs[:_NAMED])
-    return f"{len(pairs):,}" + (f" ({named})" if named else "")
+    return f"{len(pairs):,}", named
 
 
 _CHANGES = """
@@ -194,6 +245,8 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | int | N
     """
     version = load_current(root, lambda found: found)
     path = version.state / "stage_changes.parquet"
+    if not version.learned:
+        raise ArtefactError(NO_LOG.format(root=root))
     if not path.exists():
         raise ArtefactError(
             f"{path} is missing: the history of rules is in the private state, which is not shipped; run this where you learn"

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 
 from rewriter.artefact.versions import current
-from rewriter.codes import Lack, NextStep
+from rewriter.codes import NextStep
 from rewriter.config import Config
 from rewriter.engines import quoted
 from rewriter.errors import running
@@ -28,7 +28,7 @@ from rewriter.offline import learn as job
 from rewriter.offline.catalog import Sources
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.layout import as_options
-from rewriter.offline.logs.report import DAY_MS, LogReport, signals
+from rewriter.offline.logs.report import DAY_MS, LogReport, Signals, signals
 from rewriter.offline.verdict import LogVerdict, forecast
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate import try_page
@@ -46,7 +46,6 @@ NEW_USERS: Final = "  users never seen"
 _EARLIER = 0.7  # of the turns are learned from, rounded to whole days
 _LEAST_EARLIER = 0.5  # of the turns lie before the cut at least; else it is no whole day
 _NEW = 5  # one user in so many is kept out of learning
-_HOPELESS = {Lack.NOTHING_RESTATED, Lack.FEW_USERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +158,8 @@ def try_out(
         work = Path(temporary)
         log = _read(sources, work, config, mapping or {}, sql)
         split, part, new = _split(work, log, config.launch.min_users, seed)
-        expected = _forecast(work / "turns.parquet", log, config)
-        hopeless = catalog is None and all(of.lack in _HOPELESS for of in expected.parts)
+        expected, found = _forecast(work / "turns.parquet", log, config)
+        hopeless = catalog is None and not (found.shared_texts and found.restated_texts)
         if hopeless or not split.learned or not split.judged:
             return _too_little(log, split, expected)
         turns = _turns(work, sources, config, mapping or {}, sql, truth)
@@ -248,10 +247,10 @@ def _cut(con: duckdb.DuckDBPyConnection) -> int:
     return midnight if np.searchsorted(times, midnight) >= _LEAST_EARLIER * len(times) else cut
 
 
-def _forecast(turns: Path, log: LogReport, config: Config) -> LogVerdict:
+def _forecast(turns: Path, log: LogReport, config: Config) -> tuple[LogVerdict, Signals]:
     with duckdb.connect() as con:
         found = signals(con, turns, min_users=config.launch.min_users, window_ms=config.rephrases.window_ms)
-    return forecast(replace(log, signals=found), config)
+    return forecast(replace(log, signals=found), config), found
 
 
 def _judged(artefact: Path, turns: Sequence[RecordedTurn], marked: bool) -> dict[str, Outcomes]:

@@ -27,8 +27,8 @@ def promised(before=GOOD, after=GOOD):
     return {name: before if of.mode == "before" else after for name, of in SLICES.items() if of.method == "online"}
 
 
-def verdict(table, promises, log=LOG):
-    return of_learned(log, 1000, table, promises, Config())
+def verdict(table, promises, log=LOG, texts=9):
+    return of_learned(log, 1000, table, promises, texts, Config())
 
 
 def lacks(of):
@@ -97,9 +97,9 @@ def test_columns_that_the_log_lacks_are_named_where_something_is_off():
 @pytest.mark.parametrize(
     ("signals", "rules_lack", "online_lack"),
     [
-        (Signals(0, 0, 0), Lack.FEW_USERS, Lack.FEW_USERS),
-        (Signals(50, 0, 0), Lack.NOTHING_RESTATED, Lack.NOTHING_RESTATED),
-        (Signals(50, 20, 0), Lack.FEW_USERS, Lack.FEW_TURNS),
+        (Signals(0, 0, 0), Lack.FEW_USERS, Lack.NO_TEXTS),
+        (Signals(50, 0, 0), Lack.NOTHING_RESTATED, None),
+        (Signals(50, 20, 0), Lack.FEW_USERS, None),
         (Signals(50, 400, 9), None, None),
     ],
 )
@@ -107,24 +107,38 @@ def test_a_forecast(signals, rules_lack, online_lack):
     of = forecast(replace(LOG, signals=signals), Config())
     assert lacks(of) == {Part.RULES: rules_lack, Part.BEFORE: online_lack, Part.AFTER: online_lack}
     assert bool(of.advised) == (rules_lack is not None)
-    if online_lack is Lack.FEW_TURNS:
-        assert Advised(Advice.MORE_TURNS, Part.BEFORE, 9500.0) in of.advised
-        assert Advised(Advice.MORE_TURNS, Part.AFTER, 5000.0) in of.advised
+    if signals.restated_texts == 20:
+        assert Advised(Advice.MORE_TURNS, None, 9500.0) in of.advised
     assert of.lines()[1].startswith("online layer before the NLU: likely o")
 
 
 def test_a_small_log_is_on_where_the_shipped_prior_agrees():
-    stands_in = Promise(0.9, 40.0, 2.0, 20.0, 8.0, least_budget=0.05, more_evidence=1.0, least_prior=0.9)
+    stands_in = Promise(0.9, 59.0, 3.0, 20.0, 8.0, least_budget=0.05, more_evidence=1.0, least_prior=0.9)
     of = verdict(rules(RuleVerdict.LAUNCHED), promised(after=stands_in))
     assert lacks(of)[Part.AFTER] is None
     assert of.lines()[2] == (
-        "online layer after a refusal: on where the shipped prior agrees, as this log is too small to promise anything alone; "
-        "expected win/loss 20:1"
+        "online layer after a refusal: on only where the shipped prior agrees, as this log is too small to promise anything"
+        " alone: 40 wins and 2 losses among its held-out texts"
     )
 
 
-@pytest.mark.parametrize(("restated", "after"), [(60, "likely off"), (150, "likely on, as far as"), (400, "likely on")])
+def test_without_a_text_of_enough_users_the_layer_is_off_whatever_the_prior_promises():
+    stands_in = Promise(0.9, 19.0, 1.0, 19.0, 4.0, least_budget=0.05, more_evidence=1.0, least_prior=0.9)
+    of = verdict(rules(RuleVerdict.FEW_SAY_SOURCE), promised(stands_in, stands_in), texts=0)
+    assert lacks(of) == {Part.RULES: Lack.FEW_USERS, Part.BEFORE: Lack.NO_TEXTS, Part.AFTER: Lack.NO_TEXTS}
+    assert [(part.win, part.loss) for part in of.parts[1:]] == [(0.0, 0.0), (0.0, 0.0)]
+
+
+def test_a_forecast_without_a_status_says_that_failures_are_guessed():
+    log = replace(LOG, signals=Signals(50, 400, 9), missing=("status", "hypothesis"))
+    of = forecast(log, Config())
+    assert lacks(of) == dict.fromkeys(Part)
+    assert all(line.endswith("the log does not say it") for line in of.part_lines())
+    assert of.advised[0] == Advised(Advice.STATUS)
+
+
+@pytest.mark.parametrize(("restated", "after"), [(60, "likely on only where"), (150, "likely on only where"), (400, "likely on")])
 def test_before_learning_the_restated_texts_tell_whether_the_prior_will_stand_in(restated, after):
     of = forecast(replace(LOG, signals=Signals(shared_texts=30, restated_texts=restated, shared_restated=2)), Config())
     assert of.lines()[2].startswith(f"online layer after a refusal: {after}")
-    assert of.lines()[2].endswith("small log") == (restated == 150)
+    assert of.lines()[2].endswith("as this log is small") == (restated < 400)

@@ -146,7 +146,18 @@ def test_the_command_prints_losses_before_wins_in_eighty_columns(tried):
     before = found.rows["before the NLU"]
     assert re.search(rf"before the NLU +{before.losses} +{before.wins} ", result.stdout), "the truth agrees with the strict rule"
     places = [
-        result.stdout.index(text) for text in ("rewrites that lost: 1", "replayed", "the ten best", "enough data?", "next: ")
+        result.stdout.index(text)
+        for text in ("rewrites that lost: 1", "replayed", "the ten best", "is the data enough?", "next: ")
     ]
     assert places == sorted(places)
     assert max(map(len, result.stdout[places[0] : places[3]].splitlines())) <= 80
+
+
+def test_where_nothing_can_be_judged_the_exit_code_is_three(tmp_path):
+    """Failures that nobody restates later tell nothing, whatever was learned before."""
+    kept = [row for row in rows() if row["timestamp"] < (START + 5 * DAY).isoformat() or row["utterance"] == "turn off the lamp"]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in kept if row["user_id"] in USERS[:14]), encoding="utf-8")
+    result = CliRunner().invoke(main, ["try", str(log), "--out", str(tmp_path / "try")])
+    assert result.exit_code == 3, result.output
+    assert "nothing was rewritten that could be judged" in result.stdout

@@ -9,15 +9,13 @@ from scipy.optimize import isotonic_regression
 
 from rewriter.arrays import Bools, Floats
 from rewriter.model.decider import Calibration
-from rewriter.model.layer_slices import Promise
+from rewriter.model.layer_slices import PRIOR_LOSSES, PRIOR_WINS, Promise
 
 _PARTS = 5  # number of parts of the held-out texts, ordered by score; the best part shows how often labels are wrong
 _MIN_DECIDED = 20.0  # least number of wins and losses in a part; smaller parts are not used
 _BIN = 15.0  # wins and losses in a bin of the calibration; in smaller bins the lower quartile is far too low
 _CAUTION = 0.25
 """Quantile of the posterior of a block that is its P. The blocks are chosen on the same texts, so the mean would be too high."""
-_PRIOR_LOSSES = 1.0, 20.0
-"""Prior counts: of 20 rewrites that the shipped prior sends, 1 is lost. On left-out worlds it was 0 to 1.2 of 20."""
 _TAIL = 0.975  # quantile of the share of losses that gives the lower end of a 95 % interval of win / loss
 
 
@@ -180,8 +178,8 @@ def by_prior(
     score = max(sure**factors, least)
     passed = held_out.take((held_out.score >= score) & (p_prior >= sure))
     decided, loss = float((passed.win + passed.loss).sum()), float(passed.loss.sum())
-    loss = max((loss - noise * decided) / (1 - noise), 0.0) + _PRIOR_LOSSES[0]
-    decided += _PRIOR_LOSSES[1]
+    loss = max((loss - noise * decided) / (1 - noise), 0.0) + PRIOR_LOSSES
+    decided += PRIOR_WINS + PRIOR_LOSSES
     if loss > loss_share * decided:
         return Promise(math.inf, 0.0, 0.0, least_budget=loss / decided)
     interval = _interval(decided - loss, loss)

@@ -22,7 +22,7 @@ from rewriter.arrays import Floats, Ints
 from rewriter.codes import SERVED, RuleVerdict, Stage
 from rewriter.config import Loop
 from rewriter.engines import connect
-from rewriter.model.layer_slices import SLICES, Promise
+from rewriter.model.layer_slices import PRIOR_LOSSES, PRIOR_WINS, SLICES, Promise
 from rewriter.offline import trials
 from rewriter.offline.lifecycle.sequential_tests import RobustAggregation, log_e_drop, log_e_two_arms
 from rewriter.offline.mining.pipeline import Mined
@@ -313,14 +313,22 @@ def slice_shares(rules: pd.DataFrame) -> dict[str, float]:
 
 
 def slice_figures(promises: Mapping[str, Promise]) -> dict[str, float]:
-    """Return the promises as figures for the manifest, by a readable label. Slices that share a promise are named once."""
+    """Return the promises as figures for the manifest, by a readable label. Slices that share a promise are named once.
+
+    Held-out wins and losses are those of the log. Where the shipped prior stands in, its own counts are figures of their own,
+    and the ratio holds both.
+    """
     found: dict[str, float] = {}
     for name, promise in promises.items():
         of = SLICES[name]
         label = f"online {of.mode if of.method == SCOPE else of.method}"
-        found |= {f"{label}: threshold": promise.threshold, f"{label}: held-out wins": promise.win}
-        found |= {f"{label}: held-out losses": promise.loss, f"{label}: win/loss": promise.ratio}
-        found |= {f"{label}: win/loss, low": promise.low}
+        found |= {f"{label}: threshold": promise.threshold, f"{label}: held-out wins": promise.log_win}
+        found |= {f"{label}: held-out losses": promise.log_loss}
+        if promise.by_prior:
+            found |= {f"{label}: wins that the shipped prior counts for": PRIOR_WINS}
+            found |= {f"{label}: losses that the shipped prior counts for": PRIOR_LOSSES}
+        with_prior = " with the shipped prior" * promise.by_prior
+        found |= {f"{label}: win/loss{with_prior}": promise.ratio, f"{label}: win/loss{with_prior}, low": promise.low}
         if promise.threshold_since is not None:
             found[f"{name}: threshold"] = promise.threshold_since
     return found

@@ -10,10 +10,10 @@ import duckdb
 
 from rewriter.engines import first_line
 from rewriter.errors import LogError
-from rewriter.offline.logs.contract import REQUIRED
+from rewriter.offline.logs.contract import CONTRACT, REQUIRED
 from rewriter.offline.logs.csv_formats import first_csv
 from rewriter.offline.logs.files import Source, find, identify
-from rewriter.offline.logs.guess import Proposal, propose
+from rewriter.offline.logs.guess import SURE, Proposal, propose
 from rewriter.offline.logs.json_formats import first_records, records_of
 from rewriter.offline.logs.layout import Layout
 
@@ -49,13 +49,19 @@ class Examined:
         """Return how the rows lie, what values mean, what is unused, and how to say otherwise."""
         mapping = self.proposal.mapping
         used = {part for theirs in mapping.values() for part in (theirs, *theirs.split("+"))}
-        unused = [path for path in self.proposal.columns if path not in used][:_SHOWN]
+        unused = [path for path in self.proposal.columns if path not in used and path not in CONTRACT][:_SHOWN]
         means = [f"{key.partition('.')[2]!r} in {key.partition('.')[0]} means {of}" for key, of in mapping.items() if "." in key]
         text = [f"each element of {mapping['rows']} is a row"] if "rows" in mapping else []
         text += [f"column {ours} was not found; if it is there: --map {ours}=COLUMN" for ours in self.proposal.lacks]
+        text += [
+            f"weak guess: {of.ours} is {of.theirs}, {of.confidence:.0%} sure; look at the rows below, or --map {of.ours}=COLUMN"
+            for of in self.proposal.guesses
+            if of.ours in REQUIRED and of.confidence < SURE
+        ]
         text += means
+        text += self.proposal.notes
         text += [f"not used: {', '.join(unused)}"] if unused else []
-        return [*text, "wrong? Say what is right, such as --map user_id=COLUMN; a path such as message.text is a column, too"]
+        return [*text, "wrong? Say what is right, such as --map user_id=COLUMN; message.text is text inside of message"]
 
 
 def examine(sources: str | Path | Iterable[str | Path], mapping: Mapping[str, str]) -> Examined:

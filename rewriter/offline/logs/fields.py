@@ -19,7 +19,7 @@ NAMES: Final[Mapping[str, str]] = {
     "session_id": "session conversation conv convo dialog dialogue thread chat call talk",
     "turn_id": "turn message event request response id uuid",
     "response": "response answer reply fulfillment bot output assistant speech messages",
-    "status": "status outcome result success match matched understood failed failure error fallback nomatch",
+    "status": "status state outcome result success match matched understood failed failure error fallback nomatch",
     "intent": "intent display name action",
     "slots": "slots entities parameters",
     "nlu_confidence": "confidence score nlu intent detection",

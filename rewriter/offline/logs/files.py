@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+import shlex
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ FORMATS: dict[str, Format] = {
 """Ending -> how the file is read. A file of JSON lines that turns out to be one JSON value has the format ``json``."""
 _IN_FOLDERS = {end for end, kind in FORMATS.items() if kind != "text"}
 """Endings that are looked for in folders: a text in a folder is more often a note than a log, so it must be named."""
+SELECTED = "select.parquet"
+"""Name of the file with the rows of a SELECT."""
 _BOM = b"\xef\xbb\xbf"
 _QUERIES = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
 _NODE = re.compile(r'"type":"(\w+_NODE)"')  # quotes inside the texts of a statement are escaped in its JSON
@@ -60,6 +63,12 @@ class Source:
     def quotable(self) -> bool:
         """Whether a message may quote the file. A symbolic link may lead to a file that is nobody's log."""
         return not self.path.is_symlink()
+
+    @property
+    def cure(self) -> str:
+        """What finds out how the file is laid out; nothing for the rows of a SELECT, which names its columns itself."""
+        is_select = self.path.name == SELECTED
+        return "" if is_select else f"`rewriter learn {shlex.quote(self.shown)} --check` finds out how the file is laid out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`propose`: finds out how the turns of a file lie in it, by names, types and statistics of its first records."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,16 +11,17 @@ from rewriter.offline.logs.contract import CONTRACT, REQUIRED
 from rewriter.offline.logs.fields import CLOCK, CONTENT, NAMES, Field, is_user, roles_of, statuses_of
 from rewriter.offline.logs.layout import ROLE
 from rewriter.offline.logs.paths import Tree, json_in, tree_of
-from rewriter.offline.logs.refusals import refusals, turns_of
+from rewriter.offline.logs.refusals import REQUESTS, TURNS, refusals, turns_of
 
 _NEEDED: Final = {
     "response", "intent", "slots", "nlu_confidence", "asr_confidence", "locale", "nbest", "device_id", "device_type", "barge_in",
     "feedback", "engaged", "status",
 }  # fmt: skip
 """Columns that are proposed only if their name says so: their content alone says too little."""
+_WHO: Final = ("user_id", "session_id")
 _ALIKE: Final = 0.6  # difference of scores up to which a session may be taken for a user
-_SURE: Final = 0.7
-"""Confidence from which a column that need not be there is proposed."""
+SURE: Final = 0.7
+"""Confidence from which a column that need not be there is proposed. A required one below it is a weak guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,14 @@ class Proposal:
         guesses: the columns, without those that have the name of the contract.
         columns: all columns of the file, as paths.
         lacks: required columns that were not found.
+        notes: what was looked for and not found, or not for sure.
     """
 
     mapping: Mapping[str, str]
     guesses: tuple[Guess, ...]
     columns: tuple[str, ...]
     lacks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def propose(records: Sequence[Mapping[str, Any]], given: Mapping[str, str]) -> Proposal:
@@ -121,9 +125,9 @@ def _of_shape(records: Sequence[Mapping[str, Any]], rows: str, given: Mapping[st
             mapping |= {key: value for key, value in roles_of(fields[found]).items() if key not in mapping}
             has_turns = is_user(fields[found], mapping)
             free |= {found: fields[found]} if f"{ROLE}.*" in mapping else {}
-    _finish(mapping, guesses, fields, has_turns, given)
+    notes = _finish(mapping, guesses, fields, has_turns, given)
     lacks = tuple(ours for ours in REQUIRED if ours not in mapping and ours not in fields)
-    return Proposal(mapping, tuple(guesses), tuple(paths), lacks)
+    return Proposal(mapping, tuple(guesses), tuple(paths), lacks, notes)
 
 
 def _rows(record: Mapping[str, Any], way: list[str], prefix: str) -> Iterator[dict[str, Any]]:
@@ -166,6 +170,8 @@ def _best(ours: str, fields: Mapping[str, Field], has_turns: Sequence[bool], has
     """Return the column that is most likely meant; None if none is likely enough."""
     scored = []
     for path, field in fields.items():
+        if ours in _WHO and _is_other(field):
+            continue
         of_turns = field if ours == ROLE else Field(path, [v for v, turn in zip(field.values, has_turns, strict=True) if turn])
         name, content = field.named(ours), CONTENT[ours](of_turns)
         if content is not None and (ours not in _NEEDED or name > 0) and of_turns.given:
@@ -180,10 +186,29 @@ def _best(ours: str, fields: Mapping[str, Field], has_turns: Sequence[bool], has
     rivals = scored if ours in (*REQUIRED, ROLE) else scored[:1]  # of what need not be there, any column will do
     weight = sum(math.exp(2 * each[0]) for each in rivals) + math.exp(2 * none)
     confidence = math.exp(2 * score) / weight
-    if confidence < (0.2 if ours in REQUIRED else _SURE):
+    if confidence < (0.2 if ours in REQUIRED else SURE):
         return None
     named = "named like it" if name > 0.5 else "not by its name"
     return Guess(ours, path, confidence, f"{named}; {_seen(ours, field)}")
+
+
+def _is_other(field: Field) -> bool:
+    """Return whether a column cannot be the user or the session, because its name or its values say what else it is.
+
+    A status comes back in many rows, as a user does, and so do intents, locales and kinds of devices.
+    """
+    if any(field.named(who) > 0 for who in _WHO):
+        return _is_status(field)
+    return (
+        field.named("status") > 0
+        or _is_status(field)
+        or any(field.named(ours) > 0 and CONTENT[ours](field) is not None for ours in _NEEDED - {"device_id", "response"})
+    )
+
+
+def _is_status(field: Field) -> bool:
+    """Return whether all values of a column say that something went well, or that it failed."""
+    return CONTENT["status"](field) is not None and len(statuses_of(field)) == len({text.strip() for text in field.texts})
 
 
 def _coarser_first(scored: list[tuple[float, str, float, Field]]) -> None:
@@ -213,8 +238,8 @@ def _finish(
     fields: Mapping[str, Field],
     has_turns: Sequence[bool],
     given: Mapping[str, str],
-) -> None:
-    """Add what follows from the columns that were found: a time in two columns, users, and what values mean."""
+) -> tuple[str, ...]:
+    """Add what follows from the columns that were found: a time in two columns, users, and what values mean; return notes."""
     if "timestamp" not in given and (clock := _clock_beside(fields, mapping.get("timestamp", ""))):
         at = next(i for i, guess in enumerate(guesses) if guess.ours == "timestamp")
         mapping["timestamp"], why = f"{mapping['timestamp']}+{clock}", f"{guesses[at].why}; the time of day is in {clock}"
@@ -225,12 +250,13 @@ def _finish(
         guesses.append(Guess("user_id", talk, 0.5, "no column names the user, so that each conversation counts as a user"))
     status = fields.get(mapping.get("status", ""))
     if "status" in given or any(key.startswith("status.") for key in given):
-        return
+        return ()
     if status is not None:
         means = statuses_of(status).items()
         mapping |= {f"status.{value}": meaning for value, meaning in means if value.lower() not in ("ok", "failed")}
     elif "status" not in fields:
-        _add_refusals(mapping, guesses, fields, has_turns)
+        return _add_refusals(mapping, guesses, fields, has_turns)
+    return ()
 
 
 def _clock_beside(fields: Mapping[str, Field], date: str) -> str:
@@ -243,17 +269,19 @@ def _clock_beside(fields: Mapping[str, Field], date: str) -> str:
     return next(clocks, "")
 
 
-def _add_refusals(mapping: dict[str, str], guesses: list[Guess], fields: Mapping[str, Field], has_turns: Sequence[bool]) -> None:
-    """Propose the answers after which users say nearly the same again, whatever they had said, as refusals."""
+def _add_refusals(
+    mapping: dict[str, str], guesses: list[Guess], fields: Mapping[str, Field], has_turns: Sequence[bool]
+) -> tuple[str, ...]:
+    """Propose the answers after which users say nearly the same again, whatever they had said, as refusals; return notes."""
     said, answer = fields.get(mapping.get("utterance", "utterance")), fields.get(mapping.get("response", "response"))
     if said is None or (answer is None and ROLE not in mapping):
-        return
+        return ()
     talk = fields.get(mapping.get("session_id", "session_id")) or fields.get(mapping.get("user_id", "user_id"))
     clock = next((fields[name] for name in reversed(mapping.get("timestamp", "timestamp").split("+")) if name in fields), None)
     turns = turns_of(said, answer, talk, clock, has_turns)
-    found = refusals(turns)
+    found, doubted = refusals(turns)
+    column = mapping.get("utterance", "utterance") if answer is None else answer.path
     if found:
-        column = mapping.get("utterance", "utterance") if answer is None else answer.path
         mapping["status"] = column
         mapping |= {f"status.{text}": "failed" for text in found}
         again = sum(text in found for _, text, _ in turns)
@@ -265,3 +293,13 @@ def _add_refusals(mapping: dict[str, str], guesses: list[Guess], fields: Mapping
                 f"the answer {found[0]!r} is given after {again:,} requests, and users then mostly say it again",
             )
         )
+    told = [
+        f"the answer {text!r} may refuse, but fewer than {REQUESTS} different requests got it; if it does:"
+        f" {'' if found else f'--map status={column} '}--map {shlex.quote(f'status.{text}=failed')}"
+        for text in doubted
+    ]
+    none = (
+        f"no answer was taken for a refusal: one that refuses is given {TURNS} times or more, to {REQUESTS} different requests or"
+        " more, and these are then said again in other words"
+    )
+    return tuple(told if told or found else [none])

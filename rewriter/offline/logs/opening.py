@@ -148,13 +148,15 @@ def _missing(names: Mapping[str, str], source: Source, columns: tuple[str, ...])
     if not source.quotable:
         return f"{source.shown} has no {count} {', '.join(names.values())}; it is a link, so its content is not shown"
     shown = f"{source.shown} has no {count} {', '.join(names.values())} (it has {', '.join(columns[:20])})"
+    look = f"; {source.cure}" if source.cure else ""
     if needless := [f"--map {ours}={theirs}" for ours, theirs in names.items() if ours != theirs and ours in columns]:
         return f"{shown}; leave out {' '.join(needless)}"
     maps = [f"--map {ours}={near}" for ours, theirs in names.items() if (near := _near(ours, theirs, columns))]
     if maps:
-        return f"{shown}; say {' '.join(maps)} if that is it"
-    example = f"name the column that is meant, such as --map {next(iter(names))}=COLUMN"
-    return f"{shown}; {example if columns else 'the file names no columns'}"
+        return f"{shown}; say {' '.join(maps)} if that is it{look}"
+    if not columns:
+        return f"{shown}; the file names no columns"
+    return f"{shown}; name the column that is meant, such as --map {next(iter(names))}=COLUMN{look}"
 
 
 def _near(ours: str, theirs: str, columns: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from rewriter.engines import first_line
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import Relation, user_rows
 from rewriter.offline.logs.decisions import join, join_feedback
-from rewriter.offline.logs.files import Source, find, identify, select
+from rewriter.offline.logs.files import SELECTED, Source, find, identify, select
 from rewriter.offline.logs.layout import Layout
 from rewriter.offline.logs.opening import connection, prepare, relation, require_mapped
 from rewriter.offline.logs.report import LogReport, signals, write
@@ -229,7 +229,7 @@ def _read(
     given = _listed(sources)
     if (sql is None) == (not given):
         raise LogError("give either log files, such as 'logs/*.parquet', or a file with one SELECT, sql='log.sql'")
-    found = [(path, str(path)) for path in find(given)] if sql is None else [(select(sql, work / "select.parquet"), str(sql))]
+    found = [(path, str(path)) for path in find(given)] if sql is None else [(select(sql, work / SELECTED), str(sql))]
     files, skipped = identify(found, seen)
 
     def hashed(user: str) -> str:

@@ -12,6 +12,9 @@ from rewriter.offline.logs.fields import CLOCK, Field, number_of
 
 _AGAIN_S: Final = 60.0  # seconds within which a request is said again
 _REPLIES: Final = 3  # answers that are taken for refusals at most
+TURNS: Final = 5
+REQUESTS: Final = 3
+"""Least number of turns that got the answer, and of different requests among them: a single request is often said again."""
 
 
 def turns_of(
@@ -54,11 +57,12 @@ def _seconds(value: object) -> float:
     )
 
 
-def refusals(turns: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Return the answers that refuse, the commonest first: most requests that get one of them are followed by their like.
+def refusals(turns: Iterable[tuple[str, str, str]]) -> tuple[list[str], list[str]]:
+    """Return the answers that refuse, and those that may, the commonest first: what gets one is mostly followed by its like.
 
-    An answer refuses if it was given to three different requests or more, and if the share of them that is said again in other
-    words is twice that of the other answers, with 95 % certainty (a beta posterior with the overall share as its prior).
+    An answer refuses if it was given to `REQUESTS` different requests or more, and if the share of them that is said again in
+    other words is twice that of the other answers, with 95 % certainty (a beta posterior with the overall share as its prior).
+    It may refuse if only the different requests are too few.
 
     Args:
         turns: (request, answer, next request of the same talk; empty if there is none).
@@ -67,7 +71,7 @@ def refusals(turns: Iterable[tuple[str, str, str]]) -> list[str]:
         >>> turns = [(f"turn on lamp {i}", "Pardon?", f"turn on the lamp {i}") for i in range(20)]
         >>> turns += [(f"play song {i}", f"Playing {i % 3}.", "what time is it") for i in range(60)]
         >>> refusals(turns)
-        ['Pardon?']
+        (['Pardon?'], [])
     """
     known = [(one, two, three) for one, two, three in turns if two]
     again = [bool(three) and one != three and fuzz.ratio(one.lower(), three.lower()) >= 60 for one, _, three in known]
@@ -75,13 +79,14 @@ def refusals(turns: Iterable[tuple[str, str, str]]) -> list[str]:
     by_answer: dict[str, list[int]] = {}
     for i, (_, two, _) in enumerate(known):
         by_answer.setdefault(two, []).append(i)
-    found = []
+    found: list[str] = []
+    doubted: list[str] = []
     for text, rows in sorted(by_answer.items(), key=lambda each: -len(each[1])):
         n, requests = len(rows), len({known[i][0] for i in rows})
         repeated = sum(again[i] for i in rows)
         elsewhere = (sum(again) - repeated + overall) / (len(known) - n + 1)
         mean = (repeated + 2 * overall) / (n + 2)
         least = mean - 1.64 * math.sqrt(mean * (1 - mean) / (n + 3))
-        if n >= 5 and requests >= 3 and least > 2 * elsewhere and mean > 0.2:
-            found.append(text)
-    return found[:_REPLIES]
+        if n >= TURNS and least > 2 * elsewhere and mean > 0.2:
+            (found if requests >= REQUESTS else doubted).append(text)
+    return found[:_REPLIES], doubted[:_REPLIES]

@@ -40,7 +40,7 @@ COSTS = {
     "sent": "every utterance is taken to have reached the NLU as it was spoken",
     "rewrite_id": "no turn is known to have been rewritten, so rules get no verdict on themselves",
 }
-"""What a missing column costs. `hypothesis` counts as missing only where `intent` is missing too."""
+"""What a missing column costs, as docs/log.md says. `hypothesis` counts as missing only where `intent` is missing too."""
 
 CURES = {
     "unreadable time": "write ISO 8601, such as 2026-01-05T08:00:00Z, or epoch seconds",
@@ -78,7 +78,8 @@ class Signals:
 
     Attributes:
         shared_texts: texts that k users or more said; these may be rewritten to.
-        restated_texts: texts that may have failed and were followed by another text within the window of rephrases.
+        restated_texts: texts that may have failed and were followed by another text within the window of rephrases. Where the log
+            does not say whether a turn failed, only a text that looks like it counts.
         shared_restated: those of them that k users or more said so.
     """
 
@@ -87,6 +88,7 @@ class Signals:
     shared_restated: int
 
 
+_UNLIKE = 0.4  # share of the letters that may differ where a text looks like another, as for the answers that refuse
 _SIGNALS = """
 WITH said AS (
   SELECT locale, lower(trim(utterance)) AS text, user_id, status,
@@ -95,7 +97,8 @@ WITH said AS (
 ),
 texts AS (
   SELECT locale, text, COUNT(DISTINCT user_id) AS users,
-         COUNT(DISTINCT user_id) FILTER (status IS DISTINCT FROM 'ok' AND next_text <> text AND gap <= $window) AS restating
+         COUNT(DISTINCT user_id) FILTER (next_text <> text AND gap <= $window AND (status = 'failed' OR status IS NULL
+           AND damerau_levenshtein(text, next_text) <= $unlike * greatest(length(text), length(next_text)))) AS restating
   FROM said GROUP BY locale, text
 )
 SELECT COUNT(*) FILTER (users >= $k), COUNT(*) FILTER (restating > 0), COUNT(*) FILTER (restating >= $k) FROM texts
@@ -112,7 +115,7 @@ def signals(con: duckdb.DuckDBPyConnection, turns: Path, *, min_users: int, wind
         window_ms: within which a rephrase comes.
     """
     con.read_parquet(str(turns)).create_view("turns", replace=True)
-    row = con.execute(_SIGNALS, {"k": min_users, "window": window_ms}).fetchone()
+    row = con.execute(_SIGNALS, {"k": min_users, "window": window_ms, "unlike": _UNLIKE}).fetchone()
     return Signals(*map(int, row or (0, 0, 0)))
 
 
@@ -190,7 +193,8 @@ class LogReport:
         text += [f"set aside, {reason}: {count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
         text += [self.joined.line()] if self.joined else []
         joined = {"sent", "rewrite_id"} if self.joined else set()
-        text += [f"no {column}: {COSTS[column]}" for column in self.missing if column not in joined]
+        lacking = ", ".join(column for column in self.missing if column not in joined)
+        text += [f"columns that the log does not have (docs/log.md says what each costs): {lacking}"] if lacking else []
         return [*text, f"would stop: {self.stop}"] if self.stop else text
 
     def _span(self) -> str:

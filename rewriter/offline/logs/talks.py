@@ -90,7 +90,9 @@ def folded(con: duckdb.DuckDBPyConnection, source: Source, relation: Relation, l
     if not layout.is_folded or not relation.cells:
         return relation
     if layout.role and ROLE not in relation.cells:
-        raise LogError(f"{source.shown} has no column {layout.role} (it has {', '.join(relation.columns[:20])}); see --map role")
+        columns = ", ".join(relation.columns[:20])
+        cure = source.cure or "see --map role"
+        raise LogError(f"{source.shown} has no column {layout.role}, which is to say who speaks (it has {columns}); {cure}")
     present, target = set(relation.cells), work / f"{source.checksum}.folded.parquet"
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE placed AS SELECT *, {_kind(present)} AS kind, {_time(relation)} AS ms"

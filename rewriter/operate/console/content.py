@@ -18,6 +18,7 @@ from rewriter.evaluation import report
 from rewriter.evaluation.report import Picture, ReportTable
 from rewriter.messages import advice, rule_verdict, verdict_kind
 from rewriter.model.layer_slices import open_promises
+from rewriter.model.query_store import query_texts
 from rewriter.model.rules import count_moments, open_suggested
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.rules.priors import within_budget
@@ -217,7 +218,7 @@ def _considered(version: Version) -> pd.DataFrame | None:
 def _verdict(version: Version, rules: pd.DataFrame, config: Config) -> tuple[list[VerdictLine], list[str]]:
     unread = LogReport((), (), 0, 0, None, None, {}, (), 0.0)  # what the log lacked is not kept
     promises = open_promises(version.folder / "online")
-    verdict = of_learned(unread, version.manifest.counts.get("turns", 0), rules, promises, config)
+    verdict = of_learned(unread, version.manifest.counts.get("turns", 0), rules, promises, query_texts(version.folder), config)
     lines = (line.partition(": ") for line in verdict.part_lines())
     texts = [(name, text.removeprefix("on, ").removeprefix("off, ")) for name, _, text in lines]
     parts = [VerdictLine(name, of.lack is None, text) for of, (name, text) in zip(verdict.parts, texts, strict=True)]

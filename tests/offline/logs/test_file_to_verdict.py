@@ -17,6 +17,7 @@ from rewriter.config import Logs
 from rewriter.offline.logs.examine import examine
 from rewriter.offline.logs.guess import propose
 from rewriter.offline.logs.reader import check
+from rewriter.offline.logs.report import COSTS
 
 ROWS = list(lamp_log.rows())
 FAILED = sum(row["status"] == "failed" for row in ROWS)
@@ -55,7 +56,7 @@ def test_the_printed_command_tries_the_log(tmp_path):
     out = run("learn", "dialogflow.jsonl", "--check", cwd=tmp_path)
     tried = run(*printed(out, "try it:"), cwd=tmp_path)
     assert "replayed" in tried
-    assert "enough data? rules" in tried
+    assert "is the data enough?\nrules: " in tried
     assert "--map utterance=response.queryResult.text" in next(line for line in tried.splitlines() if line.startswith("next: "))
 
 
@@ -92,7 +93,7 @@ def test_what_cannot_be_found_is_asked_for(tmp_path):
     path.write_text("".join(json.dumps({"who": r["user_id"], "what": r["utterance"]}) + "\n" for r in ROWS), encoding="utf-8")
     result = CliRunner().invoke(main, ["learn", str(path), "--check"])
     assert "column timestamp was not found; if it is there: --map timestamp=COLUMN" in result.stdout
-    assert "has no column timestamp" in result.stderr
+    assert "no column looks like timestamp; name it, such as --map timestamp=COLUMN" in result.stderr
     assert result.exit_code == 1
 
 
@@ -123,3 +124,76 @@ def test_an_export_is_read_as_it_is(name):
 def test_users_who_take_turns_are_no_assistant():
     rows = [{"speaker": f"u{i % 3}", "time": 1767600000 + i, "text": f"turn on lamp {i % 4}"} for i in range(30)]
     assert propose(rows, {}).mapping == {"timestamp": "time", "utterance": "text", "user_id": "speaker"}
+
+
+def asked(*columns, users=(), texts=4):
+    """Rows with a time, a request and further columns, (name, values that come back in turn); names of users come in runs."""
+    return [
+        {"at": 1767600000 + 9 * i, "said": f"turn on lamp {i % texts}", **{name: of[i // 2 % len(of)] for name, of in columns}}
+        | ({"who": users[i // 5 % len(users)]} if users else {})
+        for i in range(60)
+    ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ("status_code", ["200", "404", "500", "503", "408"]),
+        ("state", ["NEW", "DONE", "LATE", "LOST"]),
+        ("outcome", ["success", "failure"]),
+        ("x", ["ok", "failed", "error", "fallback"]),
+        ("language", ["en", "de", "fr", "it"]),
+        ("intentName", ["Intent.Play", "Intent.Stop", "Intent.Lamp", "Intent.Time"]),
+        ("deviceType", ["phone", "tv", "watch", "car"]),
+    ],
+    ids=lambda column: column[0],
+)
+def test_what_says_what_else_it_is_is_no_user(column):
+    found = propose(asked(column), {})
+    assert found.mapping.get("user_id") is None
+    assert found.lacks == ("user_id",)
+    assert propose(asked(column, users=["ann", "ben", "cleo"]), {}).mapping["user_id"] == "who"
+
+
+def test_a_weak_guess_is_called_weak(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row | {"zz": f"a{i % 7}"}) + "\n" for i, row in enumerate(asked())), encoding="utf-8")
+    found = examine([path], {})
+    weak = [guess for guess in found.proposal.guesses if guess.confidence < 0.7]
+    assert "user_id" in {guess.ours for guess in weak}
+    assert [line for line in found.lines() if line.startswith("weak guess: ")] == [
+        f"weak guess: {of.ours} is {of.theirs}, {of.confidence:.0%} sure; look at the rows below, or --map {of.ours}=COLUMN"
+        for of in weak
+    ]
+
+
+def refused(requests):
+    """Talks in which some requests are refused with one answer, and then said again in other words."""
+    rows = []
+    for i in range(40):
+        again = f"turn on lamp {i % requests}"
+        for text, answer in (
+            (again.replace("on", "an"), "Pardon?"),
+            (again, f"Lamp {i % requests} is on."),
+            ("what time is it", "8"),
+        ):
+            rows.append({"user": f"u{i % 5}", "time": 1767600000 + 20 * len(rows), "query": text, "answer": answer})
+    return rows
+
+
+def test_an_answer_to_fewer_than_three_requests_is_named_and_not_taken_for_a_refusal():
+    few, enough = propose(refused(2), {}), propose(refused(3), {})
+    assert "status" not in few.mapping
+    assert few.notes == (
+        "the answer 'Pardon?' may refuse, but fewer than 3 different requests got it; if it does: --map status=answer"
+        " --map 'status.Pardon?=failed'",
+    )
+    assert (enough.mapping["status"], enough.mapping["status.Pardon?"], enough.notes) == ("answer", "failed", ())
+    told = propose([row | {"answer": "Hello to you."} for row in refused(3)], {}).notes
+    assert len(told) == 1
+    assert told[0].startswith("no answer was taken for a refusal: one that refuses is given 5 times or more, to 3 different")
+
+
+def test_what_a_missing_column_costs_stands_in_the_page_on_logs():
+    page = (Path(__file__).parents[3] / "docs" / "log.md").read_text(encoding="utf-8")
+    assert [name for name, cost in COSTS.items() if f"| `{name}` | {cost} |" not in page] == []

@@ -600,7 +600,10 @@ def test_the_report_says_what_is_missing_and_what_that_costs(tmp_path):
     report = check([tmp_path / "log.csv"], config=Logs())
     lines = report.lines()
     assert lines[0] == "1 file, 1 row: 1 turn of 1 user, 1970-01-01 to 1970-01-01"
-    assert "no status: failures are known only from barge-in, restatements and stops" in lines
+    assert [line for line in lines if "does not have" in line] == [
+        f"columns that the log does not have (docs/log.md says what each costs): {', '.join(report.missing)}"
+    ]
+    assert "status" in report.missing
     assert "slots" in report.missing
     assert "hypothesis" not in report.missing
     assert not report.stop
