@@ -108,12 +108,12 @@ def _both(drawn: Callable[..., Figure]) -> str:
     Args:
         drawn: takes ``narrow`` and returns the figure.
     """
-    wide, narrow = (_svg(drawn(narrow=narrow), salt) for narrow, salt in ((False, "wide"), (True, "narrow")))
+    wide, narrow = (svg(drawn(narrow=narrow), salt) for narrow, salt in ((False, "wide"), (True, "narrow")))
     return f'<div><div class="on-wide">{wide}</div><div class="on-narrow">{narrow}</div></div>'
 
 
-def _svg(figure: Figure, salt: str) -> str:
-    """Return a figure as one <svg> element; `salt` keeps the ids of two charts apart."""
+def svg(figure: Figure, salt: str = "chart") -> str:
+    """Return a figure as one <svg> element; `salt` keeps the ids of two charts on a page apart."""
     out = io.StringIO()
     with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -129,9 +129,9 @@ def test_unknown_setting():
 @pytest.mark.parametrize("setting", ["quiet", "normal", "noisy"])
 def test_the_home_world_has_silent_defects_in_every_setting(setting):
     world = home_world(3, setting=setting)
-    drawn = requests(world, n=1500, seed=1, start=START)
+    drawn = requests(world, n=500, seed=1, start=START)
     made = [(r.goal, world.assistant.understand(r.heard)) for r in drawn]
-    log = [t for day in simulate_days(world, days=3, start=START, seed=1) for t in day if t.said != world.stop]
+    log = [t for day in simulate_days(world, days=1, start=START, seed=1) for t in day if t.said != world.stop]
     made_of_log = [(t.goal, t.hypothesis) for t in log]
     for turns in (made, made_of_log):
         defects = [understood for goal, understood in turns if understood != goal]
@@ -141,8 +141,8 @@ def test_the_home_world_has_silent_defects_in_every_setting(setting):
 
 @pytest.mark.slow
 def test_a_german_home():
-    world = home_world(1, language="de", n_users=20)
-    turns = [t for day in simulate_days(world, days=2, start=START, seed=1) for t in day]
+    world = home_world(1, language="de", n_users=15)
+    turns = [t for day in simulate_days(world, days=1, start=START, seed=1) for t in day]
     assert {t.locale for t in turns} == {"de"}
     assert 0.5 < sum(t.hypothesis == t.goal for t in turns) / len(turns) < 0.95
 
