@@ -46,9 +46,12 @@ def numbers_in(words: Sequence[str], lexicon: Lexicon, idioms: Set[int] = frozen
         ['205', '7', '30']
     """
     found: list[Mention] = []
-    i = 0
+    i, written = 0, lexicon.numbers
     while i < len(words):
-        values, end = _at(words, i, lexicon) if i not in idioms and _may_start(words[i], lexicon.numbers) else ([], i)
+        if not _may_start(words[i], written):
+            i += 1
+            continue
+        values, end = ([], i) if i in idioms else _at(words, i, lexicon)
         is_unit = words[i] in lexicon.units and bool(found) and found[-1].end == i
         if values and not is_unit:
             found.extend(Mention(value, i, end) for value in values)

@@ -72,9 +72,11 @@ def read(text: str, lexicon: Lexicon) -> Reading:
     words = _words(text, lexicon)
     mentions: dict[str, list[Mention]] = {}
     silent: set[int] = set()
-    i = 0
+    i, phrases, parted = 0, lexicon.phrases, lexicon.parted
     while i < len(words):
-        found = None if i in silent else _found_at(words, i, lexicon)
+        word = words[i]
+        begins = (word in phrases or word in parted) and i not in silent
+        found = _found_at(words, i, lexicon) if begins else None
         if found is None:
             i += 1
             continue

@@ -9,7 +9,7 @@ A *content word* is one that is not light (`Lexicon.light`).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -60,7 +60,30 @@ def _added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Mention]:
     return [mention for slot in slots for mention in target.mentions[slot] if not mention.weak]
 
 
-def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+class Edit(NamedTuple):
+    """A stretch in which two texts differ: its words in both, and the content words that only one of them has."""
+
+    heard: Sequence[str]
+    sent: Sequence[str]
+    lost: list[str]
+    gained: list[str]
+
+
+def edits(source: Reading, target: Reading, lexicon: Lexicon) -> list[Edit]:
+    """Return the stretches in which two texts differ."""
+    said, meant = _alike(source, target, lexicon), _alike(target, source, lexicon)
+    found, light = [], lexicon.light
+    for edit in changes(source.words, target.words):
+        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
+        if _misspelt(source, target, edit, lexicon):
+            continue
+        lost = [word for word in heard if word not in light and word not in target.words and word not in said]
+        gained = [word for word in sent if word not in light and word not in source.words and word not in meant]
+        found.append(Edit(heard, sent, lost, gained))
+    return found
+
+
+def left_out(differences: Sequence[Edit], lexicon: Lexicon) -> str | None:
     """Return the content words that the target leaves out, if the source contains the whole target; else None.
 
     The source contains the target if every content word of the target was heard in it.
@@ -69,14 +92,15 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
         >>> english = for_locale("en")
-        >>> left_out(read("cancel the pasta timer", english), read("cancel the timer", english), english)
+        >>> left_out(edits(read("cancel the pasta timer", english), read("cancel the timer", english), english), english)
         'pasta'
-        >>> left_out(read("cancel all timers", english), read("cancel my timer", english), english)
+        >>> left_out(edits(read("cancel all timers", english), read("cancel my timer", english), english), english)
         'all'
-        >>> left_out(read("kettle on the key chain lamp", english), read("turn on the kitchen lamp", english), english)
+        >>> garbled, meant = read("kettle on the key chain lamp", english), read("turn on the kitchen lamp", english)
+        >>> left_out(edits(garbled, meant, english), english)
     """
     more: list[str] = []
-    for heard, sent, lost, gained in _edits(source, target, lexicon):
+    for heard, sent, lost, gained in differences:
         if not gained:
             more += lost
         elif lost and (lexicon.sounds_alike(heard, sent) or lexicon.sounds_alike(lost, gained)):
@@ -86,7 +110,7 @@ def left_out(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
     return " ".join(more) or None
 
 
-def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
+def unheard(differences: Sequence[Edit], lexicon: Lexicon) -> str | None:
     """Return the content words of the target that replace content words of another sound; None if there are none.
 
     A content word of the target may replace nothing, or light words only. It then counts as spoken but not recorded. If other
@@ -96,13 +120,13 @@ def unheard(source: Reading, target: Reading, lexicon: Lexicon) -> str | None:
         >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
         >>> english = for_locale("en")
-        >>> unheard(read("what is the time", english), read("what is the date", english), english)
+        >>> unheard(edits(read("what is the time", english), read("what is the date", english), english), english)
         'date'
-        >>> unheard(read("turn on the lamb", english), read("turn on the lamp", english), english)
+        >>> unheard(edits(read("turn on the lamb", english), read("turn on the lamp", english), english), english)
     """
     missing = False
     added: list[str] = []
-    for heard, sent, lost, gained in _edits(source, target, lexicon):
+    for heard, sent, lost, gained in differences:
         if not gained:
             missing = missing or bool(lost)
         elif lost and not lexicon.sounds_alike(heard, sent) and not lexicon.sounds_alike(lost, gained):
@@ -120,20 +144,6 @@ def _superfluous(lost: list[str], gained: list[str], lexicon: Lexicon) -> list[s
     return [word for i, word in enumerate(lost) if lexicon.sound_distance(lost[:i] + lost[i + 1 :], gained) < whole]
 
 
-def _edits(
-    source: Reading, target: Reading, lexicon: Lexicon
-) -> Iterator[tuple[Sequence[str], Sequence[str], list[str], list[str]]]:
-    """Yield each stretch in which two texts differ: its words in both, and the content words that only one of them has."""
-    said, meant = _alike(source, target, lexicon), _alike(target, source, lexicon)
-    for edit in changes(source.words, target.words):
-        if _misspelt(source, target, edit, lexicon):
-            continue
-        heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
-        lost = [word for word in heard if word not in lexicon.light and word not in target.words and word not in said]
-        gained = [word for word in sent if word not in lexicon.light and word not in source.words and word not in meant]
-        yield heard, sent, lost, gained
-
-
 def _misspelt(source: Reading, target: Reading, edit: Change, lexicon: Lexicon) -> bool:
     """Return whether letters of a script without blanks differ from the letters in their place by one sound only.
 
@@ -144,7 +154,7 @@ def _misspelt(source: Reading, target: Reading, edit: Change, lexicon: Lexicon) 
         >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
         >>> thai, heard, sent = for_locale("th"), "ห้ อ ง นั่ ง เว่ น", "ห้ อ ง นั่ ง เล่ น"
-        >>> unheard(read(heard, thai), read(sent, thai), thai)
+        >>> unheard(edits(read(heard, thai), read(sent, thai), thai), thai)
     """
     heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
     if not all(joined(letter, letter) for letter in (*heard, *sent)):
@@ -158,6 +168,8 @@ _EXCHANGED, _LEFT_OUT = 2, 1  # Indel distance of two texts that differ by one s
 
 def _alike(text: Reading, other: Reading, lexicon: Lexicon) -> set[str]:
     """Return the words of a text by which it says a number, value or unit that the other text says too: "percent" and "%"."""
+    if text.mentions.keys().isdisjoint(other.mentions):
+        return set()
     slots = [slot for slot in text.mentions if slot in other.mentions and lexicon.kinds.get(slot) in (None, "values", "units")]
     mentions = (said for slot in slots if text.values(slot) == other.values(slot) for said in text.mentions[slot])
     return {text.words[place] for said in mentions for place in range(said.start, said.end)}
@@ -189,6 +201,7 @@ class _Destructive(NamedTuple):
     """What is destructive in a deployment: requests by their words, words in names of intents, and requests that are exempt."""
 
     requests: tuple[Index, ...]
+    starts: frozenset[str]  # the words under which the requests stand
     intents: frozenset[str]
     harmless: frozenset[frozenset[str]]
 
@@ -294,13 +307,18 @@ class Guardrail:
             >>> guardrail.alters(["what's in the news", "what's in the"], "what is it").packed()
             'unheard||what|'
         """
-        after = read(target, self.lexicon)
-        heard = [read(hearing, self.lexicon) for hearing in hearings]
-        if lost := left_out(heard[0], after, self.lexicon):
+        lexicon = self.lexicon
+        after, (first, *others) = read(target, lexicon), [read(hearing, lexicon) for hearing in hearings]
+        differences = edits(first, after, lexicon)
+        if lost := left_out(differences, lexicon):
             return Finding(FindingKind.LEAVES_OUT, source=lost)
-        others = [before for before in heard[1:] if not left_out(heard[0], before, self.lexicon)]
-        news = [unheard(before, after, self.lexicon) for before in (heard[0], *others)]
-        return Finding(FindingKind.UNHEARD, target=news[0]) if news[0] and all(news) else None
+        news = unheard(differences, lexicon)
+        if not news:
+            return None
+        for other in others:
+            if not left_out(edits(first, other, lexicon), lexicon) and not unheard(edits(other, after, lexicon), lexicon):
+                return None
+        return Finding(FindingKind.UNHEARD, target=news)
 
     def crosses(self, source: str, target: str) -> Finding | None:
         """Return a contrast of the log or catalog that a rewrite crosses, or None.
@@ -335,6 +353,8 @@ class Guardrail:
     def _dangers(self, target: Reading, intent: str | None) -> list[frozenset[str]]:
         """Return the requests to destroy, buy or unlock in the target, by its words or else by its intent."""
         destructive = _destructive(self.lexicon, self.settings)
+        if intent is None and destructive.starts.isdisjoint(target.words):
+            return []
         entries = (entry for index in destructive.requests for word in target.words for entry in index.get(word, ()))
         asked = [danger for _, danger in entries if danger.issubset(target.words) and danger not in destructive.harmless]
         if intent is None or asked:
@@ -353,11 +373,15 @@ class Guardrails:
 
     settings: Settings = HOME
     contrasts: Mapping[str, WordContrasts] = field(default_factory=dict)
+    _opened: dict[str, Guardrail] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, locale: str) -> Guardrail:
-        """Return the guardrail of a locale."""
-        opened = Guardrail.open(locale, self.settings)
-        return Guardrail(opened.lexicon, opened.settings, self.contrasts.get(locale, NOTHING_SHOWN))
+        """Return the guardrail of a locale, one of the artefact's."""
+        found = self._opened.get(locale)
+        if found is None:
+            lexicon = Guardrail.open(locale, self.settings).lexicon
+            found = self._opened[locale] = Guardrail(lexicon, self.settings, self.contrasts.get(locale, NOTHING_SHOWN))
+        return found
 
     def held_out(self) -> "Guardrails":
         """Return the guardrails for held-out texts of the index. They have no contrasts, which are learned from those texts."""
@@ -382,8 +406,10 @@ def _destructive(lexicon: Lexicon, settings: Settings) -> _Destructive:
     intents = {word for group in groups for word in _DANGEROUS_INTENTS[group]} | {
         word for (word, *more) in destructive if not more
     }
+    requests = (*(lexicon.danger[group] for group in groups if group in lexicon.danger), own)
     return _Destructive(
-        (*(lexicon.danger[group] for group in groups if group in lexicon.danger), own),
+        requests,
+        frozenset().union(*requests),
         frozenset(intents - _single(harmless)),
         harmless,
     )

@@ -7,7 +7,7 @@ All processes of a machine share one copy of a mapped file, and opening it reads
 `HashedNumbers`  text -> number, where the text itself is not kept
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,15 @@ class HashedNumbers:
         """Return the number of a `text_key`, or the default if there is none."""
         place = self.index.find(key)
         return default if place is None else self.numbers[place].item()
+
+    def get_keys(self, keys: Sequence[int], default: float, /) -> list[Any]:
+        """Return the number of each `text_key`, or the default where there is none, in one search."""
+        if not len(self.index):
+            return [default] * len(keys)
+        wanted = np.array(keys, dtype=np.uint64)
+        places = np.minimum(self.index.keys.searchsorted(wanted), len(self.index) - 1)
+        known, numbers = (self.index.keys[places] == wanted).tolist(), self.numbers[places].tolist()
+        return [number if there else default for number, there in zip(numbers, known, strict=True)]
 
     def save(self, folder: Path, name: str) -> None:
         """Write ``<name>_keys.npy`` and ``<name>.npy``."""

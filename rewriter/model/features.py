@@ -254,6 +254,7 @@ _OF_BEST = (
     "support", "cost_first",
 )  # fmt: skip
 _PLACES = [list(RANK).index(name) for name in _OF_BEST]
+_NEAREST = [list(RANK).index(name) for name in ("text", "sound", "cost_first")]
 RISK = (
     *words.FEATURES, "p_goal", *(f"best_{name}" for name in _OF_BEST),
     "likelier", "least_likelier", "less_unknown", "less_new", "other_template", "other_known", "hearings",
@@ -373,11 +374,12 @@ def risk(seen: Look, best: int, p_goal: float, wording: Wording, student: Risk, 
         return sign * max((sign * (other[place] - fluent[place]) for other in others), default=0.0)
 
     template = words.FEATURES.index("template_seen")
-    table = seen.features
+    table = seen.features.tolist()
+    of_best, text, sound, cost = table[best], *([row[place] for row in table] for place in _NEAREST)
     return np.array([
-        *fluent, log((p_goal + _LEAST_ODDS) / (1 - p_goal + _LEAST_ODDS)), *table[best, _PLACES].tolist(),
+        *fluent, log((p_goal + _LEAST_ODDS) / (1 - p_goal + _LEAST_ODDS)), *(of_best[place] for place in _PLACES),
         gain("likelihood", 1), gain("least_likelihood", 1), gain("unknown", -1), gain("new_steps", -1),
         max((other[template] for other in others), default=0.0), float(any(h in seen.pool.texts for h in seen.hearings[1:])),
-        len(seen.hearings), table[:, 0].max(), table[:, 1].max(), table[:, list(RANK).index("cost_first")].min(),
+        len(seen.hearings), max(text), max(sound), min(cost),
         *student.worded(seen.hearings),
     ])  # fmt: skip

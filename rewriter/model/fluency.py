@@ -51,7 +51,7 @@ class Wording:
         (True, False)
     """
 
-    __slots__ = ("_count", "_counts", "_less", "names", "texts", "weight")
+    __slots__ = ("_counts", "_kept", "_less", "names", "texts", "weight")
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Wording:
         self._counts = counts
         self.texts = texts
         self._less = less
-        self._count = lru_cache(maxsize=_CACHED)(self._looked_up)
+        self._kept: dict[tuple[str, str], int] = {}
         self.weight = lru_cache(maxsize=_CACHED)(self._weight)
 
     @classmethod
@@ -128,14 +128,15 @@ class Wording:
 
     def count(self, kind: str, part: str) -> int:
         """Return how many texts contain a part of one kind."""
-        return self._count(kind, part)
+        found = self._kept.get((kind, part))
+        return self._looked_up([(kind, part)])[0] if found is None else found
 
     def knows(self, word: str) -> bool:
         """Return whether any text contains a word."""
-        return self._count("word", word) > 0
+        return self.count("word", word) > 0
 
     def _weight(self, word: str) -> float:
-        return log((self.texts + 1) / (self._count("word", word) + 0.5))
+        return log((self.texts + 1) / (self.count("word", word) + 0.5))
 
     def fluency(self, text: str, *, own: int = 0) -> list[float]:
         """Return the values of `FEATURES` for a text.
@@ -145,13 +146,14 @@ class Wording:
             own: 1 if this text itself was counted, so that it must be left out; else 0.
         """
         parts = self.parts(text)
-        n = len(parts["word"])
-        words, pairs, steps = ([self._count(kind, part) - own for part in parts[kind]] for kind in ("word", "pair", "step"))
+        n, template = len(parts["word"]), parts["class"]
+        asked = [(kind, part) for kind in ("word", "pair", "step", "template") for part in parts[kind]]
+        counts = [count - own for count in self._looked_up(asked + [("class", part) for part in template[:-1]])]
+        words, pairs, steps = counts[:n], counts[n : 2 * n + 1], counts[2 * n + 1 : 2 * n + len(template)]
         unknown, rare = sum(c <= 0 for c in words), sum(c <= _RARE for c in words)
         new_pairs, new_steps = sum(c <= 0 for c in pairs), sum(c <= 0 for c in steps)
-        before = [self._count("class", part) - own for part in parts["class"][:-1]]
+        seen, before = max(counts[2 * n + len(template)], 0), counts[2 * n + len(template) + 1 :]
         likely = [log((max(c, 0) + _SMOOTH_STEP) / (max(b, 0) + _SMOOTH_CLASS)) for c, b in zip(steps, before, strict=True)]
-        seen = max(self._count("template", parts["template"][0]) - own, 0)
         names = sum(part[0] == "<" and part != NUMBER for part in parts["class"])
         return [
             n, unknown, unknown / n, rare, new_pairs, new_pairs / (n + 1), new_steps, new_steps / len(steps),
@@ -176,6 +178,16 @@ class Wording:
             header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
             return cls(header["names"], HashedNumbers.open(folder, _COUNTS), int(header["texts"]))
 
-    def _looked_up(self, kind: str, part: str) -> int:
-        key = text_key(kind, part)
-        return int(self._counts.get_key(key, 0)) - self._less.get(key, 0)
+    def _looked_up(self, parts: Sequence[tuple[str, str]]) -> list[int]:
+        """Return how many texts contain each of some parts, given as kind and part."""
+        kept = self._kept
+        new = [part for part in parts if part not in kept]
+        if not new:
+            return [kept[part] for part in parts]
+        if len(kept) + len(new) > _CACHED:
+            kept = self._kept = {}
+            new = list(parts)
+        keys = [text_key(*part) for part in new]
+        for part, key, count in zip(new, keys, self._counts.get_keys(keys, 0), strict=True):
+            kept[part] = int(count) - self._less.get(key, 0)
+        return [kept[part] for part in parts]
