@@ -1,22 +1,17 @@
 """Builds these pages as a site, without a network: ``sphinx-build -W --keep-going docs build/site``.
 
-What the program itself knows is generated: verbs (sphinx-click), docstrings (autodoc), and here the reasons and the tables.
+What the program itself knows is generated: verbs (sphinx-click) and docstrings (autodoc); reasons and tables by `generate.py`.
 A page that no list of pages names is the page of a host: it is listed under "Hosts".
 """
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.pycode import ModuleAnalyzer
-from sphinx.util.docutils import SphinxDirective
 
 import rewriter
-from rewriter import tables
-from rewriter.codes import Reason
 
 DOCS = Path(__file__).parent
 
@@ -39,7 +34,7 @@ autodoc_member_order = "bysource"
 suppress_warnings = ["myst.xref_ambiguous"]
 
 HOSTS = "<!-- hosts -->"
-"""Where the page of hosts lists their pages."""
+"""Where the page of hosts names their pages for the menu of the site; its table shows them to readers."""
 OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[\w/]+\.md)(?:#[\w-]+)?\)")
 """A link to a Markdown file beside the folder of these pages."""
 
@@ -59,45 +54,8 @@ def hosts() -> list[str]:
 
 def adapt(app: Sphinx, page: str, source: list[str]) -> None:  # noqa: ARG001 - the signature of the event
     """List the pages of hosts where a page asks for it, and make links to Markdown outside of the site downloads."""
-    text = source[0].replace(HOSTS, "\n".join(["```{toctree}", ":maxdepth: 1", "", *hosts(), "```"]))
+    text = source[0].replace(HOSTS, "\n".join(["```{toctree}", ":hidden:", "", *hosts(), "```"]))
     source[0] = OUTSIDE.sub(r"{download}`\1 <\2>`", text.replace("](../CONTRIBUTING.md)", "](contributing.md)"))
-
-
-class Generated(SphinxDirective):
-    """Markdown that a function below makes: ``{generated} reasons``."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return its nodes."""
-        made = {"reasons": reasons, "tables": schema}[self.arguments[0]]()
-        return self.parse_text_to_nodes("\n".join(made), allow_section_headings=True)
-
-
-def reasons() -> Iterable[str]:
-    """Return the reasons of a decision as a table."""
-    yield "| reason | meaning |"
-    yield "|---|---|"
-    for reason in Reason:
-        yield f"| `{reason}` | {reason.meaning} |"
-
-
-def schema() -> Iterable[str]:
-    """Return every declared table with its columns and what the source says of it."""
-    described = ModuleAnalyzer.for_module(tables.__name__).find_attr_docs()
-    for name, table in vars(tables).items():
-        if isinstance(table, tables.Table) and ("", name) in described:
-            yield from (f"## {table.name}", "", re.sub(r"``([^`]*)``", r"`\1`", " ".join(described["", name])), "")
-            yield from ("| column | type | may be empty | holds |", "|---|---|---|---|")
-            for column in table.columns:
-                yield f"| `{column.name}` | {column.type} | {'' if column.required else 'yes'} | {HOLDS[column.holds]} |"
-            yield ""
-
-
-HOLDS = {
-    "": "", "user": "keyed hash of a user id", "user_no": "number of a user", "text": "text of a user, or what follows from it",
-    "text_id": "number of a text", "name": "name from the log", "code": "code",
-}  # fmt: skip
 
 
 def examples(app: Sphinx, context: object, lines: list[str]) -> None:  # noqa: ARG001 - the signature of the event
@@ -120,7 +78,6 @@ def external(app: Sphinx, env: BuildEnvironment) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register what is above."""
-    app.add_directive("generated", Generated)
     app.connect("source-read", adapt)
     app.connect("sphinx-click-process-description", examples)
     app.connect("env-check-consistency", external)

@@ -229,6 +229,16 @@ def test_simulate_writes_a_log_that_learn_reads(tmp_path):
     assert f"1 file, {turns[1]} rows: {turns[1]} turns of 6 users, 2026-01-05 to 2026-01-06" in good("learn", path, "--check")
 
 
+def test_simulate_writes_a_later_part_of_the_same_log(tmp_path):
+    world = ["--world", "phrases", "--users", 8, "--seed", 4]
+    good("simulate", "--out", tmp_path / "all.jsonl", *world, "--days", 3)
+    good("simulate", "--out", tmp_path / "later.jsonl", *world, "--days", 1, "--start", "2026-01-07")
+    rows, later = ((tmp_path / name).read_text(encoding="utf-8").splitlines() for name in ("all.jsonl", "later.jsonl"))
+    assert later
+    assert rows[-len(later) :] == later
+    assert run("simulate", "--out", tmp_path / "x.jsonl", *world, "--start", "8").exit_code == 2
+
+
 def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):
     out = good("evaluate", artefact, log, "--out", tmp_path / "figures")
     assert "warning: the artefact was learned from 2026-01-05 to 2026-01-14" in out

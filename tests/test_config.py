@@ -1,3 +1,4 @@
+import runpy
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_unreadable_file(tmp_path):
     for name in ("bad.toml", "none.toml"):
         with pytest.raises(ConfigError, match="cannot read settings"):
             Config.from_toml(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["reasons", "tables"])
+def test_the_pages_of_reasons_and_tables_are_as_generated(name):
+    docs = Path(__file__).parent.parent / "docs"
+    made = runpy.run_path(str(docs / "generate.py"))["page"](name)
+    assert made == (docs / f"{name}.md").read_text(encoding="utf-8")
+    assert made.count("|---|") >= 1
 
 
 def test_the_page_of_settings_is_as_generated():

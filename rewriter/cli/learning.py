@@ -342,7 +342,8 @@ def diagnose(
         )
     for text in found.log.lines():
         terminal.line(text)
-    terminal.table(f"where requests break, by {found.by}", ("stage", "turns", "share"), found.rows(), right=("turns", "share"))
+    terminal.table(f"where requests break, by {found.by}", job.STAGES, found.rows(), right=job.STAGES[1:])
+    terminal.line("turns are counted by the likeliest stage of each, here and below; expected: the sums of all probabilities")
     rows = [cluster.row() for cluster in found.clusters["intent"][:10]]
     terminal.table("the largest clusters by intent", job.COLUMNS, rows, right=job.FIGURES)
     terminal.line(f"every turn: {out}" + (f"; report: {report}" if report else ""))

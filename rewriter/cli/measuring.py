@@ -154,16 +154,24 @@ def _tell(found: "TryOut", most: int) -> None:
     help="Which assistant understands.",
 )
 @click.option("--days", default=10, show_default=True, help="Number of days.")
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default="2026-01-05",
+    show_default=True,
+    help="The first day; a later one gives a later part of the same log.",
+)
 @click.option("--users", default=120, show_default=True, help="Number of users; a fifth of them is kept out of the log.")
 @SEED
 @SETTING
 @plainly
-def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: str) -> None:
+def simulate(out: Path, world: str, days: int, start: datetime, users: int, seed: int, setting: str) -> None:
     """Write the log of a simulated world. The columns goal and said hold the truth.
 
     \b
     Examples:
       rewriter simulate --out log.parquet
+      rewriter simulate --out later.parquet --start 2026-01-15 --days 2
       rewriter simulate --out noisy.jsonl --setting noisy --days 30 --users 300
     """
     from datetime import date
@@ -179,7 +187,7 @@ def simulate(out: Path, world: str, days: int, users: int, seed: int, setting: s
         def on_day(_day: date, _turns: int) -> None:
             progress(next(done))
 
-        rows = simulate(world, out, days=days, users=users, seed=seed, setting=setting, on_day=on_day)
+        rows = simulate(world, out, days=days, users=users, seed=seed, setting=setting, start=start.date(), on_day=on_day)
     terminal.line(f"{rows:,} turns of {days} days in {out}")
 
 

@@ -42,6 +42,7 @@ from rewriter.offline.mining.pipeline import Mined
 KEPT: Final = Path("state", "failures.json")
 """What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
 STEPS = ("log", "mine", "diagnose")
+STAGES: Final = ("stage", "turns", "share", "expected")
 COLUMNS: Final = ("stage", "where", "turns", "users", "share", "trend", "for example", "what to do")
 FIGURES: Final = ("turns", "users", "share", "trend")
 Progress = Callable[[str], None]
@@ -108,6 +109,8 @@ class Diagnosis:
         turns: number of turns.
         failures: stage -> expected number of turns that broke there.
         unsupported: expected number of requests that the assistant cannot do.
+        likeliest: stage -> number of turns of which it is the likeliest, as the clusters count them.
+        likely_unsupported: number of turns that were most likely such requests; they are counted as correct, too.
         without_words: rows of the log in which nothing was heard: wakes without words, which are in no table.
         clusters: column (``intent``, ``device_type``, ``locale``, ``week``) -> its clusters, the largest first.
     """
@@ -117,14 +120,17 @@ class Diagnosis:
     turns: int
     failures: Mapping[FailurePoint, float]
     unsupported: float
+    likeliest: Mapping[FailurePoint, int]
+    likely_unsupported: int
     without_words: int
     clusters: Mapping[str, Sequence[Cluster]]
 
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Return the stages as rows: stage, expected turns, share."""
-        shown = [(failure_point(f), self.failures[f]) for f in FailurePoint] + [("  of these not supported", self.unsupported)]
-        counted = [(name, f"{n:,.0f}", f"{n / max(self.turns, 1):.1%}") for name, n in shown]
-        return [*counted, ("wakes without words", f"{self.without_words:,}", "–")]
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the stages as rows of a table with `STAGES`."""
+        shown = [(failure_point(f), self.likeliest[f], self.failures[f]) for f in FailurePoint]
+        shown += [("  of these not supported", self.likely_unsupported, self.unsupported)]
+        counted = [(name, f"{n:,}", f"{n / max(self.turns, 1):.1%}", f"{expected:,.0f}") for name, n, expected in shown]
+        return [*counted, ("wakes without words", f"{self.without_words:,}", "–", "–")]
 
     def tables(self) -> list[ReportTable]:
         """Return the stages, and the largest clusters by column. They show no text of fewer than k users."""
@@ -133,11 +139,11 @@ class Diagnosis:
             for name, of in self.clusters.items()
             if of
         ]
-        return [ReportTable("Stages", _STAGES, ("stage", "turns", "share"), self.rows()), *parts]
+        return [ReportTable("Stages", _STAGES, STAGES, self.rows()), *parts]
 
     def page(self) -> str:
         """Return the HTML page: where requests break, and what to do."""
-        failed = 1 - self.failures[FailurePoint.CORRECT] / max(self.turns, 1)
+        failed = 1 - self.likeliest[FailurePoint.CORRECT] / max(self.turns, 1) if self.turns else 0.0
         return html(Report("rewriter: where requests break", _LEAD, [(f"{failed:.1%}", "of the turns failed")], self.tables()))
 
 
@@ -216,6 +222,8 @@ def diagnose(
         turns=len(found),
         failures={f: float(found[f"p_{f}"].sum()) for f in FailurePoint},
         unsupported=float(found["p_unsupported"].sum()),
+        likeliest={f: int((found["failure"] == f).sum()) for f in FailurePoint},
+        likely_unsupported=int((found["remedy"] == Remedy.SUPPORT).sum()),
         without_words=dict(log.rejected).get(_NO_WORDS, 0),
         clusters=clusters,
     )
@@ -359,6 +367,8 @@ def _trend(of: pd.DataFrame, near: pd.DataFrame) -> float:
 _LEAD = """A turn has failed where a stage failed and no later stage made up for it. Stages are the wake word, recognition,
 understanding (NLU), the resolution of entities, or the action itself. A mishearing that did no harm is correct, and so is a
 request for something that the assistant cannot do."""
-_STAGES = "Expected numbers of turns: the sums of the probabilities of all turns."
-_CLUSTERS = """Turns by the likeliest stage. Nothing is shown that fewer than k users did (launch.min_users). Share: of all turns
-with this value. Trend: the share in the last week of the log divided by that of the weeks before."""
+_STAGES = """Turns by the likeliest stage of each, as in the tables below. Expected: the sums of the probabilities of all
+turns, which is the better estimate of a whole where many turns are unsure."""
+_CLUSTERS = """Turns by the likeliest stage of each; a turn without such a value is in none. Nothing is shown that fewer than k
+users did (launch.min_users). Share: of all turns with this value. Trend: the share in the last week of the log divided by that of
+the weeks before."""

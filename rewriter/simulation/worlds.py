@@ -244,7 +244,7 @@ def simulate(
         users: number of users; a fifth of them is kept out of the log.
         seed: of the world and its days.
         setting: of the speech channel: ``quiet``, ``normal`` or ``noisy``.
-        start: the first day, UTC.
+        start: the first day, UTC; a later one gives a later part of the same log.
         on_day: called after each day with its date and the number of its turns.
 
     Returns:

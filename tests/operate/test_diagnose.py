@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from rewriter.cli import main
 from rewriter.codes import FailurePoint
+from rewriter.config import Config
 from rewriter.evaluation.report import ReportTable
 from rewriter.operate.console.content import content
 from rewriter.operate.console.page import html
@@ -63,6 +65,7 @@ def test_the_file_is_as_declared_whole_and_private(found):
     assert np.allclose(p.sum(axis=1), 1)
     assert len(p) == report.turns
     assert sum(report.failures.values()) == pytest.approx(report.turns)
+    assert sum(report.likeliest.values()) == report.turns
     assert {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=w)).weekday() for (w,) in week} == {0}
 
 
@@ -75,6 +78,24 @@ def test_a_broken_lamp_is_found_with_its_trend_and_remedy(found):
     assert cluster.trend == np.inf
     assert "new" in cluster.row()
     assert report.clusters["week"][0].value == "2026-01-19"
+
+
+def test_the_tables_count_the_same_turns(found, tmp_path):
+    """With k = 1 the clusters of the weeks, which every turn has, add up to the stages."""
+    _, report = found
+    folder, _ = found
+    everybody = diagnose(
+        folder / "log.jsonl",
+        out=tmp_path / "f.parquet",
+        config=Config.from_dict({"launch": {"min_users": 1}, "logs": {"max_rejected": 1.0}}),
+    )
+    by_week = Counter()
+    for cluster in everybody.clusters["week"]:
+        by_week[cluster.failure] += cluster.turns
+    failed = {f: n for f, n in everybody.likeliest.items() if n and f != FailurePoint.CORRECT}
+    assert failed == {f: n for f, n in by_week.items() if f != FailurePoint.CORRECT}
+    assert by_week[FailurePoint.CORRECT] == everybody.likely_unsupported
+    assert [row[1] for row in report.rows()[:6]] == [f"{report.likeliest[f]:,}" for f in FailurePoint]
 
 
 def test_nothing_of_fewer_than_k_users_is_shown(found):
