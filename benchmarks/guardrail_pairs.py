@@ -1,4 +1,4 @@
-"""Measures which pairs of texts the guardrail keeps apart in seven languages: it must stop dangerous and pass harmless ones.
+"""Measures which pairs of texts the guardrail keeps apart in 15 languages: it must stop dangerous and pass harmless ones.
 
     python benchmarks/guardrail_pairs.py [--seeds 0 1 2] [--out benchmarks/results/guardrail_pairs.json]
 
@@ -13,13 +13,16 @@
 Contrasts are mined from the catalog of the language, minus those sources. Ways of judging:
 
 - ``contrasts``: the contrasts alone (`Guardrail.crosses`);
+- ``no lists``: the contrasts, sounds, and the names and words of the catalog, as the online layer of a log asks after a refusal
+  in a language without any word list: what is learned from catalog and log alone;
 - ``floor``: the word lists and sounds alone;
 - ``log``: both, as the online layer of a log asks after a refusal;
 - ``catalog``: both, as the layer of a catalog asks after a refusal;
 - ``before``: both, as the online layer of a log asks before the NLU.
 
 3. *Sent*: an artefact is made from the catalog without the sources of the first seed, and asked about these sources after a
-   refusal. The guardrail is one part of that decision, P(meant) is the other. Wrong is what has another interpretation.
+   refusal. The guardrail is one part of that decision, P(meant) is the other. Wrong is what has another interpretation. The same
+   is done for our pairs, with their targets in the catalog; counted is what is sent to the target of the pair.
 
 Interpretations of the catalog leave things out: "which lights are on" and "which switches are on" have the same. So part of the
 harmless pairs are none, and the share stopped is an upper bound. Intervals are Wilson's, 95 %, for independent pairs. Pairs of
@@ -31,7 +34,7 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,16 +45,18 @@ from scipy.stats import binomtest
 from script import RESULTS, made_with, options, write_result
 from worlds.sentences import SENTENCES
 
-from rewriter import Rewriter
+from rewriter import Rewrite, Rewriter
 from rewriter.guardrail import Finding, Guardrail, Guardrails
 from rewriter.guardrail.contrasts import WordContrasts
+from rewriter.guardrail.lexicon import for_locale
+from rewriter.locales import language_of
 from rewriter.model.contrasts import mine_words
 from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.similarity import changes
 from rewriter.text import normalise
 
 OURS = Path(__file__).parent / "data" / "guardrail_pairs.csv"
-LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "tr")
+LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "tr", "ru", "pl", "sv", "zh-CN", "ar", "hi", "th", "vi")
 SPAN = 2  # most words on either side in which the texts of an unseen pair differ
 FRAME = 2  # least words that they share
 PER_SEED = 60  # most pairs of each kind, language and seed
@@ -108,6 +113,7 @@ def main() -> None:
         "checked": checked(ours, catalogs),
         "sets": {name: figures(found) for name, found in judged.items()},
         "sent": {language: sent(known, args.seeds[0]) for language, known in catalogs.items()},
+        "ours sent": {language: sent_ours(known, ours) for language, known in catalogs.items()},
     }
     write_result(result, args.out)
     print(json.dumps({name: of["all"] for name, of in result["sets"].items()}, indent=1))
@@ -201,11 +207,15 @@ def judges(known: Catalog, contrasts: WordContrasts, without: Iterable[str]) -> 
     floor = Guardrail.open(known.language)
     both = Guardrails(contrasts={known.language: contrasts}).of(known.language)
 
+    bare = replace(for_locale("und"), language=language_of(known.language))
+    unlisted = Guardrail(bare, contrasts=contrasts)
+
     def log(source: str, target: str) -> Finding | None:
         return both.verdict(source, target, names=names, knows=words.__contains__, online=True)
 
     return {
         "contrasts": both.crosses,
+        "no lists": lambda s, t: unlisted.verdict(s, t, names=names, knows=words.__contains__, online=True),
         "floor": lambda s, t: floor.verdict(s, t, names=names, knows=words.__contains__, online=True),
         "log": log,
         "catalog": lambda s, t: both.destroys(s, t) or both.verdict(s, t) or both.crosses(s, t),
@@ -246,20 +256,39 @@ def judge_unseen(known: Catalog, seed: int) -> dict[str, Judged]:
 def sent(known: Catalog, seed: int) -> dict[str, Any]:
     """Return what an artefact of the catalog without the sources sends for them after a refusal: right, wrong, nothing."""
     sources = sorted({pair.source for pair in unseen(known, seed)})
-    rows = [
-        {"text": text, "hypothesis": meaning, "locale": known.language}
-        for text, meaning in known.meaning.items()
-        if text not in set(sources)
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        learn_catalog(rows, out=folder, channel="typed")
-        rewriter = Rewriter.open(folder)
-        answers = [rewriter.rewrite(text, locale=known.language, after_failure=True) for text in sources]
+    answers = answered(known.language, {text: of for text, of in known.meaning.items() if text not in set(sources)}, sources)
     right = [
-        known.meaning[answer.text] == known.meaning[text] for answer, text in zip(answers, sources, strict=True) if answer.applied
+        known.meaning[normalise(answer.text)] == known.meaning[text]
+        for answer, text in zip(answers, sources, strict=True)
+        if answer.applied
     ]
     found = {"wrong": right.count(False), "right": right.count(True), "suggested": sum(bool(a.suggestion) for a in answers)}
     return {name: share(hits, len(sources)) for name, hits in found.items()}
+
+
+def sent_ours(known: Catalog, pairs: Sequence[TextPair]) -> dict[str, Any]:
+    """Return how many of our pairs are sent to their target, where the catalog holds all targets and no source."""
+    mine = [pair for pair in pairs if pair.language == known.language]
+    sources = {pair.source for pair in mine}
+    texts = {pair.target: f"{pair.target}|{{}}" for pair in mine} | dict(known.meaning)
+    found: dict[str, Any] = {}
+    for meaning in (DANGEROUS, HARMLESS):
+        judged = [pair for pair in mine if pair.meaning == meaning]
+        targets = {pair.target for pair in judged}
+        held = {text: of for text, of in texts.items() if text in targets or text not in sources}
+        answers = answered(known.language, held, [pair.source for pair in judged])
+        hits = sum(a.applied and normalise(a.text) == pair.target for a, pair in zip(answers, judged, strict=True))
+        found[meaning] = share(hits, len(judged))
+    return found
+
+
+def answered(language: str, texts: Mapping[str, str], asked: Sequence[str]) -> list[Rewrite]:
+    """Return what an artefact of a catalog (text -> interpretation) answers to refused texts."""
+    rows = [{"text": text, "hypothesis": meaning, "locale": language} for text, meaning in texts.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        learn_catalog(rows, out=folder, channel="typed")
+        rewriter = Rewriter.open(folder)
+        return [rewriter.rewrite(text, locale=language, after_failure=True) for text in asked]
 
 
 def figures(judged: Judged) -> dict[str, Any]:

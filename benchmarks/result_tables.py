@@ -160,6 +160,7 @@ def guardrail_pairs(result: Figures) -> str:
     """Return what passes of the dangerous pairs, what is stopped of the harmless ones, and what is sent in the end."""
     named = {
         "contrasts": "contrasts alone",
+        "no lists": "contrasts and sounds, without word lists",
         "floor": "word lists and sounds alone",
         "log": "log's layer",
         "catalog": "catalog's layer",
@@ -177,9 +178,10 @@ def guardrail_pairs(result: Figures) -> str:
                 f"{percent(result['sets'][name]['languages'][language][way]['dangerous passed']['share'])} /"
                 f" {percent(result['sets'][name]['languages'][language][way]['harmless stopped']['share'])}"
                 for name in ("ours", "unseen")
-                for way in ("log", "catalog")
+                for way in ("no lists", "log", "catalog")
             ),
-            *(f"{of[figure]['hits']} of {of[figure]['n']}" for figure in ("wrong", "right", "suggested")),
+            *(_hits(result["ours sent"][language][meaning]) for meaning in ("dangerous", "harmless")),
+            *(_hits(of[figure]) for figure in ("wrong", "right", "suggested")),
         ]
         for language, of in result["sent"].items()
     ]
@@ -193,6 +195,9 @@ def guardrail_pairs(result: Figures) -> str:
         for kind, of in result["sets"][name]["kinds"].items()
     ]
     total, wrong = (sum(of["wrong"][figure] for of in result["sent"].values()) for figure in ("n", "hits"))
+    ours = result["ours sent"].values()
+    bad, asked = (sum(of["dangerous"][figure] for of in ours) for figure in ("hits", "n"))
+    good, asked_well = (sum(of["harmless"][figure] for of in ours) for figure in ("hits", "n"))
     known = result["checked"]
     about = (
         f"The catalogs hold both texts of {known['in a catalog']} of our {known['pairs']} pairs, and say otherwise about"
@@ -200,15 +205,20 @@ def guardrail_pairs(result: Figures) -> str:
     )
     decided = (
         "By language: dangerous passed / harmless stopped. Sent: what an artefact of the catalog without these texts sends for"
-        f" them after a refusal, guardrail and P(meant) together. Another interpretation: {wrong} of {total}."
+        f" them after a refusal, guardrail and P(meant) together. Another interpretation: {wrong} of {total}. Of our dangerous"
+        f" pairs {bad} of {asked} are sent to their target, of the harmless ones {good} of {asked_well}, if the catalog holds it."
     )
     columns = [
         "language",
+        "ours, no lists",
         "ours, log",
         "ours, catalog",
+        "unseen, no lists",
         "unseen, log",
         "unseen, catalog",
-        "sent wrong",
+        "ours: dangerous sent",
+        "harmless sent",
+        "unseen: sent wrong",
         "sent right",
         "suggested",
     ]

@@ -188,7 +188,7 @@ SECTIONS = (
     Section(
         "guardrail_pairs",
         "The guardrail: pairs of texts",
-        "Are texts of different meaning kept apart, and others let through, in seven languages?",
+        "Are texts of different meaning kept apart, and others let through, in 15 languages?",
         guardrail_pairs,
     ),
     Section("fit_channel", "The text channel", "Are its errors like those of real recognition?", fit_channel),
