@@ -8,7 +8,7 @@ A `Pool` holds the few texts that may have been meant by a request, as columns. 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +28,7 @@ MEASURED = 6
 RAREST = 1e-4
 """Least goal prior: the share that is assumed for an interpretation that only this user ever wanted."""
 _MIXES_CACHED = 16
+_SEARCHES_CACHED = 4096  # texts whose nearest rows are kept; about 1 KB each
 _OWN_WEIGHT = 20.0  # number of a user's turns that weigh as much as everybody's prior (Dirichlet smoothing)
 
 
@@ -250,13 +251,14 @@ class Retriever:
         mix: weights of the channels.
     """
 
-    __slots__ = ("_mix", "encoder", "index", "user_view")
+    __slots__ = ("_found", "_mix", "encoder", "index", "user_view")
 
     def __init__(self, encoder: Encoder, user_view: UserView, index: GlobalIndex, mix: Mix = MIX) -> None:
         self.user_view = user_view
         self.encoder = encoder
         self.index = index
         self._mix = mix
+        self._found = lru_cache(maxsize=_SEARCHES_CACHED)(partial(_search, encoder, index))
 
     @classmethod
     def open(cls, folder: Path) -> "Retriever":
@@ -343,8 +345,9 @@ class Retriever:
         return max(best, key=lambda each: each[0])
 
     def _nearest(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> _Near:
-        queries, view = self.encoder.encode(hearings), self.user_view
-        pooled = _pooled(self.index.search(queries, locale, pool), own.rows)
+        view = self.user_view
+        queries, found = self._found(tuple(hearings), locale, pool)
+        pooled = _pooled(found, own.rows)
         sendable = view.sendable(pooled.rows)
         if sendable is not None:
             pooled = pooled.take(np.flatnonzero(sendable))
@@ -360,6 +363,12 @@ class Retriever:
         mixed = self._mix.of(channels)
         best = _foremost(pooled, mixed[:, 0] if len(hearings) == 1 else mixed.max(axis=1), k)
         return _Near(pooled.take(best), [texts[i] for i in best.tolist()], channels[best], mixed[best])
+
+
+def _search(encoder: Encoder, index: GlobalIndex, hearings: Sequence[str], locale: str, pool: int) -> tuple[Vectors, Ints]:
+    """Return the vectors of some hearings, and the rows nearest to each."""
+    queries = encoder.encode(hearings)
+    return queries, index.search(queries, locale, pool)
 
 
 def _pooled(found: Ints, own: Ints) -> _Rows:

@@ -73,6 +73,11 @@ class Risk:
         """Return the probability with which the user is asked "did I get that right?" after a turn with this risk p, 0..1."""
         return min(1.0, self.rate * asking_rate(p))
 
+    @property
+    def most_asked(self) -> float:
+        """The greatest value of `p_asked`, which is that of p = 0.5."""
+        return self.p_asked(0.5)
+
     def columns(self, hearings: Sequence[str], previous: str) -> list[float]:
         """Return the values of `COLUMNS` for a request."""
         text = hearings[0]

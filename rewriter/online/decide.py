@@ -62,7 +62,8 @@ def answer(
         if isinstance(call, Reason):
             verdict = Verdict(None, call)
         else:
-            call = call if call.locale else call._replace(locale=serving.detect(call.query, call.user))
+            if not call.locale and (detected := serving.detect(call.query, call.user)) != call.locale:
+                call = call._replace(locale=detected)
             verdict = _spelled(serving, options, call, _decide(serving, options, call))
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots, turns_by_value
+from rewriter.online.recent import Recent
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
 
 _NAMED = 5  # candidates that an answer names
+_RECENT = 2048  # half the number of decisions that are kept; about 2 KB each
+_ASKED = 4096  # pairs of texts for which the guardrail's answer is kept
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
 
 
@@ -54,6 +58,14 @@ class _Scored(NamedTuple):
         )
 
 
+class _Decided(NamedTuple):
+    """A decision, the candidate that it is about, if any may be sent, and whether the same request is decided so again."""
+
+    verdict: Verdict
+    best: str | None
+    lasts: bool
+
+
 class OnlineLayer:
     """The online layer of one artefact version.
 
@@ -68,7 +80,9 @@ class OnlineLayer:
         prior: the shipped prior for this log; None if the log sets all thresholds by itself.
     """
 
-    __slots__ = ("_ambiguity", "_decider", "_finder", "_prior", "_wording", "guardrails", "slots", "student")
+    __slots__ = (
+        "_allowed", "_ambiguity", "_decider", "_finder", "_prior", "_recent", "_wording", "guardrails", "slots", "student",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -89,6 +103,8 @@ class OnlineLayer:
         self.student = student
         self._ambiguity = ambiguity
         self.slots = slots
+        self._recent: Recent[tuple[object, ...], _Decided] = Recent(_RECENT)
+        self._allowed = lru_cache(maxsize=_ASKED)(partial(_may, guardrails, wording))
 
     @classmethod
     def open(cls, folder: Path, guardrail: Settings = HOME) -> "OnlineLayer":
@@ -168,36 +184,59 @@ class OnlineLayer:
     def _preferences(self, request: LayerRequest) -> UserPreferences | None:
         return preferences_of(self.slots, self.user_view, request)
 
-    def decide(  # noqa: PLR0911 - each way out has its reason
-        self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None
-    ) -> Verdict:
-        """Decide a request that no rule knows.
+    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+        """Decide a request that no rule knows. Recent decisions that rest on nothing of the user are kept.
 
         Args:
             request: what is asked.
             late: whether the time is up; asked between stages.
             sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
         """
+        key = None if self._is_personal(request) else (*request.hearings, request.locale, request.after_failure)
+        kept = None if key is None else self._recent.get(key)
+        if kept is not None and (kept.best is None or sendable is None or sendable(kept.best)):
+            return kept.verdict
+        decided = self._decide(request, late, sendable)
+        if key is not None and decided.lasts:
+            self._recent.put(key, decided)
+        return decided.verdict
+
+    def _is_personal(self, request: LayerRequest) -> bool:
+        """Return whether habits or preferences of the user may decide a request."""
+        if request.stated or not request.user:
+            return bool(request.stated)
+        view = self.user_view
+        return view is None or len(view.own(request.user, request.locale).rows) > 0
+
+    def _decide(self, request: LayerRequest, late: Callable[[], bool], sendable: Understands | None) -> _Decided:
         if not request.after_failure and self._finder.knows(request.hearings[0], request.locale, request.user):
-            return Verdict(None, Reason.HEALTHY)
+            return _Decided(Verdict(None, Reason.HEALTHY), None, lasts=True)
         scored = self._score(request, late)
         if isinstance(scored, Reason):
-            return Verdict(None, scored)
-        candidates, texts = scored.named(), scored.seen.pool.texts
+            return _Decided(Verdict(None, scored), None, lasts=scored is not Reason.DEADLINE)
+        candidates, texts, lasts = scored.named(), scored.seen.pool.texts, True
         if late():
-            return Verdict(None, Reason.DEADLINE, candidates=candidates)
-        best = choose(scored.meant, lambda i: self._allows(scored, texts[i]) and (sendable is None or sendable(texts[i])))
+            return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
+        best = choose(scored.meant, lambda i: self._allows(scored, texts[i]))
+        if best is not None and sendable is not None and not sendable(texts[best]):
+            first, lasts = best, False
+            best = choose(scored.meant, lambda i: i != first and self._allows(scored, texts[i]) and sendable(texts[i]))
         if best is None:
-            return Verdict(None, Reason.OFF if self.is_off(request) else Reason.BLOCKED, candidates=candidates)
+            reason = Reason.OFF if self.is_off(request) else Reason.BLOCKED
+            return _Decided(Verdict(None, reason, candidates=candidates), None, lasts)
         score = self._p_win(scored, best)
         if late():
-            return Verdict(None, Reason.DEADLINE, candidates=candidates)
-        standing = self._standing(scored, best, score)
+            return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
+        return _Decided(self._verdict(scored, best, self._standing(scored, best, score), candidates), texts[best], lasts)
+
+    def _verdict(self, scored: _Scored, best: int, standing: Standing, candidates: tuple[Candidate, ...]) -> Verdict:
+        """Say what becomes of the best candidate that may be sent."""
+        request, text = scored.request, scored.seen.pool.texts[best]
         if standing is Standing.SENT:
             scope = _scope(scored.seen.pool, best)
-            return Verdict(texts[best], Reason.ONLINE, Layer.ONLINE, scope, self._expected(scored, best), candidates=candidates)
+            return Verdict(text, Reason.ONLINE, Layer.ONLINE, scope, self._expected(scored, best), candidates=candidates)
         unlikely = request.after_failure or scored.meant[best] < _LIKELY
-        suggestion = texts[best] if standing is Standing.SUGGESTED else None
+        suggestion = text if standing is Standing.SUGGESTED else None
         reason = Reason.OFF if self.is_off(request) else Reason.UNSURE if unlikely else Reason.FLUENT
         return Verdict(None, reason, suggestion=suggestion, candidates=candidates)
 
@@ -230,8 +269,8 @@ class OnlineLayer:
 
     def _allows(self, scored: _Scored, text: str) -> bool:
         """Ask the guardrail whether a candidate may be sent."""
-        hearings, locale, _, after_failure, *_ = scored.request
-        return may(hearings, text, self.guardrails.of(locale), self._wording[locale], after_failure=after_failure)
+        request = scored.request
+        return self._allowed(tuple(request.hearings), text, request.locale, request.after_failure)
 
     def _p_win(self, scored: _Scored, i: int) -> float:
         """Return the lower bound of P(the rewrite wins), on which it is decided."""
@@ -309,6 +348,17 @@ class OnlineLayer:
             dict(zip(RANK, scored.seen.features[i].tolist(), strict=True)),
             dict(zip(RANK, self._decider.ranker.weights.tolist(), strict=True)),
         )
+
+
+def _may(
+    guardrails: Guardrails,
+    wording: Mapping[str, Wording],
+    hearings: Sequence[str],
+    text: str,
+    locale: str,
+    after_failure: bool,
+) -> bool:
+    return may(hearings, text, guardrails.of(locale), wording[locale], after_failure=after_failure)
 
 
 def preferences_of(slots: Slots | None, user_view: UserView | None, request: LayerRequest) -> UserPreferences | None:

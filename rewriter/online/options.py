@@ -157,8 +157,11 @@ class Questions:
             day: whole days since 1970, UTC.
             key: secret of the artefact.
         """
+        unit = call.user or decision_id()
+        if not happens(risk.most_asked, unit, call.query, day, key, what=b"ask"):
+            return False  # whatever the risk is, which takes longer to find
         share = p_asked(risk, call.hearings(), call.context)
-        drawn = happens(share, call.user or decision_id(), call.query, day, key, what=b"ask")
+        drawn = happens(share, unit, call.query, day, key, what=b"ask")
         return drawn and self.spend(call.user, day, risk.a_day)
 
     def spend(self, user: str, day: int, most: int) -> bool:
