@@ -29,7 +29,7 @@ from mining_pandas import mine_with_pandas
 from script import options
 
 from rewriter.config import Config
-from rewriter.engines import DuckDB
+from rewriter.engines import DuckDB, glob
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.mining.pipeline import Mined, mine
 
@@ -65,8 +65,8 @@ class StepTimer:
 def mined_totals(mined: Mined) -> dict[str, int]:
     """Totals of the transitions, to be compared with those of pandas."""
     with duckdb.connect() as con:
-        con.read_parquet(str(mined.nodes)).create_view("nodes")
-        con.read_parquet(str(mined.edges)).create_view("edges")
+        con.read_parquet(glob(mined.nodes)).create_view("nodes")
+        con.read_parquet(glob(mined.edges)).create_view("edges")
         nodes = con.sql("SELECT COUNT(*), SUM(success), SUM(failure), SUM(turns) FROM nodes").fetchall()[0]
         edges = con.sql("SELECT COUNT(*), SUM(mass) FROM edges").fetchall()[0]
     return dict(zip(("nodes", "success", "failure", "turns", "edges", "mass"), map(int, (*nodes, *edges)), strict=True))

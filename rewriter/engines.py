@@ -5,18 +5,31 @@
 """
 
 import os
+import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from rewriter.errors import EngineError, MissingExtraError
+from rewriter.errors import ConfigError, EngineError, MissingExtraError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
     from pyspark.sql import SparkSession
+
+T = TypeVar("T")
+DUCKDB, SPARK = NAMES = "duckdb", "spark"
+"""Of the engines."""
+_LEAST_GB: Final = 1.0
+_THREADS: Final = 4
+"""More would wait for each other: part of what they run holds Python's lock."""
 
 
 class Engine(Protocol):
@@ -31,8 +44,24 @@ class Engine(Protocol):
     def function(self, name: str, f: Callable[..., str], arguments: int = 1) -> None:
         """Register a function from texts to a text; it replaces an earlier one of that name. NULL in gives NULL out."""
 
-    def run(self, name: str, sql: str) -> Path:
-        """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path."""
+    def run(self, name: str, sql: str, by: str | None = None) -> Path:
+        """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path.
+
+        Args:
+            name: of the step.
+            sql: the SELECT.
+            by: column of whole numbers; the rows of each go into a folder of their own, such as ``part=3``. None for one folder.
+        """
+
+    def each(self, name: str, write: Callable[[T], None], parts: Sequence[T], *, large: bool = False) -> None:
+        """Call a function once for each part of a step, in any order; it reads and writes files.
+
+        Args:
+            name: of the step.
+            write: the function.
+            parts: its arguments.
+            large: whether a call takes so much memory that one machine should hold a single one.
+        """
 
     def close(self) -> None:
         """Release what the engine holds."""
@@ -46,6 +75,13 @@ def first_line(error: Exception) -> str:
         'no such column: x'
     """
     return str(error).strip().partition("\n")[0]
+
+
+def _cause(error: Exception) -> str:
+    """Return the line of a Python worker's message that names the error; the first line where there is no trace."""
+    trace = str(error).partition("Traceback (most recent call last):")[2]
+    lines = [line for line in trace.splitlines() if line and not line[0].isspace()]
+    return lines[0].partition(": ")[2] or lines[0] if lines else first_line(error)
 
 
 _PARQUET = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1"
@@ -102,19 +138,25 @@ class DuckDB:
         self._con.create_function(name, f, ["VARCHAR"] * arguments, "VARCHAR")
         self._functions.add(name)
 
-    def run(self, name: str, sql: str) -> Path:
-        """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path.
+    def run(self, name: str, sql: str, by: str | None = None) -> Path:
+        """Do what the Protocol says.
 
         Raises:
             EngineError: DuckDB refused the statement or could not write.
         """
         path = self.work / f"{name}.parquet"
+        shutil.rmtree(path, ignore_errors=True)
         try:
-            self._con.execute(f"COPY ({sql}) TO {quoted(str(path))} ({_PARQUET})")
+            self._con.execute(f"COPY ({sql}) TO {quoted(str(path))} ({_PARQUET}{f', PARTITION_BY ({by})' if by else ''})")
         except self._error as error:
             raise EngineError(f"step {name} failed on DuckDB: {first_line(error)}") from error
         self.read(name, path)
         return path
+
+    def each(self, name: str, write: Callable[[T], None], parts: Sequence[T], *, large: bool = False) -> None:  # noqa: ARG002
+        """Do what the Protocol says, in some threads."""
+        with ThreadPoolExecutor(1 if large else min(_THREADS, os.cpu_count() or 1)) as pool:
+            list(pool.map(write, parts))
 
     def close(self) -> None:
         """Close the connection."""
@@ -122,8 +164,13 @@ class DuckDB:
 
 
 def glob(path: Path) -> str:
-    """Return a pattern for the Parquet files of a table: DuckDB writes one file, Spark a folder of them."""
-    return str(path / "*.parquet") if path.is_dir() else str(path)
+    """Return a pattern for the Parquet files of a table: DuckDB writes one file, Spark a folder of them.
+
+    A table may be dealt into folders of its own (`Engine.run`).
+    """
+    if not path.is_dir():
+        return str(path)
+    return str(path / ("*/*.parquet" if any(part.is_dir() for part in path.glob("*=*")) else "*.parquet"))
 
 
 def quoted(text: str) -> str:
@@ -169,31 +216,110 @@ def _database() -> "duckdb.DuckDBPyConnection":
     return duckdb.connect()
 
 
-def local_session(threads: int = 2) -> "SparkSession":
-    """Start Spark in this process, for tests and for logs that one machine can hold.
+def spark_session(master: str) -> "SparkSession":
+    """Start Spark from this process, or return the session that it already has.
+
+    Settings that Spark itself reads, such as ``spark-defaults.conf``, count as usual.
 
     Args:
-        threads: worker threads.
+        master: what Spark calls its master: ``local[2]`` for two threads of this process, ``spark://host:7077`` for a cluster.
 
     Raises:
         MissingExtraError: PySpark is not installed.
+        EngineError: Spark does not start.
     """
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError("mining on Spark needs PySpark: pip install 'rewriter[spark]'") from error
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # else the workers take the first python3 on PATH
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the workers take the first python3 on PATH
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": str(threads),
         "spark.sql.session.timeZone": "UTC",
         "spark.log.level": "ERROR",
     }
-    builder = SparkSession.builder.master(f"local[{threads}]").appName("rewriter")
+    if local := re.fullmatch(r"local(?:\[(\d+|\*)\])?", master):  # 200 partitions, the default, are too many for one machine
+        threads = local[1] or "1"
+        settings["spark.sql.shuffle.partitions"] = str(os.cpu_count() or 1) if threads == "*" else threads
+    builder = SparkSession.builder.master(master).appName("rewriter")
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    try:
+        return builder.getOrCreate()
+    except Exception as error:  # errors of the JVM and of its start share no base class
+        raise EngineError(f"Spark does not start with master {master!r}: {first_line(error)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Which engine mines, as callers of `learn` name it.
+
+    Attributes:
+        engine: ``duckdb``, ``spark``, or a Spark session, which stays open.
+        master: of Spark, if it is named: ``local[2]`` for two threads, ``spark://host:7077`` for a cluster; None for all threads
+            of this machine.
+        memory_gb: memory that this process may use. DuckDB gets half of it and spills to the disk beyond; the other half is for
+            arrays. None for DuckDB's own limit, four fifths of the machine.
+
+    Raises:
+        ConfigError: there is no such engine, or the others do not fit it.
+        MissingExtraError: PySpark is not installed.
+
+    Example:
+        >>> EngineChoice("oracle")
+        Traceback (most recent call last):
+            ...
+        rewriter.errors.ConfigError: engine must be 'duckdb', 'spark' or a Spark session, not 'oracle'
+    """
+
+    engine: "str | SparkSession" = DUCKDB
+    master: str | None = None
+    memory_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.engine, str) and self.engine not in NAMES:
+            raise ConfigError(f"engine must be 'duckdb', 'spark' or a Spark session, not {self.engine!r}")
+        if self.master is not None and self.engine != SPARK:
+            raise ConfigError(f"master {self.master!r} is for engine 'spark'; leave it out, or name that engine")
+        if self.memory_gb is not None and self.memory_gb < _LEAST_GB:
+            raise ConfigError(f"memory_gb must be at least {_LEAST_GB}, not {self.memory_gb}")
+        if self.engine == SPARK and find_spec("pyspark") is None:
+            raise MissingExtraError("mining on Spark needs PySpark: pip install 'rewriter[spark]'")
+
+    @contextmanager
+    def opened(self, work: Path) -> Iterator[Engine]:
+        """Open the engine, and close it afterwards.
+
+        Args:
+            work: folder of the Parquet files. All executors of Spark must see it under the same path.
+
+        Raises:
+            EngineError: Spark does not start.
+        """
+        engine: Engine = DuckDB(work, memory_gb=self._of_duckdb) if self.engine == DUCKDB else Spark(work, self._session())
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Hold the database of `connect` to the memory, too."""
+        if self._of_duckdb is not None:
+            _database().execute(f"SET memory_limit = '{self._of_duckdb}GB'")
+        try:
+            yield
+        finally:
+            if self._of_duckdb is not None:
+                _database().execute("RESET memory_limit")
+
+    @property
+    def _of_duckdb(self) -> float | None:
+        return None if self.memory_gb is None else self.memory_gb / 2
+
+    def _session(self) -> "SparkSession":
+        return spark_session(self.master or "local[*]") if isinstance(self.engine, str) else self.engine
 
 
 class Spark:
@@ -235,19 +361,40 @@ class Spark:
             cloudpickle.register_pickle_by_value(sys.modules[f.__module__])  # type: ignore[no-untyped-call]
         self._spark.udf.register(name, lambda *texts: None if None in texts else f(*texts), "string")
 
-    def run(self, name: str, sql: str) -> Path:
-        """Write the rows of a SELECT as Parquet, make them available as the table `name`, and return the path.
+    def run(self, name: str, sql: str, by: str | None = None) -> Path:
+        """Do what the Protocol says.
 
         Raises:
             EngineError: Spark refused the statement or could not write.
         """
         path = self.work / f"{name}.parquet"
         try:
-            self._spark.sql(sql).write.mode("overwrite").parquet(str(path))
+            rows = self._spark.sql(sql)
+            rows = rows if by is None else rows.repartition(by)  # one file for each, not one of each task
+            rows.write.mode("overwrite").parquet(str(path), partitionBy=by)
         except Exception as error:  # errors of the JVM and of the workers share no base class
             raise EngineError(f"step {name} failed on Spark: {first_line(error)}") from error
         self.read(name, path)
         return path
+
+    def each(self, name: str, write: Callable[[T], None], parts: Sequence[T], *, large: bool = False) -> None:  # noqa: ARG002
+        """Do what the Protocol says, in the executors, each of which must have this package installed.
+
+        Raises:
+            EngineError: a call failed.
+        """
+
+        def called(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+            for batch in batches:
+                for number in batch.column(0).to_pylist():
+                    write(parts[number])
+                yield batch
+
+        try:
+            numbers = self._spark.range(0, len(parts), 1, max(len(parts), 1))  # one part for each task
+            numbers.mapInArrow(called, "id long").write.format("noop").mode("overwrite").save()
+        except Exception as error:  # errors of the JVM and of the workers share no base class
+            raise EngineError(f"step {name} failed on Spark: {_cause(error)}") from error
 
     def close(self) -> None:
         """Drop the tables; the session goes on."""

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypedDict, TypeVar
 
 from rewriter import __version__
 from rewriter.codes import DateOrder
+from rewriter.engines import DUCKDB, NAMES
 from rewriter.errors import RewriterError
 
 try:
@@ -53,6 +54,32 @@ def reads_log(command: Callable[..., T]) -> Callable[..., T]:
         return command(*args, mapping=mapping, **kwargs)
 
     return run
+
+
+_ENGINE = click.option("--engine", type=click.Choice(NAMES), default=DUCKDB, help="What mines the log: the rules are the same.")
+_MASTER = click.option("--master", metavar="URL", help="Of Spark, such as local[2] or spark://host:7077.  [with --engine spark]")
+_MEMORY = click.option("--memory-gb", type=float, metavar="GB", help="Memory to use; what needs more goes to the disk.")
+
+
+def mines(command: Callable[..., T]) -> Callable[..., T]:
+    """Add the options that say where a log is mined; the command gets them as one argument, `where`."""
+
+    @_ENGINE
+    @_MASTER
+    @_MEMORY
+    @wraps(command)
+    def run(*args: object, engine: str, master: str | None, memory_gb: float | None, **kwargs: object) -> T:
+        return command(*args, where=Where(engine=engine, master=master, memory_gb=memory_gb), **kwargs)
+
+    return run
+
+
+class Where(TypedDict):
+    """Arguments of `learn`, `label` and `diagnose`."""
+
+    engine: str
+    master: str | None
+    memory_gb: float | None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewriter.cli import PATH, main, plainly, reads_log
+from rewriter.cli import PATH, Where, main, mines, plainly, reads_log
 
 if TYPE_CHECKING:
     from rewriter.config import Config
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
 @click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
+@mines
 @plainly
 @reads_log
 def learn(
@@ -50,6 +51,7 @@ def learn(
     catalogs: tuple[Path, ...],
     catalog_is_complete: bool,
     typed: bool,
+    where: Where,
 ) -> None:
     """Learn rewrites from dialogue LOGS (files, folders or patterns) and publish them in DIR.
 
@@ -65,6 +67,7 @@ def learn(
       rewriter learn export.json --check --save-mapping export.toml
       rewriter learn export.json --mapping export.toml --out artefact
       rewriter learn --catalog phrases.jsonl --out artefact
+      rewriter learn logs/ --out artefact --engine spark --master local[4]
       rewriter learn logs/ --catalog phrases.jsonl --check
     """
     from rewriter import terminal
@@ -100,6 +103,7 @@ def learn(
             complete=catalog_is_complete,
             judge=judge,
             progress=progress,
+            **where,
         )
     _tell(report, out)
 
@@ -223,10 +227,17 @@ def _answerable(turns: Path, catalogs: tuple[Path, ...], config: "Config", *, ch
 @click.option("--train", metavar="FILE", type=PATH, help="Also write NLU training data: .jsonl, or .yml for Rasa.")
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
+@mines
 @plainly
 @reads_log
 def label(
-    logs: tuple[str, ...], out: Path, train: Path | None, mapping: dict[str, str], sql: Path | None, toml: Path | None
+    logs: tuple[str, ...],
+    out: Path,
+    train: Path | None,
+    mapping: dict[str, str],
+    sql: Path | None,
+    toml: Path | None,
+    where: Where,
 ) -> None:
     """Label every turn of dialogue LOGS.
 
@@ -245,7 +256,7 @@ def label(
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
     with terminal.steps(job.STEPS) as progress:
-        report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping, sql=sql, progress=progress)
+        report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping, sql=sql, progress=progress, **where)
     for text in report.log.lines():
         terminal.line(text)
     terminal.table(f"labels in {out}", ("what", "figure"), report.rows(), right=("figure",))
@@ -297,6 +308,7 @@ def _rows(report: "LearnReport") -> list[tuple[str, str]]:
 @click.option("--catalog", metavar="FILE", type=PATH, multiple=True, help="Texts that the assistant should understand.")
 @click.option("--sql", metavar="FILE", type=PATH, help="File with one SELECT whose rows are the log.")
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
+@mines
 @plainly
 @reads_log
 def diagnose(
@@ -309,6 +321,7 @@ def diagnose(
     mapping: dict[str, str],
     sql: Path | None,
     toml: Path | None,
+    where: Where,
 ) -> None:
     """Say where each turn of dialogue LOGS broke, and what to do about it.
 
@@ -339,6 +352,7 @@ def diagnose(
             catalog=list(catalog) or None,
             artefact=artefact,
             progress=progress,
+            **where,
         )
     for text in found.log.lines():
         terminal.line(text)

@@ -83,15 +83,39 @@ class PairDetector:
         """Return P in thousandths, (m,), each 0..1000."""
         return thousandths(self.p(candidates))
 
+    @property
+    def learned(self) -> "LearnedPair":
+        """What was learned, without the log."""
+        return LearnedPair(self.defects, self.forest, self.joint, self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedPair:
+    """What a `PairDetector` learned, and no turn or text of the log; its attributes are those of the detector."""
+
+    defects: DefectModel
+    forest: Forest
+    joint: Logistic
+    failed: Logistic
+
+    def of(self, listed: Listed) -> PairDetector:
+        """Return the detector for a log, or a part of one, in which users have the numbers that they had."""
+        turns = Turns.read(listed)
+        items = Items.of(turns)
+        cues = Cues(turns, items)
+        columns = surroundings(turns, cues, Likeness(listed.texts))
+        defect = self.defects.predict(turns, columns, weak_labels(listed, turns, items)).p
+        return PairDetector(cues, turns, self.defects, defect, self.forest, self.joint, self.failed)
+
     def save(self, path: Path) -> None:
-        """Write what was learned as JSON: models of LightGBM and weights, and no turn or text of the log."""
+        """Write it as JSON: models of LightGBM and weights."""
         weights = {"joint": self.joint.to_dict(), "failed": self.failed.to_dict()}
         learned = {"forest": self.forest.texts(), "defects": self.defects.to_dict()} | weights
         path.write_text(json.dumps({"digest": _digest(learned), "learned": learned}), encoding="utf-8")
 
     @classmethod
-    def open(cls, path: Path, listed: Listed) -> Self:
-        """Read what was learned from one log, to score another in which users keep their numbers.
+    def open(cls, path: Path) -> Self:
+        """Read what `save` wrote.
 
         Raises:
             ArtefactError: the file is damaged.
@@ -102,13 +126,7 @@ class PairDetector:
             if found["digest"] != _digest(learned):
                 raise ValueError("its digest does not match")
             defects, forest = DefectModel.from_dict(learned["defects"]), Forest.of_texts(learned["forest"])
-            joint, failed = Logistic.from_dict(learned["joint"], 2), Logistic.from_dict(learned["failed"], 1)
-        turns = Turns.read(listed)
-        items = Items.of(turns)
-        cues = Cues(turns, items)
-        columns = surroundings(turns, cues, Likeness(listed.texts))
-        defect = defects.predict(turns, columns, weak_labels(listed, turns, items)).p
-        return cls(cues, turns, defects, defect, forest, joint, failed)
+            return cls(defects, forest, Logistic.from_dict(learned["joint"], 2), Logistic.from_dict(learned["failed"], 1))
 
 
 def learn_pair(data: TrainingData, *, seed: int, min_users: int = 3) -> PairDetector | None:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from rewriter.detect.rephrase import PairDetector, learn_pair
+from rewriter.detect.rephrase import LearnedPair, PairDetector, learn_pair
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import connect, glob
 from rewriter.errors import reading_state
 from rewriter.model.detector import Detector, RuleDetector
 
@@ -24,7 +23,9 @@ RULE = "rule"
 NAMES = ("span", "pair", RULE)
 """Of the detectors."""
 _CHOICE, _PAIR = "choice.json", "pair.json"
-_MAX_TURNS = 2_000_000  # detectors learn only from logs of at most so many turns, because all cues are held in memory
+_AT_ONCE = 250_000
+"""Turns whose cues are held in memory at once, about 3 kB each. Of a larger log a part of the users is learned from, and one part
+after the other is scored (`rewriter/offline/sql/dealt_sessions.sql`)."""
 
 
 @dataclass(slots=True)
@@ -63,15 +64,23 @@ class BestDetector:
         """Whether it also needs the turns of earlier days: to learn from them, or to label turns by those of other users."""
         return self.kept is None or _choice(self.kept)["name"] != RULE
 
-    def choose(self, listed: Listed) -> Detector:
-        """Learn detectors from the mined tables, and return the best. It is the rule if the log is too large or has few labels.
+    def parts(self, turns: int) -> int:
+        """Return how many parts the users of a log of so many turns are dealt into."""
+        return max(1, -(-turns // _AT_ONCE))
+
+    def choose(self, listed: Listed, *, whole: bool = True) -> Detector:
+        """Learn detectors from the mined tables, and return the best. It is the rule if there are few labels.
+
+        A learned detector scores candidates of these tables only. `PairDetector.learned` scores other parts of the log.
+
+        Args:
+            listed: the tables of the log, or of the first part of its users.
+            whole: whether they are those of the log. The transformer reads nothing else.
 
         Raises:
             ConfigError, MissingExtraError: there is no such reader, or it lacks a package.
         """
         self.asked, rule = True, RuleDetector()
-        if _turns(listed) > _MAX_TURNS:
-            return rule
         if self.kept is not None:
             return self._open(self.kept, listed)
         data = TrainingData.read(listed)
@@ -79,7 +88,7 @@ class BestDetector:
         if pair is None:
             return rule
         learned: dict[str, PairDetector | SpanDetector] = {"pair": pair}
-        if self.reader:
+        if self.reader and whole:
             from rewriter.detect.span import learn_span  # noqa: PLC0415 - imported only where a transformer is asked for
 
             learned["span"] = learn_span(data, pair, self.reader, min_users=self.min_users, seed=self.seed)
@@ -103,14 +112,14 @@ class BestDetector:
         choice = {"name": self.name, "figures": dict(self.figures), "learned by": _learned_by()}
         (folder / _CHOICE).write_text(json.dumps(choice), encoding="utf-8")
         if self.pair is not None:
-            self.pair.save(folder / _PAIR)
+            self.pair.learned.save(folder / _PAIR)
 
     def _open(self, kept: Path, listed: Listed) -> Detector:
         choice = _choice(kept)
         self.name, self.figures = choice["name"], choice["figures"]
         if self.name == RULE:
             return RuleDetector()
-        self.pair = PairDetector.open(kept / _PAIR, listed)
+        self.pair = LearnedPair.open(kept / _PAIR).of(listed)
         return self.pair
 
     def metrics(self) -> dict[str, float]:
@@ -123,7 +132,7 @@ class BestDetector:
     def __str__(self) -> str:
         """Return which detector was chosen, and its figures, for people."""
         if not self.figures:
-            return "rule (log too small, or too large)"
+            return "rule (log too small)"
         others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
         return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
 
@@ -145,8 +154,3 @@ def _choice(folder: Path) -> dict[str, Any]:
     with reading_state(folder / _CHOICE):
         choice: dict[str, Any] = json.loads((folder / _CHOICE).read_text(encoding="utf-8"))
         return {name: choice[name] for name in ("name", "figures", "learned by")}
-
-
-def _turns(listed: Listed) -> int:
-    with connect() as con:
-        return con.read_parquet(glob(listed.sessions)).shape[0]

@@ -34,7 +34,10 @@ ORDER BY s.user_no, s.turn_no
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Paths of Parquet: `tables.TURNS`, `tables.SESSIONS`, `tables.TEXTS` and `tables.CANDIDATES`."""
+    """Paths of Parquet: `tables.TURNS`, `tables.SESSIONS`, `tables.TEXTS` and `tables.CANDIDATES`.
+
+    They may hold a part of a log: the turns of some users, and the texts of these turns. A text is known by its place among them.
+    """
 
     turns: Path
     sessions: Path
@@ -54,7 +57,8 @@ class Turns:
             ``failed, engaged, barge_in, feedback, asr_confidence, nlu_confidence`` (NaN for none; engaged without feedback).
         heard: (m,) ids of the texts of the other hearings of all turns, best first.
         heard_at: (n + 1,); the other hearings of a row are ``heard[heard_at[row] : heard_at[row + 1]]``.
-        text: (t,) str: every text of `tables.TEXTS` by its id, then the hearings that are not among them.
+        text: (t,) str: every text of `tables.TEXTS` in the order of their ids, then the hearings that are not among them. The
+            columns hold places in it.
         kind: (t,) str: ``u``, ``h``, ``r`` as in the table, and ``n`` for a hearing that is not among them.
         locale: (t,) str.
     """
@@ -94,8 +98,10 @@ class Turns:
         """Read the turns of a log."""
         with connect(turns=listed.turns, sessions=listed.sessions, texts=listed.texts) as con:
             found = con.execute(_TURNS).fetchnumpy()
-            texts = con.execute("SELECT text, kind, locale FROM texts ORDER BY id").fetchnumpy()
+            texts = con.execute("SELECT id, text, kind, locale FROM texts ORDER BY id").fetchnumpy()
         column = {name: _plain(values) for name, values in found.items() if name not in ("turn_id", "nbest")}
+        for name in ("said", "hypothesis", "reply"):
+            column[name] = np.where(column[name] < 0, -1, np.searchsorted(texts["id"], column[name]))
         text, kind, locale = (list(texts[name]) for name in ("text", "kind", "locale"))
         spoken = np.asarray([locale[said] for said in column["said"]], dtype=object)
         heard, heard_at = _hearings(found["nbest"], spoken, column["said"], text, kind, locale)
@@ -149,43 +155,55 @@ NAMES = ("text_similarity", "sound_similarity", "contained")
 
 
 class Likeness:
-    """Compares utterances of `tables.TEXTS` by id.
+    """Compares utterances of `tables.TEXTS` by their places in it, in the order of their ids.
 
     Phonetic keys are computed when a text is first compared, because most texts never are.
     """
 
     def __init__(self, texts: Path) -> None:
         with connect(texts=texts) as con:
-            found = con.execute("SELECT id, locale, text FROM texts WHERE kind = 'u'").fetchnumpy()
-        ids: npt.NDArray[np.int64] = found["id"]
-        size = int(ids.max(initial=-1)) + 1
-        self.text, self._sound, self._locale = np.full((3, size), None, dtype=object)
-        self.text[ids], self._locale[ids] = found["text"], found["locale"]
+            found = con.execute("SELECT locale, text FROM texts ORDER BY id").fetchnumpy()
+        self.text, self._locale = (np.asarray(found[name], dtype=object) for name in ("text", "locale"))
+        self._sound = np.full(len(self.text), None, dtype=object)
 
     def measure(self, source: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         """Return `NAMES` for pairs of texts, (m,) int64 each: likeness in thousandths; whether one holds the other, 0/1."""
         pairs, places = np.unique(source * len(self.text) + target, return_inverse=True)
         one, other = np.divmod(pairs, max(len(self.text), 1))
-        text = pairwise(self.text[one], self.text[other])
-        sound = pairwise(self._sounds(one), self._sounds(other))
-        values = (np.rint(text * 1000), np.rint(sound * 1000), self._contained(one, other, text))
-        return {name: value.astype(np.int64)[places] for name, value in zip(NAMES, values, strict=True)}
+        found = likeness(self.text[one], self.text[other], self._sounds(one), self._sounds(other))
+        return {name: values[places] for name, values in found.items()}
 
     def _sounds(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
         new = np.unique(ids)
         new = new[[sound is None for sound in self._sound[new]]]
-        for locale in set(self._locale[new]):
-            rows = new[self._locale[new] == locale]
-            self._sound[rows] = phonetic_keys(self.text[rows], locale)
+        self._sound[new] = sounds_of(self.text[new], self._locale[new])
         return np.asarray(self._sound[ids], dtype=object)
 
-    def _contained(
-        self, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64], alike: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.bool_]:
-        """Return whether one text holds the other; words are compared only if all letters are found in order."""
-        letters = [np.array([len(text) for text in self.text[ids]], dtype=np.int64) for ids in (one, other)]
-        common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
-        found = common > np.minimum(*letters) - 0.5
-        for i in np.flatnonzero(found):
-            found[i] = contained(self.text[one[i]], self.text[other[i]])
-        return found
+
+Words = npt.NDArray[np.object_]
+
+
+def sounds_of(texts: Words, locale: Words) -> Words:
+    """Return the phonetic key of each text, (m,)."""
+    sounds = np.full(len(texts), "", dtype=object)
+    for place in set(locale):
+        rows = np.flatnonzero(locale == place)
+        sounds[rows] = phonetic_keys(texts[rows], place)
+    return sounds
+
+
+def likeness(one: Words, other: Words, sound: Words, other_sound: Words) -> dict[str, npt.NDArray[Any]]:
+    """Return `NAMES` for pairs of texts and their phonetic keys, (m,) int64 each, as `Likeness.measure` does."""
+    text = pairwise(one, other)
+    values = (np.rint(text * 1000), np.rint(pairwise(sound, other_sound) * 1000), _contained(one, other, text))
+    return {name: value.astype(np.int64) for name, value in zip(NAMES, values, strict=True)}
+
+
+def _contained(one: Words, other: Words, alike: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return whether one text holds the other; words are compared only if all letters are found in order."""
+    letters = [np.array([len(text) for text in texts], dtype=np.int64) for texts in (one, other)]
+    common = alike * (letters[0] + letters[1]) / 2  # what Indel similarity counts
+    found = np.asarray(common > np.minimum(*letters) - 0.5)
+    for i in np.flatnonzero(found):
+        found[i] = contained(one[i], other[i])
+    return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from rewriter.arrays import Bools, Floats, Ints
+from rewriter.detect.turns import NAMES as LIKENESS
 from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.engines import connect, glob
 from rewriter.model.detector import Columns
@@ -148,7 +149,7 @@ class TrainingData:
         turns, likeness = Turns.read(listed), Likeness(listed.texts)
         items = Items.of(turns)
         labels = weak_labels(listed, turns, items)
-        candidates = _candidates(listed, likeness)
+        candidates = _candidates(listed, turns, likeness)
         source = turns.rows(candidates["user_no"], candidates["turn_no"])
         failed, (restates, by_nbest) = np.full(len(source), np.nan), np.zeros((2, len(source)), dtype=bool)
         data = cls(turns, items, labels, likeness, candidates, source, failed, restates, by_nbest)
@@ -166,8 +167,8 @@ class TrainingData:
         return np.searchsorted(self.source * _MAX_AHEAD + self.candidates["ahead"], row * _MAX_AHEAD + ahead)
 
 
-def _candidates(listed: Listed, likeness: Likeness) -> Columns:
-    """Read the candidates, ordered by turn and place; NULL becomes NaN."""
+def _candidates(listed: Listed, turns: Turns, likeness: Likeness) -> Columns:
+    """Read the candidates, ordered by turn and place, with what `likeness` measures; NULL becomes NaN."""
     with connect() as con:
         sql = "SELECT * FROM read_parquet(?) ORDER BY user_no, turn_no, ahead"
         found = con.execute(sql, [glob(listed.candidates)]).fetchnumpy()
@@ -175,4 +176,7 @@ def _candidates(listed: Listed, likeness: Likeness) -> Columns:
         name: np.ma.filled(values.astype(np.float64), np.nan) if np.ma.is_masked(values) else np.ma.getdata(values)
         for name, values in found.items()
     }
-    return columns | likeness.measure(columns["source"], columns["target"])
+    if set(LIKENESS) <= set(columns):
+        return columns
+    said = (turns["said"][turns.rows(columns["user_no"], columns[name])] for name in ("turn_no", "next_turn_no"))
+    return columns | likeness.measure(*said)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.codes import RuleVerdict
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector
+from rewriter.engines import DUCKDB, EngineChoice
 from rewriter.errors import running
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises
@@ -23,6 +25,9 @@ from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.run import Clock, Judge, Progress, Published, Run, RunInputs
 from rewriter.offline.verdict import LogVerdict
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
 
@@ -78,6 +83,9 @@ def learn(
     complete: bool = False,
     judge: Judge | None = None,
     progress: Progress | None = None,
+    engine: "str | SparkSession" = DUCKDB,
+    master: str | None = None,
+    memory_gb: float | None = None,
 ) -> LearnReport:
     """Learn rewrites from dialogue logs and publish them as the next version of the artefact folder `out`.
 
@@ -101,6 +109,9 @@ def learn(
         judge: called with the turns that were read and the finished version; returns reasons why the version must not serve yet.
             A version with reasons is held back (`artefact.switch.publish`). If None, every version serves.
         progress: called with the name of each step of `STEPS` as it starts.
+        engine: what mines: ``duckdb``, ``spark``, or a Spark session. The rules are the same (docs/scale.md).
+        master: of ``spark``, such as ``local[2]`` or ``spark://host:7077``; None for all threads of this machine.
+        memory_gb: memory to use; DuckDB gets half of it and spills to the disk beyond. None for DuckDB's own limit.
 
     Returns:
         What was read, mined, launched and refused.
@@ -115,10 +126,11 @@ def learn(
         >>> report.rules["global"] > 0  # doctest: +SKIP
         True
     """
-    config, clock = Config.given(config), Clock(progress)
+    config, clock, choice = Config.given(config), Clock(progress), EngineChoice(engine, master, memory_gb)
     given = None if catalog is None else KeptCatalog.given(catalog, config, channel=channel, complete=complete)
-    with Writer(out) as writer:
-        run = Run(writer, Path(out), config, clock, detector, given, config.loop.draw or decisions is not None, afresh, channel)
+    draw = config.loop.draw or decisions is not None
+    with choice.limited(), Writer(out) as writer:
+        run = Run(writer, Path(out), config, clock, detector, given, draw, afresh, channel, choice)
         day = run.read(sources, mapping or {}, sql, decisions)
         if (old := run.unchanged(day)) is not None:
             return _nothing_new(old, day.log, day.before.rules, config)

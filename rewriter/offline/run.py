@@ -14,7 +14,7 @@ from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
-from rewriter.engines import DuckDB
+from rewriter.engines import EngineChoice
 from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
@@ -113,6 +113,7 @@ class Run:
     draw: bool
     afresh: bool
     channel: str
+    choice: EngineChoice
 
     def read(
         self,
@@ -158,12 +159,10 @@ class Run:
 
     def mine(self, day: RunInputs, best: BestDetector) -> Mined:
         """Mine the turns of today and those that are still open."""
-        engine, starts = DuckDB(day.turns.parent), day.before.evidence_starts
-        detector, whole = self.detector or best, day.due or (self.detector is None and best.looks_back)
-        try:
+        starts, detector = day.before.evidence_starts, self.detector or best
+        whole = day.due or (self.detector is None and best.looks_back)
+        with self.choice.opened(day.turns.parent) as engine:
             return pipeline.mine(engine, day.turns, detector, self.config, evidence_starts=starts, carried=day.past, whole=whole)
-        finally:
-            engine.close()
 
     def launch(self, day: RunInputs, mined: Mined) -> LaunchDecision:
         """Solve the chain, and decide which rules may be launched."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from rewriter.detect.failure_model import FailureModel, diagnosed
 from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs
 from rewriter.detect.turns import Listed, Turns
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import DuckDB, connect, glob
+from rewriter.engines import DUCKDB, EngineChoice, connect, glob
 from rewriter.errors import reading_state
 from rewriter.evaluation.report import Report, ReportTable, html
 from rewriter.messages import failure_point, remedy, sign
@@ -38,6 +38,9 @@ from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.pipeline import Mined
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 KEPT: Final = Path("state", "failures.json")
 """What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
@@ -168,6 +171,9 @@ def diagnose(
     catalog: Sources | None = None,
     artefact: str | Path | None = None,
     progress: Progress | None = None,
+    engine: "str | SparkSession" = DUCKDB,
+    master: str | None = None,
+    memory_gb: float | None = None,
 ) -> Diagnosis:
     """Say of every turn of dialogue logs which stage failed first for good. The logs are the only input.
 
@@ -183,6 +189,9 @@ def diagnose(
             became of it.
         artefact: artefact folder whose console is to show the clusters, too; None for none.
         progress: called with the name of each step of `STEPS` when it starts.
+        engine: what mines: ``duckdb``, ``spark``, or a Spark session, as of `learn`.
+        master: of ``spark``.
+        memory_gb: memory to use, as of `learn`.
 
     Raises:
         LogError, EngineError: one line with the cause and the cure.
@@ -190,9 +199,9 @@ def diagnose(
     Example:
         >>> found = diagnose(["data/sample.parquet"], out="failures.parquet", report="failures.html")  # doctest: +SKIP
     """
-    config, tell = Config.given(config), progress or (lambda _step: None)
+    config, tell, choice = Config.given(config), progress or (lambda _step: None), EngineChoice(engine, master, memory_gb)
     listed = None if catalog is None else _listed(catalog)
-    with tempfile.TemporaryDirectory() as folder:
+    with choice.limited(), tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         tell("log")
         log = reader.read(
@@ -206,11 +215,8 @@ def diagnose(
             rejected=reader.temporary_file,
         )
         tell("mine")
-        engine = DuckDB(work / "mined")
-        try:
-            mined = pipeline.mine(engine, work / "turns.parquet", RuleDetector(), config)
-        finally:
-            engine.close()
+        with choice.opened(work / "mined") as opened:
+            mined = pipeline.mine(opened, work / "turns.parquet", RuleDetector(), config)
         tell("diagnose")
         model = None if rules_only else FailureModel.shipped()
         found = _diagnosed(work / "turns.parquet", mined, model, listed)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -23,7 +24,7 @@ from rewriter.detect.rephrase import Goals, segment
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import DuckDB, connect, glob
+from rewriter.engines import DUCKDB, EngineChoice, connect, glob
 from rewriter.errors import LogError
 from rewriter.messages import failure_point
 from rewriter.model.hypothesis import intent_of, slots_of
@@ -31,6 +32,9 @@ from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.operate.diagnose import failure_points
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 STEPS = ("log", "mine", "defects", "goals")
 Progress = Callable[[str], None]
@@ -86,6 +90,9 @@ def label(
     mapping: Mapping[str, str] | None = None,
     sql: str | Path | None = None,
     progress: Progress | None = None,
+    engine: "str | SparkSession" = DUCKDB,
+    master: str | None = None,
+    memory_gb: float | None = None,
 ) -> LabelReport:
     """Label every turn of dialogue logs. The logs are the only input; nobody annotates anything.
 
@@ -98,6 +105,9 @@ def label(
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
         progress: called with the name of each step of `STEPS` when it starts.
+        engine: what mines: ``duckdb``, ``spark``, or a Spark session, as of `learn`.
+        master: of ``spark``.
+        memory_gb: memory to use, as of `learn`.
 
     Raises:
         LogError, EngineError: one line with the cause and the cure.
@@ -105,10 +115,10 @@ def label(
     Example:
         >>> report = label(["data/sample.parquet"], out="labels.parquet", train="nlu.yml")  # doctest: +SKIP
     """
-    config, tell = Config.given(config), progress or (lambda _step: None)
+    config, tell, choice = Config.given(config), progress or (lambda _step: None), EngineChoice(engine, master, memory_gb)
     if train is not None:
         check_ending(Path(train))
-    with tempfile.TemporaryDirectory() as folder:
+    with choice.limited(), tempfile.TemporaryDirectory() as folder:
         work, best = Path(folder), BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
         tell("log")
         file = Path(sql) if sql else None
@@ -124,11 +134,8 @@ def label(
             rejected=reader.temporary_file,
         )
         tell("mine")
-        engine = DuckDB(work / "mined")
-        try:
-            mined = pipeline.mine(engine, work / "turns.parquet", best, config)
-        finally:
-            engine.close()
+        with choice.opened(work / "mined") as opened:
+            mined = pipeline.mine(opened, work / "turns.parquet", best, config)
         tell("defects")
         data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
         defect = _defects(best, data, config.seed)
@@ -153,7 +160,7 @@ def label(
 
 def _defects(best: BestDetector, data: TrainingData, seed: int) -> Floats:
     """Return P(defect) of each turn, (turns,) float64."""
-    if best.pair is not None:
+    if best.pair is not None and len(best.pair.turns) == len(data.turns):  # of a large log it has seen a part only
         return best.pair.defect
     cues = Cues(data.turns, data.items)
     return find_defects(data.turns, surroundings(data.turns, cues, data.likeness), data.labels, seed=seed).p

@@ -17,7 +17,7 @@ from rewriter.config import Config
 from rewriter.detect import rephrase, select
 from rewriter.detect.boosting import FOLDS, Forest, Trees
 from rewriter.detect.features import NAMES, Cues
-from rewriter.detect.rephrase import PairDetector, foreign_pairs, learn_pair
+from rewriter.detect.rephrase import LearnedPair, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
@@ -61,8 +61,8 @@ def test_it_finds_more_than_the_rule_and_knows_how_much(mined_sample, tmp_path):
     sure = p >= 0.8
     assert hit[sure].mean() > 0.9
     assert p[~failed].mean() < 0.02  # after a success the next request is a new goal
-    detector.save(tmp_path / "pair.json")  # what is kept says the same, to the last bit
-    assert PairDetector.open(tmp_path / "pair.json", tables).p(data.candidates).tolist() == p.tolist()
+    detector.learned.save(tmp_path / "pair.json")  # what is kept says the same, to the last bit
+    assert LearnedPair.open(tmp_path / "pair.json").of(tables).p(data.candidates).tolist() == p.tolist()
     asked = detector.of_failures()
     assert average_precision_score(hit[failed], asked.p(data.candidates)[failed]) > 0.9
     assert asked.p(data.candidates)[~failed].mean() > p[~failed].mean()
@@ -105,7 +105,7 @@ def test_between_two_fits_days_are_scored_by_what_was_learned(tmp_path, monkeypa
     kept = (current(root).state / "detector" / "pair.json").read_bytes()
     monkeypatch.setattr(select, "learn_pair", None)
     second = learn([tmp_path / "1.parquet"], out=root)
-    assert second.detector == first.detector != "rule (log too small, or too large)"
+    assert second.detector == first.detector != "rule (log too small)"
     assert (current(root).state / "detector" / "pair.json").read_bytes() == kept
     assert second.log.turns > 20
 
@@ -120,18 +120,42 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert isinstance(chosen, RuleDetector)
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
-    assert report.detector == "rule (log too small, or too large)"
+    assert report.detector == "rule (log too small)"
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
     assert learn_pair(TrainingData.read(listed([], tmp_path)), seed=0) is None
 
 
-def test_a_log_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(select, "_MAX_TURNS", 1)
-    monkeypatch.setattr(select.TrainingData, "read", None)
-    tables = listed([turn("ann", 0, "lamp off"), turn("ann", 5, "lamp off", "TurnOff")], tmp_path)
-    assert isinstance(BestDetector(seed=0).choose(tables), RuleDetector)
+@pytest.mark.slow
+def test_of_a_large_log_one_part_is_learned_from_and_each_is_scored(mined_sample, tmp_path, monkeypatch):
+    """The sample in three parts: each user in one of them, each candidate scored once, hardly worse than all at once."""
+    data, hit, _, tables = mined_sample
+    monkeypatch.setattr(select, "_AT_ONCE", -(-len(data.turns) // 3))
+    best = BestDetector(seed=0)
+    engine = DuckDB(tmp_path / "mined", threads=2)
+    mined = mine(engine, tables.turns, best, Config())
+    engine.close()
+    assert best.name == "pair"
+    users = [set(np.unique(TrainingData.read(part).turns["user_no"]).tolist()) for part in parts_of(tmp_path / "mined", 3)]
+    assert set.union(*users) == set(data.turns["user_no"].tolist())
+    assert sum(map(len, users)) == len(set.union(*users))
+    assert best.pair is not None
+    assert set(best.pair.turns["user_no"].tolist()) == users[0]
+    with duckdb.cursor() as con:
+        sql = "SELECT user_no, turn_no, ahead, p FROM read_parquet(?)"
+        found = con.execute(sql, [str(mined.scores.parent / "all_scores.parquet/*.parquet")]).fetchnumpy()
+    place = data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])
+    assert len(np.unique(place)) == len(place)
+    p = np.zeros(len(hit))
+    p[place] = found["p"]
+    whole = average_precision_score(hit, learn_pair(data, seed=0).p(data.candidates))
+    assert average_precision_score(hit, p) > whole - 0.05
+
+
+def parts_of(work, n):
+    names = ("turns", "sessions", "texts", "compared")
+    return [Listed(*(work / f"dealt_{name}.parquet" / f"part={k}" for name in names)) for k in range(n)]
 
 
 def rooms():

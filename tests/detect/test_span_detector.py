@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from logs_by_hand import listed, turn
 
-from rewriter.detect import select, span
+from rewriter.detect import span
 from rewriter.detect.boosting import log_odds
 from rewriter.detect.rephrase import learn_pair
 from rewriter.detect.select import BestDetector
@@ -198,7 +198,6 @@ def test_the_trees_keep_what_they_are_sure_of(both, monkeypatch):
 
 def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(span, "SpanReader", Reader)
-    monkeypatch.setattr(select, "_MAX_TURNS", 10_000)
     best = BestDetector(seed=0, reader="none", min_users=2)
     chosen = best.choose(listed(log(), tmp_path))
     figures = {name.rpartition(" ")[2]: value for name, value in best.metrics().items()}

@@ -6,7 +6,7 @@ from collections import Counter
 import duckdb
 import pytest
 
-from rewriter.engines import DuckDB, Spark, glob, local_session
+from rewriter.engines import DuckDB, Spark, glob, spark_session
 from rewriter.errors import EngineError, MissingExtraError
 from rewriter.text import normalise
 
@@ -17,7 +17,7 @@ def on_duckdb(work):
 
 def on_spark(work):
     pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
-    return Spark(work, local_session())
+    return Spark(work, spark_session("local[2]"))
 
 
 @pytest.fixture(
@@ -90,4 +90,4 @@ def test_a_missing_table_is_named(engine, tmp_path):
 def test_without_pyspark_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rewriter\[spark\]'"):
-        local_session()
+        spark_session("local[2]")

@@ -214,21 +214,24 @@ def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[Case, O
 
 _MILLION = 1_000_000  # P(defect) in whole millionths, because integers add up to the same sum in every order
 
-_BY_MODEL = "SELECT said, user_no, 1 AS turns, bad FROM defects WHERE rewritten = 0"
-_BY_MINING = "SELECT said, user_no, turns, 1000 * (1000 * turns - success) AS bad FROM counts WHERE rewritten = 0"
+_BY_MODEL = "SELECT text, user_no, 1 AS turns, bad FROM defects WHERE rewritten = 0"
+_BY_MINING = """
+SELECT t.text, c.user_no, c.turns, 1000 * (1000 * c.turns - c.success) AS bad
+FROM counts AS c JOIN texts AS t ON t.id = c.said WHERE c.rewritten = 0
+"""
 _SUMMED = """
-SELECT t.text, s.user_no, CAST(SUM(s.turns) AS DOUBLE) AS turns, CAST(SUM(s.bad) AS DOUBLE) AS bad
-FROM ({}) AS s ANTI JOIN left_out AS o ON o.user_no = s.user_no JOIN texts AS t ON t.id = s.said
-GROUP BY t.text, s.user_no
-ORDER BY t.text, s.user_no
+SELECT s.text, s.user_no, CAST(SUM(s.turns) AS DOUBLE) AS turns, CAST(SUM(s.bad) AS DOUBLE) AS bad
+FROM ({}) AS s ANTI JOIN left_out AS o ON o.user_no = s.user_no
+GROUP BY s.text, s.user_no
+ORDER BY s.text, s.user_no
 """
 
 
 def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> WordRisk:
     """Count turns and defects by text and user, less turns that were rewritten.
 
-    The defect model gives P(defect) of each recent turn. Without one, the counts of mining are used: whatever is not success
-    there had friction or was restated.
+    The defect model gives P(defect) of each recent turn that the detector learned from. Without one, the counts of mining are
+    used: whatever is not success there had friction or was restated.
 
     Args:
         mined: its tables counts, texts and left_out are read.
@@ -237,7 +240,8 @@ def defect_counts(mined: Mined, pair: PairDetector | None, min_users: int) -> Wo
     """
     with connect(**mined.named("counts", "texts", "left_out")) as con:
         if pair is not None:
-            columns = {name: pair.turns[name] for name in ("said", "user_no", "rewritten")}
-            con.register("defects", pd.DataFrame(columns | {"bad": np.rint(pair.defect * _MILLION).astype(np.int64)}))
+            columns = {name: pair.turns[name] for name in ("user_no", "rewritten")}
+            found = {"text": pair.turns.text[pair.turns["said"]], "bad": np.rint(pair.defect * _MILLION).astype(np.int64)}
+            con.register("defects", pd.DataFrame(columns | found))
         found = con.execute(_SUMMED.format(_BY_MINING if pair is None else _BY_MODEL)).fetchnumpy()
     return WordRisk(found["text"], found["user_no"], found["bad"] / _MILLION, found["turns"], min_users)

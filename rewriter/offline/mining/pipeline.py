@@ -1,6 +1,6 @@
 """From turns to transitions: the order of the mining steps, each a SELECT of `sql/` or a function of this file.
 
-`score` compares texts, which SQL cannot do: from candidates to P(restates), Parquet to Parquet and a chunk at a time.
+SQL cannot compare texts or score candidates: `rewriter.offline.mining.score` does, Parquet to Parquet and a chunk at a time.
 
 The last step discounts edges of the chain by what became of rewrites (`write_edge_discount`). A text that has a rewrite stands in
 the chain as itself and as its rewrite (Ponnusamy et al., "Self-aware feedback-based self-learning in large-scale conversational
@@ -13,31 +13,28 @@ with X and Y the rates of success as spoken and rewritten (`rewriter.offline.tri
 becomes failure of row i. So a rewrite that fails loses its mass, whoever gave it, and leaving i alone scores higher.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rewriter import tables
 from rewriter.arrays import Ints
 from rewriter.config import Config, Loop
-from rewriter.detect import turns
-from rewriter.detect.select import BestDetector
+from rewriter.detect.select import RULE, BestDetector
 from rewriter.detect.teaching_share import taught
-from rewriter.detect.turns import Likeness, Listed
+from rewriter.detect.turns import Listed
 from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
 from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part
+from rewriter.offline.mining.score import compare, score, score_parts
 from rewriter.offline.mining.second_choice import leave_out
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
@@ -47,7 +44,6 @@ from rewriter.offline.mining.small_tables import (
     write_stops,
 )
 from rewriter.offline.trials import p_better
-from rewriter.tables import CANDIDATES
 from rewriter.text import normalise
 
 _READINGS = """
@@ -182,6 +178,7 @@ def mine(
     tables.check(tables.TURNS, turns)
     past = carried or Carried.read(None)
     said = past.join_recent(turns, engine.work / "said.parquet", whole=whole)
+    require_disk(engine.work, _rows(said))
     last_ms = max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0])
     learns = isinstance(detector, BestDetector) and detector.learns
     steps = _opened(engine, past, said, config, {"closed_ms": closed_ms(last_ms, config), "learns": int(learns)}, progress)
@@ -189,10 +186,28 @@ def mine(
     found = _candidates(steps, said, detector, locales, config.rephrases.min_helped)
     texts, sessions = found["texts"], found["sessions"]
     counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
-    dropped = sum(locales.values()) - _fetch("SELECT COUNT(*) FROM read_parquet(?)", sessions)[0][0]
+    dropped = sum(locales.values()) - _rows(sessions)
     recent = past.keep_recent(turns, last_ms, config, engine.work / "recent.parquet")
     spoken = dict(_locales(counted["counts"], texts, config.launch.min_users))
     return Mined(said=said, recent=recent, **found, **counted, locales=spoken, dropped=dropped)
+
+
+_DISK_A_TURN = 600
+"""Bytes that the tables of mining take for each turn, at most; measured by `benchmarks/scale.py`."""
+
+
+def require_disk(work: Path, turns: int) -> None:
+    """Stop before anything is mined where the disk cannot hold the tables of so many turns.
+
+    Raises:
+        EngineError: it cannot.
+    """
+    need, free = turns * _DISK_A_TURN, shutil.disk_usage(work).free
+    if need > free:
+        raise EngineError(
+            f"mining {turns:,} turns takes up to {need / 1e9:.1f} GB in {work}, and {free / 1e9:.1f} GB are free;"
+            " make room there, or learn fewer days at a time"
+        )
 
 
 def _opened(
@@ -200,7 +215,7 @@ def _opened(
 ) -> "_Steps":
     """Make the turns and the tables of the days before known to the engine, and return what runs the steps."""
     known = {table.name: past.known(table, engine.work) for table in KNOWN}
-    next_number = {name: _fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0] for name, path in known.items()}
+    next_number = {name: _rows(path) for name, path in known.items()}
     engine.read("turns", said)
     for name, path in known.items():
         engine.read(f"known_{name}", path)
@@ -220,19 +235,44 @@ def _candidates(
     users = steps.sql("users")
     steps.sql("session_ids")
     sessions, candidates = steps.sql("sessions"), steps.sql("candidates")
-    chosen = detector.choose(Listed(said, sessions, texts, candidates)) if isinstance(detector, BestDetector) else detector
-    scores = steps.python("scores", lambda out: _scores(sessions, candidates, texts, chosen, out))
+    pairs = steps.sql("pairs")
+    steps.python("likeness", lambda out: compare(steps.engine, pairs, out))
+    compared = steps.sql("compared")
+    listed = Listed(said, sessions, texts, compared)
+    steps.python("all_scores", lambda out: _all_scores(steps, listed, detector, out))
+    scores = steps.python("scores", lambda out: leave_out(steps.work("all_scores"), candidates, sessions, texts, out))
     teaching = steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, min_helped, out))
     found = {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates}
     return found | {"scores": scores, "taught": teaching}
 
 
-def _scores(sessions: Path, candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
-    """Write P(restates) of the candidates that are no second choices."""
-    all_scores = score(candidates, texts, detector, out.with_name("all_scores"))
-    leave_out(all_scores, candidates, sessions, texts, out)
-    shutil.rmtree(all_scores)
-    return out
+def _all_scores(steps: "_Steps", listed: Listed, detector: Detector | BestDetector, out: Path) -> Path:
+    """Let the detector be learned, where it is, and write what it gives each candidate.
+
+    Args:
+        steps: deals a large log into parts.
+        listed: the tables of the log; the candidates with what the comparison of their texts has found.
+        detector: gives P that a turn restates an earlier one, or chooses what does.
+        out: folder to write.
+    """
+    if not isinstance(detector, BestDetector):
+        return score(steps.engine, listed.candidates, listed.texts, detector, out)
+    n = detector.parts(_rows(listed.sessions)) if detector.looks_back else 1
+    dealt = _dealt(steps, n) if n > 1 else []
+    chosen = detector.choose(dealt[0] if dealt else listed, whole=not dealt)
+    if dealt and detector.pair is not None and detector.name != RULE:
+        return score_parts(steps.engine, dealt, detector.pair.learned, out)
+    return score(steps.engine, listed.candidates, listed.texts, chosen, out)
+
+
+def _dealt(steps: "_Steps", parts: int) -> list[Listed]:
+    """Deal the users into parts, and return the tables of those that have candidates."""
+    numbered = replace(steps, numbers={**steps.numbers, "parts": parts})
+    sessions, turns, texts, compared = (
+        numbered.sql(f"dealt_{name}", by="part") for name in ("sessions", "turns", "texts", "compared")
+    )
+    names = [f"part={part}" for part in range(parts) if (compared / f"part={part}").exists()]
+    return [Listed(turns / name, sessions / name, texts / name, compared / name) for name in names]
 
 
 def _counted(
@@ -260,12 +300,16 @@ class _Steps:
     numbers: Mapping[str, int]
     progress: Progress | None
 
-    def sql(self, name: str) -> Path:
+    def sql(self, name: str, by: str | None = None) -> Path:
         text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers)))
+        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers), by))
+
+    def work(self, name: str) -> Path:
+        """Return where a step writes."""
+        return self.engine.work / f"{name}.parquet"
 
     def python(self, name: str, write: Callable[[Path], Path]) -> Path:
-        path = self._checked(name, lambda: write(self.engine.work / f"{name}.parquet"))
+        path = self._checked(name, lambda: write(self.work(name)))
         self.engine.read(name, path)
         return path
 
@@ -334,82 +378,14 @@ def _numbers(config: Config) -> dict[str, int]:
         "users": 0,
         "closed_ms": 0,
         "learns": 0,
+        "parts": 1,
     }
+
+
+def _rows(path: Path) -> int:
+    return int(_fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0])
 
 
 def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:
     with connect() as con:
         return con.execute(sql, [glob(path)]).fetchall()
-
-
-Chunk = dict[str, npt.NDArray[Any]]
-
-_Part = tuple[str, int, int]
-"""A file, and the rows from one number up to another."""
-
-_ROWS = 500_000
-"""Candidates that a thread scores at once."""
-
-_THREADS = 4
-"""More would wait for each other: part of the comparing holds Python's lock."""
-
-_KEY = ("user_no", "turn_no", "ahead")
-_TEXTS = ("source_text", "target_text")
-
-
-def score(candidates: Path, texts: Path, detector: Detector, out: Path) -> Path:
-    """Write P(restates) of every candidate for which it is not 0.
-
-    Args:
-        candidates: Parquet of `tables.CANDIDATES`.
-        texts: Parquet of `tables.TEXTS`.
-        detector: gives P; it is handed the columns that it names, from several threads.
-        out: folder to write, Parquet of `tables.SCORES`; replaced if it is there.
-
-    Raises:
-        EngineError: the detector gave what is no P.
-    """
-    wanted = set(detector.columns)
-    wording = Likeness(texts)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-
-    def score_part(part: tuple[int, _Part]) -> None:
-        number, rows = part
-        chunk = _read(rows, {*_KEY, "source", "target", *wanted})
-        if wanted.intersection(turns.NAMES):
-            chunk |= wording.measure(chunk["source"], chunk["target"])
-        if wanted.intersection(_TEXTS):
-            chunk |= {name: wording.text[chunk[name.removesuffix("_text")]] for name in _TEXTS}
-        p = detector.score({name: chunk[name] for name in detector.columns})
-        if p.shape != chunk["ahead"].shape or np.any((p < 0) | (p > 1000)):
-            raise EngineError(f"detector {type(detector).__name__} must give one P of 0 to 1000 thousandths for each candidate")
-        some = p > 0
-        _write({name: chunk[name][some] for name in _KEY} | {"p": p[some]}, out / f"{number:05}.parquet")
-
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(score_part, enumerate(_parts(candidates))))
-    return out
-
-
-def _parts(candidates: Path) -> list[_Part]:
-    """Cut the files of a table into ranges of rows; at least one range."""
-    with connect() as con:
-        sql = "SELECT file_name, num_rows FROM parquet_file_metadata(?) ORDER BY file_name"
-        files = con.execute(sql, [glob(candidates)]).fetchall()
-    return [(file, start, start + _ROWS) for file, rows in files for start in range(0, rows or 1, _ROWS)]
-
-
-def _read(part: _Part, names: set[str]) -> Chunk:
-    """Return some columns of a range of rows; one that may be NULL is float64 with NaN, whether there is a NULL or not."""
-    columns = [c.name if c.required else f"CAST({c.name} AS DOUBLE) AS {c.name}" for c in CANDIDATES.columns if c.name in names]
-    rows = "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ? AND file_row_number < ?"
-    with connect() as con:
-        found = con.execute(f"SELECT {', '.join(columns)} {rows}", part).fetchnumpy()
-    return {name: np.ma.filled(values, np.nan) if values.dtype == np.float64 else values for name, values in found.items()}
-
-
-def _write(chunk: Chunk, path: Path) -> None:
-    with connect() as con:
-        con.register("chunk", chunk)
-        save(con, "SELECT * FROM chunk", path)

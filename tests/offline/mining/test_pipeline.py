@@ -1,5 +1,6 @@
 """Mining by hand: what single turns spend, and where it goes."""
 
+import shutil
 from collections import Counter
 
 import duckdb
@@ -13,7 +14,7 @@ from rewriter.detect import turns as turns_
 from rewriter.engines import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.mining import pipeline
+from rewriter.offline.mining import pipeline, score
 from rewriter.offline.mining.pipeline import mine
 from rewriter.offline.mining.small_tables import stop_words
 from rewriter.similarity import pairwise
@@ -259,9 +260,9 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
 def test_chunks_do_not_matter_and_leave_nothing_behind(mined, monkeypatch):
     turns = [turn(i, f"turn on lamp {i % 90}", session_id="s") for i in range(2_000)]
     parts = []
-    kept = pipeline._write
-    monkeypatch.setattr(pipeline, "_write", lambda chunk, path: parts.append(path) or kept(chunk, path))
-    monkeypatch.setattr(pipeline, "_ROWS", 700)
+    kept = score._write
+    monkeypatch.setattr(score, "_write", lambda chunk, part, out: parts.append(part) or kept(chunk, part, out))
+    monkeypatch.setattr(score, "_ROWS", 700)
     small = mined(turns, Spread())
     assert len(parts) > 1
     scores, edges = rows(tables.SCORES, small.scores), rows(tables.EDGES, small.edges)
@@ -290,6 +291,13 @@ def test_progress_names_the_steps(tmp_path):
 def test_a_bad_detector_is_found_out(mined):
     with pytest.raises(EngineError, match="detector Sure must give one P of 0 to 1000 thousandths"):
         mined([turn(0, "a"), turn(1, "b")], Sure(1001))
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_mined(mined, monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 1_000))
+    with pytest.raises(EngineError, match=r"mining 2 turns takes up to 0\.0 GB in .+, and 0\.0 GB are free; make room"):
+        mined([turn(0, "a"), turn(1, "b")])
+    assert not (tmp_path / "work" / "locales.parquet").exists()
 
 
 def test_turns_of_another_shape_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 
+import hard_logs
 import pytest
 from hard_logs import Spread, expected, logs, long_log, rows, write_turns
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from oracle import mine as mine_in_python
 
 from rewriter import tables
 from rewriter.config import Chain, Config, Friction, Rephrases, Sessions
-from rewriter.engines import DuckDB, Spark, local_session
+from rewriter.engines import DuckDB, Spark, spark_session
 from rewriter.offline.mining.pipeline import Mined, mine
 
 DECLARED = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
@@ -44,7 +45,10 @@ def duck(tmp_path):
 @pytest.fixture(scope="module")
 def session():
     pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
-    session = local_session()
+    from pyspark import cloudpickle
+
+    cloudpickle.register_pickle_by_value(hard_logs)  # the workers do not import tests
+    session = spark_session("local[2]")
     yield session
     session.stop()
 

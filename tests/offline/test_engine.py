@@ -1,0 +1,178 @@
+"""`learn`, `label` and `diagnose` on each engine: the same rules and labels, and what is wrong with a choice in one line."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import lamp_log
+import pytest
+from click.testing import CliRunner
+
+from rewriter import Config, diagnose, label, learn
+from rewriter.artefact.versions import current
+from rewriter.cli import main
+from rewriter.engines import EngineChoice, connect, spark_session
+from rewriter.errors import ConfigError, MissingExtraError
+from rewriter.text import hash_user
+
+RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
+"""Without an online layer, which takes most of the time of learning."""
+
+
+def rules_of(root):
+    """Return every rule with its verdict and figures, by the users' own names."""
+    version = current(root)
+    key = bytes.fromhex(version.manifest.user_key)
+    names = {hash_user(user, key): user for user in lamp_log.USERS} | {"": ""}
+    columns = "scope, user_id, source, target, verdict, turns, win, loss"
+    with duckdb.cursor() as con:
+        rows = con.execute(f"SELECT {columns} FROM read_parquet('{version.state}/rules.parquet')").fetchall()
+    return sorted((scope, names[user], *rest) for scope, user, *rest in rows)
+
+
+def table(path, columns):
+    with duckdb.cursor() as con:
+        return con.execute(f"SELECT {columns} FROM read_parquet('{path}') ORDER BY ALL").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"engine": "oracle"}, "engine must be 'duckdb', 'spark' or a Spark session, not 'oracle'"),
+        ({"master": "local[2]"}, "master 'local[2]' is for engine 'spark'; leave it out, or name that engine"),
+        ({"memory_gb": 0.1}, "memory_gb must be at least 1.0, not 0.1"),
+    ],
+)
+def test_a_choice_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_path, choice, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        learn(["nothing.parquet"], out=tmp_path / "artefact", **choice)
+    assert not (tmp_path / "artefact").exists()
+
+
+def test_without_pyspark_the_cure_is_named(monkeypatch):
+    monkeypatch.setattr("rewriter.engines.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'rewriter\[spark\]'"):
+        EngineChoice("spark")
+
+
+def test_on_the_command_line(tmp_path):
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    done = CliRunner().invoke(main, ["learn", str(log), "--out", str(tmp_path / "artefact"), "--master", "local[2]"])
+    assert done.exit_code == 1
+    assert done.stderr == "rewriter: master 'local[2]' is for engine 'spark'; leave it out, or name that engine\n"
+
+
+def test_memory_holds_both_databases_while_it_learns(tmp_path):
+    def limits(con):
+        return con.execute("SELECT current_setting('memory_limit')").fetchone()[0]
+
+    choice = EngineChoice(memory_gb=3)
+    with connect() as con:
+        before = limits(con)
+    with choice.limited(), choice.opened(tmp_path) as engine, connect() as con:
+        assert limits(con) == limits(engine._con) == "1.3 GiB"
+    with connect() as con:
+        assert limits(con) == before
+
+
+@pytest.mark.parametrize("job", [learn, label, diagnose])
+def test_every_job_mines_on_the_engine_that_is_named(tmp_path, monkeypatch, job):
+    class Asked(Exception):
+        pass
+
+    def opened(choice, work):
+        raise Asked(choice.engine, choice.master, choice.memory_gb)
+
+    monkeypatch.setattr(EngineChoice, "opened", opened)
+    monkeypatch.setattr("rewriter.engines.find_spec", lambda name: name)
+    with pytest.raises(Asked) as caught:
+        job([lamp_log.write(tmp_path / "log.jsonl")], out=tmp_path / "out", engine="spark", master="local[3]", memory_gb=2)
+    assert caught.value.args == ("spark", "local[3]", 2)
+
+
+@pytest.fixture(scope="module")
+def on_duckdb(tmp_path_factory):
+    work = tmp_path_factory.mktemp("duckdb")
+    log = lamp_log.write(work / "log.jsonl")
+    learn([log], out=work / "artefact", config=RULES_ONLY)
+    return log, rules_of(work / "artefact")
+
+
+@pytest.fixture
+def session():
+    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    session = spark_session("local[2]")
+    yield session
+    session.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_same_rules_and_labels_on_spark(on_duckdb, session, tmp_path):
+    log, rules = on_duckdb
+    assert rules
+    learn([log], out=tmp_path / "artefact", config=RULES_ONLY, engine=session)
+    assert rules_of(tmp_path / "artefact") == rules
+    label([log], out=tmp_path / "one.parquet")
+    label([log], out=tmp_path / "other.parquet", engine="spark", master="local[2]")
+    columns = "utterance, p_defect, goal_success, failure"
+    assert table(tmp_path / "one.parquet", columns) == table(tmp_path / "other.parquet", columns)
+
+
+@contextmanager
+def cluster(work, workers):
+    """A standalone cluster of Spark on this machine; yields its URL."""
+    import pyspark
+
+    start = [str(Path(pyspark.__file__).parent / "bin" / "spark-class")]
+    local = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "SPARK_NO_DAEMONIZE": "1"}
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SPARK_WORKER_DIR": str(work / "worker")}
+    running = []
+
+    def begin(name, role, *arguments):
+        with (work / name).open("w") as out:
+            command = [*start, f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1", *arguments]
+            running.append(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=os.environ | local | paths))
+
+    def told(name, pattern):
+        for _ in range(600):
+            if found := re.search(pattern, (work / name).read_text()):
+                return found[1]
+            time.sleep(0.1)
+        raise AssertionError((work / name).read_text())
+
+    try:
+        begin("master.log", "master.Master", "--port", "0", "--webui-port", "0")
+        url = told("master.log", r"Starting Spark master at (spark://\S+)")
+        for number in range(workers):
+            begin(f"worker{number}.log", "worker.Worker", "--cores", "1", "--memory", "1g", "--webui-port", "0", url)
+        for number in range(workers):
+            told(f"worker{number}.log", r"Successfully registered with master (\S+)")
+        yield url
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_the_same_rules_on_a_cluster_of_two_workers(on_duckdb, tmp_path):
+    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    log, rules = on_duckdb
+    with cluster(tmp_path, workers=2) as url:
+        session = spark_session(url)
+        session.conf.set("spark.sql.shuffle.partitions", 2)  # a few hundred rows
+        try:
+            learn([log], out=tmp_path / "artefact", config=RULES_ONLY, engine=session)
+            hosts = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+        finally:
+            session.stop()
+    assert len(hosts) == 1 + 2, "the driver and two workers"
+    assert rules_of(tmp_path / "artefact") == rules
