@@ -72,7 +72,7 @@ class TrueRestatements(BestDetector):
 
     restates: frozenset[tuple[str, str]] = frozenset()
 
-    def choose(self, listed: Listed) -> Detector:
+    def choose(self, listed: Listed, *, whole: bool = True) -> Detector:  # noqa: ARG002
         """Return the truth about the turns of a log."""
         return Truth(Turns.read(listed), self.restates)
 
