@@ -200,7 +200,7 @@ def test_the_best_of_three_is_chosen_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr(span, "SpanReader", Reader)
     best = BestDetector(seed=0, reader="none", min_users=2)
     chosen = best.choose(listed(log(), tmp_path))
-    figures = {name.rpartition(" ")[2]: value for name, value in best.metrics().items()}
+    figures = best.figures
     assert set(figures) == {"rule", "pair", "span", "restatements"}
     assert figures[best.name] == max(figures[name] for name in ("rule", "pair", "span"))
     assert str(best).startswith(f"{best.name} (held-out AP {figures[best.name]:.2f}, ")
