@@ -36,29 +36,6 @@ def loop(result: Figures) -> str:
     )
 
 
-def year(result: Figures) -> str:
-    """Month by month, without and with rewriting."""
-    without, months = result["months"]["no rewriting"], result["months"]["rewriter"]
-    columns = ["month", "turns", "defects without", "defects with", "by rules", "by the online layer", "wins", "losses"]
-    rows = [
-        [
-            str(i),
-            f"{now['turns']:,}",
-            percent(before["defect rate"]),
-            percent(now["defect rate"]),
-            *(f"{now['rewritten'].get(layer, 0):,}" for layer in ("precomputed", "online")),
-            f"{now['wins']:,}",
-            f"{now['losses']:,}",
-        ]
-        for i, (before, now) in enumerate(zip(without, months, strict=True), start=1)
-    ]
-    whole, fewer = result["whole"]["rewriter"], percent(result["defects fewer than without"])
-    year_summary = (
-        f"Over the year {whole['wins']:,} wins and {whole['losses']:,} losses; defects fewer than without rewriting: {fewer}."
-    )
-    return f"{grid(columns, rows)}\n\n{year_summary} Months are of 28 days; one seed."
-
-
 def daily(result: Figures) -> str:
     """Seconds of the processor by step, of everything and of the exact layer alone."""
     parts = []

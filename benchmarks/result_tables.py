@@ -53,20 +53,6 @@ def ladder(result: Figures) -> str:
     return "\n\n".join(tables)
 
 
-def out_of_scope(result: Figures) -> str:
-    """What was rewritten that should not have been, over all seeds."""
-    columns = ["asked", "rewritten", "of", "share"]
-    tables = []
-    for part in ("clinc150", "pairs"):
-        rows = result[part]["all seeds"].items()
-        tables.append(grid(columns, [[name, number(of["hits"]), number(of["n"]), percent(_share(of))] for name, of in rows]))
-    return "\n\n".join(tables)
-
-
-def _share(of: Figures) -> Figures:
-    return {"value": of["share"], "low": of["low"], "high": of["high"]}
-
-
 def slurp(result: Figures) -> str:
     """The same as for peers, and how many defects are due to the strict assistant alone."""
     corpus, runs = result["corpus"], result["ceilings"]
@@ -124,17 +110,6 @@ def mining(result: Figures) -> str:
     columns = ["turns", "way", "s by the clock", "s of the processor", "µs a turn", "peak GB", "load"]
     names = ("turns", "way", "seconds", "cpu_seconds", "us_per_turn", "peak_gb", "load")
     return grid(columns, [[number(row[name]) for name in names] for row in result["rows"]])
-
-
-def serving(result: Figures) -> str:
-    """Latency of a call by kind, and size and start-up."""
-    calls = result["calls"]
-    timed = {name: call for name, call in calls.items() if isinstance(call, dict)}
-    latency = [[name, *(call[f"{p}_us"] for p in ("p50", "p99", "p999"))] for name, call in timed.items()]
-    rest = {name: value for name, value in result.items() if name not in ABOUT | {"calls", "cores", "load", "values"}}
-    sizes = {name: value for name, value in calls.items() if name not in timed} | rest
-    machine = f"{result['values'].capitalize()}. Load of the machine: {number(result['load'])}."
-    return f"{grid(['call', 'p50 µs', 'p99 µs', 'p99.9 µs'], latency)}\n\n{outline(sizes)}\n\n{machine}"
 
 
 def guardrail(result: Figures) -> str:

@@ -57,7 +57,7 @@ def test_the_pages_of_this_project_are_fresh():
 
 def test_a_row_of_every_system_in_both_modes(root):
     (_, page), (_, readme) = tables.pages(root)
-    assert "## Home, normal" in page
+    assert "## A simulated home" in page
     assert "`python benchmarks/peers.py`" in page
     assert "Before the NLU, 1,200 requests, 400 of them defects:" in page
     assert "| rewriter | 25.0 % | 100 | 5 | 20 (9.5–∞) | 25.0 % (12.5–50.0) | 1.5 (0.5–3.0) |" in page
