@@ -84,7 +84,7 @@ def _installer(inside: Path) -> list[str | Path]:
         return [inside, "-m", "pip", "install"]
     from uv import find_uv_bin
 
-    return [find_uv_bin(), "pip", "install", "--python", inside]
+    return [find_uv_bin(), "pip", "install", "--link-mode", "copy", "--python", inside]  # nltk reads no file with a second name
 
 
 def _run(command: list[str | Path]) -> None:

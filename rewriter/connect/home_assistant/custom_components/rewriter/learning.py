@@ -22,6 +22,8 @@ from .turns import TurnLog
 
 _HELD_BACK: Final = 3
 """What `rewriter learn` ends with if the guard holds the new version back."""
+_UNKNOWN: Final = 4
+"""What `rewriter forget` ends with if nobody has the id: who never spoke here has nothing to erase."""
 _NICE: Final = 10
 """How much the side process steps back behind everything else."""
 _LAST_LINES: Final = 30
@@ -93,7 +95,7 @@ class Learner:
                 lines = await self._hass.async_add_executor_job(self._turns.drop_user, user_id)
                 return {"report": [f"{lines} turns"]}
             named = [part for path in logs for part in ("--logs", str(path))]
-            _, told = await self._run("forget", *named, "--", user_id, str(self.artefact))
+            _, told = await self._run("forget", *named, "--", user_id, str(self.artefact), good=(0, _UNKNOWN))
         return {"report": told.splitlines()[-_LAST_LINES:]}
 
     @property
