@@ -209,11 +209,14 @@ def changes(source: tuple[str, ...], target: tuple[str, ...], align: Aligner = I
     if not lost or not gained or set(lost).isdisjoint(gained):  # most pairs; no way of matching finds anything else
         return (Change(start, n - tail, start, m - tail),) if lost or gained else ()
     found: list[Change] = []
+    start = end = new_start = new_end = -1  # of the stretch that is not yet complete
     for op in align(source, target):
         if op.tag == "equal":
             continue
-        if found and (found[-1].end, found[-1].new_end) == (op.src_start, op.dest_start):
-            found[-1] = found[-1]._replace(end=op.src_end, new_end=op.dest_end)
-        else:
-            found.append(Change(op.src_start, op.src_end, op.dest_start, op.dest_end))
-    return tuple(found)
+        if (end, new_end) == (op.src_start, op.dest_start):
+            end, new_end = op.src_end, op.dest_end
+            continue
+        if end >= 0:
+            found.append(Change(start, end, new_start, new_end))
+        start, end, new_start, new_end = op.src_start, op.src_end, op.dest_start, op.dest_end
+    return (*found, Change(start, end, new_start, new_end)) if end >= 0 else ()

@@ -82,6 +82,7 @@ class Lexicon:
         language: BCP 47 language.
         kinds: slot -> the section that it stands in.
         phrases: what phrases mean, as tuples of `Meaning`; idioms have no meaning.
+        starts: the words that a phrase of `phrases` or `parted` can begin with.
         parted: first word -> (last word, what they mean), of phrases with a gap ("halt … an").
         units: the single words of the units.
         numbers: how numbers are written.
@@ -104,6 +105,7 @@ class Lexicon:
     language: str
     kinds: Mapping[str, Kind]
     phrases: Index
+    starts: frozenset[str]
     parted: Mapping[str, tuple[tuple[str, tuple[Meaning, ...]], ...]]
     units: frozenset[str]
     numbers: Numbers
@@ -242,6 +244,7 @@ def _build(data: dict[str, Any]) -> Lexicon:
         language=data["language"],
         kinds=kinds,
         phrases=_index((phrase, said) for phrase, said in meanings.items() if _GAP not in phrase),
+        starts=frozenset(phrase[0] for phrase in meanings),
         parted=_parted(meanings),
         units=frozenset(p[0] for p, said in meanings.items() if len(p) == 1 and any(kinds[slot] == "units" for slot, _ in said)),
         numbers=_numbers(data, numbers),

@@ -45,17 +45,16 @@ def numbers_in(words: Sequence[str], lexicon: Lexicon, idioms: Set[int] = frozen
         >>> [n.value for n in numbers_in("two hundred and five at 07 30".split(), for_locale("en"))]
         ['205', '7', '30']
     """
+    written = lexicon.numbers
     found: list[Mention] = []
-    i, written = 0, lexicon.numbers
-    while i < len(words):
-        if not _may_start(words[i], written):
-            i += 1
+    end = 0
+    for i in [i for i, word in enumerate(words) if _may_start(word, written)]:
+        if i < end or i in idioms:
             continue
-        values, end = ([], i) if i in idioms else _at(words, i, lexicon)
+        values, end = _at(words, i, lexicon)
         is_unit = words[i] in lexicon.units and bool(found) and found[-1].end == i
         if values and not is_unit:
             found.extend(Mention(value, i, end) for value in values)
-        i = max(end, i + 1)
     return found
 
 

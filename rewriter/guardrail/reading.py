@@ -72,18 +72,15 @@ def read(text: str, lexicon: Lexicon) -> Reading:
     words = _words(text, lexicon)
     mentions: dict[str, list[Mention]] = {}
     silent: set[int] = set()
-    i, phrases, parted = 0, lexicon.phrases, lexicon.parted
-    while i < len(words):
-        word = words[i]
-        begins = (word in phrases or word in parted) and i not in silent
-        found = _found_at(words, i, lexicon) if begins else None
+    end = 0
+    for i in [i for i, word in enumerate(words) if word in lexicon.starts]:
+        found = None if i < end or i in silent else _found_at(words, i, lexicon)
         if found is None:
-            i += 1
             continue
+        end = found.end
         silent.update(found.silent)
         for slot, value in found.meanings:
-            mentions.setdefault(slot, []).append(Mention(value, i, found.end, found.weak))
-        i = found.end
+            mentions.setdefault(slot, []).append(Mention(value, i, end, found.weak))
     for slot, every in mentions.items():
         mentions[slot] = [one for one in every if not one.weak] or every
     if numbers := numbers_in(words, lexicon, silent):

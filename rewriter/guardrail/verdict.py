@@ -61,12 +61,11 @@ def _added(source: Reading, target: Reading, lexicon: Lexicon) -> list[Mention]:
 
 
 class Edit(NamedTuple):
-    """A stretch in which two texts differ: its words in both, and the content words that only one of them has."""
+    """A stretch in which two texts differ: the content words that only one of them has, and whether both sound alike there."""
 
-    heard: Sequence[str]
-    sent: Sequence[str]
     lost: list[str]
     gained: list[str]
+    alike: bool
 
 
 def edits(source: Reading, target: Reading, lexicon: Lexicon) -> list[Edit]:
@@ -79,7 +78,8 @@ def edits(source: Reading, target: Reading, lexicon: Lexicon) -> list[Edit]:
             continue
         lost = [word for word in heard if word not in light and word not in target.words and word not in said]
         gained = [word for word in sent if word not in light and word not in source.words and word not in meant]
-        found.append(Edit(heard, sent, lost, gained))
+        alike = bool(gained and heard) and lexicon.sounds_alike(heard, sent)
+        found.append(Edit(lost, gained, alike or (bool(lost and gained) and lexicon.sounds_alike(lost, gained))))
     return found
 
 
@@ -100,17 +100,17 @@ def left_out(differences: Sequence[Edit], lexicon: Lexicon) -> str | None:
         >>> left_out(edits(garbled, meant, english), english)
     """
     more: list[str] = []
-    for heard, sent, lost, gained in differences:
+    for lost, gained, alike in differences:
         if not gained:
             more += lost
-        elif lost and (lexicon.sounds_alike(heard, sent) or lexicon.sounds_alike(lost, gained)):
-            more += _superfluous(lost, gained, lexicon)
-        elif not (heard and lexicon.sounds_alike(heard, sent)):
+        elif not alike:
             return None
+        elif lost:
+            more += _superfluous(lost, gained, lexicon)
     return " ".join(more) or None
 
 
-def unheard(differences: Sequence[Edit], lexicon: Lexicon) -> str | None:
+def unheard(differences: Sequence[Edit]) -> str | None:
     """Return the content words of the target that replace content words of another sound; None if there are none.
 
     A content word of the target may replace nothing, or light words only. It then counts as spoken but not recorded. If other
@@ -120,18 +120,18 @@ def unheard(differences: Sequence[Edit], lexicon: Lexicon) -> str | None:
         >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
         >>> english = for_locale("en")
-        >>> unheard(edits(read("what is the time", english), read("what is the date", english), english), english)
+        >>> unheard(edits(read("what is the time", english), read("what is the date", english), english))
         'date'
-        >>> unheard(edits(read("turn on the lamb", english), read("turn on the lamp", english), english), english)
+        >>> unheard(edits(read("turn on the lamb", english), read("turn on the lamp", english), english))
     """
     missing = False
     added: list[str] = []
-    for heard, sent, lost, gained in differences:
+    for lost, gained, alike in differences:
         if not gained:
             missing = missing or bool(lost)
-        elif lost and not lexicon.sounds_alike(heard, sent) and not lexicon.sounds_alike(lost, gained):
+        elif lost and not alike:
             return " ".join(gained)
-        elif not lost and not (heard and lexicon.sounds_alike(heard, sent)):
+        elif not alike:
             added += gained
     return " ".join(added) if missing and added else None
 
@@ -154,7 +154,7 @@ def _misspelt(source: Reading, target: Reading, edit: Change, lexicon: Lexicon) 
         >>> from rewriter.guardrail.lexicon import for_locale
         >>> from rewriter.guardrail.reading import read
         >>> thai, heard, sent = for_locale("th"), "ห้ อ ง นั่ ง เว่ น", "ห้ อ ง นั่ ง เล่ น"
-        >>> unheard(edits(read(heard, thai), read(sent, thai), thai), thai)
+        >>> unheard(edits(read(heard, thai), read(sent, thai), thai))
     """
     heard, sent = source.words[edit.start : edit.end], target.words[edit.new_start : edit.new_end]
     if not all(joined(letter, letter) for letter in (*heard, *sent)):
@@ -312,11 +312,11 @@ class Guardrail:
         differences = edits(first, after, lexicon)
         if lost := left_out(differences, lexicon):
             return Finding(FindingKind.LEAVES_OUT, source=lost)
-        news = unheard(differences, lexicon)
+        news = unheard(differences)
         if not news:
             return None
         for other in others:
-            if not left_out(edits(first, other, lexicon), lexicon) and not unheard(edits(other, after, lexicon), lexicon):
+            if not left_out(edits(first, other, lexicon), lexicon) and not unheard(edits(other, after, lexicon)):
                 return None
         return Finding(FindingKind.UNHEARD, target=news)
 

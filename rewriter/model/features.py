@@ -193,7 +193,7 @@ def _steps(
             if (cost := above[j + 1][0] + dropped) < best[0]:
                 best = (cost, 1, 0)
             if (least := above[j][0]) < best[0]:
-                cost = least + _SUBSTITUTE * (1 - alike(word, other, locale)) * max(there, dropped)
+                cost = least + _SUBSTITUTE * (1 - alike(word, other, locale)) * (there if there > dropped else dropped)
                 best = (cost, 1, 1) if cost < best[0] else best
             if j and (least := above[j - 1][0]) + _SPLICE < best[0]:
                 pair = there + heavy_right[j - 1]

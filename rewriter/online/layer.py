@@ -52,9 +52,10 @@ class _Scored(NamedTuple):
 
     def named(self) -> tuple[Candidate, ...]:
         """Return the likeliest candidates as an answer names them."""
-        pool, similarity = self.seen.pool, self.seen.features[:, 0].tolist()
+        texts, similarity, own = self.seen.pool.texts, self.seen.features[:, 0].tolist(), self.seen.pool.own_turns.tolist()
         return tuple(
-            Candidate(pool.texts[i], Layer.ONLINE, _scope(pool, i), similarity[i], self.meant[i]) for i in self.order[:_NAMED]
+            Candidate(texts[i], Layer.ONLINE, Scope.PERSONAL if own[i] > 0 else Scope.GLOBAL, similarity[i], self.meant[i])
+            for i in self.order[:_NAMED]
         )
 
 
@@ -224,10 +225,16 @@ class OnlineLayer:
         if best is None:
             reason = Reason.OFF if self.is_off(request) else Reason.BLOCKED
             return _Decided(Verdict(None, reason, candidates=candidates), None, lasts)
-        score = self._p_win(scored, best)
+        standing = Standing.BELOW if self._surely_below(scored, best) else self._standing(scored, best, self._p_win(scored, best))
         if late():
             return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
-        return _Decided(self._verdict(scored, best, self._standing(scored, best, score), candidates), texts[best], lasts)
+        return _Decided(self._verdict(scored, best, standing, candidates), texts[best], lasts)
+
+    def _surely_below(self, scored: _Scored, i: int) -> bool:
+        """Return whether a candidate stays below all thresholds even if the request surely fails, which is quickly told."""
+        threshold = self._threshold(scored.request)
+        most = threshold.calibration.p_of(scored.meant[i])
+        return most < min(threshold.apply, threshold.suggest) and not self._sent_before(scored, i)
 
     def _verdict(self, scored: _Scored, best: int, standing: Standing, candidates: tuple[Candidate, ...]) -> Verdict:
         """Say what becomes of the best candidate that may be sent."""
@@ -286,7 +293,7 @@ class OnlineLayer:
         if request.after_failure:
             return meant
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
-        return meant * float(self._decider.risk.p(measured[None])[0])
+        return meant * self._decider.risk.p_of(measured.tolist())
 
     def _standing(self, scored: _Scored, i: int, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
@@ -302,9 +309,9 @@ class OnlineLayer:
 
     def _sent_before(self, scored: _Scored, i: int) -> bool:
         """Return whether a candidate for a refused request would have been sent before the NLU; the refusal speaks for it."""
-        request = scored.request
-        if not request.after_failure or math.isinf(self._decider.before.apply):
-            return False
+        request, before = scored.request, self._decider.before
+        if not request.after_failure or before.calibration.p_of(scored.meant[i]) < before.apply:
+            return False  # a text that may be fine as it is, is at best as likely to win as one that surely fails
         asked = scored._replace(request=request._replace(after_failure=False))
         if self._finder.knows(request.hearings[0], request.locale, request.user) or not self._allows(
             asked, scored.seen.pool.texts[i]
