@@ -40,8 +40,10 @@ class Steps:
         """End the step that runs, and start another."""
         clock, cpu = time.perf_counter(), cpu_seconds()
         if self._step:
-            seconds = {"seconds": round(clock - self._clock, 1), "cpu_seconds": round(cpu - self._cpu, 1)}
-            self.found[self._step] = seconds | {"peak_gb": peak_gb()}
+            before = self.found.get(self._step, {"seconds": 0.0, "cpu_seconds": 0.0})  # launch comes twice
+            taken = {"seconds": clock - self._clock, "cpu_seconds": cpu - self._cpu}
+            summed = {name: round(before[name] + value, 1) for name, value in taken.items()}
+            self.found[self._step] = summed | {"peak_gb": peak_gb()}
         self._step, self._clock, self._cpu = step, clock, cpu
 
 

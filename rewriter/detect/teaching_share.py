@@ -30,6 +30,11 @@ JOIN candidates AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no AND c.ah
 JOIN sessions AS a ON a.user_no = c.user_no AND a.turn_no = c.turn_no
 JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
 """
+_KNOWN = "SELECT id, locale, text FROM texts SEMI JOIN wanted USING (id)"
+_IDS = ("meant", "later", "reply")
+_KEY = ["user_no", "turn_no", "ahead"]
+_VECTORS = 250
+"""Pairs that are looked at together, in vectors of DuckDB: half a million."""
 _REST = "SELECT user_no, turn_no, ahead, p FROM scored ANTI JOIN untaught USING (user_no, turn_no, ahead) ORDER BY ALL"
 
 Pairs = dict[str, npt.NDArray[Any]]
@@ -48,10 +53,15 @@ def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, min_help
         out: Parquet of `tables.SCORES`.
     """
     with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
-        pairs = con.execute(_PAIRS).fetchnumpy()
-        known = con.execute("SELECT id, locale, text FROM texts WHERE kind IN ('h', 'r')").fetchall()
-        gone = p_helped(pairs, known) < min_helped
-        con.register("untaught", {name: pairs[name][gone] for name in ("user_no", "turn_no", "ahead")})
+        gone = [np.zeros((0, len(_KEY)), dtype=np.int64)]
+        with connect(scored=scored, candidates=candidates, sessions=sessions) as reader:
+            rows = reader.execute(_PAIRS)
+            while len(frame := rows.fetch_df_chunk(_VECTORS)):  # the columns of all at once would take gigabytes
+                pairs = {name: frame[name].to_numpy() for name in frame}
+                con.register("wanted", {"id": np.unique(np.concatenate([pairs[name] for name in _IDS]))})
+                known = con.execute(_KNOWN).fetchall()
+                gone.append(frame.loc[p_helped(pairs, known) < min_helped, _KEY].to_numpy())
+        con.register("untaught", dict(zip(_KEY, np.concatenate(gone).T, strict=True)))
         save(con, _REST, out)
     return out
 
@@ -72,26 +82,25 @@ def p_helped(pairs: Pairs, known: Known) -> Floats:
 
 def _columns(pairs: Pairs, known: Known) -> npt.NDArray[np.float32]:
     """Return the columns of `failure_cues.NAMES` that are told of a pair, (m, len(NAMES)); the others are NaN."""
-    size = max((i for i, *_ in known), default=0) + 2
-    intents: dict[str, int] = {}
-    intent, kinds = np.full(size, -1), np.full((size, len(REPLIES)), np.nan)
-    replies = set(np.unique(pairs["reply"]).tolist())
-    for i, locale, text in known:
-        if i in replies:
+    ids, intents = np.array(sorted(i for i, *_ in known), dtype=np.int64), dict[str, int]()
+    meant, later, reply = (np.where(pairs[name] < 0, len(ids), np.searchsorted(ids, pairs[name])) for name in _IDS)
+    replies = set(reply.tolist())
+    intent, kinds = np.full(len(ids) + 1, -1), np.full((len(ids) + 1, len(REPLIES)), np.nan)
+    for place, (_, locale, text) in enumerate(sorted(known)):
+        if place in replies:
             of = kinds_of_reply(text, locale)
-            kinds[i] = [kind in of for kind in REPLIES]
+            kinds[place] = [kind in of for kind in REPLIES]
         else:
-            intent[i] = intents.setdefault(intent_of(text), len(intents))
-    meant, later = np.asarray(pairs["meant"]), np.asarray(pairs["later"])
-    both = (meant >= 0) & (later >= 0)
+            intent[place] = intents.setdefault(intent_of(text), len(intents))
+    both = (pairs["meant"] >= 0) & (pairs["later"] >= 0)
     found = {
         "failed": np.ma.filled(pairs["failed"], np.nan),
-        "understood": meant >= 0,
+        "understood": pairs["meant"] >= 0,
         "restated": pairs["p"],
         "verbatim": pairs["verbatim"],
         "same_intent": np.where(both, intent[meant] == intent[later], np.nan),
         "then_same_hypothesis": np.where(both, meant == later, np.nan),
-    } | {kind: kinds[pairs["reply"], k] for k, kind in enumerate(REPLIES)}
+    } | {kind: kinds[reply, k] for k, kind in enumerate(REPLIES)}
     columns = np.full((len(meant), len(NAMES)), np.nan, dtype=np.float32)
     for name, values in found.items():
         columns[:, NAMES.index(name)] = values

@@ -21,6 +21,7 @@ from rewriter.model.risk import COLUMNS, Risk, asking_rate
 
 _PRIOR_TURNS = 2.0  # number of turns of mean risk that are added to the turns of every text and word
 _MOST_TURNS = 5.0  # largest number of turns of one user that count for a text, as in the traffic of a rule
+_MAX_TURNS = 50_000  # largest number of turns from which these weights are learned; there are eight of them
 _RIDGE = 1.0  # ridge penalty of the weights of `Risk`, for columns scaled to unit variance
 _OTHER_HEARINGS = 4  # so many other hearings of a turn are used
 _NO_WEIGHTS = Logistic(np.zeros(len(COLUMNS)), 0.0)
@@ -133,7 +134,8 @@ class LearnedRisk:
 
     Attributes:
         risk: for serving.
-        held_out: (n,) P(defect) of each turn of the log, by counts of other users.
+        held_out: (m,) P(defect) of each turn from which the weights were learned, by counts of other users; of a log of up to
+            50,000 turns these are all.
     """
 
     risk: Risk
@@ -153,21 +155,25 @@ def learn_risk(turns: Turns, defect: Floats, *, min_users: int, budget: float, a
         budget: share of the turns that may be followed by "did I get that right?".
         a_day: how often one user may be asked that in a day.
     """
-    fold = fold_of(turns["user_no"])
-    columns = np.zeros((len(turns), len(COLUMNS)))
+    fold, learned = fold_of(turns["user_no"]), _learned_from(turns["user_no"])
+    columns = np.zeros((len(learned), len(COLUMNS)))
     for k in range(FOLDS):
-        rows = np.flatnonzero(fold == k)
         seen = _word_risk(turns, defect, np.flatnonzero(fold != k), min_users).risk()
-        for row in rows:
-            columns[row] = seen.columns(*_request(turns, int(row)))
-    spoken = turns["rewritten"] == 0
-    weigh = fit_logistic(
-        columns[spoken], defect[spoken], weight=fair_weights(turns["user_no"][spoken], min_users), penalty=_RIDGE
-    )
+        for place in np.flatnonzero(fold[learned] == k):
+            columns[place] = seen.columns(*_request(turns, int(learned[place])))
+    spoken = turns["rewritten"][learned] == 0
+    users, wrong = turns["user_no"][learned][spoken], defect[learned][spoken]
+    weigh = fit_logistic(columns[spoken], wrong, weight=fair_weights(users, min_users), penalty=_RIDGE)
     p = weigh.p(columns)
     whole = _word_risk(turns, defect, np.arange(len(turns)), min_users).risk()
     rate = budget / float(np.mean([asking_rate(one) for one in p.tolist()]))
     return LearnedRisk(replace(whole, weigh=weigh, rate=rate, a_day=a_day), p)
+
+
+def _learned_from(user_no: Ints) -> Ints:
+    """Return the rows from which the weights are learned: of a large log the turns of some users, as many of each fold."""
+    _, place = np.unique(user_no // FOLDS, return_inverse=True)
+    return np.flatnonzero(place.reshape(-1) % max(1, -(-len(user_no) // _MAX_TURNS)) == 0)
 
 
 def export_risk(pair: PairDetector | None, known: Risk, config: Config, folder: Path) -> None:

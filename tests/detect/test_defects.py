@@ -7,6 +7,8 @@ import pytest
 from logs_by_hand import listed, turn
 from sklearn.metrics import roc_auc_score
 
+from rewriter.detect import word_risk
+from rewriter.detect.boosting import FOLDS, fold_of
 from rewriter.detect.defects import DefectModel, find_defects, surroundings
 from rewriter.detect.features import Cues
 from rewriter.detect.turns import Likeness, Turns
@@ -90,6 +92,18 @@ def test_the_student_knows_it_beforehand_as_far_as_it_can(taught):
     assert asked(half) > asked(fine)
     assert asked(half) > asked(glow)
     assert np.mean([asked(p) for p in student.held_out]) == pytest.approx(0.1)
+
+
+def test_of_many_turns_the_student_learns_from_some_users_of_each_fold(taught, monkeypatch):
+    turns, label, found = taught
+    monkeypatch.setattr(word_risk, "_MAX_TURNS", len(turns) // 2)
+    rows = word_risk._learned_from(turns["user_no"])
+    user, fold = turns["user_no"][rows], fold_of(turns["user_no"][rows])
+    assert set(fold.tolist()) == set(range(FOLDS))
+    assert len(rows) == np.isin(turns["user_no"], user).sum() <= 0.6 * len(turns)
+    student = learn_risk(turns, found.p, min_users=3, budget=0.1)
+    assert len(student.held_out) == len(rows)
+    assert roc_auc_score(label[rows], student.held_out) > 0.95
 
 
 def test_the_student_keeps_nothing_of_few_users(taught):

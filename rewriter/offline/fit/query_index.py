@@ -87,6 +87,7 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
 _MIN_SUCCESS = 1.5  # least expected number of successful turns of a shared query
 _MIN_OWN_SUCCESS = 0.9  # the same of a habit; a single turn without any cue counts for a little less than one
 _MIN_SHARE = 0.4  # least share of a text's turns, as a mean over users, that succeed with its best interpretation
+_MAX_SHOWING = 100_000  # texts among which contrasts are looked for; each takes some kilobytes while they are
 _MAX_SAMPLES = 500  # failing texts on which the index is tuned
 _FAILS = 0.5  # a text with a smaller share of success counts as failing in that sample
 
@@ -150,9 +151,10 @@ def habits(mined: Mined) -> pd.DataFrame:
 def contrasts(mined: Mined, min_users: int) -> dict[str, WordContrasts]:
     """Return what the shared queries show about words, by locale; texts of unknown interpretation show nothing.
 
-    Nor do texts whose intent is the text itself (`rewriter.model.hypothesis.quotes`).
+    Nor do texts whose intent is the text itself (`rewriter.model.hypothesis.quotes`). Of very many texts those of most users are
+    looked at.
     """
-    good = shared_queries(sent_texts(mined), min_users)
+    good = shared_queries(sent_texts(mined), min_users).nlargest(_MAX_SHOWING, "users").sort_index()
     known = [kind == "h" and not quotes(*of) for kind, *of in zip(good["kind"], good["state"], good["query"], strict=True)]
     meant = np.where(known, good["node"], -1)
     return mine_words(good["locale"].tolist(), good["query"].tolist(), meant.tolist())

@@ -68,10 +68,10 @@ def leave_out(scored: Path, candidates: Path, sessions: Path, texts: Path, out: 
         out: Parquet of `tables.SCORES`.
     """
     with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
-        pairs = con.execute(_PAIRS).fetchall()
+        found = con.execute(_PAIRS)
         second = [
             (source, target, -1 if state is None else state, target_state)
-            for source, target, locale, heard, said, meant, target_meant, state, target_state in pairs
+            for source, target, locale, heard, said, meant, target_meant, state, target_state in iter(found.fetchone, None)
             if is_second_choice(heard, meant, said, target_meant, locale)
         ]
         columns = np.array(second, dtype=np.int64).reshape(-1, 4).T
