@@ -51,3 +51,34 @@ def learn_cost(result: Figures) -> str:
         for step in next(iter(sizes.values()))["steps"]
     ]
     return f"{whole}\n\nBy step, seconds of the processor / peak GB so far:\n\n{grid(['step', *sizes], steps)}"
+
+
+def scale(result: Figures) -> str:
+    """Mining on each engine by size."""
+    columns = [
+        "turns",
+        "engine",
+        "s by the clock",
+        "s of the processor",
+        "passes",
+        "µs a turn",
+        "peak GB",
+        "disk, bytes a turn",
+        "load",
+    ]
+    rows = [
+        [
+            number(row["turns"]),
+            row["engine"],
+            *(number(row[name]) for name in ("seconds", "cpu_seconds")),
+            number(row["cpu_seconds"] / row["plain_pass_cpu_seconds"]),
+            number(1e6 * row["cpu_seconds"] / row["turns"]),
+            number(row["peak_gb"]),
+            number(1e6 * row["disk_mb"] / row["turns"]),
+            number(row["load"]),
+        ]
+        for row in result["rows"]
+    ]
+    about = "Passes: how many plain passes of DuckDB over the same file take as long; µs a turn are those of the processor."
+    limit = "" if result["memory_gb"] is None else f" memory_gb = {number(result['memory_gb'])}."
+    return f"{grid(columns, rows)}\n\n{about}{limit}"

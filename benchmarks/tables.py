@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
-from cost_tables import learn_cost, request_cost, serve_load
+from cost_tables import learn_cost, request_cost, scale, serve_load
 from diagnosis_table import diagnosis
 from experiment_tables import attack, detector_effect, off_policy, reliability
 from loop_tables import daily, lives, loop
@@ -130,6 +130,7 @@ SECTIONS = (
         detector_effect,
     ),
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
+    Section("scale", "Mining on DuckDB and on Spark", "What do the two engines cost, on the same two cores?", scale),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
     Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),

@@ -62,6 +62,38 @@ def test_a_step_that_runs_again_replaces_its_table(engine, words):
         assert rows(path) == Counter((i,) for i in left)
 
 
+def test_rows_are_dealt_into_a_folder_for_each_value(engine, words):
+    engine.read("words", words)
+    for limit in (4, 2):  # what an earlier run left is gone
+        dealt = engine.run(
+            "dealt", f"SELECT id, CAST(id - 2 * FLOOR(id / 2) AS BIGINT) AS part FROM words WHERE id <= {limit}", "part"
+        )
+        ids = {part: Counter(i for i, *_ in rows(dealt / f"part={part}")) for part in (0, 1)}
+        assert ids == {0: Counter(range(2, limit + 1, 2)), 1: Counter(range(1, limit + 1, 2))}
+    assert rows(engine.run("n", "SELECT CAST(COUNT(*) AS BIGINT) AS n FROM dealt")) == Counter([(2,)])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_each_part_is_worked_on_once(engine, tmp_path, large):
+    def write(part):
+        with (tmp_path / f"part-{part}").open("a") as file:
+            file.write("x")
+
+    engine.each("parts", write, ["one", "two", "three"], large=large)
+    assert {path.name: path.read_text() for path in tmp_path.glob("part-*")} == {
+        f"part-{n}": "x" for n in ("one", "two", "three")
+    }
+
+
+def test_the_error_of_a_part_is_one_line(engine):
+    def fail(part):
+        raise EngineError(f"part {part} is bad")
+
+    with pytest.raises(EngineError, match=r"part one is bad$") as caught:
+        engine.each("parts", fail, ["one"])
+    assert "\n" not in str(caught.value)
+
+
 def shout(text):
     return text.upper()
 
