@@ -1,6 +1,6 @@
 """The English of the codes in `rewriter.codes`, and of the terms of pages, for history, explanation, report and command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from rewriter.codes import (
@@ -499,8 +499,8 @@ TERMS: Final[Mapping[str, str]] = {
     "before the NLU": "rewriter is asked about every request, before the assistant has tried to understand it",
     "bootstrap": "users are drawn again at random 2,000 times, each with all requests; the interval holds 95 % of the results",
     "broken": "a request that works as spoken and fails rewritten",
-    "broken ‰, seen": "the same in 1,000 healthy requests whose text the log held as healthy",
-    "broken ‰, unseen": "the same in 1,000 healthy requests whose text the log never held as healthy",
+    "broken ‰, seen": "how many of 1,000 healthy requests are broken, of those whose text the log held as healthy",
+    "broken ‰, unseen": "how many of 1,000 healthy requests are broken, of those whose text the log never held as healthy",
     "budget": "the largest share of losses among wins and losses that rewriting may be expected to have; 5 % by default",
     "canary": "the first stage in which a rule is sent: a tenth of its requests is left alone for comparison",
     "context": "what is known of the moment besides the words, such as the room or the hour",
@@ -533,3 +533,15 @@ TERMS: Final[Mapping[str, str]] = {
     "win/loss": "number of wins divided by number of losses, with its 95 % interval",
 }
 """Term -> its meaning in one phrase. A page explains those that it uses."""
+_COLUMN_TERMS: Final[Mapping[str, str]] = {"defects": "defect", "broken ‰": "broken ‰, unseen", "S_ij": "S", "turns": ""}
+
+
+def explained(columns: Iterable[str]) -> list[str]:
+    """Return a line for each column of a table that has a special meaning.
+
+    Example:
+        >>> explained(["", "win", "turns"])
+        ['win: a request that fails as spoken and works rewritten']
+    """
+    terms = ((column, TERMS.get(_COLUMN_TERMS.get(column, column), "")) for column in columns)
+    return [f"{column}: {meaning}" for column, meaning in terms if meaning]

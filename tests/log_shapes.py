@@ -105,6 +105,35 @@ def dialogflow_jsonl(rows):
     return "".join(json.dumps(row) + "\n" for row in out)
 
 
+def dialogflow_es_jsonl(rows):
+    """Rows of the table into which the text payloads of Dialogflow ES in Cloud Logging are parsed; its flags are texts."""
+    out = []
+    for talk, user, of in talks(rows):
+        for n, row in enumerate(of):
+            failed = row["status"] == "failed"
+            out.append(
+                {
+                    "session_id": talk,
+                    "trace": f"{n}",
+                    "caller_id": user,
+                    "timestamp": row["timestamp"],
+                    "receiveTimestamp": row["timestamp"],
+                    "resolved_query": row["utterance"],
+                    "speech": answer(row),
+                    "is_fallback_intent": "true" if failed else "false",
+                    "webhook_used": "false",
+                    "intent_name": "Default Fallback Intent" if failed else row["hypothesis"].partition("|")[0],
+                    "intent_id": f"i{int(failed)}",
+                    "action": "input.unknown" if failed else "done",
+                    "source": "agent",
+                    "error_type": "success",
+                    "code": "200",
+                    "lang": "en",
+                }
+            )
+    return "".join(json.dumps(row) + "\n" for row in out)
+
+
 def openai_jsonl(rows):
     """Conversations as lists of messages with a role; only a conversation has a time."""
     return "".join(
@@ -172,6 +201,7 @@ SHAPES = {
     "day first.csv": day_first_csv,
     "botpress.json": botpress_json,
     "dialogflow.jsonl": dialogflow_jsonl,
+    "dialogflow es.jsonl": dialogflow_es_jsonl,
     "openai.jsonl": openai_jsonl,
     "transcript.txt": transcript_txt,
     "clicks.csv": clicks_csv,

@@ -242,7 +242,7 @@ def test_simulate_writes_a_later_part_of_the_same_log(tmp_path):
 def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):
     out = good("evaluate", artefact, log, "--out", tmp_path / "figures")
     assert "warning: the artefact was learned from 2026-01-05 to 2026-01-14" in out
-    assert re.search(rf"^{TURNS} turns, \d+ of them defects; the rewriter took p50", out, re.MULTILINE)
+    assert re.search(rf"^{TURNS} turns, \d+ of which fail as spoken; rewriting took at most", out, re.MULTILINE)
     assert table(out)["scope global"][:3] == ["50", "0", "0"]
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"outcomes.parquet", "table.md", "curve.svg", "curve.png"}
     late = good("evaluate", artefact, log, "--after-failure", "--truth", "hypothesis")

@@ -77,8 +77,9 @@ def synonyms(artefact: Path, locale: str | None, misheard: bool, out: Path | Non
     from rewriter.connect.synonyms import synonyms as run
 
     found = run(artefact, locale=locale, with_misheard=misheard, out=out, host=host)
-    terminal.table(f"synonyms in {artefact}", COLUMNS, (each.row() for each in found), right=FIGURES)
-    if not found:
+    if found:
+        terminal.table(f"synonyms in {artefact}", COLUMNS, (each.row() for each in found), right=FIGURES)
+    else:
         terminal.line("no synonyms: none of the rewrites exchanges one phrase; --misheard also lists mishearings")
     if out is not None:
         terminal.line(f"{len(found):,} pairs in {out}")

@@ -38,6 +38,7 @@ def demo(out: Path, seed: int, setting: str) -> None:
     from rewriter import terminal
     from rewriter.evaluation.judge import RUNGS
     from rewriter.evaluation.summary import asked, brief
+    from rewriter.messages import explained
     from rewriter.operate import demo as show
 
     with terminal.steps(show.STEPS, plain=True) as progress:
@@ -46,6 +47,8 @@ def demo(out: Path, seed: int, setting: str) -> None:
         columns, lines = brief(rows)
         terminal.table(f"judged {mode}", columns, lines, right=columns[1:])
         terminal.line(asked(rows[len(RUNGS) - 1]))
+    for text in explained(columns):
+        terminal.line(text)
     for name, share in found.ceilings.items():
         terminal.line(f"within reach of {name}: {100 * share:.1f} % of the defects")
     terminal.table("ten rewrites", show.EXAMPLES, show.example_rows(found.examples), right=show.EXAMPLES[2:])
@@ -123,6 +126,7 @@ def _tell(found: "TryOut", most: int) -> None:
     """Print what a log gives."""
     from rewriter import terminal
     from rewriter.evaluation.summary import losses_first
+    from rewriter.messages import explained
     from rewriter.operate import try_page
 
     for text in (*found.log.lines(), found.split):
@@ -135,6 +139,8 @@ def _tell(found: "TryOut", most: int) -> None:
         terminal.line("no rewrite lost, as far as the log tells" if found.best else "nothing was rewritten that could be judged")
     columns, lines = losses_first(list(found.rows.values()))
     terminal.table("replayed", columns, lines, right=columns[1:])
+    for text in explained(columns):
+        terminal.line(text)
     if found.best:
         terminal.table("the ten best rewrites", try_page.BEST, try_page.best_rows(found.best), right=try_page.BEST[2:5])
     terminal.heading("is the data enough?")
@@ -215,6 +221,7 @@ def evaluate(
     from rewriter import terminal
     from rewriter.evaluation.evaluate import evaluate as judge
     from rewriter.evaluation.summary import asked, brief
+    from rewriter.messages import explained
 
     found = judge(artefact, list(log), truth=truth, mapping=mapping, out=out, after_failure=after_failure)
     for text in (*found.log.lines(), *(f"warning: {warning}" for warning in found.warnings)):
@@ -222,6 +229,8 @@ def evaluate(
     columns, lines = brief(found.rows)
     terminal.table(f"replayed {'after a refusal' if after_failure else 'before the NLU'}", columns, lines, right=columns[1:])
     terminal.line(asked(found.rows[0]))
+    for text in explained(columns):
+        terminal.line(text)
     if out is not None:
         terminal.line(f"outcomes, table and curve are in {out}")
 

@@ -171,6 +171,7 @@ def review(
       rewriter review artefact --edit 0d2c4e6f8a1b "turn off the lamp"
     """
     from rewriter import terminal
+    from rewriter.messages import explained
     from rewriter.operate.review import COLUMNS, FIGURES, decide, pending, warnings
 
     lines = [line for rule, text in edit for line in decide(artefact, "edit", [rule], text=text, note=note)]
@@ -180,7 +181,13 @@ def review(
         done = {"approve": "approved", "block": "blocked", "edit": "edited"}[line.choice]
         terminal.line(f"{done}, from the next request on: {line.source!r} -> {line.target!r}")
     found = pending(artefact)
-    terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+    if found:
+        terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+        terminal.line(f"approve, block or edit a rule by its id, such as rewriter review {artefact} --approve {found[0].rule}")
+        for meaning in explained(COLUMNS):
+            terminal.line(meaning)
+    else:
+        terminal.line("no rule for everybody is without a review")
     for text in warnings(artefact):
         terminal.line(f"no effect: {text}")
 

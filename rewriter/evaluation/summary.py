@@ -190,10 +190,10 @@ def asked(everything: Row) -> str:
     Example:
         >>> never = Interval(float("nan"), 0.0, 1.0)
         >>> asked(Row("all", 1200, 80, *[0] * 5, *[never] * 6, 3.0, 9.4))
-        '1,200 turns, 80 of them defects; the rewriter took p50 3 µs, p99 9 µs'
+        '1,200 turns, 80 of which fail as spoken; rewriting took at most 3 µs for half of them, and 9 µs for 99 %'
     """
-    took = f"p50 {_micros(everything.p50_us)}, p99 {_micros(everything.p99_us)}"
-    return f"{everything.turns:,} turns, {everything.defects:,} of them defects; the rewriter took {took}"
+    took = f"at most {_micros(everything.p50_us)} for half of them, and {_micros(everything.p99_us)} for 99 %"
+    return f"{everything.turns:,} turns, {everything.defects:,} of which fail as spoken; rewriting took {took}"
 
 
 def ratio_text(ratio: Interval) -> str:

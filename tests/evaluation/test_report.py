@@ -89,4 +89,4 @@ def test_brief_figures_of_a_replay_tell_the_worst():
     assert columns == ["", "win", "loss", "unknown", "win/loss", "at worst", "fixed", "broken ‰"]
     assert line[:4] == ["all", "1", "0", "1"]
     assert line[5:] == ["1.0", "100.0 %", "–"]
-    assert asked(replayed).startswith("2 turns, 1 of them defects; ")
+    assert asked(replayed).startswith("2 turns, 1 of which fail as spoken; ")

@@ -232,7 +232,7 @@ def test_on_the_command_line(home):
     assert rule.rule in run("--top", "1")
     told = run("--edit", rule.rule, "Turn on the LAMP", "--note", "for the test")
     assert told.startswith(f"edited, from the next request on: '{SOURCE}' -> 'turn on the lamp'\n")
-    assert "rules without a review: 0" in told
+    assert "no rule for everybody is without a review" in told
     assert read(home / "review.csv").lines == [Line("en", SOURCE, "turn on the lamp", "edit", "for the test")]
     assert run("--block", rule.rule).startswith(f"blocked, from the next request on: '{SOURCE}' -> '{TARGET}'\n")
     assert Rewriter.open(home).rewrite(SOURCE).text == "turn on the lamp", "what was learned is blocked, what was written is sent"

@@ -119,10 +119,14 @@ class Field:
         )
 
     def named(self, ours: str) -> float:
-        """Return how much the name speaks for a column: words of its last part count whole, those before it less."""
+        """Return how much the name speaks for a column: words of its last part count whole, those before it less.
+
+        The first word of a flag, as in ``isFallback``, says nothing.
+        """
         *before, last = self.path.split(".")
         known = set(NAMES[ours].split())
-        parts = tokens(last)
+        parts = [*tokens(last)]
+        parts = parts[parts[:1] == ["is"] :]
         hits = sum(part in known for part in parts) + ("".join(parts) in known and len(parts) > 1)
         above = len({token for part in before[-2:] for token in tokens(part)} & known)
         return 1.5 * min(hits, 2) + 0.7 * min(above, 2) - 0.3 * max(0, len(parts) - hits)
