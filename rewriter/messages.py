@@ -333,7 +333,7 @@ def guardrail_finding(packed: str) -> str:
         >>> guardrail_finding("unheard|bleu|off|")
         'off was not heard in bleu'
         >>> guardrail_finding("crosses|bedroom|kitchen|12:1")
-        'bedroom and kitchen mean different things in 12 pairs of texts, the same in 1'
+        "'bedroom' and 'kitchen' mean different things in 12 pairs of texts, the same in 1"
     """
     code, source, target, slot = packed.split("|", maxsplit=3)
     kind = FindingKind(code)
@@ -355,11 +355,14 @@ def contrasted(one: str, other: str, changes: int, keeps: int) -> str:
 
     Example:
         >>> contrasted("lamp", "light", 1, 4)
-        'lamp and light mean different things in 1 pair of texts, the same in 4'
+        "'lamp' and 'light' mean different things in 1 pair of texts, the same in 4"
+        >>> contrasted("", "the", 0, 11)
+        "texts with and without 'the' mean different things in 0 pairs, the same in 11"
     """
     pairs = "pair" if changes == 1 else "pairs"
-    words = f"{one or 'no word'} and {other or 'no word'}"
-    return f"{words} mean different things in {changes} {pairs} of texts, the same in {keeps}"
+    if not (one and other):
+        return f"texts with and without {one or other!r} mean different things in {changes} {pairs}, the same in {keeps}"
+    return f"{one!r} and {other!r} mean different things in {changes} {pairs} of texts, the same in {keeps}"
 
 
 # --- Hosts
@@ -517,6 +520,8 @@ TERMS: Final[Mapping[str, str]] = {
     "online layer": "the part of rewriter that searches for a similar text that works when no rule knows the request",
     "P(goal)": "probability that the user of a failing text wanted what the target says",
     "P(success)": "probability that the request works when it is rewritten so",
+    "P(loss)": "probability that the request works as spoken and fails rewritten",
+    "P(win)": "probability that the request fails as spoken and works rewritten",
     "p50": "half of the calls took no longer than this",
     "p99": "99 of 100 calls took no longer than this",
     "personal": "for one user alone, from what that user said",
@@ -533,7 +538,7 @@ TERMS: Final[Mapping[str, str]] = {
     "win/loss": "number of wins divided by number of losses, with its 95 % interval",
 }
 """Term -> its meaning in one phrase. A page explains those that it uses."""
-_COLUMN_TERMS: Final[Mapping[str, str]] = {"defects": "defect", "broken ‰": "broken ‰, unseen", "S_ij": "S", "turns": ""}
+_COLUMN_TERMS: Final[Mapping[str, str]] = {"defects": "defect", "broken ‰": "broken ‰, unseen", "S_ij": "S", "rule": ""}
 
 
 def explained(columns: Iterable[str]) -> list[str]:

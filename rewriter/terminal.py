@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rewriter.messages import explained
+
 console = Console(highlight=False, emoji=False)
 
 _LEAST = 10
@@ -95,6 +97,17 @@ def table(
 def line(text: object) -> None:
     """Print one line of plain text."""
     console.print(safe(text), soft_wrap=True)
+
+
+def prose(text: object) -> None:
+    """Print a sentence as wide as the terminal, broken between words."""
+    console.print(safe(text))
+
+
+def meanings(columns: Iterable[str]) -> None:
+    """Print what the columns of a table mean, as wide as the terminal."""
+    for text in explained(columns):
+        prose(text)
 
 
 def heading(text: object) -> None:

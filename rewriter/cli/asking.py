@@ -99,7 +99,6 @@ def explain(
       rewriter explain artefact "turn on the light" --user ann --context room=kitchen
     """
     from rewriter import terminal
-    from rewriter.messages import explained
     from rewriter.operate import explain as why
 
     context = pairs_of(pairs, "--context", "KEY=VALUE")
@@ -113,8 +112,7 @@ def explain(
         terminal.line(sentence)
     if found.rivals:
         terminal.table("rules considered", why.COLUMNS, found.rows(), right=why.FIGURES)
-        for meaning in explained(why.COLUMNS):
-            terminal.line(meaning)
+        terminal.meanings(why.COLUMNS)
     if found.context_rivals:
         terminal.table("rules for the context", why.CONTEXT_COLUMNS, found.context_rows(), right=why.CONTEXT_COLUMNS[2:5])
     if found.candidates:

@@ -38,7 +38,6 @@ def demo(out: Path, seed: int, setting: str) -> None:
     from rewriter import terminal
     from rewriter.evaluation.judge import RUNGS
     from rewriter.evaluation.summary import asked, brief
-    from rewriter.messages import explained
     from rewriter.operate import demo as show
 
     with terminal.steps(show.STEPS, plain=True) as progress:
@@ -46,9 +45,8 @@ def demo(out: Path, seed: int, setting: str) -> None:
     for mode, rows in found.rows.items():
         columns, lines = brief(rows)
         terminal.table(f"judged {mode}", columns, lines, right=columns[1:])
-        terminal.line(asked(rows[len(RUNGS) - 1]))
-    for text in explained(columns):
-        terminal.line(text)
+        terminal.prose(asked(rows[len(RUNGS) - 1]))
+    terminal.meanings(columns)
     for name, share in found.ceilings.items():
         terminal.line(f"within reach of {name}: {100 * share:.1f} % of the defects")
     terminal.table("ten rewrites", show.EXAMPLES, show.example_rows(found.examples), right=show.EXAMPLES[2:])
@@ -126,7 +124,6 @@ def _tell(found: "TryOut", most: int) -> None:
     """Print what a log gives."""
     from rewriter import terminal
     from rewriter.evaluation.summary import losses_first
-    from rewriter.messages import explained
     from rewriter.operate import try_page
 
     for text in (*found.log.lines(), found.split):
@@ -139,8 +136,7 @@ def _tell(found: "TryOut", most: int) -> None:
         terminal.line("no rewrite lost, as far as the log tells" if found.best else "nothing was rewritten that could be judged")
     columns, lines = losses_first(list(found.rows.values()))
     terminal.table("replayed", columns, lines, right=columns[1:])
-    for text in explained(columns):
-        terminal.line(text)
+    terminal.meanings(columns)
     if found.best:
         terminal.table("the ten best rewrites", try_page.BEST, try_page.best_rows(found.best), right=try_page.BEST[2:5])
     terminal.heading("is the data enough?")
@@ -221,16 +217,14 @@ def evaluate(
     from rewriter import terminal
     from rewriter.evaluation.evaluate import evaluate as judge
     from rewriter.evaluation.summary import asked, brief
-    from rewriter.messages import explained
 
     found = judge(artefact, list(log), truth=truth, mapping=mapping, out=out, after_failure=after_failure)
     for text in (*found.log.lines(), *(f"warning: {warning}" for warning in found.warnings)):
         terminal.line(text)
     columns, lines = brief(found.rows)
     terminal.table(f"replayed {'after a refusal' if after_failure else 'before the NLU'}", columns, lines, right=columns[1:])
-    terminal.line(asked(found.rows[0]))
-    for text in explained(columns):
-        terminal.line(text)
+    terminal.prose(asked(found.rows[0]))
+    terminal.meanings(columns)
     if out is not None:
         terminal.line(f"outcomes, table and curve are in {out}")
 

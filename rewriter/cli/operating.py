@@ -171,7 +171,6 @@ def review(
       rewriter review artefact --edit 0d2c4e6f8a1b "turn off the lamp"
     """
     from rewriter import terminal
-    from rewriter.messages import explained
     from rewriter.operate.review import COLUMNS, FIGURES, decide, pending, warnings
 
     lines = [line for rule, text in edit for line in decide(artefact, "edit", [rule], text=text, note=note)]
@@ -184,8 +183,7 @@ def review(
     if found:
         terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
         terminal.line(f"approve, block or edit a rule by its id, such as rewriter review {artefact} --approve {found[0].rule}")
-        for meaning in explained(COLUMNS):
-            terminal.line(meaning)
+        terminal.meanings(COLUMNS)
     else:
         terminal.line("no rule for everybody is without a review")
     for text in warnings(artefact):

@@ -32,7 +32,7 @@ SHOWN = 3
 """Number of candidates whose features are shown."""
 CANDIDATE_COLUMNS = ("#", "candidate", "of", "P(meant)", "score", "verdict")
 CONTEXT_COLUMNS = ("where", "target", "users", "S_ij", "P(goal)", "verdict")
-COLUMNS = ("target", "users", "S_ij", "P(goal)", "win", "loss", "verdict")
+COLUMNS = ("target", "users", "S_ij", "P(goal)", "P(win)", "P(loss)", "verdict")
 FIGURES = COLUMNS[1:6]
 
 _COUNTS = """

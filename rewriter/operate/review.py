@@ -16,7 +16,7 @@ from rewriter.online.review import of_no_locale
 from rewriter.online.serving import lookup_order
 from rewriter.text import normalise
 
-COLUMNS = ("rule", "source", "target", "turns", "users", "P(goal)", "win", "loss")
+COLUMNS = ("rule", "source", "target", "turns", "users", "P(goal)", "P(win)", "P(loss)")
 FIGURES = COLUMNS[3:]
 
 

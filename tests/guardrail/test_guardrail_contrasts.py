@@ -174,7 +174,7 @@ def test_synonyms_are_heard_and_a_launched_rule_may_cross_a_contrast():
     assert floor.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is not None
     assert shown.verdict("licht im zimmer", "licht im raum", knows={"licht"}.__contains__, online=True) is None
     red = GUARDRAILS.of("en").verdict("make it red", "make it blue", online=True)
-    assert guardrail_finding(red.packed()) == "red and blue mean different things in 1 pair of texts, the same in 0"
+    assert guardrail_finding(red.packed()) == "'red' and 'blue' mean different things in 1 pair of texts, the same in 0"
     assert GUARDRAILS.of("en").verdict("make it red", "make it blue") is None
 
 
@@ -224,11 +224,13 @@ def test_a_candidate_that_crosses_a_contrast_is_forbidden_and_explained(served):
 def test_explain_and_info_show_contrasts_with_their_counts(served):
     told = explain(served, "unmute the tv")
     assert ("mute", "unmute", Counts(1, 0)) in told.words
-    assert "mute and unmute mean different things in 1 pair of texts, the same in 0" in told.sentences()
-    rows = dict(info(served).rows())
-    assert rows["contrasts, en"].startswith("20 (off/on 2")
-    assert "bathroom/bedroom 1" in rows["contrasts, en"]
-    assert "light/lights 2" in rows["synonyms, en"]
+    assert "'mute' and 'unmute' mean different things in 1 pair of texts, the same in 0" in told.sentences()
+    rows = {row[:2]: row[2:] for row in info(served).word_rows()}
+    pairs, named = rows["contrasts", "en"]
+    assert pairs == "20"
+    assert named.startswith("off/on 2")
+    assert "bathroom/bedroom 1" in named
+    assert "light/lights 2" in rows["synonyms", "en"][1]
 
 
 def test_forgetting_takes_words_of_few_users_out(tmp_path):
