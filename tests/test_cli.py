@@ -176,7 +176,7 @@ def test_explain_says_why_and_why_not(artefact):
     flipped = good("explain", artefact, "switch on lamb")
     assert flipped.startswith("'switch on lamb' is left alone: ")
     assert "guardrail: flips" in flipped
-    assert "fewer than 3 users" in good("explain", artefact, lamp_log.RARE)
+    assert "fewer than" in good("explain", artefact, lamp_log.RARE)
     unheard = good("explain", artefact, "hello").splitlines()
     assert unheard[0].startswith("'hello' is left alone: ")
     assert unheard[1] == "the log does not contain this text"
