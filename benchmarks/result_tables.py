@@ -1,5 +1,8 @@
 """One function for each result file: its figures as Markdown."""
 
+import math
+import statistics
+
 from cells import Figures, grid, mean, number, outline, per_1000, percent, ratio
 
 ABOUT = frozenset({"command", "seeds", "seed", "python", "versions"})
@@ -205,6 +208,46 @@ def guardrail_pairs(result: Figures) -> str:
         grid(columns, languages),
         grid(by_kind, kinds),
     ))  # fmt: skip
+
+
+LANGUAGE_WAYS = {
+    "log, before": "log, before the NLU",
+    "log, after": "log, after a refusal",
+    "log and catalog, after": "log and catalog, after a refusal",
+    "nearest text, after": "nearest text, after a refusal",
+    "OVOS corrections, after": "OVOS corrections, after a refusal",
+    "rapidfuzz WRatio, after": "rapidfuzz WRatio, after a refusal",
+}
+
+
+def languages(result: Figures) -> str:
+    """Return wins, losses and the share fixed of each locale, then the worst locale, the median and all together."""
+    locales = result["locales"]
+    rows = [
+        [
+            locale,
+            *(f"{of[way]['wins']}:{of[way]['losses']}, {percent(of[way]['fixed']['value'])}" for way in LANGUAGE_WAYS),
+        ]
+        for locale, of in locales.items()
+    ]
+    columns = {way: [of[way] for of in locales.values()] for way in LANGUAGE_WAYS}
+    ratios = {way: [of["wins"] / of["losses"] if of["losses"] else math.inf for of in found] for way, found in columns.items()}
+    fixed = {way: [of["fixed"]["value"] for of in found] for way, found in columns.items()}
+    for name, choose in (("worst", min), ("median", statistics.median)):
+        rows.append([name, *(f"{_times(choose(ratios[way]))}, {percent(choose(fixed[way]))}" for way in LANGUAGE_WAYS)])
+    totals = ([sum(of[figure] for of in found) for figure in ("wins", "losses")] for found in columns.values())
+    rows.append(["all", *(f"{wins:,}:{losses:,}" for wins, losses in totals)])
+    turns = sorted(turns for of in locales.values() for turns in of["log, after"]["log_turns"])
+    about = (
+        f"Wins:losses and the share of defects fixed. Logs of {turns[0]:,} to {turns[-1]:,} turns, seeds"
+        f" {', '.join(map(str, result['seeds']))}, {result['channel']} requests. The lines *worst* and *median* are of the"
+        " win/loss ratios and of the shares, each by itself."
+    )
+    return f"{about}\n\n{grid(['locale', *LANGUAGE_WAYS.values()], rows)}"
+
+
+def _times(value: float) -> str:
+    return "no loss" if math.isinf(value) else f"{value:.1f}:1"
 
 
 def _hits(found: Figures) -> str:

@@ -34,6 +34,7 @@ from result_tables import (
     home_spoken_mining,
     house,
     ladder,
+    languages,
     mining,
     online,
     peers,
@@ -153,6 +154,12 @@ SECTIONS = (
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
     Section(
+        "languages_*",
+        "Languages",
+        "What does it fix and break in 23 locales, on sentences of native speakers, beside simple peers?",
+        languages,
+    ),
+    Section(
         "guardrail_pairs",
         "The guardrail: pairs of texts",
         "Are texts of different meaning kept apart, and others let through, in 15 languages?",
@@ -192,12 +199,10 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
     results, readme = root / "benchmarks" / "results", root / "README.md"
     yield root / "docs" / "benchmarks.md", page(results)
     yield readme, replaced(readme.read_text("utf-8"), block(results))
-    page_of_teaching, file = root / "docs" / "teaching.md", results / "teaching.json"
-    if file.exists():
-        yield (
-            page_of_teaching,
-            replaced(page_of_teaching.read_text("utf-8"), teaching(json.loads(file.read_text("utf-8"))) + "\n"),
-        )
+    for name, result, table in (("teaching", "teaching", teaching), ("languages", "languages_typed", languages)):
+        path, file = root / "docs" / f"{name}.md", results / f"{result}.json"
+        if file.exists():
+            yield path, replaced(path.read_text("utf-8"), table(json.loads(file.read_text("utf-8"))) + "\n")
 
 
 def replaced(text: str, inner: str) -> str:

@@ -10,7 +10,7 @@ class Candidate:
     """A text that may be sent in place of the utterance.
 
     Attributes:
-        text: what would be sent to the NLU, normalised.
+        text: what would be sent to the NLU, normalised, without the blanks of `normalise` in scripts that write none.
         layer: where it comes from.
         scope: whose evidence it rests on.
         similarity: text similarity to the source, 0..1.

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rewriter.messages import explained
+from rewriter.text import unspaced
 
 console = Console(highlight=False, emoji=False)
 
@@ -21,6 +23,8 @@ _LEAST = 10
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that a terminal obeys instead of showing: controls such as ESC, formats such as a change of direction, lone
 surrogates, and line and paragraph separators."""
+_SHAPING = "\u200c\u200d"
+"""The two formats that change the shape of letters, in Hindi, Persian and emoji, and nothing else; they stay."""
 
 
 def visible(value: object) -> str:
@@ -30,7 +34,7 @@ def visible(value: object) -> str:
         >>> visible("play\\n[bold]x\\x1b[2J")
         'play�[bold]x�[2J'
     """
-    return "".join("�" if unicodedata.category(c) in _UNSEEN else c for c in str(value))
+    return "".join("�" if _is_obeyed(c) else c for c in str(value))
 
 
 def as_json(value: object) -> str:
@@ -41,7 +45,11 @@ def as_json(value: object) -> str:
         '"ışık\\\\u009b2J"'
     """
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _UNSEEN else c for c in text)
+    return "".join(json.dumps(c)[1:-1] if _is_obeyed(c) else c for c in text)
+
+
+def _is_obeyed(char: str) -> bool:
+    return unicodedata.category(char) in _UNSEEN and char not in _SHAPING
 
 
 def safe(value: object) -> str:
@@ -64,7 +72,7 @@ def table(
     Args:
         title: above the table.
         columns: names of the columns.
-        rows: cells, shown without control characters; None is an empty cell.
+        rows: cells, shown without control characters and without the blanks of `normalise` between letters; None is empty.
         right: columns with figures: aligned to the right, never wrapped.
         whole: other columns that are never wrapped, such as dates.
     """
@@ -74,12 +82,13 @@ def table(
     for column in columns:
         figure = column in right
         grid.add_column(column, justify="right" if figure else "left", no_wrap=figure or column in whole, overflow="fold")
-    cells = [[safe("" if value is None else value) for value in row] for row in rows]
+    cells = [[safe("" if value is None else unspaced(str(value))) for value in row] for row in rows]
     for row in cells:
         grid.add_row(*row)
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     least = [
-        w if name in right or name in whole else max(len(name), min(w, _LEAST)) for name, w in zip(columns, widths, strict=True)
+        w if name in right or name in whole else max(cell_len(name), min(w, _LEAST))
+        for name, w in zip(columns, widths, strict=True)
     ]
     if sum(least) + 2 * len(least) <= console.width:
         console.print(grid)

@@ -9,8 +9,13 @@ import pytest
 
 from rewriter import terminal
 
-OBEYED = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
-"""Every control, format and separator character of Unicode, and every lone surrogate."""
+JOINERS = "\u200c\u200d"
+OBEYED = [
+    c
+    for c in map(chr, range(sys.maxunicode + 1))
+    if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in JOINERS
+]
+"""Every control, format and separator character of Unicode but joiners of letters, and every lone surrogate."""
 SEQUENCES = (
     "\x1b]8;;http://example.org\x07lamp\x1b]8;;\x07",
     "\x1b]0;title\x1b\\",
@@ -81,3 +86,24 @@ def test_steps_are_lines_on_stderr_where_that_is_no_terminal_and_lines_are_asked
     with terminal.steps(("read",)) as start:
         start("read")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_table_is_as_wide_as_it_is_shown(printed):
+    texts = ("打 开 厨 房 的 灯", "เปิ ด ไฟ ห้ อ ง ค รั ว", "रसोईघर की लाइट चालू करो", "شغّل أضواء المطبخ", "ＴＶをオン", "💡 on")
+    out = printed(terminal.table, "rules", ("heard", "users"), [(text, "12") for text in texts], right=("users",))
+    rows = [line for line in out.splitlines() if line.rstrip().endswith("12")]
+    assert [line.rpartition("12")[0].strip() for line in rows] == [terminal.unspaced(text) for text in texts]
+    assert len({terminal.cell_len(line.rstrip()) for line in rows}) == 1
+
+
+def test_wide_letters_count_twice(printed):
+    rows = [("厨" * 60, "厨" * 60, "1,234,567")]
+    out = printed(terminal.table, "rules", ("heard", "sent", "users"), rows, right=("users",))
+    assert max(terminal.cell_len(line) for line in re.sub("\x1b\\[[0-9;]*m", "", out).splitlines()) <= 80
+    assert out.count("厨") == 120
+
+
+def test_joiners_of_letters_and_emoji_stay():
+    for text in ("می‌خواهم", "क्‍ष", "👨‍👩‍👧"):
+        assert terminal.visible(text) == text
+        assert json.loads(terminal.as_json(text)) == text

@@ -16,6 +16,7 @@ from rewriter.connect.ovos_skills import REFUSALS
 from rewriter.connect.sendable import Sent
 from rewriter.errors import LogError
 from rewriter.model.hypothesis import Scalar, hypothesis
+from rewriter.text import unspaced
 
 _NEAR: Final = 0.85
 """Similarity from which on the plug-in takes a request for a text of ``corrections.json`` (`thresh` in its settings)."""
@@ -110,7 +111,8 @@ def corrections(rules: Iterable[Sent], *, exact: bool) -> str:
          "^set 1\\.5$": "set it to 1.5"
         }
     """
-    lines = {_exactly(rule.source) if exact else rule.source: _literally(rule.target, exact) for rule in rules}
+    said = ((unspaced(rule.source), rule.target) for rule in rules)
+    lines = {_exactly(source) if exact else source: _literally(target, exact) for source, target in said}
     return json.dumps(lines, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -133,7 +135,7 @@ def near(rules: Sequence[Sent], healthy: Collection[str]) -> set[str]:
         {'turn of the lamp'}
     """
     found = set()
-    for text in healthy:
-        alike = [(DamerauLevenshtein.normalized_similarity(text, rule.source), rule) for rule in rules]
-        found |= {rule.source for share, rule in alike if share >= _NEAR and text not in (rule.source, rule.target)}
+    for text in map(unspaced, healthy):
+        alike = [(DamerauLevenshtein.normalized_similarity(text, unspaced(rule.source)), rule) for rule in rules]
+        found |= {rule.source for share, rule in alike if share >= _NEAR and text not in (unspaced(rule.source), rule.target)}
     return found

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rewriter.connect.sendable import Sent
+from rewriter.text import unspaced
 
 _WORD = re.compile(r"\w")
 _QUERQY_SIGNS = re.compile(r"(?:^|\s)[+\-#*]|[:;*\t\"=>$]")
@@ -31,7 +32,7 @@ def synonym(rule: Sent) -> str | None:
     """
     if not (_WORD.search(rule.source) and _WORD.search(rule.target)):
         return None
-    return f"{escaped(rule.source)} => {escaped(rule.target)}"
+    return f"{escaped(unspaced(rule.source))} => {escaped(rule.target)}"
 
 
 def escaped(text: str) -> str:
@@ -48,7 +49,7 @@ def replacement(rule: Sent) -> str | None:
     """
     if _QUERQY_SIGNS.search(rule.source) or _QUERQY_SIGNS.search(rule.target):
         return None
-    return f"{rule.source} => {rule.target}"
+    return f"{unspaced(rule.source)} => {rule.target}"
 
 
 def synonym_set(lines: Iterable[str]) -> str:

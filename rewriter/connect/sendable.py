@@ -16,10 +16,11 @@ from rewriter.model.rules import RuleBook
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import lookup_order
 from rewriter.operate.review import rules
+from rewriter.text import normalise
 
 
 class Sent(NamedTuple):
-    """A request and what is sent in its place, both normalised; on trial if some of these requests are left alone to compare."""
+    """A normalised request, and what is sent in its place; on trial if some of these requests are left alone to compare."""
 
     source: str
     target: str
@@ -80,7 +81,9 @@ def sendable(root: str | Path, locale: str | None = None) -> Sendable:
         answer = rewriter.rewrite(source, locale=asked, after_failure=True)  # after a refusal nothing is held out
         rule = book.find(source, order)
         if answer.reason == Reason.RULE:
-            sent.append(Sent(source, answer.text, rule is not None and rule.target == answer.text and rule.share < 1))
+            sent.append(
+                Sent(source, answer.text, rule is not None and rule.target == normalise(answer.text, asked) and rule.share < 1)
+            )
         left[LeftOut.REVIEW] += answer.reason == Reason.BLOCKED_BY_REVIEW
-    healthy = frozenset(each.target for each in sent) | (healthy_texts(version) or frozenset())
+    healthy = frozenset(normalise(each.target, asked) for each in sent) | (healthy_texts(version) or frozenset())
     return Sendable(version.id, asked, tuple(sent), left, healthy)

@@ -27,6 +27,7 @@ from rewriter.evaluation import charts
 from rewriter.evaluation.intervals import Interval, bounds, odds
 from rewriter.evaluation.summary import Row, cells, ratio_text
 from rewriter.messages import TERMS, stage_reason
+from rewriter.text import unspaced
 
 ARMS = ("rewritten", "left alone", "rewritten, not drawn", "no rewrite")
 """How a request was handled: drawn and rewritten, drawn and left alone, rewritten without a draw, or not rewritten."""
@@ -233,7 +234,9 @@ def html(page: Report) -> str:
         True
     """
     text = resources.files("rewriter.evaluation").joinpath("report.html.j2").read_text(encoding="utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["unspaced"] = lambda cell: unspaced(str(cell))
+    template = environment.from_string(text)
     return template.render(report=page, is_table=lambda part: isinstance(part, ReportTable), terms=_terms(page))
 
 

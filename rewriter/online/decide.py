@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -266,7 +267,7 @@ def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool, mome
         reason=verdict.reason,
         score=verdict.score,
         suggestion=verdict.suggestion,
-        candidates=verdict.candidates,
+        candidates=tuple(replace(candidate, text=unspaced(candidate.text)) for candidate in verdict.candidates),
         rule=verdict.rule,
         arm=verdict.arm,
         propensity=verdict.propensity,

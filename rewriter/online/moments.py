@@ -10,7 +10,7 @@ from rewriter.online.options import Options
 from rewriter.online.request import Call, Verdict, shown
 from rewriter.online.serving import Serving
 from rewriter.result import Taught, Teachable
-from rewriter.text import normalise
+from rewriter.text import normalise, unspaced
 
 MAX_REFUSALS: Final = 500
 """Refusals of one user that are remembered; beyond them the oldest go."""
@@ -47,7 +47,7 @@ def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) 
         return None
     if not options.moments.spend(call.user, options.today(), serving.teaching.max_asked_a_day):
         return None
-    question = phrases(locale)["ask_lesson"].format(said=call.query, meant=meant)
+    question = phrases(locale)["ask_lesson"].format(said=unspaced(call.query), meant=meant)
     if own is None:
         return Teachable(Moment.UNSURE, call.query, meant, question, 0, 0, p, locale)
     kind, turns, days = own.rule.split(":")

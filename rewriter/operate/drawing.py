@@ -30,6 +30,7 @@ from matplotlib.patches import Circle, Wedge
 from rewriter.engines import connect, glob
 from rewriter.errors import EngineError
 from rewriter.offline.rules.chain import Absorption
+from rewriter.text import unspaced
 
 # The palette of Okabe and Ito (2008), which people with any kind of colour vision can tell apart.
 _WORKS, _FAILS, _AGAIN = "#009E73", "#D55E00", "#C9CED6"
@@ -175,6 +176,7 @@ def _ring(ax: Axes, ring: _Ring, node: dict[str, Any], *, best: bool) -> None:
 
 def _name(ax: Axes, ring: _Ring, text: str, *, source: bool) -> None:
     """Write the text under its ring."""
+    text = unspaced(text)
     wide = any(unicodedata.east_asian_width(char) in "WF" for char in text)
     lines = textwrap.wrap(text, _CHARS // 2 if wide else _CHARS, max_lines=_LINES, placeholder=" …")
     weight = "bold" if source else "normal"

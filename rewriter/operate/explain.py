@@ -26,7 +26,7 @@ from rewriter.operate import drawing
 from rewriter.operate.drawing import rephrase_graph
 from rewriter.result import Rewrite
 from rewriter.tables import RULES
-from rewriter.text import normalise
+from rewriter.text import normalise, unspaced
 
 SHOWN = 3
 """Number of candidates whose features are shown."""
@@ -168,7 +168,7 @@ class Explanation:
             lines.append("the log does not contain this text")
         elif not self.rivals:
             lines.append("no user restated it")
-        return lines
+        return [unspaced(line) for line in lines]
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the rules that were considered as rows of a table with `COLUMNS`."""

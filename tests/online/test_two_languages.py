@@ -6,7 +6,6 @@ from rewriter import Rewriter
 from rewriter.codes import Reason
 from rewriter.config import Config, Trigger
 from rewriter.offline.catalog_layer import learn_catalog
-from rewriter.text import normalise
 
 TEXTS = {
     "en": [
@@ -45,7 +44,7 @@ def rewriter(tmp_path_factory):
 @pytest.mark.parametrize(("heard", "locale"), list(zip(HEARD, LANGUAGE, strict=True)))
 def test_a_request_without_a_locale_is_answered_in_its_language(rewriter, heard, locale):
     answer = rewriter.rewrite(heard, after_failure=True)
-    assert answer.candidates[0].text in map(normalise, TEXTS[locale])
+    assert answer.candidates[0].text in TEXTS[locale]
     if HEARD[heard]:
         assert answer.reason == Reason.ONLINE
         assert answer.text == HEARD[heard]

@@ -23,6 +23,7 @@ from rewriter.operate.explain import CANDIDATE_COLUMNS as OF_CANDIDATES
 from rewriter.operate.explain import COLUMNS as OF_RULES
 from rewriter.operate.explain import Explanation, graph
 from rewriter.operate.review import Decided
+from rewriter.text import unspaced
 
 GRAPHS: Final = 12
 """Rules whose graph is drawn into a file, the busiest first; each takes a tenth of a second and 20 kB."""
@@ -139,5 +140,6 @@ def _environment() -> Environment:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["share"] = lambda x: f"{100 * x:.3g} %"
     environment.filters["whole"] = lambda x: f"{x:,.0f}"
+    environment.filters["unspaced"] = lambda cell: unspaced(str(cell))
     environment.filters["two"] = lambda x: f"{x:.2f}"
     return environment
