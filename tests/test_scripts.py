@@ -67,6 +67,14 @@ def test_what_is_sent_explained_shown_and_exported_is_what_people_wrote(artefact
     assert set(json.loads((tmp_path / "corrections.json").read_bytes()).values()) <= {read}
 
 
+def test_a_user_who_switches_is_answered_in_each_language(artefact):
+    rewriter = Rewriter.open(artefact)
+    for failed, meant in [*FIXED.values(), *reversed(FIXED.values())]:
+        for user in ("u1", "new"):
+            assert rewriter.rewrite(failed, user_id=user).text == meant
+            assert rewriter.rewrite(meant, user_id=user).text == meant
+
+
 def test_a_page_shows_every_script_whole_and_in_its_direction(tmp_path):
     texts = [(locale, normalise(meant * 5, locale)) for locale, (_, meant) in FIXED.items()]
     page = tmp_path / "report.html"

@@ -32,6 +32,25 @@ HEARD = {
 """What was heard -> what is sent; None where only the language of the answer is looked at."""
 LANGUAGE = ["en", "de", "de", "tr", "ja", "zh-CN", "en"]
 
+MIXED = {
+    "mach das licht in der küche on": "mach das licht in der küche an",
+    "turn off the küche light": "turn off the kitchen light",
+    "mutfak light kapat": "mutfak ışığını kapat",
+    "play despacito bitte": "play despacito please",
+    "spiel despacito bitte": "play despacito please",
+    "wie spät is it": "wie spät ist es",
+    "what time ist es": "what time is it",
+    "打开 kitchen 的灯": "打开厨房的灯",
+    "キッチンの light を消して": "キッチンの電気を消して",
+    "lock die front door": "lock the front door",
+    "unlock die front door": None,
+    "mach das licht in der küche off": None,
+    "turn on das licht in der küche": None,
+    "mutfak ışığını off": None,
+    "schalte kitchen light off": None,
+}
+"""What was heard in two languages at once -> what is sent; None where the other language decides: nothing is sent."""
+
 
 @pytest.fixture(scope="module")
 def rewriter(tmp_path_factory):
@@ -66,3 +85,9 @@ def test_one_user_may_switch(rewriter):
     for heard, sent in HEARD.items():
         if sent:
             assert rewriter.rewrite(heard, user_id="ann", after_failure=True).text == sent
+
+
+@pytest.mark.parametrize("heard", MIXED)
+def test_a_mixed_request_is_sent_where_the_rest_of_it_tells(rewriter, heard):
+    answer = rewriter.rewrite(heard, after_failure=True)
+    assert (answer.text if answer.applied else None) == MIXED[heard]
