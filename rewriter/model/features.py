@@ -21,6 +21,7 @@ from rewriter.model import fluency as words
 from rewriter.model.fluency import Wording
 from rewriter.model.retrieve import Pool, log_goal_prior
 from rewriter.model.risk import WORDED, Risk
+from rewriter.recent import Recent
 from rewriter.similarity import changes, phonetic_keys, word_sound
 
 _LETTERS = 0.4  # share of spelling in the similarity of two words; the rest is sound
@@ -30,6 +31,7 @@ _SUBSTITUTE = 1.3  # cost of a replaced word, per weight and per dissimilarity
 _JOIN = 1.5  # the same if two words were heard as one, or one as two
 _SPLICE = 0.2  # constant cost of joining or splitting words
 _LONGEST = 24  # largest number of words of a text that are aligned; later words are ignored, which bounds the time
+_KEPT = 1 << 12  # half the number of alignments that an aligner keeps; about 0.5 KB each
 _PAIRS_CACHED = 1 << 18  # number of pairs of words whose similarity is cached
 
 _Fields = tuple[float, float, float, float, float, float, float, int]
@@ -87,7 +89,7 @@ def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable
         >>> align("turnoff the lamp", "turn off the lamp", lambda word: 1.0, lambda word: True).missing
         0.0
     """
-    return Alignment(*_Aligner(weigh, knows, locale).align(_aligned(heard.split()), _aligned(meant.split())))
+    return Alignment(*Aligner(weigh, knows, locale).align(_aligned(heard.split()), _aligned(meant.split())))
 
 
 def _aligned(words: Sequence[str]) -> Phrase:
@@ -95,25 +97,38 @@ def _aligned(words: Sequence[str]) -> Phrase:
     return tuple(words[:_LONGEST])
 
 
-class _Aligner:
-    """Aligns texts of one request. Candidates share stretches, so each pair of stretches is aligned once."""
+class Aligner:
+    """Aligns texts with the weights of one wording. Recent alignments, and those of stretches, which many texts share, are kept.
 
-    __slots__ = ("_found", "_knows", "_locale", "_weigh")
+    Args:
+        weigh: weight of a word, > 0.
+        knows: whether a word is known.
+        locale: BCP 47; decides how words sound.
+    """
+
+    __slots__ = ("_knows", "_locale", "_stretches", "_texts", "_weigh")
 
     def __init__(self, weigh: Callable[[str], float], knows: Callable[[str], bool], locale: str) -> None:
         self._weigh, self._knows, self._locale = weigh, knows, locale
-        self._found: dict[tuple[Phrase, Phrase], _Fields] = {}
+        self._texts: Recent[tuple[Phrase, Phrase], _Fields] = Recent(_KEPT)
+        self._stretches: Recent[tuple[Phrase, Phrase], _Fields] = Recent(_KEPT)
 
     def align(self, left: Phrase, right: Phrase) -> _Fields:
-        """Return the fields of the alignment of two texts."""
-        total: _Fields | None = None
+        """Return the fields of the alignment of two texts, given as words."""
+        texts = left, right
+        total = self._texts.get(texts)
+        if total is not None:
+            return total
+        total = NOTHING
         for start, end, new_start, new_end in changes(left, right):
             pair = left[start:end], right[new_start:new_end]
-            stretch = self._found.get(pair)
+            stretch = self._stretches.get(pair)
             if stretch is None:
-                stretch = self._found[pair] = self._stretch(*pair)
-            total = stretch if total is None else _sum(total, stretch)
-        return NOTHING if total is None else total
+                stretch = self._stretch(*pair)
+                self._stretches.put(pair, stretch)
+            total = stretch if total is NOTHING else _sum(total, stretch)
+        self._texts.put(texts, total)
+        return total
 
     def _stretch(self, left: Phrase, right: Phrase) -> _Fields:
         """Align two stretches that have no word in common."""
@@ -284,7 +299,7 @@ class Look(NamedTuple):
     features: Floats
 
 
-def look(hearings: Sequence[str], pool: Pool, wording: Wording, locale: str) -> Look:
+def look(hearings: Sequence[str], pool: Pool, wording: Wording, locale: str, aligner: Aligner | None = None) -> Look:
     """Measure the candidates of a request: the columns of `RANK`.
 
     Args:
@@ -292,13 +307,14 @@ def look(hearings: Sequence[str], pool: Pool, wording: Wording, locale: str) -> 
         pool: the candidates.
         wording: word counts of the locale.
         locale: BCP 47.
+        aligner: with the weights of this wording; None for a new one.
     """
     hearings = hearings[:_HEARINGS]
     if not len(pool):
         return Look(hearings, pool, np.zeros((0, len(RANK))))
     weigh, knows, texts = wording.weight, wording.knows, pool.texts
     heard, meant = [hearing.split() for hearing in hearings], [text.split() for text in texts]
-    aligner, left = _Aligner(weigh, knows, locale), [_aligned(words) for words in heard]
+    aligner, left = aligner or Aligner(weigh, knows, locale), [_aligned(words) for words in heard]
     ways = [[aligner.align(one, other) for one in left] for other in map(_aligned, meant)]
     chosen = [_nearest(of) for of in ways]
     unknown = {h: sum(not knows(word) for word in heard[h]) for h in set(chosen)}

@@ -14,15 +14,15 @@ from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.decider import Decider, Threshold, choose, may
-from rewriter.model.features import RANK, Look, look, risk
+from rewriter.model.features import RANK, Aligner, Look, look, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.habits import UserView
 from rewriter.model.prior import PoolPrior
 from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots, turns_by_value
-from rewriter.online.recent import Recent
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
+from rewriter.recent import Recent
 from rewriter.result import Candidate
 from rewriter.similarity import text_similarity
 
@@ -82,7 +82,8 @@ class OnlineLayer:
     """
 
     __slots__ = (
-        "_allowed", "_ambiguity", "_decider", "_finder", "_prior", "_recent", "_wording", "guardrails", "slots", "student",
+        "_aligners", "_allowed", "_ambiguity", "_decider", "_finder", "_prior", "_recent", "_wording", "guardrails", "slots",
+        "student",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,7 @@ class OnlineLayer:
         self.student = student
         self._ambiguity = ambiguity
         self.slots = slots
+        self._aligners = {locale: Aligner(of.weight, of.knows, locale) for locale, of in wording.items()}
         self._recent: Recent[tuple[object, ...], _Decided] = Recent(_RECENT)
         self._allowed = lru_cache(maxsize=_ASKED)(partial(_may, guardrails, wording))
 
@@ -271,7 +273,8 @@ class OnlineLayer:
             return Reason.NO_CANDIDATE
         if late():
             return Reason.DEADLINE
-        seen = look(hearings, pool, self._wording[request.locale], request.locale)
+        aligner = self._aligners[request.locale]
+        seen = look(hearings, pool, self._wording[request.locale], request.locale, aligner)
         return _Scored(request._replace(hearings=hearings), seen, self._decider.ranker.p(seen.features).tolist())
 
     def _allows(self, scored: _Scored, text: str) -> bool:

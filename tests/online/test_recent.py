@@ -9,8 +9,8 @@ import pytest
 
 from rewriter.codes import Reason
 from rewriter.online import layer
-from rewriter.online.recent import Recent
 from rewriter.online.rewriter import Rewriter
+from rewriter.recent import Recent
 
 TEXTS = ["turn off the lamp", "turn on the lamp", "play some jazz"]
 NAMES = [{"lamp": "name"}, {"lamp": "name"}, {}]
