@@ -143,9 +143,9 @@ def forget(
         raise
     for each in rewritten:
         each.apply()
+    household, rows = hash_household(user_id, bytes.fromhex(version.manifest.user_key)), {str(e.path): e.rows for e in rewritten}
     return replace(
-        _finish(root, hashed, found, decisions, hash_household(user_id, bytes.fromhex(version.manifest.user_key))),
-        logs={str(each.path): each.rows for each in rewritten},
+        _finish(root, hashed, found, decisions, household, rows),
         named=tuple(str(each.path) for each in rewritten if names_user(each.path.name, user_id) and not each.is_empty),
     )
 
@@ -212,23 +212,27 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
     return Forgotten(version_id, known, rows, len(person.texts | served.texts), rules, parts is not None, parts or {})
 
 
-def _finish(root: Path, hashed: str, found: Forgotten, decisions: str | Path | None, household: str) -> Forgotten:
+def _finish(
+    root: Path, hashed: str, found: Forgotten, decisions: str | Path | None, household: str, rows: Mapping[str, int]
+) -> Forgotten:
     """Take the person out of the files that belong to no version, and remove the note when that is done."""
     noted = _noted(root)
     texts = {text for of_person in noted.values() for text in of_person}
     folder = Path(decisions) if decisions else None
-    logs = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in folder.glob(pattern)) if folder else []
+    kept = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in folder.glob(pattern)) if folder else []
     reviewed = _mend_review(root / review.FILE, texts) if texts else 0
     words = root / "state" / feedback.FILE
     said = sum(feedback.without(words, each) for each in {hashed, *noted})
     gone = taught.TaughtStore(root / "state" / taught.FILE).forget([*{hashed, household, *noted}])
     Overlay(words)  # makes the index anew; until then it holds what the person said
-    decided = sum(lines_without(path, each) for path in logs for each in {hashed, *noted})
+    decided = sum(lines_without(path, each) for path in kept for each in {hashed, *noted})
     if any(is_known(root / "state", each) for each in {hashed, *noted}):
         (root / "state" / "rejected.parquet").unlink()  # left by a job that stopped; the next job that stops writes a new one
-    (root / KEPT).unlink(missing_ok=True)  # counts of all users; the next `diagnose` writes it anew
     (root / "state" / NOTE).unlink(missing_ok=True)
-    return replace(found, review=reviewed, feedback=said, taught=gone, decisions=decided)
+    found = replace(found, review=reviewed, feedback=said, taught=gone, decisions=decided, logs=rows)
+    if not found.is_empty:
+        (root / KEPT).unlink(missing_ok=True)  # counts of all users; the next `diagnose` writes it anew
+    return found
 
 
 def _mend_review(path: Path, texts: set[str]) -> int:

@@ -124,6 +124,8 @@ def test_the_console_shows_what_was_kept_until_somebody_is_forgotten(found, smal
     assert "look at what carries out the request" in page
     assert SECRET not in page
     forget("nobody", root)
+    assert kept(root), "nobody was forgotten, so nothing is changed"
+    forget("ann", root)
     assert not kept(root)
 
 

@@ -352,6 +352,20 @@ def test_what_cannot_be_rewritten_is_refused_before_anything_is_written(tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "log.jsonl"]
 
 
+def test_a_transcript_is_refused_before_anything_is_written(place):
+    """Its lines belong together, so rows cannot be taken out; the logs beside it and the artefact stay as they are."""
+    talk = place / "talk.txt"
+    said = ["2026-01-05 08:00:00 ben: turn of the lamp", f"2026-01-05 08:00:09 {ANN}: turn off the lamp"]
+    talk.write_text("\n".join([*said, ""]), encoding="utf-8")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    mapping = {"user_id": "speaker", "timestamp": "time", "utterance": "text"}
+    (place / "same.jsonl").write_text(json.dumps({"speaker": ANN, "time": "2026-01-05T08:00:00Z", "text": "x"}) + "\n")
+    with pytest.raises(LogError, match=r"it is a transcript, whose lines belong together; .*; nothing was changed$"):
+        forget(ANN, place / "a", logs=[place / "same.jsonl", talk], mapping=mapping)
+    (place / "same.jsonl").unlink()
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
 def test_a_log_that_was_not_learned_is_not_noted_as_learned(place):
     root = place / "a"
     new = jsonl(place / "new.jsonl", [r | {"timestamp": r["timestamp"].replace("2026-01", "2026-03")} for r in rows()])
@@ -476,9 +490,8 @@ def test_what_is_no_id_is_refused_in_one_line(learned, nobody):
 def test_an_id_that_is_found_nowhere_is_said_to_be_nobodys(learned, nobody):
     assert forget(nobody, learned / "a").is_empty
     result = CliRunner().invoke(main, ["forget", str(nobody), str(learned / "a")])
-    assert result.exit_code == 0
-    assert result.output.startswith("nobody of that id here: nothing was changed")
-    assert "forgotten" not in result.output
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.startswith(f"rewriter: nobody has the id '{nobody}' in {learned / 'a'}, so nothing was changed")
 
 
 HER_LOCALE = "de-CH-zebraloc"
