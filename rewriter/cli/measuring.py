@@ -135,8 +135,9 @@ def _tell(found: "TryOut", most: int) -> None:
     else:
         terminal.line("no rewrite lost, as far as the log tells" if found.best else "nothing was rewritten that could be judged")
     columns, lines = losses_first(list(found.rows.values()))
-    terminal.table("replayed", columns, lines, right=columns[1:])
-    terminal.meanings(columns)
+    if any(of.wins + of.losses + of.ties + of.unknown for of in found.rows.values()):
+        terminal.table("replayed", columns, lines, right=columns[1:])
+        terminal.meanings(columns)
     if found.best:
         terminal.table("the ten best rewrites", try_page.BEST, try_page.best_rows(found.best), right=try_page.BEST[2:5])
     terminal.heading("is the data enough?")
