@@ -250,7 +250,9 @@ def test_evaluate_replays_counts_and_warns(artefact, log, tmp_path):
 
 
 def test_tables_keep_to_eighty_columns(artefact, log):
-    for out in (good("evaluate", artefact, log), good("explain", artefact, "switch on lamb"), good("info", artefact)):
+    verbs = [["evaluate", artefact, log], ["explain", artefact, "switch on lamb"], ["info", artefact]]
+    verbs += [["history", artefact, "turn of the lamp"], ["history", artefact], ["versions", artefact]]
+    for out in (good(*args) for args in verbs):
         lines = out.splitlines()
         rule = next(i for i, line in enumerate(lines) if line.strip(" ─") == "" and "─" in line)
         lines = lines[rule - 1 :]

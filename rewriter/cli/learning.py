@@ -359,5 +359,8 @@ def diagnose(
     terminal.table(f"where requests break, by {found.by}", job.STAGES, found.rows(), right=job.STAGES[1:])
     terminal.line("turns are counted by the likeliest stage of each, here and below; expected: the sums of all probabilities")
     rows = [cluster.row() for cluster in found.clusters["intent"][:10]]
-    terminal.table("the largest clusters by intent", job.COLUMNS, rows, right=job.FIGURES)
+    if rows:
+        terminal.table("the largest clusters by intent", job.COLUMNS, rows, right=job.FIGURES)
+    else:
+        terminal.line(f"no intent failed for {config.launch.min_users} users or more")
     terminal.line(f"every turn: {out}" + (f"; report: {report}" if report else ""))

@@ -132,7 +132,7 @@ class BestDetector:
     def __str__(self) -> str:
         """Return which detector was chosen, and its figures, for people."""
         if not self.figures:
-            return "documented rule, as the log is too small to learn from"
+            return "documented rule (small log)"
         others = [f"{name} {self.figures[name]:.2f}" for name in NAMES if name in self.figures and name != self.name]
         return f"{self.name} (held-out AP {self.figures[self.name]:.2f}, {', '.join(others)})"
 

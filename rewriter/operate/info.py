@@ -215,20 +215,19 @@ class StageChange:
     def row(self) -> tuple[str, ...]:
         """Return the change as a row of a table with `COLUMNS`."""
         sent, spoken = _share(self.tried_ok, self.tried), _share(self.left_ok, self.left_alone)
+        went_well = ", ".join(f"{how} {of}" for how, of in (("rewritten", sent), ("as spoken", spoken)) if of)
         target = f"{self.target} ({self.context_value})" if self.context_value else self.target or self.source
         return (
             self.day,
             target,
-            self.stage_before or "new",
-            self.stage,
-            f"{self.share:.3f}",
-            sent,
-            spoken,
+            f"{self.stage_before or 'new'} → {self.stage}",
+            f"{self.share:.0%}",
+            went_well or "–",
             stage_reason(self.reason),
         )
 
 
-COLUMNS = ("since", "target", "stage before", "stage", "applied", "went well rewritten", "as spoken", "because")
+COLUMNS = ("since", "target", "stage", "applied", "went well", "because")
 
 
 def history(root: str | Path, text: str | None = None, *, user_id: str | int | None = None) -> Sequence[StageChange]:
@@ -261,4 +260,4 @@ def history(root: str | Path, text: str | None = None, *, user_id: str | int | N
 
 
 def _share(ok: float, n: float) -> str:
-    return f"{ok / n:.0%} of {n:.0f}" if n >= 1 else "-"
+    return f"{ok / n:.0%} of {n:.0f}" if n >= 1 else ""

@@ -105,7 +105,7 @@ def test_between_two_fits_days_are_scored_by_what_was_learned(tmp_path, monkeypa
     kept = (current(root).state / "detector" / "pair.json").read_bytes()
     monkeypatch.setattr(select, "learn_pair", None)
     second = learn([tmp_path / "1.parquet"], out=root)
-    assert second.detector == first.detector != "documented rule, as the log is too small to learn from"
+    assert second.detector == first.detector != "documented rule (small log)"
     assert (current(root).state / "detector" / "pair.json").read_bytes() == kept
     assert second.log.turns > 20
 
@@ -120,7 +120,7 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert isinstance(chosen, RuleDetector)
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
-    assert report.detector == "documented rule, as the log is too small to learn from"
+    assert report.detector == "documented rule (small log)"
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
