@@ -14,7 +14,7 @@ from rewriter.online.lessons import by_lesson
 from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
-from rewriter.online.preferences import by_preference, stated_by
+from rewriter.online.preferences import NOTHING_STATED, Preferred, by_preference, stated_by
 from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
@@ -84,8 +84,9 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
         if taught is not None:
             return taught if taught.text is None else _drawn(serving, options, call, taught, 1.0)
     rule, special = _find_rule(serving, options, call, decided)
+    stated = NOTHING_STATED if special else stated_by(serving, options, call)
     if call.user and not special and Layer.ONLINE in options.layers:
-        by_habits = _by_habits(serving, options, call, rule, decided)
+        by_habits = _by_habits(serving, options, call, rule, decided, stated)
         if by_habits is not None:
             return by_habits
     mend = None if special else _find_mend(serving, options, call, decided)
@@ -93,9 +94,9 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
         return _by_rule(serving, options, call, rule, decided)
     if mend is not None:
         return _by_mend(serving, options, call, mend)
-    if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided)):
+    if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided, stated)):
         return _drawn(serving, options, call, preferred, 1.0)
-    return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late))
+    return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late, stated))
 
 
 def _find_rule(serving: Serving, options: Options, call: Call, decided: Decisions) -> tuple[Rule | None, bool]:
@@ -173,12 +174,14 @@ def _surface(serving: Serving, options: Options, call: Call, text: str) -> str:
     return serving.surface(text, call.locale) if Layer.SPELLING in options.layers else unspaced(text)
 
 
-def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decisions) -> Verdict | None:
+def _by_habits(
+    serving: Serving, options: Options, call: Call, rule: Rule | None, decided: Decisions, stated: Preferred
+) -> Verdict | None:
     """Ask the user's habits what an ambiguous text means; None if they do not tell, or if people blocked what they tell."""
     locale = serving.places(call.locale).online
     if serving.online_layer is None or locale is None:
         return None
-    request = LayerRequest([call.query], locale, call.user, call.after_failure, *stated_by(serving, options, call))
+    request = LayerRequest([call.query], locale, call.user, call.after_failure, *stated)
     found = serving.online_layer.ambiguity(request, None if rule is None else rule.target)
     if found is None or found.text is None:
         return found
@@ -189,7 +192,9 @@ def _by_habits(serving: Serving, options: Options, call: Call, rule: Rule | None
     )
 
 
-def _by_online_layer(serving: Serving, options: Options, call: Call, decided: Decisions, late: Callable[[], bool]) -> Verdict:
+def _by_online_layer(
+    serving: Serving, options: Options, call: Call, decided: Decisions, late: Callable[[], bool], stated: Preferred
+) -> Verdict:
     """Ask the online layer; it sends nothing that people blocked."""
     places, understands = serving.places(call.locale), options.understands
     if not places.known:
@@ -206,7 +211,7 @@ def _by_online_layer(serving: Serving, options: Options, call: Call, decided: De
         blocked = decided.blocks(serving.holds(call.locale, locale), query, candidate)
         return not blocked and _understood(serving, options, call, candidate)
 
-    request = LayerRequest(call.hearings(), locale, call.user, call.after_failure, *stated_by(serving, options, call))
+    request = LayerRequest(call.hearings(), locale, call.user, call.after_failure, *stated)
     asked = sendable if decided.blocks_any or understands is not None else None
     found = serving.online_layer.decide(request, late=late, sendable=asked)
     return found if found.text is None else _by_slice(serving, options, call, found)

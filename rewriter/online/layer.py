@@ -82,7 +82,17 @@ class OnlineLayer:
     """
 
     __slots__ = (
-        "_aligners", "_allowed", "_ambiguity", "_decider", "_finder", "_prior", "_recent", "_wording", "guardrails", "slots",
+        "_aligners",
+        "_allowed",
+        "_ambiguity",
+        "_decider",
+        "_finder",
+        "_prior",
+        "_recent",
+        "_with_habits",
+        "_wording",
+        "guardrails",
+        "slots",
         "student",
     )  # fmt: skip
 
@@ -106,6 +116,7 @@ class OnlineLayer:
         self._ambiguity = ambiguity
         self.slots = slots
         self._aligners = {locale: Aligner(of.weight, of.knows, locale) for locale, of in wording.items()}
+        self._with_habits: Recent[tuple[str, str], bool] = Recent(_RECENT)
         self._recent: Recent[tuple[object, ...], _Decided] = Recent(_RECENT)
         self._allowed = lru_cache(maxsize=_ASKED)(partial(_may, guardrails, wording))
 
@@ -208,8 +219,12 @@ class OnlineLayer:
         """Return whether habits or preferences of the user may decide a request."""
         if request.stated or not request.user:
             return bool(request.stated)
-        view = self.user_view
-        return view is None or len(view.own(request.user, request.locale).rows) > 0
+        key, view = (request.user, request.locale), self.user_view
+        personal = self._with_habits.get(key)
+        if personal is None:
+            personal = view is None or len(view.own(*key).rows) > 0
+            self._with_habits.put(key, personal)
+        return personal
 
     def _decide(self, request: LayerRequest, late: Callable[[], bool], sendable: Understands | None) -> _Decided:
         if not request.after_failure and self._finder.knows(request.hearings[0], request.locale, request.user):

@@ -41,7 +41,12 @@ class Statement(NamedTuple):
     over: str = ""
 
 
-def by_preference(serving: Serving, options: Options, call: Call, decided: Decisions) -> Verdict | None:
+Preferred = tuple[Sequence["StatedPreference"], float]
+"""What the user of a request said to prefer, and how many turns that weighs."""
+NOTHING_STATED: Final[Preferred] = ((), 0.0)
+
+
+def by_preference(serving: Serving, options: Options, call: Call, decided: Decisions, preferred: Preferred) -> Verdict | None:
     """Fill in what a known request leaves open as its user prefers it; None if no preference fits, or they have moved on.
 
     Args:
@@ -49,8 +54,9 @@ def by_preference(serving: Serving, options: Options, call: Call, decided: Decis
         options: what the opener of the `Rewriter` asked for.
         call: the request.
         decided: the review.
+        preferred: what `stated_by` returned.
     """
-    locale, (stated, weight) = serving.places(call.locale).online, stated_by(serving, options, call)
+    locale, (stated, weight) = serving.places(call.locale).online, preferred
     if serving.online_layer is None or locale is None or not stated:
         return None
     found = serving.online_layer.refined(LayerRequest([call.query], locale, call.user, call.after_failure, stated, weight))
@@ -65,11 +71,11 @@ def by_preference(serving: Serving, options: Options, call: Call, decided: Decis
     return Verdict(text, Reason.PREFERENCE, Layer.LESSON, Scope.PERSONAL, p)
 
 
-def stated_by(serving: Serving, options: Options, call: Call) -> "tuple[Sequence[StatedPreference], float]":
+def stated_by(serving: Serving, options: Options, call: Call) -> Preferred:
     """Return what the user of a request said to prefer, and how many turns that weighs."""
     rows = options.taught.preferences(call.user) if call.user and Layer.LESSON in options.layers else []
     if not rows:
-        return (), 0.0
+        return NOTHING_STATED
     from rewriter.model.slots import StatedPreference  # noqa: PLC0415 - needs numpy, which rules alone do not
 
     return [StatedPreference(row.slot, row.value, row.over, row.before) for row in rows], serving.teaching.preference_turns
