@@ -15,6 +15,7 @@ from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
 from rewriter.model.rules import Rule, count_moments, save_moments
+from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.offline.learn import learn
 from rewriter.operate.console import content as gathered
 from rewriter.operate.console.content import content
@@ -153,3 +154,11 @@ def test_only_the_busiest_rules_are_shown(root, monkeypatch):
     monkeypatch.setattr(gathered, "MOST_RULES", 0)
     found = content(root)
     assert (found.rules, found.more_rules) == ([], 1)
+
+
+def test_a_catalog_alone_is_called_so(tmp_path):
+    learn_catalog([{"text": "turn on the lamp"}, {"text": "play jazz"}], out=tmp_path)
+    page = html(content(tmp_path))
+    assert "made of a catalog alone; 2 texts of en" in page
+    assert "private state is not here" not in page
+    assert "learned from" not in page

@@ -130,7 +130,7 @@ class Content:
         version: the version that serves.
         held: versions that are held back, with their reasons.
         turns: turns that it was learned from.
-        locales: users by locale.
+        locales: users by locale; of a catalog alone its texts.
         min_users: k.
         state: whether the private state is here; without it there are no refused rules, no evidence and no days.
         parts: what is on.

@@ -13,11 +13,15 @@ from log_shapes import REFUSAL, SHAPES
 
 from rewriter import Rewriter
 from rewriter.cli import main
-from rewriter.config import Logs
+from rewriter.codes import Lack
+from rewriter.config import Config, Logs
+from rewriter.model.detector import RuleDetector
+from rewriter.offline.learn import learn
 from rewriter.offline.logs.examine import examine
 from rewriter.offline.logs.guess import propose
 from rewriter.offline.logs.reader import check
 from rewriter.offline.logs.report import COSTS
+from rewriter.offline.verdict import forecast
 
 ROWS = list(lamp_log.rows())
 FAILED = sum(row["status"] == "failed" for row in ROWS)
@@ -197,3 +201,16 @@ def test_an_answer_to_fewer_than_three_requests_is_named_and_not_taken_for_a_ref
 def test_what_a_missing_column_costs_stands_in_the_page_on_logs():
     page = (Path(__file__).parents[3] / "docs" / "log.md").read_text(encoding="utf-8")
     assert [name for name, cost in COSTS.items() if f"| `{name}` | {cost} |" not in page] == []
+
+
+@pytest.mark.parametrize("users", [1, 6])
+def test_the_forecast_of_the_online_layer_is_what_learning_then_says(tmp_path, users):
+    """A log of one user has no text for others; one of six users is small, so that the shipped prior decides."""
+    rows = [row for row in ROWS if row["user_id"] in sorted({row["user_id"] for row in ROWS})[:users]]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    expected = forecast(check([path], config=Logs()), Config())
+    found = learn(path, out=tmp_path / "a", detector=RuleDetector()).verdict
+    online = [[(of.lack, of.by_prior) for of in verdict.parts[1:]] for verdict in (expected, found)]
+    assert online[0] == online[1]
+    assert online[0] == [(Lack.NO_TEXTS, True)] * 2 if users == 1 else [(None, True)] * 2
