@@ -3,21 +3,26 @@
 from cells import Figures, grid, number, outline
 
 ABOUT = frozenset({"command", "seeds", "versions"})
-_SIZES = ("index", "mb", "encode_s", "index_s", "write_peak_mb", "fresh process", "load")
+_SIZES = ("rewrite_batch", "index", "mb", "encode_s", "index_s", "write_peak_mb", "fresh process", "load")
 
 
 def request_cost(result: Figures) -> str:
-    """Each way through the layers: its latency, and how requests end on it; then sizes and start-up."""
+    """Each way through the layers: its latency, and that of the encoder and FAISS alone; how requests end; sizes and start-up."""
     tables = []
     for name, found in result.items():
         if name in ABOUT:
             continue
         rows = [
-            [way, *(number(of[f"{p}_us"]) for p in ("p10", "p50", "p99")), ", ".join(f"{end} {n}" for end, n in ends.items())]
+            [
+                way,
+                *(number(of[f"{p}_us"]) for p in ("p10", "p50", "p99")),
+                number(of["ratio"]) if "ratio" in of else "",
+                ", ".join(f"{end} {n}" for end, n in ends.items()),
+            ]
             for way, of in found["ways"].items()
             for ends in [of.get("ends", {})]
         ]
-        table = grid([name, "p10 µs", "p50 µs", "p99 µs", "how the first 500 end"], rows)
+        table = grid([name, "p10 µs", "p50 µs", "p99 µs", "ratio", "how they end"], rows)
         tables.append(f"{table}\n\n{outline({size: found[size] for size in _SIZES})}")
     return "\n\n".join(tables)
 

