@@ -246,6 +246,18 @@ def languages(result: Figures) -> str:
     return f"{about}\n\n{grid(['locale', *LANGUAGE_WAYS.values()], rows)}"
 
 
+def languages_detected(result: Figures) -> str:
+    """Return how often the language of a request was found, by locale."""
+    kinds = ("as written", "mistyped")
+    rows = [
+        [locale, *(_hits(of[kind]) for kind in kinds), ", ".join(f"{other} {n}" for other, n in of["mistaken for"]) or "–"]
+        for locale, of in result["locales"].items()
+    ]
+    sums = {kind: [sum(of[kind][part] for of in result["locales"].values()) for part in ("hits", "n")] for kind in kinds}
+    rows.append(["all", *(f"{hits:,} of {n:,}, {percent(hits / n)}" for hits, n in sums.values()), ""])
+    return grid(["locale", "as written", "mistyped", "mistaken for"], rows)
+
+
 def _times(value: float) -> str:
     return "no loss" if math.isinf(value) else f"{value:.1f}:1"
 

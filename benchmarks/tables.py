@@ -35,6 +35,7 @@ from result_tables import (
     house,
     ladder,
     languages,
+    languages_detected,
     mining,
     online,
     peers,
@@ -154,7 +155,13 @@ SECTIONS = (
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
     Section(
-        "languages_*",
+        "languages_detected",
+        "Languages: detection",
+        "Is the language of a request found that names none, in an artefact of 23 locales?",
+        languages_detected,
+    ),
+    Section(
+        "languages_[!d]*",
         "Languages",
         "What does it fix and break in 23 locales, on sentences of native speakers, beside simple peers?",
         languages,
