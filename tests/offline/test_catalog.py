@@ -131,7 +131,9 @@ def test_a_bad_file_is_one_clear_line(name, tmp_path):
 
 
 def test_no_rows():
-    catalog, report = read_catalog([])
-    assert (len(catalog), len(catalog.interpretations()), report.rows) == (0, 0, 0)
+    with pytest.raises(LogError, match="the catalog is empty; write one text a line"):
+        read_catalog([])
+    catalog, report = read_catalog([{"text": "?"}])
+    assert (len(catalog), len(catalog.interpretations()), report.rows) == (0, 0, 1)
     with pytest.raises(LogError):
         read_catalog(5)
