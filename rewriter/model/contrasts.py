@@ -136,13 +136,15 @@ def _spans(texts: Sequence[Sequence[str]], interpretations: Sequence[int]) -> di
                 frames[(*text[:i], "", *text[i + n :])].append((tuple(text[i : i + n]), row))
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for members in frames.values():
+        if len(members) == 1:
+            continue
         chosen = list(dict.fromkeys((span, interpretations[row]) for span, row in members))[:_LARGEST]
         if all(len(span) == 1 for span, _ in chosen):
             continue
-        for (one, meant), (other, others) in combinations(chosen, 2):
-            if max(len(one), len(other)) > 1 and one[0] != other[0] and one[-1] != other[-1]:
-                low, high = sorted((" ".join(one), " ".join(other)))
-                counts[low, high][meant == others] += 1
+        stretches = [(" ".join(span), span[0], span[-1], len(span) > 1, meant) for span, meant in chosen]
+        for (one, first, last, long, meant), (other, other_first, other_last, other_long, others) in combinations(stretches, 2):
+            if (long or other_long) and first != other_first and last != other_last:
+                counts[(one, other) if one < other else (other, one)][meant == others] += 1
     return {pair: Counts(changes, keeps) for pair, (changes, keeps) in counts.items()}
 
 
