@@ -4,7 +4,8 @@
     python benchmarks/request_cost.py [--rows 100000 1000000] [--transformer 20000] [--seed 0] [--calls 1500] [--out FILE]
 
 Rows are SLURP's sentences with fillers of one type exchanged for each other. Requests are such sentences with one or two words as
-its recordings have them; no text is asked twice, except where the table says so. The encoder and the index's samples come from
+its recordings have them, and none of them is asked twice. Texts that the artefact knows, and those of the rows "asked again", are
+some hundred that are asked again and again, so that the decisions on them are kept. The encoder and the index's samples come from
 recordings too. Every user has ten habits and two texts of their own; every third of 100,000 rules is personal. Ranker, risks and
 thresholds are those that `learn` fits on data/sample.parquet. `--transformer` sets the number of rows for a run with
 all-MiniLM-L6-v2 in 8 bits as the encoder. There is one thread, and every call is timed separately, in seconds of the processor,
