@@ -178,7 +178,7 @@ def mine(
     tables.check(tables.TURNS, turns)
     past = carried or Carried.read(None)
     said = past.join_recent(turns, engine.work / "said.parquet", whole=whole)
-    require_disk(engine.work, _rows(said))
+    require_disk(said)
     last_ms = max(past.last_ms, _fetch("SELECT COALESCE(MAX(ts_ms), 0) FROM read_parquet(?)", said)[0][0])
     learns = isinstance(detector, BestDetector) and detector.learns
     steps = _opened(engine, past, said, config, {"closed_ms": closed_ms(last_ms, config), "learns": int(learns)}, progress)
@@ -192,17 +192,22 @@ def mine(
     return Mined(said=said, recent=recent, **found, **counted, locales=spoken, dropped=dropped)
 
 
-_DISK_A_TURN = 600
-"""Bytes that the tables of mining take for each turn, at most; measured by `benchmarks/scale.py`."""
+_DISK_A_TURN, _DISK_A_BYTE = 600, 2
+"""Bytes that the tables of mining take at most: for each turn, and for each byte of the log as it was read. The first is more
+than twice what `benchmarks/scale.py` measured, whose texts are short."""
 
 
-def require_disk(work: Path, turns: int) -> None:
-    """Stop before anything is mined where the disk cannot hold the tables of so many turns.
+def require_disk(said: Path) -> None:
+    """Stop before anything is mined where the disk cannot hold the tables.
+
+    Args:
+        said: Parquet of the turns that are to be mined, in the folder of the tables.
 
     Raises:
         EngineError: it cannot.
     """
-    need, free = turns * _DISK_A_TURN, shutil.disk_usage(work).free
+    turns, work = _rows(said), said.parent
+    need, free = turns * _DISK_A_TURN + said.stat().st_size * _DISK_A_BYTE, shutil.disk_usage(work).free
     if need > free:
         raise EngineError(
             f"mining {turns:,} turns takes up to {need / 1e9:.1f} GB in {work}, and {free / 1e9:.1f} GB are free;"
