@@ -42,7 +42,7 @@ def read(tmp_path, monkeypatch):
                 con.register("frame", frame)
                 con.sql(f"SELECT {columns} FROM frame").write_parquet(str(tmp_path / f"{table.name}.parquet"))
         manifest = SimpleNamespace(config={"friction": {"unknown": 50}})
-        monkeypatch.setattr(module, "current", lambda _: SimpleNamespace(state=tmp_path, manifest=manifest))
+        monkeypatch.setattr(module, "current", lambda _: SimpleNamespace(state=tmp_path, manifest=manifest, learned=True))
         return days(tmp_path)
 
     return found

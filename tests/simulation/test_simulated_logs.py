@@ -28,7 +28,7 @@ def test_the_same_arguments_give_the_same_rows(tmp_path):
 
 
 def test_unknown_worlds_and_files(tmp_path):
-    with pytest.raises(ConfigError, match="unknown world 'car'; choose one of home, phrases, media"):
+    with pytest.raises(ConfigError, match="unknown world 'car'; choose one of home, phrases"):
         simulate("car", tmp_path / "a.parquet")
     with pytest.raises(LogError, match="ends in"):
         simulate("phrases", tmp_path / "a.xls", days=1, users=5)

@@ -6,6 +6,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from rewriter.detect.turns import Turns
 from rewriter.offline.fit.ranker import defect_counts
 
 OF, OFF = 0, 1
@@ -40,7 +41,8 @@ def test_without_a_teacher_the_books_tell(tmp_path):
 
 def test_the_teacher_is_believed(tmp_path):
     columns = {"said": [OF, OF, OF, OFF, OFF], "user_no": [0, 0, 1, 1, 1], "rewritten": [0, 1, 0, 0, 0]}
-    turns = {name: np.array(values) for name, values in columns.items()}
+    column = {name: np.array(values) for name, values in columns.items()}
+    turns = Turns(*[np.array([])] * 2, column, *[np.array([])] * 2, *[np.array(["lamp of", "lamp off"], dtype=object)] * 3)
     pair = SimpleNamespace(turns=turns, defect=np.array([0.5, 0.0, 0.75, 0.125, 0.25]))
     seen = defect_counts(mined(tmp_path), pair, 2)
     assert (seen.p("lamp of"), seen.p("lamp off")) == (0.625, 0.1875)
