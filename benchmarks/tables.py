@@ -163,7 +163,7 @@ SECTIONS = (
     Section(
         "languages_[!d]*",
         "Languages",
-        "What does it fix and break in 23 locales, on sentences of native speakers, beside simple peers?",
+        "What does it fix and break in many locales, on sentences of native speakers, beside simple peers?",
         languages,
     ),
     Section(
