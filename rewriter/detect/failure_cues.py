@@ -6,7 +6,7 @@ values and interpretations fare with other users.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -86,7 +86,8 @@ class FailureCues:
     def __init__(
         self, turns: Turns, items: Items, likeness: Likeness, restated: Restated, catalog: Mapping[str, str] | None = None
     ) -> None:
-        self._t, self._items, self._likeness, self._re = turns, items, likeness, restated
+        self._logged, self._items, self._likeness, self._re = turns, items, likeness, restated
+        self._t = turns = _interpreted(turns)
         self._catalog = catalog or {}
         self._defect = np.maximum(turns["friction"] / 1000, restated.p)
         intents: dict[str, int] = {}
@@ -109,7 +110,7 @@ class FailureCues:
     @property
     def intent(self) -> list[str]:
         """The intent of each turn, or of the turn that restates it where the turn itself has none; empty if neither has."""
-        t = self._t
+        t = self._logged
         then = np.where((self._re.p > 0.5) & (self._re.row >= 0), t["hypothesis"][self._re.row], -1)
         chosen = np.where(t["hypothesis"] >= 0, t["hypothesis"], then)
         names = {int(h): intent_of(t.text[h]) for h in np.unique(chosen) if h >= 0}
@@ -429,6 +430,16 @@ class FailureCues:
         usual = np.full(len(t.text), -1, dtype=np.int64)
         usual[pairs[order, 0]] = pairs[order, 1]
         return usual
+
+
+def _interpreted(turns: Turns) -> Turns:
+    """Return the turns of a log; if it holds no interpretation at all, each turn that did not fail is understood as its own text.
+
+    Without this, every turn would look as one that was not understood.
+    """
+    if (turns["hypothesis"] >= 0).any():
+        return turns
+    return replace(turns, column=turns.column | {"hypothesis": np.where(turns["failed"] == 1, -1, turns["said"])})
 
 
 def _ranks(values: Floats, among: Bools | None = None) -> Floats:

@@ -111,6 +111,16 @@ def test_a_wake_without_words_is_counted(found):
     assert found[1].without_words == 1
 
 
+def test_a_log_without_interpretations_has_correct_turns_too(tmp_path):
+    """What the assistant understood is not in the log, so a text stands for itself."""
+    log = tmp_path / "log.jsonl"
+    lamp = [row | {"hypothesis": None} for row in rows() if row["utterance"]]
+    log.write_text("".join(json.dumps(row) + "\n" for row in lamp), encoding="utf-8")
+    report = diagnose(log, out=tmp_path / "failures.parquet")
+    assert report.likeliest[FailurePoint.CORRECT] == sum(row["status"] == "ok" for row in lamp)
+    assert [cluster.value for cluster in report.clusters["intent"] if cluster.value] == []
+
+
 def test_the_console_shows_what_was_kept_until_somebody_is_forgotten(found, small, tmp_path):
     root = tmp_path / "artefact"
     shutil.copytree(small, root)
