@@ -35,3 +35,29 @@ def diagnosis(result: Figures) -> str:
 
 def _two(figure: float) -> str:
     return f"{figure:.2f}"
+
+
+def diagnosis_mining(result: Figures) -> str:
+    """What rewrites of later days do, if every restatement teaches and if only those do that words could have helped."""
+    names = list(dict.fromkeys(name for of in result["total"].values() for name in of))
+    rows = [[name.replace("_", " "), *(f"{of.get(name, 0):,}" for of in result["total"].values())] for name in names]
+    heads = {"before": "every restatement teaches", "after": "only failures that other words could help"}
+    return f"{', '.join(result['runs'])}:\n\n" + grid(["requests", *(heads[by] for by in result["total"])], rows)
+
+
+def preferences(result: Figures) -> str:
+    """How open and full requests of users with stated preferences end, and whether others notice."""
+    by_seed = result["seeds"]
+
+    def row(name: str, well: str, of: str) -> list[str]:
+        return [name, *(f"{run[well]:,} of {run[of]:,}" for run in by_seed.values())]
+
+    rows = [
+        row("open, well before", "open: well before", "open"),
+        row("open, well after", "open: well after", "open"),
+        row("open, contrary: filled in all the same", "open, contrary: filled in after", "open, contrary"),
+        row("full, well before", "full: well before", "full"),
+        row("full, well after", "full: well after", "full"),
+        ["answers of others that changed", *(f"{run['leaked']:,}" for run in by_seed.values())],
+    ]
+    return grid(["requests", *(f"seed {seed}" for seed in by_seed)], rows)

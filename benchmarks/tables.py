@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
 from cost_tables import learn_cost, request_cost, scale, serve_load
-from diagnosis_table import diagnosis
+from diagnosis_table import diagnosis, diagnosis_mining, preferences
 from experiment_tables import attack, detector_effect, off_policy, reliability
 from loop_tables import daily, lives, loop
 from prior_table import day_one, prior, prior_habits
@@ -63,7 +63,7 @@ its figures.
 OLDER = (
     "attack", "calibration", "chain", "context", "daily", "defects", "detector_effect_*", "detectors", "dstc2_mining",
     "fit_channel", "guardrail", "ladder_*", "lives", "loop", "mining", "off_policy", "online", "peers_*",
-    "replay_check", "slurp", "small_logs", "teaching",
+    "replay_check", "slurp", "teaching",
 )  # fmt: skip
 """Result files that an earlier version of the engine gave. Take a name out when its file is measured again."""
 
@@ -126,6 +126,12 @@ SECTIONS = (
     Section("defects", "Defects", "Which turns and calls went wrong, and how few labels are enough?", defects),
     Section("diagnosis", "Diagnosis", "Is it found where requests break?", diagnosis),
     Section(
+        "diagnosis_mining",
+        "Diagnosis: what teaches",
+        "What is learned from requests that failed although they were understood?",
+        diagnosis_mining,
+    ),
+    Section(
         "detector_effect_*",
         "Detectors: what they are worth",
         "How many more defects are fixed with better counts?",
@@ -148,6 +154,7 @@ SECTIONS = (
     Section("daily", "The loop: what a day costs", "How much cheaper is it to add a day than to learn the year anew?", daily),
     Section("online", "The online layer at home", "What does it add to exact rules, and what does a call cost?", online),
     Section("teaching", "Teaching", "How many defects do users avoid who teach, or who answer when they are asked?", teaching),
+    Section("preferences", "Preferences", "What do stated preferences change where requests leave something open?", preferences),
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
