@@ -299,7 +299,8 @@ def next_step(step: NextStep, root: str, logs: str, advised: str = "") -> str:
         NextStep.MORE: advised or "learn from more turns",
         NextStep.MARK: (
             "nothing could be judged: log in the column hypothesis what the assistant understood, or name with --truth a"
-            " column that says what users wanted"
+            " column that says what users wanted, or let each text stand for itself: --map hypothesis=COLUMN, the column of the"
+            " utterance"
         ),
     }[step]
 

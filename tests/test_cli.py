@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -379,6 +380,29 @@ def test_every_verb_has_an_example_and_stands_in_the_pages(verb):
     assert re.search(rf"Examples:\n\s+rewriter {verb}\b", text)
     pages = [Path(__file__).parent.parent / "README.md", *(Path(__file__).parent.parent / "docs").glob("*.md")]
     assert any(f"rewriter {verb}" in page.read_text(encoding="utf-8") for page in pages)
+
+
+COMMAND = re.compile(r"`rewriter ([^`\n]+)`|^ *rewriter ([a-z]+ .+)$", re.MULTILINE)
+"""A command in the text of a page, and one on a line of its own."""
+
+
+def test_the_pages_give_commands_the_arguments_that_they_take():
+    """A word too many, an option that does not exist."""
+    root = Path(__file__).parent.parent
+    wrong = []
+    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+        for found in COMMAND.finditer(page.read_text(encoding="utf-8")):
+            verb, *words = (found[1] or found[2]).split()
+            if verb not in main.commands:
+                continue
+            command = main.commands[verb]
+            words = shlex.split(" ".join(words), comments=True)
+            try:
+                too_many = command.make_parser(click.Context(command)).parse_args(words)[1]
+            except click.UsageError as error:
+                too_many = [error.format_message()]
+            wrong += [(page.name, found[0], too_many)] if too_many else []
+    assert wrong == []
 
 
 def test_the_group_names_every_verb_and_the_version():

@@ -119,7 +119,8 @@ def explain(
         columns = why.CANDIDATE_COLUMNS
         terminal.table("candidates of the online layer", columns, found.candidate_rows(), right=columns[3:5])
         shown = ("feature", "weight", *(f"#{n + 1}" for n in range(min(why.SHOWN, len(found.candidates)))))
-        terminal.table("features of the first candidates", shown, found.feature_rows(), right=shown[1:])
+        if features := found.feature_rows():
+            terminal.table("features of the first candidates", shown, features, right=shown[1:])
     if graph is not None:
         terminal.line(f"graph written to {graph}")
 

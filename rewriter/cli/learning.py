@@ -157,12 +157,21 @@ def _check(
     mapping = {**mapping, **({"dates": str(found.dates)} if found.dates else {})}
     if keep is not None:
         layout.save_mapping(mapping, keep)
-    named = " ".join(map(shlex.quote, logs)) if sql is None else f"--sql {shlex.quote(str(sql))}"
-    options = f" --mapping {shlex.quote(str(keep))}" if keep is not None else f" {layout.as_options(mapping)}" if mapping else ""
     if not found.stop:
-        terminal.heading("what to run")
-        terminal.line(f"try it:  rewriter try {named}{options}")
-        terminal.line(f"learn:   rewriter learn {named}{options} --out artefact")
+        _say_what_to_run(shlex.join(logs) if sql is None else f"--sql {shlex.quote(str(sql))}", mapping, keep)
+
+
+def _say_what_to_run(log: str, mapping: Mapping[str, str], keep: Path | None) -> None:
+    """Print the commands that read a log by the pairs that were found; `keep` is the file that holds these, if one does."""
+    from rewriter import terminal
+    from rewriter.offline.logs.layout import as_options
+
+    options = f" --mapping {shlex.quote(str(keep))}" if keep is not None else f" {as_options(mapping)}" if mapping else ""
+    terminal.heading("what to run")
+    terminal.line(f"try it:  rewriter try {log}{options}")
+    terminal.line(f"learn:   rewriter learn {log}{options} --out artefact")
+    if mapping and keep is None:
+        terminal.line("shorter: --check --save-mapping FILE.toml keeps these pairs, then --mapping FILE.toml is enough")
 
 
 def _tell(report: "LearnReport", out: Path) -> None:

@@ -181,7 +181,13 @@ def review(
         terminal.line(f"{done}, from the next request on: {line.source!r} -> {line.target!r}")
     found = pending(artefact)
     if found:
-        terminal.table(f"rules without a review: {len(found)}", COLUMNS, (rule.row() for rule in found[:top]), right=FIGURES)
+        terminal.table(
+            f"rules without a review: {len(found)}",
+            COLUMNS,
+            (rule.row() for rule in found[:top]),
+            right=FIGURES,
+            whole=COLUMNS[:1],
+        )
         terminal.line(f"approve, block or edit a rule by its id, such as rewriter review {artefact} --approve {found[0].rule}")
         terminal.meanings(COLUMNS)
     else:

@@ -6,6 +6,7 @@ import lamp_log
 import pytest
 from click.testing import CliRunner
 
+from rewriter import terminal
 from rewriter.artefact.review import HEAD, Line, read, write
 from rewriter.artefact.versions import current
 from rewriter.cli import main
@@ -51,6 +52,14 @@ def test_what_people_type_is_normalised(tmp_path):
         Line("en", "turn of the lamp", "", "block"),
         Line("", "", "unlock the door", "block", "why"),
     ]
+
+
+def test_an_id_is_whole_in_a_narrow_terminal(home, monkeypatch):
+    """It is copied into the next command."""
+    monkeypatch.setattr(terminal, "console", terminal.Console(width=80, highlight=False, emoji=False))
+    shown = CliRunner().invoke(main, ["review", str(home)]).output
+    assert pending(home)
+    assert [rule.rule for rule in pending(home) if shown.count(rule.rule) == 0] == []
 
 
 @pytest.mark.parametrize(

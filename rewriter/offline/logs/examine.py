@@ -49,9 +49,14 @@ class Examined:
         """Return how the rows lie, what values mean, what is unused, and how to say otherwise."""
         mapping = self.proposal.mapping
         used = {part for theirs in mapping.values() for part in (theirs, *theirs.split("+"))}
-        unused = [path for path in self.proposal.columns if path not in used and path not in CONTRACT][:_SHOWN]
+        unused = [
+            path
+            for path in self.proposal.columns
+            if path not in CONTRACT and not any(f"{theirs}.".startswith(f"{path}.") for theirs in used)
+        ][:_SHOWN]
         means = [f"{key.partition('.')[2]!r} in {key.partition('.')[0]} means {of}" for key, of in mapping.items() if "." in key]
-        text = [f"each element of {mapping['rows']} is a row"] if "rows" in mapping else []
+        text = [f"{ours} is {theirs}, as was said" for ours, theirs in self.given.items() if ours in CONTRACT]
+        text += [f"each element of {mapping['rows']} is a row"] if "rows" in mapping else []
         text += [f"column {ours} was not found; if it is there: --map {ours}=COLUMN" for ours in self.proposal.lacks]
         text += [
             f"weak guess: {of.ours} is {of.theirs}, {of.confidence:.0%} sure; look at the rows below, or --map {of.ours}=COLUMN"

@@ -237,7 +237,7 @@ def _read(
 
     try:
         with connection(work, hashed, layout.words) as con:
-            relations, dates, notes = _opened(con, files, layout, work, hashed)
+            relations, dates, notes = _opened(con, files, layout, work, hashed, config)
             prepare(con, work, files, relations, config, layout.words)
             report = replace(write(con, work, files, skipped, relations, config, min_users), dates=dates, notes=notes)
             if decisions is not None:
@@ -250,7 +250,7 @@ def _read(
 
 
 def _opened(
-    con: duckdb.DuckDBPyConnection, files: list[Source], layout: Layout, work: Path, hashed: Callable[[str], str]
+    con: duckdb.DuckDBPyConnection, files: list[Source], layout: Layout, work: Path, hashed: Callable[[str], str], config: Logs
 ) -> tuple[list[Relation], DateOrder | None, tuple[str, ...]]:
     """Open the files, with one row for each turn; return them, the order of day and month, and what is to be told."""
     staged = [relation(con, file, layout, work, hashed) for file in files]
@@ -258,7 +258,15 @@ def _opened(
     staged = [each._replace(has_dates=has_dates(con, each)) for each in staged]
     dates, told = settle_dates(con, list(zip(files, staged, strict=True)), layout)
     turns = [folded(con, file, each, layout, work) for file, each in zip(files, staged, strict=True)]
-    return turns, dates, (*filter(None, [told]), *(note for each in turns for note in each.notes))
+    unused = any("intent" in each.cells and not each.cells.keys() & {"slots", "hypothesis"} for each in turns)
+    alone = _INTENT_ALONE if unused and not config.intents_are_complete else None
+    return turns, dates, (*filter(None, [told, alone]), *(note for each in turns for note in each.notes))
+
+
+_INTENT_ALONE = (
+    "the column intent is not used, as the log has no slots and an intent alone may mean many things (call mary, call john);"
+    " if yours does not, set intents_are_complete = true under [logs] in a file for --config"
+)
 
 
 def _listed(sources: Any) -> list[str | Path]:  # noqa: ANN401 - whatever a caller gives

@@ -55,6 +55,18 @@ def test_the_printed_command_learns_the_rule(tmp_path, name):
     assert "nothing new: all files were learned before" in again
 
 
+def test_check_names_what_is_not_used_what_was_said_and_how_to_keep_it(tmp_path):
+    rows = [
+        {"who": {"id": row["user_id"]}, "at": row["timestamp"], "said": {"text": row["utterance"], "size": 3}, "liked": "👍"}
+        for row in ROWS
+    ]
+    (tmp_path / "home.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = run("learn", "home.jsonl", "--check", "--map", "feedback=liked", "--map", "feedback.👍=1", cwd=tmp_path)
+    assert "\nnot used: said.size\n" in out
+    assert "\nfeedback is liked, as was said\n" in out
+    assert "\nshorter: --check --save-mapping FILE.toml keeps these pairs, then --mapping FILE.toml is enough\n" in out
+
+
 def test_the_printed_command_tries_the_log(tmp_path):
     (tmp_path / "dialogflow.jsonl").write_text(SHAPES["dialogflow.jsonl"](ROWS), encoding="utf-8")
     out = run("learn", "dialogflow.jsonl", "--check", cwd=tmp_path)

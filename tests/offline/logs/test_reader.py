@@ -449,8 +449,9 @@ def test_nested_text_column_is_one_clear_line(tmp_path):
 )
 def test_intent_alone_is_an_interpretation_only_on_request(tmp_path, complete, columns, wanted):
     write_sql(tmp_path, f"SELECT 'u' AS user_id, 1 AS timestamp, 'x' AS utterance, 'On' AS intent{columns}")
-    read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs(intents_are_complete=complete))
+    report = read([tmp_path / "log.parquet"], out=tmp_path / "out", key=KEY, config=Logs(intents_are_complete=complete))
     assert [row["hypothesis"] for row in rows_of(tmp_path / "out/turns.parquet")] == [wanted]
+    assert any("set intents_are_complete = true" in note for note in report.notes) == (wanted is None)
 
 
 def test_slots_are_not_looked_at_beside_a_hypothesis(tmp_path):
