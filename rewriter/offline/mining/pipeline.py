@@ -210,8 +210,8 @@ def require_disk(said: Path) -> None:
     need, free = turns * _DISK_A_TURN + said.stat().st_size * _DISK_A_BYTE, shutil.disk_usage(work).free
     if need > free:
         raise EngineError(
-            f"mining {turns:,} turns takes up to {need / 1e9:.1f} GB in {work}, and {free / 1e9:.1f} GB are free;"
-            " make room there, or learn fewer days at a time"
+            f"not enough disk space: mining {turns:,} turns takes up to {need / 1e6:,.1f} MB in {work}, and {free / 1e6:,.1f} MB"
+            " are free; make room there, or learn fewer days at a time"
         )
 
 

@@ -295,7 +295,9 @@ def test_a_bad_detector_is_found_out(mined):
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_mined(mined, monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 1_000))
-    with pytest.raises(EngineError, match=r"mining 2 turns takes up to 0\.0 GB in .+, and 0\.0 GB are free; make room"):
+    with pytest.raises(
+        EngineError, match=r"disk space: mining 2 turns takes up to \d\.\d MB in .+, and 0\.0 MB are free; make room"
+    ):
         mined([turn(0, "a"), turn(1, "b")])
     assert not (tmp_path / "work" / "locales.parquet").exists()
 
