@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom and show what is committed; their outputs hold nothing of a machine."""
 
+import os
 import re
 from itertools import cycle
 from pathlib import Path
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECONDS = 900
 """For one cell, however busy the machine."""
+
+
+WRITES = "REWRITER_WRITE_NOTEBOOKS" in os.environ
+"""Whether the notebooks are written as they ran, instead of compared."""
 
 
 def names(path):
@@ -33,6 +38,15 @@ def shown(cell):
     return [line for line in (" ".join(line.split()) for line in "".join(texts).splitlines()) if line]
 
 
+def write(notebook, path):
+    """Keep what a notebook shows, and nothing of the machine: no times, no warnings."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    nbformat.write(notebook, path)
+
+
 @pytest.mark.notebooks
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize(("path", "folder"), list(zip(NOTEBOOKS, cycle((ROOT, ROOT / "notebooks")))), ids=str)
@@ -41,6 +55,9 @@ def test_notebook_runs_and_shows_what_is_committed(path, folder):
     committed = code(path)
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+    if WRITES:
+        write(notebook, path)
+        return
     ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for n, (old, new) in enumerate(zip(committed, ran, strict=True), start=1):
         if "varies" not in old.metadata.get("tags", ()):
