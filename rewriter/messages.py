@@ -54,7 +54,7 @@ _KINDS: Final[Mapping[RuleVerdict, str]] = {
 }
 _REASONS: Final[Mapping[StageReason, str]] = {
     StageReason.RESTATED: "people restate it so",
-    StageReason.PROMISED: "held-out evidence promises it",
+    StageReason.PROMISED: "held-out evidence or the shipped prior promises it",
     StageReason.BETTER: "it does better than the words as spoken",
     StageReason.SLIPPED: "it works less often than it did",
     StageReason.WORSE: "it does worse than the words as spoken",

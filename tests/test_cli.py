@@ -491,7 +491,9 @@ def test_a_user_teaches_lists_and_takes_back(small, tmp_path):
     assert "preferred" in good("lessons", root, "--user", "ann")
     assert "no slot" in good("prefer", root, "i like rain", "--user", "ann")
     assert good("unteach", root, lesson["id"]) == "removed\n"
-    assert good("unteach", root, lesson["id"]) == f"no lesson has the id {lesson['id']}\n"
+    assert good("unteach", root, lesson["id"]) == (
+        f"no lesson has the id {lesson['id']}; rewriter lessons {root} --user ID lists them\n"
+    )
     assert good("lessons", root, "--household", "home-7") == "nothing was taught\n"
     assert "needs the user_id" in complaint("teach", root, "a", "b")
     assert "whose lessons" in run("lessons", root).stderr

@@ -152,7 +152,7 @@ def history(artefact: Path, text: str | None, user: str | None, as_json: bool) -
     elif changes:
         of = "the online layer" if text is None else f"rules of {text!r}"
         columns = stages.COLUMNS
-        terminal.table(of, columns, [change.row() for change in changes], right=columns[3:4], whole=columns[:1])
+        terminal.table(of, columns, [change.row() for change in changes], right=columns[3:4], whole=columns[: 2 - bool(text)])
     else:
         terminal.line("the online layer has never served" if text is None else f"no rule of {text!r} has ever served")
 

@@ -131,4 +131,5 @@ def unteach(artefact: Path, lesson: str) -> None:
     from rewriter import terminal
     from rewriter.operate.teach import unteach as remove
 
-    terminal.line("removed" if remove(artefact, lesson) else f"no lesson has the id {lesson}")
+    unknown = f"no lesson has the id {lesson}; rewriter lessons {artefact} --user ID lists them"
+    terminal.line("removed" if remove(artefact, lesson) else unknown)

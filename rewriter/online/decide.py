@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
 from rewriter.model.rules import Rule
-from rewriter.online.lessons import by_lesson
+from rewriter.online.lessons import by_lesson, taught_in
 from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
@@ -63,8 +63,8 @@ def answer(
         if isinstance(call, Reason):
             verdict = Verdict(None, call)
         else:
-            if not call.locale and (detected := serving.detect(call.query, call.user)) != call.locale:
-                call = call._replace(locale=detected)
+            if not call.locale and (detected := serving.detect(call.query, call.user)) is not None:
+                call = call._replace(locale=taught_in(options, call, detected) if Layer.LESSON in options.layers else detected)
             verdict = _spelled(serving, options, call, _decide(serving, options, call))
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)

@@ -54,6 +54,18 @@ def by_lesson(serving: Serving, options: Options, call: Call, decided: Decisions
     return Verdict(texts[0], Reason.LESSON, Layer.LESSON, scope, 1.0, rule=lesson.id, steps=steps)
 
 
+def taught_in(options: Options, call: Call, detected: str) -> str:
+    """Return the locale of a request that names none: the detected one, unless its text was taught in other languages only.
+
+    Args:
+        options: what the opener of the `Rewriter` asked for.
+        call: the request.
+        detected: its likely locale (`Serving.detect`).
+    """
+    known = [lesson for owner in (call.user, call.household) if owner for lesson in options.taught.lessons_on(owner, call.query)]
+    return known[0].locale if known and _nearest(known, detected) is None else detected
+
+
 def finder(
     serving: Serving, options: Options, locale: str | None, owners: Sequence[str], new: TaughtLesson | None = None
 ) -> Find:

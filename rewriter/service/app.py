@@ -191,6 +191,8 @@ def _add_faults(app: FastAPI) -> None:
         first = fault.errors()[0]
         if first["type"] == "json_invalid":
             return _fault(422, 'the body is no JSON; write for example {"utterance": "turn of the lamp"}')
+        if tuple(first["loc"]) == ("body",):
+            return _fault(422, "the body must be a JSON object, sent with the header content-type: application/json")
         where = ".".join(str(part) for part in first["loc"] if part != "body")
         return _fault(422, f"{where}: {first['msg']}" if where else str(first["msg"]))
 

@@ -81,6 +81,17 @@ def test_a_locale_that_is_given_is_not_doubted(rewriter):
     assert not answer.applied
 
 
+def test_a_lesson_is_known_whatever_language_its_words_are_like(rewriter):
+    said = {"mutfak": "en", "kitchen": "de", "spiel": "tr", "gute nacht": "zh-CN"}
+    for text, locale in said.items():
+        rewriter.teach(text, [TEXTS[locale][0]], user_id="eva", locale=locale)
+    for text, locale in said.items():
+        assert rewriter.rewrite(text, user_id="eva").text == TEXTS[locale][0]
+        assert not rewriter.rewrite(text, user_id="ann").applied
+    rewriter.teach("mutfak", [TEXTS["tr"][1]], user_id="eva", locale="tr")
+    assert rewriter.rewrite("mutfak", user_id="eva").text == TEXTS["tr"][1]
+
+
 def test_one_user_may_switch(rewriter):
     for heard, sent in HEARD.items():
         if sent:

@@ -191,11 +191,12 @@ def test_a_household_shares_what_it_was_taught(server):
         ({"utterance": "x", "after_failure": "yes"}, 422, "after_failure: "),
         ({}, 422, "utterance: Field required"),
         (b"{", 422, "the body is no JSON"),
+        (b"[]", 422, "the body must be a JSON object"),
         (b"\xff\xfe", 422, "body"),
         (b"[" * 60_000, 400, "body"),
         (b'{"utterance": "x", "user_id": ' + b"9" * 60_000 + b"}", 400, "body"),
     ],
-    ids=["number", "unknown field", "float id", "no flag", "empty", "no json", "no text", "deep", "huge number"],
+    ids=["number", "unknown field", "float id", "no flag", "empty", "no json", "no object", "no text", "deep", "huge number"],
 )
 def test_what_cannot_be_meant_is_told_in_one_line(server, body, status, words):
     found, answer = server.ask("POST", "/v1/rewrite", body)
