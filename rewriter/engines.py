@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DUCKDB, SPARK = NAMES = "duckdb", "spark"
 """Of the engines."""
-_LEAST_GB: Final = 1.0
+_LEAST_GB, _MOST_GB = 1, 1_000_000
+_MASTER = re.compile(r"local(\[(\d+|\*)(, ?\d+)?\])?|local-cluster\[\d+, ?\d+, ?\d+\]|yarn|(spark|k8s)://\S+")
 _THREADS: Final = 4
 """More would wait for each other: part of what they run holds Python's lock."""
 
@@ -78,9 +79,15 @@ def first_line(error: Exception) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Return the line of a Python worker's message that names the error; the first line where there is no trace."""
+    """Return what a message of Spark says of the error: in the trace of a Python worker, else of Java; else its first line.
+
+    Example:
+        >>> _cause(ValueError("An error occurred.\\n: org.apache.spark.SparkException: no such master\\n\\tat org.apache"))
+        'no such master'
+    """
     trace = str(error).partition("Traceback (most recent call last):")[2]
     lines = [line for line in trace.splitlines() if line and not line[0].isspace()]
+    lines = lines or [line.removeprefix(": ") for line in str(error).splitlines() if line.startswith(": ")]
     return lines[0].partition(": ")[2] or lines[0] if lines else first_line(error)
 
 
@@ -216,22 +223,31 @@ def _database() -> "duckdb.DuckDBPyConnection":
     return duckdb.connect()
 
 
-def spark_session(master: str) -> "SparkSession":
+def spark_session(master: str | None) -> "SparkSession":
     """Start Spark from this process, or return the session that it already has.
 
     Settings that Spark itself reads, such as ``spark-defaults.conf``, count as usual.
 
     Args:
         master: what Spark calls its master: ``local[2]`` for two threads of this process, ``spark://host:7077`` for a cluster.
+            None for the session that there is, or all threads of this machine.
 
     Raises:
         MissingExtraError: PySpark is not installed.
+        ConfigError: this process has a session with another master.
         EngineError: Spark does not start.
     """
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise MissingExtraError("mining on Spark needs PySpark: pip install 'rewriter[spark]'") from error
+    running = SparkSession.getActiveSession()
+    found = None if running is None else running.sparkContext.master
+    if found and master and _address(found) != _address(master):
+        raise ConfigError(
+            f"Spark already runs in this process with master {found!r}, not {master!r}; leave master out, or stop that session"
+        )
+    master = master or "local[*]"
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else the workers take the first python3 on PATH
     settings = {
         "spark.ui.enabled": "false",
@@ -248,7 +264,13 @@ def spark_session(master: str) -> "SparkSession":
     try:
         return builder.getOrCreate()
     except Exception as error:  # errors of the JVM and of its start share no base class
-        raise EngineError(f"Spark does not start with master {master!r}: {first_line(error)}") from error
+        cure = "install Java 17, and name a master that can be reached, such as local[2]"
+        raise EngineError(f"Spark does not start with master {master!r}: {_cause(error)}; {cure}") from error
+
+
+def _address(master: str) -> str:
+    """Return a master without its scheme, to which Spark may add ``https``."""
+    return master.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,12 +300,15 @@ class EngineChoice:
     memory_gb: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.engine, str) and self.engine not in NAMES:
+        if self.engine not in NAMES if isinstance(self.engine, str) else not hasattr(self.engine, "sql"):
             raise ConfigError(f"engine must be 'duckdb', 'spark' or a Spark session, not {self.engine!r}")
         if self.master is not None and self.engine != SPARK:
             raise ConfigError(f"master {self.master!r} is for engine 'spark'; leave it out, or name that engine")
-        if self.memory_gb is not None and self.memory_gb < _LEAST_GB:
-            raise ConfigError(f"memory_gb must be at least {_LEAST_GB}, not {self.memory_gb}")
+        if self.master is not None and not (isinstance(self.master, str) and _MASTER.fullmatch(self.master)):
+            known = "local[2], spark://host:7077, k8s://host:443 or yarn"
+            raise ConfigError(f"master is an address that Spark knows, such as {known}, not {self.master!r}")
+        if self.memory_gb is not None and not _is_memory(self.memory_gb):
+            raise ConfigError(f"memory_gb is a number from {_LEAST_GB} to {_MOST_GB:,}, such as 8, not {self.memory_gb!r}")
         if self.engine == SPARK and find_spec("pyspark") is None:
             raise MissingExtraError("mining on Spark needs PySpark: pip install 'rewriter[spark]'")
 
@@ -319,7 +344,11 @@ class EngineChoice:
         return None if self.memory_gb is None else self.memory_gb / 2
 
     def _session(self) -> "SparkSession":
-        return spark_session(self.master or "local[*]") if isinstance(self.engine, str) else self.engine
+        return spark_session(self.master) if isinstance(self.engine, str) else self.engine
+
+
+def _is_memory(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and _LEAST_GB <= value <= _MOST_GB
 
 
 class Spark:
@@ -328,13 +357,19 @@ class Spark:
     Args:
         work: folder for the Parquet folders; every executor must be able to write to it.
         session: the Spark session; the caller owns it, so `close` leaves it running.
+
+    Raises:
+        EngineError: the session was stopped.
     """
 
     def __init__(self, work: Path, session: "SparkSession") -> None:
         work.mkdir(parents=True, exist_ok=True)
         self.work = work
         self._spark = session
-        session.conf.set("spark.sql.ansi.enabled", "true")  # Spark 3.5 would make NULL of a bad cast or a division by zero
+        try:
+            session.conf.set("spark.sql.ansi.enabled", "true")  # Spark 3.5 would make NULL of a bad cast or a division by zero
+        except Exception as error:  # errors of the JVM share no base class
+            raise EngineError(f"the Spark session does not answer: {_cause(error)}; start a new one") from error
         self._names: set[str] = set()
 
     def read(self, name: str, path: Path) -> None:
@@ -373,7 +408,7 @@ class Spark:
             rows = rows if by is None else rows.repartition(by)  # one file for each, not one of each task
             rows.write.mode("overwrite").parquet(str(path), partitionBy=by)
         except Exception as error:  # errors of the JVM and of the workers share no base class
-            raise EngineError(f"step {name} failed on Spark: {first_line(error)}") from error
+            raise EngineError(f"step {name} failed on Spark: {_cause(error)}") from error
         self.read(name, path)
         return path
 

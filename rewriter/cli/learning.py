@@ -72,10 +72,11 @@ def learn(
     """
     from rewriter import terminal
     from rewriter.config import Config
+    from rewriter.engines import EngineChoice
     from rewriter.evaluation.replay import Guard
     from rewriter.offline import learn as job
 
-    config = Config.from_toml(toml) if toml else Config()
+    config, _ = Config.from_toml(toml) if toml else Config(), EngineChoice(**where)
     channel = "typed" if typed else "spoken"
     if catalogs and not logs and sql is None:
         _learn_catalog(catalogs, out, config, check=check, channel=channel, complete=catalog_is_complete)

@@ -64,7 +64,7 @@ def answer(
             verdict = Verdict(None, call)
         else:
             if not call.locale and (detected := serving.detect(call.query, call.user)) is not None:
-                call = call._replace(locale=taught_in(options, call, detected) if Layer.LESSON in options.layers else detected)
+                call = call.placed(taught_in(options, call, detected) if Layer.LESSON in options.layers else detected)
             verdict = _spelled(serving, options, call, _decide(serving, options, call))
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)

@@ -56,6 +56,10 @@ class Call(NamedTuple):
     household: str = ""
     language: str = ""
 
+    def placed(self, locale: str) -> "Call":
+        """Return the request in the locale that was detected, by which its texts are normalised."""
+        return self._replace(locale=locale, language=locale, query=normalise(self.text, locale))
+
     def hearings(self) -> list[str]:
         """Return the utterance and what else was heard, normalised, none twice, none empty."""
         if not isinstance(self.nbest, Sequence) or not self.nbest:

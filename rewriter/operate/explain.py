@@ -259,9 +259,11 @@ def explain(
     version = load_current(root, lambda found: found)
     rewriter = Rewriter.open(root)
     answer = rewriter.rewrite(text, user_id=user_id, locale=locale, context=context, after_failure=after_failure)
-    source = normalise(text, rewriter.locale_of(locale))
-    user = hashed_user(user_id, bytes.fromhex(version.manifest.user_key))
-    mend = Serving.load(version).mend(text, source, locale) if source else None
+    user, serving = hashed_user(user_id, bytes.fromhex(version.manifest.user_key)), Serving.load(version)
+    if not locale and (said_so := normalise(text, serving.locale_of(None))):
+        locale = serving.detect(said_so, user)
+    source = normalise(text, serving.locale_of(locale))
+    mend = serving.mend(text, source, locale) if source else None
     asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)

@@ -251,11 +251,15 @@ def simulate(
         The number of rows.
 
     Raises:
-        ConfigError: `kind` or `setting` is unknown.
+        ConfigError: `kind` or `setting` is unknown, there is no day or no user, or the days end after the year 9999.
         LogError: the file cannot be written.
     """
     if kind not in WORLDS:
         raise ConfigError(f"unknown world {kind!r}; choose one of {', '.join(WORLDS)}")
+    if min(days, users) < 1:
+        raise ConfigError(f"a log has at least 1 day and 1 user, such as 10 days of 120 users, not {days} days of {users} users")
+    if start.toordinal() + days > date.max.toordinal():
+        raise ConfigError(f"{days} days from {start} end after the year 9999; start earlier, such as on 2026-01-05")
     world = WORLDS[kind](seed, setting=setting, n_users=users)
 
     def turns() -> Iterator[Turn]:

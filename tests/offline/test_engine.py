@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import lamp_log
@@ -17,7 +18,7 @@ from rewriter import Config, diagnose, label, learn
 from rewriter.artefact.versions import current
 from rewriter.cli import main
 from rewriter.engines import EngineChoice, connect, spark_session
-from rewriter.errors import ConfigError, MissingExtraError
+from rewriter.errors import ConfigError, EngineError, MissingExtraError
 from rewriter.text import hash_user
 
 RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
@@ -45,7 +46,15 @@ def table(path, columns):
     [
         ({"engine": "oracle"}, "engine must be 'duckdb', 'spark' or a Spark session, not 'oracle'"),
         ({"master": "local[2]"}, "master 'local[2]' is for engine 'spark'; leave it out, or name that engine"),
-        ({"memory_gb": 0.1}, "memory_gb must be at least 1.0, not 0.1"),
+        *(
+            ({"memory_gb": wrong}, f"memory_gb is a number from 1 to 1,000,000, such as 8, not {wrong!r}")
+            for wrong in (0.1, float("nan"), float("inf"), 1e30, "4", True)
+        ),
+        *(({"engine": wrong}, f"engine must be 'duckdb', 'spark' or a Spark session, not {wrong}") for wrong in (None, 5)),
+        *(
+            ({"engine": "spark", "master": wrong}, f"or yarn, not {wrong!r}")
+            for wrong in ("", " ", "foo", "local[x]", "local[2]\n", "spark://", "host:7077", 5)
+        ),
     ],
 )
 def test_a_choice_that_cannot_be_meant_is_refused_before_anything_is_read(tmp_path, choice, message):
@@ -58,6 +67,56 @@ def test_without_pyspark_the_cure_is_named(monkeypatch):
     monkeypatch.setattr("rewriter.engines.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rewriter\[spark\]'"):
         EngineChoice("spark")
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[2]", "local[*, 3]", "local-cluster[2,1,1024]", "spark://a:1,b:2", "k8s://https://host:443", "yarn"]
+)
+def test_what_spark_knows_as_a_master_is_taken(master):
+    assert EngineChoice("spark", master).master == master
+
+
+def test_a_session_that_was_stopped_is_named(tmp_path):
+    def refuse(*_arguments):
+        raise OSError("Connection refused\n\tat java.net")
+
+    session = SimpleNamespace(sql=None, conf=SimpleNamespace(set=refuse))
+    with pytest.raises(EngineError, match=r"^the Spark session does not answer: Connection refused; start a new one$"):
+        learn([lamp_log.write(tmp_path / "log.jsonl")], out=tmp_path / "artefact", config=RULES_ONLY, engine=session)
+
+
+def test_a_session_with_another_master_is_not_taken_for_the_one_that_is_named(monkeypatch):
+    sql = pytest.importorskip("pyspark.sql", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    running = SimpleNamespace(sparkContext=SimpleNamespace(master="k8s://https://host:443"))
+    builder = SimpleNamespace(master=lambda _: builder, appName=lambda _: builder, config=lambda *_: builder)
+    builder.getOrCreate = lambda: running
+    monkeypatch.setattr(sql, "SparkSession", SimpleNamespace(getActiveSession=lambda: running, builder=builder))
+    for same in (None, "k8s://host:443", "k8s://https://host:443"):
+        assert spark_session(same) is running
+    with pytest.raises(
+        ConfigError, match=r"runs in this process with master 'k8s://https://host:443', not 'yarn'; leave master out"
+    ):
+        spark_session("yarn")
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_spark_that_does_not_start_leaves_the_version_that_serves(on_duckdb, tmp_path):
+    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    log, rules = on_duckdb
+    learn([log], out=tmp_path / "artefact", config=RULES_ONLY)
+    with pytest.raises(EngineError, match=r"^Spark does not start with master 'local\[0\]': [^\n]+; install Java 17"):
+        learn([log], out=tmp_path / "artefact", config=RULES_ONLY, afresh=True, engine="spark", master="local[0]")
+    assert rules_of(tmp_path / "artefact") == rules
+
+
+@pytest.mark.parametrize("arguments", [["--check"], ["--out", "{out}"], ["--catalog", "{log}", "--check"]])
+def test_the_command_line_refuses_before_anything_is_read(tmp_path, arguments):
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    given = [one.format(out=tmp_path / "artefact", log=log) for one in arguments]
+    done = CliRunner().invoke(main, ["learn", *([] if "--catalog" in given else [str(log)]), *given, "--memory-gb", "nan"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "rewriter: memory_gb is a number from 1 to 1,000,000, such as 8, not nan\n"
 
 
 def test_on_the_command_line(tmp_path):

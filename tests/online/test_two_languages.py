@@ -6,6 +6,8 @@ from rewriter import Rewriter
 from rewriter.codes import Reason
 from rewriter.config import Config, Trigger
 from rewriter.offline.catalog_layer import learn_catalog
+from rewriter.operate.explain import explain
+from rewriter.text import normalise, unspaced
 
 TEXTS = {
     "en": [
@@ -74,6 +76,20 @@ def test_what_works_is_known_in_every_language(rewriter):
     for texts in TEXTS.values():
         for text in texts:
             assert rewriter.rewrite(text).reason == Reason.HEALTHY
+
+
+@pytest.mark.parametrize(("locale", "text"), [(locale, text) for locale, texts in TEXTS.items() for text in texts])
+def test_capitals_and_small_letters_are_one_text_in_the_language_that_is_detected(rewriter, locale, text):
+    capitals = (text.replace("i", "İ").replace("ı", "I") if locale == "tr" else text).upper()
+    assert rewriter.rewrite(capitals).reason == Reason.HEALTHY
+
+
+@pytest.mark.parametrize(("heard", "locale"), list(zip(HEARD, LANGUAGE, strict=True)))
+def test_the_explanation_is_of_the_language_that_is_detected(rewriter, heard, locale):
+    found = explain(rewriter._root, heard, after_failure=True)
+    assert {unspaced(candidate.text) for candidate in found.candidates} <= {
+        unspaced(normalise(of, locale)) for of in TEXTS[locale]
+    }
 
 
 def test_a_locale_that_is_given_is_not_doubted(rewriter):

@@ -27,6 +27,25 @@ def test_the_same_arguments_give_the_same_rows(tmp_path):
     assert [day for day, _ in seen] == [date(2026, 1, 5), date(2026, 1, 6)]
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"days": 0}, "at least 1 day and 1 user"),
+        ({"users": -5}, "at least 1 day and 1 user"),
+        ({"days": 4, "start": date(9999, 12, 30)}, "4 days from 9999-12-30 end after the year 9999"),
+    ],
+)
+def test_days_and_users_that_cannot_be_are_refused_before_anything_is_written(tmp_path, given, words):
+    with pytest.raises(ConfigError, match=words):
+        simulate("phrases", tmp_path / "log.jsonl", **({"days": 1, "users": 5} | given))
+    assert not (tmp_path / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize("start", [date(1, 1, 1), date(1969, 12, 31), date(9999, 12, 29)])
+def test_any_other_day_may_be_the_first(tmp_path, start):
+    assert simulate("phrases", tmp_path / "log.jsonl", days=2, users=5, start=start) > 0
+
+
 def test_unknown_worlds_and_files(tmp_path):
     with pytest.raises(ConfigError, match="unknown world 'car'; choose one of home, phrases"):
         simulate("car", tmp_path / "a.parquet")
