@@ -61,7 +61,21 @@ def tried(trial: Trial, *, quick: bool) -> dict[str, Any]:
     given = dict(pair.split("=", 1) for pair in trial.environment.split() if not quick)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-n", "0", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-m",
+            "",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "junit_family=xunit1",
+        ]
+        command.append(f"--junitxml={report}")
         subprocess.run([*command, *shlex.split(trial.files)], cwd=ROOT, env=os.environ | given, check=False)
         root = ET.parse(report).getroot()
     counts: Counter[str] = Counter()
