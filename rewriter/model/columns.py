@@ -8,6 +8,7 @@ All processes of a machine share one copy of a mapped file, and opening it reads
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rewriter.text import text_hash
 
 Keys = npt.NDArray[np.uint64]
 """64-bit hashes."""
+_TRIES = 5  # to parse the header of a file
 
 
 def mapped(path: Path) -> npt.NDArray[Any]:
@@ -31,9 +33,21 @@ def mapped(path: Path) -> npt.NDArray[Any]:
         OSError: the file cannot be read.
         ValueError: it is not an ``.npy`` file, or is shorter than its header says.
     """
-    array: npt.NDArray[Any] = np.load(path, mmap_mode=None if in_memory(path) else "r")
+    array = _loaded(path)
     array.flags.writeable = False
     return np.asarray(array)
+
+
+def _loaded(path: Path) -> npt.NDArray[Any]:
+    """Load an ``.npy`` file.
+
+    numpy parses its header by `ast`. Before CPython 3.12, `ast` counts the depth of all threads in one counter, so it may raise
+    `SystemError` for a good header while another thread parses, too (python/cpython#106905). Parsing it again works then.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(SystemError):
+            return np.asanyarray(np.load(path, mmap_mode=None if in_memory(path) else "r"))
+    return np.asanyarray(np.load(path, mmap_mode=None if in_memory(path) else "r"))
 
 
 class TextColumn:

@@ -53,3 +53,17 @@ def test_a_map_cannot_be_written(tmp_path):
     np.save(tmp_path / "n.npy", np.arange(3))
     with pytest.raises(ValueError, match="read-only"):
         mapped(tmp_path / "n.npy")[0] = 5
+
+
+def test_a_header_that_another_thread_disturbs_is_parsed_again(tmp_path, monkeypatch):
+    """What CPython 3.11 does when two threads parse: `ast` raises SystemError for a good header."""
+    np.save(tmp_path / "n.npy", np.arange(3))
+    load, failures = np.load, iter([SystemError("AST constructor recursion depth mismatch")] * 3)
+
+    def disturbed(*args, **given):
+        for failure in failures:
+            raise failure
+        return load(*args, **given)
+
+    monkeypatch.setattr(np, "load", disturbed)
+    assert mapped(tmp_path / "n.npy").tolist() == [0, 1, 2]
