@@ -179,7 +179,7 @@ def test_explain_says_why_and_why_not(artefact):
     assert "guardrail: flips" in flipped
     assert "fewer than" in good("explain", artefact, lamp_log.RARE)
     unheard = good("explain", artefact, "hello").splitlines()
-    assert unheard[0].startswith("'hello' is left alone: ")
+    assert unheard[0] in {f"'hello' is left alone: {reason}. {reason.meaning}" for reason in Reason}
     assert unheard[1] == "the log does not contain this text"
     assert {"candidates of the online layer", "features of the first candidates"} <= {line.strip() for line in unheard}
 

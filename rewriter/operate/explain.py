@@ -10,6 +10,7 @@ import networkx as nx
 from matplotlib.figure import Figure
 
 from rewriter.artefact.versions import NO_LOG, Version, load_current
+from rewriter.codes import Layer
 from rewriter.config import Config
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError, ConfigError, RequestError, running
@@ -135,10 +136,11 @@ class Explanation:
     def sentences(self) -> list[str]:
         """Return the decision and the counts of the source, one sentence each."""
         answer = self.rewrite
+        asked = answer.source if answer.layer == Layer.SPELLING else self.source
         lines = [
-            f"{self.source!r} is rewritten to {answer.text!r} ({_by(answer)}, P(success) {answer.score:.2f})"
+            f"{asked!r} is rewritten to {answer.text!r} ({_by(answer)}, P(success) {answer.score:.2f})"
             if answer.applied
-            else f"{self.source!r} is left alone: {answer.reason}"
+            else f"{self.source!r} is left alone: {answer.reason}. {answer.reason.meaning}"
         ]
         if answer.reason == "ambiguity":
             meanings = "; ".join(f"{c.text!r} {c.p_success:.2f}" for c in answer.candidates)

@@ -108,6 +108,7 @@ def test_an_undo_and_a_review_stop_it(strict, tmp_path):
 
 def test_it_is_explained(strict):
     lines = " ".join(explain(strict, "lampe an").sentences())
+    assert lines.startswith("'lampe an' is rewritten to 'Lampe an' ")
     assert "the same words in the spelling that works" in lines
     assert "36 turns of 6 users" in lines
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -151,7 +152,7 @@ def _missing(names: Mapping[str, str], source: Source, columns: tuple[str, ...])
     look = f"; {source.cure}" if source.cure else ""
     if needless := [f"--map {ours}={theirs}" for ours, theirs in names.items() if ours != theirs and ours in columns]:
         return f"{shown}; leave out {' '.join(needless)}"
-    maps = [f"--map {ours}={near}" for ours, theirs in names.items() if (near := _near(ours, theirs, columns))]
+    maps = [f"--map {shlex.quote(f'{ours}={near}')}" for ours, theirs in names.items() if (near := _near(ours, theirs, columns))]
     if maps:
         return f"{shown}; say {' '.join(maps)} if that is it{look}"
     if not columns:

@@ -170,6 +170,7 @@ def test_anything_else_than_one_select_is_refused(tmp_path, monkeypatch, sql, me
             b"speaker,when,text\nann,1,x\n",
             r"no columns user_id, timestamp, utterance .*; say --map user_id=speaker --map timestamp=when --map utterance=text",
         ),
+        ("a.csv", b"user id,timestamp,utterance\nann,1,x\n", "no column user_id .*; say --map 'user_id=user id' if that is it"),
         ("a.jsonl", b'{"user_id": "ann", "ts": 1, "utterance": "x"}', "no column timestamp .*--map timestamp=ts "),
         ("a.jsonl", b'{"user_id": "ann", "timestamp": 1, "utterence": "x"}', "no column utterance .*--map utterance=utterence "),
         ("a.txt", b"", "a.txt is empty; write it again, or leave it out"),
