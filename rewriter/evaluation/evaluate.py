@@ -192,7 +192,10 @@ def _warnings(version: Version, log: LogReport, outcomes: Outcomes) -> Iterator[
                 f" {_date(first)} to {_date(last)}: on turns that it was learned from the figures are too good"
             )
     if len(outcomes) and not outcomes.goal.any():
-        yield "no turn has a known goal: to tell wins from losses, the log needs the column hypothesis, or intent and slots"
+        yield (
+            "no turn has a known goal: to tell wins from losses, the log needs the column hypothesis, or intent and slots; or let"
+            " each text stand for itself: --map hypothesis=COLUMN, the column of the utterance"
+        )
 
 
 def _date(day: int) -> str:

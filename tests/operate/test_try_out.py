@@ -161,3 +161,13 @@ def test_where_nothing_can_be_judged_the_exit_code_is_three(tmp_path):
     result = CliRunner().invoke(main, ["try", str(log), "--out", str(tmp_path / "try")])
     assert result.exit_code == 3, result.output
     assert "nothing was rewritten that could be judged" in result.stdout
+
+
+def test_a_log_without_interpretations_is_judged_where_texts_stand_for_themselves(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(row | {"hypothesis": None}) + "\n" for row in rows()), encoding="utf-8")
+    unknown = try_out(log, out=tmp_path / "unknown", seed=5)
+    assert (unknown.step, "--map hypothesis=COLUMN" in unknown.next) == (NextStep.MARK, True)
+    judged = try_out(log, out=tmp_path / "judged", seed=5, mapping={"hypothesis": "utterance"})
+    assert judged.step is not NextStep.MARK
+    assert judged.rows["after a refusal"].wins > 0
