@@ -2,18 +2,24 @@
 
 import csv
 import json
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from browser import Browser
+from click.testing import CliRunner
 
-from rewriter import Rewriter, terminal
+from rewriter import Rewriter, label, terminal
+from rewriter.cli import main
 from rewriter.connect.verbs import export
 from rewriter.evaluation.report import Report, ReportTable, html
 from rewriter.offline.learn import learn
 from rewriter.operate.console.page import console
 from rewriter.operate.explain import explain
-from rewriter.text import normalise
+from rewriter.operate.label import TrainingExample, rasa_yaml
+from rewriter.operate.review import pending
+from rewriter.text import normalise, unspaced
 
 FIXED = {
     "ar": ("شغل اضوا المطبخ", "شغّل أضواء المطبخ"),
@@ -65,6 +71,46 @@ def test_what_is_sent_explained_shown_and_exported_is_what_people_wrote(artefact
     assert lines == [f"{terminal.unspaced(normalise(failed, locale))} => {read}"]
     export("ovos", artefact, tmp_path / "corrections.json", locale=locale)
     assert set(json.loads((tmp_path / "corrections.json").read_bytes()).values()) <= {read}
+
+
+@pytest.mark.parametrize("locale", FIXED)
+def test_no_verb_puts_blanks_between_letters_that_have_none(artefact, locale, tmp_path):
+    failed, meant = FIXED[locale]
+    own = tmp_path / "artefact"
+    shutil.copytree(artefact, own)
+    console(own, out=tmp_path / "console.html")
+    label([artefact.parent / "log.csv"], out=tmp_path / "labels.parquet", train=tmp_path / "nlu.yml")
+    label([artefact.parent / "log.csv"], out=tmp_path / "labels.parquet", train=tmp_path / "nlu.jsonl")
+    told = [(tmp_path / name).read_text(encoding="utf-8") for name in ("console.html", "nlu.yml", "nlu.jsonl")]
+    told[0] = re.sub(r"<script.*?</script>", "", told[0], flags=re.DOTALL)  # its data is keyed by normal forms
+    rule = next(rule.rule for rule in pending(own) if rule.locale == locale)
+    who = ["--user", "ann", "--locale", locale]
+    for verb, *given in (
+        ["teach", own, failed, meant * 2, *who],
+        ["teach", own, failed, meant, *who],
+        ["teach", own, meant, failed, *who],
+        ["lessons", own, "--user", "ann"],
+        ["rewrite", own, failed, *who],
+        ["explain", own, meant, *who],
+        ["review", own, "--edit", rule, meant * 2],
+        ["review", own, "--approve", rule],
+        ["review", own, "--block", rule],
+        ["history", own, failed],
+        ["forget", "ann", own],
+    ):
+        done = CliRunner().invoke(main, [verb, *map(str, given)])
+        assert done.exit_code == 0, done.output
+        told.append(done.output)
+    for normal in (normalise(failed, locale), normalise(meant, locale)):
+        assert normal == unspaced(normal) or not [text for text in told if normal in text]
+
+
+def test_slots_are_marked_in_scripts_without_blanks():
+    found = [
+        TrainingExample("zh-CN", "打开厨房的灯", "On", {"area": "厨房"}, 4, 3),
+        TrainingExample("en", "a lamp on", "On", {"name": "am", "area": "lamp"}, 4, 3),
+    ]
+    assert [line.strip(" -") for line in rasa_yaml(found).splitlines()[-2:]] == ["打开[厨房](area)的灯", "a [lamp](area) on"]
 
 
 def test_a_user_who_switches_is_answered_in_each_language(artefact):

@@ -172,13 +172,14 @@ def review(
     """
     from rewriter import terminal
     from rewriter.operate.review import COLUMNS, FIGURES, decide, pending, warnings
+    from rewriter.text import unspaced
 
     lines = [line for rule, text in edit for line in decide(artefact, "edit", [rule], text=text, note=note)]
     lines += decide(artefact, "approve", approve, note=note) if approve else []
     lines += decide(artefact, "block", block, note=note) if block else []
     for line in lines:
         done = {"approve": "approved", "block": "blocked", "edit": "edited"}[line.choice]
-        terminal.line(f"{done}, from the next request on: {line.source!r} -> {line.target!r}")
+        terminal.line(f"{done}, from the next request on: {unspaced(line.source)!r} -> {unspaced(line.target)!r}")
     found = pending(artefact)
     if found:
         terminal.table(

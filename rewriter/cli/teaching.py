@@ -44,13 +44,15 @@ def teach(
     from rewriter import terminal
     from rewriter.messages import caution
     from rewriter.operate.teach import teach as keep
+    from rewriter.text import unspaced
 
     steps = list(meant)
     found = keep(artefact, said, steps, user_id=user, household_id=household, locale=locale, joined_by=joined_by, confirm=confirm)
     for each in found.cautions:
-        terminal.line(f"note: {caution(each.code, each.detail)}")
+        terminal.line(f"note: {unspaced(caution(each.code, each.detail))}")
     lesson = found.lesson
-    terminal.line(f"{lesson.said!r} now means {lesson.meant!r}; id {lesson.id}" if found.stored else "nothing was kept")
+    kept = f"{unspaced(lesson.said)!r} now means {lesson.meant!r}; id {lesson.id}"
+    terminal.line(kept if found.stored else "nothing was kept")
 
 
 @main.command()

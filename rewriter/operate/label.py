@@ -32,6 +32,7 @@ from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.operate.diagnose import failure_points
+from rewriter.text import joined, unspaced
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -237,7 +238,7 @@ class TrainingExample:
 
     Attributes:
         locale: BCP 47.
-        text: the utterance, normalised.
+        text: the utterance, normalised, without blanks where its script writes none.
         intent: the intent that was meant.
         slots: name of a slot -> its value.
         turns: number of turns that were repaired so.
@@ -266,7 +267,13 @@ def examples(con: duckdb.DuckDBPyConnection, min_users: int) -> list[TrainingExa
     stages = (FailurePoint.ASR, FailurePoint.NLU, FailurePoint.ENTITY)
     return [
         TrainingExample(
-            locale, text, intent, json.loads(slots), n, users, {s: round(p, 3) for s, p in zip(stages, points, strict=True)}
+            locale,
+            unspaced(text),
+            intent,
+            json.loads(slots),
+            n,
+            users,
+            {s: round(p, 3) for s, p in zip(stages, points, strict=True)},
         )
         for locale, text, intent, slots, n, users, points in rows
     ]
@@ -332,7 +339,15 @@ def _marked(example: TrainingExample) -> str:
     marks: dict[str, str] = {}
     for name, value in sorted(example.slots.items(), key=lambda slot: -len(slot[1])):
         key = chr(0xE000 + len(marks))  # a private-use character, which no text holds
-        text, found = re.subn(rf"(?<!\w){re.escape(value)}(?!\w)", key, text, count=1) if value else (text, 0)
-        if found:
+        spans = (found.span() for found in re.finditer(re.escape(value), text) if value)
+        for start, end in (span for span in spans if all(_ends_word(text, place) for place in span)):
+            text = text[:start] + key + text[end:]
             marks[key] = f"[{value}]({_SPECIAL.sub('', name)})"
+            break
     return "".join(marks.get(c, c) for c in text)
+
+
+def _ends_word(text: str, place: int) -> bool:
+    """Return whether no word goes on at a place of a text. Each letter of a script without blanks is a word of its own."""
+    around = text[max(place - 1, 0) : place + 1]
+    return not re.fullmatch(r"\w\w", around) or joined(*around)

@@ -44,6 +44,7 @@ from rewriter.service.bodies import (
 from rewriter.service.console import add_console
 from rewriter.service.doorkeeper import MAX_BODY, Doorkeeper
 from rewriter.service.metrics import Counting, Metrics
+from rewriter.text import unspaced
 
 _ABOUT = """rewriter rewrites requests that a conversational assistant would not understand. Ask it before the NLU, or after the
 NLU has refused, and send what it returns. Whatever goes wrong here, send the utterance as it was heard."""
@@ -163,7 +164,7 @@ def _add_teaching(app: FastAPI, rewriter: Rewriter) -> None:
 
 def _taught(found: Taught) -> dict[str, Any]:
     """Return what became of a lesson, with its cautions in words, too."""
-    cautions = [asdict(each) | {"text": caution(each.code, each.detail)} for each in found.cautions]
+    cautions = [asdict(each) | {"text": unspaced(caution(each.code, each.detail))} for each in found.cautions]
     return asdict(found) | {"cautions": cautions}
 
 
