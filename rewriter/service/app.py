@@ -211,7 +211,8 @@ def _add_faults(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, fault: HTTPException) -> Response:
-        return _fault(fault.status_code, str(fault.detail))
+        cure = "; /openapi.json lists the paths and their methods" if fault.status_code in (404, 405) else ""
+        return _fault(fault.status_code, f"{fault.detail}{cure}")
 
     @app.exception_handler(Exception)
     async def surprised(_: Request, __: Exception) -> Response:

@@ -206,6 +206,12 @@ def test_what_cannot_be_meant_is_told_in_one_line(server, body, status, words):
     assert server.rewrite(**HEARD)["applied"], "and the service goes on"
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", "/v1/rewrite", 405)])
+def test_a_wrong_path_or_method_is_told_where_the_right_ones_stand(server, method, path, status):
+    found, answer = server.ask(method, path)
+    assert (found, "/openapi.json" in answer["error"]) == (status, True)
+
+
 def test_what_rewrite_takes_the_service_takes(server):
     assert server.rewrite(utterance="x" * 20_000)["reason"] == "too_long"
     assert server.rewrite(utterance="x", user_id=10**40)["reason"] == "too_long"
