@@ -1,6 +1,7 @@
 """A request that is asked again is decided as it was, by nothing that belongs to one user, and within a bounded memory."""
 
 import os
+import random
 import threading
 from dataclasses import replace
 
@@ -58,6 +59,38 @@ def test_the_parser_is_asked_every_time(root):
     assert rewriter.rewrite(GARBLE).reason in (Reason.BLOCKED, Reason.UNSURE)
     understood.add(MEANT)
     assert rewriter.rewrite(GARBLE).text == MEANT
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_was_asked_before_the_answer_is_that_of_a_layer_that_remembers_nothing(root, seed):
+    """Users, hearings, refusals, blocks, undos and a parser that changes its mind, in any order."""
+    draw, understood = random.Random(seed), set(TEXTS)
+    heard = [*TEXTS, GARBLE, OWN, OWN_GARBLE, "lamp turn the on", "play sum jazz", "turn of the lamb", "zzz"]
+    kept = Rewriter.open(root, understands=understood.__contains__ if seed % 2 else None)
+    undoable = []
+    for _ in range(150):
+        given = {
+            "user_id": draw.choice([None, "ann", "bob", "eve"]),
+            "locale": draw.choice([None, "en", "en-GB", "de"]),
+            "nbest": draw.sample(heard, draw.choice([0, 0, 1, 2])),
+            "after_failure": draw.random() < 0.5,
+        }
+        text = draw.choice(heard)
+        answer = kept.rewrite(text, **given)
+        new = Rewriter.open(root, understands=understood.__contains__ if seed % 2 else None)
+        assert told(new.rewrite(text, **given)) == told(answer), (text, given)
+        if answer.applied and given["user_id"]:
+            undoable.append((answer.id, given["user_id"]))
+        step = draw.random()
+        if step < 0.1:
+            understood ^= {draw.choice(TEXTS)}
+        elif step < 0.15 and undoable:
+            rewrite_id, user = draw.choice(undoable)
+            kept.feedback(rewrite_id, draw.choice([-1, 0]), user)
+        elif step < 0.2:
+            source = draw.choice(["", GARBLE, "turn of the lamb"])
+            with (root / "review.csv").open("a", encoding="utf-8") as review:
+                review.write(f"block,,{source},{draw.choice(TEXTS)},\n")
 
 
 def test_what_was_too_late_is_decided_when_there_is_time(root):
