@@ -80,7 +80,9 @@ def tried(trial: Trial, *, quick: bool) -> dict[str, Any]:
         root = ET.parse(report).getroot()
     counts: Counter[str] = Counter()
     for entry in root.iter("property"):
-        counts[str(entry.get("name"))] += int(str(entry.get("value")))
+        value = str(entry.get("value"))
+        if value.isdecimal():  # plug-ins of pytest record texts
+            counts[str(entry.get("name"))] += int(value)
     suite = next(root.iter("testsuite"))
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     skipped = int(suite.get("skipped", 0))

@@ -85,9 +85,8 @@ def closed(turns: Sequence[RecordedTurn], rewrite: Rewriting, world: World) -> O
     def one(turn: RecordedTurn) -> Judged:
         goal = turn.truth or ""
         spoken = grade(world.assistant.understand(turn.utterance), goal)
-        proposal, latency = ask(
-            turn.utterance, lambda: proposal_of(rewrite(turn.utterance, user_id=turn.speaker, locale=turn.locale))
-        )
+        known: dict[str, Any] = {"user_id": turn.speaker, "locale": turn.locale, "nbest": turn.nbest, "context": turn.context}
+        proposal, latency = ask(turn.utterance, lambda: proposal_of(rewrite(turn.utterance, **known)))
         rewritten = spoken if proposal.text is None else grade(world.assistant.understand(proposal.text), goal)
         return Judged(turn.user, turn.utterance, goal, spoken, rewritten, proposal, False, latency)
 
