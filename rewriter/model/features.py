@@ -31,6 +31,8 @@ _SUBSTITUTE = 1.3  # cost of a replaced word, per weight and per dissimilarity
 _JOIN = 1.5  # the same if two words were heard as one, or one as two
 _SPLICE = 0.2  # constant cost of joining or splitting words
 _LONGEST = 24  # largest number of words of a text that are aligned; later words are ignored, which bounds the time
+_LETTERS_ALIGNED = 64
+"""Letters of a word that are aligned. No language writes longer words; it bounds the memory of the pairs that are cached."""
 _KEPT = 1 << 12  # half the number of alignments that an aligner keeps; about 0.5 KB each
 _PAIRS_CACHED = 1 << 18  # number of pairs of words whose similarity is cached
 
@@ -93,8 +95,11 @@ def align(heard: str, meant: str, weigh: Callable[[str], float], knows: Callable
 
 
 def _aligned(words: Sequence[str]) -> Phrase:
-    """Return the words of a text that are aligned."""
-    return tuple(words[:_LONGEST])
+    """Return the words of a text that are aligned, as far as they are."""
+    words = words[:_LONGEST]
+    if max(map(len, words), default=0) <= _LETTERS_ALIGNED:
+        return tuple(words)
+    return tuple(word[:_LETTERS_ALIGNED] for word in words)
 
 
 class Aligner:

@@ -100,3 +100,10 @@ def test_the_way_is_the_cheapest_of_all(heard, meant):
             left, right = left[: len(left) - back], right[: len(right) - along]
     way = align(" ".join(heard), " ".join(meant), WEIGHT.__getitem__, lambda word: word != "lam")
     assert (way.cost, way.missing, way.extra, way.replaced, way.swaps) == pytest.approx((cost, missing, extra, replaced, swaps))
+
+
+def test_the_first_letters_of_a_word_count_and_only_they_are_kept():
+    """Made-up words of hundreds of letters fill no memory."""
+    aligned = align("a" * 500 + " lamp", "a" * 64 + " lamp", lambda word: 1.0, lambda word: True)
+    assert aligned.cost == 0.0
+    assert align("a" * 63, "a" * 64, lambda word: 1.0, lambda word: True).cost > 0.0
