@@ -257,7 +257,8 @@ def spark_session(master: str | None) -> "SparkSession":
     }
     if local := re.fullmatch(r"local(?:\[(\d+|\*)\])?", master):  # 200 partitions, the default, are too many for one machine
         threads = local[1] or "1"
-        settings["spark.sql.shuffle.partitions"] = str(os.cpu_count() or 1) if threads == "*" else threads
+        threads = str(os.cpu_count() or 1) if threads == "*" else threads
+        settings["spark.sql.shuffle.partitions"] = str(max(int(threads), 1))  # a start that fails leaves its settings to the next
     builder = SparkSession.builder.master(master).appName("rewriter")
     for key, value in settings.items():
         builder = builder.config(key, value)

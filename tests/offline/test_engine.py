@@ -227,8 +227,8 @@ def test_the_same_rules_on_a_cluster_of_two_workers(on_duckdb, tmp_path):
     log, rules = on_duckdb
     with cluster(tmp_path, workers=2) as url:
         session = spark_session(url)
-        session.conf.set("spark.sql.shuffle.partitions", 2)  # a few hundred rows
         try:
+            session.conf.set("spark.sql.shuffle.partitions", 2)  # a few hundred rows
             learn([log], out=tmp_path / "artefact", config=RULES_ONLY, engine=session)
             hosts = session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
         finally:
