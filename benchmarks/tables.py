@@ -61,7 +61,7 @@ its figures.
 """
 
 OLDER = (
-    "attack", "calibration", "chain", "context", "daily", "defects", "detector_effect_*", "detectors", "dstc2_mining",
+    "calibration", "chain", "context", "daily", "defects", "detector_effect_*", "detectors", "dstc2_mining",
     "fit_channel", "ladder_*", "loop", "mining", "off_policy", "online", "peers_recordings_*",
     "slurp",
 )  # fmt: skip
