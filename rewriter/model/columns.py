@@ -9,6 +9,7 @@ All processes of a machine share one copy of a mapped file, and opening it reads
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ def mapped(path: Path) -> npt.NDArray[Any]:
 def _loaded(path: Path) -> npt.NDArray[Any]:
     """Load an ``.npy`` file.
 
-    numpy parses its header by `ast`. Before CPython 3.12, `ast` counts the depth of all threads in one counter, so it may raise
-    `SystemError` for a good header while another thread parses, too (python/cpython#106905). Parsing it again works then.
+    numpy parses its header by `ast`. In CPython 3.11.7 and others `ast` counts the depth of all threads in one counter, so it may
+    raise `SystemError` for a good header while another thread parses, too (python/cpython#106905). Parsing it again works then.
     """
+    load = partial(np.load, path, mmap_mode=None if in_memory(path) else "r")
     for _ in range(_TRIES - 1):
         with suppress(SystemError):
-            return np.asanyarray(np.load(path, mmap_mode=None if in_memory(path) else "r"))
-    return np.asanyarray(np.load(path, mmap_mode=None if in_memory(path) else "r"))
+            return np.asanyarray(load())
+    return np.asanyarray(load())
 
 
 class TextColumn:
