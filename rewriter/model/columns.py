@@ -84,7 +84,7 @@ class TextColumn:
     def take(self, rows: Ints) -> list[str]:
         """Return the texts of some rows, (m,) int64 -> m texts."""
         blob, spans = self._blob, zip(self._starts[rows].tolist(), self._starts[rows + 1].tolist(), strict=True)
-        return [blob[start:end].tobytes().decode("utf-8", "surrogatepass") for start, end in spans]
+        return [str(blob[start:end], "utf-8", "surrogatepass") for start, end in spans]
 
 
 def save_texts(folder: Path, name: str, texts: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from rewriter.online.preferences import NOTHING_STATED, Preferred, by_preference
 from rewriter.online.request import Call, LayerRequest, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
-from rewriter.result import Rewrite, Teachable
+from rewriter.result import Candidate, Rewrite, Teachable
 from rewriter.text import normalise, unspaced
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool, mome
         reason=verdict.reason,
         score=verdict.score,
         suggestion=verdict.suggestion,
-        candidates=tuple(replace(candidate, text=unspaced(candidate.text)) for candidate in verdict.candidates),
+        candidates=tuple(map(_unspaced, verdict.candidates)),
         rule=verdict.rule,
         arm=verdict.arm,
         propensity=verdict.propensity,
@@ -281,3 +281,8 @@ def _rewrite(serving: Serving, utterance: str, verdict: Verdict, ask: bool, mome
         teachable=moment,
         steps=verdict.steps or (utterance if verdict.text is None else verdict.text,),
     )
+
+
+def _unspaced(candidate: Candidate) -> Candidate:
+    text = unspaced(candidate.text)
+    return candidate if text == candidate.text else replace(candidate, text=text)

@@ -232,9 +232,19 @@ class OnlineLayer:
         scored = self._score(request, late)
         if isinstance(scored, Reason):
             return _Decided(Verdict(None, scored), None, lasts=scored is not Reason.DEADLINE)
-        candidates, texts, lasts = scored.named(), scored.seen.pool.texts, True
+        candidates = scored.named()
         if late():
             return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
+        if self._is_hopeless(scored):
+            reason = Reason.OFF if self.is_off(request) else Reason.UNSURE
+            return _Decided(Verdict(None, reason, candidates=candidates), None, lasts=True)
+        return self._guarded(scored, candidates, late, sendable)
+
+    def _guarded(
+        self, scored: _Scored, candidates: tuple[Candidate, ...], late: Callable[[], bool], sendable: Understands | None
+    ) -> _Decided:
+        """Decide about the likeliest candidate that the guardrail allows and that may be sent."""
+        request, texts, lasts = scored.request, scored.seen.pool.texts, True
         best = choose(scored.meant, lambda i: self._allows(scored, texts[i]))
         if best is not None and sendable is not None and not sendable(texts[best]):
             first, lasts = best, False
@@ -242,16 +252,28 @@ class OnlineLayer:
         if best is None:
             reason = Reason.OFF if self.is_off(request) else Reason.BLOCKED
             return _Decided(Verdict(None, reason, candidates=candidates), None, lasts)
-        standing = Standing.BELOW if self._surely_below(scored, best) else self._standing(scored, best, self._p_win(scored, best))
+        below = self._stays_below(request, scored.meant[best])
+        standing = Standing.BELOW if below else self._standing(scored, best, self._p_win(scored, best))
         if late():
             return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
         return _Decided(self._verdict(scored, best, standing, candidates), texts[best], lasts)
 
-    def _surely_below(self, scored: _Scored, i: int) -> bool:
-        """Return whether a candidate stays below all thresholds even if the request surely fails, which is quickly told."""
-        threshold = self._threshold(scored.request)
-        most = threshold.calibration.p_of(scored.meant[i])
-        return most < min(threshold.apply, threshold.suggest) and not self._sent_before(scored, i)
+    def _is_hopeless(self, scored: _Scored) -> bool:
+        """Return whether even the likeliest candidate is too unlikely, so that the guardrail need not be asked about any."""
+        request, most = scored.request, max(scored.meant)
+        return (request.after_failure or most < _LIKELY) and self._stays_below(request, most)
+
+    def _stays_below(self, request: LayerRequest, meant: float) -> bool:
+        """Return whether a candidate stays below all thresholds even if the request surely fails, which is quickly told.
+
+        Args:
+            request: what is asked.
+            meant: P(the candidate is meant | the request fails). No candidate of a lower one passes where this one does not.
+        """
+        threshold, before = self._threshold(request), self._decider.before
+        if threshold.calibration.p_of(meant) >= min(threshold.apply, threshold.suggest):
+            return False
+        return not request.after_failure or before.calibration.p_of(meant) < before.apply
 
     def _verdict(self, scored: _Scored, best: int, standing: Standing, candidates: tuple[Candidate, ...]) -> Verdict:
         """Say what becomes of the best candidate that may be sent."""

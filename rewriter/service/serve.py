@@ -1,5 +1,6 @@
 """`serve`: opens an artefact and answers over HTTP until the process is told to end."""
 
+import gc
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,8 @@ def serve(
             app, log_level="warning", access_log=False, server_header=False, limit_concurrency=_WAITING, timeout_keep_alive=15
         )
         server = uvicorn.Server(config)
+        gc.collect()
+        gc.freeze()  # what is open now stays; looking for garbage among it took some requests tens of milliseconds
         if ready is not None:
             ready(f"http://{f'[{at}]' if ':' in at else at}:{number}")
         with suppress(KeyboardInterrupt):  # uvicorn raises it again, when it has ended

@@ -87,6 +87,33 @@ def test_layers_can_be_left_out(root, layers, by_rule, by_star):
     assert partly.rewrite("turn off the lamb", after_failure=True).reason == by_star
 
 
+class Thorough(OnlineLayer):
+    def _is_hopeless(self, scored):
+        return False
+
+
+class Unguarded(OnlineLayer):
+    def _allows(self, scored, text):
+        raise AssertionError("the guardrail is asked")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    words=st.lists(
+        st.sampled_from(["turn", "on", "off", "of", "the", "lamp", "lamb", "play", "some", "jazz", "forty"]), min_size=1
+    ),
+    after_failure=st.booleans(),
+)
+def test_not_asking_the_guardrail_changes_no_answer_but_the_reason(root, words, after_failure):
+    request = LayerRequest([" ".join(words)], "en", "", after_failure)
+    folder = current(root).folder / "online"
+    quick, full = (kind.open(folder).decide(request, late=lambda: False, sendable=None) for kind in (OnlineLayer, Thorough))
+    assert quick._replace(reason=full.reason) == full
+    if quick.reason != full.reason:
+        assert (quick.reason, full.reason) == ("unsure", "blocked")
+        assert Unguarded.open(folder).decide(request, late=lambda: False, sendable=None) == quick
+
+
 @pytest.mark.parametrize("after_failure", [False, True])
 @pytest.mark.parametrize(
     "text", ["turn off the lamb", "turn the lamp", "play some yellow submarine jazz music tonight", "turn on lamp"]
