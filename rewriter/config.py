@@ -195,8 +195,9 @@ class Loop:
     )
     refit_days: int = setting(
         7,
-        "Days after which detector, priors and online layer are fitted again; also once the log has grown by half. With 0 "
-        "everything is fitted in each run and there is no online layer.",
+        "Days after which detector, priors, contrasts of words and online layer are fitted again; also once the log has grown by "
+        "half. With 0 there is no online layer, the detector is fitted in each run, and priors and contrasts are found once the "
+        "log has grown by a twentieth.",
         least=0,
     )
     recent_days: int = setting(

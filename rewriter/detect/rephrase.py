@@ -9,8 +9,8 @@ went wrong), from trees over the cues of the two turns. A logistic regression on
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -114,19 +114,25 @@ class LearnedPair:
         path.write_text(json.dumps({"digest": _digest(learned), "learned": learned}), encoding="utf-8")
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path) -> "LearnedPair":
         """Read what `save` wrote.
 
         Raises:
             ArtefactError: the file is damaged.
         """
         with reading_state(path):
-            found = json.loads(path.read_text(encoding="utf-8"))
-            learned = found["learned"]
-            if found["digest"] != _digest(learned):
-                raise ValueError("its digest does not match")
-            defects, forest = DefectModel.from_dict(learned["defects"]), Forest.of_texts(learned["forest"])
-            return cls(defects, forest, Logistic.from_dict(learned["joint"], 2), Logistic.from_dict(learned["failed"], 1))
+            return _parsed(path.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _parsed(content: bytes) -> LearnedPair:
+    """Read the content of a file: once in this process, as long as nothing else was learned."""
+    found = json.loads(content)
+    learned = found["learned"]
+    if found["digest"] != _digest(learned):
+        raise ValueError("its digest does not match")
+    defects, forest = DefectModel.from_dict(learned["defects"]), Forest.of_texts(learned["forest"])
+    return LearnedPair(defects, forest, Logistic.from_dict(learned["joint"], 2), Logistic.from_dict(learned["failed"], 1))
 
 
 def learn_pair(data: TrainingData, *, seed: int, min_users: int = 3) -> PairDetector | None:

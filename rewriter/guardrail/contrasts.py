@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz.distance import Levenshtein, Postfix, Prefix
 
-from rewriter.errors import reading_artefact
+from rewriter.errors import reading_artefact, reading_state
 from rewriter.similarity import changes
 
 FILE: Final = "contrasts.json"
@@ -205,13 +205,63 @@ def open_contrasts(folder: Path) -> dict[str, WordContrasts]:
     Raises:
         ArtefactError: the file is damaged.
     """
-    path, words = folder / FILE, dict[str, dict[Pair, Counts]]()
+    path = folder / FILE
     if not path.exists():
         return {}
     with reading_artefact(path):
-        for locale, one, other, changed, kept in json.loads(path.read_bytes().decode("utf-8", "surrogatepass")):
-            words.setdefault(locale, {})[_pair(str(one), str(other))] = Counts(int(changed), int(kept))
+        return _parsed(path)
+
+
+def _parsed(path: Path) -> dict[str, WordContrasts]:
+    words: dict[str, dict[Pair, Counts]] = {}
+    for locale, one, other, changed, kept in json.loads(path.read_bytes().decode("utf-8", "surrogatepass")):
+        words.setdefault(locale, {})[_pair(str(one), str(other))] = Counts(int(changed), int(kept))
     return {locale: WordContrasts.of(pairs) for locale, pairs in words.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptContrasts(Mapping[str, WordContrasts]):
+    """What `save_contrasts` wrote into a folder, by locale; the file is opened when somebody asks, once in this process.
+
+    Attributes:
+        folder: with the file.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_contrasts(folder, {"en": WordContrasts.of({("off", "on"): Counts(3, 0)})})
+        >>> KeptContrasts(folder)["en"].words
+        {('off', 'on'): Counts(changes=3, keeps=0)}
+    """
+
+    folder: Path
+
+    def __getitem__(self, locale: str) -> WordContrasts:
+        """Return those of a locale."""
+        return self._opened()[locale]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the locales."""
+        return iter(self._opened())
+
+    def __len__(self) -> int:
+        """Return how many locales there are."""
+        return len(self._opened())
+
+    def _opened(self) -> Mapping[str, WordContrasts]:
+        path = self.folder / FILE
+        with reading_state(path):
+            of = path.stat()
+            identity = (of.st_dev, of.st_ino, of.st_mtime_ns, of.st_size)
+            if identity not in _last_opened:
+                found = _parsed(path)
+                _last_opened.clear()
+                _last_opened[identity] = found
+            return _last_opened[identity]
+
+
+_last_opened: dict[tuple[int, ...], Mapping[str, WordContrasts]] = {}
+"""What was opened last, by what the disk says of the file: a file that is linked from state to state is opened once."""
 
 
 def _pair(one: str, other: str) -> Pair:

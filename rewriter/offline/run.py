@@ -15,7 +15,8 @@ from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
 from rewriter.detect.word_risk import export_risk
 from rewriter.engines import EngineChoice
-from rewriter.guardrail.contrasts import save_contrasts
+from rewriter.guardrail.contrasts import FILE as CONTRASTS
+from rewriter.guardrail.contrasts import KeptContrasts, save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.model.rules import save_moments
@@ -35,6 +36,7 @@ from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, exceptions, launch
 from rewriter.offline.rules.launch import LaunchDecision
 from rewriter.offline.rules.moments import find_moments
+from rewriter.offline.rules.priors import FILE as PRIORS
 from rewriter.offline.rules.priors import Priors
 
 _KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
@@ -75,6 +77,7 @@ class RunInputs:
         turns: Parquet of `tables.TURNS`, those of today.
         k_raised: whether more users are asked for than in the run before.
         due: whether what is fitted is fitted today.
+        weighs: whether the priors of launch and the contrasts of words are found today, which are figures of the whole log.
     """
 
     known: Path | None
@@ -84,10 +87,16 @@ class RunInputs:
     turns: Path
     k_raised: bool
     due: bool
+    weighs: bool
 
     def kept(self, config: Config) -> Path | None:
         """Return the state whose fitted parts are used again; None where they are fitted today."""
         return self.known if config.loop.refit_days and not self.due else None
+
+    @property
+    def weighed(self) -> Path | None:
+        """The state whose priors and contrasts are used again; None where they are found today."""
+        return None if self.weighs else self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +149,12 @@ class Run:
             min_users=config.launch.min_users,
             rejected=lambda: state / "rejected.parquet",
         )
-        k_raised = known is not None and _min_users(self.out, known.name) < config.launch.min_users
+        k_before = config.launch.min_users if known is None else _min_users(self.out, known.name)
+        k_raised = k_before < config.launch.min_users
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
-        return RunInputs(known, past, before, log, writer.work / "turns.parquet", k_raised, due)
+        lacking = known is None or not (known / CONTRASTS).exists() or k_before != config.launch.min_users
+        weighs = lacking or (due if config.loop.refit_days else past.outgrown(log))
+        return RunInputs(known, past, before, log, writer.work / "turns.parquet", k_raised, due, weighs)
 
     def unchanged(self, day: RunInputs) -> Version | None:
         """Return the version that was learned last if nothing is new, else None."""
@@ -170,8 +182,8 @@ class Run:
         self.clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         self.clock.start("launch")
-        priors = Priors.open(day.kept(config))
-        return launch.decide(mined, solved, config, priors, contrasts(mined, config.launch.min_users))
+        shown = contrasts(mined, config.launch.min_users) if day.weighed is None else KeptContrasts(day.weighed)
+        return launch.decide(mined, solved, config, Priors.open(day.weighed), shown)
 
     def fit(self, day: RunInputs, mined: Mined, decided: LaunchDecision, best: BestDetector) -> Mapping[str, Promise]:
         """Fit the online layer, or take it over; return what held-out evidence promises of each slice."""
@@ -222,8 +234,8 @@ class Run:
         save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
         save_moments(writer.folder / "rules", find_moments(mined, config.teaching))
         n_texts = _serve_catalog(self.given, writer, config, afresh=self.afresh)
-        left = day.past.after(day.log, config, fitted=day.due)
-        self._keep(now, left, mined, decided, best)
+        left = day.past.after(day.log, config, fitted=day.due, weighed=day.weighs)
+        self._keep(now, left, mined, decided, best, weighed=day.weighs)
         counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}
         version = writer.publish(
@@ -236,13 +248,20 @@ class Run:
         )
         return Published(version, counts, expected, n_texts)
 
-    def _keep(self, now: Lifecycle, left: Carried, mined: Mined, decided: LaunchDecision, best: BestDetector) -> None:
+    def _keep(
+        self, now: Lifecycle, left: Carried, mined: Mined, decided: LaunchDecision, best: BestDetector, *, weighed: bool
+    ) -> None:
         """Write the private state that the next run needs."""
         writer = self.writer
         now.write(writer.state)
         left.write(writer.state)
-        if self.config.loop.refit_days:
+        if weighed:
             decided.in_context.global_rules.priors.save(writer.state)
+            save_contrasts(writer.state, decided.guardrails.contrasts)
+        else:
+            for name in (PRIORS, CONTRASTS):
+                writer.carry(name)
+        if self.config.loop.refit_days:
             best.save(writer.state / _DETECTOR)
         writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
 

@@ -38,6 +38,7 @@ FILES: Final = {
     "state/*/days.json": "no text: marked, so that the next learn fits again",
     "state/*/contents.json": "names of the files of the state",
     "state/*/priors.json": "no text: figures of the whole log",
+    "state/*/contrasts.json": "words of texts of at least k users: words of fewer are removed",
     "state/*/detector/*": "no text: weights of features",
     "state/*/catalog.json*": "texts that the operator gave for everybody, and the channel: nothing of a person",
     "state/feedback.jsonl": "keyed hashes: lines of the person are removed",
@@ -208,6 +209,7 @@ def state_without(person: Person, state: Path, out: Path) -> int:
         else:
             shutil.copyfile(path, target)
     _mend_evidence_starts(out / "evidence_starts.json", person)
+    _contrasts_without(person, out)
     _forget_the_fit(out / "days.json")
     return left_out
 
@@ -298,7 +300,7 @@ def _forget_the_fit(days: Path) -> None:
     if days.exists():
         with reading_state(days):
             data = json.loads(days.read_text(encoding="utf-8"))
-        days.write_text(json.dumps(data | {"fitted_day": None}), encoding="utf-8")
+        days.write_text(json.dumps(data | {"fitted_day": None, "launch_turns": 0}), encoding="utf-8")
 
 
 def _tables(state: Path) -> Iterator[str]:

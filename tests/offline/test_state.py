@@ -12,9 +12,10 @@ from rewriter.model.detector import RuleDetector
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}})
 PARTS = (
-    "contents.json", "counts.parquet", "context_counts.parquet", "context_steps.parquet", "days.json", "edges.parquet",
-    "evidence_starts.json", "files.json", "nodes.parquet", "queries.parquet", "recent.parquet", "rejected.parquet",
-    "rephrases.parquet", "rules.parquet", "stage_changes.parquet", "stage_counts.parquet", "texts.parquet", "users.parquet",
+    "contents.json", "contrasts.json", "counts.parquet", "context_counts.parquet", "context_steps.parquet",
+    "days.json", "edges.parquet", "evidence_starts.json", "files.json", "nodes.parquet", "priors.json",
+    "queries.parquet", "recent.parquet", "rejected.parquet", "rephrases.parquet", "rules.parquet",
+    "stage_changes.parquet", "stage_counts.parquet", "texts.parquet", "users.parquet",
 )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ OPEN = "open"
 """The part of a table of counts that the next day makes anew."""
 _DAY_MS = 86_400_000
 _YEAR_MS = 366 * _DAY_MS
+_GROWTH = 20
+"""Where no online layer is fitted, what launch knows of the whole log is found anew once it has grown by one part in so many."""
 _REACHED = """
 SELECT MIN(ms) FROM (
   SELECT MAX(ts_ms) AS ms FROM (SELECT user_id, ts_ms FROM today UNION ALL SELECT user_id, ts_ms FROM recent)
@@ -44,6 +46,7 @@ class Carried:
         closed_ms: turns up to this time are counted for good.
         fitted_day: when what is fitted was last fitted, days since 1970; None where it never was.
         fitted_turns: turns that were read by then.
+        launch_turns: turns that were read when the priors of launch and the contrasts of words were last found; 0 for never.
     """
 
     state: Path | None
@@ -53,6 +56,7 @@ class Carried:
     closed_ms: int
     fitted_day: int | None
     fitted_turns: int
+    launch_turns: int = 0
 
     @classmethod
     def read(cls, state: Path | None) -> "Carried":
@@ -67,18 +71,19 @@ class Carried:
             raise ArtefactError(f"{state} is of an older release, without recent turns; learn with --afresh")
         return cls(state, files, **data)
 
-    def after(self, log: LogReport, config: Config, *, fitted: bool) -> "Carried":
+    def after(self, log: LogReport, config: Config, *, fitted: bool, weighed: bool) -> "Carried":
         """Return what is known after a day.
 
         Args:
             log: what the day added.
             config: says which turns are closed now.
             fitted: whether what is fitted was fitted today.
+            weighed: whether priors of launch and contrasts were found today.
         """
         turns, last_ms = self.turns + log.turns, max(self.last_ms, log.last_ms or 0)
         when = (last_ms // _DAY_MS, turns) if fitted else (self.fitted_day, self.fitted_turns)
         read = self.files | {file.checksum: file.file for file in log.files}
-        return Carried(None, read, turns, last_ms, closed_ms(last_ms, config), *when)
+        return Carried(None, read, turns, last_ms, closed_ms(last_ms, config), *when, turns if weighed else self.launch_turns)
 
     def due(self, log: LogReport, config: Loop) -> bool:
         """Whether what is fitted is to be fitted anew: some days after it was, or where the log has grown by half since then.
@@ -92,10 +97,15 @@ class Carried:
         today, turns = max(self.last_ms, log.last_ms or 0) // _DAY_MS, self.turns + log.turns
         return today - self.fitted_day >= config.refit_days or 2 * turns >= 3 * self.fitted_turns
 
+    def outgrown(self, log: LogReport) -> bool:
+        """Whether the log has grown by a twentieth since the priors of launch and the contrasts of words were found."""
+        return _GROWTH * (self.turns + log.turns) >= (_GROWTH + 1) * self.launch_turns
+
     def write(self, state: Path) -> None:
         """Write ``files.json`` and ``days.json``."""
         (state / "files.json").write_text(json.dumps(self.files, indent=1), encoding="utf-8")
-        data = {name: getattr(self, name) for name in ("turns", "last_ms", "closed_ms", "fitted_day", "fitted_turns")}
+        names = ("turns", "last_ms", "closed_ms", "fitted_day", "fitted_turns", "launch_turns")
+        data = {name: getattr(self, name) for name in names}
         (state / "days.json").write_text(json.dumps(data), encoding="utf-8")
 
     def known(self, table: Table, work: Path) -> Path:

@@ -37,17 +37,22 @@ WHERE s.rewritten = 0 AND s.said <> t.said AND t.friction < 500 AND (
   (f.feedback = -1 AND c.ahead = 1) OR (c.ahead = 2 AND w.text IN (SELECT UNNEST(?))))
 GROUP BY s.user_no, s.said, t.state
 """
+# Only those of whom something was found are looked at.
+_THEIRS = """
+CREATE OR REPLACE TEMP TABLE theirs AS SELECT user_no, said, sent, state, turns, success
+FROM counts WHERE rewritten = 0 AND user_no IN (SELECT user_no FROM moments)
+"""
 # What the user said with success for the same interpretation, and how often the user asks for it in other turns.
 _FOUND = f"""
 WITH own AS (
   SELECT user_no, said, SUM(success) / 1000.0 / SUM(turns) AS works, SUM(turns) AS turns
-  FROM counts WHERE rewritten = 0 GROUP BY user_no, said
+  FROM theirs GROUP BY user_no, said
 ),
 worked AS (
   SELECT user_no, sent, state, SUM(success) / 1000.0 AS success,
          SUM(SUM(success)) OVER (PARTITION BY user_no, state) / 1000.0 AS alike,
          SUM(SUM(success)) OVER (PARTITION BY user_no) / 1000.0 AS everything
-  FROM counts WHERE rewritten = 0 GROUP BY user_no, sent, state
+  FROM theirs GROUP BY user_no, sent, state
 ),
 best AS (
   SELECT * FROM worked WHERE success >= 0.9
@@ -106,6 +111,7 @@ def find_moments(mined: Mined, teaching: Teaching) -> list[Rule]:
     with connect(**mined.named(*names)) as con:
         for kind, query, values in asked:
             con.execute(f"CREATE OR REPLACE TEMP TABLE moments AS {query}", values)
+            con.execute(_THEIRS)
             for user, locale, source, meant, turns, days, p, alike, everything in con.execute(
                 _FOUND, [kind is Moment.COMPLAINED]
             ).fetchall():

@@ -53,7 +53,8 @@ _BETA_SPREAD = 2.0
 """Standard deviation of the normal prior on log a and log b of `fit_beta`."""
 _OK_START = (0.5, 0.5)
 """a and b of success as spoken (Jeffreys' prior). A log without rephrases keeps them."""
-_FILE = "priors.json"
+FILE = "priors.json"
+"""Of a private state, where priors are kept until they are fitted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ class Priors:
         """Write ``priors.json``."""
         data = asdict(self)
         data["agreement"]["weights"] = self.agreement.weights.tolist()
-        (state / _FILE).write_text(json.dumps(data), encoding="utf-8")
+        (state / FILE).write_text(json.dumps(data), encoding="utf-8")
 
     @classmethod
     def open(cls, state: Path | None) -> "Priors | None":
@@ -222,10 +223,10 @@ class Priors:
             >>> Priors.open(state).agreement.stray
             0.2
         """
-        if state is None or not (state / _FILE).exists():
+        if state is None or not (state / FILE).exists():
             return None
-        with reading_state(state / _FILE):
-            data = json.loads((state / _FILE).read_text(encoding="utf-8"))
+        with reading_state(state / FILE):
+            data = json.loads((state / FILE).read_text(encoding="utf-8"))
             data["agreement"]["weights"] = np.array(data["agreement"]["weights"], dtype=np.float64)
             return cls(Agreement(**data["agreement"]), Beta(**data["ok"]))
 

@@ -16,6 +16,7 @@ from rewriter.artefact.versions import current
 from rewriter.config import Config
 from rewriter.engines import DuckDB
 from rewriter.errors import ArtefactError
+from rewriter.guardrail.contrasts import KeptContrasts
 from rewriter.model.detector import RuleDetector
 from rewriter.model.layer_slices import Promise
 from rewriter.offline.learn import learn
@@ -247,6 +248,37 @@ def test_what_was_kept_is_not_used_where_nothing_stands(tmp_path, monkeypatch):
         config = Config.from_dict({"loop": {"refit_days": refit}})
         learn([log(tmp_path / f"{day}.jsonl", *rows)], out=root, config=config)
     assert fitted == [0, 2, 3]
+
+
+def test_without_a_layer_what_launch_knows_of_the_log_stands_until_it_has_grown(tmp_path, monkeypatch):
+    """Of 200 turns, ten are a twentieth. Until then contrasts are one file, linked from state to state."""
+    import rewriter.offline.run as module
+
+    mined, real = [], module.contrasts
+    monkeypatch.setattr(module, "contrasts", lambda *args: mined.append(day) or real(*args))
+    root, added = folder(tmp_path / "a"), (200, 5, 4, 1, 5)
+    for day, n in enumerate(added):
+        rows = [said(86_400 * day + 60 * j, f"lamp {j % 5}", f"u{j % 4}") for j in range(n)]
+        learn([log(tmp_path / f"{day}.jsonl", *rows)], out=root, config=EXACT, detector=RuleDetector())
+        linked = (current(root).state / "contrasts.json").stat().st_nlink
+        assert linked == (1 if mined[-1] == day else 1 + day - mined[-1])
+    assert mined == [0, 3]
+
+
+def test_more_users_are_asked_for_and_contrasts_are_found_anew(tmp_path):
+    """Contrasts hold words of k users; those of a smaller k are not used."""
+    root, words = folder(tmp_path / "a"), ("on", "off")
+    turns = [
+        said(60 * i + 20 * j, f"lamp {word}", f"u{i}", hypothesis=f"lamp|to={word}", status="ok")
+        for i in range(6)
+        for j, word in enumerate(words)
+    ]
+    shown = []
+    for name, k in (("1", 3), ("2", 7)):
+        config = Config.from_dict({"loop": {"refit_days": 0}, "launch": {"min_users": k}})
+        learn([log(tmp_path / f"{name}.jsonl", *turns[: 12 if k == 3 else 1])], out=root, config=config, detector=RuleDetector())
+        shown.append({pair for of in KeptContrasts(current(root).state).values() for pair in of.words})
+    assert shown == [{("off", "on")}, set()]
 
 
 def test_turns_older_than_the_last_days_are_not_kept(tmp_path):
