@@ -204,10 +204,10 @@ def _learn_catalog(
 ) -> None:
     """Publish an artefact from catalogs alone, or only say what would be read."""
     from rewriter import terminal
-    from rewriter.offline.catalog_layer import learn_catalog, read_shared
+    from rewriter.offline.catalog_layer import learn_catalog, read_served
 
     if check:
-        terminal.line(str(read_shared(catalogs, config)[1]))
+        terminal.line(str(read_served(catalogs, config)[1]))
         return
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
@@ -219,9 +219,9 @@ def _learn_catalog(
 def _answerable(turns: Path, catalogs: tuple[Path, ...], config: "Config", *, channel: str, complete: bool) -> list[str]:
     """Say what was read of catalogs, and how many refused turns of a log they could answer."""
     from rewriter.evaluation.evaluate import answerable
-    from rewriter.offline.catalog_layer import read_shared
+    from rewriter.offline.catalog_layer import read_served
 
-    catalog, report = read_shared(catalogs, config)
+    catalog, report = read_served(catalogs, config)
     return [str(report), str(answerable(turns, catalog, config, channel=channel, complete=complete))]
 
 

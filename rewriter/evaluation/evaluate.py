@@ -251,7 +251,7 @@ def answerable(turns: Path, catalog: Catalog, config: Config, *, channel: str = 
 
     Args:
         turns: Parquet of `tables.TURNS`.
-        catalog: what the assistant understands.
+        catalog: what the assistant understands; texts of single users are left out.
         config: its sections encoder, guardrail, launch and trigger are used.
         channel: ``spoken`` or ``typed``.
         complete: whether the assistant understands nothing but the catalog.
@@ -260,7 +260,7 @@ def answerable(turns: Path, catalog: Catalog, config: Config, *, channel: str = 
     asked = sorted(refused.items(), key=lambda item: -item[1][0])[:MOST_TEXTS]
     answered_turns, answered_texts, example = 0, 0, None
     with TemporaryDirectory() as folder:
-        locales = write_catalog_layer(Path(folder), catalog, config, channel=channel, complete=complete)
+        locales = write_catalog_layer(Path(folder), catalog.shared(), config, channel=channel, complete=complete)
         layer = CatalogLayer.open(Path(folder), config.guardrail)
         for (locale, text), (n, users) in asked:
             place = next(iter(lookup_order(locale, locales)), None)

@@ -33,15 +33,26 @@ class Contrasts:
         changes: (p,) float64, frames in which the pair changes the meaning.
         keeps: (p,) float64, frames in which it does not.
         size: one more than the number of words.
-        weight: (words + 1,) float64, for each word the share of its frames in which it changes the meaning, smoothed towards that
-            of all words. The last entry, for no word, is 0.
+        frames: (words + 1, 2) float64, for each word the frames in which it changes the meaning and those in which it does not.
+            The last row is for no word.
+        weight: (words + 1,) float64, for each word the share of its frames in which it changes the meaning (`shares`). The last
+            entry, for no word, is 0.
     """
 
     keys: Ints
     changes: Floats
     keeps: Floats
     size: int
+    frames: Floats
     weight: Floats
+
+    def counts(self, one: int, other: int) -> Counts:
+        """Return the frames of a pair of words, either of which may be `NOTHING`."""
+        key = _key(np.array([one]), np.array([other]), self.size)
+        place = int(np.searchsorted(self.keys, key)[0])
+        if place == len(self.keys) or self.keys[place] != key[0]:
+            return Counts(0, 0)
+        return Counts(int(self.changes[place]), int(self.keeps[place]))
 
     def p_change(self, one: Ints, other: Ints) -> Floats:
         """Return P(another meaning | these two words are exchanged) for pairs that share a frame, 0 for all others, (n,).
@@ -81,15 +92,29 @@ def mine(texts: Sequence[Sequence[int]], interpretations: Sequence[int], words: 
                 counts[min(one, other), max(one, other)][meant == others] += 1
     pairs = np.array(sorted(counts), dtype=np.int64).reshape(-1, 2)
     table = np.array([counts[one, other] for one, other in pairs.tolist()], dtype=np.float64).reshape(-1, 2)
-    weight = np.zeros((words + 1, 2))
+    of_word = np.zeros((words + 1, 2))
     for side in (0, 1):
         named = pairs[:, side] != NOTHING
-        np.add.at(weight, pairs[named, side], table[named])
-    total = weight.sum(axis=0) + SMOOTHING
-    typical = 2 * SMOOTHING * total / total.sum()
-    share = (weight[:, 0] + typical[0]) / (weight.sum(axis=1) + typical.sum())
+        np.add.at(of_word, pairs[named, side], table[named])
+    share = shares(of_word, of_word.sum(axis=0))
     share[-1] = 0.0
-    return Contrasts(_key(pairs[:, 0], pairs[:, 1], words + 1), table[:, 0], table[:, 1], words + 1, share)
+    return Contrasts(_key(pairs[:, 0], pairs[:, 1], words + 1), table[:, 0], table[:, 1], words + 1, of_word, share)
+
+
+def shares(frames: Floats, all_frames: Floats) -> Floats:
+    """Return the share of frames in which each word changes the meaning, smoothed towards that of all words, (words,).
+
+    Args:
+        frames: (words, 2) float64, frames of each word in which it changes the meaning, and those in which it does not.
+        all_frames: (2,) float64, their sums over all words.
+
+    Example:
+        >>> shares(np.array([[3.0, 0.0], [0.0, 0.0]]), np.array([3.0, 1.0])).round(2).tolist()
+        [0.87, 0.67]
+    """
+    total = all_frames + SMOOTHING
+    typical = 2 * SMOOTHING * total / total.sum()
+    return np.asarray((frames[:, 0] + typical[0]) / (frames.sum(axis=1) + typical.sum()))
 
 
 def mine_words(locales: Sequence[str], texts: Sequence[str], interpretations: Sequence[int]) -> dict[str, WordContrasts]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from rewriter.arrays import Bools, Ints
 from rewriter.errors import CURE_ARTEFACT, ArtefactError, reading_artefact
-from rewriter.model.columns import HashIndex, Keys, mapped
+from rewriter.model.columns import HashIndex, Keys, TextColumn, mapped, save_texts
 from rewriter.model.encoder import Encoder, Vectors
 from rewriter.model.query_store import Queries, QueryBook, write_book
 
@@ -25,6 +25,9 @@ _HIGH, _LOW = "high", "low"  # the users' hashes in two halves: the index holds 
 _HEX = 32  # hex digits of a user's hash
 _WRONG_HASH = f"a keyed hash of a user has {_HEX} hex digits"
 _TARGETS = "spoken.npy"  # which rows of the global book may be the target of a rewrite
+_SURFACES = "surfaces"
+SHOWS = "shows"
+"""File of the flags of `Listed`; one of the same name holds those of the rows of the global book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,27 @@ class Known(NamedTuple):
     private: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is kept of private rows that the operator listed, beside their columns in the book, as parallel columns.
+
+    Attributes:
+        surfaces: how each is spelled when it is sent.
+        shows: (n,) bool, whether its interpretation is known, so that it shows which words change the meaning.
+    """
+
+    surfaces: Sequence[str]
+    shows: Bools
+
+
 class Habits:
     """Which queries each user says, in one artefact version, in memory maps. Safe to use from many threads.
 
     Attributes:
         shared: number of rows of the global book; the first private row has this number.
         private: the private rows, those of each user side by side.
+        surfaces: how each private row is spelled when it is sent; None where no operator listed them.
+        shows: (n,) bool, see `Listed`; None as well.
 
     Example:
         >>> import tempfile
@@ -93,7 +111,7 @@ class Habits:
         ([7], [100], [])
     """
 
-    __slots__ = ("_index", "_last_day", "_low", "_rows", "_starts", "_turns", "private", "shared")
+    __slots__ = ("_index", "_last_day", "_low", "_rows", "_starts", "_turns", "private", "shared", "shows", "surfaces")
 
     def __init__(self, folder: Path) -> None:
         self.shared = int(json.loads((folder / _HEADER).read_text(encoding="utf-8"))["shared"])
@@ -104,6 +122,9 @@ class Habits:
         self._rows: Ints = mapped(folder / "rows.npy")
         self._turns: Ints = mapped(folder / "turns.npy")
         self._last_day: Ints = mapped(folder / "last_day.npy")
+        listed = (folder / f"{SHOWS}.npy").exists()
+        self.surfaces: TextColumn | None = TextColumn.open(folder, _SURFACES) if listed else None
+        self.shows: Bools | None = mapped(folder / f"{SHOWS}.npy") if listed else None
 
     @classmethod
     def open(cls, folder: Path) -> "Habits":
@@ -150,6 +171,9 @@ class Habits:
         heads = {_HIGH: self._index.keys[stays], _LOW: self._low[stays], "starts": _starts(lengths)}
         _save(folder, n_shared, heads | columns)
         self.private.keep(kept[private], folder / "private")
+        if self.surfaces is not None and self.shows is not None:
+            save_texts(folder, _SURFACES, self.surfaces.take(np.flatnonzero(kept[private])))
+            np.save(folder / f"{SHOWS}.npy", self.shows[kept[private]])
 
     def _place(self, user: str) -> int | None:
         if len(user) != _HEX:
@@ -269,12 +293,27 @@ class UserView:
             locale: as spelled in the log.
             user: keyed hash; empty for nobody.
         """
-        if len(self.book.rows_of(text, locale)):
-            return True
+        return len(self.book.rows_of(text, locale)) > 0 or len(self._private_of(text, locale, user)) > 0
+
+    def surface(self, text: str, locale: str, user: str) -> str | None:
+        """Return how the operator spelled a private row of this user; None if it is none, or nobody told.
+
+        Args:
+            text: normalised.
+            locale: as spelled in the log or catalog.
+            user: keyed hash; empty for nobody.
+        """
+        if self.habits.surfaces is None:
+            return None
+        found = self._private_of(text, locale, user)[:1]
+        return self.habits.surfaces.take(found)[0] if len(found) else None
+
+    def _private_of(self, text: str, locale: str, user: str) -> Ints:
+        """Return the private rows of this user with this text, numbered in the book of private rows."""
         if not user:
-            return False
-        own = self.habits.private.rows_of(text, locale)
-        return len(own) > 0 and bool(np.isin(own + len(self.book), self.habits.of(user).rows).any())
+            return _NOBODY.rows
+        found = self.habits.private.rows_of(text, locale)
+        return found[np.isin(found + len(self.book), self.habits.of(user).rows)] if len(found) else found
 
     def _column(self, name: str, rows: Ints, private: Bools) -> Ints:
         column: Ints = getattr(self.book, name)
@@ -294,7 +333,13 @@ class UserView:
 
 
 def write_habits(
-    folder: Path, counts: UserCounts, private_users: Sequence[str], private: Queries, shared: int, encoder: Encoder
+    folder: Path,
+    counts: UserCounts,
+    private_users: Sequence[str],
+    private: Queries,
+    shared: int,
+    encoder: Encoder,
+    listed: Listed | None = None,
 ) -> None:
     """Write the files that `Habits` maps.
 
@@ -305,6 +350,7 @@ def write_habits(
         private: texts that worked for one user and are not in the global book, in any order.
         shared: number of rows of the global book.
         encoder: the encoder of the global book.
+        listed: more about the private rows, in their order; None where they come from turns.
 
     Raises:
         ValueError: columns differ in length, a row is not in the global book, or a hash has not 32 hex digits.
@@ -331,6 +377,9 @@ def write_habits(
     }
     _save(folder, shared, columns)
     write_book(folder / "private", private, encoder)
+    if listed is not None:
+        save_texts(folder, _SURFACES, [listed.surfaces[i] for i in mine.tolist()])
+        np.save(folder / f"{SHOWS}.npy", listed.shows[mine])
 
 
 def save_spoken(folder: Path, spoken: Bools) -> None:

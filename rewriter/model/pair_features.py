@@ -5,7 +5,8 @@ features for the texts of a catalog, most of them when it is opened. `PoolMeasur
 request, from the word counts of a log. Both return the same columns.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -66,7 +67,8 @@ _LONGEST = 16  # so many words of a text are compared
 _NOBODY = -1  # filler in rows of word numbers
 _RIVAL_FLOOR = -4.0  # a candidate with a smaller log-likelihood per symbol is no rival
 _EDGE = ""  # neighbour of the first and of the last word of a text
-_RAREST = 1e-4  # share of everybody's turns that is assumed for an interpretation that nobody has asked for
+RAREST: Final = 1e-4
+"""Share of everybody's turns that is assumed for an interpretation that nobody has asked for."""
 
 
 class Asked(NamedTuple):
@@ -103,8 +105,8 @@ class PairIndex:
     """
 
     __slots__ = (
-        "_average", "_contrasts", "_idf", "_plain", "_rows", "_steps", "_unseen", "_views", "_vocabulary", "channel", "complete",
-        "interpretations", "share", "texts",
+        "_average", "_counts", "_idf", "_plain", "_rows", "_steps", "_unseen", "_views", "_vocabulary", "channel", "complete",
+        "contrasts", "interpretations", "share", "texts",
     )  # fmt: skip
 
     def __init__(
@@ -120,27 +122,44 @@ class PairIndex:
         self.interpretations = np.asarray(interpretations, dtype=np.int64)
         self.channel, self.complete = channel, complete
         self._average = 1 / max(1, len(np.unique(self.interpretations)))
-        self.share = np.full(len(texts), self._average) if share is None else np.maximum(share, _RAREST)
+        self.share = np.full(len(texts), self._average) if share is None else np.maximum(share, RAREST)
         self._views = channel.views(self.texts)
         self._plain = list(map(base_letters, self.texts))
-        words = [_distinct(text) for text in texts]
+        words = [distinct(text) for text in texts]
         self._vocabulary = {word: i for i, word in enumerate(dict.fromkeys(word for of in words for word in of))}
         self._rows: npt.NDArray[np.int32] = np.full((len(texts), _LONGEST), _NOBODY, dtype=np.int32)
         for row, of in zip(self._rows, words, strict=True):
             row[: len(of)] = [self._vocabulary[word] for word in of]
         self._steps = {step for text in texts for step in _steps(text)}
-        counts = np.bincount(self._rows[self._rows >= 0], minlength=len(self._vocabulary))
+        self._counts = np.bincount(self._rows[self._rows >= 0], minlength=len(self._vocabulary))
         self._unseen = float(np.log1p(len(texts)))
         numbered = [[self._vocabulary[word] for word in text.split()[:_LONGEST]] for text in texts]
-        self._contrasts = mine(numbered, self.interpretations.tolist(), len(self._vocabulary))
-        self._idf = np.append(np.log((1 + len(texts)) / np.maximum(counts, 1)), 0.0)  # the last is that of no word
+        self.contrasts = mine(numbered, self.interpretations.tolist(), len(self._vocabulary))
+        self._idf = np.append(np.log((1 + len(texts)) / np.maximum(self._counts, 1)), 0.0)  # the last is that of no word
 
     def __len__(self) -> int:
         return len(self.texts)
 
+    def number(self, word: str) -> int | None:
+        """Return the number of a word in `contrasts`; None if no text has it."""
+        return self._vocabulary.get(word)
+
+    def knows(self, word: str) -> bool:
+        """Return whether a text has a word."""
+        return word in self._vocabulary
+
+    def count(self, word: str) -> int:
+        """Return how many texts have a word."""
+        number = self._vocabulary.get(word)
+        return 0 if number is None else int(self._counts[number])
+
+    def said(self, rows: Ints) -> Views:
+        """Return some texts as the channel reads them."""
+        return self._views.take(rows.tolist())
+
     def asked(self, text: str) -> Asked:
         """Read a request, normalised."""
-        return Asked(text, self.channel.views([text]), _distinct(text))
+        return Asked(text, self.channel.views([text]), distinct(text))
 
     def wording(self, asked: Asked) -> Floats:
         """Measure a request by itself, the columns of `REQUEST`, (len(REQUEST),) float64."""
@@ -158,12 +177,12 @@ class PairIndex:
             rows: (m,) int64, rows of the index, at least one.
             own: (m,) float64, how often this user was understood so with success; None for nobody.
         """
-        said = self._views.take(rows.tolist())
-        goals = self.interpretations[rows]
-        letters = _letters(asked.text, [self._plain[i] for i in rows.tolist()])
+        plain = [self._plain[i] for i in rows.tolist()]
         turns = np.zeros(len(rows)) if own is None else own
-        habit = _habit(turns, self.share[rows], self._average)
-        return _columns(self.channel, asked, said, goals, letters, self._words(asked, rows), habit, complete=self.complete)
+        return columns(
+            self.channel, asked, self.said(rows), plain, self.interpretations[rows], self._words(asked, rows), turns,
+            self.share[rows], self._average, complete=self.complete,
+        )  # fmt: skip
 
     def _words(self, asked: Asked, rows: Ints) -> tuple[Floats, ...]:
         """Compare words: the columns from ``idf_lost`` to ``contrast_gained``."""
@@ -175,10 +194,8 @@ class PairIndex:
         mass = self._idf[theirs]
         row, left, right = np.nonzero(~kept[:, :, None] & (numbers >= 0)[None, :, None] & gained[:, None, :])
         contrast = np.zeros(len(rows))
-        np.maximum.at(
-            contrast, row, self._contrasts.p_change(numbers[left].astype(np.int64), theirs[row, right].astype(np.int64))
-        )
-        changing = self._contrasts.weight
+        np.maximum.at(contrast, row, self.contrasts.p_change(numbers[left].astype(np.int64), theirs[row, right].astype(np.int64)))
+        changing = self.contrasts.weight
         unknown = np.full(len(rows), np.count_nonzero(numbers < 0))
         return (
             (~kept @ heavy) / max(heavy.sum(), 1e-9),
@@ -224,45 +241,81 @@ class PoolMeasure:
             pool: its m candidates, at least one.
             wording: counts of words of the locale.
         """
-        asked = Asked(heard, self.channel.views([heard]), _distinct(heard))
-        letters = _letters(heard, list(map(base_letters, pool.texts)))
-        words = tuple(np.array([self._words(asked.words, _distinct(text), wording) for text in pool.texts]).T)
-        habit = _habit(pool.own_turns, np.maximum(pool.goal_prior, _RAREST), self._average)
-        said = self.channel.views(pool.texts)
-        return _columns(self.channel, asked, said, pool.interpretations, letters, words, habit, complete=False)
-
-    def _words(self, asked: Sequence[str], theirs: Sequence[str], wording: Wording) -> list[float]:
-        """Compare words: the columns from ``idf_lost`` to ``contrast_gained``."""
-
-        def idf(words: Sequence[str]) -> float:
-            counts = [wording.count("word", word) for word in words]
-            return float(sum(np.log((1 + wording.texts) / count) if count > 0 else np.log1p(wording.texts) for count in counts))
-
-        lost, gained = [word for word in asked if word not in theirs], [word for word in theirs if word not in asked]
-        known = [word for word in lost if wording.knows(word)]
-        return [
-            idf(lost) / max(idf(asked), 1e-9),
-            idf(gained) / max(idf(theirs), 1e-9),
-            float(len(lost) - len(known)),
-            float(len(known)),
-            max((self._contrasts.p_change(one, other) for one in known for other in gained), default=0.0),
-            max((self._changing(word) for word in known), default=0.0),
-            max((self._changing(word) for word in gained), default=0.0),
+        asked, count = Asked(heard, self.channel.views([heard]), distinct(heard)), partial(wording.count, "word")
+        words = [
+            compare_words(asked.words, distinct(text), count, wording.texts, self._contrasts.p_change, self._changing)
+            for text in pool.texts
         ]
+        plain, share = list(map(base_letters, pool.texts)), np.maximum(pool.goal_prior, RAREST)
+        return columns(
+            self.channel, asked, self.channel.views(pool.texts), plain, pool.interpretations, tuple(np.array(words).T),
+            pool.own_turns, share, self._average, complete=False,
+        )  # fmt: skip
 
 
-def _columns(
+def compare_words(
+    asked: Sequence[str],
+    theirs: Sequence[str],
+    count: Callable[[str], int],
+    texts: int,
+    p_change: Callable[[str, str], float],
+    changing: Callable[[str], float],
+) -> list[float]:
+    """Compare the words of a request and of a text: the columns from ``idf_lost`` to ``contrast_gained``.
+
+    Args:
+        asked: the different words of the request.
+        theirs: those of the text.
+        count: tells how many texts have a word.
+        texts: how many there are.
+        p_change: tells P(the meaning changes | two words are exchanged).
+        changing: tells the share of frames in which a word changes the meaning.
+    """
+
+    def idf(words: Sequence[str]) -> float:
+        return float(sum(np.log((1 + texts) / max(count(word), 1)) for word in words))
+
+    lost, gained = [word for word in asked if word not in theirs], [word for word in theirs if word not in asked]
+    known = [word for word in lost if count(word) > 0]
+    return [
+        idf(lost) / max(idf(asked), 1e-9),
+        idf(gained) / max(idf(theirs), 1e-9),
+        float(len(lost) - len(known)),
+        float(len(known)),
+        max((p_change(one, other) for one in known for other in gained), default=0.0),
+        max((changing(word) for word in known), default=0.0),
+        max((changing(word) for word in gained), default=0.0),
+    ]
+
+
+def columns(
     channel: NoisyChannel,
     asked: Asked,
     said: Views,
+    plain: Sequence[str],
     goals: Ints,
-    letters: Floats,
     words: Sequence[Floats],
-    habit: Floats,
+    turns: Floats,
+    share: Floats,
+    average: float,
     *,
     complete: bool,
 ) -> Floats:
-    """Put the columns of `PAIR` together, (m, len(PAIR)): likelihoods and their leads are computed here."""
+    """Put the columns of `PAIR` together, (m, len(PAIR)).
+
+    Args:
+        channel: of the locale.
+        asked: the request.
+        said: m candidates as the channel reads them.
+        plain: their texts, by `base_letters`.
+        goals: (m,) int64, their interpretations.
+        words: the columns of `compare_words`, (m,) each.
+        turns: (m,) float64, how often this user was understood so with success.
+        share: (m,) float64, share of each interpretation in everybody's turns.
+        average: the mean share of an interpretation.
+        complete: whether the assistant understands nothing but the texts of the index.
+    """
+    letters, habit = _letters(asked.text, plain), _habit(turns, share, average)
     heard, same = asked.views.lengths[0], np.ones(len(goals))
     likelihood = -channel.cost(asked.views, said) / heard
     rival = rivals(likelihood, goals, _RIVAL_FLOOR)
@@ -290,7 +343,7 @@ def _habit(own: Floats, share: Floats, average: float) -> Floats:
     return np.asarray(np.log((own + PULL * share) / (PULL * average)), dtype=np.float64)
 
 
-def _distinct(text: str) -> tuple[str, ...]:
+def distinct(text: str) -> tuple[str, ...]:
     """Return the different words of a text, in order."""
     return tuple(dict.fromkeys(text.split()[:_LONGEST]))
 

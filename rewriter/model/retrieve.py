@@ -333,14 +333,15 @@ class Retriever:
             channels=found.channels[places, hearing],
         )
 
-    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+    def nearest_locale(self, text: str, locales: Sequence[str], user: str = "") -> tuple[float, str]:
         """Return the similarity of the most similar query, 0..1, and its locale: in which language a text probably is.
 
         Args:
             text: normalised.
             locales: in which to look, preferred first; at least one.
+            user: keyed hash, whose own texts are looked at, too; empty for nobody.
         """
-        found = ((self.retrieve([text], locale, k=1).similarity, locale) for locale in locales)
+        found = ((self.retrieve([text], locale, user, k=1).similarity, locale) for locale in locales)
         best = [(float(similarity[0]) if len(similarity) else 0.0, locale) for similarity, locale in found]
         return max(best, key=lambda each: each[0])
 

@@ -297,7 +297,7 @@ def open_slots(slots: Slots, user_view: UserView, user: str, locale: str, weight
     habit = user_view.own(user, locale)
     book = user_view.book
     known = np.flatnonzero(book.speaks(np.arange(len(book)), locale))
-    rows, turns = (habit.rows, habit.turns) if len(habit.rows) else (known, np.ones(len(known), dtype=np.int64))
+    rows, turns = (habit.rows, habit.turns) if habit.turns.any() else (known, np.ones(len(known), dtype=np.int64))
     recent = np.argsort(-turns, kind="stable")[:_MOST_REQUESTS]
     goals = user_view.interpretations(np.sort(rows[recent]))[np.argsort(np.argsort(rows[recent]))]
     found = []

@@ -210,8 +210,23 @@ class Spellings:
         if found is not None:
             return found
         place = self._place(text, locale, alike=True)
-        sent = spoken if place is None else self._surfaces.take(np.array([place]))[0]
-        after = 0.0 if place is None or sent == spoken else self._priors.after(spoken, sent, float(self._p[place]))
+        if place is None:
+            return None
+        return self._unseen(spoken, self._surfaces.take(np.array([place]))[0], locale, float(self._p[place]))
+
+    def by_operator(self, spoken: str, sent: str, locale: str) -> Mend | None:
+        """Return what is known about a surface of a text that the operator spelled otherwise; None if it is nothing.
+
+        Args:
+            spoken: the utterance as it was heard.
+            sent: the same text as the operator spells it for one user; these spellings do not hold it.
+            locale: of the request.
+        """
+        return self._unseen(spoken, sent, locale, float(self._p.max(initial=self._priors.least)))
+
+    def _unseen(self, spoken: str, sent: str, locale: str, p: float) -> Mend | None:
+        """Return what holds for a surface of which nothing is known but the one that works, which succeeds with p."""
+        after = 0.0 if sent == spoken else self._priors.after(spoken, sent, p)
         if not after:
             return None
         return Mend(mend_id(locale, spoken), locale, spoken, sent, 0, 0, after, 0.0, 0.0, before=False, after=after)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,9 @@ ENDINGS: Final = (".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".csv", ".tsv
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _BATCH = 50_000  # rows that are fetched at once
 _SHOWN = 80  # characters of an example of a bad row
+_LONGEST_SCOPE = 1_000  # characters of a user id, as `Rewriter.rewrite` reads it
+OF_ONE_USER = "(a text of one user)"
+"""Stands in place of an example: reports show nothing that is private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class Catalog:
         scopes = [self.scopes[i] for i in rows]
         return Catalog(texts, queries, locales, hypotheses, self.weights[np.array(rows, dtype=np.int64)], scopes)
 
+    def shared(self) -> "Catalog":
+        """Return the rows for everybody."""
+        return self.keep([i for i, scope in enumerate(self.scopes) if not scope])
+
     def interpretations(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
         """Return one number for all texts of the same hypothesis in a locale, (n,) int64."""
         numbers: dict[tuple[str, str], int] = {}
@@ -82,7 +90,10 @@ class CatalogReport:
         kept: rows of the catalog.
         merged: rows that say what another row says, whose weight was added to it.
         rejected: reason -> how many rows.
-        examples: reason -> the first such row, cut.
+        examples: reason -> the first such row, cut; no text of a single user.
+        own: of the rows that were kept, those of single users.
+        owners: how many users these belong to.
+        unknown: how many of these users the log does not know; 0 without a log.
     """
 
     rows: int = 0
@@ -90,6 +101,9 @@ class CatalogReport:
     merged: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    own: int = 0
+    owners: int = 0
+    unknown: int = 0
 
     def reject(self, reason: str, example: object) -> None:
         """Count a bad row."""
@@ -101,8 +115,11 @@ class CatalogReport:
         bad = "; ".join(
             f"{n} set aside, {reason}, such as {self.examples[reason]!r}" for reason, n in self.rejected.most_common()
         )
-        rows, texts = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in ((self.rows, "row"), (self.kept, "text")))
-        return f"catalog: {rows}, {texts}" + (f"; {bad}" if bad else "")
+        counted = (self.rows, "row"), (self.kept, "text"), (self.owners, "user")
+        rows, texts, owners = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in counted)
+        own = f", {self.own:,} of them private to {owners}" if self.own else ""
+        unknown = f" ({self.unknown:,} of whom the log does not know)" if self.unknown else ""
+        return f"catalog: {rows}, {texts}{own}{unknown}" + (f"; {bad}" if bad else "")
 
 
 class _BadRowError(ValueError):
@@ -147,7 +164,7 @@ def read_catalog(
         try:
             text, key, meaning, weight = _read(row, locale, max_chars)
         except _BadRowError as refused:
-            report.reject(str(refused), row)
+            report.reject(str(refused), OF_ONE_USER if isinstance(row, Mapping) and row.get("scope") else row)
             continue
         meanings = found.setdefault(key, {})
         first, before = meanings.get(meaning, (text, 0.0))
@@ -159,20 +176,29 @@ def read_catalog(
 
 
 def _settled(found: Mapping[tuple[str, str, str], dict[str, tuple[str, float]]], report: CatalogReport) -> Catalog:
-    """Keep one hypothesis for each text: what is told beats a text by itself, then the greater weight counts."""
+    """Keep one hypothesis for each text: what is told beats a text by itself, then the greater weight counts.
+
+    A text of one user that everybody may be sent is no row of its own.
+    """
     kept: list[tuple[str, ...]] = []
     weights: list[float] = []
+    everybodys: set[tuple[str, str]] = set()
     for (query, locale, scope), meanings in sorted(found.items(), key=lambda item: (item[0][1], item[0][0], item[0][2])):
         given = {meaning: held for meaning, held in meanings.items() if meaning != query} or meanings
         ranked = sorted(given.items(), key=lambda item: -item[1][1])
         report.merged += query in meanings and query not in given
+        if scope and (query, locale) in everybodys:
+            report.merged += 1
+            continue
         if len(ranked) > 1 and ranked[0][1][1] == ranked[1][1][1]:
             for meaning, (text, _) in ranked:
-                report.reject("two interpretations", f"{text}: {meaning}")
+                report.reject("two interpretations", OF_ONE_USER if scope else f"{text}: {meaning}")
             continue
         for meaning, (text, _) in ranked[1:]:
-            report.reject("two interpretations", f"{text}: {meaning}")
+            report.reject("two interpretations", OF_ONE_USER if scope else f"{text}: {meaning}")
         meaning, (text, weight) = ranked[0]
+        if not scope:
+            everybodys.add((query, locale))
         kept.append((text, query, locale, meaning, scope))
         weights.append(weight)
     report.kept = len(kept)
@@ -196,7 +222,7 @@ def _read(row: object, locale: str, max_chars: int) -> tuple[str, tuple[str, str
     if not _LOCALE.fullmatch(tag):
         raise _BadRowError("not a locale (BCP 47, such as en or de-AT)")
     meaning = _text(row.get("hypothesis")) or _meaning(row) or query
-    return " ".join(text.split()), (query, tag.replace("_", "-"), _text(row.get("scope"))), meaning, _weight(row.get("weight"))
+    return " ".join(text.split()), (query, tag.replace("_", "-"), _scope(row.get("scope"))), meaning, _weight(row.get("weight"))
 
 
 def _meaning(row: Mapping[str, Any]) -> str:
@@ -224,6 +250,18 @@ def _weight(value: object) -> float:
     if not 0 < weight < float("inf"):
         raise _BadRowError("weight is not above 0")
     return weight
+
+
+def _scope(value: object) -> str:
+    """Return the user id that a row belongs to, as the log would give it; empty for everybody."""
+    if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN is no value
+        return ""
+    is_number = isinstance(value, Integral) or (isinstance(value, float) and value.is_integer())
+    if is_number and not isinstance(value, bool):
+        value = str(int(value))  # type: ignore[call-overload]  # a whole number, also of a column with gaps
+    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_SCOPE:
+        raise _BadRowError("scope is no user id, such as ann or 7")
+    return value
 
 
 def _text(value: object) -> str:

@@ -233,7 +233,7 @@ class Run:
         launched, n_in_context = launch.write_served(now.rules, writer.folder, config.trigger.suggest_loss_share)
         save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
         save_moments(writer.folder / "rules", find_moments(mined, config.teaching))
-        n_texts = _serve_catalog(self.given, writer, config, afresh=self.afresh)
+        listed = _serve_catalog(self.given, mined, writer, config, afresh=self.afresh)
         left = day.past.after(day.log, config, fitted=day.due, weighed=day.weighs)
         self._keep(now, left, mined, decided, best, weighed=day.weighs)
         counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
@@ -241,12 +241,11 @@ class Run:
         version = writer.publish(
             config=config,
             locales=mined.locales,
-            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}}
-            | ({"catalog texts": n_texts} if n_texts else {}),
+            counts={"turns": left.turns, **{f"{scope} rules": n for scope, n in counts.items()}} | dict(listed),
             metrics=_metrics(expected) | evidence.slice_figures(promises) | best.metrics(),
             judge=judge and partial(judge, day.turns),
         )
-        return Published(version, counts, expected, n_texts)
+        return Published(version, counts, expected, sum(listed.values()))
 
     def _keep(
         self, now: Lifecycle, left: Carried, mined: Mined, decided: LaunchDecision, best: BestDetector, *, weighed: bool
@@ -266,13 +265,18 @@ class Run:
         writer.finish_state([*(getattr(mined, name) for name in _KEPT), writer.work / "rejected.parquet"])
 
 
-def _serve_catalog(given: KeptCatalog | None, writer: Writer, config: Config, *, afresh: bool) -> int:
-    """Serve and keep the catalog that was given, else the one that is kept; return the number of its texts."""
-    served = given or (None if afresh else KeptCatalog.open(writer.previous_state, config))
+def _serve_catalog(given: KeptCatalog | None, mined: Mined, writer: Writer, config: Config, *, afresh: bool) -> Mapping[str, int]:
+    """Serve and keep the catalog that was given, else the one that is kept; return the number of its texts by kind."""
+    if given is None:
+        served = None if afresh else KeptCatalog.open(writer.previous_state, config)
+    else:
+        served = given.hashed(writer.user_key)
+        given.report.unknown = served.unknown(pd.read_parquet(mined.users, columns=["user_id"])["user_id"])
     if served is None:
-        return 0
+        return {}
     served.save(writer.state)
-    return sum(served.write(writer.folder / "catalog", config).values())
+    served.write(writer.folder / "catalog", config)
+    return served.counts()
 
 
 def _fit(

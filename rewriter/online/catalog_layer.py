@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from rewriter.arrays import Floats, Ints
+from rewriter.arrays import Bools, Floats, Ints
 from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.config import GuardrailSettings as Settings
 from rewriter.errors import ArtefactError
-from rewriter.guardrail import DEFAULT, HOME, Finding, Guardrails
+from rewriter.guardrail import DEFAULT, HOME, Finding, Guardrail, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
+from rewriter.model.columns import mapped
 from rewriter.model.decider import Threshold
+from rewriter.model.habits import SHOWS
+from rewriter.model.own_texts import OwnTexts, SharedTexts
 from rewriter.model.pair_features import PAIR, PairIndex
 from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
@@ -21,6 +25,7 @@ from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots
 from rewriter.online.layer import preferences_of, refined_by
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
+from rewriter.recent import Recent
 from rewriter.result import Candidate
 
 if TYPE_CHECKING:
@@ -28,25 +33,34 @@ if TYPE_CHECKING:
 
 HEADER: Final = "catalog.json"
 """The file that tells a folder of this layer from one that a log was fitted for."""
-CATALOG_RULE: Final = "catalog-after-global"
+CATALOG_RULES: Final = {scope: f"catalog-after-{scope}" for scope in (Scope.GLOBAL, Scope.PERSONAL)}
 """What answers and logs name as the rule where the catalog answers beside a log. No slice of the log's layer is judged by it."""
 Order = Callable[[str | None, Mapping[str, int]], Sequence[str]]
 _FOUND = 12  # candidates that are measured
 _NAMED = 5  # candidates that an answer names
 _LETTERS = PAIR.index("letters")
+_OWNERS = 32  # half the number of users whose own texts are kept ready; at most about a megabyte each
 
 
 class _ScoredText(NamedTuple):
-    """The candidates of a request, the likeliest first."""
+    """The candidates of a request, the likeliest first; `scopes` tells whose texts they are."""
 
     texts: list[str]
+    scopes: list[Scope]
     meant: Floats
     columns: Floats
 
     def named(self) -> tuple[Candidate, ...]:
         """Return the candidates as an answer names them."""
-        measured = zip(self.texts, self.columns[:, _LETTERS].tolist(), self.meant.tolist(), strict=True)
-        return tuple(Candidate(text, Layer.ONLINE, Scope.GLOBAL, alike, p) for text, alike, p in measured)[:_NAMED]
+        measured = zip(self.texts, self.scopes, self.columns[:, _LETTERS].tolist(), self.meant.tolist(), strict=True)
+        return tuple(Candidate(text, Layer.ONLINE, scope, alike, p) for text, scope, alike, p in measured)[:_NAMED]
+
+
+class _Own(NamedTuple):
+    """The texts of one user in one locale, and their rows as `UserView` numbers them, ascending."""
+
+    texts: OwnTexts
+    rows: Ints
 
 
 class CatalogLayer:
@@ -63,9 +77,12 @@ class CatalogLayer:
         threshold: P(meant) from which on a candidate is sent, and from which on it is suggested.
         guardrails: of the deployment.
         slots: of the catalog, for stated preferences; None where none is known.
+        shows: (n,) bool, of which texts for everybody the interpretation is known; None for all.
     """
 
-    __slots__ = ("_indexes", "_prior", "_retriever", "_starts", "_threshold", "guardrails", "slots", "student")
+    __slots__ = (
+        "_indexes", "_owners", "_prior", "_retriever", "_shared", "_starts", "_threshold", "guardrails", "slots", "student",
+    )  # fmt: skip
 
     student: None
 
@@ -79,13 +96,16 @@ class CatalogLayer:
         threshold: Threshold,
         guardrails: Guardrails = DEFAULT,
         slots: Slots | None = None,
+        shows: Bools | None = None,
     ) -> None:
         self._retriever, self._prior, self._threshold = retriever, prior, threshold
         self.guardrails, self.slots = guardrails, slots
         self.student = None
-        book = retriever.user_view.book
-        rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in book.locales}
-        self._starts = {locale: int(of[0]) for locale, of in rows.items()}
+        self._owners: Recent[tuple[str, str], _Own] = Recent(_OWNERS)
+        book, private = retriever.user_view.book, retriever.user_view.habits.private
+        locales = dict.fromkeys([*book.locales, *private.locales])
+        rows = {locale: np.flatnonzero(book.speaks(np.arange(len(book)), locale)) for locale in locales}
+        self._starts = {locale: int(of[0]) if len(of) else 0 for locale, of in rows.items()}
         self._indexes = {
             locale: PairIndex(
                 book.texts(of),
@@ -95,6 +115,12 @@ class CatalogLayer:
                 complete=complete,
             )
             for locale, of in rows.items()
+        }
+        known = np.ones(len(book), dtype=bool) if shows is None else shows
+        self._shared = {
+            locale: SharedTexts.of(self._indexes[locale], known[of], float(book.success[of].sum()))
+            for locale, of in rows.items()
+            if locale in private.locales
         }
 
     @classmethod
@@ -115,10 +141,10 @@ class CatalogLayer:
             threshold = Threshold(apply=float(header["apply"]), suggest=float(header["suggest"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ArtefactError(f"cannot read {folder / HEADER}: {error}; ship the version again") from error
-        guardrails = Guardrails(guardrail, open_contrasts(folder))
+        guardrails, shows = Guardrails(guardrail, open_contrasts(folder)), folder / f"{SHOWS}.npy"
         return cls(
             Retriever.open(folder), prior or Prior.load(), kind=kind, complete=complete, threshold=threshold,
-            guardrails=guardrails, slots=Slots.open(folder / "slots"),
+            guardrails=guardrails, slots=Slots.open(folder / "slots"), shows=mapped(shows) if shows.exists() else None,
         )  # fmt: skip
 
     @property
@@ -127,12 +153,16 @@ class CatalogLayer:
         return frozenset(self._indexes)
 
     def knows(self, text: str, locale: str, user: str) -> bool:
-        """Return whether a normalised text is one of the catalog."""
+        """Return whether a normalised text is one of the catalog, for everybody or for this user."""
         return self._retriever.knows(text, locale, user)
 
-    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+    def surface(self, text: str, locale: str, user: str) -> str | None:
+        """Return how a text of this user is spelled when it is sent; None if it is none of the user's own."""
+        return self._retriever.user_view.surface(text, locale, user)
+
+    def nearest_locale(self, text: str, locales: Sequence[str], user: str = "") -> tuple[float, str]:
         """Return in which of some locales a text probably is (`rewriter.model.retrieve.Retriever.nearest_locale`)."""
-        return self._retriever.nearest_locale(text, locales)
+        return self._retriever.nearest_locale(text, locales, user)
 
     def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:  # noqa: ARG002 - the method of OnlineLayer
         """Return None: without a log nobody knows texts that mean different things to different users."""
@@ -163,7 +193,7 @@ class CatalogLayer:
             sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
         """
         if not request.after_failure:
-            known = self._retriever.knows(request.hearings[0], request.locale)
+            known = self._retriever.knows(request.hearings[0], request.locale, request.user)
             return Verdict(None, Reason.HEALTHY if known else Reason.UNSURE)
         scored = self._score(request)
         if not scored.texts or late():
@@ -174,24 +204,21 @@ class CatalogLayer:
         if p < self._threshold.apply:
             suggestion = best if p >= self._threshold.suggest else None
             return Verdict(None, Reason.UNSURE, suggestion=suggestion, candidates=scored.named())
-        return Verdict(best, Reason.ONLINE, Layer.ONLINE, Scope.GLOBAL, p, candidates=scored.named())
+        return Verdict(best, Reason.ONLINE, Layer.ONLINE, scored.scopes[0], p, candidates=scored.named())
 
     def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first."""
         scored = self._score(request)
         weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
         measured = [dict(zip(PAIR, row, strict=True)) for row in scored.columns.tolist()]
-        found = zip(scored.texts, scored.meant.tolist(), measured, strict=True)
+        found = zip(scored.texts, scored.scopes, scored.meant.tolist(), measured, strict=True)
         return tuple(
-            self._considered(request, text, p, columns, weights, first=not i) for i, (text, p, columns) in enumerate(found)
-        )
-
-    def _considered(
-        self, request: LayerRequest, text: str, p: float, columns: dict[str, float], weights: dict[str, float], *, first: bool
-    ) -> Considered:
-        standing, finding = self._standing(request, text, p, first=first), self._finding(request, text)
-        detail = finding.packed() if finding else ""
-        return Considered(text, Scope.GLOBAL, p, p, standing, self._threshold.apply, detail, columns, weights)
+            Considered(
+                text, scope, p, p, self._standing(request, text, p, first=not i), self._threshold.apply,
+                finding.packed() if (finding := self._finding(request, text)) else "", columns, weights,
+            )
+            for i, (text, scope, p, columns) in enumerate(found)
+        )  # fmt: skip
 
     def _standing(self, request: LayerRequest, text: str, p: float, *, first: bool) -> Standing:
         if self._finding(request, text):
@@ -207,21 +234,58 @@ class CatalogLayer:
     def _score(self, request: LayerRequest) -> _ScoredText:
         """Find and measure candidates for what was heard first."""
         heard, locale = request.hearings[0], request.locale
-        found = self._retriever.retrieve([heard], locale, k=_FOUND + 1)
-        rows: Ints = found.rows[[text != heard for text in found.texts]][:_FOUND] - self._starts[locale]
-        if not len(rows):
-            return _ScoredText([], np.zeros(0), np.zeros((0, len(PAIR))))
-        index = self._indexes[locale]
-        preferences = self._preferences(request)
-        own = None if preferences is None else preferences.own(index.interpretations[rows], np.zeros(len(rows)))
-        columns = index.measure(index.asked(heard), rows, own)
+        found = self._retriever.retrieve([heard], locale, request.user, k=_FOUND + 1)
+        places = [i for i, text in enumerate(found.texts) if text != heard][:_FOUND]
+        if not places:
+            return _ScoredText([], [], np.zeros(0), np.zeros((0, len(PAIR))))
+        rows, texts = found.rows[places], [found.texts[i] for i in places]
+        columns = self._measure(request, rows)
         meant = self._prior.p(columns)
         order = np.argsort(-meant, kind="stable")
-        return _ScoredText([index.texts[i] for i in rows[order].tolist()], meant[order], columns[order])
+        private = self._retriever.user_view.private(rows)[order].tolist()
+        scopes = [Scope.PERSONAL if is_own else Scope.GLOBAL for is_own in private]
+        return _ScoredText([texts[i] for i in order.tolist()], scopes, meant[order], columns[order])
+
+    def _measure(self, request: LayerRequest, rows: Ints) -> Floats:
+        """Measure candidates, given by their rows in the books, (m, len(PAIR))."""
+        index, start, preferences = self._indexes[request.locale], self._starts[request.locale], self._preferences(request)
+        asked, mine = index.asked(request.hearings[0]), self._own(request)
+        if mine is None:
+            rows = rows - start
+            own = None if preferences is None else preferences.own(index.interpretations[rows], np.zeros(len(rows)))
+            return index.measure(asked, rows, own)
+        is_own, order = self._retriever.user_view.private(rows), np.argsort(rows)
+        ordered = np.where(is_own, len(index) + mine.rows.searchsorted(rows), rows - start)[order]
+        goals = mine.texts.interpretations(ordered)
+        own = None if preferences is None else preferences.own(goals, np.zeros(len(rows)))
+        return mine.texts.measure(asked, ordered, own)[np.argsort(order)]
+
+    def _own(self, request: LayerRequest) -> _Own | None:
+        """Return the user's own texts in the locale of a request; None if there are none."""
+        shared = self._shared.get(request.locale) if request.user else None
+        if shared is None:
+            return None
+        key, view = (request.user, request.locale), self._retriever.user_view
+        found = self._owners.get(key)
+        if found is None:
+            rows = view.own(*key).rows
+            if not len(rows):
+                return None
+            known, places = view.known(rows), rows - len(view.book)
+            shows = np.ones(len(rows), dtype=bool) if view.habits.shows is None else view.habits.shows[places]
+            texts = OwnTexts(shared, view.texts(rows), known.interpretations, shows, known.success.astype(np.float64))
+            found = _Own(texts, rows)
+            self._owners.put(key, found)
+        return found
+
+    def _guardrail(self, request: LayerRequest) -> Guardrail:
+        """Return the guardrail of a request, which knows what the user's own texts show about words."""
+        guardrail, mine = self.guardrails.of(request.locale), self._own(request)
+        return guardrail if mine is None else replace(guardrail, contrasts=mine.texts.contrasts(guardrail.contrasts))
 
     def _finding(self, request: LayerRequest, text: str) -> Finding | None:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
-        guardrail, heard = self.guardrails.of(request.locale), request.hearings[0]
+        guardrail, heard = self._guardrail(request), request.hearings[0]
         return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
 
 
@@ -262,10 +326,14 @@ class LogThenCatalog:
         placed = ((layer, self._placed(request, layer)) for layer in (self._own, self._catalog))
         return any(layer.knows(text, at.locale, user) for layer, at in placed if layer is not None and at is not None)
 
-    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+    def surface(self, text: str, locale: str, user: str) -> str | None:
+        """Return how a text of this user is spelled when it is sent; None if the catalog lists it for everybody or not at all."""
+        return self._catalog.surface(text, locale, user)
+
+    def nearest_locale(self, text: str, locales: Sequence[str], user: str = "") -> tuple[float, str]:
         """Return in which of some locales a text probably is, by the texts of the log and of the catalog."""
         asked = ((layer, [at for at in locales if at in layer.locales]) for layer in (self._own, self._catalog) if layer)
-        return max((layer.nearest_locale(text, known) for layer, known in asked if known), key=lambda each: each[0])
+        return max((layer.nearest_locale(text, known, user) for layer, known in asked if known), key=lambda each: each[0])
 
     @property
     def slots(self) -> Slots | None:
@@ -296,13 +364,17 @@ class LogThenCatalog:
         """Decide a request that no rule knows: by the log's layer, and after a refusal by the catalog if that sends nothing."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
         by_log = Verdict(None, Reason.NO_RULE)
+        if beside is not None and not request.after_failure and self.surface(request.hearings[0], beside.locale, request.user):
+            return Verdict(
+                None, Reason.HEALTHY
+            )  # of this text the log knows nothing, and the operator says that it is understood
         if self._own is not None and own is not None:
             by_log = self._own.decide(own, late=late, sendable=sendable)
         if by_log.text is not None or beside is None or not request.after_failure or late():
             return by_log
         by_catalog = self._catalog.decide(beside, late=late, sendable=sendable)
         if by_catalog.text is not None:
-            return by_catalog._replace(rule=CATALOG_RULE)
+            return by_catalog._replace(rule=CATALOG_RULES[by_catalog.scope or Scope.GLOBAL])
         return by_log if by_log.suggestion is not None or by_catalog.reason is Reason.NO_CANDIDATE else by_catalog
 
     def consider(self, request: LayerRequest) -> tuple[Considered, ...]:

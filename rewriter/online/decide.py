@@ -135,7 +135,7 @@ def _find_mend(serving: Serving, options: Options, call: Call, decided: Decision
     """
     if Layer.SPELLING not in options.layers:
         return None
-    mend, understands = serving.mend(call.text, call.query, call.locale), options.understands
+    mend, understands = serving.mend(call.text, call.query, call.locale, call.user), options.understands
     if mend is None or not (mend.after if call.after_failure else mend.before):
         return None
     if decided.blocks(serving.holds(call.locale, mend.locale), call.query, call.query):
@@ -171,7 +171,7 @@ def _understood(serving: Serving, options: Options, call: Call, text: str) -> bo
 
 
 def _surface(serving: Serving, options: Options, call: Call, text: str) -> str:
-    return serving.surface(text, call.locale) if Layer.SPELLING in options.layers else unspaced(text)
+    return serving.surface(text, call.locale, call.user) if Layer.SPELLING in options.layers else unspaced(text)
 
 
 def _by_habits(

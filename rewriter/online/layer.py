@@ -149,9 +149,13 @@ class OnlineLayer:
         """Return whether a normalised text is known to work, for everybody or for this user."""
         return self._finder.knows(text, locale, user)
 
-    def nearest_locale(self, text: str, locales: Sequence[str]) -> tuple[float, str]:
+    def surface(self, text: str, locale: str, user: str) -> str | None:  # noqa: ARG002 - the method of CatalogLayer
+        """Return None: how a text of a single user is spelled, only a catalog tells."""
+        return None
+
+    def nearest_locale(self, text: str, locales: Sequence[str], user: str = "") -> tuple[float, str]:
         """Return in which of some locales a text probably is (`rewriter.model.retrieve.Retriever.nearest_locale`)."""
-        return self._finder.nearest_locale(text, locales) if isinstance(self._finder, Retriever) else (0.0, locales[0])
+        return self._finder.nearest_locale(text, locales, user) if isinstance(self._finder, Retriever) else (0.0, locales[0])
 
     def ambiguity(self, request: LayerRequest, rule: str | None) -> Verdict | None:
         """Decide a text that means different things to different users by this user's habits; None if they do not tell.

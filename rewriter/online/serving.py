@@ -180,28 +180,39 @@ class Serving:
         special = found if found is not None and found.user else self.contextual.find(query, locales, context)
         return (found, False) if special is None else (special, True)
 
-    def surface(self, text: str, locale: str | None) -> str:
+    def surface(self, text: str, locale: str | None, user: str) -> str:
         """Return a normalised text as it is spelled when it is sent.
 
         Args:
             text: normalised.
             locale: of the request.
+            user: keyed hash; empty for nobody.
         """
         places = self.places(locale).all
         found = (each.surface(text, place) for each in self.spellings for place in places)
-        return next((one for one in found if one is not None), None) or unspaced(text)
+        return next((one for one in found if one is not None), None) or self._own_surface(text, locale, user) or unspaced(text)
 
-    def mend(self, spoken: str, text: str, locale: str | None) -> "Mend | None":
+    def _own_surface(self, text: str, locale: str | None, user: str) -> str | None:
+        """Return how a text that the operator listed for this user alone is spelled; None if it is none."""
+        layer = self.online_layer
+        found = (layer.surface(text, at, user) for at in self.places(locale).all) if layer and user else iter(())
+        return next((one for one in found if one is not None), None)
+
+    def mend(self, spoken: str, text: str, locale: str | None, user: str) -> "Mend | None":
         """Return what is known about an utterance that may only be spelled wrongly; None if it is nothing.
 
         Args:
             spoken: the utterance.
             text: its normal form.
             locale: of the request.
+            user: keyed hash; empty for nobody.
         """
         places = self.places(locale).all
         found = (each.mend(spoken, text, place) for each in self.spellings for place in places)
-        return next((one for one in found if one is not None), None)
+        mend = next((one for one in found if one is not None), None)
+        if mend is not None or (own := self._own_surface(text, locale, user)) is None:
+            return mend
+        return self.spellings[-1].by_operator(spoken, own, places[0])
 
     def detect(self, query: str, user: str) -> str | None:
         """Return the locale of a request that names none, where the artefact has several languages; else None.
@@ -216,7 +227,7 @@ class Serving:
         if self.online_layer is None or len(self.spoken) < 2:
             return None
         ruled = (at for at in self.spoken if self.rules.find(query, self.places(at).rules, user) is not None)
-        return next(ruled, None) or self.online_layer.nearest_locale(query, self.spoken)[1]
+        return next(ruled, None) or self.online_layer.nearest_locale(query, self.spoken, user)[1]
 
     def locale_of(self, asked: str | None) -> str:
         """Return the locale of a request; the commonest of the log where it names none."""

@@ -19,7 +19,7 @@ from rewriter.messages import candidate_standing, contrasted, rule_verdict
 from rewriter.model.layer_slices import SLICES
 from rewriter.model.spellings import Mend
 from rewriter.offline.rules import chain
-from rewriter.online.catalog_layer import CATALOG_RULE
+from rewriter.online.catalog_layer import CATALOG_RULES
 from rewriter.online.request import Considered, LayerRequest, hashed_user, shown
 from rewriter.online.rewriter import Rewriter
 from rewriter.online.serving import Serving, lookup_order, open_online_layer
@@ -265,8 +265,8 @@ def explain(
     if not locale and (said_so := normalise(text, serving.locale_of(None))):
         locale = serving.detect(said_so, user)
     source = normalise(text, serving.locale_of(locale))
-    mend = serving.mend(text, source, locale) if source else None
-    asked = source and answer.rule in (None, CATALOG_RULE, *SLICES)
+    mend = serving.mend(text, source, locale, user) if source else None
+    asked = source and answer.rule in (None, *CATALOG_RULES.values(), *SLICES)
     candidates = _considered(version, source, user, locale, after_failure) if asked else ()
     words = _words(version, source, locale)
     if not (version.state / "rules.parquet").exists():

@@ -18,16 +18,26 @@ from typing import Final
 from rewriter.artefact import feedback, review, taught
 from rewriter.artefact.disk import replace as replace_file
 from rewriter.artefact.versions import Version, current, held, version_ids
-from rewriter.artefact.writer import Writer
+from rewriter.artefact.writer import CATALOG_FILES, Writer
 from rewriter.config import Config
 from rewriter.engines import connect
 from rewriter.errors import ArtefactError, RequestError, reading_state, running
 from rewriter.model.layer_slices import open_shares, save_shares
 from rewriter.model.rules import Rule, save_moments_without, write_rules
+from rewriter.offline.catalog_layer import OWN_TEXTS
 from rewriter.offline.logs.reader import names_user
 from rewriter.online.overlay import Overlay
 from rewriter.operate.diagnose import KEPT
-from rewriter.operate.scrub import Person, context_rules_without, find, is_known, online_without, state_without, table_without
+from rewriter.operate.scrub import (
+    Person,
+    catalog_without,
+    context_rules_without,
+    find,
+    is_known,
+    online_without,
+    state_without,
+    table_without,
+)
 from rewriter.operate.scrub_logs import Rewritten, discard, lines_without, logs_without
 from rewriter.text import hash_household, hash_user
 
@@ -196,19 +206,19 @@ def _publish(user_id: str, hashed: str, version: Version, learned: Mapping[str, 
         rows = state_without(person, writer.previous_state, writer.state)
         _record(writer.state / "files.json", learned, user_id)
         before, after = _rules(served, version, writer.folder, writer.work)
-        parts = online_without(served, version.folder / "online", writer.folder / "online")
-        if (version.folder / "catalog").is_dir():
-            shutil.copytree(version.folder / "catalog", writer.folder / "catalog")
+        listed = _catalog(served, version.folder, writer.folder)
+        of_log = not (version.folder / "online" / CATALOG_FILES[0]).exists()
+        parts = online_without(served, version.folder / "online", writer.folder / "online") if of_log else {}
         manifest = version.manifest
         left = {name: min(users, served.locales.get(name, users)) for name, users in manifest.locales.items()}
         version_id = writer.publish(
             config=config,
-            locales={name: n for name, n in left.items() if n >= config.launch.min_users},
-            counts=dict(manifest.counts) | after,
+            locales={name: n for name, n in left.items() if n >= config.launch.min_users or not version.learned},
+            counts=dict(manifest.counts) | after | listed,
             metrics={name: math.nan if value is None else value for name, value in manifest.metrics.items()},
         )
     rules = sum(before.values()) - sum(after.values())
-    known = person.number >= 0 or served.number >= 0
+    known = person.number >= 0 or served.number >= 0 or rows > 0
     return Forgotten(version_id, known, rows, len(person.texts | served.texts), rules, parts is not None, parts or {})
 
 
@@ -262,9 +272,20 @@ def _files(path: Path) -> dict[str, str]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _catalog(person: Person, old: Path, new: Path) -> dict[str, int]:
+    """Write the layer of a catalog without a person, if there is one; return the count of the manifest that changes."""
+    layers = [name for name in ("online", "catalog") if (old / name / CATALOG_FILES[0]).exists()]
+    left = sum(catalog_without(person, old / name, new / name) for name in layers)
+    return {OWN_TEXTS: left} if layers else {}
+
+
 def _rules(person: Person, version: Version, folder: Path, work: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Write the rules that still serve; return how many served before and how many serve now, by kind."""
     old, new = version.state / "rules.parquet", work / "rules.parquet"
+    if not version.learned:
+        shutil.copytree(version.folder / "rules", folder / "rules")
+        shutil.copyfile(version.folder / "rules.parquet", folder / "rules.parquet")
+        return {}, {}
     table_without(person, old, new, "rules")
     with connect() as con:
         counted = [con.execute(_SERVED, [str(path)]).fetchall() for path in (old, new)]

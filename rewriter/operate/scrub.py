@@ -17,6 +17,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
+from rewriter.artefact.writer import CATALOG_FILES
 from rewriter.engines import connect, glob, quoted
 from rewriter.errors import ArtefactError, reading_artefact, reading_state
 from rewriter.guardrail.contrasts import WordContrasts, open_contrasts, save_contrasts
@@ -40,7 +41,8 @@ FILES: Final = {
     "state/*/priors.json": "no text: figures of the whole log",
     "state/*/contrasts.json": "words of texts of at least k users: words of fewer are removed",
     "state/*/detector/*": "no text: weights of features",
-    "state/*/catalog.json*": "texts that the operator gave for everybody, and the channel: nothing of a person",
+    "state/*/catalog.json": "the channel: nothing of a person",
+    "state/*/catalog.jsonl": "texts that the operator gave: those for the person, by the keyed hash, are removed",
     "state/feedback.jsonl": "keyed hashes: lines of the person are removed",
     "state/taught.db": "texts and keyed hashes: rows of the person, and of a household of this id, are removed and overwritten",
     "state/taught.db-journal": "rows while a write is under way; removed with its end",
@@ -54,11 +56,13 @@ FILES: Final = {
     "versions/*/manifest.json": "locales of at least k users, settings, figures, checksums",
     "versions/*/rules.parquet": "made anew from the rules that stay",
     "versions/*/rules/*": "made anew from the rules that stay; moments.mdb from the users that stay",
+    "versions/*/catalog/habits/*": "texts that the operator gave for single users, keyed hashes: those of the person are removed",
     "versions/*/catalog/*": "texts that the operator gave for everybody: taken over as they are",
     "versions/*/online/habits/*": "texts and keyed hashes: the slice of the person is removed",
     "versions/*/online/book/*": "texts of at least k users: rows of fewer are removed",
     "versions/*/online/index/*": "vectors of the book: built anew where a row was removed",
     "versions/*/online/spoken.npy": "a flag for each row of the book",
+    "versions/*/online/shows.npy": "a flag for each row of the book, in an artefact of a catalog alone",
     "versions/*/online/slots/*": "values of texts of at least k users: removed until the next learn if a text was removed",
     "versions/*/online/ambiguity/*": "texts of at least k users: removed if the person said one of them",
     "versions/*/online/risk.json": "words of at least k users: words of fewer are removed",
@@ -71,6 +75,8 @@ FILES: Final = {
 }
 """Every file of an artefact folder and its private state: what of a person it can hold, and what `forget` does with it."""
 
+CATALOG_ROWS: Final = CATALOG_FILES[1]
+"""File of a state that keeps the rows of a catalog."""
 _GONE = "\x1f"
 """Begins the text that stands for a removed one. No normalised text begins so."""
 _NO_LOCALE = "und"
@@ -115,6 +121,8 @@ def is_known(state: Path, hashed: str) -> bool:
         state: a folder with tables, such as the state of one version.
         hashed: the keyed hash.
     """
+    if any(row.get("scope") == hashed for row in _catalog_rows(state)):
+        return True
     with connect() as con:
         for table in _tables(state):
             for column in _columns(con, state, table):
@@ -135,6 +143,9 @@ def find(state: Path, user_id: str, hashed: str, k: int) -> Person:
         hashed: the same under the key of the artefact.
         k: users without whom no text serves others.
     """
+    if not (state / "users.parquet").exists():  # made of a catalog alone
+        nothing: frozenset[str] = frozenset()
+        return Person(user_id, hashed, -1, frozenset(), nothing, nothing, nothing, nothing, k)
     with connect() as con:
         known = con.execute(f"SELECT user_no FROM {_read(state, 'users')} WHERE user_id = ?", [hashed]).fetchone()
         number = -1 if known is None else int(known[0])
@@ -206,12 +217,30 @@ def state_without(person: Person, state: Path, out: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":
             left_out += table_without(person, path, target, name.parts[0].removesuffix(".parquet"))
+        elif path.name == CATALOG_ROWS:
+            left_out += _catalog_rows_without(person, state, target)
         else:
             shutil.copyfile(path, target)
     _mend_evidence_starts(out / "evidence_starts.json", person)
     _contrasts_without(person, out)
     _forget_the_fit(out / "days.json")
     return left_out
+
+
+def _catalog_rows(state: Path) -> Iterator[dict[str, object]]:
+    """Yield the rows of the catalog that a state keeps."""
+    path = state / CATALOG_ROWS
+    if path.exists():
+        with reading_state(path), path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+def _catalog_rows_without(person: Person, state: Path, out: Path) -> int:
+    """Write the catalog of a state without the texts of a person; return how many were left out."""
+    rows = list(_catalog_rows(state))
+    kept = [row for row in rows if row.get("scope") != person.hashed]
+    out.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    return len(rows) - len(kept)
 
 
 def is_declared(name: str) -> bool:
@@ -335,6 +364,16 @@ def context_rules_without(person: Person, old: Path, new: Path) -> None:
             rows = json.loads(old.read_bytes().decode("utf-8", "surrogatepass"))
             kept = [row for row in rows if not (person.texts | person.few).intersection(values_of(row))]
         new.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
+
+
+def catalog_without(person: Person, old: Path, new: Path) -> int:
+    """Write a layer that was made of a catalog without the texts of a person; return how many texts of other users are left.
+
+    What is for everybody is the operator's own, and stays.
+    """
+    shutil.copytree(old, new, ignore=lambda folder, _: ["habits"] if Path(folder) == old else [])
+    Habits.open(old / "habits").without([person.hashed], new / "habits")
+    return len(Habits.open(new / "habits").private)
 
 
 def online_without(person: Person, old: Path, new: Path) -> dict[str, int] | None:

@@ -6,7 +6,7 @@ import pytest
 from rewriter.config import Config, Launch, Trigger
 from rewriter.evaluation import evaluate as module
 from rewriter.evaluation.evaluate import answerable
-from rewriter.offline.catalog_layer import read_shared
+from rewriter.offline.catalog_layer import read_served
 
 ROWS = [{"text": f"turn {way} the kitchen lights"} for way in ("on", "off")]
 SAID = [
@@ -33,7 +33,7 @@ def config(k):
 
 
 def test_refused_turns_and_texts_are_counted(turns):
-    catalog, _ = read_shared(ROWS, config(2))
+    catalog, _ = read_served(ROWS, config(2))
     found = answerable(turns, catalog, config(2), complete=True)
     assert (found.turns, found.texts, found.asked) == (5, 4, 4), "a text of punctuation only is no text; locales are apart"
     assert (found.answered_turns, found.answered_texts) == (3, 2)
@@ -42,17 +42,17 @@ def test_refused_turns_and_texts_are_counted(turns):
 
 
 def test_a_text_of_few_users_is_no_example(turns):
-    catalog, _ = read_shared(ROWS, config(3))
+    catalog, _ = read_served(ROWS, config(3))
     assert answerable(turns, catalog, config(3), complete=True).example is None
 
 
 def test_only_the_commonest_texts_are_tried(turns, monkeypatch):
     monkeypatch.setattr(module, "MOST_TEXTS", 1)
-    catalog, _ = read_shared(ROWS, config(2))
+    catalog, _ = read_served(ROWS, config(2))
     assert "(only the 1 commonest were tried)" in str(answerable(turns, catalog, config(2), complete=True))
 
 
-def test_texts_of_one_user_are_set_aside():
-    catalog, report = read_shared([*ROWS, {"text": "call aunt zoe", "scope": "ann"}], config(3))
-    assert len(catalog) == report.kept == 2
-    assert dict(report.rejected) == {"a text of one user, which is not served yet": 1}
+def test_texts_of_one_user_answer_nobody_else(turns):
+    catalog, report = read_served([*ROWS, {"text": "call aunt zoe", "scope": "ann"}], config(3))
+    assert (report.kept, report.own) == (3, 1)
+    assert answerable(turns, catalog, config(3)) == answerable(turns, read_served(ROWS, config(3))[0], config(3))

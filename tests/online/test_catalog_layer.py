@@ -101,7 +101,7 @@ def test_a_text_of_one_user_is_sent_to_nobody_else(tmp_path):
     assert not Rewriter.open(tmp_path).rewrite("call aunt zo", after_failure=True).applied
 
 
-@pytest.mark.parametrize("rows", [[], [{"text": "?"}], [{"text": "hi", "scope": "ann"}]])
+@pytest.mark.parametrize("rows", [[], [{"text": "?"}], [{"text": "hi", "scope": " "}]])
 def test_a_catalog_without_texts_is_one_clear_line(rows, tmp_path):
     with pytest.raises(LogError, match=r"the catalog is empty|no row of the catalog can be served"):
         learn_catalog(rows, out=tmp_path)

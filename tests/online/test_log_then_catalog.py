@@ -10,7 +10,7 @@ from rewriter.artefact.versions import current
 from rewriter.codes import Layer, Reason, Scope
 from rewriter.config import Config, Trigger
 from rewriter.offline.catalog_layer import learn_catalog
-from rewriter.online.catalog_layer import CATALOG_RULE
+from rewriter.online.catalog_layer import CATALOG_RULES
 from rewriter.online.request import Verdict
 from rewriter.operate.forget import forget
 from rewriter.operate.scrub import is_declared
@@ -46,7 +46,7 @@ def answer(folder, text, *, after_failure=True):
 
 def test_the_catalog_answers_a_refusal_for_which_the_log_sends_nothing(folder):
     found = answer(folder, HEARD)
-    assert (found.text, found.reason, found.rule) == (SENT, Reason.ONLINE, CATALOG_RULE)
+    assert (found.text, found.reason, found.rule) == (SENT, Reason.ONLINE, CATALOG_RULES[Scope.GLOBAL])
     assert not answer(folder, HEARD, after_failure=False).applied
 
 

@@ -224,7 +224,7 @@ def learn_encoder(settings: Settings, data: EncoderData, folder: Path, *, seed: 
         MissingExtraError: the packages that train are not installed.
     """
     pairs = data.pairs(seed)
-    if settings.kind == "static":
+    if settings.kind == "static" or not data.texts:  # without texts there is nothing to adapt to
         fit_static(pairs, seed=seed).save(folder)
         return open_encoder(folder)
     teacher = _teacher(settings.base, data, pairs, seed)
