@@ -342,10 +342,10 @@ class OnlineLayer:
     def _standing(self, scored: _Scored, i: int, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
         threshold = self._threshold(scored.request)
-        agreed = score >= threshold.apply and self._p_by_prior(scored, i) >= threshold.least_prior
-        if agreed or self._sent_before(scored, i):
+        agreed = score >= min(threshold.apply, threshold.suggest) and self._p_by_prior(scored, i) >= threshold.least_prior
+        if (agreed and score >= threshold.apply) or self._sent_before(scored, i):
             return Standing.SENT
-        if score >= threshold.suggest:
+        if agreed and score >= threshold.suggest:
             return Standing.SUGGESTED
         if self.is_off(scored.request):
             return Standing.NO_THRESHOLD

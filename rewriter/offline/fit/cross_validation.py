@@ -238,15 +238,10 @@ def _case(draft: Draft, kept: Bools, wording: Wording, risk_of_words: Risk, *, o
 
 
 def _wins_and_losses(draft: Draft, pool: Pool) -> tuple[Floats, Floats]:
-    """Return P(meant) and P(something else is meant) of each candidate, by the votes that are real, (m,) each.
-
-    A stray vote for the candidate counts as a loss, because the log does not show what the user wanted.
-    """
-    votes = {goal: (share, p) for (goal, share), p in zip(draft.text.goals.items(), draft.p_real, strict=True)}
-    of_pool = np.array([votes.get(goal, (0.0, 0.0)) for goal in pool.interpretations.tolist()])
-    win = of_pool[:, 0] * of_pool[:, 1]
-    stray = of_pool[:, 0] - win
-    return win, sum(share * p for share, p in votes.values()) - win + stray
+    """Return P(meant) and P(something else is meant) of each candidate, by the votes that are real, (m,) each."""
+    real = dict(zip(draft.text.goals, draft.p_real, strict=True))
+    win = np.array([real.get(goal, 0.0) for goal in pool.interpretations.tolist()], dtype=np.float64)
+    return win, np.maximum(sum(real.values()) - win, 0.0)
 
 
 def _other_texts(draft: Draft) -> Bools:

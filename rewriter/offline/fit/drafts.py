@@ -20,8 +20,6 @@ from rewriter.offline.fit.examples import LabelledText
 from rewriter.text import text_draw
 
 _BINS = 20  # number of bins of likeness, each with the same number of votes and random pairs
-_MIN_STRAY = 0.3
-"""A likeness bounds the share of stray votes only if at least this share of the random pairs is below it."""
 _NO_NBEST: Final = 0.25  # share of the texts whose other hearings are hidden, so that the models do not depend on them
 _NO_USER: Final = 0.25  # share of the texts whose user is hidden, so that the models do not depend on habits
 _CANDIDATES = 40  # candidates of a text; so many, that enough are left without those of its goals
@@ -35,7 +33,8 @@ class Draft:
         text: the labelled text.
         pool: its candidates, its own text among them.
         hearings: the hearings that were searched for.
-        p_real: P(the votes for a goal are real), of each of its goals in their order; 1 for a healthy text.
+        p_real: P(the user restated the text by a goal), of each of its goals in their order, 1 together at most; 1 for a healthy
+            text.
     """
 
     text: LabelledText
@@ -47,8 +46,8 @@ class Draft:
 def draft_all(texts: Sequence[LabelledText], finder: Finder) -> list[Draft]:
     """Return a draft of each text.
 
-    The probability that a vote is real depends on how much less similar its goal is than the most similar text of the index. What
-    was meant is near the top, while the next goal may be anywhere.
+    The probability that a vote is real depends on the detector, and on how much less similar its goal is than the most similar
+    text of the index. What was meant is near the top, while the next goal may be anywhere.
     """
     drafts = [_draft(text, finder) for text in texts]
     failing = [draft for draft in drafts if not draft.text.healthy and draft.text.goals]
@@ -56,8 +55,13 @@ def draft_all(texts: Sequence[LabelledText], finder: Finder) -> list[Draft]:
     unlike = [_behind(draft, other) for draft, other in _random_pairs(votes)]
     alike = np.array([_behind(draft, goal) for draft, goal, _ in votes])
     p = iter(p_real(alike, np.array([share for *_, share in votes]), np.array(unlike)).tolist())
-    real = {id(draft): [next(p) for _ in draft.text.goals] for draft in failing}
+    real = {id(draft): _at_most_one([next(p) for _ in draft.text.goals]) for draft in failing}
     return [Draft(draft.text, draft.pool, draft.hearings, real.get(id(draft), [1.0] * len(draft.text.goals))) for draft in drafts]
+
+
+def _at_most_one(p: list[float]) -> list[float]:
+    """Return probabilities of things that exclude each other, scaled down if together they exceed 1."""
+    return [one / max(sum(p), 1.0) for one in p]
 
 
 def _random_pairs(votes: Sequence[tuple[Draft, int, float]]) -> list[tuple[Draft, int]]:
@@ -71,40 +75,43 @@ def _random_pairs(votes: Sequence[tuple[Draft, int, float]]) -> list[tuple[Draft
     return [(a[0], b[1]) for a, b in paired if a[1] != b[1] and a[0].text.hearings[0] != b[0].text.hearings[0]]
 
 
-def p_real(likeness: Floats, weight: Floats, unlike: Floats) -> Floats:
-    """Return P(a vote is real) from how alike its two texts are, (n,).
+def p_real(likeness: Floats, restates: Floats, unlike: Floats) -> Floats:
+    """Return P(a vote is real) from how alike its two texts are and from what the detector gives it, (n,).
 
-    Votes are a mixture. A share s of them is stray, and the texts of a stray vote are as similar as a random text and goal. At
-    similarities where real votes are rare, nearly all votes are stray, which bounds s (mixture proportion estimation: Blanchard,
-    Lee and Scott 2010, "Semi-supervised novelty detection", JMLR 11). Let F and G be the shares of votes and of random pairs with
-    a likeness of at most t, and f and g their shares in a bin::
+    Votes are a mixture of real and stray ones. The texts of a stray vote are as similar as a random text and goal. The detector
+    says how many votes are stray. So with n votes in a bin of likeness, with S stray votes in all bins together by the detector,
+    and with the share g of the random pairs in the bin::
 
-        s = min over t of F(t) / G(t),    P(real | bin) = 1 - s g / f, made to rise with likeness (isotonic regression)
+        real = max(n - S g, 0),    P(real | bin, p) = 1 / (1 + (1 - p) / p * g / f)
+
+    where f is the share of the bin among all that is real, and p is what the detector gives the vote (Bayes' rule). f / g is made
+    to rise with likeness (isotonic regression), and is 1 at least, because the detector has already counted that two texts are
+    unlike each other. Each bin has one random pair and one real vote more than were counted.
 
     Args:
         likeness: (n,) of each vote, on any scale on which higher means more alike.
-        weight: (n,) > 0, of each vote.
+        restates: (n,) P(restates) of each vote by the detector, above 0.
         unlike: (m,) likeness of random pairs.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> real, stray = rng.normal(5, 1, 900), rng.normal(0, 1, 100)
-        >>> p = p_real(np.append(real, stray), np.ones(1000), rng.normal(0, 1, 5000))
-        >>> bool(p[:900].mean() > 0.97), bool(p[900:].mean() < 0.2)
-        (True, True)
+        >>> p = p_real(np.append(real, stray), np.full(1000, 0.9), rng.normal(0, 1, 5000))
+        >>> bool(p[:900].mean() > 0.99), round(float(p[900:].mean()), 1)
+        (True, 0.9)
     """
     if not len(likeness) or not len(unlike):
-        return np.ones(len(likeness))
+        return np.asarray(restates, dtype=np.float64)
     edges = np.unique(np.quantile(np.concatenate([likeness, unlike]), np.linspace(0, 1, _BINS + 1)[1:-1]))
     n = len(edges) + 1
     place = np.searchsorted(edges, likeness)
-    of_all = np.bincount(place, weight, n) / weight.sum()
-    of_stray = np.bincount(np.searchsorted(edges, unlike), minlength=n) / len(unlike)
-    below = np.cumsum(of_stray)
-    enough = below >= _MIN_STRAY
-    share = float(np.min(np.cumsum(of_all)[enough] / below[enough], initial=1.0))
-    real = np.clip(1 - share * of_stray / np.maximum(of_all, 1e-9), 0.0, 1.0)
-    return np.asarray(isotonic_regression(real, weights=np.maximum(of_all, 1e-9)).x[place], dtype=np.float64)
+    stray = np.bincount(np.searchsorted(edges, unlike), minlength=n) + 1.0
+    stray /= stray.sum()
+    votes = np.bincount(place, minlength=n)
+    real = np.maximum(votes - float((1 - restates).sum()) * stray, 0.0) + 1.0
+    real /= real.sum()
+    ratio = np.exp(isotonic_regression(np.log(real / stray), weights=votes + 1.0).x)[place]
+    return np.asarray(1 / (1 + (1 - restates) / restates / np.maximum(ratio, 1.0)), dtype=np.float64)
 
 
 def _draft(text: LabelledText, finder: Finder) -> Draft:

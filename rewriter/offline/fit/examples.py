@@ -59,7 +59,8 @@ class Speaker:
     Attributes:
         user: keyed hash; empty for nobody.
         turns: how often this user said it.
-        goals: interpretation -> share of the user's votes on the text; empty without a vote.
+        goals: interpretation -> P(the user restated the text by it). They add up to 1 at most: the rest is that the user gave up,
+            and asked for something else. Empty without a vote.
     """
 
     user: str
@@ -94,11 +95,11 @@ class UserVotes:
         cast = sparse.coo_array(votes.goals)
         user = surface.hashes(mined.users, votes.user)
         frame = pd.DataFrame({"source": votes.source[cast.row], "user": user[cast.row], "goal": cast.col, "turns": cast.data})
-        frame["share"] = frame["turns"] / frame.groupby(["source", "user"])["turns"].transform("sum")
+        turns = frame.groupby(["source", "user"])["turns"].transform("sum")
+        frame["share"] = frame["turns"] / turns.clip(lower=1.0)
         of_user = pd.MultiIndex.from_frame(frame[["user", "goal"]]).isin(pd.MultiIndex.from_frame(own[["user_id", "node"]]))
         shared = frame["goal"].isin(good["node"])
-        vote = frame["share"] * frame.groupby(["source", "user"])["turns"].transform("sum").clip(upper=1.0)
-        weight = vote * fair_weights(frame["user"].astype(str), k)
+        weight = frame["share"] * fair_weights(frame["user"].astype(str), k)
         self.p_unseen_goal = (float(weight[~shared].sum()) + _PRIOR_UNSEEN_GOALS[0]) / (
             float(weight.sum()) + _PRIOR_UNSEEN_GOALS[1]
         )
@@ -153,7 +154,7 @@ class LabelledText:
     Attributes:
         locale: of the text.
         hearings: the text, then the other hearings of one of its turns.
-        goals: interpretation -> share of the user's votes on the text; of a healthy text its own, with 1.
+        goals: interpretation -> P(the user restated the text by it), 1 together at most; of a healthy text its own, with 1.
         main: the goal with most votes of all its users; -1 if there is no vote.
         healthy: whether the text works as spoken.
         honest: P(the assistant says that it failed | the text fails).
@@ -235,8 +236,9 @@ def new_goal_share(texts: pd.DataFrame, spoken: pd.DataFrame | None = None, k: i
 def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
     """Return the share of wrong votes, estimated from how often two users of the same failing text vote for the same goal.
 
-    If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with probability ``(1 - e)^2``. The estimate
-    depends on no score. Texts that mean different things to different users make it too high.
+    If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with probability ``(1 - e)^2``. Two users
+    count as much as both are sure to have restated the text. The estimate depends on no score. Texts that mean different things
+    to different users make it too high.
 
     Args:
         texts: labelled texts, up to five users of each.
@@ -253,13 +255,10 @@ def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
     for text in texts:
         if text.goals and not text.healthy:
             of_text[text.locale, text.hearings[0]].append(text.goals)
-    agree = [
-        float(np.mean([sum(p * b.get(goal, 0.0) for goal, p in a.items()) for a, b in combinations(goals, 2)]))
-        for goals in of_text.values()
-        if len(goals) > 1
-    ]
-    disagreeing = len(agree) - sum(agree)
-    return float(1 - np.sqrt(1 - stats.beta.ppf(quantile, disagreeing + 0.5, sum(agree) + 0.5)))
+    pairs = [list(combinations(goals, 2)) for goals in of_text.values() if len(goals) > 1]
+    both = sum(float(np.mean([sum(a.values()) * sum(b.values()) for a, b in of])) for of in pairs)
+    agree = sum(float(np.mean([sum(p * b.get(goal, 0.0) for goal, p in a.items()) for a, b in of])) for of in pairs)
+    return float(1 - np.sqrt(1 - stats.beta.ppf(quantile, max(both - agree, 0.0) + 0.5, agree + 0.5)))
 
 
 def labelled_texts(

@@ -84,8 +84,8 @@ def rephrases(texts: pd.DataFrame, good: pd.DataFrame, pairs: Pairs, min_users: 
     return MinedRephrases(found["query"].tolist(), found["query_meant"].tolist(), users)
 
 
-_MIN_SUCCESS = 1.5  # least expected number of successful turns of a shared query
-_MIN_OWN_SUCCESS = 0.9  # the same of a habit; a single turn without any cue counts for a little less than one
+_MIN_SUCCESS = 0.9
+"""Least expected number of successful turns of a query or a habit. A turn without any cue counts for a little less than 1."""
 _MIN_SHARE = 0.4  # least share of a text's turns, as a mean over users, that succeed with its best interpretation
 _MAX_SHOWING = 100_000  # texts among which contrasts are looked for; each takes some kilobytes while they are
 _MAX_SAMPLES = 500  # failing texts on which the index is tuned
@@ -145,7 +145,7 @@ def shared_queries(texts: pd.DataFrame, min_users: int) -> pd.DataFrame:
 
 def habits(mined: Mined) -> pd.DataFrame:
     """Return the habits of each user: texts said with success, with their best interpretation; rewritten turns do not count."""
-    return _read(mined, ("counts", "users", "texts"), _HABITS, _MIN_OWN_SUCCESS, _MIN_SHARE)
+    return _read(mined, ("counts", "users", "texts"), _HABITS, _MIN_SUCCESS, _MIN_SHARE)
 
 
 def contrasts(mined: Mined, min_users: int) -> dict[str, WordContrasts]:

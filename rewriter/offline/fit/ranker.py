@@ -114,7 +114,7 @@ class ModeEvidence:
     Attributes:
         held_out: the texts, with calibrated scores.
         first_day: (n,) on which each was first said, days since 1970.
-        calibration: of the scores.
+        calibration: of the scores; where the prior stands in, of those on which it agrees.
         noise: share of wrong labels.
         min_p: least P(success) of what is sent.
         always_suggested: from this P(success) on, everything is sent or suggested.
@@ -164,7 +164,7 @@ class ModeEvidence:
             return self
         asked = ((case.seen, case.wording, case.text.locale, outcome.best) for case, outcome in outcomes)
         p = [prior.p(seen.hearings[0], seen.pool, wording, locale)[best] for seen, wording, locale, best in asked]
-        found = thresholds.by_prior(
+        found, calibration = thresholds.by_prior(
             _columns(outcomes),
             np.array(p, dtype=np.float64),
             loss_share=self.budget.max_loss_share,
@@ -172,7 +172,7 @@ class ModeEvidence:
             noise=self.noise if mode == "before" else self.most_noise,
             factors=_LABELS[mode],
         )
-        return replace(self, by_prior=found) if found.keeps_budget() else self
+        return replace(self, by_prior=found, calibration=calibration) if found.keeps_budget() else self
 
     def promise(self) -> Promise:
         """Return the threshold to send a rewrite, by all these texts or else by the shipped prior."""
@@ -189,8 +189,7 @@ class ModeEvidence:
         share, least = self.budget.suggest_loss_share, self.budget.min_p_suggested
         suggest = thresholds.lowest(self.held_out, loss_share=share, noise=self.noise, least=least, calibrated=True).threshold
         suggest, promise = min(suggest, self.always_suggested), self.promise()
-        calibration = self.calibration if self.by_prior is None else Calibration()
-        return Threshold(promise.threshold, suggest, calibration, promise.least_prior)
+        return Threshold(promise.threshold, suggest, self.calibration, promise.least_prior)
 
 
 def _columns(outcomes: Sequence[tuple[Case, Outcome]]) -> thresholds.HeldOut:

@@ -102,7 +102,15 @@ def label_noise(held_out: HeldOut, *, less: float, quantile: float = 0.5) -> flo
     return float(max(0.0, min(shares, default=0.0) - less))
 
 
-def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: float = 0.0, calibrated: bool = False) -> Promise:
+def lowest(
+    held_out: HeldOut,
+    *,
+    loss_share: float,
+    noise: float = 0.0,
+    least: float = 0.0,
+    calibrated: bool = False,
+    prior_wins: float = 0.0,
+) -> Promise:
     """Return the lowest threshold whose held-out share of losses stays within the budget, or infinity if there is none.
 
     If a share e of the labels is wrong, L observed losses among W + L decided texts are ``(L - e (W + L)) / (1 - e)`` true ones.
@@ -117,6 +125,7 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
         calibrated: whether scores are P(success). Then the losses that the scores predict must keep the budget, too. The lowest
             of many thresholds is often one at which few losses happened to be observed, and the curve is smoother than the
             counts.
+        prior_wins: wins that count beside those of the held-out texts. The promise does not contain them.
 
     Example:
         >>> none, sure = np.zeros(100), np.linspace(1, 0, 100)
@@ -131,12 +140,12 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
     decided = win + loss
     loss = np.maximum((loss - noise * decided) / (1 - noise), 0.0)
     win = decided - loss
-    kept = (loss + 1) <= loss_share * (decided + 1)
+    kept = (loss + 1) <= loss_share * (decided + prior_wins + 1)
     kept &= np.append(score[1:] < score[:-1], True)[: len(score)]  # texts of one score pass together
     if calibrated:
         total = (held_out.win + held_out.loss)[order]
         kept &= np.cumsum(total * (1 - score)) <= loss_share * np.cumsum(total)
-    budget = float(np.min((loss + 1) / (decided + 1), initial=1.0))
+    budget = float(np.min((loss + 1) / (decided + prior_wins + 1), initial=1.0))
     if not kept.any():
         spare = float(np.max(loss_share * decided - loss, initial=0.0))
         more = (1 - loss_share) / spare if spare > 0 else math.inf
@@ -148,42 +157,59 @@ def lowest(held_out: HeldOut, *, loss_share: float, noise: float = 0.0, least: f
 
 def by_prior(
     held_out: HeldOut, p_prior: Floats, *, loss_share: float, least: float = 0.0, noise: float = 0.0, factors: int = 1
-) -> Promise:
-    """Return the promise of the shipped prior, for a log whose held-out texts are too few for a promise.
+) -> tuple[Promise, Calibration]:
+    """Return the promise of the shipped prior, for a log whose held-out texts are too few for a promise, and the calibration.
 
-    With a budget q, a rewrite is sent if two judges agree: the ranker of the log and the shipped prior must both give P(meant) of
-    at least t = 1 - 2 q. If P is spread evenly above t, the share of losses is q. Where a score is a product of `factors`
-    probabilities, it must reach t to that power.
-
-    The prior counts as 20 rewrites, one of them lost. The held-out texts that pass are added to these, after a correction for
-    wrong labels. So the prior decides where there are hardly any texts, and texts that lose more than the budget overrule it.
+    With a budget q, a rewrite is looked at only if the prior gives P(meant) of at least t = 1 - 2 q. If P is spread evenly above
+    t, the share of losses is q. So the prior counts as 20 rewrites, one of them lost, and the held-out texts on which it agrees
+    are added to these. The ranker of the log must agree, too. If at least 20 held-out texts pass, they are calibrated and set the
+    threshold, as in `lowest`. If they are fewer, the ranker must give at least t, or t to the power of `factors`.
 
     Args:
-        held_out: the held-out texts, with scores that are products of probabilities.
+        held_out: the held-out texts, with scores that are products of probabilities and not calibrated.
         p_prior: (n,) P(meant) by the prior of each.
         loss_share: the budget, as share of losses among wins and losses.
-        least: lowest threshold that is considered.
+        least: lowest P(success) of what is sent.
         noise: share of the texts with a wrong label, from `label_noise`.
         factors: how many probabilities a score is the product of.
 
     Example:
         >>> few = HeldOut(np.full(4, 0.95), np.array([1.0, 1, 1, 0]), np.array([0.0, 0, 0, 1]), np.zeros(4))
-        >>> agreed = by_prior(few.take(np.array([1, 1, 1, 0]) > 0), np.full(3, 0.97), loss_share=0.05)
+        >>> agreed, _ = by_prior(few.take(np.array([1, 1, 1, 0]) > 0), np.full(3, 0.97), loss_share=0.05)
         >>> agreed.threshold, agreed.least_prior, agreed.win, agreed.loss
         (0.9, 0.9, 22.0, 1.0)
-        >>> by_prior(few, np.full(4, 0.97), loss_share=0.05).keeps_budget()
+        >>> by_prior(few, np.full(4, 0.97), loss_share=0.05)[0].keeps_budget()
         False
+        >>> enough = HeldOut(np.full(40, 0.5), np.ones(40), np.zeros(40), np.zeros(40))
+        >>> agreed, calibration = by_prior(enough, np.full(40, 0.97), loss_share=0.05)
+        >>> agreed.threshold == calibration.p_of(0.5) > 0.95
+        True
     """
     sure = max(1 - 2 * loss_share, least)
-    score = max(sure**factors, least)
-    passed = held_out.take((held_out.score >= score) & (p_prior >= sure))
-    decided, loss = float((passed.win + passed.loss).sum()), float(passed.loss.sum())
-    loss = max((loss - noise * decided) / (1 - noise), 0.0) + PRIOR_LOSSES
-    decided += PRIOR_WINS + PRIOR_LOSSES
-    if loss > loss_share * decided:
-        return Promise(math.inf, 0.0, 0.0, least_budget=loss / decided)
-    interval = _interval(decided - loss, loss)
-    return Promise(score, decided - loss, loss, *interval, least_budget=loss_share, more_evidence=1.0, least_prior=sure)
+    agreed = held_out.take(p_prior >= sure)
+    calibration = calibrate(agreed, noise=noise)
+    calibrated = agreed.calibrated(calibration)
+    found = lowest(calibrated, loss_share=loss_share, noise=noise, least=least, prior_wins=PRIOR_WINS)
+    if found.win + found.loss < PRIOR_WINS + PRIOR_LOSSES:
+        score, calibration = max(sure**factors, least), Calibration()
+        found = _of_all(agreed.take(agreed.score >= score), score, loss_share=loss_share, noise=noise, prior_wins=PRIOR_WINS)
+    if not found.keeps_budget():
+        return found, Calibration()
+    win, loss = found.win + PRIOR_WINS, found.loss + PRIOR_LOSSES
+    ratio, low = _interval(win, loss)
+    return Promise(
+        found.threshold, win, loss, ratio, low, least_budget=loss_share, more_evidence=1.0, least_prior=sure
+    ), calibration
+
+
+def _of_all(held_out: HeldOut, threshold: float, *, loss_share: float, noise: float, prior_wins: float) -> Promise:
+    """Return the promise of a given threshold, with these held-out texts above it."""
+    decided, loss = float((held_out.win + held_out.loss).sum()), float(held_out.loss.sum())
+    loss = max((loss - noise * decided) / (1 - noise), 0.0)
+    budget = (loss + 1) / (decided + prior_wins + 1)
+    if budget > loss_share:
+        return Promise(math.inf, 0.0, 0.0, least_budget=budget)
+    return Promise(threshold, decided - loss, loss)
 
 
 def _interval(win: float, loss: float) -> tuple[float, float]:

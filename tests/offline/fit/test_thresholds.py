@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from rewriter.model.decider import Calibration
 from rewriter.offline.fit.thresholds import HeldOut, by_prior, calibrate, label_noise, lowest
 
 SHARES = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60)
@@ -143,26 +144,45 @@ def _truth(score):
 def test_the_prior_stands_in_as_twenty_rewrites_of_which_one_is_lost():
     rows = [(0.95, 1.0)] * 6 + [(0.95, 0.0)] + [(0.85, 0.0)] * 9
     sure, unsure = np.full(16, 0.95), np.full(16, 0.85)
-    none = by_prior(evidence([]), np.zeros(0), loss_share=0.05)
+    none, calibration = by_prior(evidence([]), np.zeros(0), loss_share=0.05)
     assert (none.threshold, none.least_prior, none.win, none.loss) == (0.9, 0.9, 19.0, 1.0)
-    assert by_prior(evidence(rows), sure, loss_share=0.05).threshold == math.inf  # 2 of 27
-    kept = by_prior(evidence(rows), sure, loss_share=0.05, noise=0.1)  # one in seven, less a tenth: 1.33 of 27
+    assert calibration == Calibration()
+    assert by_prior(evidence(rows), sure, loss_share=0.05)[0].threshold == math.inf  # 2 of 27
+    kept, _ = by_prior(evidence(rows), sure, loss_share=0.05, noise=0.1)  # one in seven, less a tenth: 1.33 of 27
     assert (kept.threshold, kept.loss) == (0.9, pytest.approx(1 + (1 - 0.7) / 0.9))
-    assert by_prior(evidence(rows), unsure, loss_share=0.05) == none  # what the prior does not send shows nothing
-    assert by_prior(evidence(rows), sure, loss_share=0.1).threshold == math.inf  # at .8 the other nine losses pass, too
-    assert by_prior(evidence([]), np.zeros(0), loss_share=0.04).threshold == math.inf  # the prior itself promises no less
+    assert by_prior(evidence(rows), unsure, loss_share=0.05)[0] == none  # what the prior does not send shows nothing
+    assert by_prior(evidence(rows), sure, loss_share=0.1)[0].threshold == math.inf  # at .8 the other nine losses pass, too
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.04)[0].threshold == math.inf  # the prior itself promises no less
+
+
+def test_twenty_texts_on_which_the_prior_agrees_set_the_threshold_by_themselves():
+    """The ranker of a small log gives .5 and .3 where 40 of 40 and 10 of 40 are right: .5 is enough, though it is below .9."""
+    rows = [(0.5, 1.0)] * 40 + [(0.3, 1.0)] * 10 + [(0.3, 0.0)] * 30 + [(0.4, 0.0)] * 50
+    p = np.array([0.95] * 80 + [0.5] * 50)
+    found, calibration = by_prior(evidence(rows), p, loss_share=0.05)
+    assert (found.win, found.loss, found.least_prior) == (59.0, 1.0, 0.9)
+    assert found.threshold == calibration.p_of(0.5)
+    assert calibration.p_of(0.3) < 0.65 < calibration.p_of(0.5)
+    few, calibration = by_prior(evidence(rows[:19]), p[:19], loss_share=0.05)  # 19 show too little
+    assert (few.threshold, few.win, calibration) == (0.9, 19.0, Calibration())
+    assert by_prior(evidence(rows), p, loss_share=0.04)[0].win == 59.0  # 1 of 60
+    assert not by_prior(evidence(rows), p, loss_share=0.01)[0].keeps_budget()
 
 
 def test_a_product_of_two_probabilities_needs_the_square():
-    assert by_prior(evidence([]), np.zeros(0), loss_share=0.05, factors=2).threshold == pytest.approx(0.81)
-    assert by_prior(evidence([]), np.zeros(0), loss_share=0.2, least=0.65, factors=2).threshold == 0.65
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.05, factors=2)[0].threshold == pytest.approx(0.81)
+    assert by_prior(evidence([]), np.zeros(0), loss_share=0.2, least=0.65, factors=2)[0].threshold == 0.65
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=40), st.floats(0.05, 0.25))
-def test_what_the_prior_promises_keeps_the_budget(rows, share):
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), max_size=80), st.floats(0.05, 0.25), st.floats(0, 0.7)
+)
+def test_what_the_prior_promises_keeps_the_budget(rows, share, least):
     of, p = evidence([row[:2] for row in rows]), np.array([row[2] for row in rows])
-    found = by_prior(of, p, loss_share=share)
-    passes = (of.score >= max(1 - 2 * share, 0)) & (p >= 1 - 2 * share)
-    assert found.keeps_budget() == (of.loss[passes].sum() + 1 <= share * (passes.sum() + 20))
+    found, calibration = by_prior(of, p, loss_share=share, least=least)
     if found.keeps_budget():
+        passes = (calibration.all(of.score) >= found.threshold) & (p >= found.least_prior)
+        assert found.loss == pytest.approx(of.loss[passes].sum() + 1)
+        assert found.win == pytest.approx(of.win[passes].sum() + 19)
         assert found.loss <= share * (found.win + found.loss) + 1e-9
+        assert found.threshold >= least

@@ -1,16 +1,17 @@
 """Who says a text and what she was led to: drawn among those who were led somewhere, votes for what nobody knows left out."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 
 from rewriter.model.retrieve import Pool
 from rewriter.offline.fit.drafts import without_own_votes
-from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes, new_goal_share
+from rewriter.offline.fit.examples import NOBODY, LabelledText, Speaker, UserVotes, new_goal_share, vote_noise
 from rewriter.offline.rules.votes import Votes
 
 GARBLE, LAMP, JAZZ, NOISE = 0, 1, 2, 3
@@ -20,6 +21,10 @@ ANN, BEN, CEM = "a" * 32, "b" * 32, "c" * 32
 
 @pytest.fixture
 def user_votes(tmp_path):
+    return user_votes_of(tmp_path, np.array([[0, 3.0, 1.0, 0], [0, 0, 0, 2.0]]))  # ann: lamp 3, jazz 1; ben: what nobody knows
+
+
+def user_votes_of(tmp_path, goals):
     said = pd.DataFrame({"node": [GARBLE] * 3 + [NOISE], "user_no": [0, 1, 2, 2], "turns": [4, 2, 1, 1]})
     said = said.assign(first_day=0, last_day=1, mass=0, success=0)
     nodes = pd.DataFrame({"node": [GARBLE, NOISE], "state": ["garble", "noise"]})
@@ -30,8 +35,7 @@ def user_votes(tmp_path):
             con.table(name).write_parquet(str(tmp_path / f"{name}.parquet"))
     files = {name: tmp_path / f"{name}.parquet" for name in ("user_nodes", "users", "left_out", "nodes")}
     mined = SimpleNamespace(**files, named=lambda *names: {name: files[name] for name in names})
-    goals = sparse.csr_array(np.array([[0, 3.0, 1.0, 0], [0, 0, 0, 2.0]]))  # ann: lamp 3, jazz 1; ben: what nobody knows
-    ones = np.ones(2)
+    goals, ones = sparse.csr_array(goals), np.ones(2)
     votes = Votes(np.zeros(2, dtype=np.int64), np.arange(2), ones, ones, goals, goals, ones, np.arange(2), np.arange(2), ones > 0)
     return UserVotes(mined, votes, pd.DataFrame({"node": [LAMP]}), pd.DataFrame({"user_id": [ANN], "node": [JAZZ]}))
 
@@ -40,6 +44,27 @@ def test_the_one_who_was_led_somewhere_speaks(user_votes):
     found = user_votes.speakers({GARBLE, NOISE})
     assert found[GARBLE] == [Speaker(ANN, 4.0, {LAMP: 0.75, JAZZ: 0.25})]  # jazz is no query of everybody's, but her own
     assert found[NOISE] == [Speaker(CEM, 1.0, {})]
+
+
+def test_a_vote_weighs_as_much_as_the_restatement_is_likely(tmp_path):
+    """Ann's next request is with P = .2 a restatement; Ben restated three turns, each with P = .5: at least one of them is."""
+    votes = user_votes_of(tmp_path, np.array([[0, 0.15, 0.05, 0], [0, 1.5, 0, 0]]))
+    ann, ben = votes.speakers({GARBLE})[GARBLE]
+    assert (ann.user, ben.user) == (ANN, BEN) or (ann.user, ben.user) == (BEN, ANN)
+    goals = {of.user: of.goals for of in (ann, ben)}
+    assert goals[ANN] == pytest.approx({LAMP: 0.15, JAZZ: 0.05})
+    assert goals[BEN] == {LAMP: 1.0}
+    assert votes.p_unseen_goal == pytest.approx((0.05 + 5) / (1.2 + 20))
+
+
+def test_users_who_perhaps_restated_nothing_say_little_of_wrong_votes():
+    """Ten pairs agree surely. Ten more disagree, but by requests that are restatements with P = .1, one pair counts .01."""
+    row = LabelledText("en", ("lamb on",), {LAMP: 1.0}, LAMP, False, 1.0, 2, ANN, 1.0, 0.5, False, 0)
+    sure = [replace(row, hearings=(f"lamb {i}",)) for i in range(10) for _ in range(2)]
+    faint = [replace(row, hearings=(f"jam {i}",), goals={goal: 0.1}) for i in range(10) for goal in (LAMP, JAZZ)]
+    expected = 1 - np.sqrt(1 - stats.beta.ppf(0.5, 0.1 + 0.5, 10 + 0.5))
+    assert vote_noise(sure + faint, 0.5) == pytest.approx(expected)
+    assert vote_noise(sure + [replace(of, goals=dict.fromkeys(of.goals, 1.0)) for of in faint], 0.5) > 5 * expected
 
 
 def test_nobody_says_what_is_not_in_the_log(user_votes):
