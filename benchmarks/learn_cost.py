@@ -23,6 +23,7 @@ from typing import Any
 from mining import cpu_seconds
 from mining_log import write_log
 from script import options, write_result
+from sizes import draw
 
 from rewriter import learn
 
@@ -100,6 +101,7 @@ def main() -> None:
         result[f"{turns} turns"] = in_process(turns, args.seed)
         print(turns, json.dumps(result[f"{turns} turns"]), flush=True)
         write_result(result, args.out)
+    draw(args.out)
 
 
 if __name__ == "__main__":

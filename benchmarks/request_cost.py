@@ -8,13 +8,16 @@ its recordings have them, and none of them is asked twice. Texts that the artefa
 some hundred that are asked again and again, so that the decisions on them are kept. The encoder and the index's samples come from
 recordings too. Every user has ten habits and two texts of their own; every third of 100,000 rules is personal. Ranker, risks and
 thresholds are those that `learn` fits on data/sample.parquet. `--transformer` sets the number of rows for a run with
-all-MiniLM-L6-v2 in 8 bits as the encoder. There is one thread, and every call is timed separately, in seconds of the processor,
-because others use the machine too; only batches are timed by the clock. New texts take turns: one for the encoder and FAISS
-alone, one for each way through the online layer. The ratio is that of the medians. Peers get the same requests: `extractOne` of
-rapidfuzz all texts, `lookup_compound` of symspellpy their words, `recognize` of hassil the first 1,000 as sentences. Start-up is
-that of new processes with the files in the page cache; two of them at once show what they share.
+all-MiniLM-L6-v2 in 8 bits as the encoder. There is one thread, and every call is timed separately, in seconds of
+the processor, because others use the machine too; batches are timed by the clock, too. As in `rewriter serve`, what is open is
+exempt from Python's garbage collector (`gc.freeze`); collections of what requests make are part of their time. New texts take
+turns: one for the encoder and FAISS alone, one for each way through the online layer. The ratio is that of the medians. Peers
+get the same requests: `extractOne` of rapidfuzz all texts, `lookup_compound` of symspellpy their words, `recognize` of hassil
+the first 1,000 as sentences. Start-up is that of new processes with the files in the page cache; two of them at once show what
+they share.
 """
 
+import gc
 import itertools
 import json
 import os
@@ -39,6 +42,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import extractOne
 from retrieval import learned_encoder
 from script import options, write_result
+from sizes import draw
 from spoken import ProbeSplit, slurp
 
 from rewriter import Rewriter
@@ -102,12 +106,16 @@ def known(rewriter: Rewriter, requests: Requests, calls: int) -> dict[str, Any]:
     return figures
 
 
+def raw(root: Path) -> tuple[SavedEncoder, Any]:
+    """Return the encoder and the FAISS index of an artefact, for one thread."""
+    folder = current(root).folder / "online"
+    faiss.omp_set_num_threads(1)
+    return open_encoder(folder / "encoder"), faiss.read_index(str(folder / "index" / "0.faiss"), faiss.IO_FLAG_MMAP_IFC)
+
+
 def anew(root: Path, rewriter: Rewriter, users: Sequence[str], texts: Iterator[str], calls: int) -> dict[str, Any]:
     """Time requests that nobody has asked before, turn by turn with the encoder and FAISS alone."""
-    folder = current(root).folder / "online"
-    encoder = open_encoder(folder / "encoder")
-    index = faiss.read_index(str(folder / "index" / "0.faiss"), faiss.IO_FLAG_MMAP_IFC)
-    faiss.omp_set_num_threads(1)
+    encoder, index = raw(root)
     ways: dict[str, Callable[[str, str], Any]] = {
         RAW: lambda text, user: index.search(encoder.encode([text]), 32),  # noqa: ARG005
         "online, no user, before the NLU": lambda text, user: rewriter.rewrite(text),  # noqa: ARG005
@@ -142,9 +150,17 @@ def again(rewriter: Rewriter, users: Sequence[str], texts: Sequence[str], calls:
     }
 
 
-def throughput(rewriter: Rewriter, texts: Iterator[str], n: int) -> dict[str, int]:
-    """Return how many new texts a second are answered in batches, by one thread and by two."""
-    found = {}
+def throughput(root: Path, rewriter: Rewriter, texts: Iterator[str], n: int) -> dict[str, int]:
+    """Return how many new texts a second are answered in batches, by one thread and by two, and what bounds that."""
+    encoder, index = raw(root)
+    asked = list(itertools.islice(texts, n))
+    begin = time.thread_time()
+    index.search(encoder.encode(asked), 32)
+    found = {"encoder and FAISS alone, a second of the processor": round(n / (time.thread_time() - begin))}
+    asked = list(itertools.islice(texts, n))
+    begin = time.thread_time()
+    rewriter.rewrite_batch(asked)
+    found["new texts a second of the processor"] = round(n / (time.thread_time() - begin))
     for threads in (1, 2):
         batches = [list(itertools.islice(texts, n)) for _ in range(threads)]
         begin = time.perf_counter()
@@ -204,13 +220,15 @@ def cost(rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int, calls: 
         root, misheard = Path(name), sorted({probe.hearings[0] for probe in split.probes})
         named = exchanged(rows, random.Random(seed))
         figures, requests, users = write(root, named, encoder, misheard, seed)
-        texts, n = list(named), 5 * (calls + WARM) + 3 * BATCH
+        texts, n = list(named), 5 * (calls + WARM) + 5 * BATCH
         asked = misheard_anew(texts, split.rephrases, n, random.Random(seed + 1))
         del named
         rewriter, new = Rewriter.open(root), iter(asked)
+        gc.collect()
+        gc.freeze()
         ways = anew(root, rewriter, users, new, calls)
         ways |= again(rewriter, users, asked[:300], calls) | known(rewriter, requests, calls) | peers(texts, asked[-300:])
-        figures |= {"ways": ways, "rewrite_batch": throughput(rewriter, new, BATCH)}
+        figures |= {"ways": ways, "rewrite_batch": throughput(root, rewriter, new, BATCH)}
         (root / "requests.txt").write_text("\n".join(asked[:400]), encoding="utf-8")
         return figures | {"fresh process": fresh(root, root / "requests.txt"), "load": os.getloadavg()[0]}
 
@@ -237,6 +255,7 @@ def main() -> None:
             encoder = minilm(Path(name) / "minilm")
             result[f"{rows} rows, transformer"] = cost(rows, encoder, split, args.seed, args.calls)
             write_result(result, args.out)
+    draw(args.out)
     print(json.dumps(result, indent=1))
 
 

@@ -25,6 +25,7 @@ import psutil
 from mining import CORES, mined_totals
 from mining_log import write_log
 from script import RESULTS, made_with, options, write_result
+from sizes import draw
 
 from rewriter.config import Config
 from rewriter.engines import SPARK, EngineChoice
@@ -145,6 +146,7 @@ def main() -> None:
             if len({json.dumps(of) for of in totals}) > 1:
                 raise SystemExit(f"the engines differ: {totals}")
             log.unlink()
+    draw(args.out)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
+from rich.table import Column, Table
+from rich.text import Text
 
 from rewriter.messages import explained
+from rewriter.progress import Cost, Pace
 from rewriter.text import unspaced
 
+_EVERY = 10.0  # seconds between two lines about one step
 console = Console(highlight=False, emoji=False)
 
 _LEAST = 10
@@ -124,57 +127,65 @@ def heading(text: object) -> None:
     console.print(f"\n[bold]{safe(text)}[/bold]", soft_wrap=True)
 
 
+class _Rest(ProgressColumn):
+    """What is done, and how long the rest takes; worked out anew whenever the bar is drawn."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+        self._pace = pace
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 - the method of rich
+        return Text(visible(self._pace.line()))
+
+
+class Steps:
+    """Shows how far a job is: one line that changes on a terminal; elsewhere lines on stderr, or nothing.
+
+    Where the time is told, a job that has run for ten seconds writes a line as each step starts, and as it advances if the last
+    line is ten seconds old. Where it is not, a line is written as each step starts.
+    """
+
+    def __init__(self, pace: Pace, bar: Progress, *, plain: bool, now: Callable[[], float]) -> None:
+        self._pace, self._bar, self._now = pace, bar, now
+        self._task = bar.add_task("", total=1.0)
+        self._plain, self._written = plain and not bar.console.is_terminal, now()
+        self._since = self._written if pace.timed else self._written - _EVERY
+
+    def __call__(self, step: str) -> None:
+        """Show that a step starts."""
+        self._pace.start(step)
+        self._show(written=self._now() - self._since >= _EVERY)
+
+    def size(self, turns: int) -> None:
+        """Note how many turns there are."""
+        self._pace.size(turns)
+
+    def advance(self, done: int, total: int, unit: str) -> None:
+        """Show how much of the step is done."""
+        self._pace.advance(done, total, unit)
+        self._show(written=self._now() - self._written >= _EVERY)
+
+    def _show(self, *, written: bool) -> None:
+        self._bar.update(self._task, completed=self._pace.done(self._now()))
+        if self._plain and written:
+            self._written = self._now()
+            self._bar.console.print(safe(self._pace.line()), soft_wrap=True)
+
+
 @contextmanager
 def steps(
-    names: Sequence[str], shares: Mapping[str, float] | None = None, *, plain: bool = False
-) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar over named steps, on a terminal only. Call the yielded function with each name as the step starts.
+    names: Sequence[str] | Mapping[str, Cost], *, plain: bool = False, now: Callable[[], float] = time.monotonic
+) -> Iterator[Steps]:
+    """Show how far a job is. Call the yielded object with the name of each step as it starts (`rewriter.progress.Follows`).
 
     Args:
-        names: the steps, in order. A step that is called again goes on from where the bar is.
-        shares: step -> its share of the whole time; then the bar also shows about how long the rest takes.
-        plain: whether to write a line for each step to stderr where that is no terminal.
+        names: the steps, in order. A step that is called again goes on from where the bar is. With the cost of each, what is left
+            is shown, too.
+        plain: whether to write lines to stderr where that is no terminal.
+        now: tells the time in seconds.
     """
-    shown = Console(stderr=True)
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=shown,
-        transient=True,
-        disable=not shown.is_terminal,
-    )
-    begun: set[str] = set()
-    since = time.monotonic()
+    shown = Console(stderr=True, highlight=False, emoji=False)
+    pace = Pace(names, now)
+    bar = Progress(SpinnerColumn(), BarColumn(10), _Rest(pace), console=shown, transient=True, disable=not shown.is_terminal)
     with bar:
-        task = bar.add_task("", total=sum(shares.values()) if shares else len(names), count="", left="")
-
-        def start(name: str) -> None:
-            if shares is None:
-                done = float(names.index(name) if name in names else 0)
-            else:
-                done = sum(shares.get(each, 0.0) for each in begun - {name})
-            begun.add(name)
-            count = f"{names.index(name) + 1 if name in names else 0}/{len(names)}"
-            left = _left(time.monotonic() - since, done / sum(shares.values())) if shares else ""
-            if plain and not shown.is_terminal:
-                shown.print(safe(f"{count} {name}"), soft_wrap=True)
-            bar.update(task, description=safe(name), completed=done, count=count, left=left)
-
-        yield start
-
-
-def _left(elapsed: float, done: float) -> str:
-    """Return in words how long the rest takes, by the share that is done.
-
-    Example:
-        >>> _left(10.0, 0.5), _left(60.0, 0.25), _left(1.0, 0.0)
-        ('about 10 s left', 'about 3 min left', '')
-    """
-    if done < 0.01:
-        return ""
-    rest = elapsed * (1 - done) / done
-    return f"about {rest:.0f} s left" if rest < 100 else f"about {rest / 60:.0f} min left"
+        yield Steps(pace, bar, plain=plain, now=now)

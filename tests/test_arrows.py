@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"codes"},
-    {"errors", "text", "result", "arrays", "locks", "recent", "messages", "locales"},
+    {"errors", "text", "result", "arrays", "locks", "recent", "messages", "locales", "progress"},
     {"engines", "similarity"},
     {"tables", "config"},
     {"guardrail"},

@@ -90,7 +90,7 @@ def learn(
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
     judge = Guard(config.publish, config.seed) if config.publish.guard else None
-    with terminal.steps(job.STEPS) as progress:
+    with terminal.steps(job.COSTS, plain=True) as progress:
         report = job.learn(
             list(logs),
             out=out,
@@ -265,7 +265,7 @@ def label(
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
-    with terminal.steps(job.STEPS) as progress:
+    with terminal.steps(job.COSTS, plain=True) as progress:
         report = job.label(list(logs), out=out, train=train, config=config, mapping=mapping, sql=sql, progress=progress, **where)
     for text in report.log.lines():
         terminal.line(text)
@@ -350,7 +350,7 @@ def diagnose(
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     config = Config.from_toml(toml) if toml else Config()
-    with terminal.steps(job.STEPS) as progress:
+    with terminal.steps(job.COSTS, plain=True) as progress:
         found = job.diagnose(
             list(logs),
             out=out,

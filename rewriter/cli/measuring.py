@@ -98,7 +98,7 @@ def try_(
 
     if not logs and sql is None:
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
-    with terminal.steps(job.STEPS, job.SHARES) as progress:
+    with terminal.steps(job.COSTS) as progress:
         found = job.try_out(
             list(logs),
             out=out,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
@@ -23,13 +23,19 @@ from rewriter.offline.catalog import CatalogReport, Sources
 from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs.report import LogReport
-from rewriter.offline.run import Clock, Judge, Progress, Published, Run, RunInputs
+from rewriter.offline.run import Clock, Judge, Published, Run, RunInputs
 from rewriter.offline.verdict import LogVerdict
+from rewriter.progress import Cost, Progress
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-STEPS = ("log", "mine", "chain", "launch", "encode", "fit", "artefact")
+COSTS: Final[Mapping[str, Cost]] = {
+    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "chain": Cost(0.0, 0.2), "launch": Cost(0.9, 14), "encode": Cost(8, 12),
+    "fit": Cost(15, 13), "artefact": Cost(0.3, 2.8),
+}  # fmt: skip
+"""Seconds of the processor of each step, by the sizes of `benchmarks/learn_cost.py`; for the time that is left."""
+STEPS = tuple(COSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,8 @@ def learn(
         complete: with a catalog: whether the assistant understands nothing else.
         judge: called with the turns that were read and the finished version; returns reasons why the version must not serve yet.
             A version with reasons is held back (`artefact.switch.publish`). If None, every version serves.
-        progress: called with the name of each step of `STEPS` as it starts.
+        progress: called with the name of each step of `STEPS` as it starts. One that has the methods of
+            `rewriter.progress.Follows` is told counts, too.
         engine: what mines: ``duckdb``, ``spark``, or a Spark session. The rules are the same (docs/scale.md).
         master: of ``spark``, such as ``local[2]`` or ``spark://host:7077``; None for all threads of this machine.
         memory_gb: memory to use; DuckDB gets half of it and spills to the disk beyond. None for DuckDB's own limit.

@@ -38,12 +38,12 @@ from rewriter.offline.rules.launch import LaunchDecision
 from rewriter.offline.rules.moments import find_moments
 from rewriter.offline.rules.priors import FILE as PRIORS
 from rewriter.offline.rules.priors import Priors
+from rewriter.progress import Progress, Telling
 
 _KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
 """Mined tables that go into the private state."""
 _DETECTOR = "detector"
 """Folder of the private state that keeps the detector between fits."""
-Progress = Callable[[str], None]
 Judge = Callable[[Path, Version], Sequence[str]]
 """(turns that were read, finished version) -> reasons why it must not serve yet."""
 
@@ -53,7 +53,7 @@ class Clock:
 
     def __init__(self, progress: Progress | None) -> None:
         self.seconds: dict[str, float] = {}
-        self._progress, self._step, self._since = progress, "", 0.0
+        self.telling, self._step, self._since = Telling(progress), "", 0.0
 
     def start(self, step: str) -> None:
         """End the step that runs, and start the next one; an empty name only ends it."""
@@ -61,8 +61,8 @@ class Clock:
         if self._step:
             self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._since
         self._step, self._since = step, now
-        if step and self._progress:
-            self._progress(step)
+        if step:
+            self.telling(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,7 @@ class Run:
         )
         k_before = config.launch.min_users if known is None else _min_users(self.out, known.name)
         k_raised = k_before < config.launch.min_users
+        self.clock.telling.size(past.turns + log.turns)
         due = past.due(log, config.loop) or (k_raised and config.loop.refit_days > 0)
         lacking = known is None or not (known / CONTRASTS).exists() or k_before != config.launch.min_users
         weighs = lacking or (due if config.loop.refit_days else past.outgrown(log))
@@ -174,7 +175,8 @@ class Run:
         starts, detector = day.before.evidence_starts, self.detector or best
         whole = day.due or (self.detector is None and best.looks_back)
         with self.choice.opened(day.turns.parent) as engine:
-            return pipeline.mine(engine, day.turns, detector, self.config, evidence_starts=starts, carried=day.past, whole=whole)
+            counting = self.clock.telling.counting(pipeline.TABLES, "tables")
+            return pipeline.mine(engine, day.turns, detector, self.config, counting, starts, day.past, whole)
 
     def launch(self, day: RunInputs, mined: Mined) -> LaunchDecision:
         """Solve the chain, and decide which rules may be launched."""
@@ -291,6 +293,7 @@ def _fit(
 ) -> dict[str, Promise]:
     """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
     inputs, in_context = decided.inputs, decided.in_context
+    clock.start("encode")
     query_index, guardrails = build_query_index(mined, in_context.global_rules.pairs, config, online), decided.guardrails
     save_contrasts(online, guardrails.contrasts)
     clock.start("fit")

@@ -1,6 +1,6 @@
 """`demo`: simulates a home, learns from its log, evaluates on later days and writes a report."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
@@ -34,6 +34,7 @@ from rewriter.offline.learn import LearnReport, learn
 from rewriter.operate import drawing
 from rewriter.operate.explain import graph
 from rewriter.operate.try_page import BEST, LOSSES, best_rows, loss_rows
+from rewriter.progress import Progress
 from rewriter.simulation.dialogue import requests, simulate_days
 from rewriter.simulation.turn import Turn, write_log
 from rewriter.simulation.world import World
@@ -42,7 +43,6 @@ from rewriter.simulation.worlds import home_world
 STEPS = ("a home", "its log", "learning", "judging", "days with rewriting", "the report")
 START = date(2026, 1, 5)
 MODES = {"before the NLU": False, "after a refusal": True}
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

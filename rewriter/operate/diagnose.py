@@ -8,7 +8,7 @@ import json
 import math
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -38,17 +38,19 @@ from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.pipeline import Mined
+from rewriter.progress import Cost, Progress, Telling
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KEPT: Final = Path("state", "failures.json")
 """What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
-STEPS = ("log", "mine", "diagnose")
+COSTS: Final[Mapping[str, Cost]] = {"log": Cost(0.3, 3.8), "mine": Cost(0.3, 20), "diagnose": Cost(0.6, 123)}
+"""Seconds of the processor of each step; for the time that is left."""
+STEPS = tuple(COSTS)
 STAGES: Final = ("stage", "turns", "share", "expected")
 COLUMNS: Final = ("stage", "where", "turns", "users", "share", "trend", "for example", "what to do")
 FIGURES: Final = ("turns", "users", "share", "trend")
-Progress = Callable[[str], None]
 _EPOCH, _MONDAY = date(1970, 1, 1).toordinal(), 4  # 1970-01-05 was a Monday
 _REMEDIES: Final = {
     FailurePoint.FALSE_WAKE: Remedy.TUNE_WAKE,
@@ -188,7 +190,7 @@ def diagnose(
         catalog: texts that the assistant should understand (`rewriter.offline.catalog`). What is in it was heard well, whatever
             became of it.
         artefact: artefact folder whose console is to show the clusters, too; None for none.
-        progress: called with the name of each step of `STEPS` when it starts.
+        progress: called with the name of each step of `STEPS` when it starts, as of `learn`.
         engine: what mines: ``duckdb``, ``spark``, or a Spark session, as of `learn`.
         master: of ``spark``.
         memory_gb: memory to use, as of `learn`.
@@ -199,7 +201,7 @@ def diagnose(
     Example:
         >>> found = diagnose(["data/sample.parquet"], out="failures.parquet", report="failures.html")  # doctest: +SKIP
     """
-    config, tell, choice = Config.given(config), progress or (lambda _step: None), EngineChoice(engine, master, memory_gb)
+    config, tell, choice = Config.given(config), Telling(progress), EngineChoice(engine, master, memory_gb)
     listed = None if catalog is None else _listed(catalog)
     with choice.limited(), tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -214,9 +216,12 @@ def diagnose(
             min_users=config.launch.min_users,
             rejected=reader.temporary_file,
         )
+        tell.size(log.turns)
         tell("mine")
         with choice.opened(work / "mined") as opened:
-            mined = pipeline.mine(opened, work / "turns.parquet", RuleDetector(), config)
+            mined = pipeline.mine(
+                opened, work / "turns.parquet", RuleDetector(), config, tell.counting(pipeline.TABLES, "tables")
+            )
         tell("diagnose")
         model = None if rules_only else FailureModel.shipped()
         found = _diagnosed(work / "turns.parquet", mined, model, listed)

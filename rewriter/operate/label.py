@@ -4,10 +4,10 @@ import json
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
@@ -32,13 +32,17 @@ from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.operate.diagnose import failure_points
+from rewriter.progress import Cost, Progress, Telling
 from rewriter.text import joined, unspaced
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-STEPS = ("log", "mine", "defects", "goals")
-Progress = Callable[[str], None]
+COSTS: Final[Mapping[str, Cost]] = {
+    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "defects": Cost(0.1, 10), "goals": Cost(0.6, 90),
+}  # fmt: skip
+"""Seconds of the processor of each step; for the time that is left."""
+STEPS = tuple(COSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def label(
         config: settings; the defaults if None.
         mapping: contract column -> column of the log, where they differ.
         sql: file with one SELECT that yields the log, in place of `sources`.
-        progress: called with the name of each step of `STEPS` when it starts.
+        progress: called with the name of each step of `STEPS` when it starts, as of `learn`.
         engine: what mines: ``duckdb``, ``spark``, or a Spark session, as of `learn`.
         master: of ``spark``.
         memory_gb: memory to use, as of `learn`.
@@ -116,7 +120,7 @@ def label(
     Example:
         >>> report = label(["data/sample.parquet"], out="labels.parquet", train="nlu.yml")  # doctest: +SKIP
     """
-    config, tell, choice = Config.given(config), progress or (lambda _step: None), EngineChoice(engine, master, memory_gb)
+    config, tell, choice = Config.given(config), Telling(progress), EngineChoice(engine, master, memory_gb)
     if train is not None:
         check_ending(Path(train))
     with choice.limited(), tempfile.TemporaryDirectory() as folder:
@@ -134,9 +138,10 @@ def label(
             min_users=config.launch.min_users,
             rejected=reader.temporary_file,
         )
+        tell.size(log.turns)
         tell("mine")
         with choice.opened(work / "mined") as opened:
-            mined = pipeline.mine(opened, work / "turns.parquet", best, config)
+            mined = pipeline.mine(opened, work / "turns.parquet", best, config, tell.counting(pipeline.TABLES, "tables"))
         tell("defects")
         data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
         defect = _defects(best, data, config.seed)

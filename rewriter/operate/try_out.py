@@ -32,12 +32,13 @@ from rewriter.offline.logs.report import DAY_MS, LogReport, Signals, signals
 from rewriter.offline.verdict import LogVerdict, forecast
 from rewriter.online.rewriter import Rewriter
 from rewriter.operate import try_page
+from rewriter.progress import Cost
 from rewriter.text import hash_user, normalise
 
 STEPS = ("reading", *job.STEPS[1:], "judging", "the report")
-SHARES: Final[Mapping[str, float]] = {
-    "reading": 0.03, "mine": 0.13, "chain": 0.01, "launch": 0.13, "encode": 0.12, "fit": 0.45, "artefact": 0.03, "judging": 0.08,
-    "the report": 0.02,
+COSTS: Final[Mapping[str, Cost]] = {
+    "reading": Cost(0.03, 0), "mine": Cost(0.13, 0), "chain": Cost(0.01, 0), "launch": Cost(0.13, 0), "encode": Cost(0.12, 0),
+    "fit": Cost(0.45, 0), "artefact": Cost(0.03, 0), "judging": Cost(0.08, 0), "the report": Cost(0.02, 0),
 }  # fmt: skip
 """Share of the whole time that each step takes on a log of some thousand turns, for the time that is left."""
 MODES: Final[Mapping[str, bool]] = {"before the NLU": False, "after a refusal": True}

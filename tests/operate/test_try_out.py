@@ -14,7 +14,7 @@ from rewriter.artefact.versions import current
 from rewriter.cli import main
 from rewriter.codes import NextStep
 from rewriter.online.rewriter import Rewriter
-from rewriter.operate.try_out import MODES, SHARES, STEPS
+from rewriter.operate.try_out import COSTS, MODES, STEPS
 from rewriter.text import hash_user
 
 DAY = timedelta(days=1)
@@ -72,8 +72,8 @@ def test_the_log_is_divided_by_day_and_user(tried):
     assert current(found.artefact).manifest.counts["turns"] == len(learned)
     assert list(dict.fromkeys(steps)) == [step for step in STEPS if step in steps]
     assert {"reading", "mine", "fit", "judging", "the report"} <= set(steps)
-    assert set(SHARES) == set(STEPS)
-    assert sum(SHARES.values()) == pytest.approx(1)
+    assert set(COSTS) == set(STEPS)
+    assert sum(cost.of(5000) for cost in COSTS.values()) == pytest.approx(1)
 
 
 def test_wins_and_losses_are_those_of_the_judged_turns(tried):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from rewriter.offline.mining.small_tables import (
     write_stops,
 )
 from rewriter.offline.trials import p_better
+from rewriter.progress import Progress
 from rewriter.text import normalise
 
 _READINGS = """
@@ -93,7 +94,8 @@ def _understood(counts: Path, sent: Ints) -> Ints:
     return np.array([state[text] for text in texts.tolist()], dtype=np.int64)[back.reshape(-1)]
 
 
-Progress = Callable[[str], None]
+TABLES: Final = 38
+"""Tables that are made of a log; a few more where its users are dealt into parts."""
 
 _SQL = resources.files("rewriter.offline") / "sql"
 _TABLES = {table.name: table for table in vars(tables).values() if isinstance(table, tables.Table)}
@@ -166,7 +168,7 @@ def mine(
         turns: Parquet of `tables.TURNS`.
         detector: gives P that a turn restates an earlier one, or chooses what does.
         config: its sections sessions, friction, rephrases, chain and loop are used.
-        progress: told the name of each step as it starts.
+        progress: told the name of each table as its making begins.
         evidence_starts: the first days whose evidence counts.
         carried: what the days before left; `turns` are added to it.
         whole: whether all recent turns are looked at again, not only the open ones: by a detector that learns from them or that

@@ -15,7 +15,7 @@ from rewriter.engines import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.mining import pipeline, score
-from rewriter.offline.mining.pipeline import mine
+from rewriter.offline.mining.pipeline import TABLES, mine
 from rewriter.offline.mining.small_tables import stop_words
 from rewriter.similarity import pairwise
 
@@ -276,7 +276,7 @@ def test_progress_names_the_steps(tmp_path):
     engine = DuckDB(tmp_path / "work", threads=1)
     mine(engine, write_turns([turn(0, "a")], tmp_path / "turns.parquet"), RuleDetector(), Config(), seen.append)
     engine.close()
-    assert seen[0] == "locales"
+    assert seen[0] == "locales" and len(seen) == TABLES
     assert seen[-3:] == ["nodes", "edges", "queries"]
     assert {p.stem for p in (tmp_path / "work").glob("*.parquet")} == {
         *seen,
