@@ -80,6 +80,28 @@ def day_one(result: Figures) -> str:
     return "\n\n".join((about, grid(columns, rows), below, grid(["world", *shares, *target], curves)))
 
 
+def prior_map(result: Figures) -> str:
+    """Return what the prior sends, and how well it is calibrated, as shipped and after updates by a log, by world and index."""
+    worlds = result["worlds"]
+    found = [(world, index, way, of) for world, by in worlds.items() for index in _UPDATED for way, of in by[index].items()]
+    for index in _UPDATED:
+        for way in next(iter(worlds.values()))[index]:
+            each = [by[index][way] for by in worlds.values()]
+            n = sum(of["requests"] for of in each)
+            total = {name: sum(of[name] for of in each) for name in ("requests", *_OF_UPDATE)}
+            found.append(("all", index, way, total | {"log loss": sum(of["requests"] * of["log loss"] for of in each) / n}))
+    rows = [
+        [world, _INDEXES[index], way, number(of["requests"]), *(number(of[name]) for name in _OF_UPDATE)]
+        for world, index, way, of in found
+    ]
+    columns = ["world", "index", "prior", "requests", "wins at P >= .9", "losses", "wins at 20:1 by any threshold", "log loss"]
+    return grid(columns, rows)
+
+
+_UPDATED = ("log", "catalog")
+_OF_UPDATE = ("wins", "losses", "wins at 20:1", "log loss")
+
+
 def prior_habits(result: Figures) -> str:
     """Return win/loss by share fixed and the share fixed at 20:1 and 10:1, by world and weight of the habits."""
     rows = [

@@ -19,7 +19,7 @@ from cost_tables import learn_cost, request_cost, scale, serve_load
 from diagnosis_table import diagnosis, diagnosis_mining, preferences
 from experiment_tables import attack, detector_effect, off_policy, reliability
 from loop_tables import daily, lives, loop
-from prior_table import day_one, prior, prior_habits
+from prior_table import day_one, prior, prior_habits, prior_map
 from result_tables import (
     calibration,
     chain,
@@ -159,6 +159,12 @@ SECTIONS = (
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
     Section("prior_habits", "The shipped prior: habits", "How much does the column of habits add?", prior_habits),
+    Section(
+        "prior_map",
+        "The shipped prior: an update by a log",
+        "Do the restatements of a log of a few thousand turns improve its weights, or the costs of its channel?",
+        prior_map,
+    ),
     Section("prior", "The shipped prior", "What does it do in a world that it was not fitted on, with no log at all?", prior),
     Section("guardrail", "The guardrail", "What does it stop, and what does it let through?", guardrail),
     Section(
