@@ -159,6 +159,12 @@ context value is named, it has changed there alone."""
 EDGE_DISCOUNT = _table("edge_discount", "source BIGINT, target BIGINT, trust BIGINT")
 """How far the rewrite of an utterance to an interpretation is still believed, in thousandths, by what became of it
 (`offline.mining.pipeline.write_edge_discount`); a step that was never rewritten is believed."""
+ROW_DAYS = _table("row_days", "node BIGINT, last_day BIGINT")
+"""The newest day that k users had reached of each row of the chain, from which its evidence ages; node -1 is the whole log."""
+
+LEFT_OUT = _table("left_out", "user_no BIGINT")
+"""Users who do not count for others, because they say far more texts than all."""
+
 CONTEXT_VALUES = _table("context_values", "context VARCHAR, device_type VARCHAR, context_value VARCHAR")
 """What each context and device of the log says (`model.context_rules.context_values`), a row for each thing; both are empty where
 the log has none."""

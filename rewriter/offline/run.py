@@ -31,7 +31,7 @@ from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
-from rewriter.offline.mining.incremental import PARTED, Carried
+from rewriter.offline.mining.incremental import PARTED, SUMMED, SUMMED_BY, Carried
 from rewriter.offline.mining.pipeline import Mined
 from rewriter.offline.rules import chain, exceptions, launch
 from rewriter.offline.rules.launch import LaunchDecision
@@ -40,7 +40,7 @@ from rewriter.offline.rules.priors import FILE as PRIORS
 from rewriter.offline.rules.priors import Priors
 from rewriter.progress import Progress, Telling
 
-_KEPT = ("users", "texts", "recent", *PARTED, "nodes", "edges", "queries")
+_KEPT = ("users", "texts", "recent", *PARTED, *(table.name for table in (*SUMMED, *SUMMED_BY)))
 """Mined tables that go into the private state."""
 _DETECTOR = "detector"
 """Folder of the private state that keeps the detector between fits."""
@@ -236,7 +236,7 @@ class Run:
         save_shares(writer.folder / "rules", evidence.slice_shares(now.rules))
         save_moments(writer.folder / "rules", find_moments(mined, config.teaching))
         listed = _serve_catalog(self.given, mined, writer, config, afresh=self.afresh)
-        left = day.past.after(day.log, config, fitted=day.due, weighed=day.weighs)
+        left = day.past.after(day.log, config, fitted=day.due, weighed=day.weighs, summed_by=pipeline.summed_by(config))
         self._keep(now, left, mined, decided, best, weighed=day.weighs)
         counts = launched["scope"].value_counts().to_dict() | ({"context": n_in_context} if n_in_context else {})
         expected = {name: float((launched["turns"] * launched[name]).sum()) for name in ("win", "loss")}

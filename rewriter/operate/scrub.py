@@ -329,7 +329,7 @@ def _forget_the_fit(days: Path) -> None:
     if days.exists():
         with reading_state(days):
             data = json.loads(days.read_text(encoding="utf-8"))
-        days.write_text(json.dumps(data | {"fitted_day": None, "launch_turns": 0}), encoding="utf-8")
+        days.write_text(json.dumps(data | {"fitted_day": None, "launch_turns": 0, "summed_by": ""}), encoding="utf-8")
 
 
 def _tables(state: Path) -> Iterator[str]:

@@ -12,10 +12,11 @@ from rewriter.model.detector import RuleDetector
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}})
 PARTS = (
-    "contents.json", "contrasts.json", "counts.parquet", "context_counts.parquet", "context_steps.parquet",
-    "days.json", "edges.parquet", "evidence_starts.json", "files.json", "nodes.parquet", "priors.json",
-    "queries.parquet", "recent.parquet", "rejected.parquet", "rephrases.parquet", "rules.parquet",
-    "stage_changes.parquet", "stage_counts.parquet", "texts.parquet", "users.parquet",
+    "contents.json", "context_counts.parquet", "context_steps.parquet", "contrasts.json", "counts.parquet",
+    "days.json", "edge_discount.parquet", "edges.parquet", "evidence_starts.json", "evidence_starts.parquet",
+    "files.json", "left_out.parquet", "nodes.parquet", "priors.json", "queries.parquet", "recent.parquet",
+    "rejected.parquet", "rephrases.parquet", "row_days.parquet", "rules.parquet", "stage_changes.parquet",
+    "stage_counts.parquet", "texts.parquet", "user_edges.parquet", "user_nodes.parquet", "users.parquet",
 )  # fmt: skip
 
 

@@ -15,7 +15,25 @@ from rewriter.config import Config, Loop
 from rewriter.engines import connect, quoted, save
 from rewriter.errors import ArtefactError, reading_state
 from rewriter.offline.logs.report import LogReport
-from rewriter.tables import CONTEXT_COUNTS, CONTEXT_STEPS, COUNTS, REPHRASES, TEXTS, TURNS, USERS, Table
+from rewriter.tables import (
+    CONTEXT_COUNTS,
+    CONTEXT_STEPS,
+    COUNTS,
+    EDGE_DISCOUNT,
+    EDGES,
+    EVIDENCE_STARTS,
+    LEFT_OUT,
+    NODES,
+    QUERIES,
+    REPHRASES,
+    ROW_DAYS,
+    TEXTS,
+    TURNS,
+    USER_EDGES,
+    USER_NODES,
+    USERS,
+    Table,
+)
 
 OPEN = "open"
 """The part of a table of counts that the next day makes anew."""
@@ -31,6 +49,10 @@ SELECT MIN(ms) FROM (
 """
 PARTED = {table.name: table for table in (COUNTS, REPHRASES, CONTEXT_COUNTS, CONTEXT_STEPS)}
 """The tables of counts, which are added up day by day."""
+SUMMED = (ROW_DAYS, USER_NODES, USER_EDGES, NODES, EDGES, QUERIES)
+"""The sums over all days, by row of the chain or by text. A day makes anew those whose counts it changed."""
+SUMMED_BY = (LEFT_OUT, EVIDENCE_STARTS, EDGE_DISCOUNT)
+"""What else the sums were made by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +69,7 @@ class Carried:
         fitted_day: when what is fitted was last fitted, days since 1970; None where it never was.
         fitted_turns: turns that were read by then.
         launch_turns: turns that were read when the priors of launch and the contrasts of words were last found; 0 for never.
+        summed_by: the settings by which `SUMMED` was made, as text; empty where it is not to be used.
     """
 
     state: Path | None
@@ -57,6 +80,7 @@ class Carried:
     fitted_day: int | None
     fitted_turns: int
     launch_turns: int = 0
+    summed_by: str = ""
 
     @classmethod
     def read(cls, state: Path | None) -> "Carried":
@@ -71,7 +95,7 @@ class Carried:
             raise ArtefactError(f"{state} is of an older release, without recent turns; learn with --afresh")
         return cls(state, files, **data)
 
-    def after(self, log: LogReport, config: Config, *, fitted: bool, weighed: bool) -> "Carried":
+    def after(self, log: LogReport, config: Config, *, fitted: bool, weighed: bool, summed_by: str) -> "Carried":
         """Return what is known after a day.
 
         Args:
@@ -79,11 +103,13 @@ class Carried:
             config: says which turns are closed now.
             fitted: whether what is fitted was fitted today.
             weighed: whether priors of launch and contrasts were found today.
+            summed_by: the settings by which the sums were made.
         """
         turns, last_ms = self.turns + log.turns, max(self.last_ms, log.last_ms or 0)
         when = (last_ms // _DAY_MS, turns) if fitted else (self.fitted_day, self.fitted_turns)
         read = self.files | {file.checksum: file.file for file in log.files}
-        return Carried(None, read, turns, last_ms, closed_ms(last_ms, config), *when, turns if weighed else self.launch_turns)
+        launch_turns = turns if weighed else self.launch_turns
+        return Carried(None, read, turns, last_ms, closed_ms(last_ms, config), *when, launch_turns, summed_by)
 
     def due(self, log: LogReport, config: Loop) -> bool:
         """Whether what is fitted is to be fitted anew: some days after it was, or where the log has grown by half since then.
@@ -104,7 +130,7 @@ class Carried:
     def write(self, state: Path) -> None:
         """Write ``files.json`` and ``days.json``."""
         (state / "files.json").write_text(json.dumps(self.files, indent=1), encoding="utf-8")
-        names = ("turns", "last_ms", "closed_ms", "fitted_day", "fitted_turns", "launch_turns")
+        names = ("turns", "last_ms", "closed_ms", "fitted_day", "fitted_turns", "launch_turns", "summed_by")
         data = {name: getattr(self, name) for name in names}
         (state / "days.json").write_text(json.dumps(data), encoding="utf-8")
 
@@ -117,6 +143,14 @@ class Carried:
         with connect() as con:
             save(con, f"SELECT {columns} WHERE false", path)
         return path
+
+    def has_sums(self, summed_by: str) -> bool:
+        """Whether the sums of yesterday may be taken over.
+
+        Args:
+            summed_by: the settings by which sums are made today.
+        """
+        return self.state is not None and self.summed_by == summed_by
 
     def join_recent(self, turns: Path, out: Path, *, whole: bool) -> Path:
         """Write the turns of today and those left open, each once; the earlier reading stands.

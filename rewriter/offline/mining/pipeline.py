@@ -13,11 +13,13 @@ with X and Y the rates of success as spoken and rewritten (`rewriter.offline.tri
 becomes failure of row i. So a rewrite that fails loses its mass, whoever gave it, and leaving i alone scores higher.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +35,7 @@ from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
-from rewriter.offline.mining.incremental import KNOWN, PARTED, Carried, closed_ms, part
+from rewriter.offline.mining.incremental import KNOWN, PARTED, SUMMED, Carried, closed_ms, part
 from rewriter.offline.mining.score import compare, score, score_parts
 from rewriter.offline.mining.second_choice import leave_out
 from rewriter.offline.mining.small_tables import (
@@ -41,10 +43,22 @@ from rewriter.offline.mining.small_tables import (
     write_ages,
     write_context_values,
     write_evidence_starts,
+    write_nodes,
     write_stops,
 )
 from rewriter.offline.trials import p_better
 from rewriter.progress import Progress
+from rewriter.tables import (
+    EDGE_DISCOUNT,
+    EDGES,
+    EVIDENCE_STARTS,
+    LEFT_OUT,
+    NODES,
+    QUERIES,
+    ROW_DAYS,
+    USER_EDGES,
+    USER_NODES,
+)
 from rewriter.text import normalise
 
 _READINGS = """
@@ -292,11 +306,100 @@ def _counted(
     parts = {name: steps.python(name, partial(part, name, path, past)) for name, path in new.items()}
     ages = steps.python("ages", lambda out: write_ages(config.loop.half_life_days, out))
     starts = steps.python("evidence_starts", lambda out: write_evidence_starts(evidence_starts, texts, out))
+    made = parts | {"ages": ages, "evidence_starts": starts, "left_out": steps.sql("left_out")}
+    if not past.has_sums(summed_by(config)) or _changed(past, made, LEFT_OUT):
+        return made | _summed(steps, made)
+    return made | _summed_again(steps, made, past)
+
+
+_SUMS = ("user_edges", "user_nodes", "nodes", "edges", "queries")
+"""The steps that sum counts over all days, in their order."""
+_ROW_OF = {USER_EDGES: "source", USER_NODES: "node", NODES: "node", EDGES: "source"}
+"""The column of a table of sums that names the row of the chain."""
+
+
+def summed_by(config: Config) -> str:
+    """Return the settings by which the sums over all days are made, and the release, as text."""
+    names = ("user_cap", "min_users", "far", "enough")
+    numbers = {name: _numbers(config)[name] for name in names} | {"half_life_days": config.loop.half_life_days}
+    return json.dumps(numbers | {"rewriter": version("rewriter")})
+
+
+def _summed(steps: "_Steps", made: Mapping[str, Path]) -> dict[str, Path]:
+    """Sum the counts of all days."""
     row_days = steps.sql("row_days")
-    discount = steps.python("edge_discount", lambda out: write_edge_discount(parts["counts"], row_days, ages, out))
+    discount = steps.python("edge_discount", lambda out: write_edge_discount(made["counts"], row_days, made["ages"], out))
     steps.sql("steps")
-    summed = {name: steps.sql(name) for name in ("left_out", "user_edges", "user_nodes", "nodes", "edges", "queries")}
-    return parts | {"ages": ages, "evidence_starts": starts, "edge_discount": discount, "row_days": row_days} | summed
+    return {"edge_discount": discount, "row_days": row_days} | {name: steps.sql(name) for name in _SUMS}
+
+
+def _summed_again(steps: "_Steps", made: Mapping[str, Path], past: Carried) -> dict[str, Path]:
+    """Sum the counts of the rows that today touches, and take over the sums of all others.
+
+    A row is touched if a turn of today was said, sent or understood so, or if its evidence counts from another day, or by another
+    trust, than yesterday. Turns that were open are among those of today. Evidence ages by the newest day of its own row, so other
+    rows do not change.
+
+    Args:
+        steps: has run those up to the counts.
+        made: the tables so far.
+        past: holds the sums of yesterday.
+    """
+    engine = steps.engine
+    for table in SUMMED:
+        engine.read(f"known_{table.name}", past.known(table, engine.work))
+    steps.sql("log_day")
+    forced = _changed(past, made, EVIDENCE_STARTS)
+    _look_near(steps, made, forced)
+    steps.again("row_days")
+    row_days = steps.joined(
+        ROW_DAYS,
+        "SELECT n.node, n.last_day FROM again_row_days AS n JOIN touched AS t ON t.node = n.node"
+        " UNION ALL SELECT k.node, k.last_day FROM known_row_days AS k LEFT JOIN touched AS t ON t.node = k.node"
+        " WHERE t.node IS NULL AND k.node >= 0"
+        " UNION ALL SELECT d.node, d.last_day FROM log_day AS d",
+    )
+    discount = steps.python("edge_discount", lambda out: write_edge_discount(made["counts"], row_days, made["ages"], out))
+    if by_trust := _changed(past, {"edge_discount": discount}, EDGE_DISCOUNT):
+        _look_near(steps, made, forced | by_trust)
+    steps.sql("steps")
+    for name in _SUMS:
+        steps.again(name)
+    steps.sql("touched_texts")
+    queries = steps.joined(QUERIES, _joined(QUERIES, "touched_texts", {"locale": "locale", "text": "query"}))
+    sums = {table.name: steps.joined(table, _joined(table, "touched", {"node": row})) for table, row in _ROW_OF.items()}
+    return {"edge_discount": discount, "row_days": row_days, "queries": queries} | sums
+
+
+def _look_near(steps: "_Steps", made: Mapping[str, Path], forced: frozenset[int]) -> None:
+    """Let the steps read the counts of touched rows alone."""
+    engine = steps.engine
+    steps.python("forced", lambda out: write_nodes(forced, out))
+    steps.sql("touched")
+    for name in ("counts", "rephrases"):
+        engine.read(name, made[name])
+        engine.read(name, steps.sql(f"near_{name}"))
+
+
+def _joined(table: tables.Table, touched: str, on: Mapping[str, str]) -> str:
+    """Return the SELECT of a table of sums: the rows that were summed again, and those of yesterday that nothing touched."""
+    new, known = (", ".join(f"{at}.{name}" for name in table.names) for at in "nk")
+    of_new, of_known = (" AND ".join(f"t.{name} = {at}.{column}" for name, column in on.items()) for at in "nk")
+    return (
+        f"SELECT {new} FROM again_{table.name} AS n JOIN {touched} AS t ON {of_new}"
+        f" UNION ALL SELECT {known} FROM known_{table.name} AS k LEFT JOIN {touched} AS t ON {of_known}"
+        f" WHERE t.{next(iter(on))} IS NULL"
+    )
+
+
+def _changed(past: Carried, made: Mapping[str, Path], table: tables.Table) -> frozenset[int]:
+    """Return the rows (or users) of a table that are not as they were yesterday, by its first column."""
+    columns = ", ".join(table.names)
+    one, other = (f"SELECT {columns} FROM {name}" for name in ("now", "known"))
+    sql = f"SELECT DISTINCT {table.names[0]} FROM (({one} EXCEPT {other}) UNION ALL ({other} EXCEPT {one}))"
+    path = made[table.name]
+    with connect(now=path, known=past.known(table, path.parent)) as con:
+        return frozenset(int(row) for (row,) in con.execute(sql).fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +413,14 @@ class _Steps:
     def sql(self, name: str, by: str | None = None) -> Path:
         text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
         return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers), by))
+
+    def again(self, name: str) -> None:
+        """Run a step on what the steps read now; those after it read what it gives."""
+        text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+        self.engine.read(name, self.engine.run(f"again_{name}", text.format(**self.numbers)))
+
+    def joined(self, table: tables.Table, sql: str) -> Path:
+        return self._checked(table.name, lambda: self.engine.run(table.name, sql))
 
     def work(self, name: str) -> Path:
         """Return where a step writes."""

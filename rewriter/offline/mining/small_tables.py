@@ -75,6 +75,11 @@ def write_evidence_starts(evidence_starts: EvidenceStarts, texts: Path, path: Pa
     return path
 
 
+def write_nodes(nodes: Iterable[int], path: Path) -> Path:
+    """Write some rows of the chain, as Parquet with the column node."""
+    return _write({"node": np.array(sorted(nodes), dtype=np.int64)}, path)
+
+
 def _write(columns: Mapping[str, np.ndarray], path: Path) -> Path:
     with connect() as con:
         con.register("columns", dict(columns))

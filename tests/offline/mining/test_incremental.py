@@ -4,7 +4,9 @@ import json
 import random
 import shutil
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import hard_logs
@@ -19,12 +21,15 @@ from rewriter.errors import ArtefactError
 from rewriter.guardrail.contrasts import KeptContrasts
 from rewriter.model.detector import RuleDetector
 from rewriter.model.layer_slices import Promise
+from rewriter.offline import run
 from rewriter.offline.learn import learn
-from rewriter.offline.mining.incremental import Carried
+from rewriter.offline.mining import pipeline
+from rewriter.offline.mining.incremental import SUMMED, SUMMED_BY, Carried
 from rewriter.offline.mining.pipeline import mine
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import phrase_world
+from rewriter.text import normalise
 
 EXACT = Config.from_dict({"loop": {"refit_days": 0}, "logs": {"max_rejected": 1.0}})
 WEEKLY = Config.from_dict({"loop": {"refit_days": 7}})
@@ -221,6 +226,82 @@ def test_turns_that_are_counted_are_looked_at_and_not_counted_again(tmp_path):
     # Turns are numbered otherwise beside the turns before them.
     listed = [sum(hard_logs.rows(declared.CANDIDATES, m.candidates).values()) for m in found]
     assert listed[0] == listed[1] > 0
+
+
+class Nights:
+    """A state that grows night by night, from turns alone."""
+
+    def __init__(self, folder, config):
+        self.folder, self.config, self.state, self.n = folder, config, None, 0
+
+    def add(self, turns, starts):
+        """Mine a night; return the rows of every table of sums."""
+        self.n += 1
+        work, state = self.folder / f"work{self.n}", self.folder / f"state{self.n}"
+        state.mkdir(parents=True)
+        engine, carried = DuckDB(work, threads=1), Carried.read(self.state)
+        mined = mine(engine, turns, RuleDetector(), self.config, evidence_starts=starts, carried=carried)
+        engine.close()
+        ((last_ms, n),) = duckdb.sql(f"SELECT MAX(ts_ms), COUNT(*) FROM '{turns}'").fetchall()
+        log = SimpleNamespace(turns=n, last_ms=last_ms, files=())
+        carried.after(log, self.config, fitted=False, weighed=False, summed_by=pipeline.summed_by(self.config)).write(state)
+        for name in run._KEPT:
+            shutil.move(getattr(mined, name), state / f"{name}.parquet")
+        self.state = state
+        return {table.name: hard_logs.rows(table, state / f"{table.name}.parquet") for table in (*SUMMED, *SUMMED_BY)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_night_touches_is_summed_again_and_gives_what_all_days_give(tmp_path, monkeypatch, seed):
+    """Random cuts, many texts, rewritten turns, ages of days, and evidence that starts later for some texts."""
+    rng, config = random.Random(seed), Config.from_dict({"loop": {"half_life_days": 2}})
+    turns = sorted(long_log(600, seed=seed), key=lambda t: (t["ts_ms"], t["turn_id"]))
+    for i, turn in enumerate(turns):  # many days, and most texts on few of them
+        turn["ts_ms"] += i // 40 * 9_000_000
+        if rng.random() < 0.7:
+            turn["utterance"] += f" {rng.randrange(40)}"
+    cuts = [0, *sorted(rng.sample(range(100, 590), 5)), 600]
+    daily, whole, starts, found = Nights(tmp_path / "daily", config), Nights(tmp_path / "whole", config), {}, []
+    real, near = pipeline._summed_again, []
+    monkeypatch.setattr(pipeline, "_summed_again", lambda *args: near.append(night) or real(*args))
+    for night, (a, b) in enumerate(pairwise(cuts)):
+        path = write_turns(turns[a:b], tmp_path / f"{night}.parquet")
+        if night in (2, 4):
+            today = {turn["utterance"] for turn in turns[a - 20 : b]}
+            said = rng.choice([turn for turn in turns[:a] if turn["utterance"] not in today])
+            starts[said["locale"], normalise(said["utterance"], said["locale"]), ""] = turns[a]["ts_ms"] // 86_400_000
+        found.append(daily.add(path, starts))
+        with monkeypatch.context() as patch:
+            patch.setattr(Carried, "has_sums", lambda *_: False)
+            assert whole.add(path, starts) == found[-1]
+    assert near[-1] == 5
+    assert len(near) >= 3
+    touched, every = (
+        duckdb.sql(f"SELECT COUNT(*) FROM '{daily.folder}/{name}'").fetchall()[0][0]
+        for name in ("work6/touched.parquet", "state6/nodes.parquet")
+    )
+    assert 0 < touched < 0.8 * every
+    assert any(found[-1]["edge_discount"].values())
+    assert found[-1]["evidence_starts"]
+
+
+def test_other_settings_or_a_flood_sum_all_days_again(tmp_path, monkeypatch):
+    real, near = pipeline._summed_again, []
+    monkeypatch.setattr(pipeline, "_summed_again", lambda *args: near.append(True) or real(*args))
+    turns = sorted(long_log(300, seed=3), key=lambda t: (t["ts_ms"], t["turn_id"]))
+    parts = [write_turns(turns[a : a + 100], tmp_path / f"{a}.parquet") for a in (0, 100, 200)]
+    nights = Nights(tmp_path / "a", Config())
+    nights.add(parts[0], {})
+    nights.config = Config.from_dict({"chain": {"user_cap": 3}})
+    nights.add(parts[1], {})
+    assert near == []
+    nights.add(parts[2], {})
+    assert near == [True]
+    (nights.state / "left_out.parquet").unlink()
+    duckdb.sql("SELECT 0::BIGINT AS user_no").write_parquet(str(nights.state / "left_out.parquet"))
+    nights.add(write_turns([dict(turns[-1], turn_id="last")], tmp_path / "last.parquet"), {})
+    assert near == [True]
 
 
 def test_the_rule_looks_at_no_turn_twice(tmp_path, monkeypatch):
