@@ -91,7 +91,7 @@ def main() -> None:
         "seeds": args.seeds,
         "worlds": {},
     }
-    priors, outside = left_out(args), out_of_scope()
+    priors, outside = left_out(args.seeds[0]), out_of_scope()
     for name in args.worlds:
         prior = priors.get(name, Prior.load())
         runs = [ask(WORLDS[name](s), prior, args.requests, outside[s % 3 :: 3][:OUTSIDE], s) for s in args.seeds]
@@ -100,14 +100,13 @@ def main() -> None:
     write_result(result, args.out)
 
 
-def left_out(args: argparse.Namespace) -> dict[str, Prior]:
-    """Fit, for each world that the shipped prior was fitted on, a prior without it."""
-    seed = args.seeds[0]
+def left_out(seed: int, worlds: Sequence[str] = FITTED) -> dict[str, Prior]:
+    """Fit, for worlds that the shipped prior was fitted on, a prior without each."""
     corpora = {(name, seed): WORLDS[name](seed) for name in FITTED}
     costs = channel_costs(corpora, seed)
     tables = measured(corpora, costs, argparse.Namespace(seeds=[seed], requests=PRIOR_REQUESTS))
     found: dict[str, Prior] = {}
-    for world in FITTED:
+    for world in worlds:
         weights = fit(tables, [other for other in FITTED if other != world])
         found[world] = replace(Prior.load(), mean=weights.mean, covariance=weights.covariance, costs=costs[world])
     return found

@@ -15,31 +15,38 @@ fails in more turns than a statistical one, and `survived` is the share of the d
 
 A quarter of the takes, all takes of some phrases and goals, and a fifth of the users never enter the log. All held-out recordings
 are judged, once each. Their users are drawn at random, so personal rules have hardly any effect here; shared rules are what is
-measured. Writes OUT.json, OUT_before.svg and OUT_after.svg like peers.py.
+measured. The shipped prior was fitted on this corpus, so day_one.py fits one without it. One more system gets the sentences of
+the corpus as a catalog. Writes OUT.json, OUT_before.svg and OUT_after.svg like peers.py.
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import duckdb
 import numpy as np
 from peers import MODES, OURS, PeerCase, figures, judge_all
 from script import made_with, options, write_result
 
+from rewriter.artefact.versions import current
 from rewriter.config import Config, Logs
 from rewriter.evaluation.charts import draw, save
-from rewriter.evaluation.judge import exact_ceiling, logged, online_ceiling
+from rewriter.evaluation.judge import exact_ceiling, healthy_texts, judge, logged, online_ceiling, proposer
 from rewriter.evaluation.outcomes import Outcomes, pooled
 from rewriter.evaluation.summary import curve
 from rewriter.model.hypothesis import hypothesis
+from rewriter.model.prior import Prior
+from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.learn import learn
 from rewriter.offline.logs import reader
+from rewriter.online.rewriter import Rewriter
 from rewriter.simulation.assistants import PhraseAssistant
 from rewriter.simulation.channels import Heard, Recording, RecordingChannel
 from rewriter.simulation.dialogue import simulate_days
@@ -51,6 +58,7 @@ from rewriter.text import normalise
 ROOT = Path(__file__).parents[1]
 START = date(2026, 1, 5)
 MIN_USERS = 1
+CATALOG: Final = "rewriter with a catalog"
 OWNED = 3
 """Takes of one goal that belong to one user."""
 KEPT_BACK = 0.25
@@ -75,11 +83,20 @@ class Corpus(NamedTuple):
 
 
 def main() -> None:
-    """Run all seeds and write the results."""
+    """Run all seeds and write the results, with a prior that was not fitted on this corpus."""
     args = arguments()
     if not (args.data / "recordings_asr.parquet").exists():
         print(f"skipped: no recordings_asr.parquet in {args.data}")
         return
+    from day_one import left_out
+
+    prior = left_out(0, ["slurp"])["slurp"]
+    with patch.object(Prior, "load", lambda: prior):
+        run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Judge every seed and mode, and write the figures."""
     corpus = read(args.data)
     judged: dict[str, dict[str, list[Outcomes]]] = {mode: {} for mode in MODES}
     thresholds: dict[str, float] = {}
@@ -90,6 +107,8 @@ def main() -> None:
             for name, threshold, mode, outcomes in judge_all(case, Path()):
                 thresholds[name] = threshold
                 judged[mode].setdefault(name, []).append(outcomes)
+            thresholds[CATALOG] = thresholds[OURS]
+            judged["after"].setdefault(CATALOG, []).append(with_catalog(case, Path(folder)))
             runs.append({"seed": seed, "turns": len(case.log), "requests": len(case.requests), "rules": rules})
             runs[-1] |= ceilings(judged["before"][OURS][-1], case)
             print(runs[-1], flush=True)
@@ -106,6 +125,16 @@ def main() -> None:
         curves = {name: curve(pooled(parts)) for name, parts in systems.items()}
         title = f"SLURP: {mode} {'the NLU' if mode == 'before' else 'a refusal'}"
         save(draw(curves, operating=thresholds, title=title), args.out.with_name(f"{args.out.name}_{mode}.svg"))
+
+
+def with_catalog(case: PeerCase, folder: Path) -> Outcomes:
+    """Return the outcomes after a refusal where the sentences of the corpus are given as a catalog, too."""
+    rows = [{"text": text, "hypothesis": goal} for goal, texts in case.world.goals.items() for text in texts]
+    kept = KeptCatalog.given(rows, Config(), channel="spoken", complete=True)
+    shutil.copytree(case.artefact, folder / "both")
+    kept.write(current(folder / "both").folder / "catalog", Config())
+    propose = proposer(Rewriter.open(folder / "both").rewrite)
+    return judge(case.requests, propose, case.world.assistant, after_failure=True, healthy_in_log=healthy_texts(case.log))
 
 
 def read(folder: Path) -> Corpus:
