@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rapidfuzz.distance import Levenshtein, Postfix, Prefix
+from rapidfuzz.distance import Postfix, Prefix
 
 from rewriter.errors import reading_artefact, reading_state
 from rewriter.similarity import changes
@@ -142,14 +142,14 @@ class WordContrasts:
     def crossed(self, source: Sequence[str], target: Sequence[str]) -> Shown | None:
         """Return a contrast that a rewrite crosses, or None. It crosses one if it replaces a word by one with another meaning.
 
-        A different order of words is no difference, unless two words swap their places ("from berlin to paris", "from paris to
-        berlin").
+        A different order of words is no difference here. The guardrail forbids two words that swap their places by itself
+        ("from berlin to paris", "from paris to berlin").
 
         Args:
             source: words of the source.
             target: words of the target.
         """
-        pairs = (*_exchanged(source, target), *_replaced(source, target), *_spans_replaced(source, target))
+        pairs = (*_replaced(source, target), *_spans_replaced(source, target))
         found = (self.shown(*pair) for pair in pairs)
         return next((pair for pair in found if pair is not None and pair.kind is Kind.CONTRAST), None)
 
@@ -266,13 +266,6 @@ _last_opened: dict[tuple[int, ...], Mapping[str, WordContrasts]] = {}
 
 def _pair(one: str, other: str) -> Pair:
     return (one, other) if one <= other else (other, one)
-
-
-def _exchanged(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
-    """Yield the words that swap their places."""
-    edits = (op for op in Levenshtein.opcodes(source, target) if op.tag == "replace")
-    swapped = {(source[op.src_start + i], target[op.dest_start + i]) for op in edits for i in range(op.src_end - op.src_start)}
-    yield from ((one, other) for one, other in sorted(swapped) if (other, one) in swapped)
 
 
 def _replaced(source: Sequence[str], target: Sequence[str]) -> Iterator[Pair]:
