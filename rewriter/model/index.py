@@ -139,6 +139,7 @@ def build_index(
         if rows > exact_rows:
             asked = (samples if len(samples) else vectors[:: max(1, rows // _SAMPLES)])[:_SAMPLES]
             _, nearest = index.search(asked, _TOP)
+            del index  # as large as half the vectors
             index = _listed(vectors)
             effort, found = _tuned(index, asked, nearest, pool, recall)
             measured = Measured(start, rows, "lists", effort, found)
