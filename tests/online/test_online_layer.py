@@ -135,6 +135,32 @@ def test_what_is_considered_is_what_is_decided(root, rewriter, text, after_failu
     assert asking == ([answer.suggestion] if answer.suggestion else [])
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.sampled_from([*TEXTS, "turn off the lamb", "turn of the lamp", "play sum jazz", "turn the lamp", "xyz", "", None]),
+            st.sampled_from([None, "ann", "bob"]),
+            st.sampled_from([None, "en", "de"]),
+            st.lists(st.sampled_from([*TEXTS, "play some jars", "turn off the lamb"]), max_size=3),
+            st.sampled_from([None, {"room": "kitchen", "hour": 7}]),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    deadline_ms=st.sampled_from([None, 0, 10_000]),
+)
+def test_a_batch_is_the_calls_one_by_one(root, calls, deadline_ms):
+    names = ("user_id", "locale", "nbest", "context", "after_failure")
+    single, batch = (Rewriter.open(root, deadline_ms=deadline_ms, now=lambda: 1.7e9) for _ in range(2))
+    alone = [single.rewrite(text, **dict(zip(names, given, strict=True))) for text, *given in calls]
+    texts, users, locales, nbest, context, after_failure = zip(*calls, strict=True) if calls else [[]] * 6
+    together = batch.rewrite_batch(
+        texts, user_ids=users, locales=locales, nbest=nbest, context=context, after_failure=after_failure
+    )
+    assert [replace(answer, id="", ask=False) for answer in together] == [replace(answer, id="", ask=False) for answer in alone]
+
+
 def test_another_locale_has_no_online_layer(rewriter):
     assert rewriter.rewrite("turn off the lamb", locale="de").reason == "unknown_locale"
 
