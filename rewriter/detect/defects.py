@@ -77,7 +77,8 @@ class DefectModel:
         has_feedback, label, fold = *_feedback(turns, labels), fold_of(turns["user_no"])
         answers = learn_answer_fit(turns, fold, seed=seed)
         model = cls(answers, None, _UNCALIBRATED, None)
-        columns = model._with_answer_fit(turns, columns)
+        every = np.arange(len(turns))
+        columns = model._with_answer_fit(turns, columns, every)
         known = np.flatnonzero(has_feedback | np.isfinite(labels.misunderstood))
         if _enough(label[known]):
             fair = fair_weights(turns["user_no"][known], min_users)
@@ -89,25 +90,27 @@ class DefectModel:
         asked = np.flatnonzero(has_feedback)
         if not _enough(label[asked]):
             return model
-        columns = model._with_implicit(turns, columns, labels)
+        columns = model._with_implicit(turns, columns, labels, every, model._implicit_p(turns, columns, every))
         rows = LabelledRows.of(asked, label[asked], fair_weights(turns["user_no"][asked], min_users))
         explicit = Forest.fit(columns, rows, fold, seed, few=True)
         return cls(answers, model.implicit, model.calibration, explicit)
 
-    def predict(self, turns: Turns, columns: Columns, labels: WeakLabels) -> Defects:
-        """Return P(defect) of every turn, by trees that have not seen its user.
+    def predict(self, turns: Turns, columns: Columns, labels: WeakLabels, rows: Ints | None = None) -> Defects:
+        """Return P(defect) of some turns, by trees that have not seen their users.
 
         Args:
             turns: of a log, n of them.
-            columns: (n, f) from `surroundings`.
+            columns: (m, f) from `surroundings`.
             labels: the weak labels of that log.
+            rows: (m,) of the turns; None for all.
         """
-        columns = self._with_answer_fit(turns, columns)
-        p = self._implicit_p(turns, columns)
+        rows = np.arange(len(turns)) if rows is None else rows
+        columns = self._with_answer_fit(turns, columns, rows)
+        p = self._implicit_p(turns, columns, rows)
         if self.explicit is not None:
-            said = self.explicit.p(self._with_implicit(turns, columns, labels), fold_of(turns["user_no"]))
-            p = smoothed_by_feedback(turns, said)
-        has_feedback, label = _feedback(turns, labels)
+            columns = self._with_implicit(turns, columns, labels, rows, p)
+            p = smoothed_by_feedback(turns, self.explicit.p(columns, fold_of(turns["user_no"][rows])), rows)
+        has_feedback, label = (of[rows] for of in _feedback(turns, labels))
         return Defects(np.where(has_feedback, label, p), p, learned=self.implicit is not None)
 
     def to_dict(self) -> dict[str, object]:
@@ -128,16 +131,16 @@ class DefectModel:
         )
         return cls(answers, implicit, Logistic.from_dict(data["calibration"], 1), explicit)
 
-    def _with_answer_fit(self, turns: Turns, columns: Columns) -> Columns:
-        return np.column_stack([columns, answer_fit(self.answers, turns, fold_of(turns["user_no"]))])
+    def _with_answer_fit(self, turns: Turns, columns: Columns, rows: Ints) -> Columns:
+        return np.column_stack([columns, answer_fit(self.answers, turns, fold_of(turns["user_no"]), rows)])
 
-    def _implicit_p(self, turns: Turns, columns: Columns) -> Floats:
+    def _implicit_p(self, turns: Turns, columns: Columns, rows: Ints) -> Floats:
         if self.implicit is None:
-            return np.asarray(turns["cued"] / 1000, dtype=np.float64)
-        return self.calibration.p(log_odds(self.implicit.p(columns, fold_of(turns["user_no"])))[:, None])
+            return np.asarray(turns["cued"][rows] / 1000, dtype=np.float64)
+        return self.calibration.p(log_odds(self.implicit.p(columns, fold_of(turns["user_no"][rows])))[:, None])
 
-    def _with_implicit(self, turns: Turns, columns: Columns, labels: WeakLabels) -> Columns:
-        added = log_odds(self._implicit_p(turns, columns)), labels.misunderstood, feedback_trend(turns)
+    def _with_implicit(self, turns: Turns, columns: Columns, labels: WeakLabels, rows: Ints, p: Floats) -> Columns:
+        added = log_odds(p), labels.misunderstood[rows], feedback_trend(turns)[rows]
         return np.column_stack([columns, *added]).astype(np.float32)
 
 
@@ -146,26 +149,33 @@ def find_defects(turns: Turns, columns: Columns, labels: WeakLabels, *, seed: in
     return DefectModel.learn(turns, columns, labels, seed=seed).predict(turns, columns, labels)
 
 
-def surroundings(turns: Turns, cues: Cues, likeness: Likeness) -> Columns:
-    """Return the columns of every turn, (n, f): its confidences, its outcome, and the cues between it and its neighbours."""
-    neighbours = [_neighbour(turns, cues, likeness, step) for step in _NEIGHBOURS]
-    own = [turns[name] for name in ("asr_confidence", "nlu_confidence", "cued", "failed", "engaged")]
-    return np.column_stack([*own, turns.last, *neighbours]).astype(np.float32)
+def surroundings(turns: Turns, cues: Cues, likeness: Likeness, rows: Ints | None = None) -> Columns:
+    """Return the columns of some turns, (m, f): their confidences, their outcome, and the cues between them and their neighbours.
+
+    Args:
+        turns: of a log.
+        cues: of the log.
+        likeness: compares texts of the log.
+        rows: (m,) of the turns; None for all.
+    """
+    rows = np.arange(len(turns)) if rows is None else rows
+    neighbours = [_neighbour(turns, cues, likeness, rows, step) for step in _NEIGHBOURS]
+    own = [turns[name][rows] for name in ("asr_confidence", "nlu_confidence", "cued", "failed", "engaged")]
+    return np.column_stack([*own, turns.last[rows], *neighbours]).astype(np.float32)
 
 
-def _neighbour(turns: Turns, cues: Cues, likeness: Likeness, step: int) -> Columns:
-    """Return the cues of each turn and the turn `step` later in its session, (n, len(NAMES)); NaN if there is none."""
-    rows = np.arange(len(turns))
+def _neighbour(turns: Turns, cues: Cues, likeness: Likeness, rows: Ints, step: int) -> Columns:
+    """Return the cues of each turn and the turn `step` later in its session, (m, len(NAMES)); NaN if there is none."""
     other = np.clip(rows + step, 0, len(turns) - 1)
     session = np.cumsum(turns["opens"])
-    real = (other == rows + step) & (session[other] == session)
+    real = (other == rows + step) & (session[other] == session[rows])
     one, later = (rows[real], other[real]) if step > 0 else (other[real], rows[real])
     given = {
         "gap_ms": turns["ts_ms"][later] - turns["ts_ms"][one],
         "ahead": np.full(len(one), abs(step)),
         "barge_in": np.nan_to_num(turns["barge_in"][later]),
     } | likeness.measure(turns["said"][one], turns["said"][later])
-    found = np.full((len(turns), len(NAMES)), np.nan, dtype=np.float32)
+    found = np.full((len(rows), len(NAMES)), np.nan, dtype=np.float32)
     found[real] = cues.measure(one, later, given)
     return found
 
@@ -203,13 +213,17 @@ def learn_answer_fit(turns: Turns, fold: Ints, *, seed: int) -> Forest | None:
     return Forest.fit(both, LabelledRows.of(np.arange(len(both)), label), np.tile(fold[answered], 2), seed)
 
 
-def answer_fit(model: Forest | None, turns: Turns, fold: Ints) -> Floats:
-    """Return the log-odds that each turn and its response belong together, (n,); NaN without a response or a model."""
-    answered = np.flatnonzero(turns["reply"] >= 0)
-    odds = np.full(len(turns), np.nan)
+def answer_fit(model: Forest | None, turns: Turns, fold: Ints, rows: Ints | None = None) -> Floats:
+    """Return the log-odds that each of some turns, or of all, and its response belong together, (m,).
+
+    NaN without a response or a model.
+    """
+    rows = np.arange(len(turns)) if rows is None else rows
+    place = np.flatnonzero(turns["reply"][rows] >= 0)
+    odds, answered = np.full(len(rows), np.nan), rows[place]
     if model is not None:
         columns = _answer_columns(turns, answered, turns["reply"][answered], fold)
-        odds[answered] = log_odds(model.p(columns, fold[answered]))
+        odds[place] = log_odds(model.p(columns, fold[answered]))
     return odds
 
 
@@ -249,8 +263,8 @@ _PRIOR_FEEDBACK = 2.0  # a model's P counts as so many users beside the users wh
 _HALF = 0.5  # added to both counts, so that the log-odds are finite
 
 
-def smoothed_by_feedback(turns: Turns, p: Floats) -> Floats:
-    """Shrink P(defect) towards the feedback of other users, ``(bad + 2 p) / (users + 2)``, (n,).
+def smoothed_by_feedback(turns: Turns, p: Floats, rows: Ints | None = None) -> Floats:
+    """Shrink P(defect) towards the feedback of other users, ``(bad + 2 p) / (users + 2)``, (m,).
 
     A misunderstanding that most users of a text share leaves no trace that a model could see; a single answer reveals it. `users`
     are those who gave feedback to the same words with the same interpretation. `bad` sums up, over these users, the share of bad
@@ -259,9 +273,11 @@ def smoothed_by_feedback(turns: Turns, p: Floats) -> Floats:
 
     Args:
         turns: of a log, n of them.
-        p: (n,) P(defect) by a model.
+        p: (m,) P(defect) by a model.
+        rows: (m,) of the turns; None for all.
     """
-    bad, users = _feedback_of_others(turns, "said", "hypothesis")
+    rows = np.arange(len(turns)) if rows is None else rows
+    bad, users = (of[rows] for of in _feedback_of_others(turns, "said", "hypothesis"))
     return (bad + _PRIOR_FEEDBACK * p) / (users + _PRIOR_FEEDBACK)
 
 

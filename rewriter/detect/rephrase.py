@@ -22,6 +22,7 @@ from rewriter.detect.defects import DefectModel, surroundings
 from rewriter.detect.features import GIVEN, Cues
 from rewriter.detect.turns import Likeness, Listed, Turns
 from rewriter.detect.weak_labels import Items, TrainingData, weak_labels
+from rewriter.engines import connect
 from rewriter.errors import reading_state
 from rewriter.model.detector import Columns as Candidates
 from rewriter.model.logistic import CALIBRATION_PENALTY, Logistic, fit_logistic
@@ -99,12 +100,20 @@ class LearnedPair:
     failed: Logistic
 
     def of(self, listed: Listed) -> PairDetector:
-        """Return the detector for a log, or a part of one, in which users have the numbers that they had."""
+        """Return the detector for a log, or a part of one, in which users have the numbers that they had.
+
+        It knows P(defect) of the turns that have candidates, and of no others (NaN): between two fits these are the turns of the
+        day, among all that are kept.
+        """
         turns = Turns.read(listed)
         items = Items.of(turns)
         cues = Cues(turns, items)
-        columns = surroundings(turns, cues, Likeness(listed.texts))
-        defect = self.defects.predict(turns, columns, weak_labels(listed, turns, items)).p
+        with connect(candidates=listed.candidates) as con:
+            found = con.execute("SELECT DISTINCT user_no, turn_no FROM candidates ORDER BY ALL").fetchnumpy()
+        rows = turns.rows(found["user_no"], found["turn_no"])
+        columns = surroundings(turns, cues, Likeness(listed.texts), rows)
+        defect = np.full(len(turns), np.nan)
+        defect[rows] = self.defects.predict(turns, columns, weak_labels(listed, turns, items), rows).p
         return PairDetector(cues, turns, self.defects, defect, self.forest, self.joint, self.failed)
 
     def save(self, path: Path) -> None:

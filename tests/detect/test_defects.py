@@ -64,6 +64,11 @@ def test_what_is_kept_of_the_teacher_says_the_same(tmp_path):
     assert teacher.explicit is not None
     again = DefectModel.from_dict(json.loads(json.dumps(teacher.to_dict())))
     assert again.predict(read, *seen).p.tolist() == teacher.predict(read, *seen).p.tolist()
+    rows = np.sort(np.random.default_rng(0).choice(len(read), 60, replace=False))  # and the same of some turns alone
+    around = surroundings(read, Cues(read, items), Likeness(tables.texts), rows)
+    assert np.array_equal(around, seen[0][rows], equal_nan=True)
+    some = teacher.predict(read, around, seen[1], rows)
+    assert some.p.tolist() == teacher.predict(read, *seen).p[rows].tolist()
 
 
 def test_explicit_feedback_wins(taught):
