@@ -537,6 +537,38 @@ def fit_channel(result: Figures) -> str:
     return grid(["figure", "real", "simulated, by seed"], rows)
 
 
+def teacher_student(result: Figures) -> str:
+    """Recall at 10 of each stage by locale, what the student lacks beside its teacher, and the time of a text."""
+    kinds = ("typed with errors", "in other words")
+    tables = []
+    for kind in kinds:
+        found = {locale: of[kind] for locale, of in result["locales"].items()}
+        stages = [name for name in next(iter(found.values())) if name != "student less teacher"]
+        rows = [
+            [locale, number(of[stages[0]]["probes"]), *(percent(of[name]["recall_10"]["value"]) for name in stages), _points(of)]
+            for locale, of in found.items()
+        ]
+        columns = ["locale", "requests", *stages, "student less adapted teacher, points"]
+        tables.append(f"Recall@10, requests {kind}:\n\n{grid(columns, rows)}")
+    first = {locale: of[kinds[0]] for locale, of in result["locales"].items()}
+    rows = [[locale, *(percent(of[name]["recall_1"]["value"]) for name in stages)] for locale, of in first.items()]
+    tables.append(f"Recall@1, requests {kinds[0]}:\n\n{grid(['locale', *stages], rows)}")
+    sizes = [size for of in result["locales"].values() for size in of["learned from"]]
+    held = ", ".join(f"{min(s[name] for s in sizes):,} to {max(s[name] for s in sizes):,} {name}" for name in sizes[0])
+    spent = result["microseconds a text"]
+    about = (
+        f"The teacher is {result['teacher']}. Seeds {', '.join(map(str, result['seeds']))}. A world has {held}. In processor"
+        f" time, one text takes {number(spent['teacher'])} µs with the teacher in 8 bits and {number(spent['student'])} µs with"
+        f" the student, {number(spent['ratio'])} times as fast, in one run."
+    )
+    return "\n\n".join([about, *tables])
+
+
+def _points(of: Figures) -> str:
+    less = of["student less teacher"]
+    return f"{100 * less['value']:+.1f} ({100 * less['low']:+.1f} to {100 * less['high']:+.1f})"
+
+
 def whole(result: Figures) -> str:
     """Every figure by its name."""
     return outline(result, ABOUT)

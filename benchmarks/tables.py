@@ -43,6 +43,7 @@ from result_tables import (
     slurp,
     small_logs,
     spelling,
+    teacher_student,
     teaching,
     whole,
 )
@@ -156,6 +157,12 @@ SECTIONS = (
     Section("teaching", "Teaching", "How many defects do users avoid who teach, or who answer when they are asked?", teaching),
     Section("preferences", "Preferences", "What do stated preferences change where requests leave something open?", preferences),
     Section("encoders", "Encoders", "Which encoder finds the right rewrite, and what does it cost?", whole),
+    Section(
+        "teacher_student",
+        "Teacher and student in five languages",
+        "Does a static student find as much as the multilingual transformer that taught it, and how much faster is it?",
+        teacher_student,
+    ),
     Section("retrieval", "Retrieval", "Is the right rewrite among the candidates?", whole),
     Section("day_one", "The first day", "What does a catalog alone do, after a refusal, with no log at all?", day_one),
     Section("prior_habits", "The shipped prior: habits", "How much does the column of habits add?", prior_habits),

@@ -180,7 +180,7 @@ class EncoderSettings:
     kind: str = setting(
         "static",
         "`static` is learned from the log alone. `transformer` is a fine-tuned sentence transformer; serving it needs the extra "
-        "`onnx`. `student` is that transformer distilled into a static encoder.",
+        "`onnx`. `student` is a sentence transformer, adapted to the log and distilled into a static encoder.",
         choices=ENCODER_KINDS,
     )
     base: str = setting("", "Folder or hub name of the sentence transformer to start from; empty where `kind` is `static`.")

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rewriter.errors import MissingExtraError, reading_artefact
 from rewriter.model.columns import mapped
+from rewriter.text import unspaced
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -241,7 +242,7 @@ class OnnxEncoder:
         order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
         for start in range(0, len(order), _BATCH):
             batch = order[start : start + _BATCH]
-            tokens = self._tokenizer.encode_batch([texts[i] for i in batch])
+            tokens = self._tokenizer.encode_batch([unspaced(texts[i]) for i in batch])
             ids = np.array([c.ids for c in tokens], dtype=np.int64)
             mask = np.array([c.attention_mask for c in tokens], dtype=np.int64)
             rows[batch] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]

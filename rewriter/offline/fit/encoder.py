@@ -12,16 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import Levenshtein
 
 from rewriter.arrays import Ints
 from rewriter.config import EncoderSettings as Settings
-from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, Table, open_encoder, random_table
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+from rewriter.model.encoder import BlockEncoder, SavedEncoder, StaticEncoder, open_encoder, random_table
 
 _MAX_WORDS = 3  # longest phrase that counts, in words
 
@@ -146,7 +142,7 @@ def training_pairs(rephrases: MinedRephrases, queries: Sequence[str], *, min_use
     return TextPairs([heard for heard, _ in chosen], [meant for _, meant in chosen])
 
 
-def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128, start: Table | None = None) -> StaticEncoder:
+def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128) -> StaticEncoder:
     """Learn a `StaticEncoder` that gives misheard texts vectors near those of what was meant.
 
     It starts from random directions, which measure spelling, and minimises the in-batch softmax loss of Henderson et al.
@@ -157,12 +153,11 @@ def fit_static(pairs: TextPairs, *, seed: int, dim: int = 128, start: Table | No
         pairs: from `training_pairs`. Without any pairs the table stays as it was drawn.
         seed: of the table and of the order of the pairs.
         dim: length of a vector.
-        start: the table to start from; None for a random one.
 
     Raises:
         MissingExtraError: the packages that train are not installed.
     """
-    table = random_table(dim, seed) if start is None else start
+    table = random_table(dim, seed)
     if not pairs.heard:
         return StaticEncoder(table)
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and only for learning
@@ -211,7 +206,7 @@ def learn_encoder(settings: Settings, data: EncoderData, folder: Path, *, seed: 
 
     ``static`` learns a table from the log alone. ``transformer`` adapts and fine-tunes a sentence transformer, quantises it to 8
     bits, and joins it with a static encoder, which measures the spelling that a transformer does not see.
-    ``student`` distils that transformer into the table of a static encoder, which then learns from the log.
+    ``student`` adapts a sentence transformer and distils it into the table of a static encoder, which learns the rephrases, too.
 
     Args:
         settings: kind and base.
@@ -227,27 +222,17 @@ def learn_encoder(settings: Settings, data: EncoderData, folder: Path, *, seed: 
     if settings.kind == "static" or not data.texts:  # without texts there is nothing to adapt to
         fit_static(pairs, seed=seed).save(folder)
         return open_encoder(folder)
-    teacher = _teacher(settings.base, data, pairs, seed)
+    from rewriter.offline.fit.transformer_encoder import adapt, base_model, distil, export, fine_tune  # noqa: PLC0415
+
+    teacher = base_model(settings.base)
+    adapt(teacher, data.texts, seed=seed)
     if settings.kind == "student":
-        from rewriter.offline.fit.transformer_encoder import distil  # noqa: PLC0415 - seconds, and only for learning
-
         dim = min(_STUDENT_DIM, teacher.get_embedding_dimension() or _STUDENT_DIM)
-        student = distil(teacher, [*data.texts, *data.queries, *pairs.heard], seed=seed, dim=dim)
-        fit_static(pairs, seed=seed, start=student.table).save(folder)
+        distil(teacher, [*data.texts, *data.queries], seed=seed, learned=pairs, dim=dim).save(folder)
         return open_encoder(folder)
-    from rewriter.offline.fit.transformer_encoder import export  # noqa: PLC0415
-
+    if pairs.heard:
+        fine_tune(teacher, pairs, seed=seed)
     with tempfile.TemporaryDirectory() as scratch:
         export(teacher, Path(scratch))
         BlockEncoder([open_encoder(Path(scratch)), fit_static(pairs, seed=seed)], [1, 1]).save(folder)
     return open_encoder(folder)
-
-
-def _teacher(base: str, data: EncoderData, pairs: TextPairs, seed: int) -> "SentenceTransformer":
-    from rewriter.offline.fit.transformer_encoder import adapt, base_model, fine_tune  # noqa: PLC0415
-
-    teacher = base_model(base)
-    adapt(teacher, data.texts, seed=seed)
-    if pairs.heard:
-        fine_tune(teacher, pairs, seed=seed)
-    return teacher

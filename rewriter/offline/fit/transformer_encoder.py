@@ -26,6 +26,7 @@ from tokenizers.models import WordLevel
 from rewriter.errors import ConfigError, MissingExtraError
 from rewriter.model.encoder import GRAPH, HEADER, TOKENIZER, StaticEncoder, Vectors, buckets, pieces, random_table, unit_rows
 from rewriter.offline.fit.encoder import TextPairs
+from rewriter.text import unspaced
 
 if TYPE_CHECKING:
     import torch
@@ -221,7 +222,8 @@ def _contrast(model: "SentenceTransformer", learned: TextPairs, schedule: Schedu
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss  # noqa: PLC0415
 
     loss = MultipleNegativesRankingLoss(model, scale=_SCALE)
-    train(model, loss, {"anchor": learned.heard, "positive": learned.meant}, schedule, seed)
+    columns = {"anchor": [*map(unspaced, learned.heard)], "positive": [*map(unspaced, learned.meant)]}
+    train(model, loss, columns, schedule, seed)
 
 
 _BATCH = 256  # texts in a step of distillation
@@ -229,16 +231,38 @@ _PASSES = 10  # passes over the texts
 _MIN_SEEN = 50_000  # least number of texts in all passes together
 
 
-def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, dim: int = 128) -> StaticEncoder:
-    """Learn a `StaticEncoder` whose vectors are those of a transformer, by least squares (Reimers and Gurevych 2020, EMNLP).
+def encoded(model: "SentenceTransformer", texts: Sequence[str]) -> Vectors:
+    """Return the unit vector that a model gives each text, (n, dim).
 
-    The vectors of the transformer are rotated to their principal axes and cut to `dim`. The result is meant as the start of
-    `fit_static`, which adds the spelling that a transformer does not see.
+    A model has learned from texts as people write them. So it is given none of the blanks that `normalise` puts between letters
+    of scripts that write none.
 
     Args:
-        teacher: a sentence transformer, preferably adapted and fine-tuned.
-        texts: normalised, each said by at least `Config.launch.min_users` users, and misheard copies of such.
+        model: a sentence transformer.
+        texts: normalised.
+    """
+    written = [unspaced(text) for text in texts]
+    vectors: Vectors = model.encode(written, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+    return vectors
+
+
+def distil(
+    teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, learned: TextPairs | None = None, dim: int = 128
+) -> StaticEncoder:
+    """Learn a `StaticEncoder` whose vectors are those of a transformer, by least squares (Reimers and Gurevych 2020, EMNLP).
+
+    Those authors teach a student that a sentence and its translation have the vector of the sentence. In the same way what was
+    misheard is taught the vector of what was meant. Unlike a contrast of pairs, this does not part texts that mean the same.
+
+    The vectors are centred, because those of multilingual models lie in a narrow cone (most cosines of multilingual-e5-small are
+    above 0.75), and the student would mostly learn what they have in common. Then they are rotated to their principal axes and
+    cut to `dim`.
+
+    Args:
+        teacher: a sentence transformer, preferably adapted.
+        texts: normalised, each said by at least `Config.launch.min_users` users.
         seed: of where the table starts and of the order of the texts.
+        learned: pairs to fine-tune on, from `rewriter.offline.fit.encoder.training_pairs`; None or no pairs to distil alone.
         dim: length of a vector, at most the teacher's.
 
     Raises:
@@ -247,20 +271,24 @@ def distil(teacher: "SentenceTransformer", texts: Sequence[str], *, seed: int, d
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds, and only for learning
     from sentence_transformers.sentence_transformer.losses import MSELoss  # noqa: PLC0415
 
-    distinct = sorted({text for text in texts if text})
-    taught = teacher.encode(distinct, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False)
+    heard, meant = (learned.heard, learned.meant) if learned else ([], [])
+    own = sorted({text for text in texts if text} - set(heard))
+    rows, shown = [*own, *heard], [*own, *meant]
+    distinct = sorted(set(shown))
+    taught = dict(zip(distinct, _principal(encoded(teacher, distinct), dim), strict=True))
     pieces = PieceEmbedding(random_table(dim, seed))
     student = SentenceTransformer(modules=[pieces], device="cpu")
-    columns = {"text": distinct, "label": list(_principal(taught, dim))}
-    passes = max(_PASSES, _MIN_SEEN / max(1, len(distinct)))
+    columns = {"text": rows, "label": [taught[text] for text in shown]}
+    passes = max(_PASSES, _MIN_SEEN / max(1, len(rows)))
     train(student, MSELoss(student), columns, Schedule(epochs=passes, batch=_BATCH, rate=5e-3), seed)
     return StaticEncoder(pieces.table())
 
 
 def _principal(vectors: Vectors, dim: int) -> Vectors:
-    """Return the first principal components of vectors, uncentred, as unit rows; they keep inner products best."""
-    _, axes = np.linalg.eigh(vectors.T @ vectors)
-    return unit_rows(vectors @ axes[:, ::-1][:, :dim])
+    """Return the first principal components of vectors, centred and of unit length before and after; (n, dim)."""
+    around = unit_rows(vectors - vectors.mean(axis=0))
+    _, axes = np.linalg.eigh(around.T @ around)
+    return unit_rows(around @ axes[:, ::-1][:, :dim])
 
 
 def export(model: "SentenceTransformer", folder: Path) -> None:
