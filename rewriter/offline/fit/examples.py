@@ -233,7 +233,7 @@ def new_goal_share(texts: pd.DataFrame, spoken: pd.DataFrame | None = None, k: i
     return (new + _PRIOR_UNSEEN_GOALS[0]) / (float(weight.sum()) + _PRIOR_UNSEEN_GOALS[1])
 
 
-def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
+def vote_noise(texts: Sequence[LabelledText], quantile: float, *, all_sure: bool = False) -> float:
     """Return the share of wrong votes, estimated from how often two users of the same failing text vote for the same goal.
 
     If a share e of the votes is wrong, and wrong votes rarely agree, two votes agree with probability ``(1 - e)^2``. Two users
@@ -243,6 +243,7 @@ def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
     Args:
         texts: labelled texts, up to five users of each.
         quantile: of the posterior that is returned; below 1/2 the estimate is lower, and cautious, if there are few texts.
+        all_sure: whether every user counts fully. Then users who gave up and asked for something else make it higher.
 
     Example:
         >>> from dataclasses import replace
@@ -254,7 +255,8 @@ def vote_noise(texts: Sequence[LabelledText], quantile: float) -> float:
     of_text: dict[tuple[str, str], list[Mapping[int, float]]] = defaultdict(list)
     for text in texts:
         if text.goals and not text.healthy:
-            of_text[text.locale, text.hearings[0]].append(text.goals)
+            sure = sum(text.goals.values()) if all_sure else 1.0
+            of_text[text.locale, text.hearings[0]].append({goal: p / sure for goal, p in text.goals.items()})
     pairs = [list(combinations(goals, 2)) for goals in of_text.values() if len(goals) > 1]
     both = sum(float(np.mean([sum(a.values()) * sum(b.values()) for a, b in of])) for of in pairs)
     agree = sum(float(np.mean([sum(p * b.get(goal, 0.0) for goal, p in a.items()) for a, b in of])) for of in pairs)

@@ -85,7 +85,8 @@ def fit(
     retriever = Retriever.open(folder)
     cross_validation = CrossValidation(found, retriever, wordings, k, user_votes.p_unseen_goal, known, p_new_goal, guardrails)
     prior = PoolPrior.load(channel, guardrails.contrasts, retriever.user_view.book.n_goals)
-    noise = {mode: 1 - (1 - vote_noise(found, quantile)) ** _LABELS[mode] for mode, quantile in _NOISE.items()}
+    wrong = {mode: vote_noise(found, quantile, all_sure=mode == "before") for mode, quantile in _NOISE.items()}
+    noise = {mode: 1 - (1 - share) ** _LABELS[mode] for mode, share in wrong.items()}
     held_out = _held_out(cross_validation)
     modes = {
         mode: ModeEvidence.of(mode, of, config.trigger, noise[mode]).with_prior(mode, of, prior) for mode, of in held_out.items()

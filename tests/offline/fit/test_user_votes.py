@@ -64,6 +64,7 @@ def test_users_who_perhaps_restated_nothing_say_little_of_wrong_votes():
     faint = [replace(row, hearings=(f"jam {i}",), goals={goal: 0.1}) for i in range(10) for goal in (LAMP, JAZZ)]
     expected = 1 - np.sqrt(1 - stats.beta.ppf(0.5, 0.1 + 0.5, 10 + 0.5))
     assert vote_noise(sure + faint, 0.5) == pytest.approx(expected)
+    assert vote_noise(sure + faint, 0.5, all_sure=True) == pytest.approx(1 - np.sqrt(0.5), abs=1e-3)
     assert vote_noise(sure + [replace(of, goals=dict.fromkeys(of.goals, 1.0)) for of in faint], 0.5) > 5 * expected
 
 
