@@ -140,6 +140,10 @@ class OwnTexts:
         n = len(self._shared.index) + len(self._texts)
         return compare_words(asked.words, distinct(text), self._count, n, self._p_change, self._changing)
 
+    def knows(self, word: str) -> bool:
+        """Return whether a text of everybody or of the user has a word."""
+        return word in self._counts or self._shared.index.knows(word)
+
     def _count(self, word: str) -> int:
         return self._shared.index.count(word) + self._counts.get(word, 0)
 

@@ -24,6 +24,7 @@ from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
 from rewriter.model.spellings import FOLDER as SPELLINGS
 from rewriter.model.spellings import KINDS, Priors, Surface, save_spellings
+from rewriter.model.translations import mine_translations, save_translations
 from rewriter.offline.catalog import OF_ONE_USER, Catalog, CatalogReport, Sources, read_catalog
 from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.rules import launch
@@ -162,6 +163,8 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
     shows = _shows(catalog)
     save_contrasts(folder, mine_words(locales, texts, np.where(shows, queries.interpretations, -1).tolist()))
     np.save(folder / f"{SHOWS}.npy", shows)
+    known = [[column[i] for i in np.flatnonzero(shows).tolist()] for column in (locales, texts, catalog.hypotheses)]
+    save_translations(folder, mine_translations(*known))
     rows = np.flatnonzero([meant != text for meant, text in zip(catalog.hypotheses, texts, strict=True)])
     at, named = ([column[i] for i in rows.tolist()] for column in (locales, catalog.hypotheses))
     success = queries.success[rows].astype(np.float64)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from rewriter.model.prior import Prior
 from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots
+from rewriter.model.translations import open_translations
 from rewriter.online.layer import preferences_of, refined_by
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.recent import Recent
@@ -78,10 +80,12 @@ class CatalogLayer:
         guardrails: of the deployment.
         slots: of the catalog, for stated preferences; None where none is known.
         shows: (n,) bool, of which texts for everybody the interpretation is known; None for all.
+        translations: locale -> a word of another language -> the word that stands for it (`rewriter.model.translations`).
     """
 
     __slots__ = (
-        "_indexes", "_owners", "_prior", "_retriever", "_shared", "_starts", "_threshold", "guardrails", "slots", "student",
+        "_indexes", "_owners", "_prior", "_retriever", "_shared", "_starts", "_threshold", "_translations", "guardrails", "slots",
+        "student",
     )  # fmt: skip
 
     student: None
@@ -97,7 +101,9 @@ class CatalogLayer:
         guardrails: Guardrails = DEFAULT,
         slots: Slots | None = None,
         shows: Bools | None = None,
+        translations: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
+        self._translations = translations
         self._retriever, self._prior, self._threshold = retriever, prior, threshold
         self.guardrails, self.slots = guardrails, slots
         self.student = None
@@ -145,6 +151,7 @@ class CatalogLayer:
         return cls(
             Retriever.open(folder), prior or Prior.load(), kind=kind, complete=complete, threshold=threshold,
             guardrails=guardrails, slots=Slots.open(folder / "slots"), shows=mapped(shows) if shows.exists() else None,
+            translations=open_translations(folder),
         )  # fmt: skip
 
     @property
@@ -195,7 +202,19 @@ class CatalogLayer:
         if not request.after_failure:
             known = self._retriever.knows(request.hearings[0], request.locale, request.user)
             return Verdict(None, Reason.HEALTHY if known else Reason.UNSURE)
-        scored = self._score(request)
+        verdict = self._decide(request, self._score(request), late, sendable)
+        translated = self._translated(request) if verdict.text is None and not late() else None
+        if translated is None:
+            return verdict
+        other = self._decide(translated, self._score(translated, other_than=request.hearings[0]), late, sendable)
+        named = other.text or other.suggestion
+        asked_for = named is not None and not self._guardrail(request).destroys(request.hearings[0], named)
+        return other if asked_for else verdict
+
+    def _decide(
+        self, request: LayerRequest, scored: _ScoredText, late: Callable[[], bool], sendable: Understands | None
+    ) -> Verdict:
+        """Decide a refused request whose candidates are measured."""
         if not scored.texts or late():
             return Verdict(None, Reason.DEADLINE if scored.texts else Reason.NO_CANDIDATE, candidates=scored.named())
         best, p = scored.texts[0], float(scored.meant[0])
@@ -206,9 +225,23 @@ class CatalogLayer:
             return Verdict(None, Reason.UNSURE, suggestion=suggestion, candidates=scored.named())
         return Verdict(best, Reason.ONLINE, Layer.ONLINE, scored.scopes[0], p, candidates=scored.named())
 
+    def _translated(self, request: LayerRequest) -> LayerRequest | None:
+        """Return a request with words of other languages, which no text of this one has, translated; None if there are none."""
+        known = self._translations.get(request.locale)
+        if known is None:
+            return None
+        mine, words = self._own(request), request.hearings[0].split()
+        knows = self._indexes[request.locale].knows if mine is None else mine.texts.knows
+        text = " ".join(word if knows(word) else known.get(word, word) for word in words)
+        return None if text == request.hearings[0] else request._replace(hearings=[text])
+
     def consider(self, request: LayerRequest) -> tuple[Considered, ...]:
         """Return each candidate with what was measured and what becomes of it in `decide`, the likeliest first."""
         scored = self._score(request)
+        if request.after_failure and self._decide(request, scored, lambda: False, None).text is None:
+            translated = self._translated(request)
+            if translated is not None and self.decide(request, late=lambda: False, sendable=None).text is not None:
+                request, scored = translated, self._score(translated, other_than=request.hearings[0])
         weights = dict(zip(PAIR, self._prior.mean[:-1].tolist(), strict=True))
         measured = [dict(zip(PAIR, row, strict=True)) for row in scored.columns.tolist()]
         found = zip(scored.texts, scored.scopes, scored.meant.tolist(), measured, strict=True)
@@ -231,11 +264,12 @@ class CatalogLayer:
             return Standing.SENT
         return Standing.SUGGESTED if p >= self._threshold.suggest else Standing.BELOW
 
-    def _score(self, request: LayerRequest) -> _ScoredText:
-        """Find and measure candidates for what was heard first."""
+    def _score(self, request: LayerRequest, other_than: str | None = None) -> _ScoredText:
+        """Find and measure candidates for what was heard first, other than this very text, or than another one."""
         heard, locale = request.hearings[0], request.locale
+        said = heard if other_than is None else other_than
         found = self._retriever.retrieve([heard], locale, request.user, k=_FOUND + 1)
-        places = [i for i, text in enumerate(found.texts) if text != heard][:_FOUND]
+        places = [i for i, text in enumerate(found.texts) if text != said][:_FOUND]
         if not places:
             return _ScoredText([], [], np.zeros(0), np.zeros((0, len(PAIR))))
         rows, texts = found.rows[places], [found.texts[i] for i in places]

@@ -62,6 +62,7 @@ FILES: Final = {
     "versions/*/online/book/*": "texts of at least k users: rows of fewer are removed",
     "versions/*/online/index/*": "vectors of the book: built anew where a row was removed",
     "versions/*/online/spoken.npy": "a flag for each row of the book",
+    "versions/*/online/translations.json": "words of texts that the operator gave for everybody; only of a catalog alone",
     "versions/*/online/shows.npy": "a flag for each row of the book, in an artefact of a catalog alone",
     "versions/*/online/slots/*": "values of texts of at least k users: removed until the next learn if a text was removed",
     "versions/*/online/ambiguity/*": "texts of at least k users: removed if the person said one of them",

@@ -118,3 +118,53 @@ def test_one_user_may_switch(rewriter):
 def test_a_mixed_request_is_sent_where_the_rest_of_it_tells(rewriter, heard):
     answer = rewriter.rewrite(heard, after_failure=True)
     assert (answer.text if answer.applied else None) == MIXED[heard]
+
+
+ROOMS = {"kitchen": ("mutfak", "küche"), "bath": ("banyo", "bad"), "hall": ("salon", "flur")}
+WAYS = {"on": ("aç", "an"), "off": ("kapat", "aus")}
+FOREIGN = {
+    "mutfak ışığını off": "mutfak ışığını kapat",
+    "mutfak ışığını on": "mutfak ışığını aç",
+    "kitchen ışığını kapat": "mutfak ışığını kapat",
+    "mach das licht im bad off": "mach das licht im bad aus",
+    "mach das licht im kitchen aus": "mach das licht im küche aus",
+    "turn kapat the hall light": "turn off the hall light",
+    "aralat the hall door": None,
+    "mutfak ışığını dim": None,
+    "garage ışığını kapat": None,
+    "on off": None,
+}
+"""What was heard in two languages at once -> what is sent, where the catalog tells what the foreign word means."""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    out = tmp_path_factory.mktemp("told")
+    rows = [
+        {"text": text, "locale": locale, "intent": way, "slots": {"area": room}}
+        for room, (odasi, raum) in ROOMS.items()
+        for way, (ac, an) in WAYS.items()
+        for locale, text in (
+            ("en", f"turn {way} the {room} light"),
+            ("tr", f"{odasi} ışığını {ac}"),
+            ("de", f"mach das licht im {raum} {an}"),
+        )
+    ]
+    doors = [(room, odasi, *way) for room, (odasi, _) in ROOMS.items() for way in (("lock", "kilitle"), ("unlock", "aralat"))]
+    for room, odasi, way, fiil in doors:
+        pair = {"en": f"{way} the {room} door", "tr": f"{odasi} kapısını {fiil}"}
+        rows += [{"text": text, "locale": at, "intent": way, "slots": {"door": room}} for at, text in pair.items()]
+    learn_catalog(rows, out=out, config=Config(trigger=Trigger(max_loss_share=0.25)), complete=True)
+    return Rewriter.open(out)
+
+
+@pytest.mark.parametrize("heard", FOREIGN)
+def test_a_foreign_word_that_decides_is_translated(told, heard):
+    answer = told.rewrite(heard, after_failure=True)
+    assert (answer.text if answer.applied else None) == FOREIGN[heard]
+    assert not told.rewrite(heard).applied, "before the NLU nothing is sent"
+
+
+def test_the_explanation_names_what_the_translation_leads_to(told):
+    found = explain(told._root, "mutfak ışığını off", after_failure=True)
+    assert (found.rewrite.text, found.candidates[0].text) == ("mutfak ışığını kapat", "mutfak ışığını kapat")
