@@ -65,6 +65,11 @@ class Case:
     fold: int
     weight: float
 
+    @property
+    def p_restated(self) -> float:
+        """P(what the text was restated by is what was meant), by the votes of the log."""
+        return float(self.win[0] + self.loss[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -85,6 +90,10 @@ class Outcome(NamedTuple):
     loss: float
     tie: float = 0.0
     best: int = 0
+
+    def times(self, factor: float) -> "Outcome":
+        """Return the same outcome with another weight."""
+        return self._replace(win=factor * self.win, loss=factor * self.loss, tie=factor * self.tie)
 
 
 class _Decision(NamedTuple):

@@ -87,9 +87,9 @@ def fit(
     prior = PoolPrior.load(channel, guardrails.contrasts, retriever.user_view.book.n_goals)
     wrong = {mode: vote_noise(found, quantile, all_sure=mode == "before") for mode, quantile in _NOISE.items()}
     noise = {mode: 1 - (1 - share) ** _LABELS[mode] for mode, share in wrong.items()}
-    held_out = _held_out(cross_validation)
+    judged = held_out(cross_validation)
     modes = {
-        mode: ModeEvidence.of(mode, of, config.trigger, noise[mode]).with_prior(mode, of, prior) for mode, of in held_out.items()
+        mode: ModeEvidence.of(mode, of, config.trigger, noise[mode]).with_prior(mode, of, prior) for mode, of in judged.items()
     }
     promises = {mode: of.promise() for mode, of in modes.items()}
     promises |= {
@@ -199,16 +199,25 @@ def _columns(outcomes: Sequence[tuple[Case, Outcome]]) -> thresholds.HeldOut:
     return thresholds.HeldOut(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
-def _held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[Case, Outcome]]]:
-    """Hold out one fold after the other, and return by mode the held-out cases with their outcomes."""
+def held_out(cross_validation: CrossValidation) -> dict[str, list[tuple[Case, Outcome]]]:
+    """Hold out one fold after the other, and return by mode the held-out cases with their outcomes.
+
+    Before the NLU failing texts together count as if it were sure what each was restated by. Else the healthy texts, which can
+    only be lost, would have more weight than they have in the log.
+    """
     found: dict[str, list[tuple[Case, Outcome]]] = {"before": [], "after": []}
+    judged = [case for case in cross_validation.cases if case.text.goals and not case.text.served]
+    failing = [case for case in judged if not case.text.healthy]
+    sure = sum(case.weight * case.p_restated for case in failing)
+    more = sum(case.weight for case in failing) / sure if sure > 0 else 1.0
     for fold in range(FOLDS):
         fitted = cross_validation.fit(without=fold)
-        for case in (c for c in cross_validation.cases if c.fold == fold and c.text.goals and not c.text.served):
-            judged = {"before": cross_validation.before(case, fitted), "after": cross_validation.after(case, fitted)}
-            for mode, outcome in judged.items():
-                if outcome is not None:
-                    found[mode].append((case, outcome))
+        for case in (c for c in judged if c.fold == fold):
+            before, after = cross_validation.before(case, fitted), cross_validation.after(case, fitted)
+            if before is not None:
+                found["before"].append((case, before if case.text.healthy else before.times(more)))
+            if after is not None:
+                found["after"].append((case, after))
     return found
 
 

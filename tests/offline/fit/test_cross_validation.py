@@ -1,5 +1,7 @@
 """Cross-validation: each example as if its text, and as if its goal, had never been heard; whose texts teach."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from rewriter.detect.word_risk import WordRisk
 from rewriter.model.features import RISK
 from rewriter.model.retrieve import Pool
-from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation
+from rewriter.offline.fit.cross_validation import FOLDS, CrossValidation, Outcome
 from rewriter.offline.fit.examples import LabelledText, Wordings
+from rewriter.offline.fit.ranker import held_out
 
 PHRASES = {
     "turn on the lamp": 1,
@@ -167,3 +170,20 @@ def test_a_silent_failure_that_stays_one_is_no_loss_and_no_success():
         if outcome is not None and not case.text.healthy:
             assert outcome.win + outcome.loss + outcome.tie == pytest.approx(case.weight)
             assert outcome.tie == pytest.approx(3 * outcome.loss)
+
+
+def test_before_the_nlu_failing_texts_weigh_as_if_their_restatements_were_sure():
+    """One text was surely restated, one with P = .25: together they count as two, with five fourths of the evidence."""
+    texts = [SimpleNamespace(goals={1: 1.0}, served=False, healthy=of) for of in (True, False, False)]
+    healthy, sure, unsure = (SimpleNamespace(text=text, fold=0) for text in texts)
+    for case, p in ((healthy, 1.0), (sure, 1.0), (unsure, 0.25)):
+        case.weight, case.p_restated = 1.0, p
+    outcomes = {id(healthy): Outcome(0.9, 0.0, 1.0), id(sure): Outcome(0.9, 1.0, 0.0), id(unsure): Outcome(0.9, 0.0, 0.2, 0.05)}
+    judge = lambda case, _: outcomes[id(case)]  # noqa: E731
+    stub = SimpleNamespace(cases=[healthy, sure, unsure], fit=lambda without: None, before=judge, after=judge)
+    found = held_out(stub)
+    assert [of for _, of in found["after"]] == [*outcomes.values()]
+    before = {id(case): of for case, of in found["before"]}
+    assert before[id(healthy)] == outcomes[id(healthy)]
+    assert before[id(sure)].win == pytest.approx(2 / 1.25)
+    assert before[id(unsure)][1:4] == pytest.approx((0.0, 0.2 * 1.6, 0.05 * 1.6))
