@@ -1,102 +1,149 @@
-"""Measures the cost of adding one day: the last day of a year is added to the others, compared with a rebuild of the whole year.
+"""Measures the cost of a night: the last two days of a log are added to the others, compared with learning the others at once.
 
-    python benchmarks/daily.py [--turns 365000] [--seed 0] [--work DIR]
+    python benchmarks/daily.py [--layers "exact layer" home everything] [--turns 30000 100000 365000] [--seed 0] [--out FILE]
 
-The log is synthetic (`mining_log.py`), a year long. There are two runs. *Everything* is `learn` with its defaults, which keeps
-the detector, the priors and the online layer between two fits. *Exact layer* has only rules for everybody and the documented rule
-as the detector; nothing but the priors is fitted, in every run. Figures are processor seconds by step of `learn`: reading,
-mining, the chain, launch, fitting, writing. Writes results/daily.json.
+A synthetic log (`mining_log.py`) of each size is a year long. *Exact layer* has only rules for everybody and the documented rule
+as the detector; there is no online layer. *Everything*, for the largest size and for a simulated home of five weeks, is `learn`
+with its defaults, which fits detector and online layer weekly; neither night is one of those. The rebuild is the `learn` of all
+days but the last two, in a process of its own. The nights follow each other in another one: the first opens what is kept, the
+second finds it in memory, as in a service that learns by itself. Figures are seconds of the processor by step of `learn`, and the
+greatest resident memory; *start* is what the process of the nights took before, for the imports of Python. Writes
+results/daily.json and results/daily.svg.
 """
 
-import argparse
 import json
-import os
-import platform
-import shlex
+import resource
+import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
+from collections.abc import Sequence
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from mining_log import DAY_MS, START_MS, write_log
-from script import RESULTS
+from script import RESULTS, made_with, options, write_result
+from sizes import draw
 
 from rewriter.config import Config
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
+from rewriter.simulation import dialogue, turn, worlds
 
-DAYS = 365
+DAYS, HOME_DAYS = 365, 37
 EXACT: dict[str, Any] = {"launch": {"personal": False}, "loop": {"refit_days": 0}}
+Parts = tuple[Path, Path, Path]
+"""The log of all days but the last two, and of these."""
 
 
-def cut(log: Path, work: Path) -> tuple[Path, Path]:
-    """Write all days but the last, and the last."""
-    last = START_MS + (DAYS - 1) * DAY_MS
-    parts = work / "before.parquet", work / "day.parquet"
+def year(turns: int, seed: int, work: Path) -> Parts:
+    """Write a year of about so many turns."""
+    log, last = work / "year.parquet", START_MS + (DAYS - 2) * DAY_MS
+    write_log(turns, log, seed, DAYS)
+    parts = work / "before.parquet", work / "one.parquet", work / "two.parquet"
+    when = f"ts_ms < {last}", f"ts_ms >= {last} AND ts_ms < {last + DAY_MS}", f"ts_ms >= {last + DAY_MS}"
     with duckdb.connect() as con:
-        for path, when in zip(parts, ("<", ">="), strict=True):
-            con.execute(f"COPY (SELECT *, ts_ms AS timestamp FROM '{log}' WHERE ts_ms {when} {last})"
-                        f" TO '{path}' (FORMAT parquet)")  # fmt: skip
+        for path, days in zip(parts, when, strict=True):
+            con.execute(f"COPY (SELECT *, ts_ms AS timestamp FROM '{log}' WHERE {days}) TO '{path}' (FORMAT parquet)")
     return parts
 
 
-def measure(logs: list[Path], out: Path, *, exact: bool) -> dict[str, Any]:
-    """Learn, and return the seconds of each step."""
-    starts: list[tuple[str, float]] = []
+def home(people: int, seed: int, work: Path) -> Parts:
+    """Write some weeks of a home of so many people."""
+    days = list(
+        dialogue.simulate_days(worlds.home_world(seed, n_users=people), days=HOME_DAYS, start=date(2026, 1, 5), seed=seed)
+    )
+    parts = work / "before.parquet", work / "one.parquet", work / "two.parquet"
+    for path, turns in zip(parts, ([t for day in days[:-2] for t in day], *days[-2:]), strict=True):
+        turn.write_log(turns, path)
+    return parts
 
-    def begin(step: str) -> None:
-        starts.append((step, time.process_time()))
 
-    began = time.process_time()
+def measure(out: Path, *logs: Path, exact: bool) -> None:
+    """Learn one log after the other, and print what it took."""
+    start, found = time.process_time(), []
     config = Config.from_dict((EXACT if exact else {}) | {"logs": {"max_rejected": 1.0}})
-    report = learn(logs, out=out, config=config, detector=RuleDetector() if exact else None, progress=begin)
-    begin("end")
-    steps = {step: after - at for (step, at), (_, after) in pairwise(starts)}
+    for log in logs:
+        starts: list[tuple[str, float]] = []
+
+        def begin(step: str, starts: list[tuple[str, float]] = starts) -> None:
+            starts.append((step, time.process_time()))
+
+        began = time.process_time()
+        report = learn([log], out=out, config=config, detector=RuleDetector() if exact else None, progress=begin)
+        begin("end")
+        steps: dict[str, float] = {}
+        for (step, at), (_, after) in pairwise(starts):
+            steps[step] = round(steps.get(step, 0.0) + after - at, 3)
+        found.append(
+            {
+                "turns": report.log.turns,
+                "restatements by": report.detector,
+                "seconds": round(starts[-1][1] - began, 3),
+                "steps": steps,
+                "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024, 2),
+            }
+        )
+    print(json.dumps({"start": round(start, 3), "learned": found}))
+
+
+def in_process(out: Path, logs: Sequence[Path], *, exact: bool) -> dict[str, Any]:
+    """Run `measure` in a process of its own."""
+    command = [sys.executable, __file__, "--measure", str(int(exact)), str(out), *map(str, logs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compare(layer: str, parts: Parts, work: Path) -> dict[str, Any]:
+    """Learn all days but two at once, then each of these."""
+    before, *nights = parts
+    exact = layer == "exact layer"
+    (rebuild,) = in_process(work / layer, [before], exact=exact)["learned"]
+    added = in_process(work / layer, nights, exact=exact)
+    first, second = added["learned"]
     found = {
-        "turns": report.log.turns,
-        "restatements by": report.detector,
-        "rules": report.rules["global"],
-        "seconds": starts[-1][1] - began,
-        "steps": steps,
+        "layer": layer,
+        "turns": rebuild["turns"],
+        "rebuild": rebuild,
+        "start": added["start"],
+        "night": first,
+        "warm night": second,
     }
     print(json.dumps(found), flush=True)
     return found
 
 
-def compare(before: Path, day: Path, work: Path, *, exact: bool) -> dict[str, Any]:
-    """Learn the year but for a day, the day, and the year at once."""
-    measure([before], work / "daily", exact=exact)
-    daily = measure([day], work / "daily", exact=exact)
-    rebuilt = measure([before, day], work / "rebuilt", exact=exact)
-    return {"day": daily, "rebuild": rebuilt, "rebuild / day": rebuilt["seconds"] / daily["seconds"]}
-
-
 def main() -> None:
-    """Learn the year but for a day, the day, and the year at once."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=365_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path)
+    """Measure every size."""
+    parser = options(__doc__, seed=0, out=RESULTS / "daily.json")
+    parser.add_argument("--turns", type=int, nargs="+", default=[30_000, 100_000, 365_000])
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument(
+        "--layers", nargs="+", default=["exact layer", "home", "everything"], help="others stand in --out as they were"
+    )
+    parser.add_argument("--measure", nargs="+")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=args.work) as folder:
-        work = Path(folder)
-        write_log(args.turns, work / "year.parquet", args.seed, DAYS)
-        before, day = cut(work / "year.parquet", work)
-        found = {name: compare(before, day, work / name, exact=name == "exact layer") for name in ("everything", "exact layer")}
-    result = {
-        "command": shlex.join(["python", *sys.argv]),
-        "seed": args.seed,
-        "versions": {name: metadata.version(name) for name in ("duckdb", "numpy", "pandas", "scipy")}
-        | {"python": platform.python_version()},
-        "load": os.getloadavg()[0],
-        **found,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "daily.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if args.measure:
+        exact, out, *logs = args.measure
+        measure(Path(out), *map(Path, logs), exact=exact == "1")
+        return
+    head = made_with(("duckdb", "numpy", "pandas", "scipy")) | {"seed": args.seed}
+    before = json.loads(args.out.read_text(encoding="utf-8"))["rows"] if args.out.exists() else []
+    rows: list[dict[str, Any]] = [row for row in before if row["layer"] not in args.layers]
+    sizes = [*(("exact layer", turns) for turns in args.turns), ("home", 0), ("everything", max(args.turns))]
+    for layer, size in (of for of in sizes if of[0] in args.layers):
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            parts = year(size, args.seed, work) if size else home(args.people, args.seed, work)
+            rows.append(compare(layer, parts, work))
+        write_result({**head, "rows": rows}, args.out)
+    draw(args.out)
 
 
 if __name__ == "__main__":

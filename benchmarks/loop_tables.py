@@ -37,16 +37,43 @@ def loop(result: Figures) -> str:
 
 
 def daily(result: Figures) -> str:
-    """Seconds of the processor by step, of everything and of the exact layer alone."""
-    parts = []
-    for name in ("everything", "exact layer"):
-        day, rebuild = result[name]["day"], result[name]["rebuild"]
-        rows = [[step, f"{day['steps'].get(step, 0.0):.2f}", f"{of:.2f}"] for step, of in rebuild["steps"].items()]
-        rows += [["together", f"{day['seconds']:.2f}", f"{rebuild['seconds']:.2f}"]]
-        columns = [f"{name}: seconds of the processor"]
-        columns += [f"{of}, {found['turns']:,} turns" for of, found in (("a day", day), ("a rebuild", rebuild))]
-        parts.append(f"{grid(columns, rows)}\n\nA day costs 1/{result[name]['rebuild / day']:.1f} of a rebuild.")
-    return "\n\n".join([*parts, f"The load of the machine was {result['load']:.0f} on two cores."])
+    """Nights beside rebuilds, then the steps of the largest of each layer."""
+    columns = [
+        "",
+        "turns",
+        "rebuild, s",
+        "peak GB",
+        "turns of a night",
+        "night, s",
+        "of a rebuild",
+        "warm, s",
+        "of a rebuild",
+        "peak GB",
+    ]
+    rows, tables = [], []
+    for row in result["rows"]:
+        rebuild, nights = row["rebuild"], (row["night"], row["warm night"])
+        costs = [cell for of in nights for cell in (f"{of['seconds']:.2f}", f"1/{rebuild['seconds'] / of['seconds']:.1f}")]
+        memory = [f"{of['peak_gb']:.2f}" for of in (rebuild, nights[1])]
+        rows.append(
+            [
+                row["layer"],
+                f"{row['turns']:,}",
+                f"{rebuild['seconds']:.2f}",
+                memory[0],
+                f"{nights[1]['turns']:,}",
+                *costs,
+                memory[1],
+            ]
+        )
+    largest = {row["layer"]: row for row in result["rows"]}
+    for layer, row in largest.items():
+        all_of = row["rebuild"], row["night"], row["warm night"]
+        steps = [[step, *(f"{of['steps'].get(step, 0.0):.2f}" for of in all_of)] for step in row["rebuild"]["steps"]]
+        tables.append(grid([f"{layer}, {row['turns']:,} turns", "rebuild, s", "night, s", "warm night, s"], steps))
+    start = min(row["start"] for row in result["rows"])
+    ends = f"A process takes {start:.1f} s more to start. The load of the machine was {result['load']:.0f} on two cores."
+    return "\n\n".join([grid(columns, rows), *tables, ends])
 
 
 def _outcome_lines(name: str, of: Figures) -> str:

@@ -1,8 +1,8 @@
-"""Draws what scale.py, learn_cost.py and request_cost.py measured against the size, both axes logarithmic.
+"""Draws what scale.py, learn_cost.py, request_cost.py and daily.py measured against the size, both axes logarithmic.
 
     python benchmarks/sizes.py
 
-Reads their result files and writes results/scale.svg, results/learn_cost.svg and results/request_cost.svg. The three scripts
+Reads their result files and writes an SVG of the same name beside each. The scripts
 call it when they have written a result. A grey line rises in proportion to the size.
 """
 
@@ -48,6 +48,14 @@ def request_cost(result: Mapping[str, Any]) -> Figure:
     return drawn(lines, "queries", "median, microseconds of the processor", "A request", proportional=False)
 
 
+def daily(result: Mapping[str, Any]) -> Figure:
+    """A night of the exact layer, beside learning all the days before it."""
+    rows = [row for row in result["rows"] if row["layer"] == "exact layer"]
+    names = {"rebuild": "all days at once", "night": "a night", "warm night": "a second night in one process"}
+    lines = {name: [(row["turns"], row[of]["seconds"]) for row in rows] for of, name in names.items()}
+    return drawn(lines, "turns of the days before", "seconds of the processor", "Exact layer: a night of a year")
+
+
 def drawn(lines: Mapping[str, Line], size: str, figure: str, title: str, *, proportional: bool = True) -> Figure:
     """Draw figures against sizes.
 
@@ -81,6 +89,7 @@ FIGURES: Mapping[str, Callable[[Mapping[str, Any]], Figure]] = {
     "scale": scale,
     "learn_cost": learn_cost,
     "request_cost": request_cost,
+    "daily": daily,
 }
 """Name of a result file -> what draws it."""
 
@@ -92,7 +101,7 @@ def draw(path: Path) -> None:
 
 
 def main() -> None:
-    """Draw all three."""
+    """Draw all of them."""
     for name in FIGURES:
         draw(RESULTS / f"{name}.json")
 

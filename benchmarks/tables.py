@@ -62,7 +62,7 @@ its figures.
 """
 
 OLDER = (
-    "calibration", "chain", "context", "daily", "defects", "detector_effect_*", "detectors", "dstc2_mining",
+    "calibration", "chain", "context", "defects", "detector_effect_*", "detectors", "dstc2_mining",
     "fit_channel", "home_spoken_mining", "house", "ladder_*", "loop", "mining", "off_policy", "online", "peers_recordings_*",
     "slurp", "spelling",
 )  # fmt: skip
