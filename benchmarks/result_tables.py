@@ -555,14 +555,9 @@ def teacher_student(result: Figures) -> str:
     tables.append(f"Recall@1, requests {kinds[0]}:\n\n{grid(['locale', *stages], rows)}")
     sizes = [size for of in result["locales"].values() for size in of["learned from"]]
     held = ", ".join(f"{min(s[name] for s in sizes):,} to {max(s[name] for s in sizes):,} {name}" for name in sizes[0])
-    clock = "microseconds a text by the clock"
-    timed, spent = (
-        ("By the clock, on a busy machine,", result[clock])
-        if clock in result
-        else ("In processor time,", result["microseconds a text"])
-    )
+    spent = result["microseconds a text"]
     about = (
-        f"The teacher is {result['teacher']}. Seeds {', '.join(map(str, result['seeds']))}. A world has {held}. {timed}"
+        f"The teacher is {result['teacher']}. Seeds {', '.join(map(str, result['seeds']))}. A world has {held}. In processor time,"
         f" one text takes {number(spent['teacher'])} µs with the teacher in 8 bits and {number(spent['student'])} µs with"
         f" the student, {number(spent['ratio'])} times as fast, in one run."
     )
