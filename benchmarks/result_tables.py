@@ -557,8 +557,8 @@ def teacher_student(result: Figures) -> str:
     held = ", ".join(f"{min(s[name] for s in sizes):,} to {max(s[name] for s in sizes):,} {name}" for name in sizes[0])
     spent = result["microseconds a text"]
     about = (
-        f"The teacher is {result['teacher']}. Seeds {', '.join(map(str, result['seeds']))}. A world has {held}. In processor time,"
-        f" one text takes {number(spent['teacher'])} µs with the teacher in 8 bits and {number(spent['student'])} µs with"
+        f"The teacher is {result['teacher']}. Seeds {', '.join(map(str, result['seeds']))}. A world has {held}. In processor"
+        f" time, one text takes {number(spent['teacher'])} µs with the teacher in 8 bits and {number(spent['student'])} µs with"
         f" the student, {number(spent['ratio'])} times as fast, in one run."
     )
     return "\n\n".join([about, *tables])
