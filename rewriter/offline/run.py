@@ -176,7 +176,7 @@ class Run:
         whole = day.due or (self.detector is None and best.looks_back)
         with self.choice.opened(day.turns.parent) as engine:
             counting = self.clock.telling.counting(pipeline.TABLES, "tables")
-            return pipeline.mine(engine, day.turns, detector, self.config, counting, starts, day.past, whole)
+            return pipeline.mine(engine, day.turns, detector, self.config, counting, starts, day.past, whole=whole)
 
     def launch(self, day: RunInputs, mined: Mined) -> LaunchDecision:
         """Solve the chain, and decide which rules may be launched."""

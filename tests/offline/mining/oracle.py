@@ -37,8 +37,12 @@ def mine(turns, detector, config):
     ages = [{"age": age, "weight": weight_of(age, config)} for age in range(21 * config.loop.half_life_days)]
     edge_discount = mix(counts, newest, config)
     user_nodes, user_edges = rows_of_users(counts, rephrases, newest, edge_discount, config)
+    left = left_out(counts, config.launch.min_users)
+    whole = newest_days([c | {"said": -1, "sent": -1, "state": -1} for c in counts], config.launch.min_users)
     return {
         "ages": ages,
+        "row_days": [{"node": node, "last_day": day} for node, day in (newest | whole).items()],
+        "left_out": [{"user_no": user} for user in left],
         "evidence_starts": [],
         "edge_discount": [{"source": s, "target": t, "trust": trust} for (s, t), trust in edge_discount.items()],
         "users": [{"user_no": no, "user_id": user} for user, no in users.items()],
@@ -52,7 +56,7 @@ def mine(turns, detector, config):
         "context_steps": context_steps,
         "user_nodes": user_nodes,
         "user_edges": user_edges,
-        **chain(user_nodes, user_edges, texts, config.chain.user_cap, left := left_out(counts, config.launch.min_users)),
+        **chain(user_nodes, user_edges, texts, config.chain.user_cap, left),
         "queries": queries([c for c in counts if c["user_no"] not in left], texts, config.chain.user_cap),
     }
 
