@@ -242,7 +242,8 @@ def part_verdict(
         text = f"{rules:,} launched, expected win/loss {ratio}"
     elif by_prior:
         own = f"{win:.0f} wins and {loss:.0f} losses among its held-out texts"
-        text = f"on only where the shipped prior agrees, as this log is too small to promise anything alone: {own}"
+        sends = "on, but sends hardly anything:" if win < 1 else "on"
+        text = f"{sends} only where the shipped prior agrees, as this log is too small to promise anything alone: {own}"
     else:
         text = f"on, win/loss on held-out texts {ratio}"
     more = f"; {suggested:,} more are over the loss budget and only suggested" if suggested else ""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="Texts the assistant understands; with LOGS, or alone.",
 )
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
-@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
+@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.")
 @mines
 @plainly
 @reads_log
@@ -85,7 +85,10 @@ def learn(
         raise click.UsageError("name at least one log, for example logs/*.parquet, or give --sql FILE")
     if check:
         inspect = partial(_answerable, catalogs=catalogs, config=config, channel=channel, complete=catalog_is_complete)
-        _check(logs, config, mapping, sql, inspect if catalogs else None, keep)
+        given = [f"--config {shlex.quote(str(toml))}"] if toml else []
+        given += [f"--catalog {shlex.quote(str(path))}" for path in catalogs]
+        given += ["--catalog-is-complete"] * catalog_is_complete + ["--typed"] * typed
+        _check(logs, config, mapping, sql, inspect if catalogs else None, keep, given)
         return
     if out is None:
         raise click.UsageError("name the folder to write the artefact to, for example --out artefact")
@@ -116,6 +119,7 @@ def _check(
     sql: Path | None,
     ask: Callable[[Path], list[str]] | None,
     keep: Path | None,
+    given: Sequence[str],
 ) -> None:
     """Print how a log is understood, what can be learned from it, and what to run; `ask` gives lines about its turns."""
     from rewriter import terminal
@@ -159,18 +163,25 @@ def _check(
     if keep is not None:
         layout.save_mapping(mapping, keep)
     if not found.stop:
-        _say_what_to_run(shlex.join(logs) if sql is None else f"--sql {shlex.quote(str(sql))}", mapping, keep)
+        _say_what_to_run(shlex.join(logs) if sql is None else f"--sql {shlex.quote(str(sql))}", mapping, keep, given)
 
 
-def _say_what_to_run(log: str, mapping: Mapping[str, str], keep: Path | None) -> None:
-    """Print the commands that read a log by the pairs that were found; `keep` is the file that holds these, if one does."""
+def _say_what_to_run(log: str, mapping: Mapping[str, str], keep: Path | None, given: Sequence[str]) -> None:
+    """Print the commands that read a log by the pairs that were found.
+
+    Args:
+        log: as on the command line.
+        mapping: the pairs.
+        keep: the file that holds these, if one does.
+        given: the other options for learning.
+    """
     from rewriter import terminal
     from rewriter.offline.logs.layout import as_options
 
     options = f" --mapping {shlex.quote(str(keep))}" if keep is not None else f" {as_options(mapping)}" if mapping else ""
     terminal.heading("what to run")
     terminal.line(f"try it:  rewriter try {log}{options}")
-    terminal.line(f"learn:   rewriter learn {log}{options} --out artefact")
+    terminal.line(" ".join([f"learn:   rewriter learn {log}{options}", *given, "--out artefact"]))
     if mapping and keep is None:
         terminal.line("shorter: --check --save-mapping FILE.toml keeps these pairs, then --mapping FILE.toml is enough")
 
@@ -191,7 +202,7 @@ def _tell(report: "LearnReport", out: Path) -> None:
     for text in report.verdict.lines():
         terminal.line(text)
     if report.catalog_texts:
-        terminal.line(f"catalog: {report.catalog_texts:,} texts answer refusals wherever the online layer of the log is off")
+        terminal.line(f"catalog: {report.catalog_texts:,} texts answer refusals where the online layer of the log sends nothing")
     if report.held:
         terminal.line(
             f"this version is held back and the version before keeps serving; to publish it: rewriter publish {out} --force"

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,10 @@ COLUMNS: Final = ("text", "locale", "hypothesis", "intent", "slots", "weight", "
 ENDINGS: Final = (".parquet", ".pq", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", *catalog_formats.READERS)
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 _BATCH = 50_000  # rows that are fetched at once
+_USER = "user_id"  # the column of a log that says whose a turn is
+_ALIKE = 0.8  # least similarity of a misspelled column with the one that is meant
+_LISTED = 5  # columns that are not read, at most so many are named
+_MOST_WEIGHT = 1e9  # weights are added up as whole numbers of 64 bits
 _SHOWN = 80  # characters of an example of a bad row
 _LONGEST_SCOPE = 1_000  # characters of a user id, as `Rewriter.rewrite` reads it
 OF_ONE_USER = "(a text of one user)"
@@ -91,6 +96,7 @@ class CatalogReport:
         merged: rows that say what another row says, whose weight was added to it.
         rejected: reason -> how many rows.
         examples: reason -> the first such row, cut; no text of a single user.
+        unread: names of columns that mean nothing in a catalog.
         own: of the rows that were kept, those of single users.
         owners: how many users these belong to.
         unknown: how many of these users the log does not know; 0 without a log.
@@ -101,6 +107,7 @@ class CatalogReport:
     merged: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     own: int = 0
     owners: int = 0
     unknown: int = 0
@@ -119,7 +126,8 @@ class CatalogReport:
         rows, texts, owners = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in counted)
         own = f", {self.own:,} of them private to {owners}" if self.own else ""
         unknown = f" ({self.unknown:,} of whom the log does not know)" if self.unknown else ""
-        return f"catalog: {rows}, {texts}{own}{unknown}" + (f"; {bad}" if bad else "")
+        unread = f"; columns that are not read: {', '.join(sorted(self.unread)[:_LISTED])}" if self.unread else ""
+        return f"catalog: {rows}, {texts}{own}{unknown}" + (f"; {bad}" if bad else "") + unread
 
 
 class _BadRowError(ValueError):
@@ -158,13 +166,16 @@ def read_catalog(
     report, found = CatalogReport(), dict[tuple[str, str, str], dict[str, tuple[str, float]]]()
     for row in _rows(sources):
         report.rows += 1
+        if isinstance(row, Mapping):
+            report.unread.update(str(name) for name in row if name not in COLUMNS)
         if isinstance(row, catalog_formats.BadRow):
             report.reject(row.reason, row.example)
             continue
         try:
             text, key, meaning, weight = _read(row, locale, max_chars)
         except _BadRowError as refused:
-            report.reject(str(refused), OF_ONE_USER if isinstance(row, Mapping) and row.get("scope") else row)
+            private = not isinstance(row, Mapping | str) or (isinstance(row, Mapping) and (row.get("scope") or _mistaken(row)))
+            report.reject(str(refused), OF_ONE_USER if private else row)
             continue
         meanings = found.setdefault(key, {})
         first, before = meanings.get(meaning, (text, 0.0))
@@ -212,6 +223,8 @@ def _read(row: object, locale: str, max_chars: int) -> tuple[str, tuple[str, str
         row = {"text": row}
     if not isinstance(row, Mapping):
         raise _BadRowError("not a row")
+    for name, column in _mistaken(row).items():
+        raise _BadRowError(f"column {name!r} is not read; did you mean {column}?")
     text = row.get("text")
     tag = _text(row.get("locale")) or locale
     query = normalise(text, tag) if isinstance(text, str) else ""
@@ -223,6 +236,16 @@ def _read(row: object, locale: str, max_chars: int) -> tuple[str, tuple[str, str
         raise _BadRowError("not a locale (BCP 47, such as en or de-AT)")
     meaning = _text(row.get("hypothesis")) or _meaning(row) or query
     return " ".join(text.split()), (query, tag.replace("_", "-"), _scope(row.get("scope"))), meaning, _weight(row.get("weight"))
+
+
+def _mistaken(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return names that are nearly those of columns, or that of the log's column of users, each with the column that is meant.
+
+    Such a row is set aside: a text of one user must not become everybody's because a name was misspelled.
+    """
+    names = {str(name): str(name).strip().casefold() for name in row if name not in COLUMNS}
+    near = {name: ["scope"] if of == _USER else get_close_matches(of, COLUMNS, 1, _ALIKE) for name, of in names.items()}
+    return {name: of[0] for name, of in near.items() if of and of[0] not in row}
 
 
 def _meaning(row: Mapping[str, Any]) -> str:
@@ -249,6 +272,8 @@ def _weight(value: object) -> float:
         raise _BadRowError("weight is no number") from error
     if not 0 < weight < float("inf"):
         raise _BadRowError("weight is not above 0")
+    if weight > _MOST_WEIGHT:
+        raise _BadRowError(f"weight is above {_MOST_WEIGHT:,.0f}")
     return weight
 
 
@@ -342,8 +367,11 @@ def _table(path: Path, kind: str) -> Iterator[Mapping[str, Any]]:
             known = [column for column in columns if column in COLUMNS]
             if "text" not in known:
                 raise LogError(f"the catalog {path} has no column text; it has {', '.join(columns)}")
+            for name, meant in _mistaken(dict.fromkeys(columns)).items():
+                raise LogError(f"the catalog {path} has a column {name!r}, which is not read; did you mean {meant}? Rename it")
+            unread = dict.fromkeys(column for column in columns if column not in COLUMNS)
             con.execute(f"SELECT {', '.join(known)} FROM {reading}", [name])
             while batch := con.fetchmany(_BATCH):
-                yield from (dict(zip(known, row, strict=True)) for row in batch)
+                yield from (dict(zip(known, row, strict=True)) | unread for row in batch)
     except duckdb.Error as error:
         raise LogError(f"cannot read the catalog {path}: {first_line(error)}; write it again") from error

@@ -203,7 +203,6 @@ class Run:
 
     def advance(self, day: RunInputs, mined: Mined, decided: LaunchDecision, promises: Mapping[str, Promise]) -> Lifecycle:
         """Move the rules and the slices of the online layer between stages."""
-        self.clock.start("launch")
         before, today, config = day.before, pipeline.last_day(mined, self.config.loop), self.config
         doubted = evidence.withdrawn_slices(before.rules, before.evidence_starts)
         slices = evidence.assess_slices(promises, doubted, today, fitted=day.due)

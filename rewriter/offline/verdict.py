@@ -110,7 +110,7 @@ def of_learned(
         *_budgets(rules, promises, config),
         *_turns(off, promises, turns),
         *(Advised(Advice.REFIT, part) for part, lack in off.items() if lack is Lack.NOT_FITTED),
-        *_log(log, off, config),
+        *_log(log, off, config, little=any(of.part is Part.AFTER and of.by_prior and of.win < 1 for of in parts)),
     ]
     return LogVerdict(True, config.trigger.max_loss_share, parts, advised)
 
@@ -219,13 +219,15 @@ def _turns(off: Mapping[Part, Lack], promises: Mapping[str, Promise], turns: int
             yield Advised(Advice.MORE_TURNS, part, _rounded(growth * turns) if growth <= _MOST_GROWTH else 0.0)
 
 
-def _log(log: LogReport, off: Mapping[Part, Lack], config: Config, *, guessed: bool = False) -> Iterator[Advised]:
-    """Yield what the log itself lacks."""
+def _log(
+    log: LogReport, off: Mapping[Part, Lack], config: Config, *, guessed: bool = False, little: bool = False
+) -> Iterator[Advised]:
+    """Yield what the log itself lacks; `little` says that after a refusal hardly anything is sent."""
     if {Lack.FEW_USERS, Lack.NO_TEXTS} & {*off.values()}:
         yield Advised(Advice.MORE_USERS, None, config.launch.min_users)
     if off or guessed:
         yield from (Advised(advice) for advice in (Advice.STATUS, Advice.HYPOTHESIS) if advice in log.missing)
-    if Part.AFTER in off:
+    if Part.AFTER in off or little:
         yield Advised(Advice.CATALOG, Part.AFTER)
 
 

@@ -5,6 +5,7 @@ import gzip
 import json
 
 import duckdb
+import pandas as pd
 import pytest
 
 from rewriter.errors import LogError
@@ -107,8 +108,10 @@ def test_two_interpretations():
     assert (catalog.hypotheses, report.rejected) == (["resume"], {"two interpretations": 1})
     catalog, report = read_catalog([row | {"weight": 1} for row in heavier])
     assert (len(catalog), report.rejected) == (0, {"two interpretations": 2})
-    catalog, _ = read_catalog([{"text": "play", "intent": "resume", "scope": "ann"}, {"text": "play", "intent": "music"}])
-    assert sorted(zip(catalog.scopes, catalog.hypotheses, strict=True)) == [("", "music"), ("ann", "resume")]
+    catalog, report = read_catalog([{"text": "play", "intent": "resume", "scope": "ann"}, {"text": "play", "intent": "music"}])
+    assert (catalog.scopes, catalog.hypotheses, report.merged) == ([""], ["music"], 1)  # everybody may be sent it already
+    catalog, _ = read_catalog([{"text": "play", "intent": "resume", "scope": of} for of in ("ann", "ben")])
+    assert catalog.scopes == ["ann", "ben"]
 
 
 def test_interpretations_are_numbered_by_locale():
@@ -137,3 +140,35 @@ def test_no_rows():
     assert (len(catalog), len(catalog.interpretations()), report.rows) == (0, 0, 1)
     with pytest.raises(LogError):
         read_catalog(5)
+
+
+@pytest.mark.parametrize("name", ["user_id", "Scope", " scope", "scopes", "SCOPE"])
+def test_a_misnamed_scope_makes_no_text_everybodys(tmp_path, name):
+    rows = [{"text": "turn on the light"}, {"text": "call zoe", name: "ann"}]
+    catalog, report = read_catalog(rows)
+    assert catalog.queries == ["turn on the light"]
+    assert report.rejected == {f"column {name!r} is not read; did you mean scope?": 1}
+    assert "zoe" not in str(report)
+    pd.DataFrame(rows).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(LogError, match=r"did you mean scope\? Rename it"):
+        read_catalog(tmp_path / "c.parquet")
+
+
+def test_other_columns_are_named_and_not_read(tmp_path):
+    _, report = read_catalog([{"text": "turn on the light", "id": 7, "comment": "new"}])
+    assert str(report) == "catalog: 1 row, 1 text; columns that are not read: comment, id"
+    pd.DataFrame([{"text": "turn on the light", "id": 7}]).to_csv(tmp_path / "c.csv", index=False)
+    assert str(read_catalog(tmp_path / "c.csv")[1]).endswith("columns that are not read: id")
+
+
+def test_a_broken_line_may_be_private_and_is_not_shown(tmp_path):
+    (tmp_path / "c.jsonl").write_text('{"text": "call secretname", "scope": "ann"\n{"text": "turn on the light"}\n')
+    _, report = read_catalog(tmp_path / "c.jsonl")
+    assert report.rejected == {"not a row": 1}
+    assert "secretname" not in str(report)
+
+
+def test_weights_whose_sum_would_overflow_are_set_aside():
+    catalog, report = read_catalog([{"text": "a lamp", "weight": 1e9}, {"text": "a heater", "weight": 1e308}])
+    assert catalog.texts == ["a lamp"]
+    assert report.rejected == {"weight is above 1,000,000,000": 1}
