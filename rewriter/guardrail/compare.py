@@ -78,6 +78,47 @@ def contradiction(
     )
 
 
+def foreign_contradiction(
+    source: Reading, heard: Reading, target: Reading, lexicon: Lexicon, knows: Callable[[str], bool], *, complains: bool = False
+) -> Finding | None:
+    """Return what words of another language negate or turn, and the target does not; None if there is nothing.
+
+    Only words count that are unknown in the language of the target, and that say nothing by its word list.
+
+    Args:
+        source: the utterance, read with the word list of the target's language.
+        heard: the utterance, read with the word list of the other language.
+        target: reading of the target, with the word list of its language.
+        lexicon: the word list of the other language.
+        knows: whether a word is known in the language of the target.
+        complains: as for `contradiction`.
+
+    Example:
+        >>> from rewriter.guardrail.lexicon import for_locale
+        >>> from rewriter.guardrail.reading import read
+        >>> english, german = for_locale("en"), for_locale("de")
+        >>> said, meant = "nicht lock die front door", "lock the front door"
+        >>> knows = meant.split().__contains__
+        >>> foreign_contradiction(read(said, english), read(said, german), read(meant, english), german, knows).packed()
+        'drops_negation|nicht||'
+    """
+    understood = {source.words[place] for place in source.covered}
+    for slot in heard.mentions:
+        kind = lexicon.kinds.get(slot)
+        if kind not in ("negation", "polarity"):
+            continue
+        for mention in heard.mentions[slot]:
+            words = heard.words[mention.start : mention.end]
+            if mention.weak or all(knows(word) or word in understood for word in words) or mention.value in target.values(slot):
+                continue
+            if slot in target.mentions:
+                turned = FindingKind.FLIPS if kind == "polarity" else FindingKind.CHANGES_NEGATION
+                return Finding(turned, " ".join(words), target.text(slot))
+            if kind == "negation" and not (complains and words in lexicon.complaints):
+                return Finding(FindingKind.DROPS_NEGATION, " ".join(words))
+    return None
+
+
 def _flipped(source: Reading, target: Reading, lexicon: Lexicon) -> Finding | None:
     for slot in source.mentions:
         if lexicon.kinds.get(slot) == "polarity" and slot in target.mentions and source.sides(slot) != target.sides(slot):

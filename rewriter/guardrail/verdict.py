@@ -9,7 +9,7 @@ A *content word* is one that is not light (`Lexicon.light`).
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from rapidfuzz.distance import Indel
 
 from rewriter.codes import FindingKind
 from rewriter.config import GuardrailSettings as Settings
-from rewriter.guardrail.compare import Finding, contradiction
+from rewriter.guardrail.compare import Finding, contradiction, foreign_contradiction
 from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.guardrail.lexicon import Index, Lexicon, dangers, for_locale
 from rewriter.guardrail.numbers import Mention
@@ -382,6 +382,36 @@ class Guardrails:
             lexicon = Guardrail.open(locale, self.settings).lexicon
             found = self._opened[locale] = Guardrail(lexicon, self.settings, self.contrasts.get(locale, NOTHING_SHOWN))
         return found
+
+    def foreign(
+        self, source: str, target: str, locale: str, locales: Iterable[str], knows: Callable[[str], bool]
+    ) -> Finding | None:
+        """Return what words of other languages negate or turn and the target does not, or None.
+
+        Args:
+            source: normalised utterance; its words may be of several languages.
+            target: normalised utterance that would be sent instead.
+            locale: of the target.
+            locales: the others that are spoken here too.
+            knows: whether a word is known in the locale of the target.
+
+        Example:
+            >>> said, meant = "nicht lock die front door", "lock the front door"
+            >>> DEFAULT.foreign(said, meant, "en", ["de", "en"], meant.split().__contains__).packed()
+            'drops_negation|nicht||'
+            >>> DEFAULT.foreign("lock die front door", meant, "en", ["de", "en"], meant.split().__contains__)
+        """
+        if all(map(knows, source.split())):
+            return None
+        own = self.of(locale).lexicon
+        others = {lexicon.language: lexicon for lexicon in (self.of(other).lexicon for other in locales)}
+        before, after, complains = read(source, own), read(target, own), self.settings.profile in _COMPLAINING
+        found = (
+            foreign_contradiction(before, read(source, lexicon), after, lexicon, knows, complains=complains)
+            for language, lexicon in others.items()
+            if language != own.language
+        )
+        return next((finding for finding in found if finding), None)
 
     def held_out(self) -> "Guardrails":
         """Return the guardrails for held-out texts of the index. They have no contrasts, which are learned from those texts."""

@@ -230,8 +230,7 @@ class CatalogLayer:
         known = self._translations.get(request.locale)
         if known is None:
             return None
-        mine, words = self._own(request), request.hearings[0].split()
-        knows = self._indexes[request.locale].knows if mine is None else mine.texts.knows
+        knows, words = self._knows(request), request.hearings[0].split()
         text = " ".join(word if knows(word) else known.get(word, word) for word in words)
         return None if text == request.hearings[0] else request._replace(hearings=[text])
 
@@ -312,6 +311,11 @@ class CatalogLayer:
             self._owners.put(key, found)
         return found
 
+    def _knows(self, request: LayerRequest) -> Callable[[str], bool]:
+        """Return what tells whether a text in the locale of a request, for everybody or of its user, has a word."""
+        mine = self._own(request)
+        return self._indexes[request.locale].knows if mine is None else mine.texts.knows
+
     def _guardrail(self, request: LayerRequest) -> Guardrail:
         """Return the guardrail of a request, which knows what the user's own texts show about words."""
         guardrail, mine = self.guardrails.of(request.locale), self._own(request)
@@ -320,7 +324,8 @@ class CatalogLayer:
     def _finding(self, request: LayerRequest, text: str) -> Finding | None:
         """Return how a candidate contradicts what was heard, or destroys what was not asked for; None if it does neither."""
         guardrail, heard = self._guardrail(request), request.hearings[0]
-        return guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
+        finding = guardrail.destroys(heard, text) or guardrail.verdict(heard, text) or guardrail.crosses(heard, text)
+        return finding or self.guardrails.foreign(heard, text, request.locale, self._indexes, self._knows(request))
 
 
 class LogThenCatalog:

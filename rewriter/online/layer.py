@@ -385,6 +385,7 @@ class OnlineLayer:
             names, knows = wording.names.keys(), wording.knows
             guardrail, heard = self.guardrails.of(request.locale), request.hearings[0]
             finding = guardrail.verdict(heard, text, names=names, knows=knows, online=True)
+            finding = finding or self.guardrails.foreign(heard, text, request.locale, self._wording, knows)
             detail = finding.packed() if finding else ""
         else:
             standing = Standing.LESS_LIKELY if i != best else self._standing(scored, i, score)
@@ -409,7 +410,10 @@ def _may(
     locale: str,
     after_failure: bool,
 ) -> bool:
-    return may(hearings, text, guardrails.of(locale), wording[locale], after_failure=after_failure)
+    known = wording[locale].knows
+    if not may(hearings, text, guardrails.of(locale), wording[locale], after_failure=after_failure):
+        return False
+    return guardrails.foreign(hearings[0], text, locale, wording, known) is None
 
 
 def preferences_of(slots: Slots | None, user_view: UserView | None, request: LayerRequest) -> UserPreferences | None:

@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rewriter.codes import FindingKind
+from rewriter.config import GuardrailSettings
 from rewriter.errors import ConfigError
-from rewriter.guardrail import Finding, Guardrail
+from rewriter.guardrail import DEFAULT, Finding, Guardrail, Guardrails
 from rewriter.guardrail.lexicon import for_locale, read_lexicon, shipped
 from rewriter.guardrail.numbers import numbers_in
 from rewriter.guardrail.reading import names_in, read
@@ -394,3 +395,38 @@ def test_the_same_number_in_words_passes(framed, n):
     assume((language, n) not in READ_AS_ARTICLE | WRONG_IN_NUM2WORDS)
     source, target = normalise(frame.format(num2words(n, lang=language))), normalise(frame.format(n))
     assert Guardrail.open(language).verdict(source, target) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "locale", "finding"),
+    [
+        ("nicht unlock die back door", "unlock the back door", "en", "drops_negation|nicht||"),
+        ("don't lock die hintertür", "verriegle die hintertür", "de", "drops_negation|don't||"),
+        ("nicht close the porte d'entrée", "ferme la porte d'entrée", "fr", "drops_negation|nicht||"),
+        ("mach das licht off", "mach das licht an", "de", "flips|off|an|"),
+        ("mach das licht off", "mach das licht aus", "de", None),
+        ("mach das licht on", "mach das licht an", "de", None),
+        ("turn an das licht", "turn on the light", "en", None),
+        ("play despacito bitte", "play despacito please", "en", None),
+        ("lock die hintertür", "verriegle die hintertür", "de", None),
+        ("nicht lock the door", "don't lock the door", "en", None),
+    ],
+)
+def test_words_of_another_language_may_forbid(source, target, locale, finding):
+    found = DEFAULT.foreign(source, target, locale, ["en", "de", "fr"], set(target.split()).__contains__)
+    assert (found and found.packed()) == finding
+
+
+def test_words_that_the_language_of_the_target_knows_are_not_read_in_another_one():
+    known = {"play", "nicht", "by", "the", "band"}
+    assert DEFAULT.foreign("play nicht by that band", "play by the band", "en", ["de"], set().__contains__)
+    assert DEFAULT.foreign("play nicht by that band", "play by the band", "en", ["de"], known.__contains__) is None
+    assert DEFAULT.foreign("play nicht by that band", "play by the band", "en", ["en"], set().__contains__) is None
+
+
+def test_a_complaint_in_another_language_may_be_dropped_where_users_complain():
+    asked = ("passwort zurücksetzen", "de", ["en"], {"passwort", "zurücksetzen"}.__contains__)
+    support = Guardrails(GuardrailSettings("support"))
+    assert DEFAULT.foreign("can't einloggen passwort", *asked).packed() == "drops_negation|can't||"
+    assert support.foreign("can't einloggen passwort", *asked) is None
+    assert support.foreign("don't zurücksetzen passwort", *asked).packed() == "drops_negation|don't||"

@@ -3,7 +3,7 @@
 import pytest
 
 from rewriter import Rewriter
-from rewriter.codes import Reason
+from rewriter.codes import Reason, Standing
 from rewriter.config import Config, Trigger
 from rewriter.offline.catalog_layer import learn_catalog
 from rewriter.operate.explain import explain
@@ -163,6 +163,40 @@ def test_a_foreign_word_that_decides_is_translated(told, heard):
     answer = told.rewrite(heard, after_failure=True)
     assert (answer.text if answer.applied else None) == FOREIGN[heard]
     assert not told.rewrite(heard).applied, "before the NLU nothing is sent"
+
+
+NEGATED = [
+    "nicht lock the hall door",
+    "don't mach das licht im bad aus",
+    "don't mach das licht im kitchen aus",
+    "nicht unlock die hall door",
+    "do not mutfak ışığını kapat",
+    "stop mach das licht im bad an",
+]
+"""A word of one language negates or stops what the other words ask for."""
+
+
+@pytest.mark.parametrize("locale", [None, "en", "de", "tr"])
+@pytest.mark.parametrize("heard", NEGATED)
+def test_what_another_language_negates_is_neither_sent_nor_suggested(told, heard, locale):
+    answer = told.rewrite(heard, locale=locale, after_failure=True)
+    assert not answer.applied
+    assert answer.suggestion is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "locale", "meant", "finding"),
+    [
+        ("nicht lock the hall door", "en", "lock the hall door", "drops_negation|nicht||"),
+        ("don't mach das licht im bad aus", "de", "mach das licht im bad aus", "drops_negation|don't||"),
+        ("lock die hall door", "en", "lock the hall door", ""),
+        ("mach das licht im bad off", "de", "mach das licht im bad aus", ""),
+    ],
+)
+def test_the_explanation_names_the_word_of_the_other_language(told, heard, locale, meant, finding):
+    found = {candidate.text: candidate for candidate in explain(told._root, heard, locale=locale, after_failure=True).candidates}
+    assert found[meant].detail == finding
+    assert (found[meant].standing == Standing.FORBIDDEN) == bool(finding)
 
 
 def test_the_explanation_names_what_the_translation_leads_to(told):
