@@ -62,7 +62,7 @@ its figures.
 """
 
 OLDER = (
-    "attack", "chain", "context", "defects", "detector_effect_*", "detectors", "diagnosis_mining", "dstc2_mining",
+    "attack", "calibration", "chain", "context", "defects", "detector_effect_*", "detectors", "diagnosis_mining", "dstc2_mining",
     "fit_channel", "home_spoken_mining", "house", "ladder_*", "languages_large", "languages_spoken", "loop", "mining",
     "off_policy", "online", "preferences", "replay_check", "spelling", "teaching",
 )  # fmt: skip
