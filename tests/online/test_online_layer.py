@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rewriter.artefact.versions import current
 from rewriter.codes import Standing
 from rewriter.model.decider import Threshold
+from rewriter.model.fluency import Wording
 from rewriter.online.layer import OnlineLayer
 from rewriter.online.request import LayerRequest
 from rewriter.online.rewriter import Rewriter
@@ -242,3 +243,23 @@ def test_what_people_blocked_is_neither_sent_nor_suggested(tmp_path):
     (tmp_path / "review.csv").write_text("block,,turn off the lampp,,\n", encoding="utf-8")
     assert rewriter.rewrite("turn off the lampp", after_failure=True).reason == "blocked_by_review"
     assert rewriter.rewrite("turn off the lamppp", after_failure=True).text == "turn off the lamp"
+
+
+@pytest.mark.parametrize(
+    ("heard", "detail"),
+    [("nicht turn on the lamp", "drops_negation|nicht||"), ("turn on the lamp bitte", ""), ("turn on die lamp", "")],
+)
+@pytest.mark.parametrize("after_failure", [True, False])
+def test_what_another_language_of_the_artefact_negates_is_forbidden(tmp_path, heard, detail, after_failure):
+    publish(tmp_path, Threshold(0.0, 0.0), Threshold(0.0, 0.0))
+    folder = current(tmp_path).folder / "online"
+    request = LayerRequest([heard], "en", "", after_failure)
+
+    def told():
+        return next(one for one in OnlineLayer.open(folder).consider(request) if one.text == "turn on the lamp")
+
+    alone = told()
+    Wording.of([("mach die lampe an", {})]).save(folder / "wording" / "de")
+    beside = told()
+    assert beside.detail == (detail or alone.detail)
+    assert beside.standing == (Standing.FORBIDDEN if detail else alone.standing)
