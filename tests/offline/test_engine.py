@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,8 +18,13 @@ from click.testing import CliRunner
 from rewriter import Config, diagnose, label, learn
 from rewriter.artefact.versions import current
 from rewriter.cli import main
-from rewriter.engines import EngineChoice, connect, spark_session
+from rewriter.engines import EngineChoice, connect, glob, spark_session
 from rewriter.errors import ConfigError, EngineError, MissingExtraError
+from rewriter.offline.mining import pipeline
+from rewriter.offline.mining.incremental import SUMMED, SUMMED_BY
+from rewriter.simulation.dialogue import simulate_days
+from rewriter.simulation.turn import write_log
+from rewriter.simulation.worlds import phrase_world
 from rewriter.text import hash_user
 
 RULES_ONLY = Config.from_dict({"loop": {"refit_days": 0}})
@@ -181,6 +187,23 @@ def test_the_same_rules_and_labels_on_spark(on_duckdb, session, tmp_path):
     label([log], out=tmp_path / "other.parquet", engine="spark", master="local[2]")
     columns = "utterance, p_defect, goal_success, failure"
     assert table(tmp_path / "one.parquet", columns) == table(tmp_path / "other.parquet", columns)
+
+
+@pytest.mark.spark
+def test_a_night_on_spark_sums_again_what_it_touched(session, tmp_path, monkeypatch):
+    """Two days, learned one after the other on each engine: the kept sums and those of the touched rows are the same."""
+    again, real = [], pipeline._summed_again
+    monkeypatch.setattr(pipeline, "_summed_again", lambda *args: again.append(args) or real(*args))
+    days = simulate_days(phrase_world(3, n_users=12), days=2, start=date(2026, 1, 5), seed=3)
+    for day, turns in enumerate(days):
+        write_log(turns, tmp_path / f"{day}.parquet")
+        for name, engine in (("duckdb", "duckdb"), ("spark", session)):
+            learn([tmp_path / f"{day}.parquet"], out=tmp_path / name, config=RULES_ONLY, engine=engine)
+    assert len(again) == 2
+    for of in (*SUMMED, *SUMMED_BY):
+        one, other = (glob(current(tmp_path / name).state / f"{of.name}.parquet") for name in ("duckdb", "spark"))
+        columns = ", ".join(of.names)
+        assert table(one, columns) == table(other, columns), of.name
 
 
 @contextmanager
