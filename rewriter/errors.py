@@ -11,14 +11,15 @@ RewriterError
 """
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
-"""What numpy says if a disk is full."""
+_FULL = re.compile(rf"\d+ requested and \d+ written|{re.escape(os.strerror(errno.ENOSPC))}")
+"""What numpy, and `shutil.copytree` of any of its files, say if a disk is full."""
 
 
 class RewriterError(Exception):
@@ -125,7 +126,7 @@ def running(work: str) -> Iterator[None]:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        full = error.errno is None and _SHORT_WRITE.search(str(error))  # numpy gives no number
+        full = error.errno is None and _FULL.search(str(error))  # numpy and shutil.copytree give no number
         said = "No space left on device" if full else error.strerror or one_line(error)
         cure = "; free some space and start again" if full or error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise RewriterError(f"{work} failed: {where}{said}{cure}") from error

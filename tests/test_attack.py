@@ -213,8 +213,9 @@ def test_below_k_who_says_no_more_than_others_moves_only_what_is_at_a_limit(home
 
 
 @pytest.mark.slow
-def test_below_k_a_flood_changes_nothing_in_the_online_layer(home, tmp_path):
-    """Index, ranker, risk and thresholds are fitted as without the accounts, so no answer and no reason changes."""
+def test_below_k_a_flood_sends_no_other_text(home, tmp_path):
+    """After a refusal no text changes. Before the NLU the threshold of a small log may be the prior's or its own, and a flood may
+    turn the scale: then texts are sent or not, but none becomes another one."""
     _, honest, texts, *_ = home
     found = []
     for name, turns in (("clean", []), ("attacked", attack(home, "blame of what works", 2))):
@@ -222,10 +223,14 @@ def test_below_k_a_flood_changes_nothing_in_the_online_layer(home, tmp_path):
         artefact = learned_with(None, [*honest, *turns], tmp_path / name, config=LAYERED)
         rewriter = Rewriter.open(artefact)
         users = {normalise(turn.utterance): turn.user_id for turn in honest}
-        answers = [rewriter.rewrite(text, user_id=users[text], after_failure=late) for text in texts for late in (False, True)]
-        found.append([(answer.text, str(answer.reason)) for answer in answers])
-    assert found[0] == found[1]
-    assert any(reason == "online" for _, reason in found[0])
+        found.append(
+            {(t, late): rewriter.rewrite(t, user_id=users[t], after_failure=late) for t in texts for late in (False, True)}
+        )
+    clean, attacked = found
+    assert any(answer.reason == "online" for answer in clean.values())
+    for (text, late), of in clean.items():
+        sent = {normalise(of.text), normalise(attacked[text, late].text)}
+        assert len(sent) == 1 or (text in sent and not late), (text, late, sent)
 
 
 def test_one_account_does_not_decide_the_default_locale(home, tmp_path):

@@ -1,6 +1,7 @@
 """What the machine refuses becomes one line with the cause and the cure."""
 
 import errno
+import shutil
 
 import pytest
 
@@ -9,8 +10,12 @@ from rewriter.errors import RewriterError, running
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(errno.ENOSPC, "No space left on device", "counts.parquet"), OSError("2097152 requested and 939968 written")],
-    ids=["by number", "by numpy"],
+    [
+        OSError(errno.ENOSPC, "No space left on device", "counts.parquet"),
+        OSError("2097152 requested and 939968 written"),
+        shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]),
+    ],
+    ids=["by number", "by numpy", "by copytree"],
 )
 def test_a_full_disk_says_so(error):
     with (

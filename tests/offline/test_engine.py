@@ -108,7 +108,9 @@ def test_a_session_with_another_master_is_not_taken_for_the_one_that_is_named(mo
 @pytest.mark.slow
 @pytest.mark.spark
 def test_spark_that_does_not_start_leaves_the_version_that_serves(on_duckdb, tmp_path):
-    pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    sql = pytest.importorskip("pyspark.sql", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
+    if (running := sql.SparkSession.getActiveSession()) is not None:  # of a test before, in the same process
+        running.stop()
     log, rules = on_duckdb
     learn([log], out=tmp_path / "artefact", config=RULES_ONLY)
     with pytest.raises(EngineError, match=r"^Spark does not start with master 'local\[0\]': [^\n]+; install Java 17"):
