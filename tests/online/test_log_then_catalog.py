@@ -21,16 +21,6 @@ HEARD, SENT = "unlock the harbor gate for guests", "unlock the harbour gate for 
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    path = tmp_path_factory.mktemp("log") / "log.csv"
-    rows = ["user_id,timestamp,utterance,hypothesis,status"]
-    for i in range(5):
-        rows += [f"u{i},2026-01-0{i + 1}T08:00:00Z,lamp of,,failed", f"u{i},2026-01-0{i + 1}T08:00:10Z,lamp off,off,ok"]
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
 def folder(log, tmp_path_factory):
     out = tmp_path_factory.mktemp("both")
     report = learn([log], out=out, config=GENEROUS, catalog=[*TEXTS, {"text": "?"}], complete=True)

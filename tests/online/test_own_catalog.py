@@ -178,16 +178,6 @@ def test_a_catalog_of_private_rows_only(tmp_path):
     assert Rewriter.open(tmp_path).rewrite(HEARD, user_id=ANN, after_failure=True).text == HEARD
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    path = tmp_path_factory.mktemp("log") / "log.csv"
-    rows = ["user_id,timestamp,utterance,hypothesis,status"]
-    for i in range(5):
-        rows += [f"u{i},2026-01-0{i + 1}T08:00:00Z,lamp of,,failed", f"u{i},2026-01-0{i + 1}T08:00:10Z,lamp off,off,ok"]
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return path
-
-
 def test_beside_a_log(log, tmp_path):
     """They serve after a refusal, are kept by a nightly `learn` without a catalog, go with `forget` and with the next catalog."""
     catalog = [*HOME, *calls("u1"), *calls(ANN, ["Featherstone"])]
