@@ -401,15 +401,15 @@ class Guardrails:
             'drops_negation|nicht||'
             >>> DEFAULT.foreign("lock die front door", meant, "en", ["de", "en"], meant.split().__contains__)
         """
-        if all(map(knows, source.split())):
-            return None
         own = self.of(locale).lexicon
         others = {lexicon.language: lexicon for lexicon in (self.of(other).lexicon for other in locales)}
+        others.pop(own.language, None)
+        if not others or all(map(knows, source.split())):
+            return None
         before, after, complains = read(source, own), read(target, own), self.settings.profile in _COMPLAINING
         found = (
             foreign_contradiction(before, read(source, lexicon), after, lexicon, knows, complains=complains)
-            for language, lexicon in others.items()
-            if language != own.language
+            for lexicon in others.values()
         )
         return next((finding for finding in found if finding), None)
 
