@@ -349,7 +349,10 @@ class Config:
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"cannot read settings {path}: {error}") from error
+            cause = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(
+                f"cannot read settings {path}: {cause}; `rewriter settings` lists what may stand in such a file"
+            ) from error
         return cls.from_dict(data)
 
     @classmethod

@@ -229,6 +229,8 @@ def part_verdict(
         'rules: 82 launched, expected win/loss 30:1; 4 more are over the loss budget and only suggested'
         >>> part_verdict(Part.AFTER, Lack.NO_THRESHOLD, 0, 0.0, 0.0, 0, learned=True, budget=0.05)
         'online layer after a refusal: off, no threshold keeps the loss budget of 5% on held-out texts'
+        >>> part_verdict(Part.AFTER, None, 0, 9.2, 1.1, 0, by_prior=True, learned=True, budget=0.05)[-42:]
+        '9 wins and 1 loss among its held-out texts'
         >>> part_verdict(Part.AFTER, None, 0, 0.0, 0.0, 0, by_prior=True, learned=False, budget=0.05)
         'online layer after a refusal: likely on only where the shipped prior agrees, as this log is small'
     """
@@ -241,7 +243,8 @@ def part_verdict(
     elif part is Part.RULES:
         text = f"{rules:,} launched, expected win/loss {ratio}"
     elif by_prior:
-        own = f"{win:.0f} wins and {loss:.0f} losses among its held-out texts"
+        won, lost = "win" if round(win) == 1 else "wins", "loss" if round(loss) == 1 else "losses"
+        own = f"{win:.0f} {won} and {loss:.0f} {lost} among its held-out texts"
         sends = "on, but sends hardly anything:" if win < 1 else "on"
         text = f"{sends} only where the shipped prior agrees, as this log is too small to promise anything alone: {own}"
     else:

@@ -99,6 +99,8 @@ class Writer:
         self.user_key = b""
 
     def __enter__(self) -> "Writer":
+        if self._root.exists() and not self._root.is_dir():
+            raise ArtefactError(f"{self._root} is a file; the artefact is a folder, such as {self._root}-artefact")
         with explained(self._root), ExitStack() as stack:
             self._versions.mkdir(parents=True, exist_ok=True)
             self._states.mkdir(mode=0o700, exist_ok=True)

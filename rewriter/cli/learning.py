@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="Texts the assistant understands; with LOGS, or alone.",
 )
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
-@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.")
+@click.option("--typed", is_flag=True, help="Requests are typed, not spoken: they may be misspelled, not misheard.")
 @mines
 @plainly
 @reads_log

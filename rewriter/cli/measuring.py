@@ -60,7 +60,9 @@ def demo(out: Path, seed: int, setting: str) -> None:
 @click.option("--config", "toml", metavar="FILE", type=PATH, help="Settings, a TOML file.")
 @click.option("--catalog", "catalogs", multiple=True, metavar="FILE", type=PATH, help="Texts the assistant understands.")
 @click.option("--catalog-is-complete", is_flag=True, help="The assistant understands nothing but the catalog.")
-@click.option("--typed", is_flag=True, help="Requests are typed, not spoken.  [with --catalog]")
+@click.option(
+    "--typed", is_flag=True, help="Requests are typed, not spoken: they may be misspelled, not misheard.  [with --catalog]"
+)
 @click.option("--truth", metavar="COLUMN", help="Column of the log with the hypothesis the user wanted.")
 @click.option("--losses", "most", default=20, show_default=True, help="Number of rewrites with a loss to list.")
 @SEED

@@ -136,6 +136,7 @@ class LogReport:
         missing: columns that no file has.
         max_rejected: share of rows that may count as bad.
         joined: what became of the decisions; None where none were given.
+        places: reason -> where the first row is that was set aside for it.
         signals: how much of the log can teach; None unless it was only checked.
         in_future: whether the latest turn is in the future, by the clock of this machine.
         notes: what was made of rows that are no turns, and of dates.
@@ -153,6 +154,7 @@ class LogReport:
     max_rejected: float
     bad: float = 0.0
     examples: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     joined: Joined | None = None
     signals: Signals | None = None
     in_future: bool = False
@@ -179,6 +181,9 @@ class LogReport:
         cure = CURES.get(reason.partition(" in ")[2], CURES.get(reason, "")) if value or reason in CURES else ""
         return f" ({': '.join(filter(None, (value, cure)))})" if value or cure else ""
 
+    def _place(self, reason: str) -> str:
+        return f", first in {self.places[reason]}" if reason in self.places else ""
+
     def lines(self) -> list[str]:
         """Return the report as lines of text."""
         counts = f"{count(len(self.files), 'file')}, {count(self.rows, 'row')}"
@@ -190,7 +195,10 @@ class LogReport:
             text += [
                 "note: most rows are in the future, so all are kept; look at the clock that wrote them, or at this machine's"
             ]
-        text += [f"set aside, {reason}: {count(n, 'row')}{self._example(reason)}" for reason, n in self.rejected.items()]
+        text += [
+            f"set aside, {reason}: {count(n, 'row')}{self._place(reason)}{self._example(reason)}"
+            for reason, n in self.rejected.items()
+        ]
         text += [self.joined.line()] if self.joined else []
         joined = {"sent", "rewrite_id"} if self.joined else set()
         lacking = ", ".join(column for column in self.missing if column not in joined)
@@ -234,7 +242,8 @@ def write(
     ).fetchall()[0]
     copy(con, _rejected(files, relations, any_bad=n < rows), rejected)
     reasons = con.execute(
-        f"SELECT reason, COUNT(*) AS n FROM read_parquet({literal(rejected)}) GROUP BY reason ORDER BY n DESC, reason"
+        "SELECT reason, COUNT(*) AS n, arg_min(file, (file, row_number)), arg_min(row_number, (file, row_number))"
+        f" FROM read_parquet({literal(rejected)}) GROUP BY reason ORDER BY n DESC, reason"
     ).fetchall()
     quotable = {file.shown for file in files if file.quotable}
     for table, path in ((TURNS, turns), (REJECTED, rejected)):
@@ -246,7 +255,8 @@ def write(
         users=users,
         first_ms=first,
         last_ms=last,
-        rejected=dict(reasons),
+        rejected={reason: n for reason, n, _, _ in reasons},
+        places={reason: f"row {row:,} of {file}" for reason, _, file, row in reasons if row is not None},
         examples={reason: value for reason, file, value in con.execute(_examples(rejected)).fetchall() if file in quotable},
         bad=_bad(con, turns, relations, min_users) if reasons else 0.0,
         missing=_absent_columns(relations) if relations else (),

@@ -609,3 +609,15 @@ def test_the_report_says_what_is_missing_and_what_that_costs(tmp_path):
     assert "hypothesis" not in report.missing
     assert not report.stop
     assert check([tmp_path / "log.csv"], config=Logs()) == report
+
+
+def test_the_report_says_where_the_first_bad_row_is(tmp_path):
+    names = ["user_id", "timestamp", "utterance"]
+    good, late = row("1"), {**row("2"), "timestamp": "soon"}
+    as_csv(names, [good, good], tmp_path / "a.csv")
+    as_csv(names, [good, late, good, late], tmp_path / "b.csv")
+    report = check([tmp_path / "a.csv", tmp_path / "b.csv"], config=Logs())
+    place = tmp_path / "b.csv"
+    assert any(
+        f"set aside, unreadable time: 2 rows, first in row 2 of {place} (such as 'soon'" in line for line in report.lines()
+    )
