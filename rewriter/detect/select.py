@@ -28,6 +28,16 @@ _AT_ONCE = 250_000
 after the other is scored (`rewriter/offline/sql/dealt_sessions.sql`)."""
 
 
+def parts_for(turns: int) -> int:
+    """Return how many parts the users of a log of so many turns are dealt into.
+
+    Example:
+        >>> parts_for(8_000), parts_for(1_000_000)
+        (1, 4)
+    """
+    return max(1, -(-turns // _AT_ONCE))
+
+
 @dataclass(slots=True)
 class BestDetector:
     """Chooses the detector of a log, as soon as its candidates are mined.
@@ -63,10 +73,6 @@ class BestDetector:
     def looks_back(self) -> bool:
         """Whether it also needs the turns of earlier days: to learn from them, or to label turns by those of other users."""
         return self.kept is None or _choice(self.kept)["name"] != RULE
-
-    def parts(self, turns: int) -> int:
-        """Return how many parts the users of a log of so many turns are dealt into."""
-        return max(1, -(-turns // _AT_ONCE))
 
     def choose(self, listed: Listed, *, whole: bool = True) -> Detector:
         """Learn detectors from the mined tables, and return the best. It is the rule if there are few labels.

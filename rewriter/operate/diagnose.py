@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import duckdb
 import numpy as np
 import pandas as pd
 
@@ -26,9 +28,10 @@ from rewriter.config import Config
 from rewriter.detect.failure_cues import LIKELY, NAMES, FailureCues, Restated
 from rewriter.detect.failure_model import FailureModel, diagnosed
 from rewriter.detect.failure_rules import CLASSES, Columns, Rules, signs
+from rewriter.detect.select import parts_for
 from rewriter.detect.turns import Listed, Turns
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import DUCKDB, EngineChoice, connect, glob
+from rewriter.engines import DUCKDB, EngineChoice, connect, glob, save
 from rewriter.errors import reading_state
 from rewriter.evaluation.report import Report, ReportTable, html
 from rewriter.messages import failure_point, remedy, sign
@@ -37,7 +40,7 @@ from rewriter.offline.catalog import Sources, read_catalog
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
-from rewriter.offline.mining.pipeline import Mined
+from rewriter.offline.mining.deal import Part, parts_of
 from rewriter.progress import Cost, Progress, Telling
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ _REMEDIES: Final = {
     FailurePoint.RESULT: Remedy.FIX_SERVICE,
 }
 _NO_WORDS = "no utterance"
+_BY: Final = ("intent", "device_type", "locale", "week")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,22 +226,22 @@ def diagnose(
             mined = pipeline.mine(
                 opened, work / "turns.parquet", RuleDetector(), config, tell.counting(pipeline.TABLES, "tables")
             )
-        tell("diagnose")
-        model = None if rules_only else FailureModel.shipped()
-        found = _diagnosed(work / "turns.parquet", mined, model, listed)
-    _write(found, Path(out))
-    clusters = {name: _clusters(found, name, config.launch.min_users) for name in ("intent", "device_type", "locale", "week")}
-    result = Diagnosis(
-        log=log,
-        by="rules" if model is None else "model",
-        turns=len(found),
-        failures={f: float(found[f"p_{f}"].sum()) for f in FailurePoint},
-        unsupported=float(found["p_unsupported"].sum()),
-        likeliest={f: int((found["failure"] == f).sum()) for f in FailurePoint},
-        likely_unsupported=int((found["remedy"] == Remedy.SUPPORT).sum()),
-        without_words=dict(log.rejected).get(_NO_WORDS, 0),
-        clusters=clusters,
-    )
+            tell("diagnose")
+            model = None if rules_only else FailureModel.shipped()
+            whole = Listed(mined.said, mined.sessions, mined.texts, mined.candidates)
+            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns))
+            diagnosed_to = work / "diagnosed"
+            diagnosed_to.mkdir()
+            opened.each("failures", partial(_diagnose, model, listed, diagnosed_to), parts, large=True)
+        with connect(failures=diagnosed_to) as con:
+            _write(con, Path(out))
+            result = Diagnosis(
+                log=log,
+                by="rules" if model is None else "model",
+                without_words=dict(log.rejected).get(_NO_WORDS, 0),
+                clusters={name: _clusters(con, name, config.launch.min_users) for name in _BY},
+                **_figures(con),
+            )
     if artefact is not None:
         path = current(artefact).root / KEPT
         with explained(path):
@@ -268,17 +272,31 @@ def _listed(catalog: Sources) -> dict[str, str]:
 
 def restatements(data: TrainingData, scores: Path) -> Restated:
     """Return which turn restates which, as mining scored it."""
+    return Restated.of(len(data.turns), data.source, data.target, p_restates(data, scores))
+
+
+def p_restates(data: TrainingData, scores: Path) -> Floats:
+    """Return P(the candidate restates its turn) as mining scored it, (candidates,) float64."""
     with connect() as con:
         found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
     p = np.zeros(len(data.source))
     p[data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
-    return Restated.of(len(data.turns), data.source, data.target, p)
+    return p
 
 
-def _diagnosed(turns: Path, mined: Mined, model: FailureModel | None, catalog: Mapping[str, str] | None) -> pd.DataFrame:
+def _diagnose(model: FailureModel | None, catalog: Mapping[str, str] | None, folder: Path, part: Part) -> None:
+    """Write where each turn of a part broke: `tables.FAILURES`, user_no and said."""
+    found = _diagnosed(part, model, catalog)
+    with connect() as con:
+        con.register("found", found)
+        columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.FAILURES.columns)
+        save(con, f"SELECT {columns}, user_no, CAST(said AS VARCHAR) AS said FROM found", folder / f"{part.number:05}.parquet")
+
+
+def _diagnosed(part: Part, model: FailureModel | None, catalog: Mapping[str, str] | None) -> pd.DataFrame:
     """Return the columns of `tables.FAILURES`, with user_no and said."""
-    data, rules = TrainingData.read(Listed(turns, mined.sessions, mined.texts, mined.candidates)), Rules.shipped()
-    again = restatements(data, mined.scores)
+    data, rules = TrainingData.read(part.listed), Rules.shipped()
+    again = restatements(data, part.scores)
     cues = FailureCues(data.turns, data.items, data.likeness, again, catalog)
     columns = cues.measure()
     p = diagnosed(columns, model=model, rules=rules, groups=cues.groups())
@@ -296,7 +314,7 @@ def _diagnosed(turns: Path, mined: Mined, model: FailureModel | None, catalog: M
         "user_no": t["user_no"],
         "said": t.text[t["said"]],
         "locale": t.locale[t["said"]],
-        "device_type": _devices(turns, t),
+        "device_type": _devices(part.listed.turns, t),
         "day": day,
         "week": day - (day - _MONDAY) % 7,
         "intent": cues.intent,
@@ -333,45 +351,85 @@ def _detail(of: Sign, row: int, columns: Columns, turns: Turns, again: Restated)
     return said if of in (Sign.RESTATED, Sign.SOUNDS_LIKE) else ""
 
 
-def _write(found: pd.DataFrame, out: Path) -> None:
+def _write(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     """Write the table; only its owner can read it, and a file that is there is replaced whole."""
     new = out.with_name(f".{out.name}.new")
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         new.touch(mode=0o600)
         new.chmod(0o600)
-        tables.write_table(tables.FAILURES, found, "turn_id", new)
+        save(con, f"SELECT {', '.join(tables.FAILURES.names)} FROM failures ORDER BY turn_id", new)
         new.chmod(0o600)
         new.replace(out)
 
 
-def _clusters(found: pd.DataFrame, name: str, min_users: int, most: int = 20) -> list[Cluster]:
+_FIGURES = f"""
+SELECT COUNT(*), [{", ".join(f"COALESCE(FSUM(p_{name}), 0)" for name in FailurePoint)}], COALESCE(FSUM(p_unsupported), 0),
+       [{", ".join(f"COUNT(*) FILTER (failure = '{name}')" for name in FailurePoint)}],
+       COUNT(*) FILTER (remedy = '{Remedy.SUPPORT}')
+FROM failures
+"""
+_CLUSTERS_OF = """
+WITH cases AS (SELECT {name} AS value, failure, remedy, user_no, said, week FROM failures WHERE {name} IS NOT NULL),
+newest AS (SELECT value, MAX(week) AS week FROM cases GROUP BY value),
+whole AS (
+  SELECT value, COUNT(*) AS turns, COUNT(*) FILTER (c.week < n.week) AS earlier
+  FROM cases AS c JOIN newest AS n USING (value) GROUP BY value
+),
+said AS (
+  SELECT value, failure, said, COUNT(DISTINCT user_no) AS users FROM cases WHERE remedy IS NOT NULL
+  GROUP BY value, failure, said HAVING users >= $k
+),
+shown AS (SELECT value, failure, LIST(said ORDER BY users DESC, said)[:3] AS examples FROM said GROUP BY value, failure),
+found AS (
+  SELECT value, failure, MIN(remedy) AS remedy, COUNT(*) AS turns, COUNT(DISTINCT user_no) AS users,
+         COUNT(*) FILTER (c.week < n.week) AS earlier
+  FROM cases AS c JOIN newest AS n USING (value) WHERE remedy IS NOT NULL
+  GROUP BY value, failure HAVING users >= $k
+)
+SELECT f.value, f.failure, f.remedy, f.turns, f.users, f.earlier, w.turns, w.earlier, COALESCE(s.examples, [])
+FROM found AS f JOIN whole AS w USING (value) LEFT JOIN shown AS s ON s.value = f.value AND s.failure = f.failure
+ORDER BY f.value, f.failure
+"""
+
+
+def _figures(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return the figures of `Diagnosis` over all turns."""
+    ((turns, failures, unsupported, likeliest, likely_unsupported),) = con.execute(_FIGURES).fetchall()
+    return {
+        "turns": turns,
+        "failures": dict(zip(FailurePoint, failures, strict=True)),
+        "unsupported": unsupported,
+        "likeliest": dict(zip(FailurePoint, likeliest, strict=True)),
+        "likely_unsupported": likely_unsupported,
+    }
+
+
+def _clusters(con: duckdb.DuckDBPyConnection, name: str, min_users: int, most: int = 20) -> list[Cluster]:
     """Return the clusters of a column that at least k users are in, the largest first."""
-    failed = found[found["remedy"].notna() & found[name].notna()]
-    rows = []
-    for (value, failure), of in failed.groupby([name, "failure"], sort=True):
-        users = of["user_no"].nunique()
-        if users < min_users:
-            continue
-        near = found[found[name] == value]
-        said = of.groupby("said")["user_no"].nunique()
-        examples = said[said >= min_users].sort_values(ascending=False, kind="stable").index[:3]
-        shown = date.fromordinal(_EPOCH + int(value)).isoformat() if name == "week" else str(value)
-        rows.append(
-            Cluster(
-                FailurePoint(failure), shown, len(of), users, len(of) / len(near), _trend(of, near), tuple(examples),
-                Remedy(of["remedy"].iloc[0]),
-            )
-        )  # fmt: skip
+    rows = [
+        Cluster(
+            FailurePoint(failure),
+            date.fromordinal(_EPOCH + int(value)).isoformat() if name == "week" else str(value),
+            turns,
+            users,
+            turns / near,
+            _trend(turns, earlier, near, near_earlier),
+            tuple(examples),
+            Remedy(remedy),
+        )
+        for value, failure, remedy, turns, users, earlier, near, near_earlier, examples in con.execute(
+            _CLUSTERS_OF.format(name=name), {"k": min_users}
+        ).fetchall()
+    ]
     return sorted(rows, key=lambda c: (-c.turns, c.value))[:most]
 
 
-def _trend(of: pd.DataFrame, near: pd.DataFrame) -> float:
-    last = near["week"].max()
-    earlier, of_last = near["week"] < last, of["week"] == last
-    if not earlier.any():
+def _trend(turns: int, earlier: int, near: int, near_earlier: int) -> float:
+    """Return the share of the last week divided by that of the weeks before; turns of a cluster, and of all with its value."""
+    if not near_earlier:
         return math.nan
-    before, now = float((~of_last).sum() / earlier.sum()), float(of_last.sum() / (~earlier).sum())
+    before, now = earlier / near_earlier, (turns - earlier) / (near - near_earlier)
     return now / before if before else math.inf
 
 

@@ -6,8 +6,9 @@ import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import numpy as np
@@ -17,21 +18,23 @@ from rewriter import tables
 from rewriter.arrays import Floats
 from rewriter.codes import FailurePoint
 from rewriter.config import Config
-from rewriter.detect.defects import find_defects, surroundings
+from rewriter.detect.boosting import Columns
+from rewriter.detect.defects import DefectModel, surroundings
 from rewriter.detect.failure_rules import CLASSES
 from rewriter.detect.features import Cues
 from rewriter.detect.rephrase import Goals, segment
-from rewriter.detect.select import BestDetector
+from rewriter.detect.select import BestDetector, parts_for
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
-from rewriter.engines import DUCKDB, EngineChoice, connect, glob
+from rewriter.engines import DUCKDB, EngineChoice, connect, save
 from rewriter.errors import LogError
 from rewriter.messages import failure_point
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
-from rewriter.operate.diagnose import failure_points
+from rewriter.offline.mining.deal import Part, parts_of
+from rewriter.operate.diagnose import failure_points, p_restates
 from rewriter.progress import Cost, Progress, Telling
 from rewriter.text import joined, unspaced
 
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 COSTS: Final[Mapping[str, Cost]] = {
-    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "defects": Cost(0.1, 10), "goals": Cost(0.6, 90),
+    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "label": Cost(0.7, 100),
 }  # fmt: skip
 """Seconds of the processor of each step; for the time that is left."""
 STEPS = tuple(COSTS)
@@ -142,62 +145,77 @@ def label(
         tell("mine")
         with choice.opened(work / "mined") as opened:
             mined = pipeline.mine(opened, work / "turns.parquet", best, config, tell.counting(pipeline.TABLES, "tables"))
-        tell("defects")
-        data = TrainingData.read(Listed(work / "turns.parquet", mined.sessions, mined.texts, mined.candidates))
-        defect = _defects(best, data, config.seed)
-        tell("goals")
-        goals = segment(data.source, data.target, _p_restates(data, mined.scores), defect)
-        points = failure_points(data, mined.scores)
-    labels = pd.concat([_labels(data, goals, defect), _failures(points)], axis=1)
-    count = _write(labels, Path(out), Path(train) if train else None, config.launch.min_users)
-    reached = 1 - defect[np.unique(goals.last)]
-    return LabelReport(
-        log=log,
-        detector=str(best),
-        turns=len(labels),
-        defects=float(defect.sum()),
-        goals=len(reached),
-        reached=float(reached.sum()),
-        repaired=int(labels["intent"].notna().sum()),
-        examples=count,
-        failures={f: float(labels[f"p_{f}"].sum()) for f in FailurePoint},
-    )
+            tell("label")
+            whole = Listed(mined.said, mined.sessions, mined.texts, mined.candidates)
+            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns))
+            model = best.pair.defects if best.pair is not None else _defect_model(parts[0], config.seed)
+            labelled = work / "labelled"
+            labelled.mkdir()
+            opened.each("labels", partial(_label, model, labelled), parts, large=True)
+        with connect(labels=labelled) as con:
+            _write(con, Path(out))
+            count = None if train is None else _write_examples(con, Path(train), config.launch.min_users)
+            return LabelReport(log=log, detector=str(best), examples=count, **_figures(con))
 
 
-def _defects(best: BestDetector, data: TrainingData, seed: int) -> Floats:
-    """Return P(defect) of each turn, (turns,) float64."""
-    if best.pair is not None and len(best.pair.turns) == len(data.turns):  # of a large log it has seen a part only
-        return best.pair.defect
-    cues = Cues(data.turns, data.items)
-    return find_defects(data.turns, surroundings(data.turns, cues, data.likeness), data.labels, seed=seed).p
+def _defect_model(part: Part, seed: int) -> DefectModel:
+    """Learn P(defect) from a log, or a part of it, that has too few labels for a detector."""
+    data = TrainingData.read(part.listed)
+    return DefectModel.learn(data.turns, _surroundings(data), data.labels, seed=seed)
 
 
-def _p_restates(data: TrainingData, scores: Path) -> Floats:
-    """Return P(the candidate restates its turn) as mining scored it, (candidates,) float64."""
+def _surroundings(data: TrainingData) -> Columns:
+    return surroundings(data.turns, Cues(data.turns, data.items), data.likeness)
+
+
+def _label(model: DefectModel, folder: Path, part: Part) -> None:
+    """Write the labels of the turns of a part."""
+    data = TrainingData.read(part.listed)
+    defect = model.predict(data.turns, _surroundings(data), data.labels).p
+    goals = segment(data.source, data.target, p_restates(data, part.scores), defect)
+    failures = _failures(failure_points(data, part.scores))
     with connect() as con:
-        found = con.execute("SELECT user_no, turn_no, ahead, p FROM read_parquet(?)", [glob(scores)]).fetchnumpy()
-    p = np.zeros(len(data.source))
-    p[data.places(data.turns.rows(found["user_no"], found["turn_no"]), found["ahead"])] = found["p"] / 1000
-    return p
+        con.register("found", pd.concat([_labels(data, goals, defect), failures], axis=1))
+        columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.LABELS.columns if c.name != "goal")
+        save(con, f"SELECT {columns}, user_no, turn_no, opened FROM found", folder / f"{part.number:05}.parquet")
 
 
-def _write(labels: pd.DataFrame, out: Path, train: Path | None, min_users: int) -> int | None:
-    """Write both files; return the number of examples for the NLU."""
-    with connect() as con:
-        con.register("labels", labels)
-        columns = ", ".join(f"CAST({c.name} AS {c.type}) AS {c.name}" for c in tables.LABELS.columns)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        con.sql(f"SELECT {columns} FROM labels").write_parquet(str(out))
-        out.chmod(0o600)
-        if train is None:
-            return None
-        found = examples(con, min_users)
+_NUMBERED = "DENSE_RANK() OVER (ORDER BY user_no, opened) - 1"
+"""The number of a goal, which its user and the turn that opened it name."""
+_FIGURES = f"""
+SELECT COUNT(*), COALESCE(FSUM(p_defect), 0), COUNT(*) FILTER (turn_no = opened),
+       COALESCE(FSUM(goal_success) FILTER (turn_no = opened), 0), COUNT(intent),
+       [{", ".join(f"COALESCE(FSUM(p_{name}), 0)" for name in FailurePoint)}]
+FROM labels
+"""
+
+
+def _write(con: duckdb.DuckDBPyConnection, out: Path) -> None:
+    """Write `tables.LABELS` in the order of users and turns."""
+    columns = ", ".join(f"{_NUMBERED} AS goal" if name == "goal" else name for name in tables.LABELS.names)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save(con, f"SELECT {columns} FROM labels ORDER BY user_no, turn_no", out)
+    out.chmod(0o600)
+
+
+def _write_examples(con: duckdb.DuckDBPyConnection, train: Path, min_users: int) -> int:
+    """Write the training data for an NLU; return the number of examples."""
+    found = examples(con, min_users)
     write_training_data(found, train)
     return len(found)
 
 
+def _figures(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return the figures of `LabelReport` over all turns."""
+    ((turns, defects, goals, reached, repaired, failures),) = con.execute(_FIGURES).fetchall()
+    points = dict(zip(FailurePoint, failures, strict=True))
+    return {
+        "turns": turns, "defects": defects, "goals": goals, "reached": reached, "repaired": repaired, "failures": points
+    }  # fmt: skip
+
+
 def _labels(data: TrainingData, goals: Goals, defect: Floats) -> pd.DataFrame:
-    """Return the columns of `tables.LABELS`, and user_no."""
+    """Return the columns of `tables.LABELS`; a goal is known by its user and by the turn that opened it, by turn_no."""
     turns = data.turns
     spoken = turns.text[turns["said"]]
     mended = goals.repaired >= 0
@@ -206,10 +224,11 @@ def _labels(data: TrainingData, goals: Goals, defect: Floats) -> pd.DataFrame:
     return pd.DataFrame({
         "turn_id": turns.turn_id,
         "user_no": turns["user_no"],
+        "turn_no": turns["turn_no"],
+        "opened": turns["turn_no"][np.unique(goals.goal, return_index=True)[1][goals.goal]],
         "locale": turns.locale[turns["said"]],
         "utterance": spoken,
         "p_defect": defect,
-        "goal": goals.goal,
         "goal_success": goals.success,
         "repaired": np.where(mended, spoken[goals.repaired], None),
         "intent": [intent_of(h) if h else None for h in hypothesis],

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from rewriter import Config, diagnose, label, learn
 from rewriter.artefact.versions import current
 from rewriter.cli import main
+from rewriter.detect import select
 from rewriter.engines import EngineChoice, connect, glob, spark_session
 from rewriter.errors import ConfigError, EngineError, MissingExtraError
 from rewriter.offline.mining import pipeline
@@ -188,6 +189,18 @@ def test_the_same_rules_and_labels_on_spark(on_duckdb, session, tmp_path):
     label([log], out=tmp_path / "one.parquet")
     label([log], out=tmp_path / "other.parquet", engine="spark", master="local[2]")
     columns = "utterance, p_defect, goal_success, failure"
+    assert table(tmp_path / "one.parquet", columns) == table(tmp_path / "other.parquet", columns)
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize(("job", "columns"), [(label, "utterance, p_defect, goal, p_asr"), (diagnose, "failure, p_asr")])
+def test_the_executors_label_parts_of_a_large_log(session, tmp_path, monkeypatch, job, columns):
+    log = lamp_log.write(tmp_path / "log.jsonl")
+    monkeypatch.setattr(select, "_AT_ONCE", 150)
+    one = job([log], out=tmp_path / "one.parquet")
+    other = job([log], out=tmp_path / "other.parquet", engine=session)
+    assert one.rows() == other.rows()
     assert table(tmp_path / "one.parquet", columns) == table(tmp_path / "other.parquet", columns)
 
 

@@ -16,7 +16,7 @@ becomes failure of row i. So a rewrite that fails loses its mass, whoever gave i
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from importlib.metadata import version
@@ -28,13 +28,14 @@ import numpy as np
 from rewriter import tables
 from rewriter.arrays import Ints
 from rewriter.config import Config, Loop
-from rewriter.detect.select import RULE, BestDetector
+from rewriter.detect.select import RULE, BestDetector, parts_for
 from rewriter.detect.teaching_share import taught
 from rewriter.detect.turns import Listed
 from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
+from rewriter.offline.mining.deal import deal
 from rewriter.offline.mining.incremental import KNOWN, PARTED, SUMMED, Carried, closed_ms, part
 from rewriter.offline.mining.score import compare, score, score_parts
 from rewriter.offline.mining.second_choice import leave_out
@@ -132,6 +133,7 @@ class Mined:
         said: the turns that were mined, `tables.TURNS` and whether they were counted before.
         recent: turns of the last days, `tables.TURNS`, which the next day may look at again.
         locales: users of each locale that has at least `Config.launch.min_users` of them, over all days.
+        turns: how many are in the tables.
         dropped: turns of today of whose utterance normalisation left nothing; they are in no table.
     """
 
@@ -158,6 +160,7 @@ class Mined:
     edges: Path
     queries: Path
     locales: Mapping[str, int]
+    turns: int
     dropped: int
 
     def named(self, *names: str) -> dict[str, Path]:
@@ -202,10 +205,11 @@ def mine(
     found = _candidates(steps, said, detector, locales, config.rephrases.min_helped)
     texts, sessions = found["texts"], found["sessions"]
     counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
-    dropped = sum(locales.values()) - _rows(sessions)
+    n = _rows(sessions)
     recent = past.keep_recent(turns, last_ms, config, engine.work / "recent.parquet")
     spoken = dict(_locales(counted["counts"], texts, config.launch.min_users))
-    return Mined(said=said, recent=recent, **found, **counted, locales=spoken, dropped=dropped)
+    dropped = sum(locales.values()) - n
+    return Mined(said=said, recent=recent, **found, **counted, locales=spoken, turns=n, dropped=dropped)
 
 
 _DISK_A_TURN, _DISK_A_BYTE = 600, 2
@@ -278,22 +282,12 @@ def _all_scores(steps: "_Steps", listed: Listed, detector: Detector | BestDetect
     """
     if not isinstance(detector, BestDetector):
         return score(steps.engine, listed.candidates, listed.texts, detector, out)
-    n = detector.parts(_rows(listed.sessions)) if detector.looks_back else 1
-    dealt = _dealt(steps, n) if n > 1 else []
+    n = parts_for(_rows(listed.sessions)) if detector.looks_back else 1
+    dealt = deal(steps.engine, n, steps.progress) if n > 1 else []
     chosen = detector.choose(dealt[0] if dealt else listed, whole=not dealt)
     if dealt and detector.pair is not None and detector.name != RULE:
         return score_parts(steps.engine, dealt, detector.pair.learned, out)
     return score(steps.engine, listed.candidates, listed.texts, chosen, out)
-
-
-def _dealt(steps: "_Steps", parts: int) -> list[Listed]:
-    """Deal the users into parts, and return the tables of those that have candidates."""
-    numbered = replace(steps, numbers={**steps.numbers, "parts": parts})
-    sessions, turns, texts, compared = (
-        numbered.sql(f"dealt_{name}", by="part") for name in ("sessions", "turns", "texts", "compared")
-    )
-    names = [f"part={part}" for part in range(parts) if (compared / f"part={part}").exists()]
-    return [Listed(turns / name, sessions / name, texts / name, compared / name) for name in names]
 
 
 def _counted(
@@ -410,9 +404,9 @@ class _Steps:
     numbers: Mapping[str, int]
     progress: Progress | None
 
-    def sql(self, name: str, by: str | None = None) -> Path:
+    def sql(self, name: str) -> Path:
         text = (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers), by))
+        return self._checked(name, lambda: self.engine.run(name, text.format(**self.numbers)))
 
     def again(self, name: str) -> None:
         """Run a step on what the steps read now; those after it read what it gives."""
