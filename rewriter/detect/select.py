@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 from rewriter.detect.rephrase import LearnedPair, PairDetector, learn_pair
 from rewriter.detect.turns import Listed
@@ -93,6 +92,8 @@ class BestDetector:
         self.pair = pair = learn_pair(data, seed=self.seed, min_users=self.min_users)
         if pair is None:
             return rule
+        from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes half a second, and most nights choose nothing
+
         learned: dict[str, PairDetector | SpanDetector] = {"pair": pair}
         if self.reader and whole:
             from rewriter.detect.span import learn_span  # noqa: PLC0415 - imported only where a transformer is asked for

@@ -8,7 +8,7 @@ request, from the word counts of a log. Both return the same columns.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,10 @@ from rewriter.guardrail.contrasts import WordContrasts
 from rewriter.model.channel import NoisyChannel, Views
 from rewriter.model.contrasts import mine
 from rewriter.model.fluency import Wording
-from rewriter.model.retrieve import Pool
 from rewriter.similarity import base_letters
+
+if TYPE_CHECKING:
+    from rewriter.model.retrieve import Pool  # which imports FAISS
 
 PAIR = (
     "channel", "channel_lead", "channel_rival", "letters", "letters_lead", "idf_lost", "idf_gained", "lost_unknown", "lost_known",
@@ -233,7 +235,7 @@ class PoolMeasure:
         self.channel, self._contrasts, self._average = channel, contrasts, 1 / max(1, goals)
         self._changing = contrasts.changing()
 
-    def measure(self, heard: str, pool: Pool, wording: Wording) -> Floats:
+    def measure(self, heard: str, pool: "Pool", wording: Wording) -> Floats:
         """Measure candidates, the columns of `PAIR`, (m, len(PAIR)) float64.
 
         Args:

@@ -18,7 +18,6 @@ from rewriter.guardrail.contrasts import save_contrasts
 from rewriter.model.contrasts import mine_words
 from rewriter.model.habits import SHOWS, Listed, UserCounts, write_habits
 from rewriter.model.hypothesis import quotes
-from rewriter.model.index import build_index
 from rewriter.model.prior import LEAST_AFTER
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.model.slots import Filled, write_slots
@@ -26,7 +25,6 @@ from rewriter.model.spellings import FOLDER as SPELLINGS
 from rewriter.model.spellings import KINDS, Priors, Surface, save_spellings
 from rewriter.model.translations import mine_translations, save_translations
 from rewriter.offline.catalog import OF_ONE_USER, Catalog, CatalogReport, Sources, read_catalog
-from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder
 from rewriter.offline.rules import launch
 from rewriter.tables import RULES
 from rewriter.text import hash_user
@@ -150,6 +148,9 @@ def write_catalog_layer(folder: Path, catalog: Catalog, config: Config, *, chann
         channel: ``spoken`` or ``typed``: how requests reach the assistant.
         complete: whether the assistant understands nothing else.
     """
+    from rewriter.model.index import build_index  # noqa: PLC0415 - few runs are given a catalog
+    from rewriter.offline.fit.encoder import EncoderData, MinedRephrases, learn_encoder  # noqa: PLC0415
+
     order = sorted(range(len(catalog)), key=lambda i: bool(catalog.scopes[i]))  # so private texts do not change the numbers
     numbers, private = catalog.keep(order).interpretations(), catalog.keep([i for i in order if catalog.scopes[i]])
     catalog = catalog.shared()

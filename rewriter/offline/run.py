@@ -13,19 +13,14 @@ from rewriter.artefact.versions import Version, open_version
 from rewriter.artefact.writer import Writer
 from rewriter.config import Config
 from rewriter.detect.select import BestDetector, is_kept
-from rewriter.detect.word_risk import export_risk
 from rewriter.engines import EngineChoice
 from rewriter.guardrail.contrasts import FILE as CONTRASTS
-from rewriter.guardrail.contrasts import KeptContrasts, save_contrasts
+from rewriter.guardrail.contrasts import KeptContrasts, WordContrasts, save_contrasts
 from rewriter.model.detector import Detector
 from rewriter.model.layer_slices import Promise, open_promises, save_promises, save_shares
 from rewriter.model.rules import save_moments
 from rewriter.model.spellings import FOLDER as SPELLINGS
 from rewriter.offline.catalog_layer import KeptCatalog
-from rewriter.offline.fit.ambiguity import learn_ambiguity
-from rewriter.offline.fit.query_index import build_query_index, contrasts
-from rewriter.offline.fit.ranker import defect_counts, fit
-from rewriter.offline.fit.spellings import learn_spellings
 from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
@@ -184,7 +179,7 @@ class Run:
         self.clock.start("chain")
         solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
         self.clock.start("launch")
-        shown = contrasts(mined, config.launch.min_users) if day.weighed is None else KeptContrasts(day.weighed)
+        shown = _contrasts(mined, config) if day.weighed is None else KeptContrasts(day.weighed)
         return launch.decide(mined, solved, config, Priors.open(day.weighed), shown)
 
     def fit(self, day: RunInputs, mined: Mined, decided: LaunchDecision, best: BestDetector) -> Mapping[str, Promise]:
@@ -194,7 +189,7 @@ class Run:
             doubted = evidence.withdrawn_slices(day.before.rules, day.before.evidence_starts)
             promises = _fit(mined, decided, best, doubted, self.config, online, self.clock, self.channel)
             save_promises(online, promises)
-            learn_spellings(mined, self.config, online / SPELLINGS, draw=self.draw)
+            _learn_spellings(mined, self.config, online, draw=self.draw)
             return promises
         if day.past.fitted_day is not None and not day.k_raised:  # else the layer holds texts of fewer than k users
             self.writer.take_over("online")
@@ -280,6 +275,18 @@ def _serve_catalog(given: KeptCatalog | None, mined: Mined, writer: Writer, conf
     return served.counts()
 
 
+def _contrasts(mined: Mined, config: Config) -> Mapping[str, WordContrasts]:
+    from rewriter.offline.fit.query_index import contrasts  # noqa: PLC0415 - most nights fit nothing, and need no such packages
+
+    return contrasts(mined, config.launch.min_users)
+
+
+def _learn_spellings(mined: Mined, config: Config, online: Path, *, draw: bool) -> None:
+    from rewriter.offline.fit.spellings import learn_spellings  # noqa: PLC0415
+
+    learn_spellings(mined, config, online / SPELLINGS, draw=draw)
+
+
 def _fit(
     mined: Mined,
     decided: LaunchDecision,
@@ -291,6 +298,11 @@ def _fit(
     channel: str,
 ) -> dict[str, Promise]:
     """Fit the online layer into its folder, and return what held-out evidence promises of each slice."""
+    from rewriter.detect.word_risk import export_risk  # noqa: PLC0415
+    from rewriter.offline.fit.ambiguity import learn_ambiguity  # noqa: PLC0415
+    from rewriter.offline.fit.query_index import build_query_index  # noqa: PLC0415
+    from rewriter.offline.fit.ranker import defect_counts, fit  # noqa: PLC0415
+
     inputs, in_context = decided.inputs, decided.in_context
     clock.start("encode")
     query_index, guardrails = build_query_index(mined, in_context.global_rules.pairs, config, online), decided.guardrails

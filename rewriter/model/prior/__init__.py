@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from rewriter.model.channel import NoisyChannel, channel_of
 from rewriter.model.fluency import Wording
 from rewriter.model.logistic import Logistic
 from rewriter.model.pair_features import PAIR, REQUEST, PoolMeasure
-from rewriter.model.retrieve import Pool
+
+if TYPE_CHECKING:
+    from rewriter.model.retrieve import Pool  # which imports FAISS
 
 LEAST_AFTER, LEAST_BEFORE = 0.5, 0.65
 """P(success) that a single rewrite needs, after a refusal and before the NLU. If a loss weighs as much as a win, the expected
@@ -161,7 +163,7 @@ class PoolPrior:
         """Load the prior of this package, see `Prior.load`."""
         return cls(Prior.load(), kind, contrasts, goals)
 
-    def p(self, heard: str, pool: Pool, wording: Wording, locale: str) -> Floats:
+    def p(self, heard: str, pool: "Pool", wording: Wording, locale: str) -> Floats:
         """Return P(meant | the request was refused) of each candidate, (m,) float64.
 
         Args:

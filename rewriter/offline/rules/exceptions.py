@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.stats import poisson
+from scipy.special import pdtr
 
 from rewriter.arrays import Floats
 from rewriter.codes import RuleVerdict
@@ -244,7 +244,7 @@ def _rare(launched: pd.DataFrame, mined: Mined, config: Config) -> pd.DataFrame:
     with connect(**mined.named("context_counts", "nodes", "left_out")) as con:
         con.register("launched", launched)
         profile: pd.DataFrame = con.execute(_PROFILE, numbers).df()
-    chance = poisson.cdf((profile["users"] - config.launch.min_users + 1).clip(lower=0), profile["expected"])
+    chance = pdtr((profile["users"] - config.launch.min_users + 1).clip(lower=0), profile["expected"])
     return profile[chance < _P_RARE].drop(columns="expected").assign(turns=0.0, stay=0.0)
 
 

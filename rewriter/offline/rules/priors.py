@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import betainc, betaln, expit, logit, logsumexp
 
 from rewriter.arrays import Floats, Ints
@@ -99,6 +98,8 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
             of stray votes.
         seed: of the sample that is drawn from a large log.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - most nights fit no priors
+
     rng = np.random.default_rng(seed)
     agreed = np.minimum(pairs.agreed, _PLENTY)
     weighted = agreed * pairs.user_weights / np.maximum(pairs.votes, TINY)
@@ -119,6 +120,8 @@ def fit_agreement(pairs: Pairs, near: Floats, unlike: Floats, *, seed: int) -> A
 
 def _fit_likeness(real: Floats, weight: Floats, unlike: Floats) -> Floats:
     """Fit a logistic regression in which both classes have equal weight, so its logit is the log of a likelihood ratio."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - most nights fit no priors
+
     size = min(float(weight.sum()), float(len(unlike)))
     weight = weight * (size / max(float(weight.sum()), TINY))
     weight_unlike = size / max(len(unlike), 1)
@@ -183,6 +186,8 @@ def fit_beta(successes: Floats, trials: Floats, *, start: tuple[float, float], w
         >>> bool(0.88 < beta.a / (beta.a + beta.b) < 0.92)
         True
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - most nights fit no priors
+
     centre, weight = np.log(np.array(start)), np.ones(len(trials)) if weight is None else weight
 
     def loss(theta: Floats) -> float:

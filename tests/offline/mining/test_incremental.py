@@ -333,7 +333,7 @@ def test_what_was_kept_is_not_used_where_nothing_stands(tmp_path, monkeypatch):
 
 def test_without_a_layer_what_launch_knows_of_the_log_stands_until_it_has_grown(tmp_path, monkeypatch):
     """Of 200 turns, ten are a twentieth. Until then contrasts are one file, linked from state to state."""
-    import rewriter.offline.run as module
+    import rewriter.offline.fit.query_index as module
 
     mined, real = [], module.contrasts
     monkeypatch.setattr(module, "contrasts", lambda *args: mined.append(day) or real(*args))
