@@ -147,7 +147,9 @@ def sound_similarity(sources: Sequence[str], targets: Sequence[str], locale: str
         >>> sound_similarity(["turn of the lamp"], ["turn off the lamp"]).tolist()
         [1.0]
     """
-    return pairwise(phonetic_keys(sources, locale), phonetic_keys(targets, locale))
+    texts = list(dict.fromkeys((*sources, *targets)))  # each once
+    keys = dict(zip(texts, phonetic_keys(texts, locale), strict=True))
+    return pairwise([keys[text] for text in sources], [keys[text] for text in targets])
 
 
 def pairwise(left: Texts, right: Texts) -> Floats:

@@ -71,6 +71,10 @@ def slots_of(line: str) -> dict[str, str]:
 
 
 def _slot(place: int, part: str) -> tuple[str, str]:
+    if "\\" not in part:  # most have none, and need no pattern
+        name, sign, value = part.partition("=")
+        name, sign, value = (name, sign, value) if sign else part.partition(":")
+        return (name, value) if sign else (str(place), part)
     if named := _NAME.fullmatch(part):
         return _unescape(named[1]), _unescape(named[2])
     name, colon, value = part.partition(":")
@@ -79,6 +83,8 @@ def _slot(place: int, part: str) -> tuple[str, str]:
 
 def _parts(line: str) -> list[str]:
     """Split a line at each ``|`` that is not escaped."""
+    if "\\" not in line:
+        return line.split("|")
     parts: list[str] = []
     start = 0
     while True:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -287,7 +288,8 @@ def _resting_on_few(
     """
     few = assessed.loc[(assessed["verdict"] == RuleVerdict.FEW_MEAN_TARGET) & k_raised, "rule"]
     serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~is_slice(before)
-    left_over = before[serves & ~before["rule"].isin(assessed["rule"])]
+    left_over = before[serves]
+    left_over = left_over[~left_over["rule"].isin(set(_texts(assessed["rule"])))]
     if len(left_over):
         users = evidence_of.users_behind(left_over, mined)
         users = np.minimum(users, left_over["users"].to_numpy(dtype=np.int64)) if k_raised else users
@@ -309,7 +311,8 @@ def _enter_and_leave(
     The rules `few` rest on too few users, so they are retired. `tried` gives the trials of rules that have rivals.
     """
     assessed = assessed.sort_values("verdict", key=lambda v: v != RuleVerdict.LAUNCHED, kind="stable").drop_duplicates("rule")
-    gone = before[before["stage"].isin([*SERVED, Stage.RETIRED]) & ~before["rule"].isin(assessed["rule"])]
+    gone = before[before["stage"].isin([*SERVED, Stage.RETIRED])]
+    gone = gone[~gone["rule"].isin(set(_texts(assessed["rule"])))]
     gone = gone[(gone["stage"] != Stage.RETIRED) | (gone["since_day"] > today - _MEMORY_DAYS)]
     rules = _remembered(assessed, before, today)
     rules = pd.concat([rules, gone], ignore_index=True) if len(gone) else rules
@@ -324,8 +327,8 @@ def _enter_and_leave(
     rules.loc[serves, ["verdict", "detail"]] = [RuleVerdict.LAUNCHED, ""]
     asks = (rules["verdict"] == RuleVerdict.LAUNCHED) & ~serves
     asks &= ~((rules["stage"] == Stage.RETIRED) & (rules["user_id"] != ""))  # the votes of other users have not changed
-    taken = pd.MultiIndex.from_frame(rules.loc[serves, _SOURCE])
-    waits = (asks & pd.MultiIndex.from_frame(rules[_SOURCE]).isin(taken)).astype(bool)
+    waits = asks.astype(bool)
+    waits[asks] = pd.MultiIndex.from_frame(rules.loc[asks, _SOURCE]).isin(pd.MultiIndex.from_frame(rules.loc[serves, _SOURCE]))
     if draw:
         over, outdone = _taking_over(rules, waits, serves, tried)
         rules.loc[outdone, ["stage", "reason", "verdict"]] = [Stage.SHADOW, StageReason.OUTDONE, RuleVerdict.OUTDONE]
@@ -365,11 +368,13 @@ def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series, tried
 
 def _remembered(assessed: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
     """Give each rule the stage, share and evidence that it had. A new rule has no stage, and `since` is tomorrow."""
-    names = ("stage", "since_day", "share", "p_better", *_TRIED)
-    nothing = ("", today + 1, 0.0, np.nan, *(0.0 for _ in _TRIED))
-    old = dict(zip(before["rule"], zip(*(before[name] for name in names), strict=True), strict=True))
-    found = list(zip(*(old.get(rule, nothing) for rule in assessed["rule"]), strict=True)) or [()] * len(names)
-    return assessed.assign(**dict(zip(names, map(list, found), strict=True))).astype({"since_day": np.int64})
+    nothing = {"stage": "", "since_day": today + 1, "share": 0.0, "p_better": np.nan} | dict.fromkeys(_TRIED, 0.0)
+    place = pd.Index(_texts(before["rule"])).get_indexer(pd.Index(_texts(assessed["rule"])))
+    known, found = place >= 0, dict[str, npt.NDArray[Any]]()
+    for name, value in nothing.items():
+        found[name] = np.full(len(assessed), value, dtype=object if name == "stage" else type(value))
+        found[name][known] = np.asarray(before[name], dtype=found[name].dtype)[place[known]]
+    return assessed.assign(**found)
 
 
 def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict[tuple[str, str, str], int]:
@@ -382,8 +387,9 @@ def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict
 
 def _changes(before: Lifecycle, rules: pd.DataFrame, today: int) -> pd.DataFrame:
     """Append today's changes of stage to those of the days before."""
-    old = dict(zip(before.rules["rule"], before.rules["stage"], strict=True))
     changed = rules[rules["reason"] != ""]
+    known = before.rules[before.rules["rule"].isin(changed["rule"])]
+    old = dict(zip(known["rule"], known["stage"], strict=True))
     rows = changed.assign(day=today, stage_before=[old.get(rule, "") for rule in changed["rule"]])[list(STAGE_CHANGES.names)]
     return pd.concat([part for part in (before.changes, rows) if len(part)] or [before.changes], ignore_index=True)
 

