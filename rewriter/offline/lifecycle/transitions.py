@@ -289,7 +289,7 @@ def _resting_on_few(
     few = assessed.loc[(assessed["verdict"] == RuleVerdict.FEW_MEAN_TARGET) & k_raised, "rule"]
     serves = before["stage"].isin(SERVED) & (before["user_id"] == "") & ~is_slice(before)
     left_over = before[serves]
-    left_over = left_over[~left_over["rule"].isin(set(_texts(assessed["rule"])))]
+    left_over = left_over[~_is_in(left_over["rule"], assessed["rule"])]
     if len(left_over):
         users = evidence_of.users_behind(left_over, mined)
         users = np.minimum(users, left_over["users"].to_numpy(dtype=np.int64)) if k_raised else users
@@ -312,7 +312,7 @@ def _enter_and_leave(
     """
     assessed = assessed.sort_values("verdict", key=lambda v: v != RuleVerdict.LAUNCHED, kind="stable").drop_duplicates("rule")
     gone = before[before["stage"].isin([*SERVED, Stage.RETIRED])]
-    gone = gone[~gone["rule"].isin(set(_texts(assessed["rule"])))]
+    gone = gone[~_is_in(gone["rule"], assessed["rule"])]
     gone = gone[(gone["stage"] != Stage.RETIRED) | (gone["since_day"] > today - _MEMORY_DAYS)]
     rules = _remembered(assessed, before, today)
     rules = pd.concat([rules, gone], ignore_index=True) if len(gone) else rules
@@ -369,7 +369,7 @@ def _taking_over(rules: pd.DataFrame, waits: pd.Series, serves: pd.Series, tried
 def _remembered(assessed: pd.DataFrame, before: pd.DataFrame, today: int) -> pd.DataFrame:
     """Give each rule the stage, share and evidence that it had. A new rule has no stage, and `since` is tomorrow."""
     nothing = {"stage": "", "since_day": today + 1, "share": 0.0, "p_better": np.nan} | dict.fromkeys(_TRIED, 0.0)
-    place = pd.Index(_texts(before["rule"])).get_indexer(pd.Index(_texts(assessed["rule"])))
+    place = _index(before["rule"]).get_indexer(_index(assessed["rule"]))
     known, found = place >= 0, dict[str, npt.NDArray[Any]]()
     for name, value in nothing.items():
         found[name] = np.full(len(assessed), value, dtype=object if name == "stage" else type(value))
@@ -388,7 +388,7 @@ def _evidence_starts(moved: pd.DataFrame, was: pd.DataFrame, today: int) -> dict
 def _changes(before: Lifecycle, rules: pd.DataFrame, today: int) -> pd.DataFrame:
     """Append today's changes of stage to those of the days before."""
     changed = rules[rules["reason"] != ""]
-    known = before.rules[before.rules["rule"].isin(changed["rule"])]
+    known = before.rules[_is_in(before.rules["rule"], changed["rule"])]
     old = dict(zip(known["rule"], known["stage"], strict=True))
     rows = changed.assign(day=today, stage_before=[old.get(rule, "") for rule in changed["rule"]])[list(STAGE_CHANGES.names)]
     return pd.concat([part for part in (before.changes, rows) if len(part)] or [before.changes], ignore_index=True)
@@ -412,3 +412,12 @@ def _is_undrawn(rules: pd.DataFrame, *, draw: bool) -> npt.NDArray[np.bool_]:
 
 def _texts(column: pd.Series) -> npt.NDArray[np.object_]:
     return np.asarray(column, dtype=object)
+
+
+def _index(column: pd.Series) -> pd.Index:
+    return pd.Index(_texts(column), dtype=object)
+
+
+def _is_in(column: pd.Series, others: pd.Series) -> npt.NDArray[np.bool_]:
+    """Return which texts of a column are among those of another; much faster here than `pd.Series.isin`."""
+    return np.asarray(_index(column).isin(_texts(others)), dtype=bool)

@@ -64,8 +64,11 @@ from rewriter.text import normalise
 
 _READINGS = """
 SELECT sent, arg_max(state, (users, turns, state))
-FROM (SELECT sent, state, COUNT(DISTINCT user_no) AS users, SUM(turns) AS turns FROM counts GROUP BY sent, state)
-WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent
+FROM (
+  SELECT sent, state, COUNT(DISTINCT user_no) AS users, SUM(turns) AS turns
+  FROM counts WHERE sent IN (SELECT sent FROM wanted) GROUP BY sent, state
+)
+GROUP BY sent
 """
 
 

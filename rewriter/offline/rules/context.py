@@ -96,6 +96,13 @@ class Cells:
     part: Floats
     votes: Votes
 
+    @classmethod
+    def none(cls, n: int) -> "Cells":
+        """Return no cells, of a chain of n states."""
+        ints, floats, no_steps = np.zeros(0, dtype=np.int64), np.zeros(0), sparse.csr_array((0, n), dtype=np.float64)
+        no_votes = Votes(ints, ints, floats, floats, no_steps, no_steps, floats, ints, ints, np.zeros(0, dtype=bool))
+        return cls(ints, np.zeros(0, dtype=object), floats, no_votes)
+
 
 def cells(mined: Mined, scores: sparse.csr_array, absorbed: np.ndarray[Any, np.dtype[np.float64]], min_users: int) -> Cells:
     """Count what users did in each context value of each source that was ever restated.

@@ -102,9 +102,10 @@ def settle(inputs: LaunchInputs, absorbed: Floats, global_rules: GlobalRules, gu
         config: its sections launch and context.
     """
     launch = config.launch
+    if not _says_any_context(inputs.mined):
+        nothing = global_rules.rules.iloc[:0].assign(cell=_NO_ROWS, node=_NO_ROWS)
+        return ContextDecision(global_rules, nothing, Cells.none(inputs.scores.shape[0]))
     found = cells(inputs.mined, inputs.scores, absorbed, launch.min_users)
-    if not len(found.source) and not _says_any_context(inputs.mined):
-        return ContextDecision(global_rules, global_rules.rules.iloc[:0].assign(cell=_NO_ROWS, node=_NO_ROWS), found)
     described = _described(found, inputs.mined)
     rules = in_context(inputs, found, global_rules, guard, launch)
     left = dependent(described, rules, global_rules)

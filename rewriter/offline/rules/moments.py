@@ -111,6 +111,8 @@ def find_moments(mined: Mined, teaching: Teaching) -> list[Rule]:
     with connect(**mined.named(*names)) as con:
         for kind, query, values in asked:
             con.execute(f"CREATE OR REPLACE TEMP TABLE moments AS {query}", values)
+            if con.execute("FROM moments LIMIT 1").fetchone() is None:
+                continue
             con.execute(_THEIRS)
             for user, locale, source, meant, turns, days, p, alike, everything in con.execute(
                 _FOUND, [kind is Moment.COMPLAINED]

@@ -25,17 +25,17 @@ TINY = 1e-9
 """Smallest weight that is used as a divisor."""
 _TURN = 1000.0  # thousandths
 
+_SOURCES = """
+CREATE TEMP TABLE restated AS
+SELECT DISTINCT e.source FROM edges AS e SEMI JOIN (SELECT node FROM nodes WHERE kind = 'u') AS n ON n.node = e.source
+WHERE e.target <> e.source
+"""
 _ROWS = """
-SELECT ROW_NUMBER() OVER (ORDER BY u.node, u.user_no) - 1 AS row_no, u.node AS source, u.user_no, u.spoken, u.success,
-       u.first_day, u.last_day, o.user_no IS NULL AS counted
-FROM user_nodes AS u JOIN nodes AS n ON n.node = u.node LEFT JOIN left_out AS o ON o.user_no = u.user_no
-WHERE n.kind = 'u' AND u.node IN (SELECT source FROM edges WHERE target <> source)
+SELECT u.node AS source, u.user_no, u.spoken, u.success, u.first_day, u.last_day, o.user_no IS NULL AS counted
+FROM user_nodes AS u SEMI JOIN restated AS s ON s.source = u.node LEFT JOIN left_out AS o ON o.user_no = u.user_no
+ORDER BY u.node, u.user_no
 """
-
-_STEPS = """
-SELECT r.row_no, e.target, e.mass
-FROM user_edges AS e JOIN votes_rows AS r ON r.source = e.source AND r.user_no = e.user_no
-"""
+_STEPS = "SELECT e.source, e.user_no, e.target, e.mass FROM user_edges AS e SEMI JOIN restated AS s ON s.source = e.source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,15 @@ def read(mined: Mined, scores: sparse.csr_array, absorbed: Floats) -> Votes:
         absorbed: (n,) B_i+ of the chain.
     """
     with connect(**mined.named("user_nodes", "user_edges", "nodes", "edges", "left_out")) as con:
-        con.execute("CREATE TEMP TABLE votes_rows AS " + _ROWS)
-        rows: dict[str, Any] = con.execute("SELECT * FROM votes_rows ORDER BY row_no").fetchnumpy()
+        con.execute(_SOURCES)
+        rows: dict[str, Any] = con.execute(_ROWS).fetchnumpy()
         steps: dict[str, Any] = con.execute(_STEPS).fetchnumpy()
-    shape = (len(rows["row_no"]), scores.shape[0])
-    moved = sparse.csr_array((steps["mass"] / _TURN, (steps["row_no"], steps["target"])), shape=shape)
+    n_users = 1 + max(int(of["user_no"].max(initial=0)) for of in (rows, steps))
+    key, wanted = (of["source"] * n_users + of["user_no"] for of in (rows, steps))
+    row = np.searchsorted(key, wanted)
+    found = np.append(key, -1)[row] == wanted
+    moves = steps["mass"][found] / _TURN, (row[found], steps["target"][found])
+    moved = sparse.csr_array(moves, shape=(len(key), scores.shape[0]))
     return Votes(
         source=np.asarray(rows["source"], dtype=np.int64),
         user=np.asarray(rows["user_no"], dtype=np.int64),
