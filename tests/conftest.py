@@ -28,15 +28,20 @@ os.fsync = lambda handle: (
 )  # a process that is killed leaves what it wrote; no test cuts the power, so none waits for the disk
 
 
+LONGEST = ("notebooks", "hosts", "spark", "transformers", "browser")
+"""Marks of the files that take minutes."""
+
+
 def pytest_collection_modifyitems(items):
-    """Run files with slow tests first, half of them on each of two workers, so that both end with quick tests.
+    """Run the files that take minutes first, so that none is left at the end; then half of the others on each of two workers.
 
     The workers share the list in halves, and whoever is done takes from the end of the other's half (``--dist worksteal``).
+    With ``--dist loadscope --no-loadscope-reorder`` they take one file after the other.
     """
     files = list(dict.fromkeys(item.path for item in items))
-    is_slow = dict.fromkeys(files, False) | {item.path: True for item in items if item.get_closest_marker("slow")}
-    slow, quick = ([path for path in files if is_slow[path] is kind] for kind in (True, False))
-    order = [*slow[::2], *quick[::2], *slow[1::2], *quick[1::2]]
+    longest = list(dict.fromkeys(item.path for mark in LONGEST for item in items if item.get_closest_marker(mark)))
+    others = [path for path in files if path not in longest]
+    order = [*longest, *others[::2], *others[1::2]]
     items.sort(key=lambda item: order.index(item.path))
 
 
