@@ -141,6 +141,12 @@ SECTIONS = (
     Section("mining", "Mining: time and memory", "What does it cost to mine millions of turns, on two cores?", mining),
     Section("scale", "Mining on DuckDB and on Spark", "What do the two engines cost, on the same two cores?", scale),
     Section("chain", "The chain: time, memory, error", "What do a million states cost, and how exact are they?", chain),
+    Section(
+        "components",
+        "The chain in parts",
+        "What does it cost to find its components in SQL, and to solve it in parts? Seconds of the processor, on DuckDB.",
+        whole,
+    ),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),
     Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),
     Section("house", "The source: files, lines and functions", "How is the package divided, before and now?", house),

@@ -28,7 +28,7 @@ from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, SUMMED, SUMMED_BY, Carried
 from rewriter.offline.mining.pipeline import Mined
-from rewriter.offline.rules import chain, exceptions, launch
+from rewriter.offline.rules import chain_parts, exceptions, launch
 from rewriter.offline.rules.launch import LaunchDecision
 from rewriter.offline.rules.moments import find_moments
 from rewriter.offline.rules.priors import FILE as PRIORS
@@ -177,7 +177,8 @@ class Run:
         """Solve the chain, and decide which rules may be launched."""
         config = self.config
         self.clock.start("chain")
-        solved = chain.solve(*chain.load(mined.nodes, mined.edges), config.chain)
+        with self.choice.opened(day.turns.parent) as engine:
+            solved = chain_parts.solve(engine, mined.nodes, mined.edges, config.chain)
         self.clock.start("launch")
         shown = _contrasts(mined, config) if day.weighed is None else KeptContrasts(day.weighed)
         return launch.decide(mined, solved, config, Priors.open(day.weighed), shown)

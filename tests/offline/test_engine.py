@@ -23,6 +23,7 @@ from rewriter.engines import EngineChoice, connect, glob, spark_session
 from rewriter.errors import ConfigError, EngineError, MissingExtraError
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import SUMMED, SUMMED_BY
+from rewriter.offline.rules import chain_parts
 from rewriter.simulation.dialogue import simulate_days
 from rewriter.simulation.turn import write_log
 from rewriter.simulation.worlds import phrase_world
@@ -179,13 +180,23 @@ def session():
     session.stop()
 
 
+@pytest.fixture
+def dealt(monkeypatch):
+    """Deal small logs as if they were large; hold how many parts the chain had."""
+    monkeypatch.setattr(chain_parts, "STATES", 5)
+    parts, real = [], chain_parts.solve_parts
+    monkeypatch.setattr(chain_parts, "solve_parts", lambda *given: parts.append(given[-1]) or real(*given))
+    return parts
+
+
 @pytest.mark.slow
 @pytest.mark.spark
-def test_the_same_rules_and_labels_on_spark(on_duckdb, session, tmp_path):
+def test_the_same_rules_and_labels_on_spark(on_duckdb, session, dealt, tmp_path):
     log, rules = on_duckdb
     assert rules
     learn([log], out=tmp_path / "artefact", config=RULES_ONLY, engine=session)
     assert rules_of(tmp_path / "artefact") == rules
+    assert len(dealt) == 1 < dealt[0]
     label([log], out=tmp_path / "one.parquet")
     label([log], out=tmp_path / "other.parquet", engine="spark", master="local[2]")
     columns = "utterance, p_defect, goal_success, failure"
@@ -260,7 +271,7 @@ def cluster(work, workers):
 
 @pytest.mark.slow
 @pytest.mark.spark
-def test_the_same_rules_on_a_cluster_of_two_workers(on_duckdb, tmp_path):
+def test_the_same_rules_on_a_cluster_of_two_workers(on_duckdb, dealt, tmp_path):
     pytest.importorskip("pyspark", reason="the Spark engine needs `pip install 'rewriter[spark]'`")
     log, rules = on_duckdb
     with cluster(tmp_path, workers=2) as url:
@@ -272,4 +283,5 @@ def test_the_same_rules_on_a_cluster_of_two_workers(on_duckdb, tmp_path):
         finally:
             session.stop()
     assert len(hosts) == 1 + 2, "the driver and two workers"
+    assert len(dealt) == 1 < dealt[0]
     assert rules_of(tmp_path / "artefact") == rules

@@ -206,16 +206,33 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
     return Absorption(success / total, absorbed, scores, bound)
 
 
-def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
-    """Read the chain's counts from the tables NODES and EDGES.
+Counts = tuple[sparse.csr_array, Ints, Ints]
+"""The arguments of `solve`: transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths."""
+
+
+def load(nodes: Path, edges: Path) -> Counts:
+    """Read the chain's counts from the tables NODES and EDGES. A state is a node.
 
     Returns:
-        transitions (n, n) int64 CSR, success (n,) and failure (n,) int64, all in thousandths. They are the arguments of `solve`.
         n is one more than the largest node number. A number that no node has is a state without mass.
 
     Raises:
         EngineError: a table cannot be read, a node occurs twice, or an edge names a node that does not exist.
     """
+    masses, steps = _read(nodes, edges)
+    return _counts(int(masses["node"].max(initial=-1)) + 1, masses["node"], steps["source"], steps["target"], masses, steps)
+
+
+def load_part(nodes: Path, edges: Path) -> tuple[Ints, Counts]:
+    """Read some whole components as `load` does; return the node of each state, in ascending order, and the counts."""
+    masses, steps = _read(nodes, edges)
+    node = masses["node"]
+    source, target = (np.searchsorted(node, steps[end]) for end in ("source", "target"))
+    return node, _counts(node.size, np.arange(node.size), source, target, masses, steps)
+
+
+def _read(nodes: Path, edges: Path) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """Return the columns of both tables, the nodes in ascending order."""
     try:
         with connect(nodes=nodes, edges=edges) as con:
             masses = con.execute("SELECT node, success, failure FROM nodes ORDER BY node").fetchnumpy()
@@ -223,13 +240,17 @@ def load(nodes: Path, edges: Path) -> tuple[sparse.csr_array, Ints, Ints]:
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
     node = masses["node"]
-    n = int(node.max(initial=-1)) + 1
     ends = np.concatenate([steps["source"], steps["target"]])
     if node.min(initial=0) < 0 or not np.isin(ends, node).all() or np.unique(node).size < node.size:
         raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
+    return masses, steps
+
+
+def _counts(n: int, state: Ints, source: Ints, target: Ints, masses: dict[str, Ints], steps: dict[str, Ints]) -> Counts:
+    """Return the counts of n states, from the state of each row of `masses` and the two states of each row of `steps`."""
     success, failure = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    success[node], failure[node] = masses["success"], masses["failure"]
-    pairs = (steps["mass"], (steps["source"], steps["target"]))
+    success[state], failure[state] = masses["success"], masses["failure"]
+    pairs = (steps["mass"], (source, target))
     return sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64)), success, failure
 
 

@@ -1,0 +1,98 @@
+"""Solves a chain that is too large for one process: in parts, where the engine runs them.
+
+No step leaves a component, so each component is solved by itself (`chain`). They are found in SQL (`components`) and dealt into
+parts, each of about `STATES` states and of one component at the least. Each part is solved by the same function that solves a
+small chain at once, and gives the same numbers to the last bit: the states of a component keep their order.
+
+On one machine scipy finds the components in a twentieth of the time that SQL takes (`benchmarks/components.py`), and the whole
+chain is solved at once.
+"""
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+
+from rewriter.config import Chain
+from rewriter.engines import Engine, connect, save
+from rewriter.offline.rules import chain
+from rewriter.offline.rules.chain import Absorption
+from rewriter.offline.rules.components import find_components, sql
+
+STATES: Final = 250_000
+"""States of a part. They take about as many kilobytes while they are solved, and the steps between them twice as many bytes."""
+
+Part = tuple[str, Path, Path]
+"""Its name, and Parquet of its rows and of its steps."""
+
+
+def solve(engine: Engine, nodes: Path, edges: Path, config: Chain) -> Absorption:
+    """Solve the chain of the tables NODES and EDGES.
+
+    Args:
+        engine: finds the components and solves the parts of a large chain, if it has several machines.
+        nodes: Parquet of `tables.NODES`.
+        edges: Parquet of `tables.EDGES`.
+        config: as of `chain.solve`.
+
+    Raises:
+        EngineError: as `chain.load`, or a step of the engine failed.
+    """
+    parts = 1 if engine.local or not _rows(edges) else 1 + _rows(nodes) // STATES
+    return chain.solve(*chain.load(nodes, edges), config) if parts == 1 else solve_parts(engine, nodes, edges, config, parts)
+
+
+def solve_parts(engine: Engine, nodes: Path, edges: Path, config: Chain, parts: int) -> Absorption:
+    """Solve the chain in some parts; the arguments are those of `solve`.
+
+    The result has no S_ii of numbers that no node has.
+    """
+    find_components(engine, edges)
+    engine.read("nodes", nodes)
+    rows, steps = (engine.run(name, sql(name).format(parts=parts), by="part") for name in ("component_nodes", "component_edges"))
+    none = engine.work / "no_steps.parquet"  # of a part in which nothing was restated
+    with connect(edges=edges) as con:
+        save(con, "SELECT source, target, mass FROM edges LIMIT 0", none)
+    listed = [(of.name, of, steps / of.name if (steps / of.name).exists() else none) for of in sorted(rows.glob("part=*"))]
+    states, scores = (_emptied(engine.work / name) for name in ("solved_states", "solved_scores"))
+    engine.each("solved", partial(_solve_part, config, states, scores), listed)
+    return _joined(states, scores)
+
+
+def _solve_part(config: Chain, states: Path, scores: Path, part: Part) -> None:
+    """Solve a part, and write its states and the entries of S that are kept."""
+    name, rows, steps = part
+    node, counts = chain.load_part(rows, steps)
+    solved = chain.solve(*counts, config)
+    kept = solved.scores.tocoo()
+    with connect() as con:
+        con.register("states", {"node": node, "success": solved.success, "absorbed": solved.absorbed, "bound": solved.bound})
+        con.register("scores", {"source": node[kept.row], "target": node[kept.col], "score": kept.data})
+        save(con, "SELECT * FROM states", states / f"{name}.parquet")
+        save(con, "SELECT * FROM scores", scores / f"{name}.parquet")
+
+
+def _joined(states: Path, scores: Path) -> Absorption:
+    with connect(states=states, scores=scores) as con:
+        found = con.execute("SELECT node, success, absorbed, bound FROM states").fetchnumpy()
+        kept = con.execute("SELECT source, target, score FROM scores").fetchnumpy()
+    node = found["node"]
+    n = int(node.max(initial=-1)) + 1
+    success, absorbed, bound = np.zeros(n), np.zeros(n), np.zeros(n)
+    success[node], absorbed[node], bound[node] = found["success"], found["absorbed"], found["bound"]
+    pairs = (kept["score"], (kept["source"], kept["target"]))
+    return Absorption(success, absorbed, sparse.csr_array(sparse.coo_array(pairs, shape=(n, n))), bound)
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _rows(table: Path) -> int:
+    with connect(counted=table) as con:
+        return int(con.execute("SELECT COUNT(*) FROM counted").fetchall()[0][0])
