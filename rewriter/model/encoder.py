@@ -5,11 +5,12 @@
 `OnnxEncoder`    a sentence transformer, exported and quantised; needs onnxruntime and tokenizers
 `BlockEncoder`   several encoders side by side in one vector
 `open_encoder`   opens any of them from its folder
+`encode_apart`   encodes texts of many requests, none of which has an effect on another
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -180,6 +181,23 @@ class StaticEncoder:
                 self._kept.clear()
             vector = self._kept[piece] = self.table[buckets(piece, len(self.table))].sum(axis=0, dtype=np.float32)
         return vector
+
+
+def encode_apart(encoder: Encoder, groups: Sequence[Sequence[str]]) -> list[Vectors]:
+    """Return the vectors of groups of texts, each as if its group were encoded alone.
+
+    A `StaticEncoder` does so in one call. What another one returns for a text may depend on the texts beside it: a transformer in
+    8 bits scales all of them together.
+
+    Args:
+        encoder: any.
+        groups: normalised texts.
+    """
+    if not isinstance(encoder, StaticEncoder):
+        return [encoder.encode(texts) for texts in groups]
+    vectors = encoder.encode([text for texts in groups for text in texts])
+    ends = list(accumulate(map(len, groups), initial=0))
+    return [vectors[start:end] for start, end in pairwise(ends)]
 
 
 def random_table(dim: int, seed: int) -> Table:

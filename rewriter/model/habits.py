@@ -6,10 +6,10 @@ per user, so millions of users take no more than their columns. In a `UserView` 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -192,7 +192,6 @@ class UserView:
     """The global book and the habits under one numbering of rows. Safe to use from many threads.
 
     A request of one user may use the global rows and the private rows of that user (`own`), never those of another user.
-    `vectors`, `texts` and `sounds` take ascending rows.
 
     Args:
         book: the global book.
@@ -246,23 +245,15 @@ class UserView:
 
     def vectors(self, rows: Ints) -> Vectors:
         """Return the vectors of some rows, (m, dim) float32."""
-        shared, private = self._split(rows)
-        halves = self.book.vectors[shared]
-        if len(private):
-            halves = np.concatenate([halves, self.habits.private.vectors[private]])
-        return halves.astype(np.float32)
+        return self._column("vectors", rows, self.private(rows)).astype(np.float32)
 
     def texts(self, rows: Ints) -> list[str]:
         """Return the utterances of some rows."""
-        shared, private = self._split(rows)
-        texts = self.book.texts(shared)
-        return texts + self.habits.private.texts(private) if len(private) else texts
+        return self._texts(rows, self.book.texts, self.habits.private.texts)
 
     def sounds(self, rows: Ints) -> list[str]:
         """Return the phonetic keys of some rows."""
-        shared, private = self._split(rows)
-        sounds = self.book.sounds(shared)
-        return sounds + self.habits.private.sounds(private) if len(private) else sounds
+        return self._texts(rows, self.book.sounds, self.habits.private.sounds)
 
     def interpretations(self, rows: Ints) -> Ints:
         """Return the interpretations of some rows, (m,) int64, as numbered in `Queries`."""
@@ -315,11 +306,20 @@ class UserView:
         found = self.habits.private.rows_of(text, locale)
         return found[np.isin(found + len(self.book), self.habits.of(user).rows)] if len(found) else found
 
-    def _column(self, name: str, rows: Ints, private: Bools) -> Ints:
-        column: Ints = getattr(self.book, name)
+    def _texts(self, rows: Ints, shared: Callable[[Ints], list[str]], private: Callable[[Ints], list[str]]) -> list[str]:
+        own = self.private(rows)
+        if not own.any():
+            return shared(rows)
+        texts = np.empty(len(rows), dtype=object)
+        texts[~own], texts[own] = shared(rows[~own]), private(rows[own] - len(self.book))
+        found: list[str] = texts.tolist()
+        return found
+
+    def _column(self, name: str, rows: Ints, private: Bools) -> npt.NDArray[Any]:
+        column: npt.NDArray[Any] = getattr(self.book, name)
         if not private.any():
             return column[rows]
-        values = np.empty(len(rows), dtype=column.dtype)
+        values = np.empty((len(rows), *column.shape[1:]), dtype=column.dtype)
         values[~private] = column[rows[~private]]
         values[private] = getattr(self.habits.private, name)[rows[private] - len(self.book)]
         return values

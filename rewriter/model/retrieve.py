@@ -6,9 +6,10 @@ A `Pool` holds the few texts that may have been meant by a request, as columns. 
 `log_goal_prior` turns three columns of a pool into the log-probability that this user wants an interpretation.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,9 +19,10 @@ from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
 from rewriter.arrays import Bools, Floats, Ints
-from rewriter.model.encoder import Encoder, Vectors, open_encoder
+from rewriter.model.encoder import Encoder, Vectors, encode_apart, open_encoder
 from rewriter.model.habits import Habit, UserView
 from rewriter.model.index import GlobalIndex
+from rewriter.recent import Recent
 from rewriter.similarity import phonetic_keys
 
 MEASURED = 6
@@ -28,7 +30,7 @@ MEASURED = 6
 RAREST = 1e-4
 """Least goal prior: the share that is assumed for an interpretation that only this user ever wanted."""
 _MIXES_CACHED = 16
-_SEARCHES_CACHED = 4096  # texts whose nearest rows are kept; about 1 KB each
+_SEARCHES_CACHED = 2048  # half the number of texts whose nearest rows are kept; about 1 KB each
 _OWN_WEIGHT = 20.0  # number of a user's turns that weigh as much as everybody's prior (Dirichlet smoothing)
 
 
@@ -62,29 +64,64 @@ class Pool(NamedTuple):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def keep(self, kept: Bools, k: int) -> "Pool":
-        """Return the first k rows of those that are kept.
+    def keep(self, kept: "Ints | Bools") -> "Pool":
+        """Return some of the rows.
 
         Args:
-            kept: (m,) bool.
-            k: most rows.
+            kept: their places, or for each row whether it is kept.
         """
-        rows = np.flatnonzero(kept)[:k]
-        return self._take(rows, rows.tolist())
+        rows: Ints = np.flatnonzero(kept) if kept.dtype == np.bool_ else kept.astype(np.int64)
+        return Pool([self.texts[i] for i in rows.tolist()], *self._columns(rows))
 
-    def without(self, text: str, k: int) -> "Pool":
-        """Return the first k rows of other texts than this one.
+    def parts(self, sizes: Sequence[int]) -> "list[Pool]":
+        """Cut the rows into parts of these sizes.
+
+        Example:
+            >>> one = np.ones(3)
+            >>> pool = Pool(["a", "b", "c"], np.arange(3), one, one, one, one, one, one, one, one == 1)
+            >>> [part.texts for part in pool.parts([2, 1])]
+            [['a', 'b'], ['c']]
+        """
+        if len(sizes) == 1:
+            return [self]
+        ends = list(itertools.accumulate(sizes, initial=0))
+        spans = [slice(start, end) for start, end in itertools.pairwise(ends)]
+        return [Pool(self.texts[span], *self._columns(span)) for span in spans]
+
+    def without(self, texts: Sequence[str], sizes: Sequence[int], k: int) -> "tuple[Pool, list[int]]":
+        """Return, of each of n parts, the first k rows of other texts than one; and how many these are.
 
         Args:
-            text: normalised.
-            k: most rows.
+            texts: of each part, the text to leave out, normalised.
+            sizes: how many rows each part has.
+            k: most rows of each.
         """
-        rows = [i for i, other in enumerate(self.texts) if other != text][:k]
-        return self._take(slice(len(rows)) if rows == list(range(len(rows))) else np.array(rows, dtype=np.int64), rows)
+        rows, left, start = [], [], 0
+        for text, size in zip(texts, sizes, strict=True):
+            others = [i for i in range(start, start + size) if self.texts[i] != text][:k]
+            rows += others
+            left.append(len(others))
+            start += size
+        if rows == list(range(len(rows))):  # the first rows, which take no copy
+            return Pool(self.texts[: len(rows)], *self._columns(slice(len(rows)))), left
+        return self.keep(np.array(rows, dtype=np.int64)), left
 
-    def _take(self, rows: "slice | Ints", numbers: Sequence[int]) -> "Pool":
-        columns: tuple[Any, ...] = tuple(column[rows] for column in self[1:])
-        return Pool([self.texts[i] for i in numbers], *columns)
+    def _columns(self, rows: "slice | Ints") -> tuple[Any, ...]:
+        return tuple(column[rows] for column in self[1:])
+
+
+class Asked(NamedTuple):
+    """For what a `Finder` is asked.
+
+    Attributes:
+        hearings: normalised; the utterance first, then other hearings, best first.
+        locale: as spelled in the log; texts of other locales are ignored.
+        user: keyed hash; empty for nobody.
+    """
+
+    hearings: Sequence[str]
+    locale: str
+    user: str = ""
 
 
 class Finder(Protocol):
@@ -103,11 +140,14 @@ class Finder(Protocol):
         """Return the k most similar texts of everybody, and the k most similar of the user's own.
 
         Args:
-            hearings: normalised; the utterance first, then other hearings, best first.
-            locale: as spelled in the log; texts of other locales are ignored.
+            hearings: as in `Asked`, like the two that follow.
+            locale: as spelled in the log.
             user: keyed hash; empty for nobody.
             k: how many of each kind.
         """
+
+    def find_all(self, asked: Sequence[Asked], k: int = 10) -> tuple[Pool, list[int]]:
+        """Return what `find` returns for each of n requests, one after the other in one pool, and the number of rows of each."""
 
 
 def log_goal_prior(own: Floats, own_all: Floats, goal_prior: Floats) -> Floats:
@@ -165,7 +205,7 @@ class Mix:
         Args:
             channels: (m, hearings, 3), in the order of `CHANNELS`.
         """
-        mixed: Vectors = channels @ _weights(self.dense, self.letters, self.sounds)
+        mixed: Vectors = np.vecdot(channels, _weights(self.dense, self.letters, self.sounds))
         for place in range(1, channels.shape[1]):
             mixed[:, place] *= self.later**place
         return mixed
@@ -216,26 +256,26 @@ class Retrieved(NamedTuple):
     channels: Vectors
 
 
-class _Rows(NamedTuple):
-    """Rows under consideration, as parallel columns."""
+class _Near(NamedTuple):
+    """The rows that are most similar to each of n requests, most similar first, those of each request side by side.
+
+    Attributes:
+        rows: (m,) int64.
+        request: (m,) int64, the number of the request.
+        ends: (n + 1,) int64, where the rows of each request begin, and where the last ones end.
+        own: (m,) bool, which are the user's own; None for none of them.
+        texts: of the rows.
+        channels: (m, most hearings, 3) float32.
+        mixed: (m, most hearings) float32; minus infinity beyond the last hearing of a request.
+    """
 
     rows: Ints
-    shared: _Mask | None  # found among everybody's; None for all of them
-    own: _Mask | None  # None for none of them
-
-    def take(self, places: Ints) -> "_Rows":
-        if self.shared is None or self.own is None:
-            return _Rows(self.rows[places], None, None)
-        return _Rows(self.rows[places], self.shared[places], self.own[places])
-
-
-class _Near(NamedTuple):
-    """The rows that are most similar to a request, most similar first."""
-
-    pooled: _Rows
+    request: Ints
+    ends: Ints
+    own: _Mask | None
     texts: list[str]
-    channels: Vectors  # (m, hearings, 3)
-    mixed: Vectors  # (m, hearings)
+    channels: Vectors
+    mixed: Vectors
 
 
 class Retriever:
@@ -258,7 +298,7 @@ class Retriever:
         self.encoder = encoder
         self.index = index
         self._mix = mix
-        self._found = lru_cache(maxsize=_SEARCHES_CACHED)(partial(_search, encoder, index))
+        self._found: Recent[tuple[tuple[str, ...], str, int], tuple[Vectors, Ints]] = Recent(_SEARCHES_CACHED)
 
     @classmethod
     def open(cls, folder: Path) -> "Retriever":
@@ -280,14 +320,20 @@ class Retriever:
 
     def find(self, hearings: Sequence[str], locale: str, user: str = "", k: int = 10) -> Pool:
         """Return what `retrieve` finds as a pool of candidates; see `Finder`."""
-        own, view = self.user_view.own(user, locale), self.user_view
-        found = self._nearest(hearings, locale, own, k, _POOLED)
-        known = view.known(found.pooled.rows)
-        success, mixed = known.success / 1000, found.mixed
-        similarity = mixed[:, 0] if len(hearings) == 1 else mixed.max(axis=1)
-        none = np.zeros(len(found.texts))
-        own_turns, own_age = self._wanted(known.interpretations, own) if len(own.rows) else (none, none)
-        return Pool(
+        return self.find_all([Asked(hearings, locale, user)], k)[0]
+
+    def find_all(self, asked: Sequence[Asked], k: int = 10) -> tuple[Pool, list[int]]:
+        """Find the candidates of n requests; see `Finder`. They are encoded in one call, and searched for in one call."""
+        owns, view = [self.user_view.own(each.user, each.locale) for each in asked], self.user_view
+        found = self._nearest(asked, owns, k, _POOLED)
+        known, mixed = view.known(found.rows), found.mixed
+        success, none = known.success / 1000, np.zeros(len(found.texts))
+        similarity = mixed[:, 0] if mixed.shape[1] == 1 else mixed.max(axis=1)
+        own_turns = own_age = own_all = none
+        if any(len(own.rows) for own in owns):
+            own_turns, own_age = self._wanted(known.interpretations, found, owns)
+            own_all = none + np.array([own.turns.sum() for own in owns])[found.request]
+        pool = Pool(
             texts=found.texts,
             interpretations=known.interpretations,
             turns=success,
@@ -296,15 +342,24 @@ class Retriever:
             goal_prior=view.book.goal_prior(known.interpretations),
             own_turns=own_turns,
             own_age=own_age,
-            own_all=none + own.turns.sum() if len(own.rows) else none,
+            own_all=own_all,
             private=known.private,
         )
+        return pool, np.diff(found.ends).tolist()
 
-    def _wanted(self, interpretations: Ints, own: Habit) -> tuple[Floats, Floats]:
+    def _wanted(self, interpretations: Ints, found: _Near, owns: Sequence[Habit]) -> tuple[Floats, Floats]:
         """Return, for each interpretation, the user's turns with success that were understood so, and the days since the last."""
-        same = interpretations[:, None] == self.user_view.interpretations(own.rows)
-        age = self.user_view.newest - np.where(same, own.last_day, 0).max(axis=1)
-        return (same @ own.turns).astype(np.float64), np.where(same.any(axis=1), age, 0).astype(np.float64)
+        turns, age = np.zeros((2, len(interpretations)))
+        rows, ends = np.concatenate([own.rows for own in owns]), found.ends.tolist()
+        goals, first = self.user_view.interpretations(rows), 0
+        for own, start, end in zip(owns, ends, ends[1:], strict=False):
+            last = first + len(own.rows)
+            if last > first and end > start:
+                same = interpretations[start:end, None] == goals[first:last]
+                since = self.user_view.newest - np.where(same, own.last_day, 0).max(axis=1)
+                turns[start:end], age[start:end] = same @ own.turns, np.where(same.any(axis=1), since, 0)
+            first = last
+        return turns, age
 
     def retrieve(self, hearings: Sequence[str], locale: str, user: str = "", *, k: int = 10, pool: int = _POOLED) -> Retrieved:
         """Return the k queries of everybody, and the k of the user's own, that are most similar to any of the hearings.
@@ -317,15 +372,17 @@ class Retriever:
             pool: how many of each kind are compared in every channel, at least.
         """
         own = self.user_view.own(user, locale)
-        found = self._nearest(hearings, locale, own, k, pool)
-        chosen, hearing = found.pooled, found.mixed.argmax(axis=1)
-        places = np.arange(len(found.texts))
-        turns, last_day = _of_one(own, chosen)
+        found = self._nearest([Asked(hearings, locale, user)], [own], k, pool)
+        hearing, places = found.mixed.argmax(axis=1), np.arange(len(found.texts))
+        personal = np.zeros(len(found.texts), dtype=bool) if found.own is None else found.own
+        turns, last_day = np.zeros((2, len(found.texts)), dtype=np.int64)
+        at = own.rows.searchsorted(found.rows[personal])
+        turns[personal], last_day[personal] = own.turns[at], own.last_day[at]
         return Retrieved(
-            rows=chosen.rows,
+            rows=found.rows,
             texts=found.texts,
-            interpretations=self.user_view.known(chosen.rows).interpretations,
-            personal=np.zeros(len(found.texts), dtype=bool) if chosen.own is None else chosen.own,
+            interpretations=self.user_view.known(found.rows).interpretations,
+            personal=personal,
             turns=turns,
             last_day=last_day,
             hearings=hearing,
@@ -345,45 +402,94 @@ class Retriever:
         best = [(float(similarity[0]) if len(similarity) else 0.0, locale) for similarity, locale in found]
         return max(best, key=lambda each: each[0])
 
-    def _nearest(self, hearings: Sequence[str], locale: str, own: Habit, k: int, pool: int) -> _Near:
-        view = self.user_view
-        queries, found = self._found(tuple(hearings), locale, pool)
-        pooled = _pooled(found, own.rows)
-        sendable = view.sendable(pooled.rows)
+    def _nearest(self, asked: Sequence[Asked], owns: Sequence[Habit], k: int, pool: int) -> _Near:
+        view, n, most = self.user_view, len(asked), max(len(each.hearings) for each in asked)
+        searched = self._searched(asked, pool)
+        rows, request, shared, own = _pooled([found for _, found in searched], [own.rows for own in owns])
+        sendable = view.sendable(rows)
         if sendable is not None:
-            pooled = pooled.take(np.flatnonzero(sendable))
-        dense = view.vectors(pooled.rows) @ queries.T
-        if len(pooled.rows) > 2 * pool:
-            kept = np.sort(_foremost(pooled, dense.max(axis=1), pool))
-            pooled, dense = pooled.take(kept), dense[kept]
-        texts = view.texts(pooled.rows)
-        channels = np.empty((len(texts), len(hearings), 3), dtype=np.float32)
+            rows, request, shared, own = _taken(np.flatnonzero(sendable), rows, request, shared, own)
+        queries, vectors = [vectors for vectors, _ in searched], view.vectors(rows)
+        dense = _products(vectors, request, queries, most)
+        ends = request.searchsorted(np.arange(n + 1))
+        if (np.diff(ends) > 2 * pool).any():
+            best = np.sort(_foremost(dense.max(axis=1), request, ends, shared, own, pool))
+            few = np.flatnonzero((np.diff(ends) <= 2 * pool)[request])
+            kept = np.union1d(best, few)
+            rows, request, shared, own = _taken(kept, rows, request, shared, own)
+            dense, ends = dense[kept], request.searchsorted(np.arange(n + 1))
+        texts, sounds, bounds = view.texts(rows), view.sounds(rows), ends.tolist()
+        channels = np.zeros((len(texts), most, 3), dtype=np.float32)
         channels[:, :, 0] = dense
-        channels[:, :, 1] = alike(hearings, texts).T
-        channels[:, :, 2] = alike(phonetic_keys(hearings, locale), view.sounds(pooled.rows)).T
+        for each, start, end in zip(asked, bounds, bounds[1:], strict=False):
+            of = channels[start:end, : len(each.hearings)]
+            of[:, :, 1] = alike(each.hearings, texts[start:end]).T
+            of[:, :, 2] = alike(phonetic_keys(each.hearings, each.locale), sounds[start:end]).T
         mixed = self._mix.of(channels)
-        best = _foremost(pooled, mixed[:, 0] if len(hearings) == 1 else mixed.max(axis=1), k)
-        return _Near(pooled.take(best), [texts[i] for i in best.tolist()], channels[best], mixed[best])
+        if len({len(each.hearings) for each in asked}) > 1:
+            lengths = np.array([len(each.hearings) for each in asked])
+            mixed[np.arange(most) >= lengths[request][:, None]] = -np.inf
+        best = _foremost(mixed[:, 0] if most == 1 else mixed.max(axis=1), request, ends, shared, own, k)
+        rows, request, _, own = _taken(best, rows, request, None, own)
+        ends = request.searchsorted(np.arange(n + 1))
+        return _Near(rows, request, ends, own, [texts[i] for i in best.tolist()], channels[best], mixed[best])
+
+    def _searched(self, asked: Sequence[Asked], pool: int) -> list[tuple[Vectors, Ints]]:
+        """Return the vectors of the hearings of each request, and the rows nearest to each of them."""
+        keys = [(tuple(hearings), locale, pool) for hearings, locale, _ in asked]
+        found = {key: known for key in keys if (known := self._found.get(key)) is not None}
+        new = [key for key in dict.fromkeys(keys) if key not in found]
+        for locale in dict.fromkeys(key[1] for key in new):
+            of = [key for key in new if key[1] == locale]
+            queries = encode_apart(self.encoder, [hearings for hearings, _, _ in of])
+            rows = self.index.search(queries[0] if len(of) == 1 else np.concatenate(queries), locale, pool)
+            start = 0
+            for key, vectors in zip(of, queries, strict=True):
+                end = start + len(vectors)
+                # Copies, since what is kept must not keep the arrays of all other requests.
+                found[key] = vectors.copy(), rows[start:end].copy()
+                self._found.put(key, found[key])
+                start = end
+        return [found[key] for key in keys]
 
 
-def _search(encoder: Encoder, index: GlobalIndex, hearings: Sequence[str], locale: str, pool: int) -> tuple[Vectors, Ints]:
-    """Return the vectors of some hearings, and the rows nearest to each."""
-    queries = encoder.encode(hearings)
-    return queries, index.search(queries, locale, pool)
+_REQUEST = 40  # bits of a row's number; those above hold the number of its request
+_Group = tuple[Ints, Ints, _Mask | None, _Mask | None]
+"""Rows, the request of each, and which are everybody's and which the user's own; None where nobody has own rows."""
 
 
-def _pooled(found: Ints, own: Ints) -> _Rows:
-    """Join what was found for all hearings with the user's own rows, each row once, ascending."""
-    rows = np.sort(found[0]) if len(found) == 1 else _distinct(found.ravel())
-    if len(rows) and rows[0] < 0:
-        rows = rows[rows.searchsorted(0) :]
-    if not len(own):
-        return _Rows(rows, None, None)
-    joined = _distinct(np.concatenate((rows, own)))
-    shared, mine = np.zeros((2, len(joined)), dtype=bool)
-    shared[joined.searchsorted(rows)] = True
-    mine[joined.searchsorted(own)] = True
-    return _Rows(joined, shared, mine)
+def _pooled(found: Sequence[Ints], own: Sequence[Ints]) -> _Group:
+    """Join what was found for all hearings of each request with the user's own rows, each row once, ascending."""
+    shared = _keyed([rows.ravel() for rows in found])
+    shared = np.sort(shared) if all(len(rows) == 1 for rows in found) else _distinct(shared)
+    if not any(map(len, own)):
+        return shared & (1 << _REQUEST) - 1, shared >> _REQUEST, None, None
+    mine = _keyed(own)
+    keys = _distinct(np.concatenate((shared, mine)))
+    of_all, of_user = np.zeros((2, len(keys)), dtype=bool)
+    of_all[keys.searchsorted(shared)] = True
+    of_user[keys.searchsorted(mine)] = True
+    return keys & (1 << _REQUEST) - 1, keys >> _REQUEST, of_all, of_user
+
+
+def _keyed(groups: Sequence[Ints]) -> Ints:
+    """Return the rows of n requests with the numbers of the requests above them; without fillers."""
+    if len(groups) == 1:
+        keys = groups[0]
+        return keys[keys >= 0]
+    rows = np.concatenate(groups)
+    keys = rows + (np.repeat(np.arange(len(groups), dtype=np.int64), list(map(len, groups))) << _REQUEST)
+    return keys[rows >= 0]
+
+
+def _taken(places: Ints, rows: Ints, request: Ints, shared: _Mask | None, own: _Mask | None) -> _Group:
+    """Return the values at some places of each column."""
+    return (
+        rows[places],
+        request[places],
+        None if shared is None else shared[places],
+        None if own is None else own[places],
+    )
 
 
 def _distinct(rows: Ints) -> Ints:
@@ -394,20 +500,35 @@ def _distinct(rows: Ints) -> Ints:
     return rows[first]
 
 
-def _of_one(own: Habit, chosen: _Rows) -> tuple[Ints, Ints]:
-    """Return how often the user said each of the chosen rows, and on which day last; 0 if never."""
-    turns, last_day = np.zeros((2, len(chosen.rows)), dtype=np.int64)
-    if chosen.own is not None:
-        place = own.rows.searchsorted(chosen.rows[chosen.own])
-        turns[chosen.own], last_day[chosen.own] = own.turns[place], own.last_day[place]
-    return turns, last_day
+def _products(vectors: Vectors, request: Ints, queries: Sequence[Vectors], most: int) -> Vectors:
+    """Return the inner product of each row with each hearing of its request, (m, most) float32; -1, the least there is,
+    beyond the last hearing.
+    """
+    if most == 1:
+        of = queries[0] if len(queries) == 1 else np.concatenate(queries)[request]
+        alone: Vectors = np.vecdot(vectors, of)
+        return alone[:, None]
+    said, first = np.concatenate(queries), np.cumsum([0, *map(len, queries[:-1])])[request]
+    lengths = np.array(list(map(len, queries)))[request]
+    products = np.full((len(vectors), most), -1.0, dtype=np.float32)
+    for place in range(most):
+        at = np.flatnonzero(lengths > place)
+        products[at, place] = np.vecdot(vectors[at], said[first[at] + place])
+    return products
 
 
-def _foremost(pooled: _Rows, similarity: Vectors, k: int) -> Ints:
-    """Return the places of the k most similar rows of everybody and of the k most similar of the user, most similar first."""
-    order: Ints = (-similarity).argsort(kind="stable")
-    if pooled.shared is None or pooled.own is None:
-        return order[:k]
-    shared, own = pooled.shared[order], pooled.own[order]
-    foremost: Ints = order[(shared & (shared.cumsum() <= k)) | (own & (own.cumsum() <= k))]
-    return foremost
+def _foremost(similarity: Vectors, request: Ints, ends: Ints, shared: _Mask | None, own: _Mask | None, k: int) -> Ints:
+    """Return the places of the k most similar rows of everybody and of the k most similar of the user, most similar first.
+
+    Those of each request stay side by side.
+    """
+    alone = len(ends) == 2  # of one request
+    order: Ints = (-similarity).argsort(kind="stable") if alone else np.lexsort((-similarity, request))
+    if shared is None or own is None:
+        return order[:k] if alone else order[np.arange(len(order)) - ends[request] < k]
+    kept = np.zeros(len(order), dtype=bool)
+    for flags in (shared[order], own[order]):
+        counted = flags.cumsum()
+        before = np.append(0, counted)[ends[:-1]][request]
+        kept |= flags & (counted - before <= k)
+    return order[kept]

@@ -25,7 +25,7 @@ from rewriter.model.retrieve import Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots
 from rewriter.model.translations import open_translations
-from rewriter.online.layer import preferences_of, refined_by
+from rewriter.online.layer import Scored, preferences_of, refined_by
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
 from rewriter.recent import Recent
 from rewriter.result import Candidate
@@ -191,13 +191,25 @@ class CatalogLayer:
     def _preferences(self, request: LayerRequest) -> UserPreferences | None:
         return preferences_of(self.slots, self._retriever.user_view, request)
 
-    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+    def score_all(self, requests: Sequence[LayerRequest]) -> list[Scored | Reason | None]:
+        """Return None for each request: candidates of a catalog are measured in `decide`, one request after the other."""
+        return [None] * len(requests)
+
+    def decide(
+        self,
+        request: LayerRequest,
+        *,
+        late: Callable[[], bool],
+        sendable: Understands | None,
+        scored: Scored | Reason | None = None,  # noqa: ARG002 - the method of OnlineLayer
+    ) -> Verdict:
         """Decide a request that no rule knows.
 
         Args:
             request: what is asked.
             late: whether the time is up; asked between stages.
             sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
+            scored: is not looked at.
         """
         if not request.after_failure:
             known = self._retriever.knows(request.hearings[0], request.locale, request.user)
@@ -399,7 +411,23 @@ class LogThenCatalog:
         placed = self._placed(request, self._own)
         return None if self._own is None or placed is None else self._own.ambiguity(placed, rule)
 
-    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+    def score_all(self, requests: Sequence[LayerRequest]) -> list[Scored | Reason | None]:
+        """Return what the log's layer returns for many requests; None where that layer has nothing in their language."""
+        found: list[Scored | Reason | None] = [None] * len(requests)
+        placed = [(i, own) for i, request in enumerate(requests) if (own := self._placed(request, self._own)) is not None]
+        if self._own is not None:
+            for (i, _), scored in zip(placed, self._own.score_all([own for _, own in placed]), strict=True):
+                found[i] = scored
+        return found
+
+    def decide(
+        self,
+        request: LayerRequest,
+        *,
+        late: Callable[[], bool],
+        sendable: Understands | None,
+        scored: Scored | Reason | None = None,
+    ) -> Verdict:
         """Decide a request that no rule knows: by the log's layer, and after a refusal by the catalog if that sends nothing."""
         own, beside = self._placed(request, self._own), self._placed(request, self._catalog)
         by_log = Verdict(None, Reason.NO_RULE)
@@ -408,7 +436,7 @@ class LogThenCatalog:
                 None, Reason.HEALTHY
             )  # of this text the log knows nothing, and the operator says that it is understood
         if self._own is not None and own is not None:
-            by_log = self._own.decide(own, late=late, sendable=sendable)
+            by_log = self._own.decide(own, late=late, sendable=sendable, scored=scored)
         if by_log.text is not None or beside is None or not request.after_failure or late():
             return by_log
         by_catalog = self._catalog.decide(beside, late=late, sendable=sendable)

@@ -1,11 +1,13 @@
-"""`answer`: decides one request: by lessons, spellings, rules and the online layer. What none of them knows is left alone."""
+"""`answer` decides one request, and `answer_all` many: by lessons, spellings, rules and the online layer.
+
+What none of them knows is left alone.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rewriter.codes import Arm, Layer, Reason, Scope
 from rewriter.model.layer_slices import Slice
@@ -15,7 +17,7 @@ from rewriter.online.moments import teachable
 from rewriter.online.options import UNASKED, Options, decision_id, drawn, named
 from rewriter.online.overlay import mark_of
 from rewriter.online.preferences import NOTHING_STATED, Preferred, by_preference, stated_by
-from rewriter.online.request import Call, LayerRequest, Verdict, read_call
+from rewriter.online.request import Call, LayerRequest, Understands, Verdict, read_call
 from rewriter.online.review import EDITED, Decisions
 from rewriter.online.serving import Serving
 from rewriter.result import Candidate, Rewrite, Teachable
@@ -23,11 +25,16 @@ from rewriter.text import normalise, unspaced
 
 if TYPE_CHECKING:
     from rewriter.model.spellings import Mend
+    from rewriter.online.layer import Scored
 
 _log = logging.getLogger(__name__)
 
 _OPEN = (Reason.NO_RULE, Reason.NO_CANDIDATE, Reason.BLOCKED, Reason.FLUENT, Reason.UNSURE, Reason.OFF)
 """Reasons for leaving a request alone that do not speak against asking the user about a rewrite."""
+_AT_ONCE: Final = 256
+"""Requests of a batch that are measured at once. It bounds the memory, about 50 KB a request."""
+Arguments = tuple[str, object, object, object, object, object, object]
+"""The utterance and the six arguments that follow it in `answer`."""
 
 
 def answer(
@@ -54,29 +61,134 @@ def answer(
         after_failure: whether the NLU has already refused the utterance.
         household_id: of which household the user is.
     """
-    ask, moment = False, None
+    return _finished(
+        serving, options, _begun(serving, options, utterance, user_id, locale, nbest, context, after_failure, household_id)
+    )
+
+
+def answer_all(serving: Serving, options: Options, asked: Sequence[Arguments]) -> list[Rewrite]:
+    """Return what `answer` returns for each of many requests. What the online layer is asked is measured at once.
+
+    Where there is a deadline, each request has its own time, so they are measured one by one.
+
+    Args:
+        serving: the artefact version that answers.
+        options: what the opener of the `Rewriter` asked for.
+        asked: for each request the arguments of `answer`.
+    """
+    if options.deadline_ms is not None or serving.online_layer is None:
+        return [answer(serving, options, *each) for each in asked]
+    found: list[Rewrite] = []
+    for start in range(0, len(asked), _AT_ONCE):
+        begun = [_begun(serving, options, *each) for each in asked[start : start + _AT_ONCE]]
+        found += [_finished(serving, options, each) for each in _scored(serving, begun)]
+    return found
+
+
+def _scored(serving: Serving, begun: "list[_Begun]") -> "list[_Begun]":
+    """Return requests with their candidates. If that fails, each is asked by itself, so that none suffers from another."""
+    opened = [each.opened for each in begun if each.opened is not None]
+    if serving.online_layer is None or len(opened) <= 1:
+        return begun
+    try:
+        scored = iter(serving.online_layer.score_all([each.request for each in opened]))
+    except Exception:  # noqa: BLE001 - no request may fail because of another
+        _log.warning("requests are answered one by one", exc_info=True)
+        return begun
+    return [
+        each if each.opened is None else each._replace(opened=each.opened._replace(scored=next(scored))) for each in begun
+    ]  # fmt: skip
+
+
+class _Opened(NamedTuple):
+    """What is left to the online layer.
+
+    Attributes:
+        request: what it is asked.
+        decided: what people decided.
+        late: whether the time is up.
+        sendable: whether a text may be sent; None if all may.
+        scored: the candidates, if they are measured; else None.
+    """
+
+    request: LayerRequest
+    decided: Decisions
+    late: Callable[[], bool]
+    sendable: Understands | None
+    scored: "Scored | Reason | None" = None
+
+
+class _Begun(NamedTuple):
+    """A request as far as it is decided without the online layer.
+
+    Attributes:
+        utterance: as it was given.
+        call: its arguments, if they could be read.
+        verdict: what is decided; where it is left to the online layer, what is decided if that fails.
+        opened: what is left to the online layer; None if nothing is.
+    """
+
+    utterance: str
+    call: Call | None
+    verdict: Verdict
+    opened: _Opened | None = None
+
+
+_FAILED = Verdict(None, Reason.ERROR)
+
+
+def _begun(
+    serving: Serving,
+    options: Options,
+    utterance: str,
+    user_id: object,
+    locale: object,
+    nbest: object,
+    context: object,
+    after_failure: object,
+    household_id: object = None,
+) -> _Begun:
+    """Read the arguments of a request, and decide it as far as it needs no online layer."""
     try:
         call = read_call(
             utterance, user_id, locale, nbest, context, after_failure, household_id,
-            max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed, commonest=partial(serving.locale_of, None),
+            max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed, commonest=serving.commonest,
         )  # fmt: skip
         if isinstance(call, Reason):
-            verdict = Verdict(None, call)
-        else:
-            if not call.locale and (detected := serving.detect(call.query, call.user)) is not None:
-                call = call.placed(taught_in(options, call, detected) if Layer.LESSON in options.layers else detected)
-            verdict = _spelled(serving, options, call, _decide(serving, options, call))
+            return _Begun(utterance, None, Verdict(None, call))
+        if not call.locale and (detected := serving.detect(call.query, call.user)) is not None:
+            call = call.placed(taught_in(options, call, detected) if Layer.LESSON in options.layers else detected)
+        decided = _decide(serving, options, call)
+        return _Begun(utterance, call, _FAILED, decided) if isinstance(decided, _Opened) else _Begun(utterance, call, decided)
+    except Exception:  # noqa: BLE001 - no request may fail because of us
+        return _Begun(utterance, None, _complained())
+
+
+def _finished(serving: Serving, options: Options, begun: _Begun) -> Rewrite:
+    """Ask the online layer where that is left, and say what becomes of the request."""
+    ask, moment = False, None
+    utterance, call, verdict, opened = begun
+    if call is not None:
+        try:
+            if opened is not None:
+                verdict = _by_online_layer(serving, options, call, opened)
+            verdict = _spelled(serving, options, call, verdict)
             moment = teachable(serving, options, call, verdict)
             ask = moment is None and _asks(serving, options, call, verdict)
-    except Exception:  # noqa: BLE001 - no request may fail because of us
-        with suppress(Exception):
-            _log.warning("a request was left alone", exc_info=True)
-        verdict = Verdict(None, Reason.ERROR)
+        except Exception:  # noqa: BLE001 - no request may fail because of us
+            ask, moment, verdict = False, None, _complained()
     return _rewrite(serving, utterance, verdict, ask, moment)
 
 
-def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
-    """Ask the lessons, the rules, this user's habits where the text is ambiguous, and the online layer, in this order."""
+def _complained() -> Verdict:
+    """Log the exception that is handled, and leave the request alone."""
+    with suppress(Exception):
+        _log.warning("a request was left alone", exc_info=True)
+    return _FAILED
+
+
+def _decide(serving: Serving, options: Options, call: Call) -> Verdict | _Opened:
+    """Ask the lessons, the rules and this user's habits where the text is ambiguous; the online layer is left for later."""
     late = options.clock()
     decided = options.review.decided()
     if Layer.LESSON in options.layers and (call.user or call.household):
@@ -96,7 +208,8 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict:
         return _by_mend(serving, options, call, mend)
     if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided, stated)):
         return _drawn(serving, options, call, preferred, 1.0)
-    return _or_suggested(serving, options, call, decided, _by_online_layer(serving, options, call, decided, late, stated))
+    opened = _for_online_layer(serving, options, call, decided, late, stated)
+    return opened if isinstance(opened, _Opened) else _or_suggested(serving, options, call, decided, opened)
 
 
 def _find_rule(serving: Serving, options: Options, call: Call, decided: Decisions) -> tuple[Rule | None, bool]:
@@ -192,10 +305,10 @@ def _by_habits(
     )
 
 
-def _by_online_layer(
+def _for_online_layer(
     serving: Serving, options: Options, call: Call, decided: Decisions, late: Callable[[], bool], stated: Preferred
-) -> Verdict:
-    """Ask the online layer; it sends nothing that people blocked."""
+) -> Verdict | _Opened:
+    """Return what the online layer is asked, or the verdict where there is nothing to ask. What people blocked is not sent."""
     places, understands = serving.places(call.locale), options.understands
     if not places.known:
         return Verdict(None, Reason.UNKNOWN_LOCALE)
@@ -212,9 +325,17 @@ def _by_online_layer(
         return not blocked and _understood(serving, options, call, candidate)
 
     request = LayerRequest(call.hearings(), locale, call.user, call.after_failure, *stated)
-    asked = sendable if decided.blocks_any or understands is not None else None
-    found = serving.online_layer.decide(request, late=late, sendable=asked)
-    return found if found.text is None else _by_slice(serving, options, call, found)
+    return _Opened(request, decided, late, sendable if decided.blocks_any or understands is not None else None)
+
+
+def _by_online_layer(serving: Serving, options: Options, call: Call, opened: _Opened) -> Verdict:
+    """Ask the online layer."""
+    if serving.online_layer is None:
+        return _FAILED
+    request, decided, late, sendable, scored = opened
+    found = serving.online_layer.decide(request, late=late, sendable=sendable, scored=scored)
+    ready = found if found.text is None else _by_slice(serving, options, call, found)
+    return _or_suggested(serving, options, call, decided, ready)
 
 
 def _or_suggested(serving: Serving, options: Options, call: Call, decided: Decisions, found: Verdict) -> Verdict:

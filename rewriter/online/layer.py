@@ -4,21 +4,23 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rewriter.arrays import Floats
 from rewriter.codes import Layer, Reason, Scope, Standing
 from rewriter.config import GuardrailSettings as Settings
 from rewriter.guardrail import DEFAULT, HOME, Guardrails
 from rewriter.guardrail.contrasts import open_contrasts
+from rewriter.model.alignment import Aligner
 from rewriter.model.ambiguity import Ambiguity
 from rewriter.model.decider import Decider, Threshold, choose, may
-from rewriter.model.features import RANK, Aligner, Look, look, risk
+from rewriter.model.features import RANK, Look, look_all, risk
 from rewriter.model.fluency import Wording
 from rewriter.model.habits import UserView
 from rewriter.model.prior import PoolPrior
-from rewriter.model.retrieve import MEASURED, Finder, Pool, Retriever
+from rewriter.model.retrieve import MEASURED, Asked, Finder, Pool, Retriever
 from rewriter.model.risk import Risk
 from rewriter.model.slots import OpenSlot, Slots, UserPreferences, open_slots, turns_by_value
 from rewriter.online.request import Considered, LayerRequest, Understands, Verdict
@@ -32,7 +34,7 @@ _ASKED = 4096  # pairs of texts for which the guardrail's answer is kept
 _LIKELY = 0.5  # P(meant) from which on it is the text's fluency, and not the candidates, that speaks against a rewrite
 
 
-class _Scored(NamedTuple):
+class Scored(NamedTuple):
     """The candidates of a request, measured and ranked.
 
     Attributes:
@@ -202,22 +204,58 @@ class OnlineLayer:
     def _preferences(self, request: LayerRequest) -> UserPreferences | None:
         return preferences_of(self.slots, self.user_view, request)
 
-    def decide(self, request: LayerRequest, *, late: Callable[[], bool], sendable: Understands | None) -> Verdict:
+    def decide(
+        self,
+        request: LayerRequest,
+        *,
+        late: Callable[[], bool],
+        sendable: Understands | None,
+        scored: Scored | Reason | None = None,
+    ) -> Verdict:
         """Decide a request that no rule knows. Recent decisions that rest on nothing of the user are kept.
 
         Args:
             request: what is asked.
             late: whether the time is up; asked between stages.
             sendable: whether a text may be sent at all, by review and by the assistant's own parser; None if all may.
+            scored: what `score_all` returned for this request; None to find and measure its candidates now.
         """
-        key = None if self._is_personal(request) else (*request.hearings, request.locale, request.after_failure)
+        key = self._key(request)
         kept = None if key is None else self._recent.get(key)
         if kept is not None and (kept.best is None or sendable is None or sendable(kept.best)):
             return kept.verdict
-        decided = self._decide(request, late, sendable)
+        decided = self._decide(request, late, sendable, scored)
         if key is not None and decided.lasts:
             self._recent.put(key, decided)
         return decided.verdict
+
+    def score_all(self, requests: Sequence[LayerRequest]) -> list[Scored | Reason | None]:
+        """Find, measure and rank the candidates of many requests at once, for `decide`.
+
+        Returns:
+            For each request its candidates, or the reason why it has none; None where `decide` looks at none, or where it decides
+            the same request before.
+        """
+        keys, found = list(map(self._key, requests)), [None] * len(requests)
+        seen: set[object] = set()
+        asked = []
+        for i, (key, request) in enumerate(zip(keys, requests, strict=True)):
+            again = key is not None and (key in seen or self._recent.get(key) is not None)
+            seen.add(key)
+            if not again and not self._is_healthy(request):
+                asked.append(i)
+        scored: list[Scored | Reason | None] = list(found)
+        for i, of in zip(asked, self._score([requests[i] for i in asked], lambda: False) if asked else (), strict=True):
+            scored[i] = of
+        return scored
+
+    def _key(self, request: LayerRequest) -> tuple[object, ...] | None:
+        """Return under what a decision is kept; None where it rests on something of the user."""
+        return None if self._is_personal(request) else (*request.hearings, request.locale, request.after_failure)
+
+    def _is_healthy(self, request: LayerRequest) -> bool:
+        """Return whether a request is left alone because its text works."""
+        return not request.after_failure and self._finder.knows(request.hearings[0], request.locale, request.user)
 
     def _is_personal(self, request: LayerRequest) -> bool:
         """Return whether habits or preferences of the user may decide a request."""
@@ -230,10 +268,17 @@ class OnlineLayer:
             self._with_habits.put(key, personal)
         return personal
 
-    def _decide(self, request: LayerRequest, late: Callable[[], bool], sendable: Understands | None) -> _Decided:
-        if not request.after_failure and self._finder.knows(request.hearings[0], request.locale, request.user):
-            return _Decided(Verdict(None, Reason.HEALTHY), None, lasts=True)
-        scored = self._score(request, late)
+    def _decide(
+        self,
+        request: LayerRequest,
+        late: Callable[[], bool],
+        sendable: Understands | None,
+        scored: Scored | Reason | None,
+    ) -> _Decided:
+        if scored is None:
+            if self._is_healthy(request):
+                return _Decided(Verdict(None, Reason.HEALTHY), None, lasts=True)
+            scored = self._score([request], late)[0]
         if isinstance(scored, Reason):
             return _Decided(Verdict(None, scored), None, lasts=scored is not Reason.DEADLINE)
         candidates = scored.named()
@@ -245,7 +290,7 @@ class OnlineLayer:
         return self._guarded(scored, candidates, late, sendable)
 
     def _guarded(
-        self, scored: _Scored, candidates: tuple[Candidate, ...], late: Callable[[], bool], sendable: Understands | None
+        self, scored: Scored, candidates: tuple[Candidate, ...], late: Callable[[], bool], sendable: Understands | None
     ) -> _Decided:
         """Decide about the likeliest candidate that the guardrail allows and that may be sent."""
         request, texts, lasts = scored.request, scored.seen.pool.texts, True
@@ -262,7 +307,7 @@ class OnlineLayer:
             return _Decided(Verdict(None, Reason.DEADLINE, candidates=candidates), None, lasts=False)
         return _Decided(self._verdict(scored, best, standing, candidates), texts[best], lasts)
 
-    def _is_hopeless(self, scored: _Scored) -> bool:
+    def _is_hopeless(self, scored: Scored) -> bool:
         """Return whether even the likeliest candidate is too unlikely, so that the guardrail need not be asked about any."""
         request, most = scored.request, max(scored.meant)
         return (request.after_failure or most < _LIKELY) and self._stays_below(request, most)
@@ -279,7 +324,7 @@ class OnlineLayer:
             return False
         return not request.after_failure or before.calibration.p_of(meant) < before.apply
 
-    def _verdict(self, scored: _Scored, best: int, standing: Standing, candidates: tuple[Candidate, ...]) -> Verdict:
+    def _verdict(self, scored: Scored, best: int, standing: Standing, candidates: tuple[Candidate, ...]) -> Verdict:
         """Say what becomes of the best candidate that may be sent."""
         request, text = scored.request, scored.seen.pool.texts[best]
         if standing is Standing.SENT:
@@ -296,7 +341,7 @@ class OnlineLayer:
         Args:
             request: what is asked. Whether the text is healthy, and what people blocked, is not looked at.
         """
-        scored = self._score(request, lambda: False)
+        scored = self._score([request], lambda: False)[0]
         if isinstance(scored, Reason):
             return ()
         texts = scored.seen.pool.texts
@@ -304,34 +349,55 @@ class OnlineLayer:
         best = choose(scored.meant, lambda i: allowed[i])
         return tuple(self._considered(scored, i, allowed=allowed[i], best=best) for i in scored.order)
 
-    def _score(self, request: LayerRequest, late: Callable[[], bool]) -> _Scored | Reason:
+    def _score(self, requests: Sequence[LayerRequest], late: Callable[[], bool]) -> list[Scored | Reason]:
         """Find candidates, measure and rank them; or return the reason why there are none."""
-        hearings = request.hearings if self._decider.hears else request.hearings[:1]
-        pool = self._finder.find(hearings, request.locale, request.user, MEASURED + 1)
-        pool = with_preferences(pool, self._preferences(request))
-        pool = pool.without(hearings[0], MEASURED)
-        if not len(pool):
-            return Reason.NO_CANDIDATE
-        if late():
-            return Reason.DEADLINE
-        aligner = self._aligners[request.locale]
-        seen = look(hearings, pool, self._wording[request.locale], request.locale, aligner)
-        return _Scored(request._replace(hearings=hearings), seen, self._decider.ranker.p(seen.features).tolist())
+        hears = self._decider.hears
+        requests = requests if hears else [request._replace(hearings=request.hearings[:1]) for request in requests]
+        pool, sizes = self._finder.find_all([Asked(each.hearings, each.locale, each.user) for each in requests], MEASURED + 1)
+        if any(request.stated for request in requests):
+            pool = _joined([
+                with_preferences(of, self._preferences(request))
+                for request, of in zip(requests, pool.parts(sizes), strict=True)
+            ])  # fmt: skip
+        pool, sizes = pool.without([request.hearings[0] for request in requests], sizes, MEASURED)
+        found: list[Scored | Reason] = [Reason.DEADLINE if size else Reason.NO_CANDIDATE for size in sizes]
+        if not len(pool) or late():
+            return found
+        features, pools = self._measure(requests, pool, sizes), pool.parts(sizes)
+        meant, start = self._decider.ranker.p(features).tolist(), 0
+        for i, (request, of, size) in enumerate(zip(requests, pools, sizes, strict=True)):
+            end = start + size
+            if size:
+                found[i] = Scored(request, Look(request.hearings, of, features[start:end]), meant[start:end])
+            start = end
+        return found
 
-    def _allows(self, scored: _Scored, text: str) -> bool:
+    def _measure(self, requests: Sequence[LayerRequest], pool: Pool, sizes: Sequence[int]) -> Floats:
+        """Measure all candidates, those of each locale at once."""
+        locales = dict.fromkeys(request.locale for request in requests)
+        features, of = np.empty((len(pool), len(RANK))), np.repeat(np.arange(len(requests)), sizes)
+        for locale in locales:
+            chosen = [i for i, request in enumerate(requests) if request.locale == locale]
+            rows = np.arange(len(pool)) if len(locales) == 1 else np.flatnonzero(np.isin(of, chosen))
+            asked, counts = [requests[i].hearings for i in chosen], [sizes[i] for i in chosen]
+            part = pool if len(locales) == 1 else pool.keep(rows)
+            features[rows] = look_all(asked, part, counts, self._wording[locale], locale, self._aligners[locale])
+        return features
+
+    def _allows(self, scored: Scored, text: str) -> bool:
         """Ask the guardrail whether a candidate may be sent."""
         request = scored.request
         return self._allowed(tuple(request.hearings), text, request.locale, request.after_failure)
 
-    def _p_win(self, scored: _Scored, i: int) -> float:
+    def _p_win(self, scored: Scored, i: int) -> float:
         """Return the lower bound of P(the rewrite wins), on which it is decided."""
         return self._threshold(scored.request).calibration.p_of(self._raw(scored, i))
 
-    def _expected(self, scored: _Scored, i: int) -> float:
+    def _expected(self, scored: Scored, i: int) -> float:
         """Return the expected P(the rewrite wins), which is told."""
         return self._threshold(scored.request).calibration.expected_of(self._raw(scored, i))
 
-    def _raw(self, scored: _Scored, i: int) -> float:
+    def _raw(self, scored: Scored, i: int) -> float:
         """Return P(meant), before the NLU times P(fails as spoken), as the models give it."""
         meant, request = scored.meant[i], scored.request
         if request.after_failure:
@@ -339,7 +405,7 @@ class OnlineLayer:
         measured = risk(scored.seen, i, meant, self._wording[request.locale], self.student)
         return meant * self._decider.risk.p_of(measured.tolist())
 
-    def _standing(self, scored: _Scored, i: int, score: float) -> Standing:
+    def _standing(self, scored: Scored, i: int, score: float) -> Standing:
         """Compare the score of the best candidate with the thresholds."""
         threshold = self._threshold(scored.request)
         agreed = score >= min(threshold.apply, threshold.suggest) and self._p_by_prior(scored, i) >= threshold.least_prior
@@ -351,7 +417,7 @@ class OnlineLayer:
             return Standing.NO_THRESHOLD
         return Standing.DOUBTED if score >= threshold.apply else Standing.BELOW
 
-    def _sent_before(self, scored: _Scored, i: int) -> bool:
+    def _sent_before(self, scored: Scored, i: int) -> bool:
         """Return whether a candidate for a refused request would have been sent before the NLU; the refusal speaks for it."""
         request, before = scored.request, self._decider.before
         if not request.after_failure or before.calibration.p_of(scored.meant[i]) < before.apply:
@@ -363,7 +429,7 @@ class OnlineLayer:
             return False
         return self._standing(asked, i, self._p_win(asked, i)) is Standing.SENT
 
-    def _p_by_prior(self, scored: _Scored, i: int) -> float:
+    def _p_by_prior(self, scored: Scored, i: int) -> float:
         """Return P(a candidate is meant | the request fails) by the shipped prior; 1 where it is not asked."""
         seen, locale = scored.seen, scored.request.locale
         if self._prior is None:
@@ -377,7 +443,7 @@ class OnlineLayer:
         """Return whether nothing may be sent in the mode of a request."""
         return math.isinf(self._threshold(request).apply)
 
-    def _considered(self, scored: _Scored, i: int, *, allowed: bool, best: int | None) -> Considered:
+    def _considered(self, scored: Scored, i: int, *, allowed: bool, best: int | None) -> Considered:
         request, pool = scored.request, scored.seen.pool
         text, score, detail = pool.texts[i], self._p_win(scored, i), ""
         if not allowed:
@@ -444,6 +510,12 @@ def with_preferences(pool: Pool, preferences: UserPreferences | None) -> Pool:
     own_all = np.maximum(pool.own_all + (own - pool.own_turns).sum(), own)
     columns = dict(zip(Pool._fields, tuple(pool), strict=True)) | {"own_turns": own, "own_all": own_all}
     return Pool(**columns)  # not `_replace`, which counts fields by `len`
+
+
+def _joined(pools: Sequence[Pool]) -> Pool:
+    """Return the rows of all pools in one."""
+    columns: tuple[Any, ...] = tuple(map(np.concatenate, zip(*(pool[1:] for pool in pools), strict=True)))
+    return Pool([text for pool in pools for text in pool.texts], *columns)
 
 
 def _scope(pool: Pool, i: int) -> Scope:

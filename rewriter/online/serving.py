@@ -229,9 +229,13 @@ class Serving:
         ruled = (at for at in self.spoken if self.rules.find(query, self.places(at).rules, user) is not None)
         return next(ruled, None) or self.online_layer.nearest_locale(query, self.spoken, user)[1]
 
+    def commonest(self) -> str:
+        """Return the commonest locale of the log; empty where it has none."""
+        return next(iter(self.places(None).all), "")
+
     def locale_of(self, asked: str | None) -> str:
         """Return the locale of a request; the commonest of the log where it names none."""
-        return asked or next(iter(self.places(None).all), "")
+        return asked or self.commonest()
 
     def holds(self, asked: str | None, answered: str) -> Callable[[str], bool]:
         """Return whether a decision of the review that people wrote for a locale holds for a request.

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from rewriter.model.features import RANK, RISK, align, look, risk
+from rewriter.model.alignment import align
+from rewriter.model.features import RANK, RISK, look, look_all, risk
 from rewriter.model.fluency import FEATURES, Wording
 from rewriter.model.logistic import Logistic
 from rewriter.model.retrieve import Pool
@@ -104,6 +105,30 @@ def test_every_candidate_by_itself(hearings, candidates):
             "turns": math.log1p(3 * i), "share": 0.5, "own": 0, "own_age": 0, "goal_prior": math.log(0.1),
         }  # fmt: skip
         assert seen.features[i].tolist() == pytest.approx([float(expected[name]) for name in RANK])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(SENTENCE.map(" ".join), min_size=1, max_size=4, unique=True),
+            st.lists(st.tuples(SENTENCE.map(" ".join), st.integers(0, 2), st.floats(-0.2, 1)), max_size=6),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_many_requests_are_measured_as_one_by_one(requests):
+    asked, pools = [], []
+    for hearings, candidates in requests:
+        texts, goals, similarity = ([c[i] for c in candidates] for i in range(3))
+        asked.append(hearings)
+        pools.append(pool(texts, np.array(goals, dtype=np.int64), similarity))
+    together = Pool(
+        [text for of in pools for text in of.texts], *map(np.concatenate, zip(*(of[1:] for of in pools), strict=True))
+    )
+    alone = [look(hearings, of, WORDING, "en").features for hearings, of in zip(asked, pools, strict=True)]
+    assert np.array_equal(look_all(asked, together, list(map(len, pools)), WORDING, "en"), np.concatenate(alone))
 
 
 def test_the_risk_reads_the_wording_the_best_candidate_and_the_other_hearings():

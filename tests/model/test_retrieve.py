@@ -10,7 +10,7 @@ from user_views import ENCODER, shelve, user
 
 from rewriter.errors import ArtefactError
 from rewriter.model.habits import save_spoken
-from rewriter.model.retrieve import Mix, Retriever, alike
+from rewriter.model.retrieve import Asked, Mix, Pool, Retriever, alike
 from rewriter.similarity import phonetic_key
 
 WORDS = [
@@ -93,6 +93,41 @@ def test_retrieves_what_comparing_everything_would(tmp_path_factory, texts, priv
             assert found.similarity[i] == pytest.approx(mixed, abs=2e-3)
             if found.hearings[i] == place:
                 assert found.channels[i] == pytest.approx(channels, abs=2e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    texts=st.lists(TEXT, min_size=1, max_size=60, unique=True),
+    private=st.lists(st.tuples(st.integers(0, 2), TEXT), max_size=10),
+    said=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 29)), max_size=20),
+    asked=st.lists(
+        st.tuples(st.lists(TEXT, min_size=1, max_size=4, unique=True), st.sampled_from(["en", "fr"]), st.integers(0, 3)),
+        min_size=1,
+        max_size=8,
+    ),
+    k=st.integers(1, 9),
+)
+def test_many_requests_find_what_each_would(tmp_path_factory, texts, private, said, asked, k):
+    said = [(user(u), row, row + 7, row + 9) for u, row in sorted(said) if row < len(texts)]
+    folder = shelve(tmp_path_factory.mktemp("view"), texts, said=said, private=[(user(u), text) for u, text in private])
+    asked = [Asked(hearings, locale, user(u) if u else "") for hearings, locale, u in asked]
+    together, sizes = Retriever.open(folder).find_all(asked, k)
+    alone = Retriever.open(folder)
+    for each, found in zip(asked, together.parts(sizes), strict=True):
+        expected = alone.find(each.hearings, each.locale, each.user, k)
+        assert found.texts == expected.texts
+        for name in Pool._fields[1:]:
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+
+
+def test_a_part_without_a_text_is_cut_after_the_others(tmp_path):
+    retriever = Retriever.open(shelve(tmp_path, ["turn on", "turn off", "turn"]))
+    pool, sizes = retriever.find_all([Asked(["turn"], "en"), Asked(["turn on"], "en")], 3)
+    assert sizes == [3, 3]
+    left, sizes = pool.without(["turn", "stop"], sizes, 2)
+    assert sizes == [2, 2]
+    assert left.texts == [*[text for text in pool.texts[:3] if text != "turn"], *pool.texts[3:5]]
+    assert left.similarity.tolist() == pool.similarity[[pool.texts.index(text) for text in left.texts[:2]] + [3, 4]].tolist()
 
 
 def test_a_small_pool_holds_the_nearest_vectors_of_either_kind(tmp_path):

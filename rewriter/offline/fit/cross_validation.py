@@ -238,7 +238,7 @@ class CrossValidation:
 def _case(draft: Draft, kept: Bools, wording: Wording, risk_of_words: Risk, *, own: int, share: float) -> Case | None:
     """Return a case with some of the candidates of a draft; None if none is left."""
     text = draft.text
-    seen = look(draft.hearings, draft.pool.keep(kept, MEASURED), wording, text.locale)
+    seen = look(draft.hearings, draft.pool.keep(np.flatnonzero(kept)[:MEASURED]), wording, text.locale)
     if not len(seen.pool):
         return None
     win, loss = _wins_and_losses(draft, seen.pool)

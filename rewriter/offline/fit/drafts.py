@@ -128,7 +128,7 @@ def without_own_votes(pool: Pool, text: LabelledText) -> Pool:
     own = np.maximum(pool.own_turns - np.where(led, text.turns, 0.0), 0.0)
     own_all = np.maximum(pool.own_all - text.turns, own)
     less = Pool(*pool[:6], own, np.where(own > 0, pool.own_age, 0.0), own_all, pool.private)
-    return less.keep(~pool.private | (own > 0), len(pool))
+    return less.keep(~pool.private | (own > 0))
 
 
 def _behind(draft: Draft, goal: int) -> float:
