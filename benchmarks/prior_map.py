@@ -124,7 +124,7 @@ def is_judged(request: Request, world: World) -> bool:
 
 def best_of_log(layer: OnlineLayer, prior: PoolPrior, at: LayerRequest) -> tuple[str, float] | None:
     """Return the likeliest text of the log that the guardrail allows, and P(meant)."""
-    scored = layer._score(at, lambda: False)
+    (scored,) = layer._score([at], lambda: False)
     if isinstance(scored, Reason):
         return None
     pool = scored.seen.pool
