@@ -105,7 +105,7 @@ class LearnedPair:
         It knows P(defect) of the turns that have candidates, and of no others (NaN): between two fits these are the turns of the
         day, among all that are kept.
         """
-        turns = Turns.read(listed)
+        turns = Turns.read(listed, hearings_of_all=False)  # no other are looked at
         items = Items.of(turns)
         cues = Cues(turns, items)
         with connect(candidates=listed.candidates) as con:

@@ -26,10 +26,16 @@ SELECT s.turn_id, s.user_no, s.turn_no, s.session_no, s.opens, s.locale_no, s.sa
        CASE WHEN t.feedback IN (-1, 1) THEN CASE WHEN s.failed = 1 THEN 1000 ELSE 50 END ELSE s.friction END AS cued,
        CAST(CASE WHEN t.feedback IN (-1, 1) THEN NULL ELSE s.engaged END AS DOUBLE) AS engaged,
        CAST(s.barge_in AS DOUBLE) AS barge_in, CAST(t.feedback AS DOUBLE) AS feedback,
-       t.asr_confidence, t.nlu_confidence, t.nbest
-FROM sessions AS s JOIN turns AS t ON t.turn_id = s.turn_id
+       t.asr_confidence, t.nlu_confidence, {nbest} AS nbest
+FROM sessions AS s JOIN turns AS t ON t.turn_id = s.turn_id{listed}
 ORDER BY s.user_no, s.turn_no
 """
+_ALL = {"nbest": "t.nbest", "listed": ""}
+_OF_CANDIDATES = {
+    "nbest": "CASE WHEN c.turn_no IS NOT NULL THEN t.nbest END",
+    "listed": """
+LEFT JOIN (SELECT DISTINCT user_no, turn_no FROM candidates) AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +100,15 @@ class Turns:
         return np.append(self["opens"][1:] == 1, True)[: len(self)]
 
     @classmethod
-    def read(cls, listed: Listed) -> "Turns":
-        """Read the turns of a log."""
-        with connect(turns=listed.turns, sessions=listed.sessions, texts=listed.texts) as con:
-            found = con.execute(_TURNS).fetchnumpy()
+    def read(cls, listed: Listed, *, hearings_of_all: bool = True) -> "Turns":
+        """Read the turns of a log.
+
+        Args:
+            listed: where they are.
+            hearings_of_all: whether the other hearings of all turns are read, or only of those that have candidates.
+        """
+        with connect(turns=listed.turns, sessions=listed.sessions, texts=listed.texts, candidates=listed.candidates) as con:
+            found = con.execute(_TURNS.format(**(_ALL if hearings_of_all else _OF_CANDIDATES))).fetchnumpy()
             texts = con.execute("SELECT id, text, kind, locale FROM texts ORDER BY id").fetchnumpy()
         column = {name: _plain(values) for name, values in found.items() if name not in ("turn_id", "nbest")}
         for name in ("said", "hypothesis", "reply"):
