@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from rapidfuzz.distance import Postfix, Prefix
 
@@ -58,6 +58,8 @@ class Shown(NamedTuple):
     ending: bool
 
 
+Key = TypeVar("Key")
+Value = TypeVar("Value", covariant=True)
 Pair = tuple[str, str]
 """Two words, or two endings with ``-`` for the stem, in order."""
 
@@ -221,7 +223,7 @@ def _parsed(path: Path) -> dict[str, WordContrasts]:
 
 @dataclass(frozen=True, slots=True)
 class KeptContrasts(Mapping[str, WordContrasts]):
-    """What `save_contrasts` wrote into a folder, by locale; the file is opened when somebody asks, once in this process.
+    """What `save_contrasts` wrote into a folder, by locale; it is opened once in this process, when two words are looked up.
 
     Attributes:
         folder: with the file.
@@ -230,15 +232,21 @@ class KeptContrasts(Mapping[str, WordContrasts]):
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> save_contrasts(folder, {"en": WordContrasts.of({("off", "on"): Counts(3, 0)})})
-        >>> KeptContrasts(folder)["en"].words
+        >>> dict(KeptContrasts(folder)["en"].words)
         {('off', 'on'): Counts(changes=3, keeps=0)}
     """
 
     folder: Path
 
     def __getitem__(self, locale: str) -> WordContrasts:
-        """Return those of a locale."""
-        return self._opened()[locale]
+        """Return those of a locale, none of another."""
+
+        def opened() -> WordContrasts:
+            return self._opened().get(locale, WordContrasts())
+
+        return WordContrasts(
+            _Opened(lambda: opened().words), _Opened(lambda: opened().partners), _Opened(lambda: opened().endings)
+        )
 
     def __iter__(self) -> Iterator[str]:
         """Yield the locales."""
@@ -258,6 +266,22 @@ class KeptContrasts(Mapping[str, WordContrasts]):
                 _last_opened.clear()
                 _last_opened[identity] = found
             return _last_opened[identity]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened(Mapping[Key, Value]):
+    """A mapping that is opened when somebody asks for something."""
+
+    opened: Callable[[], Mapping[Key, Value]]
+
+    def __getitem__(self, key: Key) -> Value:
+        return self.opened()[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.opened())
+
+    def __len__(self) -> int:
+        return len(self.opened())
 
 
 _last_opened: dict[tuple[int, ...], Mapping[str, WordContrasts]] = {}
