@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rewriter.engines import connect, save
+from rewriter.engines import connect, glob, quoted, save
 from rewriter.errors import EngineError
 
 if TYPE_CHECKING:
@@ -295,15 +295,16 @@ def check(table: Table, path: Path) -> None:
     Raises:
         EngineError: a column is missing, has another type or holds a NULL where it must not.
     """
-    with connect(checked=path) as con:
-        found = {name: str(kind) for name, kind, *_ in con.execute("FROM checked LIMIT 0").description}
+    required = [c.name for c in table.columns if c.required]
+    rows = f"FROM read_parquet({quoted(glob(path))})"
+    with connect() as con:
+        found = {name: str(kind) for name, kind, *_ in con.execute(f"{rows} LIMIT 0").description}
         for column in table.columns:
             if found.get(column.name) != column.type:
                 raise EngineError(
                     f"table {table.name}: column {column.name} is {found.get(column.name, 'missing')}, expected {column.type}"
                 )
-        required = [c.name for c in table.columns if c.required]
-        if con.execute(f"FROM checked WHERE {' OR '.join(f'{name} IS NULL' for name in required)} LIMIT 1").fetchone():
-            nulls = con.execute(f"SELECT {', '.join(f'COUNT(*) - COUNT({name})' for name in required)} FROM checked").fetchone()
+        if con.execute(f"{rows} WHERE {' OR '.join(f'{name} IS NULL' for name in required)} LIMIT 1").fetchone():
+            nulls = con.execute(f"SELECT {', '.join(f'COUNT(*) - COUNT({name})' for name in required)} {rows}").fetchone()
             name, n = next((name, n) for name, n in zip(required, nulls or (), strict=True) if n)
             raise EngineError(f"table {table.name}: column {name} holds {n} NULLs, expected none")

@@ -59,7 +59,7 @@ class Shown(NamedTuple):
 
 
 Key = TypeVar("Key")
-Value = TypeVar("Value", covariant=True)
+Value_co = TypeVar("Value_co", covariant=True)
 Pair = tuple[str, str]
 """Two words, or two endings with ``-`` for the stem, in order."""
 
@@ -269,12 +269,12 @@ class KeptContrasts(Mapping[str, WordContrasts]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened(Mapping[Key, Value]):
+class _Opened(Mapping[Key, Value_co]):
     """A mapping that is opened when somebody asks for something."""
 
-    opened: Callable[[], Mapping[Key, Value]]
+    opened: Callable[[], Mapping[Key, Value_co]]
 
-    def __getitem__(self, key: Key) -> Value:
+    def __getitem__(self, key: Key) -> Value_co:
         return self.opened()[key]
 
     def __iter__(self) -> Iterator[Key]:

@@ -88,6 +88,12 @@ class Trials:
         return Trials(*(getattr(self, name)[rows] for name in self.__slots__))
 
     @classmethod
+    def none(cls) -> "Trials":
+        """Return no trials."""
+        nothing, numbers = np.zeros(0), np.zeros(0, dtype=np.int64)
+        return cls.as_spoken(numbers, numbers, numbers, nothing, numbers)
+
+    @classmethod
     def as_spoken(cls, said: Ints, user: Ints, day: Ints, outcome: Floats, weight: Ints) -> "Trials":
         """Return trials of texts that no rule was asked about, (t,) each; the weight is in millionths."""
         n = len(said)
@@ -123,9 +129,10 @@ def read(counts: Path, row_days: Path, ages: Path, said: Ints | None = None, nam
     with connect(counts=counts, row_days=row_days, ages=ages) as con:
         con.register("named", {"rule": np.array(named, dtype=np.str_)})
         if said is None:
-            con.execute("CREATE TEMP VIEW looked_at AS SELECT DISTINCT said FROM counts WHERE rewritten = 1")
-        else:
-            con.register("looked_at", {"said": np.unique(said)})
+            said = con.execute("SELECT DISTINCT said FROM counts WHERE rewritten = 1").fetchnumpy()["said"]
+        if not len(said) and not named:
+            return Trials.none()
+        con.register("looked_at", {"said": np.unique(said)})
         found: dict[str, Any] = con.execute(_TRIALS, [_FULL_WEIGHT_TEXTS]).fetchnumpy()
     share = np.asarray(found["share"], dtype=np.float64)
     numbers = {name: np.asarray(found[name], dtype=np.int64) for name in ("said", "sent", "arm", "user_no", "day")}

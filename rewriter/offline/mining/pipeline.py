@@ -106,6 +106,8 @@ def write_edge_discount(counts: Path, row_days: Path, ages: Path, path: Path) ->
 def _understood(counts: Path, sent: Ints) -> Ints:
     """Return the interpretation that each text has for most users."""
     texts, back = np.unique(sent, return_inverse=True)
+    if not len(texts):
+        return sent
     with connect(counts=counts) as con:
         con.register("wanted", {"sent": texts})
         state = dict(con.execute(_READINGS).fetchall())
@@ -438,8 +440,8 @@ class _Steps:
 
 
 _LOCALES = """
-SELECT t.locale, COUNT(DISTINCT c.user_no) FROM counts AS c JOIN texts AS t ON t.id = c.said
-GROUP BY t.locale HAVING COUNT(DISTINCT c.user_no) >= ? ORDER BY t.locale
+WITH spoken AS (SELECT DISTINCT t.locale, c.user_no FROM counts AS c JOIN texts AS t ON t.id = c.said)
+SELECT locale, COUNT(*) FROM spoken GROUP BY locale HAVING COUNT(*) >= ? ORDER BY locale
 """
 
 

@@ -235,13 +235,14 @@ def _read(nodes: Path, edges: Path) -> tuple[dict[str, Ints], dict[str, Ints]]:
     """Return the columns of both tables, the nodes in ascending order."""
     try:
         with connect(nodes=nodes, edges=edges) as con:
-            masses = con.execute("SELECT node, success, failure FROM nodes ORDER BY node").fetchnumpy()
+            masses = con.execute("SELECT node, success, failure FROM nodes").fetchnumpy()
             steps = con.execute("SELECT source, target, mass FROM edges").fetchnumpy()
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
     node = masses["node"]
     ends = np.concatenate([steps["source"], steps["target"]])
-    if node.min(initial=0) < 0 or not np.isin(ends, node).all() or np.unique(node).size < node.size:
+    named = np.bincount(node[node >= 0], minlength=n)
+    if node.min(initial=0) < 0 or named.max(initial=0) > 1 or not _are_named(ends, named):
         raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
     return masses, steps
 
@@ -252,6 +253,11 @@ def _counts(n: int, state: Ints, source: Ints, target: Ints, masses: dict[str, I
     success[state], failure[state] = masses["success"], masses["failure"]
     pairs = (steps["mass"], (source, target))
     return sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64)), success, failure
+
+
+def _are_named(ends: Ints, named: Ints) -> bool:
+    """Return whether each end is a number that occurs, by the number of times that each does."""
+    return ends.min(initial=0) >= 0 and ends.max(initial=-1) < len(named) and bool(named[ends].all())
 
 
 def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:

@@ -28,11 +28,15 @@ _MOST = 0.9
 """A context value that more than this share of the turns with its key have says nothing about a source."""
 _CELLS = """
 CREATE TEMP TABLE cells AS
-WITH spoken AS (SELECT said AS source, user_no, SUM(turns) AS turns FROM counts ANTI JOIN left_out USING (user_no) GROUP BY ALL),
+WITH restated AS (SELECT DISTINCT source AS said FROM edges WHERE target <> source),
+spoken AS (
+  SELECT said AS source, user_no, SUM(turns) AS turns
+  FROM counts SEMI JOIN restated USING (said) ANTI JOIN left_out USING (user_no) GROUP BY ALL
+),
 people AS (SELECT source, COUNT(*) AS users FROM spoken GROUP BY source),
 valued AS (
   SELECT said AS source, split_part(context_value, '=', 1) AS key, context_value, user_no, SUM(turns) AS turns
-  FROM context_counts ANTI JOIN left_out USING (user_no) GROUP BY said, context_value, user_no
+  FROM context_counts SEMI JOIN restated USING (said) ANTI JOIN left_out USING (user_no) GROUP BY said, context_value, user_no
 ),
 keyed AS (SELECT source, key, user_no, SUM(turns) AS turns FROM valued GROUP BY source, key, user_no),
 carriers AS (SELECT source, key, COUNT(*) AS users FROM keyed GROUP BY source, key),
@@ -52,7 +56,6 @@ JOIN row_days AS r ON r.node = w.source
 LEFT JOIN evidence_starts AS e ON e.node = w.source AND e.context_value = ''
 LEFT JOIN evidence_starts AS b ON b.node = w.source AND b.context_value = w.context_value
 WHERE w.users >= $k AND w.of_key <= $most * c.users
-  AND w.source IN (SELECT source FROM edges WHERE target <> source)
 """
 """Each share is a mean over users, so a user who speaks more does not count more. of_key adds up each user's share of a value
 among the turns of the source that carry its key, and of_all the share among all turns of the source."""

@@ -56,17 +56,20 @@ shares AS (
   FROM parts AS p JOIN carriers AS c ON c.key = p.key
   GROUP BY p.key, p.context_value HAVING COUNT(*) >= $k
 ),
-spoken AS (SELECT said, key, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY said, key),
-here AS (SELECT said, context_value, COUNT(DISTINCT user_no) AS users FROM valued GROUP BY said, context_value)
+sources AS (
+  SELECT node AS said, locale, state FROM nodes WHERE kind = 'u' AND (locale, state) IN (SELECT (locale, source) FROM launched)
+),
+asked AS (SELECT * FROM valued SEMI JOIN sources USING (said)),
+spoken AS (SELECT said, key, COUNT(DISTINCT user_no) AS users FROM asked GROUP BY said, key),
+here AS (SELECT said, context_value, COUNT(DISTINCT user_no) AS users FROM asked GROUP BY said, context_value)
 SELECT n.locale, n.state AS source, e.context_value, COALESCE(h.users, 0) AS users, (s.users - $k + 1) * e.share AS expected
 FROM spoken AS s
-JOIN nodes AS n ON n.node = s.said
+JOIN sources AS n ON n.said = s.said
 JOIN shares AS e ON e.key = s.key
 JOIN keys AS y ON y.key = s.key
 JOIN value_days AS d ON d.context_value = e.context_value
 LEFT JOIN here AS h ON h.said = s.said AND h.context_value = e.context_value
-WHERE n.kind = 'u' AND (n.locale, n.state) IN (SELECT (locale, source) FROM launched)
-  AND 2 * d.days >= y.days AND (s.users - $k + 1) * e.share > $least
+WHERE 2 * d.days >= y.days AND (s.users - $k + 1) * e.share > $least
 """
 """How many users say a source in a context value, and how many are expected to if the two are independent.
 
