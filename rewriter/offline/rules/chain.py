@@ -240,9 +240,9 @@ def _read(nodes: Path, edges: Path) -> tuple[dict[str, Ints], dict[str, Ints]]:
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
     node = masses["node"]
-    ends = np.concatenate([steps["source"], steps["target"]])
     named = np.bincount(node[node >= 0], minlength=n)
-    if node.min(initial=0) < 0 or named.max(initial=0) > 1 or not _are_named(ends, named):
+    once = node.min(initial=0) >= 0 and named.max(initial=0) <= 1
+    if not once or not _are_named(np.concatenate([steps["source"], steps["target"]]), named):
         raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
     return masses, steps
 
