@@ -235,14 +235,14 @@ def _read(nodes: Path, edges: Path) -> tuple[dict[str, Ints], dict[str, Ints]]:
     """Return the columns of both tables, the nodes in ascending order."""
     try:
         with connect(nodes=nodes, edges=edges) as con:
-            masses = con.execute("SELECT node, success, failure FROM nodes").fetchnumpy()
+            masses = con.execute("SELECT node, success, failure FROM nodes ORDER BY node").fetchnumpy()
             steps = con.execute("SELECT source, target, mass FROM edges").fetchnumpy()
     except duckdb.Error as error:
         raise EngineError(f"step chain: cannot read nodes or edges: {str(error).splitlines()[0]}") from error
     node = masses["node"]
-    named = np.bincount(node[node >= 0], minlength=n)
-    once = node.min(initial=0) >= 0 and named.max(initial=0) <= 1
-    if not once or not _are_named(np.concatenate([steps["source"], steps["target"]]), named):
+    ends = np.concatenate([steps["source"], steps["target"]])
+    known = np.append(node, -1)[np.searchsorted(node, ends)] == ends
+    if node.min(initial=0) < 0 or not known.all() or not (np.diff(node) > 0).all():
         raise EngineError("step chain: table edges must name nodes of the table nodes, and each node must be there once")
     return masses, steps
 
@@ -253,11 +253,6 @@ def _counts(n: int, state: Ints, source: Ints, target: Ints, masses: dict[str, I
     success[state], failure[state] = masses["success"], masses["failure"]
     pairs = (steps["mass"], (source, target))
     return sparse.csr_array(sparse.coo_array(pairs, shape=(n, n), dtype=np.int64)), success, failure
-
-
-def _are_named(ends: Ints, named: Ints) -> bool:
-    """Return whether each end is a number that occurs, by the number of times that each does."""
-    return ends.min(initial=0) >= 0 and ends.max(initial=-1) < len(named) and bool(named[ends].all())
 
 
 def _check(transitions: sparse.csr_array, success: Ints, failure: Ints) -> None:
