@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
+from json.encoder import encode_basestring as _json
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -112,12 +113,13 @@ class WordContrasts:
 
     def _of_another_form(self, source: str, target: str) -> Shown | None:
         """Return what the texts show about a word by another form of it: "bedrooms" and "bathroom", by "bedroom"."""
-        for word in self.partners.get(target, ()):
-            ending = endings_of(source, word)
-            same = None if ending is None else self.endings.get(ending)
-            counts = self.words[_pair(word, target)]
-            if same is not None and same.kind is Kind.SYNONYM and counts.kind is not None:
-                return Shown(source, target, counts.kind, counts, ending=True)
+        for word in self.partners.get(target, ()) if source else ():
+            if word and (word[0] == source[0] or word[-1] == source[-1]):  # else they have no stem in common
+                ending = endings_of(source, word)
+                same = None if ending is None else self.endings.get(ending)
+                counts = self.words[_pair(word, target)]
+                if same is not None and same.kind is Kind.SYNONYM and counts.kind is not None:
+                    return Shown(source, target, counts.kind, counts, ending=True)
         return None
 
     def p_change(self, one: str, other: str) -> float:
@@ -196,8 +198,11 @@ def endings_of(one: str, other: str) -> Pair | None:
 
 def save_contrasts(folder: Path, contrasts: Mapping[str, WordContrasts]) -> None:
     """Write the pairs of words of each locale, one line each, so that people can read the file."""
-    rows = [[locale, *pair, *counts] for locale, of in sorted(contrasts.items()) for pair, counts in sorted(of.words.items())]
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    lines = ",\n".join(
+        f"[{_json(locale)}, {_json(one)}, {_json(other)}, {counts.changes}, {counts.keeps}]"  # a fifth of what json.dumps takes
+        for locale, of in sorted(contrasts.items())
+        for (one, other), counts in sorted(of.words.items())
+    )
     (folder / FILE).write_text(f"[{lines}]", encoding="utf-8", errors="surrogatepass")
 
 

@@ -1,11 +1,15 @@
 """Contrasts and synonyms of words and endings: found in a small catalog of each language, and heeded by the guardrail."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from rewriter.artefact.versions import current
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail, Guardrails
-from rewriter.guardrail.contrasts import FILE, Counts, Kind, WordContrasts, endings_of, open_contrasts, save_contrasts
+from rewriter.guardrail.contrasts import FILE, Counts, Kind, Shown, WordContrasts, endings_of, open_contrasts, save_contrasts
 from rewriter.messages import guardrail_finding
 from rewriter.model.contrasts import mine_words
 from rewriter.offline.catalog_layer import learn_catalog
@@ -241,3 +245,35 @@ def test_forgetting_takes_words_of_few_users_out(tmp_path):
     assert "bedroom" not in left.partners
     assert left.shown("bathroom", "kitchen") is not None
     assert _contrasts_without(person, tmp_path) == 0
+
+
+def test_another_form_of_a_word_is_found_as_if_all_words_were_compared():
+    """Words of two letters, so that stems and endings meet often; the reference compares every partner of the target."""
+    rng = np.random.default_rng(0)
+    words = ["", *("".join(rng.choice(["a", "b", "1"], n, p=[0.48, 0.48, 0.04])) for n in rng.integers(1, 8, 60))]
+    pairs = sorted({tuple(sorted((words[i], words[j]))) for i, j in rng.integers(0, 61, (300, 2)) if words[i] != words[j]})
+    drawn = [Counts(*map(int, of)) for of in rng.permutation([(3, 0), (0, 3), (1, 1)] * 100)]
+    found = WordContrasts.of(dict(zip(pairs, drawn, strict=False)))
+    endings = {ending for one in words for other in words if (ending := endings_of(one, other)) is not None}
+    contrasts = replace(found, endings=dict(zip(sorted(endings), reversed(drawn), strict=False)))
+
+    def reference(source, target):
+        for word in contrasts.partners.get(target, ()):
+            counts, ending = contrasts.words[tuple(sorted((word, target)))], endings_of(source, word)
+            same = None if ending is None else contrasts.endings.get(ending)
+            if same is not None and same.kind is Kind.SYNONYM and counts.kind is not None:
+                return Shown(source, target, counts.kind, counts, ending=True)
+        return None
+
+    found = {(one, other): contrasts._of_another_form(one, other) for one in [*words, "cabba", "xy"] for other in words}
+    assert found == {pair: reference(*pair) for pair in found}
+    assert len({shown.kind for shown in found.values() if shown}) == 2
+
+
+def test_the_file_is_json_whatever_the_words_are(tmp_path):
+    words = ["", 'a"b\\c', "é\u2028", "\ud800", "\x07\n\t", "], ["]
+    of = WordContrasts({(one, other): Counts(2, 1) for one in words for other in words if one < other})
+    save_contrasts(tmp_path, {"en": of, "tr-TR": WordContrasts()})
+    text = (tmp_path / FILE).read_text(encoding="utf-8", errors="surrogatepass")
+    assert json.loads(text) == [["en", *pair, *counts] for pair, counts in sorted(of.words.items())]
+    assert dict(open_contrasts(tmp_path)["en"].words) == of.words
