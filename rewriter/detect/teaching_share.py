@@ -1,11 +1,10 @@
-"""`taught`: which restatements teach. A request that was understood and failed later, or cannot be done, is not restated to be
+"""Which restatements teach. A request that was understood and failed later, or cannot be done, is not restated to be
 understood better: what is said next teaches no rewrite.
 
 The rules of `failure_rules` look at the turn, its answer and its restatement alone, so that a day is judged alike whatever other
 days are learned with it. No texts are compared, so it costs little beside mining.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,54 +15,16 @@ from rewriter.codes import FailurePoint
 from rewriter.detect.failure_cues import NAMES, REPLIES
 from rewriter.detect.failure_rules import CLASSES, Rules, signs
 from rewriter.detect.failure_texts import kinds_of_reply
-from rewriter.engines import connect, save
 from rewriter.model.hypothesis import intent_of
 
 _UNTAUGHT: Final = (FailurePoint.FALSE_WAKE, FailurePoint.RESULT, "unsupported")
 """The classes of which no rewrite is learned."""
 
-_PAIRS = """
-SELECT s.user_no, s.turn_no, s.ahead, s.p / 1000.0 AS p, COALESCE(a.hypothesis, -1) AS meant, COALESCE(b.hypothesis, -1) AS later,
-       COALESCE(a.reply, -1) AS reply, CAST(a.failed AS DOUBLE) AS failed, a.said = b.said AS verbatim
-FROM scored AS s
-JOIN candidates AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no AND c.ahead = s.ahead
-JOIN sessions AS a ON a.user_no = c.user_no AND a.turn_no = c.turn_no
-JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
-"""
-_KNOWN = "SELECT id, locale, text FROM texts SEMI JOIN wanted USING (id)"
-_IDS = ("meant", "later", "reply")
-_KEY = ["user_no", "turn_no", "ahead"]
-_VECTORS = 250
-"""Pairs that are looked at together, in vectors of DuckDB: half a million."""
-_REST = "SELECT user_no, turn_no, ahead, p FROM scored ANTI JOIN untaught USING (user_no, turn_no, ahead) ORDER BY ALL"
+TOLD_BY: Final = ("meant", "later", "reply")
+"""The texts that tell it: what the turn and its restatement were understood as, and the answer."""
 
 Pairs = dict[str, npt.NDArray[Any]]
 Known = list[tuple[int, str, str]]
-
-
-def taught(scored: Path, candidates: Path, sessions: Path, texts: Path, min_helped: float, out: Path) -> Path:
-    """Write the scores of all restatements but those of failures that other words could hardly have helped.
-
-    Args:
-        scored: Parquet of `tables.SCORES`.
-        candidates: Parquet of `tables.CANDIDATES`.
-        sessions: Parquet of `tables.SESSIONS`.
-        texts: Parquet of `tables.TEXTS`.
-        min_helped: see `config.Rephrases`.
-        out: Parquet of `tables.SCORES`.
-    """
-    with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
-        gone = [np.zeros((0, len(_KEY)), dtype=np.int64)]
-        with connect(scored=scored, candidates=candidates, sessions=sessions) as reader:
-            rows = reader.execute(_PAIRS)
-            while len(frame := rows.fetch_df_chunk(_VECTORS)):  # the columns of all at once would take gigabytes
-                pairs = {name: frame[name].to_numpy() for name in frame}
-                con.register("wanted", {"id": np.unique(np.concatenate([pairs[name] for name in _IDS]))})
-                known = con.execute(_KNOWN).fetchall()
-                gone.append(frame.loc[p_helped(pairs, known) < min_helped, _KEY].to_numpy())
-        con.register("untaught", dict(zip(_KEY, np.concatenate(gone).T, strict=True)))
-        save(con, _REST, out)
-    return out
 
 
 def p_helped(pairs: Pairs, known: Known) -> Floats:
@@ -83,7 +44,7 @@ def p_helped(pairs: Pairs, known: Known) -> Floats:
 def _columns(pairs: Pairs, known: Known) -> npt.NDArray[np.float32]:
     """Return the columns of `failure_cues.NAMES` that are told of a pair, (m, len(NAMES)); the others are NaN."""
     ids, intents = np.array(sorted(i for i, *_ in known), dtype=np.int64), dict[str, int]()
-    meant, later, reply = (np.where(pairs[name] < 0, len(ids), np.searchsorted(ids, pairs[name])) for name in _IDS)
+    meant, later, reply = (np.where(pairs[name] < 0, len(ids), np.searchsorted(ids, pairs[name])) for name in TOLD_BY)
     replies = set(reply.tolist())
     intent, kinds = np.full(len(ids) + 1, -1), np.full((len(ids) + 1, len(REPLIES)), np.nan)
     for place, (_, locale, text) in enumerate(sorted(known)):

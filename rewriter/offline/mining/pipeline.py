@@ -29,7 +29,6 @@ from rewriter import tables
 from rewriter.arrays import Ints
 from rewriter.config import Config, Loop
 from rewriter.detect.select import RULE, BestDetector, parts_for
-from rewriter.detect.teaching_share import taught
 from rewriter.detect.turns import Listed
 from rewriter.engines import Engine, connect, glob, save
 from rewriter.errors import EngineError
@@ -37,8 +36,8 @@ from rewriter.model.detector import Detector
 from rewriter.offline import trials
 from rewriter.offline.mining.deal import deal
 from rewriter.offline.mining.incremental import KNOWN, PARTED, SUMMED, Carried, closed_ms, part
-from rewriter.offline.mining.score import compare, score, score_parts
-from rewriter.offline.mining.second_choice import leave_out
+from rewriter.offline.mining.score import compare, score, score_parts, teach
+from rewriter.offline.mining.second_choice import choose
 from rewriter.offline.mining.small_tables import (
     EvidenceStarts,
     write_ages,
@@ -114,7 +113,7 @@ def _understood(counts: Path, sent: Ints) -> Ints:
     return np.array([state[text] for text in texts.tolist()], dtype=np.int64)[back.reshape(-1)]
 
 
-TABLES: Final = 38
+TABLES: Final = 40
 """Tables that are made of a log; a few more where its users are dealt into parts."""
 
 _SQL = resources.files("rewriter.offline") / "sql"
@@ -270,8 +269,10 @@ def _candidates(
     compared = steps.sql("compared")
     listed = Listed(said, sessions, texts, compared)
     steps.python("all_scores", lambda out: _all_scores(steps, listed, detector, out))
-    scores = steps.python("scores", lambda out: leave_out(steps.work("all_scores"), candidates, sessions, texts, out))
-    teaching = steps.python("taught", lambda out: taught(scores, candidates, sessions, texts, min_helped, out))
+    asked = steps.sql("second_pairs")
+    steps.python("second_choices", lambda out: choose(steps.engine, asked, out))
+    scores = steps.sql("scores")
+    teaching = steps.python("taught", lambda out: teach(steps.engine, scores, texts, min_helped, out))
     found = {"users": users, "texts": texts, "sessions": sessions, "candidates": candidates}
     return found | {"scores": scores, "taught": teaching}
 

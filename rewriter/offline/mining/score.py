@@ -1,14 +1,11 @@
-"""What SQL cannot do with candidates: compare their texts, and score them. From Parquet to Parquet, a chunk of rows at a time.
-
-Each chunk is read, worked on and written by one call. The calls run where the engine runs them: in threads beside DuckDB, or in
-the executors of Spark. So none holds more than a chunk, however long the log is.
+"""What SQL cannot do with candidates: compare their texts, score them, and tell which of them teach. From Parquet to Parquet, a
+chunk of rows at a time (`chunks`).
 """
 
 import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +13,19 @@ import numpy.typing as npt
 from rewriter.arrays import Ints
 from rewriter.detect import turns
 from rewriter.detect.rephrase import LearnedPair
+from rewriter.detect.teaching_share import TOLD_BY, p_helped
 from rewriter.detect.turns import Listed
-from rewriter.engines import Engine, connect, glob, save
+from rewriter.engines import Engine
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
+from rewriter.offline.mining import chunks
+from rewriter.offline.mining.chunks import Chunk
 from rewriter.tables import CANDIDATES
-
-Chunk = dict[str, npt.NDArray[Any]]
-
-Part = tuple[str, str, int, int]
-"""Its name, a file, and the rows of it from one number up to another."""
-
-_ROWS = 500_000
-"""Rows that are worked on at once."""
 
 _KEY = ("user_no", "turn_no", "ahead")
 _TEXTS = ("source_text", "target_text")
 _PAIRS = "source, target, locale, source_text, target_text"
+_TOLD = "user_no, turn_no, ahead, p, meant, later, reply, CAST(failed AS DOUBLE) AS failed, verbatim"
 
 
 def compare(engine: Engine, pairs: Path, out: Path) -> Path:
@@ -43,7 +36,7 @@ def compare(engine: Engine, pairs: Path, out: Path) -> Path:
         pairs: Parquet of ``sql/pairs.sql``, each pair once.
         out: folder to write; replaced if it is there.
     """
-    return _each(engine, "likeness", partial(_compare, out), pairs, out)
+    return chunks.each(engine, "likeness", partial(_compare, out), pairs, out)
 
 
 def score(engine: Engine, compared: Path, texts: Path, detector: Detector, out: Path) -> Path:
@@ -59,7 +52,7 @@ def score(engine: Engine, compared: Path, texts: Path, detector: Detector, out: 
     Raises:
         EngineError: the detector gave what is no P.
     """
-    return _each(engine, "all_scores", partial(_score, detector, texts, out), compared, out)
+    return chunks.each(engine, "all_scores", partial(_score, detector, texts, out), compared, out)
 
 
 def score_parts(engine: Engine, parts: Sequence[Listed], learned: LearnedPair, out: Path) -> Path:
@@ -77,38 +70,44 @@ def score_parts(engine: Engine, parts: Sequence[Listed], learned: LearnedPair, o
     return out
 
 
+def teach(engine: Engine, scores: Path, texts: Path, min_helped: float, out: Path) -> Path:
+    """Write the scores of all restatements but those of failures that other words could hardly have helped.
+
+    Args:
+        engine: runs the chunks.
+        scores: Parquet of ``sql/scores.sql``.
+        texts: Parquet of `tables.TEXTS`.
+        min_helped: see `config.Rephrases`.
+        out: folder to write, Parquet of `tables.SCORES`; replaced if it is there.
+    """
+    return chunks.each(engine, "taught", partial(_teach, texts, min_helped, out), scores, out, large=True)
+
+
 def _score_part(learned: LearnedPair, out: Path, part: tuple[int, Listed]) -> None:
     number, listed = part
     detector = learned.of(listed)
-    for rows in _parts(listed.candidates, f"{number:05}-"):
+    for rows in chunks.of(listed.candidates, f"{number:05}-"):
         _score(detector, listed.texts, out, rows)
 
 
-def _each(engine: Engine, name: str, work: "partial[None]", table: Path, out: Path) -> Path:
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    engine.each(name, work, _parts(table))
-    return out
-
-
-def _compare(out: Path, part: Part) -> None:
-    chunk = _read(part, _PAIRS)
-    locale = chunk["locale"]
-    texts = chunk["source_text"], chunk["target_text"]
+def _compare(out: Path, chunk: Chunk) -> None:
+    rows = chunks.read(chunk, _PAIRS)
+    locale = rows["locale"]
+    texts = rows["source_text"], rows["target_text"]
     found = turns.likeness(*texts, *(turns.sounds_of(of, locale) for of in texts))
-    _write({name: chunk[name] for name in ("source", "target")} | found, part, out)
+    chunks.write({name: rows[name] for name in ("source", "target")} | found, chunk, out)
 
 
-def _score(detector: Detector, texts: Path, out: Path, part: Part) -> None:
+def _score(detector: Detector, texts: Path, out: Path, chunk: Chunk) -> None:
     wanted = set(detector.columns)
-    chunk = _read(part, _columns({*_KEY, "source", "target", *wanted}))
+    rows = chunks.read(chunk, _columns({*_KEY, "source", "target", *wanted}))
     if wanted.intersection(_TEXTS):
-        chunk |= {name: _worded(texts, chunk[name.removesuffix("_text")]) for name in _TEXTS}
-    p = detector.score({name: chunk[name] for name in detector.columns})
-    if p.shape != chunk["ahead"].shape or np.any((p < 0) | (p > 1000)):
+        rows |= {name: _worded(texts, rows[name.removesuffix("_text")]) for name in _TEXTS}
+    p = detector.score({name: rows[name] for name in detector.columns})
+    if p.shape != rows["ahead"].shape or np.any((p < 0) | (p > 1000)):
         raise EngineError(f"detector {type(detector).__name__} must give one P of 0 to 1000 thousandths for each candidate")
     some = p > 0
-    _write({name: chunk[name][some] for name in _KEY} | {"p": p[some]}, part, out)
+    chunks.write({name: rows[name][some] for name in _KEY} | {"p": p[some]}, chunk, out)
 
 
 def _columns(names: set[str]) -> str:
@@ -119,33 +118,12 @@ def _columns(names: set[str]) -> str:
 
 def _worded(texts: Path, ids: Ints) -> npt.NDArray[np.object_]:
     """Return the texts of some ids, (m,)."""
-    some, back = np.unique(ids, return_inverse=True)
-    with connect(texts=texts) as con:
-        con.register("wanted", {"id": some})
-        found = con.execute("SELECT text FROM texts SEMI JOIN wanted USING (id) ORDER BY id").fetchnumpy()
-    return np.asarray(found["text"], dtype=object)[back.reshape(-1)]
+    known = np.array([text for *_, text in chunks.texts_of(texts, ids)], dtype=object)
+    return known[np.unique(ids, return_inverse=True)[1].reshape(-1)]
 
 
-def _parts(table: Path, prefix: str = "") -> list[Part]:
-    """Cut the files of a table into ranges of rows; at least one range."""
-    with connect() as con:
-        sql = "SELECT file_name, num_rows FROM parquet_file_metadata(?) ORDER BY file_name"
-        files = con.execute(sql, [glob(table)]).fetchall()
-    ranges = [(file, start, start + _ROWS) for file, rows in files for start in range(0, rows or 1, _ROWS)]
-    return [(f"{prefix}{number:05}", *of) for number, of in enumerate(ranges)]
-
-
-def _read(part: Part, columns: str) -> Chunk:
-    """Return some columns of a range of rows."""
-    rows = "FROM read_parquet(?, file_row_number = true) WHERE file_row_number >= ? AND file_row_number < ?"
-    with connect() as con:
-        found = con.execute(f"SELECT {columns} {rows}", part[1:]).fetchnumpy()
-    return {
-        name: np.ma.filled(values, np.nan) if values.dtype == np.float64 else np.asarray(values) for name, values in found.items()
-    }
-
-
-def _write(chunk: Chunk, part: Part, out: Path) -> None:
-    with connect() as con:
-        con.register("chunk", chunk)
-        save(con, "SELECT * FROM chunk", out / f"{part[0]}.parquet")
+def _teach(texts: Path, min_helped: float, out: Path, chunk: Chunk) -> None:
+    rows = chunks.read(chunk, _TOLD)
+    known = chunks.texts_of(texts, np.concatenate([rows[name] for name in TOLD_BY]))
+    taught = ~(p_helped(rows | {"p": rows["p"] / 1000.0}, known) < min_helped)
+    chunks.write({name: rows[name][taught] for name in (*_KEY, "p")}, chunk, out)

@@ -14,70 +14,44 @@ hypothesis of the failed request, so it holds whether or not the NLU knows the n
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from rapidfuzz.distance import Postfix, Prefix
 
-from rewriter.engines import connect, save
+from rewriter.engines import Engine
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.model.prior import Prior
+from rewriter.offline.mining import chunks
+from rewriter.offline.mining.chunks import Chunk
 from rewriter.text import normalise
 
 _SYMBOLS: Final = 35
 """About as many phones as a language has, and letters as an alphabet."""
 _KINDS: Final = ("spoken", "typed")
 
-_PAIRS = """
-SELECT DISTINCT a.said AS source, b.said AS target, t.locale, t.text AS source_text, u.text AS target_text,
-       COALESCE(h.text, '') AS source_meant, i.text AS target_meant, a.hypothesis AS source_state, b.hypothesis AS target_state
-FROM scored AS s
-JOIN candidates AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no AND c.ahead = s.ahead
-JOIN sessions AS a ON a.user_no = c.user_no AND a.turn_no = c.turn_no
-JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
-JOIN texts AS t ON t.id = a.said
-JOIN texts AS u ON u.id = b.said
-LEFT JOIN texts AS h ON h.id = a.hypothesis
-JOIN texts AS i ON i.id = b.hypothesis
-WHERE a.failed = 1 AND a.said <> b.said AND a.hypothesis IS DISTINCT FROM b.hypothesis
-ORDER BY ALL
-"""
-_REST = """
-SELECT s.user_no, s.turn_no, s.ahead, s.p
-FROM scored AS s
-JOIN candidates AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no AND c.ahead = s.ahead
-JOIN sessions AS a ON a.user_no = c.user_no AND a.turn_no = c.turn_no
-JOIN sessions AS b ON b.user_no = c.user_no AND b.turn_no = c.next_turn_no
-LEFT JOIN second_choices AS x ON x.source = a.said AND x.target = b.said AND x.source_state = COALESCE(a.hypothesis, -1)
-                     AND x.target_state = b.hypothesis AND a.failed = 1
-WHERE x.source IS NULL
-ORDER BY ALL
-"""
+_PAIRS = "source, target, meant, later, locale, source_text, target_text, source_meant, target_meant"
+_KEY = ("source", "target", "meant", "later")
 
 
-def leave_out(scored: Path, candidates: Path, sessions: Path, texts: Path, out: Path) -> Path:
-    """Write the scores of all candidates but second choices.
+def choose(engine: Engine, pairs: Path, out: Path) -> Path:
+    """Write which pairs of requests are second choices: source, target, meant and later.
 
     Args:
-        scored: Parquet of `tables.SCORES`.
-        candidates: Parquet of `tables.CANDIDATES`.
-        sessions: Parquet of `tables.SESSIONS`.
-        texts: Parquet of `tables.TEXTS`.
-        out: Parquet of `tables.SCORES`.
+        engine: runs the chunks.
+        pairs: Parquet of ``sql/second_pairs.sql``, each pair once.
+        out: folder to write; replaced if it is there.
     """
-    with connect(scored=scored, candidates=candidates, sessions=sessions, texts=texts) as con:
-        found = con.execute(_PAIRS)
-        second = [
-            (source, target, -1 if state is None else state, target_state)
-            for source, target, locale, heard, said, meant, target_meant, state, target_state in iter(found.fetchone, None)
-            if is_second_choice(heard, meant, said, target_meant, locale)
-        ]
-        columns = np.array(second, dtype=np.int64).reshape(-1, 4).T
-        con.register("second_choices", dict(zip(("source", "target", "source_state", "target_state"), columns, strict=True)))
-        save(con, _REST, out)
-    return out
+    return chunks.each(engine, "second_choices", partial(_choose, out), pairs, out)
+
+
+def _choose(out: Path, chunk: Chunk) -> None:
+    rows = chunks.read(chunk, _PAIRS)
+    named = (rows[name] for name in ("source_text", "source_meant", "target_text", "target_meant", "locale"))
+    second = np.fromiter((is_second_choice(*one) for one in zip(*named, strict=True)), dtype=np.bool_)
+    chunks.write({name: rows[name][second] for name in _KEY}, chunk, out)
 
 
 def is_second_choice(source: str, source_meant: str, target: str, target_meant: str, locale: str) -> bool:

@@ -14,7 +14,7 @@ from rewriter.detect import turns as turns_
 from rewriter.engines import DuckDB, glob
 from rewriter.errors import EngineError
 from rewriter.model.detector import RuleDetector
-from rewriter.offline.mining import pipeline, score
+from rewriter.offline.mining import chunks, pipeline
 from rewriter.offline.mining.pipeline import TABLES, mine
 from rewriter.offline.mining.small_tables import stop_words
 from rewriter.similarity import pairwise
@@ -260,9 +260,9 @@ def test_a_bot_is_not_quadratic(mined, monkeypatch):
 def test_chunks_do_not_matter_and_leave_nothing_behind(mined, monkeypatch):
     turns = [turn(i, f"turn on lamp {i % 90}", session_id="s") for i in range(2_000)]
     parts = []
-    kept = score._write
-    monkeypatch.setattr(score, "_write", lambda chunk, part, out: parts.append(part) or kept(chunk, part, out))
-    monkeypatch.setattr(score, "_ROWS", 700)
+    kept = chunks.write
+    monkeypatch.setattr(chunks, "write", lambda columns, chunk, out: parts.append(chunk) or kept(columns, chunk, out))
+    monkeypatch.setattr(chunks, "ROWS", 700)
     small = mined(turns, Spread())
     assert len(parts) > 1
     scores, edges = rows(tables.SCORES, small.scores), rows(tables.EDGES, small.edges)
