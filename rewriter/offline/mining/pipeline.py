@@ -350,8 +350,10 @@ def _summed_again(steps: "_Steps", made: Mapping[str, Path], past: Carried) -> d
         engine.read(f"known_{table.name}", past.known(table, engine.work))
     steps.sql("log_day")
     forced = _changed(past, made, EVIDENCE_STARTS)
-    _look_near(steps, made, forced)
+    near = _look_near(steps, made, forced)
+    engine.read("counts", steps.sql("near_days"))
     steps.again("row_days")
+    engine.read("counts", near)
     row_days = steps.joined(
         ROW_DAYS,
         "SELECT n.node, n.last_day FROM again_row_days AS n JOIN touched AS t ON t.node = n.node"
@@ -371,14 +373,15 @@ def _summed_again(steps: "_Steps", made: Mapping[str, Path], past: Carried) -> d
     return {"edge_discount": discount, "row_days": row_days, "queries": queries} | sums
 
 
-def _look_near(steps: "_Steps", made: Mapping[str, Path], forced: frozenset[int]) -> None:
-    """Let the steps read the counts of touched rows alone."""
+def _look_near(steps: "_Steps", made: Mapping[str, Path], forced: frozenset[int]) -> Path:
+    """Let the steps read the counts of touched rows alone; return these."""
     engine = steps.engine
     steps.python("forced", lambda out: write_nodes(forced, out))
     steps.sql("touched")
     for name in ("counts", "rephrases"):
         engine.read(name, made[name])
         engine.read(name, steps.sql(f"near_{name}"))
+    return steps.work("near_counts")
 
 
 def _joined(table: tables.Table, touched: str, on: Mapping[str, str]) -> str:
