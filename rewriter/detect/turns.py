@@ -34,7 +34,8 @@ _ALL = {"nbest": "t.nbest", "listed": ""}
 _OF_CANDIDATES = {
     "nbest": "CASE WHEN c.turn_no IS NOT NULL THEN t.nbest END",
     "listed": """
-LEFT JOIN (SELECT DISTINCT user_no, turn_no FROM candidates) AS c ON c.user_no = s.user_no AND c.turn_no = s.turn_no""",
+LEFT JOIN (SELECT user_no, turn_no FROM candidates UNION SELECT user_no, turn_no - 1 AS turn_no FROM candidates) AS c
+     ON c.user_no = s.user_no AND c.turn_no = s.turn_no""",
 }
 
 
@@ -105,7 +106,8 @@ class Turns:
 
         Args:
             listed: where they are.
-            hearings_of_all: whether the other hearings of all turns are read, or only of those that have candidates.
+            hearings_of_all: whether the other hearings of all turns are read, or only of those that have candidates and of those
+                just before them.
         """
         with connect(turns=listed.turns, sessions=listed.sessions, texts=listed.texts, candidates=listed.candidates) as con:
             found = con.execute(_TURNS.format(**(_ALL if hearings_of_all else _OF_CANDIDATES))).fetchnumpy()

@@ -1,6 +1,7 @@
 """The detector that a log teaches: against the truth of a world, what `learn` makes of it, and where it is not trusted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -19,7 +20,7 @@ from rewriter.detect.boosting import FOLDS, Forest, Trees
 from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.rephrase import LearnedPair, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
-from rewriter.detect.turns import Listed
+from rewriter.detect.turns import Listed, Turns
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
@@ -121,6 +122,24 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
     assert (best.name, best.metrics()) == ("rule", {})
     _, report = lamp
     assert report.detector == "documented rule (small log)"
+
+
+@pytest.mark.slow
+def test_a_kept_detector_needs_no_hearings_but_those_about_the_candidates(mined_sample, tmp_path, monkeypatch):
+    """Of each third turn the candidates are open: P(defect) and P(restates) are those of a reading of all hearings."""
+    data, _, _, tables = mined_sample
+    learned = learn_pair(data, seed=0).learned
+    few = tmp_path / "candidates.parquet"
+    duckdb.sql(f"FROM '{tables.candidates}' WHERE turn_no % 3 = 0").write_parquet(str(few))
+    of_few = replace(tables, candidates=few)
+    found, read = learned.of(of_few), Turns.read
+    monkeypatch.setattr(Turns, "read", lambda of, **_: read(of))
+    wanted = learned.of(of_few)
+    assert len(found.turns.heard) < 0.9 * len(wanted.turns.heard)
+    np.testing.assert_array_equal(found.defect, wanted.defect)
+    rows = data.candidates["turn_no"] % 3 == 0
+    candidates = {name: values[rows] for name, values in data.candidates.items()}
+    np.testing.assert_array_equal(found.p(candidates), wanted.p(candidates))
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):
