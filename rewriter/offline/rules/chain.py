@@ -19,7 +19,7 @@ The remaining states form weakly connected components. Small ones are solved exa
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -42,14 +42,16 @@ _ROUNDS = 1000
 
 
 class Rows(NamedTuple):
-    """Solved states 0..m-1.
+    """Solved states.
 
     Attributes:
+        state: (m,) which.
         row, column, score: the entries kept of S: the `top` best targets of each row, and its diagonal even where that is 0.
         absorbed: (m,) B_i.
         bound: (m,) upper bound of what is missing from B_i and from each entry kept.
     """
 
+    state: Ints
     row: Ints
     column: Ints
     score: Floats
@@ -77,10 +79,24 @@ def invert(steps: sparse.csr_array, exits: Floats, size: int, top: int) -> Rows:
     row = np.repeat(np.arange(exits.size), best.shape[2])
     column = row // size * size + best.ravel()
     kept = (score > 0) | (row == column)
-    return Rows(row[kept], column[kept], score[kept], absorbed, np.zeros(exits.size))
+    return Rows(np.arange(exits.size), row[kept], column[kept], score[kept], absorbed, np.zeros(exits.size))
 
 
-def series(steps: sparse.csr_array, exits: Floats, config: Chain) -> Rows:
+class Share(NamedTuple):
+    """Which share of the states is solved, `number` of 0..of-1. The others are solved by other calls."""
+
+    number: int = 0
+    of: int = 1
+
+    def has(self, number: int) -> bool:
+        """Whether a piece of the work is in this share."""
+        return number % self.of == self.number
+
+
+ALL: Final = Share()
+
+
+def series(steps: sparse.csr_array, exits: Floats, config: Chain, share: Share = ALL) -> Rows:
     """Solve one large component by ``N = I + Q + Q^2 + …``, cut after `config.hops` terms and pruned.
 
     An entry of a power is dropped when the success it can still bring, entry times B_j, is below `config.prune`. Q is
@@ -88,10 +104,18 @@ def series(steps: sparse.csr_array, exits: Floats, config: Chain) -> Rows:
     one sign and add up to ``B_i - sum_j s_ij``: none of them can be larger than that. B_i itself lies in ``[b_i, b_i + g_i]``
     (`_bracket`), hence ``bound_i = max(0, b_i - sum_j s_ij) + g_i``.
     """
+    firsts = [first for number, first in enumerate(range(0, exits.size, _ROWS)) if share.has(number)]
+    if not firsts:
+        return _NOTHING
     absorbed, gap = _bracket(steps, exits)
-    parts = [_walk(steps, exits, absorbed, first, config) for first in range(0, exits.size, _ROWS)]
+    parts = [_walk(steps, exits, absorbed, first, config) for first in firsts]
     row, column, score, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Rows(row, column, score, absorbed, np.maximum(absorbed - found, 0.0) + gap)
+    state = np.concatenate([np.arange(first, min(first + _ROWS, exits.size)) for first in firsts])
+    return Rows(state, row, column, score, absorbed[state], np.maximum(absorbed[state] - found, 0.0) + gap[state])
+
+
+_NO_STATE, _NO_SCORE = np.zeros(0, dtype=np.int64), np.zeros(0)
+_NOTHING: Final = Rows(_NO_STATE, _NO_STATE, _NO_STATE, _NO_SCORE, _NO_SCORE, _NO_SCORE)
 
 
 def _bracket(steps: sparse.csr_array, exits: Floats) -> tuple[Floats, Floats]:
@@ -161,7 +185,7 @@ class Absorption:
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
 
-def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: Chain) -> Absorption:
+def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: Chain, share: Share = ALL) -> Absorption:
     """Rank the targets of every state by S_ij.
 
     Weakly connected components of up to `config.exact` states are inverted, many of one size at a time; in a larger one each
@@ -172,6 +196,7 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
         success: (n,) int64, c_i+ in thousandths.
         failure: (n,) int64, c_i- in thousandths.
         config: `exact`, `hops`, `prune`, `top`.
+        share: which states are solved. `absorbed` and `bound` are NaN for the others, and they have no scores.
 
     Raises:
         EngineError: the shapes differ, or a mass is negative.
@@ -187,19 +212,22 @@ def solve(transitions: sparse.csr_array, success: Ints, failure: Ints, config: C
     _check(transitions, success, failure)
     states, sizes, steps, exits = _reduce(transitions, success, failure)
     n = success.size
-    absorbed, bound = np.zeros(n), np.zeros(n)
+    absorbed, bound = np.full(n, np.nan), np.full(n, np.nan)
     lost = np.ones(n, dtype=np.bool_)
     lost[states] = False
-    never = np.flatnonzero(lost)
+    never = np.flatnonzero(lost) if share.has(0) else _NO_STATE
+    absorbed[never] = bound[never] = 0.0
     entries = [(never, never, np.zeros(never.size))]
     # On matrices this small, several BLAS threads are no faster on idle cores, and six times slower on busy ones.
     with threadpool_limits(limits=1, user_api="blas"):
-        for start, stop, size in _batches(sizes, config.exact):
-            block, out = steps[start:stop, start:stop], exits[start:stop]
-            rows = invert(block, out, size, config.top) if size <= config.exact else series(block, out, config)
-            names = states[start:stop]
+        for number, (start, stop, size) in enumerate(_batches(sizes, config.exact)):
+            block, out, names = steps[start:stop, start:stop], exits[start:stop], states[start:stop]
+            if size > config.exact:
+                rows = series(block, out, config, share)
+            else:
+                rows = invert(block, out, size, config.top) if share.has(number) else _NOTHING
             entries.append((names[rows.row], names[rows.column], rows.score))
-            absorbed[names], bound[names] = rows.absorbed, rows.bound
+            absorbed[names[rows.state]], bound[names[rows.state]] = rows.absorbed, rows.bound
     row, column, score = (np.concatenate(part) for part in zip(*entries, strict=True))
     scores = sparse.csr_array(sparse.coo_array((score, (row, column)), shape=(n, n)))
     total = np.maximum(transitions.sum(axis=1) + success + failure, 1)

@@ -1,8 +1,9 @@
 """Solves a chain that is too large for one process: in parts, where the engine runs them.
 
 No step leaves a component, so each component is solved by itself (`chain`). They are found in SQL (`components`) and dealt into
-parts, each of about `STATES` states and of one component at the least. Each part is solved by the same function that solves a
-small chain at once, and gives the same numbers to the last bit: the states of a component keep their order.
+parts of about `STATES` states, each of one component at the least. A part with a giant component is dealt again, into shares of
+its states: each state is solved by itself, but all need the steps of the whole component. A share is solved by the same function
+that solves a small chain at once, and gives the same numbers to the last bit: the states of a component keep their order.
 
 On one machine scipy finds the components in a twentieth of the time that SQL takes (`benchmarks/components.py`), and the whole
 chain is solved at once.
@@ -19,14 +20,14 @@ from scipy import sparse
 from rewriter.config import Chain
 from rewriter.engines import Engine, connect, save
 from rewriter.offline.rules import chain
-from rewriter.offline.rules.chain import Absorption
+from rewriter.offline.rules.chain import Absorption, Share
 from rewriter.offline.rules.components import find_components, sql
 
 STATES: Final = 250_000
-"""States of a part. They take about as many kilobytes while they are solved, and the steps between them twice as many bytes."""
+"""States that are solved by one call; they take about as many kilobytes meanwhile."""
 
-Part = tuple[str, Path, Path]
-"""Its name, and Parquet of its rows and of its steps."""
+Part = tuple[str, Path, Path, Share]
+"""Its name, Parquet of its rows and of its steps, and which of its states are solved."""
 
 
 def solve(engine: Engine, nodes: Path, edges: Path, config: Chain) -> Absorption:
@@ -56,20 +57,26 @@ def solve_parts(engine: Engine, nodes: Path, edges: Path, config: Chain, parts: 
     none = engine.work / "no_steps.parquet"  # of a part in which nothing was restated
     with connect(edges=edges) as con:
         save(con, "SELECT source, target, mass FROM edges LIMIT 0", none)
-    listed = [(of.name, of, steps / of.name if (steps / of.name).exists() else none) for of in sorted(rows.glob("part=*"))]
+    dealt: list[Part] = []
+    for of in sorted(rows.glob("part=*")):
+        shares, within = 1 + _rows(of) // STATES, steps / of.name
+        dealt += [
+            (f"{of.name}-{number}", of, within if within.exists() else none, Share(number, shares)) for number in range(shares)
+        ]
     states, scores = (_emptied(engine.work / name) for name in ("solved_states", "solved_scores"))
-    engine.each("solved", partial(_solve_part, config, states, scores), listed)
+    engine.each("solved", partial(_solve_part, config, states, scores), dealt)
     return _joined(states, scores)
 
 
 def _solve_part(config: Chain, states: Path, scores: Path, part: Part) -> None:
-    """Solve a part, and write its states and the entries of S that are kept."""
-    name, rows, steps = part
+    """Solve a share of a part, and write its states and the entries of S that are kept."""
+    name, rows, steps, share = part
     node, counts = chain.load_part(rows, steps)
-    solved = chain.solve(*counts, config)
-    kept = solved.scores.tocoo()
+    found = chain.solve(*counts, config, share)
+    kept, here = found.scores.tocoo(), ~np.isnan(found.absorbed)
+    columns = {"node": node, "success": found.success, "absorbed": found.absorbed, "bound": found.bound}
     with connect() as con:
-        con.register("states", {"node": node, "success": solved.success, "absorbed": solved.absorbed, "bound": solved.bound})
+        con.register("states", {name: values[here] for name, values in columns.items()})
         con.register("scores", {"source": node[kept.row], "target": node[kept.col], "score": kept.data})
         save(con, "SELECT * FROM states", states / f"{name}.parquet")
         save(con, "SELECT * FROM scores", scores / f"{name}.parquet")

@@ -50,8 +50,10 @@ def without_zeros(scores):
     return sparse.csr_array(sparse.coo_array((kept.data[some], (kept.row[some], kept.col[some])), shape=kept.shape))
 
 
-@pytest.mark.parametrize("parts", [1, 2, 7, 1000])
-def test_parts_give_the_same_numbers_to_the_last_bit(duck, tmp_path, parts):
+@pytest.mark.parametrize(("parts", "states"), [(1, 1000), (1, 10), (2, 50), (7, 1000), (7, 100), (1000, 1000)])
+def test_parts_give_the_same_numbers_to_the_last_bit(duck, tmp_path, monkeypatch, parts, states):
+    monkeypatch.setattr(chain, "_ROWS", 32)  # the giant is walked in ten blocks
+    monkeypatch.setattr(chain_parts, "STATES", states)
     tables = write(tmp_path, (1, 1, 1, 2, 3, 3, 5, 6, 7, 40, 40, 300), seed=parts)
     at_once = chain.solve(*chain.load(*tables), SETTINGS)
     in_parts = chain_parts.solve_parts(duck, *tables, SETTINGS, parts)
