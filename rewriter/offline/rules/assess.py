@@ -48,7 +48,12 @@ Bools = npt.NDArray[np.bool_]
 
 _NEEDS_USERS = (RuleVerdict.FEW_SAY_SOURCE, RuleVerdict.FEW_MEAN_TARGET, RuleVerdict.NO_SURFACE)
 """Verdicts whose detail is k, the number of users that are needed."""
-_FAILED = "SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns FROM queries GROUP BY locale, query"
+_FAILED = """
+WITH restated AS (SELECT n.locale, n.state AS query FROM nodes AS n WHERE n.kind = 'u' AND n.node IN (SELECT UNNEST($nodes)))
+SELECT locale, query AS source, SUM(failed) AS failed, SUM(turns) AS turns
+FROM queries SEMI JOIN restated USING (locale, query) GROUP BY locale, query
+"""
+_TELLS = "SELECT COALESCE(SUM(failed), 0) > 0 FROM queries"
 _UNDERSTOOD = "FROM queries AS q JOIN nodes AS n ON q.node = n.node WHERE q.users >= ? AND q.success > 0"
 _WORDS = f"SELECT DISTINCT q.locale, UNNEST(string_split(q.query, ' ')) {_UNDERSTOOD}"
 _STATES = f"SELECT DISTINCT q.locale, n.state {_UNDERSTOOD} AND n.kind = 'h'"
@@ -65,7 +70,8 @@ class LaunchInputs:
         stay: (n,) S_ii of the chain.
         commonest: surface of each state among the utterances of all users. It is used in comparisons only, and never sent.
         surfaces: surface of each state among the utterances of `Launch.min_users` users.
-        failed: columns failed and turns: turns of status ``failed``, and all turns, of each (locale, utterance).
+        tells: whether the log has any turn of status ``failed``.
+        failed: columns failed and turns: turns of that status, and all turns, of each (locale, utterance) that was ever restated.
     """
 
     mined: Mined
@@ -74,6 +80,7 @@ class LaunchInputs:
     stay: Floats
     commonest: surface.Surfaces
     surfaces: surface.Surfaces
+    tells: bool
     failed: pd.DataFrame
 
     @classmethod
@@ -81,9 +88,10 @@ class LaunchInputs:
         """Read the inputs from the mined tables and the solved chain."""
         n = solved.scores.shape[0]
         commonest, surfaces = (surface.choose(mined.queries, n, users) for users in (1, config.min_users))
-        with connect(queries=mined.queries) as con:
-            failed = con.execute(_FAILED).df().set_index(["locale", "source"])
-        return cls(mined, votes, solved.scores, solved.stay(), commonest, surfaces, failed)
+        with connect(**mined.named("queries", "nodes")) as con:
+            tells = bool(con.execute(_TELLS).fetchall()[0][0])
+            failed = con.execute(_FAILED, {"nodes": np.unique(votes.source)}).df().set_index(["locale", "source"])
+        return cls(mined, votes, solved.scores, solved.stay(), commonest, surfaces, tells, failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +212,7 @@ def assess(
     frame, m = proposals.frame(names), len(proposals.rows)
     beliefs = believe(priors, proposals.pairs, proposals.near, proposals.rows)
     surroundings = Surroundings(
-        honest=_honest(inputs.failed, frame, beliefs.p_fails()),
+        honest=_honest(inputs, frame, beliefs.p_fails()),
         understood=np.broadcast_to(proposals.understood, m).astype(np.float64),
         acts=np.broadcast_to(proposals.acts, m).astype(np.float64),
     )
@@ -331,10 +339,10 @@ def _does_the_same(frame: pd.DataFrame, launched: pd.DataFrame) -> Bools:
     return np.asarray(pd.MultiIndex.from_frame(frame[key]).isin(pd.MultiIndex.from_frame(launched[key])), dtype=bool)
 
 
-def _honest(failed: pd.DataFrame, frame: pd.DataFrame, p_fails: Floats) -> Floats:
+def _honest(inputs: LaunchInputs, frame: pd.DataFrame, p_fails: Floats) -> Floats:
     """Return P(the assistant says that it failed | the source fails), (m,). It is 1, the careful choice, without a status."""
-    if not failed["failed"].sum():
+    if not inputs.tells:
         return np.ones(len(frame))
-    found = failed.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))
+    found = inputs.failed.reindex(pd.MultiIndex.from_frame(frame[["locale", "source"]]))
     share = (found["failed"] / found["turns"]).fillna(1.0).to_numpy(dtype=np.float64)
     return np.asarray(np.minimum(1.0, share / np.maximum(p_fails, 1e-9)), dtype=np.float64)
