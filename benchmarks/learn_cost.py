@@ -88,9 +88,8 @@ class Parts:
         setattr(owner, name, timed)
 
 
-DETECTOR = ((pipeline, "compare"), (BestDetector, "choose"), (pipeline, "score"), (pipeline, "score_parts"),
-            (pipeline, "leave_out"), (pipeline, "taught"))  # fmt: skip
-"""What compares texts, learns the detector, scores candidates, and leaves some of them out."""
+DETECTOR = ((pipeline, "compare"), (BestDetector, "choose"), (pipeline, "score"), (pipeline, "score_parts"))
+"""What compares texts, learns the detector, and scores candidates, all at once or part by part."""
 
 
 def measure(log: Path, out: Path, memory_gb: float | None) -> dict[str, Any]:

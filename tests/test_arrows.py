@@ -28,6 +28,7 @@ INSIDE = {
         {"trials", "catalog_formats"},
         {"logs", "catalog"},
         {"mining"},
+        {"memory"},
         {"rules"},
         {"fit", "lifecycle"},
         {"catalog_layer", "verdict"},

@@ -23,18 +23,27 @@ NAMES = ("span", "pair", RULE)
 """Of the detectors."""
 _CHOICE, _PAIR = "choice.json", "pair.json"
 _AT_ONCE = 250_000
-"""Turns whose cues are held in memory at once, about 3 kB each. Of a larger log a part of the users is learned from, and one part
-after the other is scored (`rewriter/offline/sql/dealt_sessions.sql`)."""
+"""Turns whose cues are held in memory at once. Of a larger log a part of the users is learned from, and one part after the other
+is scored (`rewriter/offline/sql/dealt_sessions.sql`)."""
+KB_A_TURN = 3.0
+"""What the cues of a turn take."""
+_SHARE = 0.25
+"""Of `memory_gb`, what the cues of a part may take."""
 
 
-def parts_for(turns: int) -> int:
+def parts_for(turns: int, memory_gb: float | None = None) -> int:
     """Return how many parts the users of a log of so many turns are dealt into.
 
+    Args:
+        turns: of the log.
+        memory_gb: memory to use; below 3 the parts are smaller. None if nobody said.
+
     Example:
-        >>> parts_for(8_000), parts_for(1_000_000)
-        (1, 4)
+        >>> parts_for(8_000), parts_for(1_000_000), parts_for(1_000_000, memory_gb=8), parts_for(1_000_000, memory_gb=1)
+        (1, 4, 4, 13)
     """
-    return max(1, -(-turns // _AT_ONCE))
+    fits = _AT_ONCE if memory_gb is None else int(_SHARE * memory_gb * 1e6 / KB_A_TURN)
+    return max(1, -(-turns // min(_AT_ONCE, fits)))
 
 
 @dataclass(slots=True)
@@ -47,6 +56,7 @@ class BestDetector:
         min_users: k. The transformer learns only words of k users. The k - 1 users with most labels weigh no more than the
             next one.
         kept: folder that `save` wrote, to use its choice; None to learn and choose anew.
+        memory_gb: memory to use, which bounds the part of the users that it learns from; None if nobody said.
         asked: whether it has chosen.
         name: of the detector that was chosen: ``rule``, ``pair`` or ``span``.
         pair: the trees, whether they were chosen or not; None if nothing was learned.
@@ -58,6 +68,7 @@ class BestDetector:
     reader: str = ""
     min_users: int = 3
     kept: Path | None = None
+    memory_gb: float | None = None
     asked: bool = False
     name: str = RULE
     pair: PairDetector | None = None

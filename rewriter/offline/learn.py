@@ -118,7 +118,9 @@ def learn(
             `rewriter.progress.Follows` is told counts, too.
         engine: what mines: ``duckdb``, ``spark``, or a Spark session. The rules are the same (docs/scale.md).
         master: of ``spark``, such as ``local[2]`` or ``spark://host:7077``; None for all threads of this machine.
-        memory_gb: memory to use; DuckDB gets half of it and spills to the disk beyond. None for DuckDB's own limit.
+        memory_gb: memory to use. DuckDB gets half of it and spills to the disk beyond; below 3 a detector learns from and scores
+            smaller parts of a large log. Where the tables that stay in memory need more, nothing is mined. None for DuckDB's own
+            limit.
 
     Returns:
         What was read, mined, launched and refused.

@@ -25,6 +25,7 @@ from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
 from rewriter.offline.logs.report import LogReport
+from rewriter.offline.memory import require_memory
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.incremental import PARTED, SUMMED, SUMMED_BY, Carried
 from rewriter.offline.mining.pipeline import Mined
@@ -163,12 +164,13 @@ class Run:
         self.clock.start("mine")
         kept, config = day.kept(self.config), self.config
         folder = kept / _DETECTOR if kept is not None and is_kept(kept / _DETECTOR) else None
-        return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder)
+        return BestDetector(config.seed, config.rephrases.reader, config.launch.min_users, folder, self.choice.memory_gb)
 
     def mine(self, day: RunInputs, best: BestDetector) -> Mined:
         """Mine the turns of today and those that are still open."""
         starts, detector = day.before.evidence_starts, self.detector or best
         whole = day.due or (self.detector is None and best.looks_back)
+        require_memory(day.turns, day.past, self.choice.memory_gb, layer=day.due)
         with self.choice.opened(day.turns.parent) as engine:
             counting = self.clock.telling.counting(pipeline.TABLES, "tables")
             return pipeline.mine(engine, day.turns, detector, self.config, counting, starts, day.past, whole=whole)

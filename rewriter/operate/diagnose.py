@@ -229,7 +229,7 @@ def diagnose(
             tell("diagnose")
             model = None if rules_only else FailureModel.shipped()
             whole = Listed(mined.said, mined.sessions, mined.texts, mined.candidates)
-            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns))
+            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns, memory_gb))
             diagnosed_to = work / "diagnosed"
             diagnosed_to.mkdir()
             opened.each("failures", partial(_diagnose, model, listed, diagnosed_to), parts, large=True)

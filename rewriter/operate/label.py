@@ -127,7 +127,8 @@ def label(
     if train is not None:
         check_ending(Path(train))
     with choice.limited(), tempfile.TemporaryDirectory() as folder:
-        work, best = Path(folder), BestDetector(config.seed, config.rephrases.reader, config.launch.min_users)
+        work, k = Path(folder), config.launch.min_users
+        best = BestDetector(config.seed, config.rephrases.reader, k, memory_gb=memory_gb)
         tell("log")
         file = Path(sql) if sql else None
         key = secrets.token_bytes(32)
@@ -138,7 +139,7 @@ def label(
             config=config.logs,
             mapping=mapping,
             sql=file,
-            min_users=config.launch.min_users,
+            min_users=k,
             rejected=reader.temporary_file,
         )
         tell.size(log.turns)
@@ -147,14 +148,14 @@ def label(
             mined = pipeline.mine(opened, work / "turns.parquet", best, config, tell.counting(pipeline.TABLES, "tables"))
             tell("label")
             whole = Listed(mined.said, mined.sessions, mined.texts, mined.candidates)
-            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns))
+            parts = parts_of(opened, whole, mined.scores, parts_for(mined.turns, memory_gb))
             model = best.pair.defects if best.pair is not None else _defect_model(parts[0], config.seed)
             labelled = work / "labelled"
             labelled.mkdir()
             opened.each("labels", partial(_label, model, labelled), parts, large=True)
         with connect(labels=labelled) as con:
             _write(con, Path(out))
-            count = None if train is None else _write_examples(con, Path(train), config.launch.min_users)
+            count = None if train is None else _write_examples(con, Path(train), k)
             return LabelReport(log=log, detector=str(best), examples=count, **_figures(con))
 
 

@@ -288,7 +288,7 @@ def _all_scores(steps: "_Steps", listed: Listed, detector: Detector | BestDetect
     """
     if not isinstance(detector, BestDetector):
         return score(steps.engine, listed.candidates, listed.texts, detector, out)
-    n = parts_for(_rows(listed.sessions)) if detector.looks_back else 1
+    n = parts_for(_rows(listed.sessions), detector.memory_gb) if detector.looks_back else 1
     dealt = deal(steps.engine, n, steps.progress) if n > 1 else []
     chosen = detector.choose(dealt[0] if dealt else listed, whole=not dealt)
     if dealt and detector.pair is not None and detector.name != RULE:
