@@ -7,8 +7,8 @@ as the detector; there is no online layer. *Everything*, for the largest size an
 with its defaults, which fits detector and online layer weekly; neither night is one of those. The rebuild is the `learn` of all
 days but the last two, in a process of its own. The nights follow each other in another one: the first opens what is kept, the
 second finds it in memory, as in a service that learns by itself. Figures are seconds of the processor by step of `learn`, and the
-greatest resident memory; *start* is what the process of the nights took before, for the imports of Python. Writes
-results/daily.json and results/daily.svg.
+greatest resident memory; *start* is what a process takes to import `learn`. *Rows* are those of the counts, which grow day by
+day, and of their sums by user, by row of the chain and by text. Writes results/daily.json and results/daily.svg.
 """
 
 import json
@@ -28,7 +28,9 @@ from mining_log import DAY_MS, START_MS, write_log
 from script import RESULTS, made_with, options, write_result
 from sizes import draw
 
+from rewriter.artefact.versions import current
 from rewriter.config import Config
+from rewriter.engines import connect
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.learn import learn
 from rewriter.simulation import dialogue, turn, worlds
@@ -64,7 +66,7 @@ def home(people: int, seed: int, work: Path) -> Parts:
 
 def measure(out: Path, *logs: Path, exact: bool) -> None:
     """Learn one log after the other, and print what it took."""
-    start, found = time.process_time(), []
+    found: list[dict[str, Any]] = []
     config = Config.from_dict((EXACT if exact else {}) | {"logs": {"max_rejected": 1.0}})
     for log in logs:
         starts: list[tuple[str, float]] = []
@@ -87,33 +89,46 @@ def measure(out: Path, *logs: Path, exact: bool) -> None:
                 "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024, 2),
             }
         )
-    print(json.dumps({"start": round(start, 3), "learned": found}))
+    print(json.dumps(found))
 
 
-def in_process(out: Path, logs: Sequence[Path], *, exact: bool) -> dict[str, Any]:
+def in_process(out: Path, logs: Sequence[Path], *, exact: bool) -> list[dict[str, Any]]:
     """Run `measure` in a process of its own."""
     command = [sys.executable, __file__, "--measure", str(int(exact)), str(out), *map(str, logs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def start() -> float:
+    """Return the seconds of the processor that a process takes to import `learn`."""
+    text = "import time; from rewriter.offline.learn import learn; print(time.process_time())"
+    return float(subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout)
+
+
+def rows(out: Path) -> dict[str, int]:
+    """Return the rows of some tables of a private state."""
+    paths = {name: current(out).state / f"{name}.parquet" for name in ("counts", "user_nodes", "nodes", "queries")}
+    with connect(**paths) as con:
+        return {name: con.execute(f"SELECT COUNT(*) FROM {name}").fetchall()[0][0] for name in paths}
 
 
 def compare(layer: str, parts: Parts, work: Path) -> dict[str, Any]:
     """Learn all days but two at once, then each of these."""
     before, *nights = parts
     exact = layer == "exact layer"
-    (rebuild,) = in_process(work / layer, [before], exact=exact)["learned"]
-    added = in_process(work / layer, nights, exact=exact)
-    first, second = added["learned"]
+    (rebuild,) = in_process(work / layer, [before], exact=exact)
+    first, second = in_process(work / layer, nights, exact=exact)
     found = {
         "layer": layer,
         "turns": rebuild["turns"],
         "rebuild": rebuild,
-        "start": added["start"],
+        "start": round(start(), 3),
         "night": first,
         "warm night": second,
+        "rows": rows(work / layer),
     }
     print(json.dumps(found), flush=True)
     return found
