@@ -133,13 +133,28 @@ def test_a_kept_detector_needs_no_hearings_but_those_about_the_candidates(mined_
     duckdb.sql(f"FROM '{tables.candidates}' WHERE turn_no % 3 = 0").write_parquet(str(few))
     of_few = replace(tables, candidates=few)
     found, read = learned.of(of_few), Turns.read
+    heard = data.turns.text[data.turns.kind == "n"]
+    assert len(heard)
+    more = replace(of_few, texts=with_older_texts(tables.texts, heard, tmp_path))
     monkeypatch.setattr(Turns, "read", lambda of, **_: read(of))
-    wanted = learned.of(of_few)
+    wanted = learned.of(more)
     assert len(found.turns.heard) < 0.9 * len(wanted.turns.heard)
     np.testing.assert_array_equal(found.defect, wanted.defect)
     rows = data.candidates["turn_no"] % 3 == 0
     candidates = {name: values[rows] for name, values in data.candidates.items()}
     np.testing.assert_array_equal(found.p(candidates), wanted.p(candidates))
+
+
+def with_older_texts(texts, heard, tmp_path):
+    """Texts of other days, too: hypotheses, and utterances that are now heard besides."""
+    path = tmp_path / "texts.parquet"
+    with duckdb.cursor() as con:
+        con.read_parquet(str(texts)).create_view("known")
+        con.register("heard", {"text": np.array(heard, dtype=np.str_)})
+        older = "SELECT kind, text || ' once' AS text FROM known UNION ALL SELECT 'u' AS kind, text FROM heard"
+        more = f"SELECT 1000000 + ROW_NUMBER() OVER () AS id, 'en' AS locale, kind, text, 0 AS stop FROM ({older})"
+        con.sql(f"SELECT id, locale, kind, text, stop FROM known UNION ALL {more}").write_parquet(str(path))
+    return path
 
 
 def test_an_empty_log_has_nothing_to_tell(tmp_path):

@@ -16,7 +16,7 @@ becomes failure of row i. So a rewrite that fails loses its mass, whoever gave i
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from importlib.metadata import version
@@ -290,7 +290,11 @@ def _all_scores(steps: "_Steps", listed: Listed, detector: Detector | BestDetect
         return score(steps.engine, listed.candidates, listed.texts, detector, out)
     n = parts_for(_rows(listed.sessions), detector.memory_gb) if detector.looks_back else 1
     dealt = deal(steps.engine, n, steps.progress) if n > 1 else []
-    chosen = detector.choose(dealt[0] if dealt else listed, whole=not dealt)
+    if detector.looks_back and not detector.learns and not dealt:
+        read = replace(listed, texts=steps.sql("used_texts"))
+    else:
+        read = dealt[0] if dealt else listed
+    chosen = detector.choose(read, whole=not dealt)
     if dealt and detector.pair is not None and detector.name != RULE:
         return score_parts(steps.engine, dealt, detector.pair.learned, out)
     return score(steps.engine, listed.candidates, listed.texts, chosen, out)
