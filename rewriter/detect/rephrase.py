@@ -113,7 +113,7 @@ class LearnedPair:
         rows = turns.rows(found["user_no"], found["turn_no"])
         columns = surroundings(turns, cues, Likeness(listed.texts), rows)
         defect = np.full(len(turns), np.nan)
-        defect[rows] = self.defects.predict(turns, columns, weak_labels(listed, turns, items), rows).p
+        defect[rows] = self.defects.predict(turns, columns, weak_labels(listed, turns, items, rows), rows).p
         return PairDetector(cues, turns, self.defects, defect, self.forest, self.joint, self.failed)
 
     def save(self, path: Path) -> None:

@@ -88,7 +88,7 @@ class WeakLabels:
     by_nbest: Bools
 
 
-def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
+def weak_labels(listed: Listed, turns: Turns, items: Items, rows: Ints | None = None) -> WeakLabels:
     """Label turns and candidates by what happened to other users.
 
     A text means the items that the assistant understood, without friction, for at least half of its other users and for at least
@@ -100,9 +100,14 @@ def weak_labels(listed: Listed, turns: Turns, items: Items) -> WeakLabels:
         listed: the mined tables.
         turns: their turns.
         items: of their hypotheses.
+        rows: of the turns that are labelled, those with candidates among them; None for all.
     """
     with connect(candidates=listed.candidates) as con:
         con.register("turns", pd.DataFrame({"row": np.arange(len(turns))} | turns.column))
+        con.register("rows", {"row": np.arange(len(turns)) if rows is None else rows})
+        con.execute(
+            "CREATE TEMP TABLE asked AS SELECT t.row, t.user_no, t.said FROM turns AS t SEMI JOIN rows AS r ON r.row = t.row"
+        )
         heard = np.repeat(np.arange(len(turns)), np.diff(turns.heard_at))
         con.register("hearings", pd.DataFrame({"row": heard, "text": turns.heard}))
         con.register("items", pd.DataFrame({"hypothesis": items.hypothesis, "item": items.item, "slot": items.slot}))

@@ -1,4 +1,4 @@
--- What each turn was meant to say, item by item. given: the interpretations of a text without friction, with the number of users;
+-- What each turn that is asked about was meant to say, item by item. given: the interpretations of a text without friction, with the number of users;
 -- sayers: the number of users who said the text. The user of the turn is left out of both counts.
 -- other is 0 for the meaning of the utterance itself, and 1 for those of its other hearings, which are used if it has none.
 WITH understood AS (
@@ -10,9 +10,9 @@ said_by AS (SELECT DISTINCT said, user_no FROM turns),
 given AS (SELECT said, item, COUNT(*) AS users FROM understood GROUP BY said, item),
 sayers AS (SELECT said, COUNT(*) AS users FROM said_by GROUP BY said),
 heard AS (
-  SELECT row, user_no, 0 AS other, said AS text FROM turns
+  SELECT row, user_no, 0 AS other, said AS text FROM asked
   UNION ALL
-  SELECT h.row, t.user_no, 1 AS other, h.text FROM hearings AS h JOIN turns AS t ON t.row = h.row
+  SELECT h.row, t.user_no, 1 AS other, h.text FROM hearings AS h JOIN asked AS t ON t.row = h.row
 ),
 own AS (
   SELECT DISTINCT h.row, h.other, g.item
