@@ -1,10 +1,11 @@
 """What it costs to find the components of the chain in SQL, and to solve it in parts: seconds of the processor on DuckDB.
 
-    python benchmarks/components.py [--states 1000000] [--parts 4] [--seeds 0 1 2] [--out FILE]
+    python benchmarks/components.py [--states 1000000] [--parts 4] [--seeds 0 1 2] [--spark] [--out FILE]
 
 The world is that of `chain.py`: 70 % of the states in many small components, the rest in a giant one. Both ways must find the
 same components, and the same numbers to the last bit. A path whose nodes are numbered in a row, and one whose numbers are
-shuffled, show how many rounds a long way takes.
+shuffled, show how many rounds a long way takes. With --spark the world of the first seed is solved in parts on Spark, too, with
+the master local[2]; seconds of the processor and memory are those of all its processes.
 """
 
 import tempfile
@@ -16,14 +17,16 @@ from typing import Any
 import duckdb
 import numpy as np
 from chain import world, write
+from scale import Meter
 from scipy import sparse
 from scipy.sparse import csgraph
 from script import RESULTS, made_with, options, write_result
 
 from rewriter.arrays import Ints
 from rewriter.config import Chain
-from rewriter.engines import DuckDB, glob
+from rewriter.engines import DuckDB, Spark, glob, spark_session
 from rewriter.offline.rules import chain, chain_parts
+from rewriter.offline.rules.chain import Absorption
 from rewriter.offline.rules.components import find_components
 
 
@@ -68,15 +71,35 @@ def components(transitions: sparse.csr_array, folder: Path) -> dict[str, Any]:
     }
 
 
+def same(once: Absorption, dealt: Absorption) -> bool:
+    """Whether two solutions agree to the last bit."""
+    pairs = [(getattr(once, name), getattr(dealt, name)) for name in ("success", "absorbed", "bound")]
+    return all(one.tobytes() == other.tobytes() for one, other in [*pairs, (once.scores.data, dealt.scores.data)])
+
+
 def solved(nodes: Path, edges: Path, parts: int, work: Path) -> dict[str, Any]:
-    """Solve the chain at once and in parts; both must agree to the last bit."""
+    """Solve the chain at once and in parts."""
     s_once, once = timed(lambda: chain.solve(*chain.load(nodes, edges), Chain()))
     engine = DuckDB(work, threads=2)
     s_parts, dealt = timed(lambda: chain_parts.solve_parts(engine, nodes, edges, Chain(), parts))
     engine.close()
-    assert all(getattr(once, name).tobytes() == getattr(dealt, name).tobytes() for name in ("success", "absorbed", "bound"))
-    assert once.scores.data.tobytes() == dealt.scores.data.tobytes()
+    assert same(once, dealt)
     return {"at_once": s_once, "in_parts": s_parts}
+
+
+def on_spark(states: int, parts: int, seed: int) -> dict[str, Any]:
+    """Solve a chain in parts on Spark."""
+    session = spark_session("local[2]")
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        write(world(states, seed), folder)
+        tables = folder / "nodes.parquet", folder / "edges.parquet"
+        engine = Spark(folder / "work", session)
+        with Meter() as meter:
+            dealt = chain_parts.solve_parts(engine, *tables, Chain(), parts)
+        assert same(chain.solve(*chain.load(*tables), Chain()), dealt)
+    session.stop()
+    return {"seed": seed, "states": states, "cpu_seconds": round(meter.cpu_seconds, 1), "peak_gb": round(meter.peak, 2)}
 
 
 def by_name(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -89,16 +112,19 @@ def main() -> None:
     parser = options(__doc__, seeds=[0, 1, 2], out=RESULTS / "components.json")
     parser.add_argument("--states", type=int, default=1_000_000)
     parser.add_argument("--parts", type=int, default=4)
+    parser.add_argument("--spark", action="store_true", help="solve a world on Spark, too; needs Java 17")
     args = parser.parse_args()
+    spark = on_spark(args.states, args.parts, args.seeds[0]) if args.spark else {}
+    print(spark, flush=True)
     worlds, paths = [], []
     for seed in args.seeds:
         with tempfile.TemporaryDirectory() as work:
             folder, counts = Path(work), world(args.states, seed)
             write(counts, folder)
-            found = {"seed": seed, "states": args.states, "edges": counts[0].nnz} | components(counts[0], folder)
+            found: dict[str, Any] = {"seed": seed, "states": args.states, "edges": counts[0].nnz} | components(counts[0], folder)
             found |= solved(folder / "nodes.parquet", folder / "edges.parquet", args.parts, folder / "parts")
             worlds.append(found)
-            print(found)
+            print(found, flush=True)
     for shuffled in (False, True):
         rng, n = np.random.default_rng(0), args.states
         node = rng.permutation(n) if shuffled else np.arange(n)
@@ -107,9 +133,8 @@ def main() -> None:
             write((steps, np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)), Path(work))
             paths.append({"shuffled": shuffled, "states": n} | components(steps, Path(work)))
             print(paths[-1])
-    write_result(
-        made_with(["duckdb", "scipy"]) | {"parts": args.parts, "worlds": by_name(worlds), "paths": by_name(paths)}, args.out
-    )
+    measured = {"parts": args.parts, "worlds": by_name(worlds), "paths": by_name(paths), "spark": spark}
+    write_result(made_with(["duckdb", "scipy", "pyspark"]) | measured, args.out)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ SECTIONS = (
     Section(
         "components",
         "The chain in parts",
-        "What does it cost to find its components in SQL, and to solve it in parts? Seconds of the processor, on DuckDB.",
+        "What does it cost to find its components in SQL, and to solve it in parts? In seconds of the processor.",
         whole,
     ),
     Section("request_cost", "Requests: what a call costs", "What does each way through the layers cost?", request_cost),

@@ -183,7 +183,8 @@ def session():
 @pytest.fixture
 def dealt(monkeypatch):
     """Deal small logs as if they were large; hold how many parts the chain had."""
-    monkeypatch.setattr(chain_parts, "STATES", 5)
+    for limit in ("AT_ONCE", "STATES"):
+        monkeypatch.setattr(chain_parts, limit, 5)
     parts, real = [], chain_parts.solve_parts
     monkeypatch.setattr(chain_parts, "solve_parts", lambda *given: parts.append(given[-1]) or real(*given))
     return parts

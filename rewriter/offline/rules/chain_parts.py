@@ -23,6 +23,10 @@ from rewriter.offline.rules import chain
 from rewriter.offline.rules.chain import Absorption, Share
 from rewriter.offline.rules.components import find_components, sql
 
+AT_ONCE: Final = 2_000_000
+"""States of a chain that one process solves, with any engine: about 2 GB, and 11 s of the processor for a million. In parts Spark
+takes ten times as many seconds (`benchmarks/components.py`), so they are for a chain that is too large."""
+
 STATES: Final = 250_000
 """States that are solved by one call; they take about as many kilobytes meanwhile."""
 
@@ -42,8 +46,10 @@ def solve(engine: Engine, nodes: Path, edges: Path, config: Chain) -> Absorption
     Raises:
         EngineError: as `chain.load`, or a step of the engine failed.
     """
-    parts = 1 if engine.local or not _rows(edges) else 1 + _rows(nodes) // STATES
-    return chain.solve(*chain.load(nodes, edges), config) if parts == 1 else solve_parts(engine, nodes, edges, config, parts)
+    states = _rows(nodes)
+    if engine.local or states <= AT_ONCE or not _rows(edges):
+        return chain.solve(*chain.load(nodes, edges), config)
+    return solve_parts(engine, nodes, edges, config, 1 + states // STATES)
 
 
 def solve_parts(engine: Engine, nodes: Path, edges: Path, config: Chain, parts: int) -> Absorption:

@@ -72,16 +72,20 @@ def test_one_machine_solves_it_at_once_and_several_a_large_one_in_parts(duck, tm
     tables = write(tmp_path, (2, 3, 5), seed=1)
     asked = []
     monkeypatch.setattr(chain_parts, "solve_parts", lambda *_arguments: asked.append(_arguments[-1]))
+    monkeypatch.setattr(chain_parts, "AT_ONCE", 9)
     monkeypatch.setattr(chain_parts, "STATES", 4)
     assert chain_parts.solve(duck, *tables, SETTINGS) is not None
     assert asked == []
     monkeypatch.setattr(DuckDB, "local", False)
     chain_parts.solve(duck, *tables, SETTINGS)
     assert asked == [3]
+    monkeypatch.setattr(chain_parts, "AT_ONCE", 10)
+    assert chain_parts.solve(duck, *tables, SETTINGS) is not None
+    assert asked == [3]
 
 
 def test_a_chain_without_steps_is_solved_at_once(duck, tmp_path, monkeypatch):
     nodes, _ = write(tmp_path, (1, 1, 1), seed=1)
-    monkeypatch.setattr(chain_parts, "STATES", 1)
+    monkeypatch.setattr(chain_parts, "AT_ONCE", 1)
     monkeypatch.setattr(DuckDB, "local", False)
     assert chain_parts.solve(duck, nodes, tmp_path / "edges.parquet", SETTINGS).scores.nnz >= 3
