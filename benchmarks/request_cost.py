@@ -214,23 +214,34 @@ def minilm(folder: Path) -> SavedEncoder:
     return open_encoder(folder)
 
 
-def cost(rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int, calls: int) -> dict[str, Any]:
+def written(
+    root: Path, rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int
+) -> tuple[Any, Requests, list[str], list[str]]:
+    """Write an artefact of so many rows, unless it is there; return what that took, known requests, users and texts."""
+    named, kept = exchanged(rows, random.Random(seed)), root / "written.json"
+    if not kept.exists():
+        misheard = sorted({probe.hearings[0] for probe in split.probes})
+        root.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(write(root, named, encoder, misheard, seed)), encoding="utf-8")
+    figures, requests, users = json.loads(kept.read_text(encoding="utf-8"))
+    return figures, requests, users, list(named)
+
+
+def cost(root: Path, rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int, calls: int) -> dict[str, Any]:
     """Write an artefact of so many rows, time requests to it, and time opening it."""
     with tempfile.TemporaryDirectory() as name:
-        root, misheard = Path(name), sorted({probe.hearings[0] for probe in split.probes})
-        named = exchanged(rows, random.Random(seed))
-        figures, requests, users = write(root, named, encoder, misheard, seed)
-        texts, n = list(named), 5 * (calls + WARM) + 5 * BATCH
+        figures, requests, users, texts = written(root, rows, encoder, split, seed)
+        n = 5 * (calls + WARM) + 5 * BATCH
         asked = misheard_anew(texts, split.rephrases, n, random.Random(seed + 1))
-        del named
         rewriter, new = Rewriter.open(root), iter(asked)
         gc.collect()
         gc.freeze()
         ways = anew(root, rewriter, users, new, calls)
         ways |= again(rewriter, users, asked[:300], calls) | known(rewriter, requests, calls) | peers(texts, asked[-300:])
         figures |= {"ways": ways, "rewrite_batch": throughput(root, rewriter, new, BATCH)}
-        (root / "requests.txt").write_text("\n".join(asked[:400]), encoding="utf-8")
-        return figures | {"fresh process": fresh(root, root / "requests.txt"), "load": os.getloadavg()[0]}
+        first = Path(name) / "requests.txt"
+        first.write_text("\n".join(asked[:400]), encoding="utf-8")
+        return figures | {"fresh process": fresh(root, first), "load": os.getloadavg()[0]}
 
 
 def main() -> None:
@@ -239,6 +250,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--transformer", type=int, nargs="*", default=[])
     parser.add_argument("--calls", type=int, default=1500)
+    parser.add_argument("--kept", type=Path, help="folder in which the artefacts are kept, so that each is written once")
     args = parser.parse_args()
     split = slurp(args.seed)
     result: dict[str, Any] = {
@@ -247,13 +259,14 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
     with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) if args.kept is None else args.kept
         static = learned_encoder(split.rephrases, list(split.queries), args.seed)
         for rows in args.rows:
-            result[f"{rows} rows, static encoder"] = cost(rows, static, split, args.seed, args.calls)
+            result[f"{rows} rows, static encoder"] = cost(folder / f"static{rows}", rows, static, split, args.seed, args.calls)
             write_result(result, args.out)
         for rows in args.transformer:
             encoder = minilm(Path(name) / "minilm")
-            result[f"{rows} rows, transformer"] = cost(rows, encoder, split, args.seed, args.calls)
+            result[f"{rows} rows, transformer"] = cost(folder / f"transformer{rows}", rows, encoder, split, args.seed, args.calls)
             write_result(result, args.out)
     draw(args.out)
     print(json.dumps(result, indent=1))

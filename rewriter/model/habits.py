@@ -6,7 +6,7 @@ per user, so millions of users take no more than their columns. In a `UserView` 
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +59,20 @@ class Habit(NamedTuple):
     rows: Ints
     turns: Ints
     last_day: Ints
+
+
+class Said(NamedTuple):
+    """The words of some rows, as parallel columns.
+
+    Attributes:
+        vectors: (m, dim) float32.
+        texts: the utterances.
+        sounds: their phonetic keys (`rewriter.similarity.phonetic_key`).
+    """
+
+    vectors: Vectors
+    texts: list[str]
+    sounds: list[str]
 
 
 class Known(NamedTuple):
@@ -245,15 +259,22 @@ class UserView:
 
     def vectors(self, rows: Ints) -> Vectors:
         """Return the vectors of some rows, (m, dim) float32."""
-        return self._column("vectors", rows, self.private(rows)).astype(np.float32)
+        return self.said(rows).vectors
 
     def texts(self, rows: Ints) -> list[str]:
         """Return the utterances of some rows."""
-        return self._texts(rows, self.book.texts, self.habits.private.texts)
+        return self.said(rows).texts
 
-    def sounds(self, rows: Ints) -> list[str]:
-        """Return the phonetic keys of some rows."""
-        return self._texts(rows, self.book.sounds, self.habits.private.sounds)
+    def said(self, rows: Ints) -> Said:
+        """Return the vectors, the utterances and the phonetic keys of some rows."""
+        own, book, private = self.private(rows), self.book, self.habits.private
+        if not own.any():
+            return Said(book.vectors[rows].astype(np.float32), book.texts(rows), book.sounds(rows))
+        texts, sounds = np.empty((2, len(rows)), dtype=object)
+        shared, mine = rows[~own], rows[own] - len(book)
+        texts[~own], texts[own] = book.texts(shared), private.texts(mine)
+        sounds[~own], sounds[own] = book.sounds(shared), private.sounds(mine)
+        return Said(self._column("vectors", rows, own).astype(np.float32), texts.tolist(), sounds.tolist())
 
     def interpretations(self, rows: Ints) -> Ints:
         """Return the interpretations of some rows, (m,) int64, as numbered in `Queries`."""
@@ -261,7 +282,9 @@ class UserView:
 
     def known(self, rows: Ints) -> Known:
         """Return what is known of some rows. Private rows count only the turns of their user."""
-        private = self.private(rows)
+        private, book = self.private(rows), self.book
+        if not private.any():
+            return Known(book.interpretations[rows], book.turns[rows], book.success[rows], private)
         interpretations, turns, success = (self._column(name, rows, private) for name in ("interpretations", "turns", "success"))
         return Known(interpretations, turns, success, private)
 
@@ -274,7 +297,8 @@ class UserView:
 
     def private(self, rows: Ints) -> Bools:
         """Return which of some rows are private, (m,) bool."""
-        return np.asarray(rows >= len(self.book), dtype=bool)
+        private: Bools = rows >= len(self.book)
+        return private
 
     def holds(self, text: str, locale: str, user: str) -> bool:
         """Return whether a text is a row of the global book or a private row of this user.
@@ -305,15 +329,6 @@ class UserView:
             return _NOBODY.rows
         found = self.habits.private.rows_of(text, locale)
         return found[np.isin(found + len(self.book), self.habits.of(user).rows)] if len(found) else found
-
-    def _texts(self, rows: Ints, shared: Callable[[Ints], list[str]], private: Callable[[Ints], list[str]]) -> list[str]:
-        own = self.private(rows)
-        if not own.any():
-            return shared(rows)
-        texts = np.empty(len(rows), dtype=object)
-        texts[~own], texts[own] = shared(rows[~own]), private(rows[own] - len(self.book))
-        found: list[str] = texts.tolist()
-        return found
 
     def _column(self, name: str, rows: Ints, private: Bools) -> npt.NDArray[Any]:
         column: npt.NDArray[Any] = getattr(self.book, name)

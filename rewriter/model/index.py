@@ -1,12 +1,14 @@
 """`GlobalIndex`: the rows of the global book nearest to a vector, by inner product, one FAISS index for each locale."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from rewriter.arrays import Ints
 from rewriter.artefact.disk import in_memory
@@ -14,7 +16,11 @@ from rewriter.errors import reading_artefact
 from rewriter.model.encoder import Vectors
 from rewriter.model.query_store import QueryBook
 
+Halves = npt.NDArray[np.float16]
+"""Rows of a book, in half precision, mostly on disk."""
 _HEADER = "index.json"
+_INNER = faiss.METRIC_INNER_PRODUCT
+_CHUNK = 1 << 16  # rows that are in memory at once
 _TOP = 10  # recall is measured on the ten nearest rows
 _SAMPLES = 500  # number of requests on which recall is measured; its standard error is then about 0.3 % at 0.95 (5,000 rows)
 _LISTS = 4  # number of lists = 4 sqrt(rows), as FAISS advises
@@ -52,9 +58,9 @@ class Measured:
 
     start: int
     rows: int
-    kind: str
-    effort: int
-    recall: float
+    kind: str = "exact"
+    effort: int = 0
+    recall: float = 1.0
 
 
 class GlobalIndex:
@@ -108,7 +114,7 @@ class GlobalIndex:
 def build_index(
     folder: Path, book: QueryBook, samples: Vectors, *, pool: int = 32, exact_rows: int = 20_000, recall: float = 0.95
 ) -> None:
-    """Build and write an index for the rows of each locale.
+    """Build and write an index for the rows of each locale. In memory are the index and a bounded number of rows.
 
     Up to `exact_rows`, a search compares all rows, in half precision. Above, 8-bit vectors are put into lists around learned
     centres (an inverted file, Sivic and Zisserman 2003), and a search looks at the fewest lists that reach the recall.
@@ -132,29 +138,54 @@ def build_index(
         start, rows = int(places[0]), len(places)
         if int(places[-1]) - start + 1 != rows:
             raise ValueError(f"the rows of locale {locale!r} do not lie side by side; sort the queries by locale")
-        vectors = book.vectors[start : start + rows].astype(np.float32)
-        index = faiss.index_factory(vectors.shape[1], "SQfp16", faiss.METRIC_INNER_PRODUCT)
-        index.add(vectors)
-        measured = Measured(start, rows, "exact", 0, 1.0)
-        if rows > exact_rows:
-            asked = (samples if len(samples) else vectors[:: max(1, rows // _SAMPLES)])[:_SAMPLES]
-            _, nearest = index.search(asked, _TOP)
-            del index  # as large as half the vectors
-            index = _listed(vectors)
-            effort, found = _tuned(index, asked, nearest, pool, recall)
+        vectors = book.vectors[start : start + rows]
+        if rows <= exact_rows:
+            index, measured = _filled(faiss.index_factory(vectors.shape[1], "SQfp16", _INNER), vectors), Measured(start, rows)
+        else:
+            asked = (samples if len(samples) else _floats(vectors[:: max(1, rows // _SAMPLES)]))[:_SAMPLES]
+            index = _filled(_trained(vectors), vectors)
+            effort, found = _tuned(index, asked, _nearest(vectors, asked), pool, recall)
             measured = Measured(start, rows, "lists", effort, found)
         faiss.write_index(index, str(folder / f"{number}.faiss"))
         header[locale] = asdict(measured)
     (folder / _HEADER).write_text(json.dumps(header), encoding="utf-8")
 
 
-def _listed(vectors: Vectors) -> faiss.IndexIVF:
-    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{int(_LISTS * len(vectors) ** 0.5)},SQ8", faiss.METRIC_INNER_PRODUCT)
-    index.cp.max_points_per_centroid = _TRAINING_ROWS
-    index.train(vectors)
-    index.add(vectors)
-    listed: faiss.IndexIVF = index
-    return listed
+def _floats(halves: Halves) -> Vectors:
+    return halves.astype(np.float32)
+
+
+def _chunks(vectors: Halves) -> Iterator[tuple[int, Vectors]]:
+    """Yield some rows at a time, and the number of the first, so that all of them are never in memory at once."""
+    for start in range(0, len(vectors), _CHUNK):
+        yield start, _floats(vectors[start : start + _CHUNK])
+
+
+def _filled(index: Any, vectors: Halves) -> Any:  # noqa: ANN401 - faiss has no type hints
+    """Add all rows to an index, and return it."""
+    for _, chunk in _chunks(vectors):
+        index.add(chunk)
+    return index
+
+
+def _trained(vectors: Halves) -> Any:  # noqa: ANN401 - faiss has no type hints
+    """Return an index whose centres and ranges are learned from a bounded number of rows, drawn at random."""
+    lists = int(_LISTS * len(vectors) ** 0.5)
+    drawn = np.random.default_rng(0).permutation(len(vectors))[: _TRAINING_ROWS * lists]
+    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{lists},SQ8", _INNER)
+    index.train(_floats(vectors[np.sort(drawn)]))
+    return index
+
+
+def _nearest(vectors: Halves, asked: Vectors) -> Ints:
+    """Return the rows that are truly nearest to each of n requests, (n, `_TOP`) int64, by comparing all of them."""
+    heap = faiss.ResultHeap(len(asked), _TOP, keep_max=True)
+    for start, chunk in _chunks(vectors):
+        products, rows = faiss.knn(asked, chunk, min(_TOP, len(chunk)), metric=_INNER)
+        heap.add_result(products, rows + start)
+    heap.finalize()
+    nearest: Ints = heap.I
+    return nearest
 
 
 def _tuned(index: faiss.IndexIVF, asked: Vectors, nearest: Ints, pool: int, recall: float) -> tuple[int, float]:

@@ -145,10 +145,12 @@ class QueryBook:
 
     def goal_prior(self, interpretations: Ints) -> Floats:
         """Return the share of each interpretation in the success of its locale, (m,) in 0..1; 0 for one without a row."""
-        place = np.minimum(self._goals.searchsorted(interpretations), max(len(self._goals) - 1, 0))
         if not len(self._goals):
             return np.zeros(len(interpretations))
-        return np.where(self._goals[place] == interpretations, self._goal_priors[place], 0.0)
+        place = self._goals.searchsorted(interpretations)
+        place[place == len(self._goals)] = 0
+        priors: Floats = self._goal_priors[place] * (self._goals[place] == interpretations)
+        return priors
 
     @property
     def n_goals(self) -> int:

@@ -256,23 +256,47 @@ class Retrieved(NamedTuple):
     channels: Vectors
 
 
-class _Near(NamedTuple):
-    """The rows that are most similar to each of n requests, most similar first, those of each request side by side.
+class _Group(NamedTuple):
+    """Rows of n requests, as parallel columns, those of each request side by side.
 
     Attributes:
+        n: number of requests.
         rows: (m,) int64.
-        request: (m,) int64, the number of the request.
-        ends: (n + 1,) int64, where the rows of each request begin, and where the last ones end.
+        request: (m,) int64, ascending, the number of the request.
+        shared: (m,) bool, which were found among everybody's; None for all of them.
         own: (m,) bool, which are the user's own; None for none of them.
+    """
+
+    n: int
+    rows: Ints
+    request: Ints
+    shared: _Mask | None
+    own: _Mask | None
+
+    def take(self, places: Ints) -> "_Group":
+        """Return the rows at some places."""
+        shared, own = (None if flags is None else flags[places] for flags in (self.shared, self.own))
+        return _Group(self.n, self.rows[places], self.request[places], shared, own)
+
+    def spans(self) -> list[range]:
+        """Return the places of the rows of each request."""
+        if self.n == 1:
+            return [range(len(self.rows))]
+        ends = self.request.searchsorted(np.arange(self.n + 1)).tolist()
+        return list(itertools.starmap(range, itertools.pairwise(ends)))
+
+
+class _Near(NamedTuple):
+    """The rows that are most similar to each of n requests, most similar first.
+
+    Attributes:
+        group: the rows.
         texts: of the rows.
         channels: (m, most hearings, 3) float32.
         mixed: (m, most hearings) float32; minus infinity beyond the last hearing of a request.
     """
 
-    rows: Ints
-    request: Ints
-    ends: Ints
-    own: _Mask | None
+    group: _Group
     texts: list[str]
     channels: Vectors
     mixed: Vectors
@@ -326,13 +350,13 @@ class Retriever:
         """Find the candidates of n requests; see `Finder`. They are encoded in one call, and searched for in one call."""
         owns, view = [self.user_view.own(each.user, each.locale) for each in asked], self.user_view
         found = self._nearest(asked, owns, k, _POOLED)
-        known, mixed = view.known(found.rows), found.mixed
+        known, mixed, spans = view.known(found.group.rows), found.mixed, found.group.spans()
         success, none = known.success / 1000, np.zeros(len(found.texts))
         similarity = mixed[:, 0] if mixed.shape[1] == 1 else mixed.max(axis=1)
         own_turns = own_age = own_all = none
         if any(len(own.rows) for own in owns):
-            own_turns, own_age = self._wanted(known.interpretations, found, owns)
-            own_all = none + np.array([own.turns.sum() for own in owns])[found.request]
+            own_turns, own_age = self._wanted(known.interpretations, spans, owns)
+            own_all = none + np.array([own.turns.sum() for own in owns])[found.group.request]
         pool = Pool(
             texts=found.texts,
             interpretations=known.interpretations,
@@ -345,19 +369,18 @@ class Retriever:
             own_all=own_all,
             private=known.private,
         )
-        return pool, np.diff(found.ends).tolist()
+        return pool, list(map(len, spans))
 
-    def _wanted(self, interpretations: Ints, found: _Near, owns: Sequence[Habit]) -> tuple[Floats, Floats]:
+    def _wanted(self, interpretations: Ints, spans: Sequence[range], owns: Sequence[Habit]) -> tuple[Floats, Floats]:
         """Return, for each interpretation, the user's turns with success that were understood so, and the days since the last."""
         turns, age = np.zeros((2, len(interpretations)))
-        rows, ends = np.concatenate([own.rows for own in owns]), found.ends.tolist()
-        goals, first = self.user_view.interpretations(rows), 0
-        for own, start, end in zip(owns, ends, ends[1:], strict=False):
-            last = first + len(own.rows)
-            if last > first and end > start:
-                same = interpretations[start:end, None] == goals[first:last]
-                since = self.user_view.newest - np.where(same, own.last_day, 0).max(axis=1)
-                turns[start:end], age[start:end] = same @ own.turns, np.where(same.any(axis=1), since, 0)
+        goals, first = self.user_view.interpretations(np.concatenate([own.rows for own in owns])), 0
+        for own, span in zip(owns, spans, strict=True):
+            last, places = first + len(own.rows), slice(span.start, span.stop)
+            if last > first and span:
+                same = interpretations[places, None] == goals[first:last]
+                newest = (same * own.last_day).max(axis=1)
+                turns[places], age[places] = same @ own.turns, (self.user_view.newest - newest) * same.any(axis=1)
             first = last
         return turns, age
 
@@ -374,14 +397,15 @@ class Retriever:
         own = self.user_view.own(user, locale)
         found = self._nearest([Asked(hearings, locale, user)], [own], k, pool)
         hearing, places = found.mixed.argmax(axis=1), np.arange(len(found.texts))
-        personal = np.zeros(len(found.texts), dtype=bool) if found.own is None else found.own
+        rows = found.group.rows
+        personal = np.zeros(len(rows), dtype=bool) if found.group.own is None else found.group.own
         turns, last_day = np.zeros((2, len(found.texts)), dtype=np.int64)
-        at = own.rows.searchsorted(found.rows[personal])
+        at = own.rows.searchsorted(rows[personal])
         turns[personal], last_day[personal] = own.turns[at], own.last_day[at]
         return Retrieved(
-            rows=found.rows,
+            rows=rows,
             texts=found.texts,
-            interpretations=self.user_view.known(found.rows).interpretations,
+            interpretations=self.user_view.known(rows).interpretations,
             personal=personal,
             turns=turns,
             last_day=last_day,
@@ -403,36 +427,32 @@ class Retriever:
         return max(best, key=lambda each: each[0])
 
     def _nearest(self, asked: Sequence[Asked], owns: Sequence[Habit], k: int, pool: int) -> _Near:
-        view, n, most = self.user_view, len(asked), max(len(each.hearings) for each in asked)
+        view, most = self.user_view, max(len(each.hearings) for each in asked)
         searched = self._searched(asked, pool)
-        rows, request, shared, own = _pooled([found for _, found in searched], [own.rows for own in owns])
-        sendable = view.sendable(rows)
+        group = _pooled([found for _, found in searched], [own.rows for own in owns])
+        sendable = view.sendable(group.rows)
         if sendable is not None:
-            rows, request, shared, own = _taken(np.flatnonzero(sendable), rows, request, shared, own)
-        queries, vectors = [vectors for vectors, _ in searched], view.vectors(rows)
-        dense = _products(vectors, request, queries, most)
-        ends = request.searchsorted(np.arange(n + 1))
-        if (np.diff(ends) > 2 * pool).any():
-            best = np.sort(_foremost(dense.max(axis=1), request, ends, shared, own, pool))
-            few = np.flatnonzero((np.diff(ends) <= 2 * pool)[request])
-            kept = np.union1d(best, few)
-            rows, request, shared, own = _taken(kept, rows, request, shared, own)
-            dense, ends = dense[kept], request.searchsorted(np.arange(n + 1))
-        texts, sounds, bounds = view.texts(rows), view.sounds(rows), ends.tolist()
+            group = group.take(np.flatnonzero(sendable))
+        queries = [of_hearings for of_hearings, _ in searched]
+        vectors, texts, sounds = view.said(group.rows)
+        dense = _products(vectors, group.request, queries, most)
+        if max(map(len, group.spans())) > 2 * pool:
+            kept = _foremost(dense.max(axis=1), group, pool)
+            few = [i for span in group.spans() if len(span) <= 2 * pool for i in span]
+            kept = np.union1d(kept, np.array(few, dtype=np.int64))
+            group, dense, texts, sounds = group.take(kept), dense[kept], *([of[i] for i in kept] for of in (texts, sounds))
         channels = np.zeros((len(texts), most, 3), dtype=np.float32)
         channels[:, :, 0] = dense
-        for each, start, end in zip(asked, bounds, bounds[1:], strict=False):
-            of = channels[start:end, : len(each.hearings)]
-            of[:, :, 1] = alike(each.hearings, texts[start:end]).T
-            of[:, :, 2] = alike(phonetic_keys(each.hearings, each.locale), sounds[start:end]).T
+        for (hearings, locale, _), span in zip(asked, group.spans(), strict=True):
+            of = channels[span.start : span.stop, : len(hearings)]
+            of[:, :, 1] = alike(hearings, texts[span.start : span.stop]).T
+            of[:, :, 2] = alike(phonetic_keys(hearings, locale), sounds[span.start : span.stop]).T
         mixed = self._mix.of(channels)
-        if len({len(each.hearings) for each in asked}) > 1:
+        if most > 1 and len(asked) > 1:
             lengths = np.array([len(each.hearings) for each in asked])
-            mixed[np.arange(most) >= lengths[request][:, None]] = -np.inf
-        best = _foremost(mixed[:, 0] if most == 1 else mixed.max(axis=1), request, ends, shared, own, k)
-        rows, request, _, own = _taken(best, rows, request, None, own)
-        ends = request.searchsorted(np.arange(n + 1))
-        return _Near(rows, request, ends, own, [texts[i] for i in best.tolist()], channels[best], mixed[best])
+            mixed[np.arange(most) >= lengths[group.request][:, None]] = -np.inf
+        best = _foremost(mixed[:, 0] if most == 1 else mixed.max(axis=1), group, k)
+        return _Near(group.take(best), [texts[i] for i in best.tolist()], channels[best], mixed[best])
 
     def _searched(self, asked: Sequence[Asked], pool: int) -> list[tuple[Vectors, Ints]]:
         """Return the vectors of the hearings of each request, and the rows nearest to each of them."""
@@ -454,42 +474,32 @@ class Retriever:
 
 
 _REQUEST = 40  # bits of a row's number; those above hold the number of its request
-_Group = tuple[Ints, Ints, _Mask | None, _Mask | None]
-"""Rows, the request of each, and which are everybody's and which the user's own; None where nobody has own rows."""
 
 
 def _pooled(found: Sequence[Ints], own: Sequence[Ints]) -> _Group:
     """Join what was found for all hearings of each request with the user's own rows, each row once, ascending."""
-    shared = _keyed([rows.ravel() for rows in found])
-    shared = np.sort(shared) if all(len(rows) == 1 for rows in found) else _distinct(shared)
-    if not any(map(len, own)):
-        return shared & (1 << _REQUEST) - 1, shared >> _REQUEST, None, None
-    mine = _keyed(own)
-    keys = _distinct(np.concatenate((shared, mine)))
-    of_all, of_user = np.zeros((2, len(keys)), dtype=bool)
-    of_all[keys.searchsorted(shared)] = True
-    of_user[keys.searchsorted(mine)] = True
-    return keys & (1 << _REQUEST) - 1, keys >> _REQUEST, of_all, of_user
+    keys = _keyed([rows.ravel() for rows in found])
+    keys = np.sort(keys) if all(len(rows) == 1 for rows in found) else _distinct(keys)
+    shared = mine = None
+    if any(map(len, own)):
+        of_all, of_user = keys, _keyed(own)
+        keys = _distinct(np.concatenate((of_all, of_user)))
+        shared, mine = np.zeros((2, len(keys)), dtype=bool)
+        shared[keys.searchsorted(of_all)] = True
+        mine[keys.searchsorted(of_user)] = True
+    if len(found) == 1:
+        return _Group(1, keys, np.zeros(len(keys), dtype=np.int64), shared, mine)
+    return _Group(len(found), keys & (1 << _REQUEST) - 1, keys >> _REQUEST, shared, mine)
 
 
 def _keyed(groups: Sequence[Ints]) -> Ints:
     """Return the rows of n requests with the numbers of the requests above them; without fillers."""
     if len(groups) == 1:
         keys = groups[0]
-        return keys[keys >= 0]
+        return keys if keys.min(initial=0) >= 0 else keys[keys >= 0]
     rows = np.concatenate(groups)
     keys = rows + (np.repeat(np.arange(len(groups), dtype=np.int64), list(map(len, groups))) << _REQUEST)
     return keys[rows >= 0]
-
-
-def _taken(places: Ints, rows: Ints, request: Ints, shared: _Mask | None, own: _Mask | None) -> _Group:
-    """Return the values at some places of each column."""
-    return (
-        rows[places],
-        request[places],
-        None if shared is None else shared[places],
-        None if own is None else own[places],
-    )
 
 
 def _distinct(rows: Ints) -> Ints:
@@ -517,18 +527,23 @@ def _products(vectors: Vectors, request: Ints, queries: Sequence[Vectors], most:
     return products
 
 
-def _foremost(similarity: Vectors, request: Ints, ends: Ints, shared: _Mask | None, own: _Mask | None, k: int) -> Ints:
+def _foremost(similarity: Vectors, group: _Group, k: int) -> Ints:
     """Return the places of the k most similar rows of everybody and of the k most similar of the user, most similar first.
 
     Those of each request stay side by side.
     """
-    alone = len(ends) == 2  # of one request
-    order: Ints = (-similarity).argsort(kind="stable") if alone else np.lexsort((-similarity, request))
-    if shared is None or own is None:
-        return order[:k] if alone else order[np.arange(len(order)) - ends[request] < k]
-    kept = np.zeros(len(order), dtype=bool)
-    for flags in (shared[order], own[order]):
-        counted = flags.cumsum()
-        before = np.append(0, counted)[ends[:-1]][request]
-        kept |= flags & (counted - before <= k)
-    return order[kept]
+    alone = group.n == 1
+    order: Ints = (-similarity).argsort(kind="stable") if alone else np.lexsort((-similarity, group.request))
+    if group.shared is None or group.own is None:
+        return order[:k] if alone else order[_counted(np.ones(len(order), dtype=bool), group) <= k]
+    shared, own = group.shared[order], group.own[order]
+    kept: Ints = order[(shared & (_counted(shared, group) <= k)) | (own & (_counted(own, group) <= k))]
+    return kept
+
+
+def _counted(flags: _Mask, group: _Group) -> Ints:
+    """Return how many flags are set up to each row within its request."""
+    counted = flags.cumsum()
+    if group.n > 1:
+        counted -= np.append(0, counted)[group.request.searchsorted(np.arange(group.n))][group.request]
+    return counted

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewriter.model import alignment
-from rewriter.model.alignment import NOTHING, Aligner, align, alike
+from rewriter.model.alignment import NOTHING, align, alike
 from rewriter.similarity import changes
 
 WORDS = st.lists(st.sampled_from(["turn", "of", "off", "on", "the", "lamp", "lam", "turnoff", "radio"]), min_size=1, max_size=6)
@@ -108,18 +107,3 @@ def test_the_first_letters_of_a_word_count_and_only_they_are_kept():
     aligned = align("a" * 500 + " lamp", "a" * 64 + " lamp", lambda word: 1.0, lambda word: True)
     assert aligned.cost == 0.0
     assert align("a" * 63, "a" * 64, lambda word: 1.0, lambda word: True).cost > 0.0
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(st.lists(st.sampled_from(list(WEIGHT)), max_size=9), WORDS), min_size=1, max_size=30), st.integers(1, 4)
-)
-def test_many_at_once_are_aligned_as_one_by_one(pairs, many):
-    """The arrays give the same numbers to the last digit, whichever stretches they take."""
-    pairs = [(tuple(heard), tuple(meant)) for heard, meant in pairs]
-    one_by_one, at_once = (Aligner(WEIGHT.__getitem__, lambda word: word != "lam", "en") for _ in range(2))
-    expected = [one_by_one.align(*pair) for pair in pairs]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(alignment, "_MANY", many)
-        assert at_once.align_all(pairs) == expected
-    assert at_once.align_all(pairs) == expected

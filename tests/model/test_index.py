@@ -6,6 +6,7 @@ import pytest
 from user_views import queries
 
 from rewriter.errors import ArtefactError
+from rewriter.model import index as index_module
 from rewriter.model.encoder import unit_rows
 from rewriter.model.index import GlobalIndex, build_index
 from rewriter.model.query_store import QueryBook, write_book
@@ -132,3 +133,13 @@ def test_a_header_of_another_kind_is_refused(tmp_path):
     (tmp_path / "index.json").write_text(json.dumps({"en": {"start": 0}}))
     with pytest.raises(ArtefactError, match=r"is (missing|damaged)"):
         GlobalIndex.open(tmp_path)
+
+
+def test_the_truly_nearest_rows_are_found_a_chunk_at_a_time(tmp_path, monkeypatch):
+    """Chunks of 7 rows, fewer than the ten that are wanted, give what comparing all rows at once gives, and the same lists."""
+    rows, asked = clustered(3000)
+    whole = build(tmp_path / "whole", rows, samples=asked, exact_rows=500)[1].search(asked, "en", 32)
+    monkeypatch.setattr(index_module, "_CHUNK", 7)
+    book, index = build(tmp_path / "chunks", rows, samples=asked, exact_rows=500)
+    assert index.search(asked, "en", 32).tolist() == whole.tolist()
+    assert index_module._nearest(book.vectors, asked).tolist() == nearest(book, asked, 10).tolist()
