@@ -81,6 +81,10 @@ class TextColumn:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
+    def at(self, row: int) -> str:
+        """Return the text of one row."""
+        return str(self._blob[self._starts[row] : self._starts[row + 1]], "utf-8", "surrogatepass")
+
     def take(self, rows: Ints) -> list[str]:
         """Return the texts of some rows, (m,) int64 -> m texts."""
         blob, spans = self._blob, zip(self._starts[rows].tolist(), self._starts[rows + 1].tolist(), strict=True)

@@ -141,7 +141,7 @@ class ContextRules:
             locales: spelled as in the log, best first.
             context: as given with the request; any object.
         """
-        for locale in locales:
+        for locale in locales if self._rules else ():
             rules = self._rules.get((locale, text))
             if rules:
                 holding = [rule for said, rule in rules.items() if _holds(said, context)]

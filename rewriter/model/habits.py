@@ -308,7 +308,7 @@ class UserView:
             locale: as spelled in the log.
             user: keyed hash; empty for nobody.
         """
-        return len(self.book.rows_of(text, locale)) > 0 or len(self._private_of(text, locale, user)) > 0
+        return self.book.holds(text, locale) or len(self._private_of(text, locale, user)) > 0
 
     def surface(self, text: str, locale: str, user: str) -> str | None:
         """Return how the operator spelled a private row of this user; None if it is none, or nobody told.

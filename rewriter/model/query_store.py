@@ -143,6 +143,18 @@ class QueryBook:
         rows = self._rows[self._index.find_all(text_key(locale, text))]
         return rows[[held == text for held in self.texts(rows)]] if len(rows) else rows
 
+    def holds(self, text: str, locale: str) -> bool:
+        """Return whether a row has exactly this text: whether `rows_of` finds any."""
+        if locale not in self.locales:
+            return False
+        key = text_key(locale, text)
+        place, keys = self._index.find(key), self._index.keys
+        while place is not None and place < len(keys) and keys[place] == key:
+            if self._texts.at(int(self._rows[place])) == text:
+                return True
+            place += 1
+        return False
+
     def goal_prior(self, interpretations: Ints) -> Floats:
         """Return the share of each interpretation in the success of its locale, (m,) in 0..1; 0 for one without a row."""
         if not len(self._goals):

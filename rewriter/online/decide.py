@@ -191,12 +191,13 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict | _Opened
     """Ask the lessons, the rules and this user's habits where the text is ambiguous; the online layer is left for later."""
     late = options.clock()
     decided = options.review.decided()
-    if Layer.LESSON in options.layers and (call.user or call.household):
+    may_be_taught = Layer.LESSON in options.layers and bool(call.user or call.household) and options.taught.is_there()
+    if may_be_taught:
         taught = by_lesson(serving, options, call, decided)
         if taught is not None:
             return taught if taught.text is None else _drawn(serving, options, call, taught, 1.0)
     rule, special = _find_rule(serving, options, call, decided)
-    stated = NOTHING_STATED if special else stated_by(serving, options, call)
+    stated = stated_by(serving, options, call) if may_be_taught and not special else NOTHING_STATED
     if call.user and not special and Layer.ONLINE in options.layers:
         by_habits = _by_habits(serving, options, call, rule, decided, stated)
         if by_habits is not None:
@@ -206,7 +207,7 @@ def _decide(serving: Serving, options: Options, call: Call) -> Verdict | _Opened
         return _by_rule(serving, options, call, rule, decided)
     if mend is not None:
         return _by_mend(serving, options, call, mend)
-    if Layer.LESSON in options.layers and call.user and (preferred := by_preference(serving, options, call, decided, stated)):
+    if stated is not NOTHING_STATED and (preferred := by_preference(serving, options, call, decided, stated)):
         return _drawn(serving, options, call, preferred, 1.0)
     opened = _for_online_layer(serving, options, call, decided, late, stated)
     return opened if isinstance(opened, _Opened) else _or_suggested(serving, options, call, decided, opened)
@@ -271,7 +272,7 @@ def _by_mend(serving: Serving, options: Options, call: Call, mend: "Mend") -> Ve
 
 def _spelled(serving: Serving, options: Options, call: Call, verdict: Verdict) -> Verdict:
     """Return a verdict with its texts as they are spelled when they are sent. What a user taught is sent as it was written."""
-    if verdict.reason in (Reason.LESSON, Reason.SPELLING):
+    if verdict.reason in (Reason.LESSON, Reason.SPELLING) or verdict.text is verdict.suggestion is None:
         return verdict
     texts = (verdict.text, verdict.suggestion)
     text, suggestion = (None if each is None else _surface(serving, options, call, each) for each in texts)
@@ -317,7 +318,7 @@ def _for_online_layer(
     if not call.after_failure and understands is not None and understands(call.text):
         return Verdict(None, Reason.UNDERSTOOD)
     query, locale = call.query, places.online
-    if decided.blocks(serving.holds(call.locale, locale), query):
+    if decided.blocks_any and decided.blocks(serving.holds(call.locale, locale), query):
         return Verdict(None, Reason.BLOCKED_BY_REVIEW)
 
     def sendable(candidate: str) -> bool:

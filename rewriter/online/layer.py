@@ -374,14 +374,17 @@ class OnlineLayer:
 
     def _measure(self, requests: Sequence[LayerRequest], pool: Pool, sizes: Sequence[int]) -> Floats:
         """Measure all candidates, those of each locale at once."""
-        locales = dict.fromkeys(request.locale for request in requests)
+        locales = {request.locale for request in requests}
+        if len(locales) == 1:
+            (locale,) = locales
+            hearings = [request.hearings for request in requests]
+            return look_all(hearings, pool, sizes, self._wording[locale], locale, self._aligners[locale])
         features, of = np.empty((len(pool), len(RANK))), np.repeat(np.arange(len(requests)), sizes)
         for locale in locales:
             chosen = [i for i, request in enumerate(requests) if request.locale == locale]
-            rows = np.arange(len(pool)) if len(locales) == 1 else np.flatnonzero(np.isin(of, chosen))
-            asked, counts = [requests[i].hearings for i in chosen], [sizes[i] for i in chosen]
-            part = pool if len(locales) == 1 else pool.keep(rows)
-            features[rows] = look_all(asked, part, counts, self._wording[locale], locale, self._aligners[locale])
+            rows = np.flatnonzero(np.isin(of, chosen))
+            of_locale = [requests[i] for i in chosen]
+            features[rows] = self._measure(of_locale, pool.keep(rows), [sizes[i] for i in chosen])
         return features
 
     def _allows(self, scored: Scored, text: str) -> bool:

@@ -57,8 +57,10 @@ def teachable(serving: Serving, options: Options, call: Call, verdict: Verdict) 
 def _suggested(serving: Serving, call: Call, verdict: Verdict) -> tuple[str | None, float]:
     """Return the suggestion if it is the one good candidate for a request that is known to fail, and P(it is meant)."""
     meant = verdict.suggestion if call.after_failure else None
+    if meant is None:
+        return None, 0.0
     p = {candidate.text: candidate.p_success for candidate in verdict.candidates}
-    normal = normalise(meant, call.language) if meant is not None else ""  # `meant` is spelled as it works, candidates are not
+    normal = normalise(meant, call.language)  # `meant` is spelled as it works, candidates are not
     rule = serving.suggestion(call.query, call.locale)
     if rule is not None and normalise(rule.target, call.language) == normal:
         p.setdefault(normal, rule.score)

@@ -164,7 +164,7 @@ def hashed_user(user_id: object, key: bytes) -> str:
 
 def _scalars(context: object, max_chars: int) -> Mapping[str, object]:
     """Return the entries of a context that may be read, at most `MAX_CONTEXT` of them."""
-    if not isinstance(context, Mapping) or not context:
+    if context is None or not isinstance(context, Mapping) or not context:
         return {}
     entries = itertools.islice(context.items(), MAX_CONTEXT)
     named = ((str.__str__(key), value) for key, value in entries if isinstance(key, str) and str.__len__(key) <= _MAX_KEY)

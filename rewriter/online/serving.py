@@ -207,6 +207,8 @@ class Serving:
             locale: of the request.
             user: keyed hash; empty for nobody.
         """
+        if not self.spellings:
+            return None
         places = self.places(locale).all
         found = (each.mend(spoken, text, place) for each in self.spellings for place in places)
         mend = next((one for one in found if one is not None), None)
@@ -257,6 +259,8 @@ class Serving:
 
     def suggestion(self, query: str, locale: str | None) -> Rule | None:
         """Return the rule that is suggested for a normalised utterance; None if there is none."""
+        if not self.suggested:
+            return None
         found = (self.suggested.get((known, query)) for known in self.places(locale).rules)
         return next((rule for rule in found if rule is not None), None)
 
