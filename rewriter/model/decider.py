@@ -5,6 +5,7 @@
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,15 +50,31 @@ class Calibration:
 
     def p_of(self, score: float) -> float:
         """Return the lower bound of P(success) of one score."""
-        return float(np.interp(score, self.score, self.p)) if self.score else score
+        return _interpolated(score, self.score, self.p) if self.score else score
 
     def expected_of(self, score: float) -> float:
         """Return the expected P(success) of one score."""
-        return float(np.interp(score, self.score, self.expected)) if self.score else score
+        return _interpolated(score, self.score, self.expected) if self.score else score
 
     def all(self, scores: Floats) -> Floats:
         """Return the lower bounds of P(success) of n scores, (n,)."""
         return np.interp(scores, self.score, self.p) if self.score else scores
+
+
+def _interpolated(x: float, knots: Sequence[float], values: Sequence[float]) -> float:
+    """Return what `numpy.interp` returns for one number, in a tenth of the time.
+
+    Example:
+        >>> _interpolated(0.25, (0.0, 1.0), (1.0, 3.0)), _interpolated(9.0, (0.0, 1.0), (1.0, 3.0))
+        (1.5, 3.0)
+    """
+    place = bisect_right(knots, x) - 1
+    if place < 0:
+        return values[0]
+    start, low = knots[place], values[place]
+    if place == len(knots) - 1 or x == start:
+        return low
+    return (values[place + 1] - low) / (knots[place + 1] - start) * (x - start) + low
 
 
 @dataclass(frozen=True, slots=True)

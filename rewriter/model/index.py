@@ -1,6 +1,7 @@
 """`GlobalIndex`: the rows of the global book nearest to a vector, by inner product, one FAISS index for each locale."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,23 +26,7 @@ _TOP = 10  # recall is measured on the ten nearest rows
 _SAMPLES = 500  # number of requests on which recall is measured; its standard error is then about 0.3 % at 0.95 (5,000 rows)
 _LISTS = 4  # number of lists = 4 sqrt(rows), as FAISS advises
 _TRAINING_ROWS = 64  # number of rows per list from which its centre is learned; FAISS asks for at least 39
-_EFFORTS = (
-    2,
-    4,
-    6,
-    8,
-    12,
-    16,
-    24,
-    32,
-    48,
-    64,
-    80,
-    96,
-    128,
-    192,
-    256,
-)  # lists searched; the least that gives the recall
+_MOST_LISTS = 256  # lists that a search looks at, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +175,13 @@ def _nearest(vectors: Halves, asked: Vectors) -> Ints:
 
 def _tuned(index: faiss.IndexIVF, asked: Vectors, nearest: Ints, pool: int, recall: float) -> tuple[int, float]:
     """Set the least effort that reaches the recall, and return it with the recall that it reaches."""
-    reached = 0.0
-    for effort in _EFFORTS:
+
+    def reached(effort: int) -> float:
         index.nprobe = effort
         _, found = index.search(asked, pool)
-        reached = float((nearest[:, :, None] == found[:, None, :]).any(axis=2).mean())
-        if reached >= recall:
-            break
-    return index.nprobe, reached
+        return float((nearest[:, :, None] == found[:, None, :]).any(axis=2).mean())
+
+    efforts = range(2, max(2, min(_MOST_LISTS, index.nlist)) + 1)
+    place = bisect_left(efforts, recall, key=reached)  # the more lists, the higher the recall
+    index.nprobe = efforts[min(place, len(efforts) - 1)]
+    return index.nprobe, reached(index.nprobe)

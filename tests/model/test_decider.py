@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rewriter.errors import ArtefactError
 from rewriter.guardrail import Guardrail
@@ -67,3 +69,16 @@ def test_what_is_saved_is_opened(tmp_path):
     (tmp_path / "decider.json").write_text((tmp_path / "decider.json").read_text().replace("[", "[1.0, ", 1))
     with pytest.raises(ArtefactError, match=r"decider\.json"):
         Decider.open(tmp_path)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
+    st.floats(-0.5, 1.5),
+    st.integers(0, 7),
+)
+def test_one_score_is_read_from_the_curve_as_many_are(knots, score, place):
+    """To the last digit, between the knots, on one of them, and where several knots have one score."""
+    scores, p = (tuple(sorted(column)) for column in zip(*knots, strict=True))
+    curve = Calibration(scores, p, p)
+    for x in (score, scores[place % len(scores)]):
+        assert curve.p_of(x) == curve.expected_of(x) == curve.all(np.array([x]))[0] == np.interp(x, scores, p)

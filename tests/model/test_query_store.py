@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from user_views import ENCODER, queries
 
 from rewriter.errors import ArtefactError
+from rewriter.model import query_store
 from rewriter.model.query_store import Queries, QueryBook, write_book
 from rewriter.similarity import phonetic_key
 
@@ -101,3 +102,16 @@ def test_a_missing_file_is_named(tmp_path, name):
     (tmp_path / name).unlink()
     with pytest.raises(ArtefactError, match=name):
         QueryBook.open(tmp_path)
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_text_is_held_where_rows_are_found(tmp_path, monkeypatch, same):
+    """Also where all texts share one hash: the text itself is compared."""
+    if same:
+        monkeypatch.setattr(query_store, "text_key", lambda *parts: 1 << 63)
+    write_book(tmp_path, queries(["play", "stop", "play", "spiel"], ["en", "en", "de", "de"]), ENCODER)
+    book = QueryBook.open(tmp_path)
+    asked = [(text, locale) for text in ("play", "stop", "spiel", "jazz", "") for locale in ("en", "de", "fr")]
+    assert [book.holds(*each) for each in asked] == [len(book.rows_of(*each)) > 0 for each in asked]
+    assert book.holds("play", "de")
+    assert not book.holds("jazz", "de")
