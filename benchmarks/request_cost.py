@@ -216,7 +216,7 @@ def minilm(folder: Path) -> SavedEncoder:
 
 def written(
     root: Path, rows: int, encoder: SavedEncoder, split: ProbeSplit, seed: int
-) -> tuple[Any, Requests, list[str], list[str]]:
+) -> tuple[dict[str, Any], Requests, list[str], list[str]]:
     """Write an artefact of so many rows, unless it is there; return what that took, known requests, users and texts."""
     named, kept = exchanged(rows, random.Random(seed)), root / "written.json"
     if not kept.exists():
