@@ -40,10 +40,10 @@ def _spread(of: Figures | None) -> str:
 
 
 def learn_cost(result: Figures) -> str:
-    """Time and memory of `learn` by size, and of its steps."""
-    sizes = {name: found for name, found in result.items() if name not in ABOUT}
-    columns = ["turns", "rules", "s by the clock", "s of the processor", "peak GB", "load"]
-    names = ("turns", "rules", "seconds", "cpu_seconds", "peak_gb", "load")
+    """Time and memory of `learn` by size and by step, the lines through the sizes, and what the detector costs."""
+    sizes = {name: found for name, found in result.items() if name.endswith(" turns")}
+    columns = ["turns", "texts", "texts of users", "rules", "s by the clock", "s of the processor", "peak GB", "load"]
+    names = ("turns", "texts", "said", "rules", "seconds", "cpu_seconds", "peak_gb", "load")
     whole = grid(columns, [[number(found[name]) for name in names] for found in sizes.values()])
     steps = [
         [
@@ -52,10 +52,49 @@ def learn_cost(result: Figures) -> str:
                 f"{number(found['steps'][step]['cpu_seconds'])} / {number(found['steps'][step]['peak_gb'])}"
                 for found in sizes.values()
             ),
+            " + ".join(number(figure) for figure in result["costs"][step]),
         ]
         for step in next(iter(sizes.values()))["steps"]
     ]
-    return f"{whole}\n\nBy step, seconds of the processor / peak GB so far:\n\n{grid(['step', *sizes], steps)}"
+    detector = [
+        [name, *(number(found["detector_cpu_seconds"].get(name, 0)) for found in sizes.values())]
+        for name in ("compare", "choose", "score", "score_parts")
+    ]
+    detector += [[name, *(number(found[name]) for found in sizes.values())] for name in ("pairs", "candidates")]
+    memory = ", ".join(
+        f"{name} {number(of['gb'])} GB and {number(of['kb_of_each_said'])} kB for each text of a user"
+        for name, of in result["memory"].items()
+    )
+    limit = next(iter(sizes.values()))["memory_gb"]
+    about = "" if limit is None else f" memory_gb = {number(limit)}."
+    return "\n\n".join((
+        f"{whole}\n\nTexts of users: what each user says, each text once.{about} Memory, as a line through the sizes: {memory}.",
+        "By step, seconds of the processor / peak GB within it, and a line through the sizes, seconds + seconds a million turns:",
+        grid(["step", *sizes, "line"], steps),
+        "Of mining, seconds of the processor: comparing each pair of texts once; choosing, that is learning, the detector;"
+        " scoring candidates, all at once or by parts:",
+        grid(["", *sizes], detector),
+    ))  # fmt: skip
+
+
+def label_cost(result: Figures) -> str:
+    """Time and memory of `label` and `diagnose` by size and by step."""
+    columns = ["job", "turns", "parts", "s by the clock", "s of the processor", "µs a turn", "peak GB", "load"]
+    rows = [
+        [
+            row["job"],
+            *(number(row[name]) for name in ("turns", "parts", "seconds", "cpu_seconds")),
+            number(1e6 * row["cpu_seconds"] / row["turns"]),
+            *(number(row[name]) for name in ("peak_gb", "load")),
+        ]
+        for row in result["rows"]
+    ]
+    steps = [
+        [row["job"], number(row["turns"]), step, number(of["cpu_seconds"]), number(of["peak_gb"])]
+        for row in result["rows"]
+        for step, of in row["steps"].items()
+    ]
+    return f"{grid(columns, rows)}\n\n{grid(['job', 'turns', 'step', 's of the processor', 'peak GB'], steps)}"
 
 
 def scale(result: Figures) -> str:
@@ -86,4 +125,18 @@ def scale(result: Figures) -> str:
     ]
     about = "Passes: how many plain passes of DuckDB over the same file take as long; µs a turn are those of the processor."
     limit = "" if result["memory_gb"] is None else f" memory_gb = {number(result['memory_gb'])}."
-    return f"{grid(columns, rows)}\n\n{about}{limit}"
+    told = [row for row in result["rows"] if "to_counts_cpu_seconds" in row]
+    rates = [
+        [
+            number(row["turns"]),
+            number(row["turns"] / row["to_counts_cpu_seconds"]),
+            number(row["pairs"] / row["compare_cpu_seconds"]),
+            number(row["candidates"] / row["score_cpu_seconds"]),
+            number(row["candidates"] / (row["compare_cpu_seconds"] + row["score_cpu_seconds"])),
+        ]
+        for row in told
+    ]
+    names = ["turns", "turns up to the counts", "pairs of texts compared", "candidates scored", "candidates compared and scored"]
+    return (
+        f"{grid(columns, rows)}\n\n{about}{limit}\n\nDuckDB and the rule, in a second of the processor:\n\n{grid(names, rates)}"
+    )

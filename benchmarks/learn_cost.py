@@ -8,9 +8,9 @@ found is written beside the figures, and seconds of the processor hardly depend 
 file holds and adds others.
 
 From the sizes two numbers of each step are found: seconds however short the log is, and further seconds for a million turns
-(`rewriter.offline.learn.COSTS`). Two numbers of the memory, too: gigabytes however short the log is, and bytes for each thing
-that a user says, however often (`rewriter.offline.memory`). Both are fits by least squares of the relative error, without
-negative numbers.
+(`rewriter.offline.learn.COSTS`). Two numbers of the memory, too, beside that of the part of the users which a detector holds:
+gigabytes however short the log is, and kilobytes for each thing that a user says, however often (`rewriter.offline.memory`). Both
+are fits by least squares of the relative error, without negative numbers. ``--add --turns`` without sizes finds them again.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from script import options, write_result
 from sizes import draw
 
 from rewriter import learn
-from rewriter.detect.select import BestDetector
+from rewriter.detect.select import KB_A_TURN, BestDetector, parts_for
 from rewriter.engines import Engine, connect
 from rewriter.offline.learn import STEPS
 from rewriter.offline.mining import pipeline, score
@@ -147,10 +147,13 @@ BEFORE_LAYER = ("log", "mine", "chain", "launch")
 def fits(sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the two numbers of each step, and of the memory with and without the online layer."""
     turns, said = [of["turns"] / 1e6 for of in sizes], [of["said"] / 1e6 for of in sizes]
+    parts = [KB_A_TURN / 1e6 * of["turns"] / parts_for(of["turns"], of["memory_gb"]) for of in sizes]
     costs = {step: line(turns, [of["steps"][step]["cpu_seconds"] for of in sizes]) for step in STEPS}
-    peaks = {name: [max(of["steps"][step]["peak_gb"] for step in steps) for of in sizes]
-             for name, steps in (("rules alone", BEFORE_LAYER), ("with the online layer", STEPS))}  # fmt: skip
-    memory = {name: dict(zip(("gb", "kb_of_each_said"), line(said, of), strict=True)) for name, of in peaks.items()}
+    memory = {}
+    for name, steps in (("rules alone", BEFORE_LAYER), ("with the online layer", STEPS)):
+        peaks = [max(of["steps"][step]["peak_gb"] for step in steps) for of in sizes]
+        fit = line(said, [peak - part for peak, part in zip(peaks, parts, strict=True)])
+        memory[name] = dict(zip(("gb", "kb_of_each_said"), fit, strict=True))
     return {"costs": costs, "memory": memory}
 
 
@@ -168,6 +171,14 @@ def in_process(turns: int, seed: int, memory_gb: float | None) -> dict[str, Any]
         raise SystemExit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return {"turns": found.pop("turns"), "texts": texts, "said": said} | found
+
+
+def write(about: Mapping[str, Any], found: Mapping[int, Any], out: Path) -> dict[str, Any]:
+    """Write what was measured, and return the numbers that are found from it."""
+    sizes = {f"{turns} turns": of for turns, of in sorted(found.items())}
+    numbers = fits(list(sizes.values())) if len(sizes) > 1 else {}
+    write_result(dict(about) | sizes | numbers, out)
+    return numbers
 
 
 def main() -> None:
@@ -189,15 +200,14 @@ def main() -> None:
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("rewriter", "duckdb", "torch")},
     }
     if args.add:
-        about["command"] = f"{kept['command']}; {about['command']}"
+        about = {name: kept[name] for name in about} if not args.turns else about
+        about["command"] = f"{kept['command']}; {about['command']}" if args.turns else kept["command"]
     found: dict[int, Any] = {int(name.split()[0]): of for name, of in kept.items() if name.endswith(" turns")}
     for turns in args.turns:
         found[turns] = in_process(turns, args.seed, args.memory_gb)
         print(turns, json.dumps(found[turns]), flush=True)
-        sizes = {f"{size} turns": of for size, of in sorted(found.items())}
-        result = about | sizes | (fits(list(sizes.values())) if len(sizes) > 1 else {})
-        write_result(result, args.out)
-    print(json.dumps({name: result[name] for name in ("costs", "memory") if name in result}, indent=1))
+        write(about, found, args.out)
+    print(json.dumps(write(about, found, args.out), indent=1))
     draw(args.out)
 
 

@@ -1,11 +1,15 @@
 """What mining costs on each engine: time, memory and disk; both must find the same chain.
 
-    python benchmarks/scale.py [--turns 100000 1000000] [--spark 1000000] [--memory-gb 2] [--seed 0] [--out FILE]
+    python benchmarks/scale.py [--turns 100000 1000000] [--spark 1000000] [--memory-gb 2] [--keep-spark] [--seed 0] [--out FILE]
 
 The log is synthetic (`mining_log.py`), the detector is the rule. Each measurement is a process of its own on two cores, Spark
 with the master local[2]. Seconds of the processor and memory are those of all its processes, the Java machine and the workers
 included. Disk is what the folder of tables holds at the end, when it is largest. A plain pass of DuckDB over the file, counting
-distinct texts and users, is the measure of the machine. The load that was found is written beside the figures.
+distinct texts and users, is the measure of the machine. The load that was found is written beside the figures. ``--keep-spark``
+measures DuckDB alone, and takes what the result file says of Spark.
+
+Of DuckDB, what it takes up to the counts of single days is told apart from their sums over all days, and so are the comparing of
+texts and the scores of the rule. The two are seconds of the processor of one process, as are all others.
 """
 
 import argparse
@@ -28,7 +32,7 @@ from script import RESULTS, made_with, options, write_result
 from sizes import draw
 
 from rewriter.config import Config
-from rewriter.engines import SPARK, EngineChoice
+from rewriter.engines import SPARK, EngineChoice, glob
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.mining.pipeline import mine
 
@@ -77,14 +81,38 @@ class Meter:
         self.peak = max(self.peak, memory / 1024**3)
 
 
+class Marks:
+    """Notes the seconds of the processor as each table is begun."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, float] = {}
+
+    def __call__(self, table: str) -> None:
+        """Note that a table is begun."""
+        self.begun[table] = time.process_time()
+
+    def between(self, first: str, last: str) -> float:
+        """Return the seconds from the beginning of one table to that of another."""
+        return round(self.begun[last] - self.begun[first], 2)
+
+
 def measure(engine: str, log: Path, work: Path, memory_gb: float | None) -> dict[str, Any]:
     """Mine a log in this process, and return what it cost."""
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:CORES]))
     choice = EngineChoice(engine, f"local[{CORES}]" if engine == SPARK else None, memory_gb)
     start = time.perf_counter()
     with Meter() as meter, choice.limited(), choice.opened(work) as opened:
-        mined = mine(opened, log, RuleDetector(), Config())
-    return {
+        marks = Marks()
+        mined = mine(opened, log, RuleDetector(), Config(), marks)
+    own = {} if engine == SPARK else {
+        "to_counts_cpu_seconds": marks.between("stops", "row_days"),
+        "compare_cpu_seconds": marks.between("likeness", "compared"),
+        "score_cpu_seconds": marks.between("all_scores", "second_pairs"),
+        "leave_out_cpu_seconds": marks.between("second_pairs", "spent"),
+        "candidates": _rows(mined.candidates),
+        "pairs": _rows(mined.candidates.with_name("pairs.parquet")),
+    }  # fmt: skip
+    return own | {
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(meter.cpu_seconds, 1),
         "peak_gb": round(meter.peak, 2),
@@ -92,6 +120,11 @@ def measure(engine: str, log: Path, work: Path, memory_gb: float | None) -> dict
         "load": round(os.getloadavg()[0], 2),
         "found": mined_totals(mined),
     }
+
+
+def _rows(table: Path) -> int:
+    with duckdb.connect() as con:
+        return int(con.execute("SELECT COUNT(*) FROM read_parquet(?)", [glob(table)]).fetchall()[0][0])
 
 
 def plain_pass(log: Path) -> float:
@@ -121,6 +154,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--spark", type=int, nargs="*", default=[1_000_000], help="sizes that are mined on Spark, too")
     parser.add_argument("--memory-gb", type=float, help="memory_gb of the engine")
+    parser.add_argument("--keep-spark", action="store_true", help="take the rows of Spark from the result file")
     parser.add_argument("--work", type=Path, help="folder for logs and tables")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -128,6 +162,8 @@ def main() -> None:
         engine, log, work = args.measure
         print(json.dumps(measure(engine, Path(log), Path(work), args.memory_gb)))
         return
+    old = json.loads(args.out.read_text(encoding="utf-8")) if args.keep_spark else {"rows": []}
+    kept = [row for row in old["rows"] if row["engine"] == SPARK]
     result = made_with(["rewriter", "duckdb", "pyspark"]) | {"seeds": [args.seed], "memory_gb": args.memory_gb, "rows": []}
     with tempfile.TemporaryDirectory(dir=args.work) as name:
         for turns in args.turns:
@@ -137,15 +173,19 @@ def main() -> None:
                 ((n,),) = con.execute("SELECT COUNT(*) FROM read_parquet(?)", [str(log)]).fetchall()
             about = {"turns": n, "plain_pass_cpu_seconds": plain_pass(log)}
             totals = []
-            for engine in ENGINES if turns in args.spark else ENGINES[:1]:
+            for engine in ENGINES if turns in args.spark and not kept else ENGINES[:1]:
                 found = in_process(engine, log, Path(name) / engine, args.memory_gb)
                 totals.append(found.pop("found"))
                 result["rows"].append({"engine": engine} | about | found)
                 print(json.dumps(result["rows"][-1]), flush=True)
                 write_result(result, args.out)
+            result["rows"] += [row for row in kept if row["turns"] == n]
             if len({json.dumps(of) for of in totals}) > 1:
                 raise SystemExit(f"the engines differ: {totals}")
             log.unlink()
+    if kept:
+        result["command"] = f"{old['command'].partition(';')[0]}; {result['command']}"
+    write_result(result, args.out)
     draw(args.out)
 
 

@@ -31,10 +31,15 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 COSTS: Final[Mapping[str, Cost]] = {
-    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "chain": Cost(0.0, 0.2), "launch": Cost(0.9, 14), "encode": Cost(8, 12),
-    "fit": Cost(15, 13), "artefact": Cost(0.3, 2.8),
-}  # fmt: skip
-"""Seconds of the processor of each step, by the sizes of `benchmarks/learn_cost.py`; for the time that is left."""
+    "log": Cost(0.22, 3.56),
+    "mine": Cost(7.6, 46.04),
+    "chain": Cost(0.08, 0.04),
+    "launch": Cost(1.57, 4.73),
+    "encode": Cost(0.15, 14.31),
+    "fit": Cost(15.48, 7.4),
+    "artefact": Cost(0.71, 1.48),
+}
+"""Seconds of the processor of each step, as `benchmarks/learn_cost.py` finds them from its sizes; for the time that is left."""
 STEPS = tuple(COSTS)
 
 

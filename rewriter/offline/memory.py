@@ -36,8 +36,8 @@ class Need(NamedTuple):
         return self.gb + (KB_A_TURN * part + self.kb_of_each_said * said) / 1e6
 
 
-RULES_ALONE: Final = Need(0.4, 0.2)
-WITH_LAYER: Final = Need(0.6, 0.6)
+RULES_ALONE: Final = Need(0.28, 0.19)
+WITH_LAYER: Final = Need(0.49, 0.59)
 """As `benchmarks/learn_cost.py` measured them."""
 
 _SAID = "SELECT APPROX_COUNT_DISTINCT((user_id, utterance)) FROM read_parquet(?)"

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = Path("state", "failures.json")
 """What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
-COSTS: Final[Mapping[str, Cost]] = {"log": Cost(0.3, 3.8), "mine": Cost(0.3, 20), "diagnose": Cost(0.6, 123)}
+COSTS: Final[Mapping[str, Cost]] = {"log": Cost(0.22, 3.56), "mine": Cost(0.3, 20), "diagnose": Cost(0.6, 123)}
 """Seconds of the processor of each step; for the time that is left."""
 STEPS = tuple(COSTS)
 STAGES: Final = ("stage", "turns", "share", "expected")

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 COSTS: Final[Mapping[str, Cost]] = {
-    "log": Cost(0.3, 3.8), "mine": Cost(8, 63), "label": Cost(0.7, 100),
+    "log": Cost(0.22, 3.56), "mine": Cost(7.6, 46.04), "label": Cost(0.7, 100),
 }  # fmt: skip
 """Seconds of the processor of each step; for the time that is left."""
 STEPS = tuple(COSTS)

@@ -1,0 +1,21 @@
+"""What the code takes from `benchmarks/learn_cost.py` is what its result file says."""
+
+import json
+from pathlib import Path
+
+from rewriter.offline.learn import COSTS
+from rewriter.offline.memory import RULES_ALONE, WITH_LAYER
+from rewriter.operate import diagnose, label
+
+MEASURED = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "learn_cost.json").read_text(encoding="utf-8"))
+
+
+def test_the_costs_of_steps_are_those_that_were_measured():
+    assert {step: list(cost) for step, cost in COSTS.items()} == MEASURED["costs"]
+    assert label.COSTS["log"] == diagnose.COSTS["log"] == COSTS["log"]
+    assert label.COSTS["mine"] == COSTS["mine"]
+
+
+def test_the_memory_of_learning_is_that_which_was_measured():
+    needs = {"rules alone": RULES_ALONE, "with the online layer": WITH_LAYER}
+    assert {name: need._asdict() for name, need in needs.items()} == MEASURED["memory"]
