@@ -105,9 +105,7 @@ def weak_labels(listed: Listed, turns: Turns, items: Items, rows: Ints | None = 
     with connect(candidates=listed.candidates) as con:
         con.register("turns", pd.DataFrame({"row": np.arange(len(turns))} | turns.column))
         con.register("rows", {"row": np.arange(len(turns)) if rows is None else rows})
-        con.execute(
-            "CREATE TEMP TABLE asked AS SELECT t.row, t.user_no, t.said FROM turns AS t SEMI JOIN rows AS r ON r.row = t.row"
-        )
+        con.execute("CREATE TEMP TABLE asked AS SELECT row, user_no, said FROM turns SEMI JOIN rows USING (row)")
         heard = np.repeat(np.arange(len(turns)), np.diff(turns.heard_at))
         con.register("hearings", pd.DataFrame({"row": heard, "text": turns.heard}))
         con.register("items", pd.DataFrame({"hypothesis": items.hypothesis, "item": items.item, "slot": items.slot}))

@@ -21,7 +21,7 @@ from rewriter.detect.features import NAMES, Cues
 from rewriter.detect.rephrase import LearnedPair, foreign_pairs, learn_pair
 from rewriter.detect.select import BestDetector
 from rewriter.detect.turns import Listed, Turns
-from rewriter.detect.weak_labels import TrainingData
+from rewriter.detect.weak_labels import TrainingData, weak_labels
 from rewriter.engines import DuckDB
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.logs import reader
@@ -126,7 +126,7 @@ def test_a_small_log_falls_back_to_the_rule(tmp_path, lamp):
 
 @pytest.mark.slow
 def test_a_kept_detector_needs_no_hearings_but_those_about_the_candidates(mined_sample, tmp_path, monkeypatch):
-    """Of each third turn the candidates are open: P(defect) and P(restates) are those of a reading of all hearings."""
+    """Of each third turn the candidates are open: P(defect) and P(restates) are those of all hearings, texts and labels."""
     data, _, _, tables = mined_sample
     learned = learn_pair(data, seed=0).learned
     few = tmp_path / "candidates.parquet"
@@ -137,6 +137,7 @@ def test_a_kept_detector_needs_no_hearings_but_those_about_the_candidates(mined_
     assert len(heard)
     more = replace(of_few, texts=with_older_texts(tables.texts, heard, tmp_path))
     monkeypatch.setattr(Turns, "read", lambda of, **_: read(of))
+    monkeypatch.setattr(rephrase, "weak_labels", lambda of, turns, items, _: weak_labels(of, turns, items))
     wanted = learned.of(more)
     assert len(found.turns.heard) < 0.9 * len(wanted.turns.heard)
     np.testing.assert_array_equal(found.defect, wanted.defect)
