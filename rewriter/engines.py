@@ -38,8 +38,6 @@ class Engine(Protocol):
 
     work: Path
     """Folder of the Parquet files."""
-    local: bool
-    """Whether all of it runs on this machine."""
 
     def read(self, name: str, path: Path) -> None:
         """Make a Parquet file, or a folder of them, available as the table `name`."""
@@ -112,8 +110,6 @@ class DuckDB:
         'one.parquet'
         >>> engine.close()
     """
-
-    local: bool = True
 
     def __init__(self, work: Path, *, threads: int | None = None, memory_gb: float | None = None) -> None:
         import duckdb  # noqa: PLC0415 - only learning needs it; serving must start quickly
@@ -366,8 +362,6 @@ class Spark:
     Raises:
         EngineError: the session was stopped.
     """
-
-    local: bool = False
 
     def __init__(self, work: Path, session: "SparkSession") -> None:
         work.mkdir(parents=True, exist_ok=True)

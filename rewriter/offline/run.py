@@ -179,8 +179,7 @@ class Run:
         """Solve the chain, and decide which rules may be launched."""
         config = self.config
         self.clock.start("chain")
-        with self.choice.opened(day.turns.parent) as engine:
-            solved = chain_parts.solve(engine, mined.nodes, mined.edges, config.chain)
+        solved = chain_parts.solve(self.choice, day.turns.parent, mined.nodes, mined.edges, config.chain)
         self.clock.start("launch")
         shown = _contrasts(mined, config) if day.weighed is None else KeptContrasts(day.weighed)
         return launch.decide(mined, solved, config, Priors.open(day.weighed), shown)

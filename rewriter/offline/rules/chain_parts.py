@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from rewriter.config import Chain
-from rewriter.engines import Engine, connect, save
+from rewriter.engines import DUCKDB, Engine, EngineChoice, connect, save
 from rewriter.offline.rules import chain
 from rewriter.offline.rules.chain import Absorption, Share
 from rewriter.offline.rules.components import find_components, sql
@@ -34,11 +34,12 @@ Part = tuple[str, Path, Path, Share]
 """Its name, Parquet of its rows and of its steps, and which of its states are solved."""
 
 
-def solve(engine: Engine, nodes: Path, edges: Path, config: Chain) -> Absorption:
-    """Solve the chain of the tables NODES and EDGES.
+def solve(choice: EngineChoice, work: Path, nodes: Path, edges: Path, config: Chain) -> Absorption:
+    """Solve the chain of the tables NODES and EDGES: in parts, if it is large and there are several machines.
 
     Args:
-        engine: finds the components and solves the parts of a large chain, if it has several machines.
+        choice: the engine of the job.
+        work: folder for the tables of the parts, which all machines see.
         nodes: Parquet of `tables.NODES`.
         edges: Parquet of `tables.EDGES`.
         config: as of `chain.solve`.
@@ -46,16 +47,21 @@ def solve(engine: Engine, nodes: Path, edges: Path, config: Chain) -> Absorption
     Raises:
         EngineError: as `chain.load`, or a step of the engine failed.
     """
-    states = _rows(nodes)
-    if engine.local or states <= AT_ONCE or not _rows(edges):
+    if choice.engine == DUCKDB or (states := _rows(nodes)) <= AT_ONCE or not _rows(edges):
         return chain.solve(*chain.load(nodes, edges), config)
-    return solve_parts(engine, nodes, edges, config, 1 + states // STATES)
+    with choice.opened(work) as engine:
+        return solve_parts(engine, nodes, edges, config, 1 + states // STATES)
 
 
 def solve_parts(engine: Engine, nodes: Path, edges: Path, config: Chain, parts: int) -> Absorption:
-    """Solve the chain in some parts; the arguments are those of `solve`.
+    """Solve the chain in some parts. The result has no S_ii of numbers that no node has.
 
-    The result has no S_ii of numbers that no node has.
+    Args:
+        engine: finds the components and solves the parts.
+        nodes: as of `solve`.
+        edges: as of `solve`.
+        config: as of `solve`.
+        parts: how many.
     """
     find_components(engine, edges)
     engine.read("nodes", nodes)

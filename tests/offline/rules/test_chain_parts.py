@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from rewriter.config import Chain
-from rewriter.engines import DuckDB
+from rewriter.engines import DuckDB, EngineChoice
 from rewriter.offline.rules import chain, chain_parts
 
 SETTINGS = Chain(exact=6, top=3)
@@ -68,24 +68,26 @@ def test_parts_give_the_same_numbers_to_the_last_bit(duck, tmp_path, monkeypatch
     )
 
 
-def test_one_machine_solves_it_at_once_and_several_a_large_one_in_parts(duck, tmp_path, monkeypatch):
+class Several:
+    """A choice of an engine with several machines, which runs on this one."""
+
+    engine = "spark"
+    opened = EngineChoice().opened
+
+
+def test_one_machine_solves_it_at_once_and_several_a_large_one_in_parts(tmp_path, monkeypatch):
     tables = write(tmp_path, (2, 3, 5), seed=1)
-    asked = []
-    monkeypatch.setattr(chain_parts, "solve_parts", lambda *_arguments: asked.append(_arguments[-1]))
-    monkeypatch.setattr(chain_parts, "AT_ONCE", 9)
+    asked, real = [], chain_parts.solve_parts
+    monkeypatch.setattr(chain_parts, "solve_parts", lambda *given: asked.append(given[-1]) or real(*given))
     monkeypatch.setattr(chain_parts, "STATES", 4)
-    assert chain_parts.solve(duck, *tables, SETTINGS) is not None
-    assert asked == []
-    monkeypatch.setattr(DuckDB, "local", False)
-    chain_parts.solve(duck, *tables, SETTINGS)
-    assert asked == [3]
-    monkeypatch.setattr(chain_parts, "AT_ONCE", 10)
-    assert chain_parts.solve(duck, *tables, SETTINGS) is not None
-    assert asked == [3]
+    for most, choice, parts in ((9, EngineChoice(), []), (10, Several, []), (9, Several, [3])):
+        monkeypatch.setattr(chain_parts, "AT_ONCE", most)
+        found = chain_parts.solve(choice, tmp_path / "work", *tables, SETTINGS)
+        assert found.absorbed.tolist() == chain.solve(*chain.load(*tables), SETTINGS).absorbed.tolist()
+        assert asked == parts
 
 
-def test_a_chain_without_steps_is_solved_at_once(duck, tmp_path, monkeypatch):
-    nodes, _ = write(tmp_path, (1, 1, 1), seed=1)
+def test_a_chain_without_steps_is_solved_at_once(tmp_path, monkeypatch):
+    tables = write(tmp_path, (1, 1, 1), seed=1)
     monkeypatch.setattr(chain_parts, "AT_ONCE", 1)
-    monkeypatch.setattr(DuckDB, "local", False)
-    assert chain_parts.solve(duck, nodes, tmp_path / "edges.parquet", SETTINGS).scores.nnz >= 3
+    assert chain_parts.solve(Several, tmp_path / "work", *tables, SETTINGS).scores.nnz >= 3
