@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cells import Figures, grid, per_1000, percent, ratio
-from cost_tables import learn_cost, request_cost, scale, serve_load
+from cost_tables import label_cost, learn_cost, request_cost, scale, serve_load
 from diagnosis_table import diagnosis, diagnosis_mining, preferences
 from experiment_tables import attack, detector_effect, off_policy, reliability
 from loop_tables import daily, lives, loop
@@ -147,6 +147,7 @@ SECTIONS = (
     Section("serve_load", "The HTTP service under load", "What does HTTP cost beside a call in process?", serve_load),
     Section("house", "The source: files, lines and functions", "How is the package divided, before and now?", house),
     Section("learn_cost", "Learning: time and memory", "What does it cost to learn from a log, on two cores?", learn_cost),
+    Section("label_cost", "Labels and diagnosis: time and memory", "What do they cost of a log of several parts?", label_cost),
     Section(
         "lives",
         "The loop: the life of a rule",

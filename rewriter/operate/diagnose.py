@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 KEPT: Final = Path("state", "failures.json")
 """What the console shows of a diagnosis, in the artefact folder: only what at least k users did."""
-COSTS: Final[Mapping[str, Cost]] = {"log": Cost(0.22, 3.56), "mine": Cost(0.3, 20), "diagnose": Cost(0.6, 123)}
-"""Seconds of the processor of each step; for the time that is left."""
+COSTS: Final[Mapping[str, Cost]] = {"log": Cost(0.2, 3.94), "mine": Cost(0.37, 15.02), "diagnose": Cost(0.61, 95.02)}
+"""Seconds of the processor of each step, as `benchmarks/label_cost.py` finds them; for the time that is left."""
 STEPS = tuple(COSTS)
 STAGES: Final = ("stage", "turns", "share", "expected")
 COLUMNS: Final = ("stage", "where", "turns", "users", "share", "trend", "for example", "what to do")

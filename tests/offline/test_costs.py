@@ -1,4 +1,4 @@
-"""What the code takes from `benchmarks/learn_cost.py` is what its result file says."""
+"""What the code takes from `benchmarks/learn_cost.py` and `benchmarks/label_cost.py` is what their result files say."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,14 @@ from rewriter.offline.learn import COSTS
 from rewriter.offline.memory import RULES_ALONE, WITH_LAYER
 from rewriter.operate import diagnose, label
 
-MEASURED = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "learn_cost.json").read_text(encoding="utf-8"))
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+MEASURED, LABELS = (json.loads((RESULTS / f"{name}_cost.json").read_text(encoding="utf-8")) for name in ("learn", "label"))
 
 
 def test_the_costs_of_steps_are_those_that_were_measured():
     assert {step: list(cost) for step, cost in COSTS.items()} == MEASURED["costs"]
-    assert label.COSTS["log"] == diagnose.COSTS["log"] == COSTS["log"]
-    assert label.COSTS["mine"] == COSTS["mine"]
+    for name, job in (("label", label), ("diagnose", diagnose)):
+        assert {step: list(cost) for step, cost in job.COSTS.items()} == LABELS["costs"][name]
 
 
 def test_the_memory_of_learning_is_that_which_was_measured():
