@@ -9,6 +9,7 @@ from rapidfuzz import fuzz
 from user_views import ENCODER, shelve, user
 
 from rewriter.errors import ArtefactError
+from rewriter.model import retrieve
 from rewriter.model.habits import save_spoken
 from rewriter.model.retrieve import Asked, Mix, Pool, Retriever, alike
 from rewriter.similarity import phonetic_key
@@ -106,15 +107,18 @@ def test_retrieves_what_comparing_everything_would(tmp_path_factory, texts, priv
         max_size=8,
     ),
     k=st.integers(1, 9),
+    pooled=st.sampled_from([2, 32]),
 )
-def test_many_requests_find_what_each_would(tmp_path_factory, texts, private, said, asked, k):
+def test_many_requests_find_what_each_would(tmp_path_factory, texts, private, said, asked, k, pooled):
+    """Also where more rows are found for several hearings than are compared in every channel."""
     said = [(user(u), row, row + 7, row + 9) for u, row in sorted(said) if row < len(texts)]
     folder = shelve(tmp_path_factory.mktemp("view"), texts, said=said, private=[(user(u), text) for u, text in private])
     asked = [Asked(hearings, locale, user(u) if u else "") for hearings, locale, u in asked]
-    together, sizes = Retriever.open(folder).find_all(asked, k)
-    alone = Retriever.open(folder)
-    for each, found in zip(asked, together.parts(sizes), strict=True):
-        expected = alone.find(each.hearings, each.locale, each.user, k)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(retrieve, "_POOLED", pooled)
+        together, sizes = Retriever.open(folder).find_all(asked, k)
+        one_by_one = [Retriever.open(folder).find(each.hearings, each.locale, each.user, k) for each in asked]
+    for expected, found in zip(one_by_one, together.parts(sizes), strict=True):
         assert found.texts == expected.texts
         for name in Pool._fields[1:]:
             assert np.array_equal(getattr(found, name), getattr(expected, name)), name
