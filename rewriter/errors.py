@@ -132,6 +132,10 @@ def running(work: str) -> Iterator[None]:
         raise RewriterError(f"{work} failed: {where}{said}{cure}") from error
     except (MemoryError, RecursionError) as error:
         raise RewriterError(f"{work} failed: {one_line(error)}") from error
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
     except Exception as error:
         database = sys.modules.get("duckdb")  # serving never imports it
         if database is None or not isinstance(error, database.Error):

@@ -23,3 +23,10 @@ def test_a_full_disk_says_so(error):
         running("learning"),
     ):
         raise error
+
+
+def test_what_interrupts_the_database_is_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), running("learning"):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match=r"^another$"), running("learning"):
+        raise RuntimeError("another")

@@ -24,6 +24,7 @@ from rewriter.offline.catalog_layer import KeptCatalog
 from rewriter.offline.lifecycle import evidence, transitions
 from rewriter.offline.lifecycle.transitions import Lifecycle
 from rewriter.offline.logs import reader
+from rewriter.offline.logs.files import require_outside
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.memory import require_memory
 from rewriter.offline.mining import pipeline
@@ -130,10 +131,12 @@ class Run:
         """Read the private state and the log."""
         self.clock.start("log")
         writer, config, state = self.writer, self.config, self.out / "state"
+        paths = reader.listed(sources)
+        require_outside(paths, self.out)
         known = None if self.afresh else writer.whole_state()
         past, before = Carried.read(known), Lifecycle.read(known)
         log = reader.read(
-            sources,
+            paths,
             out=writer.work,
             key=writer.user_key,
             config=config.logs,

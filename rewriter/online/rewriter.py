@@ -140,7 +140,7 @@ class Rewriter:
     ) -> list[Rewrite]:
         """Rewrite many utterances, all by the same version. The arguments of each are those of `rewrite`, and so are the answers.
 
-        Those that the online layer is asked for are encoded, searched for and measured in one go, which takes a fraction of the
+        Those that the online layer is asked for are encoded, searched for and measured in one go, which takes about half of the
         time. With a deadline they are not, because each has its own time.
 
         Args:
@@ -153,18 +153,18 @@ class Rewriter:
             household_ids: one for each utterance, or one for all; None for none.
 
         Raises:
-            RequestError: there are more or fewer of something than utterances; names it.
+            RequestError: there are more or fewer of something than utterances, or it is no list; names it.
         """
         if time.monotonic() >= self._next_look:
             self._look()
         if not isinstance(utterances, Iterable):
             raise RequestError(f"utterances are texts, or one text, not {shown(utterances)}")
-        texts, serving = [utterances] if isinstance(utterances, str) else list(utterances), self._serving
+        texts, serving = [utterances] if isinstance(utterances, str | bytes) else list(utterances), self._serving
         n = len(texts)
         columns = (
             _each("user_ids", user_ids, n, (str, int)),
             _each("locales", locales, n, (str,)),
-            _each("nbest", list(nbest) or None, n, ()),
+            _each("nbest", list(nbest) or None if isinstance(nbest, Iterable) else nbest, n, ()),
             _each("context", context, n, (Mapping,)),
             _each("after_failure", after_failure, n, (bool,)),
             _each("household_ids", household_ids, n, (str, int)),
@@ -377,6 +377,8 @@ def _each(name: str, given: Any, n: int, single: tuple[type, ...]) -> Sequence[A
     """Return one value for each of n utterances."""
     if given is None or isinstance(given, single):
         return [given] * n
+    if not isinstance(given, Iterable):
+        raise RequestError(f"{name} must be one for all utterances or one for each, not {shown(given)}")
     values = list(given)
     if len(values) != n:
         raise RequestError(f"{name} must be one for all utterances or one for each: {len(values)} are given for {n} utterances")

@@ -32,12 +32,13 @@ from rewriter.detect.select import parts_for
 from rewriter.detect.turns import Listed, Turns
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines import DUCKDB, EngineChoice, connect, glob, save
-from rewriter.errors import reading_state
+from rewriter.errors import reading_state, running
 from rewriter.evaluation.report import Report, ReportTable, html
 from rewriter.messages import failure_point, remedy, sign
 from rewriter.model.detector import RuleDetector
 from rewriter.offline.catalog import Sources, read_catalog
 from rewriter.offline.logs import reader
+from rewriter.offline.logs.files import require_apart
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.deal import Part, parts_of
@@ -165,6 +166,7 @@ def kept(root: str | Path) -> list[ReportTable]:
         return [ReportTable(**table) for table in json.loads(path.read_text(encoding="utf-8"))]
 
 
+@running("the diagnosis")
 def diagnose(
     sources: str | Path | Sequence[str | Path],
     *,
@@ -206,12 +208,14 @@ def diagnose(
         >>> found = diagnose(["data/sample.parquet"], out="failures.parquet", report="failures.html")  # doctest: +SKIP
     """
     config, tell, choice = Config.given(config), Telling(progress), EngineChoice(engine, master, memory_gb)
+    paths = reader.listed(sources)
+    require_apart(paths, [Path(each) for each in (out, report) if each is not None])
     listed = None if catalog is None else _listed(catalog)
     with choice.limited(), tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         tell("log")
         log = reader.read(
-            sources,
+            paths,
             out=work,
             key=secrets.token_bytes(32),
             config=config.logs,

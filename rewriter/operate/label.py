@@ -27,10 +27,11 @@ from rewriter.detect.select import BestDetector, parts_for
 from rewriter.detect.turns import Listed
 from rewriter.detect.weak_labels import TrainingData
 from rewriter.engines import DUCKDB, EngineChoice, connect, save
-from rewriter.errors import LogError
+from rewriter.errors import LogError, running
 from rewriter.messages import failure_point
 from rewriter.model.hypothesis import intent_of, slots_of
 from rewriter.offline.logs import reader
+from rewriter.offline.logs.files import require_apart
 from rewriter.offline.logs.report import LogReport
 from rewriter.offline.mining import pipeline
 from rewriter.offline.mining.deal import Part, parts_of
@@ -87,6 +88,7 @@ class LabelReport:
         ]
 
 
+@running("labelling")
 def label(
     sources: str | Path | Sequence[str | Path],
     *,
@@ -122,8 +124,11 @@ def label(
         >>> report = label(["data/sample.parquet"], out="labels.parquet", train="nlu.yml")  # doctest: +SKIP
     """
     config, tell, choice = Config.given(config), Telling(progress), EngineChoice(engine, master, memory_gb)
+    outputs = [Path(out)] if train is None else [Path(out), Path(train)]
     if train is not None:
         check_ending(Path(train))
+    paths = reader.listed(sources)
+    require_apart(paths, outputs)
     with choice.limited(), tempfile.TemporaryDirectory() as folder:
         work, k = Path(folder), config.launch.min_users
         best = BestDetector(config.seed, config.rephrases.reader, k, memory_gb=memory_gb)
@@ -131,7 +136,7 @@ def label(
         file = Path(sql) if sql else None
         key = secrets.token_bytes(32)
         log = reader.read(
-            sources,
+            paths,
             out=work,
             key=key,
             config=config.logs,

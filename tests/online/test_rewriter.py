@@ -263,6 +263,14 @@ def test_a_batch_of_uneven_length(rewriter):
             rewriter.rewrite_batch(["a", "b"], **{column: [None]})
 
 
+def test_a_batch_of_columns_that_are_no_lists(rewriter):
+    for column in ("user_ids", "locales", "nbest", "context", "after_failure", "household_ids"):
+        with pytest.raises(RequestError, match=rf"^{column} must be one for all utterances or one for each, not 5\.5"):
+            rewriter.rewrite_batch(["a", "b"], **{column: 5.5})
+    (answer,) = rewriter.rewrite_batch(b"turn of the lamp")
+    assert answer.reason == rewriter.rewrite(b"turn of the lamp").reason == "not_text"
+
+
 def test_opening_what_is_not_there(tmp_path):
     with pytest.raises(ArtefactError, match="no artefact here"):
         Rewriter.open(tmp_path)

@@ -88,6 +88,44 @@ def find(sources: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(path for source in sources for path in _expand(source)))
 
 
+def require_apart(sources: Iterable[str | Path], outputs: Iterable[Path]) -> None:
+    """Stop before any work if a result would take the place of a log, of a folder or of another result.
+
+    Args:
+        sources: paths, folders and globs of logs.
+        outputs: the files that are to be written.
+
+    Raises:
+        LogError: it would; or there is no log.
+    """
+    read, written = {path.resolve() for path in find(sources)}, set[Path]()
+    for output in outputs:
+        path = output.resolve()
+        if path.is_dir():
+            raise LogError(f"{output} is a folder; name a file in it, such as {output / 'results.parquet'}")
+        if path in read:
+            raise LogError(f"{output} is one of the logs and would be lost; write to another file")
+        if path in written:
+            raise LogError(f"two results would be written to {output}; give each a file of its own")
+        written.add(path)
+
+
+def require_outside(sources: Iterable[str | Path], folder: Path) -> None:
+    """Stop before any work if a folder of tables lies in a folder of logs, where the next run would read the tables as logs.
+
+    Args:
+        sources: paths, folders and globs of logs.
+        folder: the folder that is to be written.
+
+    Raises:
+        LogError: it does.
+    """
+    path = folder.resolve()
+    for source in map(Path, sources):
+        if source.is_dir() and path.is_relative_to(source.resolve()):
+            raise LogError(f"{folder} lies in the folder of logs {source}, which is read whole; write to a folder outside it")
+
+
 def _expand(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():

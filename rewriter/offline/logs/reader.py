@@ -226,7 +226,7 @@ def _read(
     feedback: Path | None = None,
 ) -> LogReport:
     layout = Layout.of(mapping)
-    given = _listed(sources)
+    given = listed(sources)
     if (sql is None) == (not given):
         raise LogError("give either log files, such as 'logs/*.parquet', or a file with one SELECT, sql='log.sql'")
     found = [(path, str(path)) for path in find(given)] if sql is None else [(select(sql, work / SELECTED), str(sql))]
@@ -269,8 +269,12 @@ _INTENT_ALONE = (
 )
 
 
-def _listed(sources: Any) -> list[str | Path]:  # noqa: ANN401 - whatever a caller gives
-    """Return the paths of a log."""
+def listed(sources: Any) -> list[str | Path]:  # noqa: ANN401 - whatever a caller gives
+    """Return the paths of a log, which may be given as one path, several or None.
+
+    Raises:
+        LogError: they are no paths.
+    """
     if sources is None or isinstance(sources, (str, Path)):
         return [sources] if sources else []
     given = list(sources) if isinstance(sources, Iterable) else [sources]

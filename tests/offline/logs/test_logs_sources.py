@@ -13,6 +13,7 @@ from rewriter import tables
 from rewriter.config import Logs
 from rewriter.errors import LogError
 from rewriter.offline.logs.contract import CONTRACT
+from rewriter.offline.logs.files import require_apart, require_outside
 from rewriter.offline.logs.reader import check, read
 
 KEY = b"0123456789abcdef"
@@ -282,3 +283,32 @@ def test_a_single_path_is_a_log(tmp_path):
     expected = check([tmp_path / "a.csv"], config=Logs())
     for path in (tmp_path / "a.csv", str(tmp_path / "a.csv")):
         assert check(path, config=Logs()) == expected
+
+
+def test_no_result_takes_the_place_of_a_log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("logs").mkdir()
+    Path("logs/a.csv").write_text(ONE)
+    Path("link.csv").symlink_to("logs/a.csv")
+    require_apart(["logs"], [Path("labels.parquet"), Path("new/nlu.yml")])
+    for output in ("logs/a.csv", "logs/../logs/a.csv", "link.csv"):
+        with pytest.raises(LogError, match=f"^{output} is one of the logs and would be lost; write to another file$"):
+            require_apart(["logs"], [Path("labels.parquet"), Path(output)])
+    with pytest.raises(LogError, match=r"^logs is a folder; name a file in it, such as logs/results\.parquet$"):
+        require_apart(["logs"], [Path("logs")])
+    with pytest.raises(LogError, match=r"^two results would be written to x/\.\./y; give each a file of its own$"):
+        require_apart(["logs"], [Path("y"), Path("x/../y")])
+
+
+def test_no_artefact_in_a_folder_of_logs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("logs").mkdir()
+    Path("logs/a.csv").write_text(ONE)
+    for apart in ("artefact", "logs2", "."):
+        require_outside(["logs"], Path(apart))
+    require_outside(["logs/a.csv", "logs/*.csv"], Path("logs/artefact"))
+    for inside in ("logs", "logs/artefact", "artefact/../logs/x"):
+        with pytest.raises(
+            LogError, match=f"^{inside} lies in the folder of logs logs, which is read whole; write to a folder outside it$"
+        ):
+            require_outside(["logs"], Path(inside))

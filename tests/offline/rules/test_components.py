@@ -73,7 +73,7 @@ def test_equal_to_scipy_and_networkx(duck, edges):
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-@pytest.mark.parametrize("n", [2, 100, 20_000])
+@pytest.mark.parametrize("n", [2, 100, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_long_path_takes_few_rounds(duck, monkeypatch, n, shuffled):
     name = np.random.default_rng(n).permutation(n) if shuffled else np.arange(n)
     ran = rounds(monkeypatch, duck)
@@ -81,6 +81,7 @@ def test_a_long_path_takes_few_rounds(duck, monkeypatch, n, shuffled):
     assert len(ran) <= 2 + np.log2(n)
 
 
+@pytest.mark.slow
 def test_a_star_of_many_and_a_giant_beside_pairs(duck, monkeypatch):
     rng, n = np.random.default_rng(5), 30_000
     star = np.stack([rng.permutation(10_000), np.full(10_000, 9_999)], axis=1)
