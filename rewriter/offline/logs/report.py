@@ -63,6 +63,10 @@ CURES = {
 """What to write instead of a value that was set aside, by its reason or its column."""
 
 
+_SAID = ("utterance", "sent", "nbest", "hypothesis", "response", "slots", "context")
+"""Columns that tell what people said. Their values are not quoted: reports end up in mails and in the logs of schedulers."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """A file that was read: its name, the sha256 of its content, and its rows, good and bad."""
@@ -178,7 +182,7 @@ class LogReport:
     def _example(self, reason: str) -> str:
         """Return a value that was set aside for a reason, and what to write instead."""
         value = f"such as {self.examples[reason]!r}" if reason in self.examples else ""
-        cure = CURES.get(reason.partition(" in ")[2], CURES.get(reason, "")) if value or reason in CURES else ""
+        cure = CURES.get(reason.partition(" in ")[2], CURES.get(reason, ""))
         return f" ({': '.join(filter(None, (value, cure)))})" if value or cure else ""
 
     def _place(self, reason: str) -> str:
@@ -296,6 +300,7 @@ def _examples(rejected: Path) -> str:
     return (
         f"SELECT reason, any_value(file), left(min(content ->> {column}), 40) AS value FROM read_parquet({literal(rejected)})"
         " WHERE (reason = 'unreadable time' OR starts_with(reason, 'wrong type in ')) AND json_valid(content)"
+        f" AND substr(reason, 15) NOT IN ({', '.join(map(quoted, _SAID))})"
         " GROUP BY reason HAVING value IS NOT NULL"
     )
 

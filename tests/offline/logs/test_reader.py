@@ -621,3 +621,15 @@ def test_the_report_says_where_the_first_bad_row_is(tmp_path):
     assert any(
         f"set aside, unreadable time: 2 rows, first in row 2 of {place} (such as 'soon'" in line for line in report.lines()
     )
+
+
+def test_the_report_quotes_nothing_that_people_said(tmp_path):
+    said = ["utterance", "nbest", "response", "hypothesis", "sent"]
+    bad = [{"user_id": "ann", "timestamp": 1, "utterance": "x", name: {"my": "secret"}} for name in said]
+    bad.append({"user_id": "ann", "timestamp": 1, "utterance": "x", "barge_in": "perhaps"})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in bad))
+    told = "\n".join(check([tmp_path / "log.jsonl"], config=Logs()).lines())
+    assert "secret" not in told
+    assert "set aside, wrong type in barge_in: 1 row" in told
+    assert "(such as 'perhaps': write true or false)" in told
+    assert '(write a list of texts, such as ["turn on", "turn off"])' in told
