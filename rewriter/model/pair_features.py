@@ -220,6 +220,7 @@ class PoolMeasure:
 
     Example:
         >>> from rewriter.model.channel import channel_of
+        >>> from rewriter.model.retrieve import Pool
         >>> channel = channel_of("spoken", "en", [0.1, 3.0, 5.0, 4.0, 4.0])
         >>> wording = Wording.of([("lamp on", {}), ("lamp off", {})])
         >>> one = np.ones(2)
