@@ -194,7 +194,7 @@ def running(
             yield
         finally:
             server.terminate()
-            server.wait(timeout=60)
+            server.wait(timeout=300)
 
 
 def _printed(handle: int) -> str:
