@@ -61,9 +61,8 @@ def answer(
         after_failure: whether the NLU has already refused the utterance.
         household_id: of which household the user is.
     """
-    return _finished(
-        serving, options, _begun(serving, options, utterance, user_id, locale, nbest, context, after_failure, household_id)
-    )
+    asked = (utterance, user_id, locale, nbest, context, after_failure, household_id)
+    return _finished(serving, options, _begun(serving, options, asked))
 
 
 def answer_all(serving: Serving, options: Options, asked: Sequence[Arguments]) -> list[Rewrite]:
@@ -80,7 +79,7 @@ def answer_all(serving: Serving, options: Options, asked: Sequence[Arguments]) -
         return [answer(serving, options, *each) for each in asked]
     found: list[Rewrite] = []
     for start in range(0, len(asked), _AT_ONCE):
-        begun = [_begun(serving, options, *each) for each in asked[start : start + _AT_ONCE]]
+        begun = [_begun(serving, options, each) for each in asked[start : start + _AT_ONCE]]
         found += [_finished(serving, options, each) for each in _scored(serving, begun)]
     return found
 
@@ -137,23 +136,13 @@ class _Begun(NamedTuple):
 _FAILED = Verdict(None, Reason.ERROR)
 
 
-def _begun(
-    serving: Serving,
-    options: Options,
-    utterance: str,
-    user_id: object,
-    locale: object,
-    nbest: object,
-    context: object,
-    after_failure: object,
-    household_id: object = None,
-) -> _Begun:
+def _begun(serving: Serving, options: Options, asked: Arguments) -> _Begun:
     """Read the arguments of a request, and decide it as far as it needs no online layer."""
+    utterance = asked[0]
     try:
         call = read_call(
-            utterance, user_id, locale, nbest, context, after_failure, household_id,
-            max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed, commonest=serving.commonest,
-        )  # fmt: skip
+            *asked, max_chars=serving.max_chars, key=serving.user_key, hashed=options.hashed, commonest=serving.commonest
+        )
         if isinstance(call, Reason):
             return _Begun(utterance, None, Verdict(None, call))
         if not call.locale and (detected := serving.detect(call.query, call.user)) is not None:
