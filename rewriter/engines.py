@@ -216,6 +216,21 @@ def save(con: "duckdb.DuckDBPyConnection", sql: str, path: Path) -> None:
     con.execute(f"COPY ({sql}) TO {quoted(str(path))} (FORMAT parquet)")
 
 
+def count_rows(table: Path) -> int:
+    """Return how many rows a Parquet file, or a folder of them, has.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "three.parquet"
+        >>> with connect() as con:
+        ...     save(con, "SELECT UNNEST([1, 2, 3]) AS n", path)
+        >>> count_rows(path)
+        3
+    """
+    with connect(counted=table) as con:
+        return int(con.execute("SELECT COUNT(*) FROM counted").fetchall()[0][0])
+
+
 @cache
 def _database() -> "duckdb.DuckDBPyConnection":
     import duckdb  # noqa: PLC0415 - only learning needs it; serving must start quickly

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rewriter.detect.select import KB_A_TURN, parts_for
-from rewriter.engines import connect, glob
+from rewriter.engines import connect, count_rows, glob
 from rewriter.errors import EngineError
 from rewriter.offline.mining.incremental import Carried
 from rewriter.tables import COUNTS
@@ -58,7 +58,7 @@ def require_memory(turns: Path, past: Carried, memory_gb: float | None, *, layer
     """
     if memory_gb is None:
         return
-    said, n = _count(_SAID, turns), past.turns + _count("SELECT COUNT(*) FROM read_parquet(?)", turns)
+    said, n = _count(_SAID, turns), past.turns + count_rows(turns)
     if past.state is not None:
         said += _count(_SAID_BEFORE, past.known(COUNTS, turns.parent))
     part = -(-n // parts_for(n, memory_gb))

@@ -30,7 +30,7 @@ from rewriter.arrays import Ints
 from rewriter.config import Config, Loop
 from rewriter.detect.select import RULE, BestDetector, parts_for
 from rewriter.detect.turns import Listed
-from rewriter.engines import Engine, connect, glob, save
+from rewriter.engines import Engine, connect, count_rows, glob, save
 from rewriter.errors import EngineError
 from rewriter.model.detector import Detector
 from rewriter.offline import trials
@@ -209,7 +209,7 @@ def mine(
     found = _candidates(steps, said, detector, locales, config.rephrases.min_helped)
     texts, sessions = found["texts"], found["sessions"]
     counted = _counted(steps, past, said, texts, evidence_starts or {}, config)
-    n = _rows(sessions)
+    n = count_rows(sessions)
     recent = past.keep_recent(turns, last_ms, config, engine.work / "recent.parquet")
     spoken = dict(_locales(counted["counts"], texts, config.launch.min_users))
     dropped = sum(locales.values()) - n
@@ -230,7 +230,7 @@ def require_disk(said: Path) -> None:
     Raises:
         EngineError: it cannot.
     """
-    turns, work = _rows(said), said.parent
+    turns, work = count_rows(said), said.parent
     need, free = turns * _DISK_A_TURN + said.stat().st_size * _DISK_A_BYTE, shutil.disk_usage(work).free
     if need > free:
         raise EngineError(
@@ -244,7 +244,7 @@ def _opened(
 ) -> "_Steps":
     """Make the turns and the tables of the days before known to the engine, and return what runs the steps."""
     known = {table.name: past.known(table, engine.work) for table in KNOWN}
-    next_number = {name: _rows(path) for name, path in known.items()}
+    next_number = {name: count_rows(path) for name, path in known.items()}
     engine.read("turns", said)
     for name, path in known.items():
         engine.read(f"known_{name}", path)
@@ -288,7 +288,7 @@ def _all_scores(steps: "_Steps", listed: Listed, detector: Detector | BestDetect
     """
     if not isinstance(detector, BestDetector):
         return score(steps.engine, listed.candidates, listed.texts, detector, out)
-    n = parts_for(_rows(listed.sessions), detector.memory_gb) if detector.looks_back else 1
+    n = parts_for(count_rows(listed.sessions), detector.memory_gb) if detector.looks_back else 1
     dealt = deal(steps.engine, n, steps.progress) if n > 1 else []
     if detector.looks_back and not detector.learns and not dealt:
         read = replace(listed, texts=steps.sql("used_texts"))
@@ -505,10 +505,6 @@ def _numbers(config: Config) -> dict[str, int]:
         "learns": 0,
         "parts": 1,
     }
-
-
-def _rows(path: Path) -> int:
-    return int(_fetch("SELECT COUNT(*) FROM read_parquet(?)", path)[0][0])
 
 
 def _fetch(sql: str, path: Path) -> list[tuple[Any, ...]]:

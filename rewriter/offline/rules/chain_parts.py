@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from rewriter.config import Chain
-from rewriter.engines import DUCKDB, Engine, EngineChoice, connect, save
+from rewriter.engines import DUCKDB, Engine, EngineChoice, connect, count_rows, save
 from rewriter.offline.rules import chain
 from rewriter.offline.rules.chain import Absorption, Share
 from rewriter.offline.rules.components import find_components, sql
@@ -47,7 +47,7 @@ def solve(choice: EngineChoice, work: Path, nodes: Path, edges: Path, config: Ch
     Raises:
         EngineError: as `chain.load`, or a step of the engine failed.
     """
-    if choice.engine == DUCKDB or (states := _rows(nodes)) <= AT_ONCE or not _rows(edges):
+    if choice.engine == DUCKDB or (states := count_rows(nodes)) <= AT_ONCE or not count_rows(edges):
         return chain.solve(*chain.load(nodes, edges), config)
     with choice.opened(work) as engine:
         return solve_parts(engine, nodes, edges, config, 1 + states // STATES)
@@ -71,7 +71,7 @@ def solve_parts(engine: Engine, nodes: Path, edges: Path, config: Chain, parts: 
         save(con, "SELECT source, target, mass FROM edges LIMIT 0", none)
     dealt: list[Part] = []
     for of in sorted(rows.glob("part=*")):
-        shares, within = 1 + _rows(of) // STATES, steps / of.name
+        shares, within = 1 + count_rows(of) // STATES, steps / of.name
         dealt += [
             (f"{of.name}-{number}", of, within if within.exists() else none, Share(number, shares)) for number in range(shares)
         ]
@@ -110,8 +110,3 @@ def _emptied(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
-
-
-def _rows(table: Path) -> int:
-    with connect(counted=table) as con:
-        return int(con.execute("SELECT COUNT(*) FROM counted").fetchall()[0][0])
