@@ -1,11 +1,11 @@
 """WordRisk against plain loops over turns: odds, users, and what is left when texts are taken out."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rewriter.detect.word_risk import WordRisk
@@ -24,13 +24,18 @@ def word_risk(turns, k):
 
 def odds(turns, mean):
     """Log-odds of a defect, two turns of the mean added."""
-    p = (sum(bad for *_, bad in turns) + 2 * mean) / (len(turns) + 2)
+    p = (sum(weight * bad for *_, bad, weight in turns) + 2 * mean) / (sum(weight for *_, weight in turns) + 2)
     return 9.2 * (1 if p else -1) if p in (0, 1) else min(max(math.log(p / (1 - p)), -9.2), 9.2)
 
 
 def oracle(turns, k, left_out=()):
-    """The log-odds of texts and words, each by a loop over the turns that are not left out; the mean by one over all."""
-    mean = sum(bad for *_, bad in turns) / len(turns) if turns else 0.5
+    """The log-odds of texts and words, each by a loop over the turns that are not left out; the mean by one over all.
+
+    More than five turns of a user and a text together weigh five.
+    """
+    said = Counter((text, user) for text, user, _ in turns)
+    turns = [(text, user, bad, min(1.0, 5 / said[text, user])) for text, user, bad in turns]
+    mean = sum(bad * weight for *_, bad, weight in turns) / sum(weight for *_, weight in turns) if turns else 0.5
     of = {"text": defaultdict(list), "word": defaultdict(list)}
     for turn in turns:
         if turn[0] not in left_out:
@@ -38,12 +43,13 @@ def oracle(turns, k, left_out=()):
             for word in set(turn[0].split()):
                 of["word"][word].append(turn)
     enough = {
-        kind: {key: odds(own, mean) for key, own in by.items() if len({u for _, u, _ in own}) >= k} for kind, by in of.items()
+        kind: {key: odds(own, mean) for key, own in by.items() if len({u for _, u, *_ in own}) >= k} for kind, by in of.items()
     }
     return enough["text"], enough["word"], odds([], mean)
 
 
 @given(turns=st.lists(TURN, max_size=30), k=st.integers(1, 3))
+@example(turns=[("turn", 0, 0.0)] * 5 + [("turn", 0, 0.25), ("turn of", 0, 0.0), ("turn", 1, 1.0)], k=1)
 def test_odds_of_texts_and_words(turns, k):
     found = word_risk(turns, k).risk()
     texts, words, mean = oracle(turns, k)
@@ -53,6 +59,7 @@ def test_odds_of_texts_and_words(turns, k):
 
 
 @given(turns=st.lists(TURN, max_size=30), k=st.integers(1, 3), gone=st.sets(TEXT, max_size=4))
+@example(turns=[("turn", 0, 0.0)] * 5 + [("turn", 0, 0.25), ("turn of", 0, 0.0), ("turn", 1, 1.0)], k=1, gone={"turn of"})
 def test_what_is_taken_out_leaves_what_had_been_known_without_it(turns, k, gone):
     found = word_risk(turns, k).without(gone)
     held = {word for text in gone for word in text.split()}
